@@ -1,0 +1,45 @@
+"""Sound in and out: two small Protocols that devices, WAV files and tests share.
+
+Methods are called on the event loop's thread and never block it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from assistant.types import AudioFrame, SpokenAudio
+
+
+class Microphone(Protocol):
+    """A source of 20 ms frames at 16 kHz."""
+
+    def frames(self) -> AsyncIterator[AudioFrame]:
+        """Open the device and yield every frame in order; closing the iterator closes the device.
+
+        Ends when there will be no more (a file that is over). Raises DeviceUnavailable when it
+        cannot be opened, DeviceLost when it went away.
+        """
+
+
+class Speaker(Protocol):
+    """A queue of sound that somebody hears."""
+
+    def open(self) -> None:
+        """Be ready to sound at once; harmless when already open. Raises DeviceUnavailable."""
+
+    def write(self, audio: SpokenAudio) -> None:
+        """Append to the queue; resampled to the device's rate. Raises DeviceLost."""
+
+    def cut(self) -> None:
+        """Silence within 50 ms: drop what has not been heard yet."""
+
+    async def drained(self) -> None:
+        """Wait until everything written has been heard (or cut). Raises DeviceLost."""
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of written sound that have been heard since ``open``, never going back."""
+
+    def close(self) -> None:
+        """Release the device; ``open`` may follow."""

@@ -1,0 +1,119 @@
+"""The five kinds of engine, one small Protocol each, and the registry of implementations.
+
+An engine is a loaded model. Its methods block and are only ever called from the one worker
+thread that owns it; ``Cancel`` is the sole thing another thread may touch. Only the module of
+the selected engine is imported. A new engine is one module with a ``create`` function of its
+kind's ``Create...`` signature, one line in ``REGISTRY``, and what the contract tests ask of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from assistant.cancel import Cancel
+from assistant.errors import EngineUnavailable
+from assistant.types import Message, Pcm16, Transcript
+
+
+class Engine(Protocol):
+    """What every engine has."""
+
+    def warm_up(self) -> None:
+        """Do the work once, so that the first real call is as fast as the tenth."""
+
+    def close(self) -> None:
+        """Free the model. Called once, last."""
+
+
+class WakeWord(Engine, Protocol):
+    """Hears one of its words in a stream of frames."""
+
+    def detect(self, pcm: Pcm16) -> str | None:
+        """Take the next frame (FRAME_SAMPLES at 16 kHz); the word's name if it just ended."""
+
+    def reset(self) -> None:
+        """Forget the stream so far."""
+
+
+class Vad(Engine, Protocol):
+    """Tells speech from everything else in a stream of frames."""
+
+    def speech_probability(self, pcm: Pcm16) -> float:
+        """Take the next frame (FRAME_SAMPLES at 16 kHz); probability of speech, 0 to 1."""
+
+    def reset(self) -> None:
+        """Forget the stream so far."""
+
+
+class Stt(Engine, Protocol):
+    """Turns an utterance into text."""
+
+    def transcribe(self, pcm: Pcm16, cancel: Cancel) -> Transcript:
+        """Recognise samples at 16 kHz, from tens of milliseconds to a minute.
+
+        Returns an empty text for silence. Raises EngineFailed.
+        """
+
+
+class Llm(Engine, Protocol):
+    """Continues a conversation."""
+
+    context_tokens: int
+    """How many tokens prompt and reply may have together."""
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Length of the prompt that these messages become, template included."""
+
+    def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
+        """Yield the reply piece by piece, each whole Unicode text; stops soon after ``cancel``.
+
+        Raises PromptTooLong before the first piece, EngineFailed at any time.
+        """
+
+
+class Tts(Engine, Protocol):
+    """Speaks a sentence."""
+
+    sample_rate_hz: int
+
+    def synthesize(self, text: str, cancel: Cancel) -> Pcm16:
+        """Samples at ``sample_rate_hz``; empty when there is nothing to pronounce or ``cancel`` is set.
+
+        Raises EngineFailed.
+        """
+
+
+REGISTRY: dict[str, dict[str, str]] = {
+    "wake": {"scripted": "assistant.engines.scripted"},
+    "vad": {
+        "webrtc": "assistant.engines.webrtc_vad",
+        "silero": "assistant.engines.silero_vad",
+    },
+    "stt": {"faster_whisper": "assistant.engines.whisper_stt"},
+    "llm": {"llama_cpp": "assistant.engines.llama_cpp_llm"},
+    "tts": {
+        "vits": "assistant.engines.vits_tts",
+        "coqui": "assistant.engines.coqui_tts",
+    },
+}
+"""kind -> name in the settings -> module with its ``create`` function."""
+
+
+def load(kind: str, name: str, **what: Any) -> Any:
+    """Import the one engine module that is wanted and create the engine.
+
+    ``what`` is ``settings`` (the section of that kind) and, but for wake and VAD, ``model``
+    (a Path, the model's folder) and ``threads`` (int).
+    Raises EngineUnavailable when its package is not installed.
+    """
+    module_name = REGISTRY[kind][name]
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"The {kind} engine '{name}' needs the Python package '{error.name}', which is not installed.",
+            f"Install it, or choose another engine in the settings ({kind}.engine).",
+        ) from error
+    return module.create(**what)

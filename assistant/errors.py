@@ -1,0 +1,117 @@
+"""One exception tree. Every error is a sentence, a stable code and the next step.
+
+::
+
+    AssistantError
+    |- SettingsError          settings-invalid       a settings file says something impossible
+    |- IllegalEvent           state-illegal-event    the state table has no such transition
+    |- ModelError
+    |  |- ModelUnknown        model-unknown          the catalogue has no model of that name
+    |  |- ModelMissing        model-missing          known, but not on this disk
+    |  |- ModelCorrupt        model-corrupt          on this disk, but not what the catalogue promises
+    |  `- DownloadFailed      download-failed        no source could deliver it
+    |- StorageFull            storage-full           the disk cannot hold it
+    |- AudioError
+    |  |- AudioFileInvalid    audio-file-invalid     not a sound file, or one that cannot be read or written
+    |  |- DeviceUnavailable   audio-unavailable      no such device, or somebody else holds it
+    |  `- DeviceLost          audio-lost             it was there and went away
+    `- EngineError
+       |- EngineUnavailable   engine-unavailable     its package is not installed, or not for this board
+       |- EngineFailed        engine-failed          it raised, or gave nothing usable
+       |- EngineTimeout       engine-timeout         it did not answer within its budget
+       `- PromptTooLong       prompt-too-long        the question does not fit the model's context
+
+Codes never change once released: scripts and log searches rely on them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AssistantError(Exception):
+    """A fault that a person can be told about.
+
+    ``problem`` is one sentence saying what is wrong; ``next_step`` one saying what to do.
+    """
+
+    code: ClassVar[str] = "assistant-error"
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, problem: str, next_step: str) -> None:
+        super().__init__(problem, next_step)
+        self.problem = problem
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.problem} [{self.code}] {self.next_step}"
+
+
+class SettingsError(AssistantError):
+    code = "settings-invalid"
+    exit_status = 2
+
+
+class IllegalEvent(AssistantError):
+    code = "state-illegal-event"
+
+
+class ModelError(AssistantError):
+    code = "model-error"
+
+
+class ModelUnknown(ModelError):
+    code = "model-unknown"
+    exit_status = 2
+
+
+class ModelMissing(ModelError):
+    code = "model-missing"
+
+
+class ModelCorrupt(ModelError):
+    code = "model-corrupt"
+
+
+class DownloadFailed(ModelError):
+    code = "download-failed"
+
+
+class StorageFull(AssistantError):
+    code = "storage-full"
+
+
+class AudioError(AssistantError):
+    code = "audio-error"
+
+
+class AudioFileInvalid(AudioError):
+    code = "audio-file-invalid"
+
+
+class DeviceUnavailable(AudioError):
+    code = "audio-unavailable"
+
+
+class DeviceLost(AudioError):
+    code = "audio-lost"
+
+
+class EngineError(AssistantError):
+    code = "engine-error"
+
+
+class EngineUnavailable(EngineError):
+    code = "engine-unavailable"
+
+
+class EngineFailed(EngineError):
+    code = "engine-failed"
+
+
+class EngineTimeout(EngineError):
+    code = "engine-timeout"
+
+
+class PromptTooLong(EngineError):
+    code = "prompt-too-long"

@@ -1,0 +1,209 @@
+"""Everything that can be set: its key, type, bounds, default and reason.
+
+This module is the one place where defaults live; ``config/assistant.yaml`` is written from it
+and ``assistant config schema`` prints it as JSON Schema. How files, board profiles and the
+environment are layered is in ``configuration``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+Threads = Annotated[int, Field(ge=0, le=256)]
+
+
+class Section(BaseModel):
+    """A frozen group of keys; unknown ones are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class AudioSettings(Section):
+    input: str | None = None
+    """Microphone: part of its name as `assistant devices` prints it; null is the system's default."""
+    output: str | None = None
+    """Speaker: part of its name as `assistant devices` prints it; null is the system's default."""
+    volume: Fraction = 1.0
+    """Loudness of the voice, 0 to 1."""
+
+
+class WakeSettings(Section):
+    engine: Literal["none", "scripted"] = "none"
+    """none: any speech wakes it."""
+
+
+class VadSettings(Section):
+    engine: Literal["webrtc", "silero"] = "webrtc"
+    """webrtc costs next to nothing; silero is better in noise and costs about 1 % of a core."""
+    aggressiveness: Annotated[int, Field(ge=0, le=3)] = 2
+    """webrtc only: 0 hears speech everywhere, 3 only where it is clear."""
+    threshold: Fraction = 0.5
+    """A frame is speech from this probability on. webrtc only says 0 or 1."""
+
+
+class EndpointSettings(Section):
+    """When an utterance begins and when a turn has ended."""
+
+    start_ms: Milliseconds = 100
+    """Speech needed within a quarter of a second before it counts: shorter sounds are clicks."""
+    pre_roll_ms: Milliseconds = 300
+    """Sound kept from before the first speech frame, so that the first phoneme is whole."""
+    min_speech_ms: Milliseconds = 160
+    """An utterance with less speech than this is dropped without being transcribed."""
+    max_utterance_ms: Milliseconds = 28_000
+    """Longer speech is ended here: Whisper hears 30 s at once."""
+    pause_ms: Milliseconds = 160
+    """The first pause: transcription starts here, in case the turn is over."""
+    complete_ms: Milliseconds = 320
+    """Silence that ends a turn whose words are complete (a skill matched, or a final stop)."""
+    unclear_ms: Milliseconds = 600
+    """Silence that ends a turn otherwise."""
+    unfinished_ms: Milliseconds = 1400
+    """Silence that ends a turn whose words ask for more ("and", "the", "um")."""
+    listen_timeout_ms: Milliseconds = 6000
+    """Back to sleep when nobody speaks for this long after the wake word."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> EndpointSettings:
+        waits = (self.pause_ms, self.complete_ms, self.unclear_ms, self.unfinished_ms)
+        if list(waits) != sorted(waits):
+            raise ValueError("pause_ms <= complete_ms <= unclear_ms <= unfinished_ms must hold")
+        if self.min_speech_ms >= self.max_utterance_ms:
+            raise ValueError("min_speech_ms must be below max_utterance_ms")
+        return self
+
+
+class SttGuard(Section):
+    """Which transcripts are noise, not words. A refused turn gets no answer."""
+
+    min_speech_ratio: Fraction = 0.1
+    """Share of the utterance that the VAD took for speech."""
+    max_no_speech_probability: Fraction = 0.6
+    """Whisper's own doubt, taken together with the next value (Whisper paper, section 4.5)."""
+    min_average_log_probability: Annotated[float, Field(ge=-10, le=0)] = -1.0
+    """Mean log-probability per token below which words are guesses (Whisper paper, section 4.5)."""
+    max_compression_ratio: Annotated[float, Field(ge=1, le=100)] = 2.4
+    """Text that zlib shrinks by more than this repeats itself (Whisper paper, section 4.5)."""
+
+
+class SttSettings(Section):
+    engine: Literal["faster_whisper"] = "faster_whisper"
+    """faster_whisper: Whisper on CTranslate2."""
+    model: str = "whisper-tiny.en"
+    """A model of kind stt from `assistant models list`."""
+    language: str = "en"
+    """Language spoken, as Whisper names it; "auto" with a multilingual model lets it decide."""
+    compute_type: Literal["int8", "int8_float32", "int8_float16", "float16", "float32", "auto"] = "int8"
+    """Number format of the weights while computing."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where it runs."""
+    beam_size: Annotated[int, Field(ge=1, le=10)] = 1
+    """1 is greedy: the fastest, and as good on short sentences."""
+    short_context: bool = True
+    """Encode only as much as was said instead of 30 s; a doubtful result is done again in full."""
+    threads: Threads = 0
+    """Threads; 0 takes all big cores."""
+    guard: SttGuard = SttGuard()
+
+
+class LlmSettings(Section):
+    engine: Literal["llama_cpp"] = "llama_cpp"
+    """llama_cpp: a GGUF file on llama.cpp."""
+    model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
+    """A model of kind llm from `assistant models list`."""
+    prompt: str = "default"
+    """System prompt: a file of config/prompts/ without its ending, or the path of your own."""
+    context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 2048
+    """Prompt and reply together; memory grows with it."""
+    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 160
+    """Longest reply. A spoken minute is about 200 tokens."""
+    history_tokens: Annotated[int, Field(ge=0, le=100_000)] = 1200
+    """What earlier turns may take of the context; the oldest turns go first."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.4
+    """0 always takes the likeliest word; higher is livelier."""
+    top_p: Fraction = 0.9
+    """Choose among the likeliest words that together have this probability."""
+    top_k: Annotated[int, Field(ge=0, le=1000)] = 40
+    """Choose among this many words at most; 0 is no limit."""
+    min_p: Fraction = 0.05
+    """Leave out words less likely than this share of the likeliest."""
+    repeat_penalty: Annotated[float, Field(ge=1, le=2)] = 1.1
+    """Above 1 discourages saying the same again."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+    """A number makes replies repeatable; null does not."""
+    stop: tuple[str, ...] = ()
+    """The reply ends before any of these; the model's own end marks always end it."""
+    threads: Threads = 0
+    """Threads; 0 takes all big cores."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> LlmSettings:
+        if self.max_tokens + self.history_tokens >= self.context_tokens:
+            raise ValueError("max_tokens + history_tokens must leave room in context_tokens")
+        return self
+
+
+class TtsSettings(Section):
+    engine: Literal["vits", "coqui"] = "vits"
+    """vits: a Coqui or Piper VITS voice on ONNX Runtime; coqui: `TTS.api` on torch (extra `coqui`)."""
+    model: str = "voice-en-us-joe"
+    """A model of kind tts from `assistant models list`; with engine coqui one of Coqui's own names."""
+    speaker: str | int | None = None
+    """Speaker of a voice that has several: its name or number."""
+    speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0
+    """1 is the voice's own speed; 1.2 is a fifth faster."""
+    noise_scale: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Variation of the sound; null is the voice's own value."""
+    noise_width_scale: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Variation of the rhythm; null is the voice's own value."""
+    threads: Threads = 0
+    """Threads; 0 takes all big cores."""
+
+
+class ConversationSettings(Section):
+    follow_up_ms: Milliseconds = 0
+    """Listen this long after an answer without a wake word; 0 is off."""
+    forget_after_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """A conversation is over after this much quiet; the next turn starts a new one."""
+    interruption: Literal["off", "speech"] = "off"
+    """speech: talking over the answer stops it. Needs a headset or a microphone that cancels echo."""
+    speculate: bool = True
+    """Work on the answer during the pause that may end the turn; thrown away if you go on."""
+
+
+class PrivacySettings(Section):
+    log_transcripts: bool = False
+    """Write what was said and answered into the log."""
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is written to stderr."""
+
+
+class StoreSettings(Section):
+    models: Path | None = None
+    """Where models are kept; null is ~/.local/share/assistant/models (XDG)."""
+
+
+class Settings(Section):
+    """The whole configuration of one assistant."""
+
+    device: str = "auto"
+    """Board profile: a file of config/devices/ without its ending; auto recognises the board."""
+    audio: AudioSettings = AudioSettings()
+    wake: WakeSettings = WakeSettings()
+    vad: VadSettings = VadSettings()
+    endpoint: EndpointSettings = EndpointSettings()
+    stt: SttSettings = SttSettings()
+    llm: LlmSettings = LlmSettings()
+    tts: TtsSettings = TtsSettings()
+    conversation: ConversationSettings = ConversationSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    log: LogSettings = LogSettings()
+    store: StoreSettings = StoreSettings()

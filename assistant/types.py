@@ -1,0 +1,87 @@
+"""The values that flow along the chain, in the order in which they appear.
+
+Everything here is immutable and knows nothing of engines, devices or time. Inside the
+assistant, sound is 16 kHz mono 16-bit (``Pcm16``); other rates exist only at its edges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE_HZ = 16_000
+"""Rate of all sound inside the assistant; Whisper, every VAD and every wake word model use it."""
+
+FRAME_MS = 20
+"""Length of one microphone frame; webrtcvad takes 10, 20 or 30 ms."""
+
+FRAME_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
+
+Pcm16: TypeAlias = npt.NDArray[np.int16]
+"""Mono samples, shape (n,), int16, native byte order."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioFrame:
+    """What the microphone heard in one 20 ms step."""
+
+    pcm: Pcm16
+    """FRAME_SAMPLES samples at SAMPLE_RATE_HZ."""
+    end_s: float
+    """Time of the last sample on the event loop's clock, seconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """One stretch of speech, with pre-roll before it and the pause after it."""
+
+    pcm: Pcm16
+    """Samples at SAMPLE_RATE_HZ."""
+    speech_end_s: float
+    """Time of the last sample that was speech, seconds on the loop's clock."""
+    speech_ms: int
+    """How much of it the VAD took for speech."""
+
+    @property
+    def duration_ms(self) -> int:
+        return len(self.pcm) * 1000 // SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What the recogniser made of an utterance, and how sure it was."""
+
+    text: str
+    language: str = "en"
+    no_speech_probability: float = 0.0
+    """Whisper's own estimate that nobody spoke, 0 to 1."""
+    average_log_probability: float = 0.0
+    """Mean log-probability of the tokens; 0 is certain, below -1 is a guess."""
+    compression_ratio: float = 1.0
+    """Length of the text over its zlib-compressed length; above 2.4 it repeats itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the chat the language model is given."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpokenAudio:
+    """A clause or sentence as sound, ready for the speaker."""
+
+    text: str
+    """What is said, as it stands in the reply."""
+    pcm: Pcm16
+    """Samples at ``sample_rate_hz``."""
+    sample_rate_hz: int
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.pcm) / self.sample_rate_hz
