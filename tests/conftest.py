@@ -1,0 +1,54 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording of real speech or noise and what its manifest says of it."""
+
+    path: Path
+    category: str
+    text: str
+    kind: str
+    seconds: float
+    speaker: str
+
+
+def _manifest(folder: Path) -> list[Clip]:
+    def clip(row: dict[str, Any]) -> Clip:
+        return Clip(
+            path=folder / row["path"],
+            category=row["category"],
+            text=row.get("text") or "",
+            kind=row.get("kind") or "",
+            seconds=row.get("seconds") or 0.0,
+            speaker=row.get("speaker") or "",
+        )
+
+    with (folder / "manifest.jsonl").open(encoding="utf-8") as lines:
+        return [clip(json.loads(line)) for line in lines if line.strip()]
+
+
+@pytest.fixture(scope="session")
+def shared_audio() -> list[Clip]:
+    """The development recordings beside the checkout; tests that need them are skipped without."""
+    folder = CHECKOUT.parent / "shared" / "audio"
+    if not (folder / "manifest.jsonl").is_file():
+        pytest.skip("the development recordings are not beside this checkout")
+    return _manifest(folder)
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """Small recordings that travel with the repository."""
+    return CHECKOUT / "tests" / "fixtures"
