@@ -149,10 +149,12 @@ class LlmSettings(Section):
 
 
 class TtsSettings(Section):
-    engine: Literal["vits", "coqui"] = "vits"
-    """vits: a Coqui or Piper VITS voice on ONNX Runtime; coqui: `TTS.api` on torch (extra `coqui`)."""
+    engine: Literal["coqui"] = "coqui"
+    """coqui: VITS voices, in Coqui's or Piper's format."""
+    runtime: Literal["onnx", "torch"] = "onnx"
+    """onnx: ONNX Runtime, light; torch: Coqui's own `TTS.api` (needs the extra `coqui`)."""
     model: str = "voice-en-us-joe"
-    """A model of kind tts from `assistant models list`; with engine coqui one of Coqui's own names."""
+    """A model of kind tts from `assistant models list`; with runtime torch one of Coqui's own names."""
     speaker: str | int | None = None
     """Speaker of a voice that has several: its name or number."""
     speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0

@@ -93,10 +93,7 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "stt": {"faster_whisper": "assistant.engines.whisper_stt"},
     "llm": {"llama_cpp": "assistant.engines.llama_cpp_llm"},
-    "tts": {
-        "vits": "assistant.engines.vits_tts",
-        "coqui": "assistant.engines.coqui_tts",
-    },
+    "tts": {"coqui": "assistant.engines.coqui_tts"},
 }
 """kind -> name in the settings -> module with its ``create`` function."""
 
