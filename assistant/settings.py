@@ -33,7 +33,7 @@ class AudioSettings(Section):
 
 
 class WakeSettings(Section):
-    engine: Literal["none", "scripted"] = "none"
+    engine: Literal["none"] = "none"
     """none: any speech wakes it."""
 
 
@@ -174,6 +174,10 @@ class ConversationSettings(Section):
     """A conversation is over after this much quiet; the next turn starts a new one."""
     interruption: Literal["off", "speech"] = "off"
     """speech: talking over the answer stops it. Needs a headset or a microphone that cancels echo."""
+    apology: Annotated[str, Field(min_length=1)] = "Sorry, something went wrong."
+    """Said instead of an answer that failed."""
+    turn_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Give up on an answer when no part of it comes for this long."""
     speculate: bool = True
     """Work on the answer during the pause that may end the turn; thrown away if you go on."""
 

@@ -5,7 +5,7 @@ Methods are called on the event loop's thread and never block it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from assistant.types import AudioFrame, SpokenAudio
@@ -14,7 +14,7 @@ from assistant.types import AudioFrame, SpokenAudio
 class Microphone(Protocol):
     """A source of 20 ms frames at 16 kHz."""
 
-    def frames(self) -> AsyncIterator[AudioFrame]:
+    def frames(self) -> AsyncGenerator[AudioFrame, None]:
         """Open the device and yield every frame in order; closing the iterator closes the device.
 
         Ends when there will be no more (a file that is over). Raises DeviceUnavailable when it

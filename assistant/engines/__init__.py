@@ -86,7 +86,7 @@ class Tts(Engine, Protocol):
 
 
 REGISTRY: dict[str, dict[str, str]] = {
-    "wake": {"scripted": "assistant.engines.scripted"},
+    "wake": {},
     "vad": {
         "webrtc": "assistant.engines.webrtc_vad",
         "silero": "assistant.engines.silero_vad",

@@ -1,0 +1,145 @@
+"""Deterministic engines without models: for tests, soak runs and trying the loop by hand.
+
+What a clip says is written in its loudness: ``clip(loudness, ...)`` is a tone, and ScriptedStt
+looks its loudness up. So every engine gives the same answer for the same input, however
+often and in whatever order it is asked. Work takes the time it is told to take, on the event
+loop's clock, and can be told to fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from assistant import clock
+from assistant.cancel import Cancel
+from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Message, Pcm16, Transcript
+
+_QUIET = 100
+"""Amplitude up to which ScriptedVad hears nothing."""
+
+
+def clip(loudness: int, duration_ms: int) -> Pcm16:
+    """A 200 Hz tone of amplitude ``loudness`` (above 100, at most 32767)."""
+    phase = np.arange(SAMPLE_RATE_HZ * duration_ms // 1000) * (2 * np.pi * 200 / SAMPLE_RATE_HZ)
+    return np.round(np.sin(phase) * loudness).astype(np.int16)
+
+
+def no_fault() -> None:
+    """The default ``fault``: nothing goes wrong."""
+
+
+class _Scripted:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, fault: Callable[[], None] = no_fault) -> None:
+        self._loop = loop
+        self._fault = fault
+        """Called at the start of each piece of work; raises what shall go wrong."""
+
+    def warm_up(self) -> None:
+        """Nothing to warm."""
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _work(self, seconds: float) -> None:
+        self._fault()
+        if seconds > 0:
+            clock.occupy(self._loop, seconds)
+
+
+class ScriptedVad:
+    """Speech is what is loud."""
+
+    def speech_probability(self, pcm: Pcm16) -> float:
+        return float(np.abs(pcm).max(initial=0) > _QUIET)
+
+    def reset(self) -> None:
+        """It has no memory."""
+
+    def warm_up(self) -> None:
+        """Nothing to warm."""
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class ScriptedStt(_Scripted):
+    """Looks up what a loudness says; the empty transcript for any other."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        words: Mapping[int, str],
+        *,
+        seconds: float = 0.2,
+        fault: Callable[[], None] = no_fault,
+    ) -> None:
+        super().__init__(loop, fault=fault)
+        self._words = words
+        self._seconds = seconds
+        self.heard: list[int] = []
+        """Samples of each utterance it was given."""
+
+    def transcribe(self, pcm: Pcm16, cancel: Cancel) -> Transcript:  # noqa: ARG002
+        self.heard.append(len(pcm))
+        self._work(self._seconds)
+        return Transcript(self._words.get(int(np.abs(pcm).max(initial=0)), ""))
+
+
+class ScriptedLlm(_Scripted):
+    """Answers with what ``reply`` makes of the messages, a word at a time."""
+
+    context_tokens = 2048
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reply: Callable[[Sequence[Message]], str],
+        *,
+        first_seconds: float = 0.2,
+        token_seconds: float = 0.05,
+        fault: Callable[[], None] = no_fault,
+    ) -> None:
+        super().__init__(loop, fault=fault)
+        self._reply = reply
+        self._first_seconds = first_seconds
+        self._token_seconds = token_seconds
+        self.prompts: list[list[Message]] = []
+        """Every prompt it was given."""
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content.split()) + 4 for message in messages)
+
+    def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
+        self.prompts.append(list(messages))
+        self._work(self._first_seconds)
+        for word in self._reply(messages).split():
+            if cancel:
+                return
+            yield word + " "
+            self._work(self._token_seconds)
+
+
+class ScriptedTts(_Scripted):
+    """Speaks at 15 characters a second, as people do."""
+
+    sample_rate_hz = SAMPLE_RATE_HZ
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        seconds_per_character: float = 0.004,
+        fault: Callable[[], None] = no_fault,
+    ) -> None:
+        super().__init__(loop, fault=fault)
+        self._seconds_per_character = seconds_per_character
+        self.said: list[str] = []
+        """Every text it was given."""
+
+    def synthesize(self, text: str, cancel: Cancel) -> Pcm16:  # noqa: ARG002
+        self.said.append(text)
+        self._work(len(text) * self._seconds_per_character)
+        return clip(3000, max(FRAME_SAMPLES, len(text) * 1000 // 15))

@@ -1,0 +1,114 @@
+"""What the loop reacts to. Each event says what happened, never what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assistant.types import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. ``state.TRANSITIONS`` says where it leads, if it changes the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Event):
+    """Engines are warm and the microphone is heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woken(Event):
+    """Somebody wants to speak: the wake word, a button, or, without a wake word, speech itself."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted(Event):
+    """Enough speech was heard to be more than a click."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeechPaused(Event):
+    """The first short pause: perhaps the turn is over."""
+
+    utterance: Utterance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TurnEnded(Event):
+    """The person has finished."""
+
+    utterance: Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed(Event):
+    """The person goes on after a pause: the turn has not ended, or had not after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class NothingSaid(Event):
+    """Nobody spoke after the wake word, or only noise was heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStarted(Event):
+    """The first sample of the answer went to the speaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRefused(Event):
+    """There will be no answer: noise was taken for speech."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFinished(Event):
+    """The last sample of the answer was heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUpOpened(Event):
+    """The answer was heard; the person may go on without a wake word."""
+
+
+@dataclass(frozen=True, slots=True)
+class BargedIn(Event):
+    """The person spoke over the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced(Event):
+    """The assistant has something to say unasked, such as a timer that rings."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Event):
+    """Whatever is going on shall end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Muted(Event):
+    """The microphone shall be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmuted(Event):
+    """The microphone may be opened again."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faulted(Event):
+    """Something the appliance cannot work without is gone."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered(Event):
+    """What was gone is back."""

@@ -1,0 +1,288 @@
+"""One turn: utterance -> transcript -> skill or language model -> sentences -> audio.
+
+A turn may begin before the person has finished. Until ``release`` it is silent and without
+effects: it recognises, thinks and synthesises, and waits with the result. ``cancel`` ends it at
+any moment within a token or a chunk. While sentence N is heard, N+1 is being synthesised and
+the model is at N+2.
+
+It posts what happened and leaves the state to the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from assistant import stt_guard
+from assistant.audio import Speaker
+from assistant.conversation import Conversation, heard_part
+from assistant.engines import Llm, Stt, Tts
+from assistant.errors import AssistantError, AudioError, EngineFailed, EngineTimeout
+from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
+from assistant.sentences import Sentences
+from assistant.settings import Settings
+from assistant.skills import Match, Outcome, Skills
+from assistant.types import SpokenAudio, Transcript, Utterance
+from assistant.worker import Worker, prefetch
+
+log = logging.getLogger(__name__)
+
+_SENTENCES_AHEAD = 2
+"""Sentences that may be ready before the one being heard is over."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What a turn works with."""
+
+    stt: Worker[Stt]
+    llm: Worker[Llm]
+    tts: Worker[Tts]
+    skills: Skills
+    conversation: Conversation
+    speaker: Speaker
+    settings: Settings
+
+
+@dataclass
+class Report:
+    """What became of one turn, for the log, the bench and ``--json``. Times on the loop's clock, seconds."""
+
+    number: int
+    transcript: str = ""
+    reply: str = ""
+    """The reply as far as it was made; ``heard`` is the part that was heard."""
+    heard: str = ""
+    handled_by: str = "nobody"
+    """``llm``, the skill's name, ``apology`` or ``nobody``."""
+    refused: str | None = None
+    error: str | None = None
+    """Code of the error that spoiled the turn."""
+    outcome: Outcome | None = None
+    """What a skill asks of the loop."""
+    interrupted: bool = False
+    speculative: bool = False
+    """Work on the answer had begun before the turn ended."""
+    times_s: dict[str, float] = field(default_factory=dict)
+    """speech_end, stt_begin, stt_end, llm_begin, first_token, first_clause, first_sound, ended, first_audio."""
+
+    def latency_ms(self) -> dict[str, int]:
+        """Where the time between the last word and the first sound went.
+
+        ``response`` is what the person waits. The stages are each stage's own duration; with
+        speculation they lie inside the ``endpoint`` wait and do not add up to it.
+        """
+        spans = {
+            "endpoint": ("speech_end", "ended"),
+            "stt": ("stt_begin", "stt_end"),
+            "llm_first_token": ("llm_begin", "first_token"),
+            "tts_first_audio": ("first_clause", "first_sound"),
+            "response": ("speech_end", "first_audio"),
+        }
+        t = self.times_s
+        return {
+            name: round((t[end] - t[begin]) * 1000)
+            for name, (begin, end) in spans.items()
+            if begin in t and end in t
+        }
+
+
+class Turn:
+    """Runs from ``start`` until it has posted ReplyFinished, ReplyRefused or Faulted, or is cancelled."""
+
+    def __init__(
+        self,
+        utterance: Utterance,
+        chain: Chain,
+        *,
+        number: int,
+        post: Callable[[Event], None],
+        on_transcript: Callable[[Transcript, Match | None], None],
+    ) -> None:
+        self.report = Report(number)
+        self._utterance = utterance
+        self._chain = chain
+        self._post = post
+        self._on_transcript = on_transcript
+        self._released = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._spoken: list[SpokenAudio] = []
+        self._heard_before_s = 0.0
+
+    def start(self) -> None:
+        self.report.speculative = True
+        self._mark("speech_end", self._utterance.speech_end_s)
+        self._task = asyncio.ensure_future(self._run())
+
+    def release(self, utterance: Utterance) -> None:
+        """The person has finished: sound and effects are allowed from now on."""
+        self.report.speculative = "stt_begin" in self.report.times_s
+        self._mark("speech_end", utterance.speech_end_s)
+        self._mark("ended")
+        self._released.set()
+
+    async def cancel(self) -> None:
+        """End the turn now; what was heard of the answer stays remembered."""
+        if self._task is None or self._task.done():
+            return
+        self.report.interrupted = True
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def done(self) -> bool:
+        return self._task is not None and self._task.done()
+
+    @property
+    def heard_ms(self) -> int:
+        """How much of the answer has been heard."""
+        if not self._spoken:
+            return 0
+        return round((self._chain.speaker.heard_s - self._heard_before_s) * 1000)
+
+    async def _run(self) -> None:
+        try:
+            try:
+                await self._reply()
+            except AudioError:
+                raise
+            except AssistantError as error:
+                await self._apologise(error)
+        except AudioError as error:
+            self.report.error = error.code
+            self._post(Faulted(error))
+        except Exception:
+            self.report.error = AssistantError.code
+            log.exception("turn=%d the turn is given up", self.report.number)
+            self._post(Stopped())
+
+    async def _reply(self) -> None:
+        transcript = await self._transcribe()
+        if reason := stt_guard.refusal(self._utterance, transcript, self._chain.settings.stt.guard):
+            self.report.refused = reason
+            await self._released.wait()
+            self._post(ReplyRefused(reason))
+            return
+        match = self._chain.skills.match(transcript.text)
+        self._on_transcript(transcript, match)
+        try:
+            await self._speak(self._skill(match) if match else self._ask(transcript.text))
+        finally:
+            self._remember(transcript.text)
+        self._post(ReplyFinished())
+
+    async def _apologise(self, error: AssistantError) -> None:
+        """Never leave a person without an answer: say that there is none, unless part of it was heard."""
+        self.report.error = error.code
+        log.error("turn=%d problem=%s", self.report.number, error)
+        if not self._spoken:
+            self.report.handled_by = "apology"
+            await self._speak(_once(self._chain.settings.conversation.apology))
+        self._post(ReplyFinished())
+
+    async def _transcribe(self) -> Transcript:
+        self._mark("stt_begin")
+        pcm = self._utterance.pcm
+        transcript = await self._chain.stt.run(lambda stt, cancel: stt.transcribe(pcm, cancel))
+        self._mark("stt_end")
+        self.report.transcript = transcript.text
+        return transcript
+
+    async def _skill(self, match: Match) -> AsyncGenerator[str, None]:
+        self.report.handled_by = match.name
+        await self._released.wait()
+        self.report.outcome = match.run()
+        yield self.report.outcome.speech
+
+    async def _ask(self, text: str) -> AsyncGenerator[str, None]:
+        """The model's reply, sentence by sentence."""
+        self.report.handled_by = "llm"
+        self._mark("llm_begin")
+        messages = self._chain.conversation.messages_for(text)
+        sentences = Sentences()
+        async with aclosing(
+            self._chain.llm.stream(lambda llm, cancel: llm.stream(messages, cancel))
+        ) as pieces:
+            async for piece in pieces:
+                self._mark("first_token")
+                for sentence in sentences.add(piece):
+                    yield sentence
+        for sentence in sentences.finish():
+            yield sentence
+
+    async def _speak(self, replies: AsyncGenerator[str, None]) -> None:
+        """Say sentences as they come and return when the last one has been heard.
+
+        Raises EngineFailed when there was nothing to say, EngineTimeout when it took too long.
+        """
+        speaker = self._chain.speaker
+        self._heard_before_s = speaker.heard_s
+        limit_s = self._chain.settings.conversation.turn_timeout_s
+        sounds = prefetch(self._synthesize(prefetch(replies, _SENTENCES_AHEAD)), _SENTENCES_AHEAD)
+        try:
+            async with aclosing(sounds):
+                while sound := await _within(limit_s, anext(sounds, None)):
+                    self._mark("first_sound")
+                    await self._released.wait()
+                    speaker.write(sound)
+                    if not self._spoken:
+                        self._mark("first_audio")
+                        self._post(ReplyStarted())
+                    self._spoken.append(sound)
+            if self._spoken:
+                await speaker.drained()
+            elif self.report.outcome is None:
+                raise EngineFailed(
+                    "The answer was empty.", "Try another model or prompt (llm.model, llm.prompt)."
+                )
+        except asyncio.CancelledError:
+            speaker.cut()
+            raise
+
+    async def _synthesize(self, sentences: AsyncGenerator[str, None]) -> AsyncGenerator[SpokenAudio, None]:
+        tts = self._chain.tts
+        async with aclosing(sentences):
+            async for sentence in sentences:
+                self._mark("first_clause")
+                self.report.reply = f"{self.report.reply} {sentence}".strip()
+                pcm = await tts.run(lambda engine, cancel, text=sentence: engine.synthesize(text, cancel))  # type: ignore[misc]
+                if len(pcm):
+                    yield SpokenAudio(sentence, pcm, tts.engine.sample_rate_hz)
+
+    def _remember(self, text: str) -> None:
+        """Keep of the reply what was heard, so that the model never refers to what nobody heard."""
+        heard_s = self._chain.speaker.heard_s - self._heard_before_s
+        parts: list[str] = []
+        for sound in self._spoken:
+            share = min(1.0, heard_s / sound.duration_s)
+            if share <= 0:
+                break
+            parts.append(heard_part(sound.text, share))
+            heard_s -= sound.duration_s
+        self.report.heard = " ".join(part for part in parts if part)
+        if self._released.is_set() and self.report.handled_by == "llm" and self.report.heard:
+            self._chain.conversation.add(text, self.report.heard)
+
+    def _mark(self, name: str, at_s: float | None = None) -> None:
+        """Note when something first happened (``speech_end`` may move: the person went on)."""
+        if at_s is not None:
+            self.report.times_s[name] = at_s
+        else:
+            self.report.times_s.setdefault(name, asyncio.get_running_loop().time())
+
+
+async def _within(limit_s: float, waiting):  # type: ignore[no-untyped-def]
+    try:
+        return await asyncio.wait_for(waiting, limit_s)
+    except asyncio.TimeoutError as error:
+        raise EngineTimeout(
+            f"No part of the answer came within {limit_s:g} s.",
+            "Choose a smaller model, or raise conversation.turn_timeout_s.",
+        ) from error
+
+
+async def _once(text: str) -> AsyncGenerator[str, None]:
+    yield text

@@ -1,0 +1,134 @@
+"""One thread that owns one engine, seen from the event loop.
+
+Engines block; the loop must not. A ``Worker`` runs its engine's calls one after another on its
+own thread, pinned to the cores it was given. Cancelling the awaiting task sets the call's
+``Cancel`` and returns at once: the thread ends its call at the next token or chunk, and the
+next call waits its turn behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from typing import Any, Generic, TypeVar
+
+from assistant import clock
+from assistant.cancel import Cancel
+from assistant.engines import Engine
+
+E = TypeVar("E", bound=Engine)
+T = TypeVar("T")
+_END = object()
+
+
+class Worker(Generic[E]):
+    """A named thread and, once ``start`` has returned, the engine on it.
+
+    ``cores`` are the CPU numbers that the thread may run on; empty means any.
+    """
+
+    engine: E
+
+    def __init__(self, name: str, cores: Collection[int] = ()) -> None:
+        self.name = name
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_pin, initargs=(cores,))
+        self._job: asyncio.Future[Any] | None = None
+
+    async def start(self, create: Callable[[], E]) -> None:
+        """Create the engine on its thread and warm it up there."""
+
+        def load(_: Cancel) -> E:
+            engine = create()
+            engine.warm_up()
+            return engine
+
+        self.engine = await self._submit(load)
+
+    async def run(self, call: Callable[[E, Cancel], T]) -> T:
+        """Run ``call`` with the engine on its thread and return what it returns."""
+        return await self._submit(lambda cancel: call(self.engine, cancel))
+
+    async def stream(self, call: Callable[[E, Cancel], Iterator[T]]) -> AsyncGenerator[T, None]:
+        """Run a generator on the thread and yield its items as they come."""
+        loop = asyncio.get_running_loop()
+        items: asyncio.Queue[Any] = asyncio.Queue()
+
+        def pump(cancel: Cancel) -> None:
+            try:
+                for item in call(self.engine, cancel):
+                    loop.call_soon_threadsafe(items.put_nowait, item)
+                    if cancel:
+                        break
+            finally:
+                with suppress(RuntimeError):  # the loop is closed when the program is ending
+                    loop.call_soon_threadsafe(items.put_nowait, _END)
+
+        job = asyncio.ensure_future(self._submit(pump))
+        try:
+            while (item := await items.get()) is not _END:
+                yield item
+            await job
+        finally:
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Close the engine, if there is one, and end the thread."""
+        with suppress(AttributeError):
+            await self.run(lambda engine, _: engine.close())
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _submit(self, call: Callable[[Cancel], T]) -> T:
+        loop = asyncio.get_running_loop()
+        while self._job is not None and not self._job.done():
+            await asyncio.wait({self._job})
+        cancel = Cancel()
+        job = loop.run_in_executor(self._thread, call, cancel)
+        self._job = job
+        clock.hold(loop, job)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            cancel.set()
+            job.add_done_callback(_take_note)
+            raise
+
+
+async def prefetch(source: AsyncGenerator[T, None], depth: int) -> AsyncGenerator[T, None]:
+    """Yield from ``source`` while up to ``depth`` further items are being made in the background."""
+    made: asyncio.Queue[Any] = asyncio.Queue()
+    room = asyncio.Semaphore(depth - 1)
+
+    async def fill() -> None:
+        try:
+            async with aclosing(source):
+                async for item in source:
+                    made.put_nowait(item)
+                    await room.acquire()
+        finally:
+            made.put_nowait(_END)
+
+    filling = asyncio.ensure_future(fill())
+    try:
+        while (item := await made.get()) is not _END:
+            room.release()
+            yield item
+        await filling
+    finally:
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+
+
+def _take_note(job: asyncio.Future[Any]) -> None:
+    """Look at an abandoned call's failure, so that asyncio does not complain of it."""
+    if not job.cancelled():
+        job.exception()
+
+
+def _pin(cores: Collection[int]) -> None:
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(threading.get_native_id(), cores)

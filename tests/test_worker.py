@@ -1,0 +1,190 @@
+"""A worker's calls stay on one thread, one at a time, and let go of the loop when cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+
+import pytest
+
+from assistant import clock
+from assistant.cancel import Cancel
+from assistant.engines.scripted import ScriptedVad
+from assistant.worker import Worker, prefetch
+
+
+async def started(**options: list[int]) -> Worker[ScriptedVad]:
+    worker: Worker[ScriptedVad] = Worker("test", **options)
+    await worker.start(ScriptedVad)
+    return worker
+
+
+def test_every_call_runs_on_the_engines_own_thread() -> None:
+    async def main() -> set[str]:
+        worker = await started()
+        names = {await worker.run(lambda *_: threading.current_thread().name) for _ in range(5)}
+        await worker.close()
+        return names
+
+    (name,) = clock.run(main())
+    assert name.startswith("test")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no core pinning on this system")
+def test_the_thread_is_pinned() -> None:
+    core = min(os.sched_getaffinity(0))
+
+    async def main() -> set[int]:
+        worker = await started(cores=[core])
+        cores = await worker.run(lambda *_: os.sched_getaffinity(0))
+        await worker.close()
+        return cores
+
+    assert clock.run(main()) == {core}
+    assert os.sched_getaffinity(0) != set() and core in os.sched_getaffinity(0)
+
+
+def test_an_error_reaches_the_caller() -> None:
+    async def main() -> None:
+        worker = await started()
+        await worker.run(lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        clock.run(main())
+
+
+def test_cancelling_returns_at_once_and_tells_the_engine() -> None:
+    async def main() -> tuple[float, bool]:
+        loop = asyncio.get_running_loop()
+        worker = await started()
+        noticed = threading.Event()
+
+        def work(_: ScriptedVad, cancel: Cancel) -> None:
+            if cancel.wait(20):
+                noticed.set()
+
+        task = asyncio.ensure_future(worker.run(work))
+        await asyncio.sleep(0.1)
+        began = loop.time()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        took_s = loop.time() - began
+        told = await asyncio.to_thread(noticed.wait, 10)
+        await worker.close()
+        return took_s, told
+
+    took_s, told = clock.run(main())
+    assert took_s < 5
+    assert told
+
+
+def test_the_next_call_waits_for_an_abandoned_one() -> None:
+    async def main() -> list[str]:
+        worker = await started()
+        order: list[str] = []
+
+        def slow(*_: object) -> None:
+            clock.occupy(loop, 3)
+            order.append("abandoned")
+
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(worker.run(slow))
+        await asyncio.sleep(1)
+        task.cancel()
+        await worker.run(lambda *_: order.append("next"))
+        await worker.close()
+        return order
+
+    assert clock.run(main(), "virtual") == ["abandoned", "next"]
+
+
+def test_a_stream_yields_while_it_is_made_and_stops_when_closed() -> None:
+    async def main() -> tuple[list[int], int]:
+        worker = await started()
+        loop = asyncio.get_running_loop()
+        made = 0
+
+        def count(_: ScriptedVad, cancel: Cancel) -> Iterator[int]:
+            nonlocal made
+            while not cancel:
+                made += 1
+                yield made
+                clock.occupy(loop, 1)
+
+        taken = []
+        async with aclosing(worker.stream(count)) as numbers:
+            async for number in numbers:
+                taken.append(number)
+                if number == 3:
+                    break
+        await worker.close()
+        return taken, made
+
+    taken, made = clock.run(main(), "virtual")
+    assert taken == [1, 2, 3]
+    assert made <= 4
+
+
+def test_an_error_in_a_stream_reaches_the_reader_after_the_items() -> None:
+    async def main() -> list[int]:
+        worker = await started()
+
+        def broken(*_: object) -> Iterator[int]:
+            yield 1
+            raise ValueError("broken")
+
+        taken = []
+        with pytest.raises(ValueError, match="broken"):
+            async for number in worker.stream(broken):
+                taken.append(number)
+        await worker.close()
+        return taken
+
+    assert clock.run(main()) == [1]
+
+
+async def _numbers(upto: int, made: list[int]) -> AsyncGenerator[int, None]:
+    for number in range(upto):
+        made.append(number)
+        yield number
+        await asyncio.sleep(1)
+
+
+def test_prefetch_works_ahead_as_far_as_allowed() -> None:
+    async def main() -> tuple[list[int], list[int]]:
+        made: list[int] = []
+        taken = []
+        ahead = []
+        async for number in prefetch(_numbers(6, made), 2):
+            taken.append(number)
+            await asyncio.sleep(100)
+            ahead.append(made[-1] - number)
+        return taken, ahead
+
+    taken, ahead = clock.run(main(), "virtual")
+    assert taken == list(range(6))
+    assert max(ahead) == 2
+
+
+def test_closing_prefetch_closes_its_source() -> None:
+    async def main() -> bool:
+        closed = False
+
+        async def source() -> AsyncGenerator[int, None]:
+            nonlocal closed
+            try:
+                while True:
+                    yield 1
+                    await asyncio.sleep(1)
+            finally:
+                closed = True
+
+        async with aclosing(prefetch(source(), 1)) as items:
+            async for _ in items:
+                break
+        return closed
+
+    assert clock.run(main(), "virtual")
