@@ -86,7 +86,7 @@ class VoiceLoop:
         """Wait until nothing has been said by anybody for ``quiet_s`` seconds."""
         now = asyncio.get_running_loop().time
         self._last_activity_s = now()
-        while self._busy() or now() - self._last_activity_s < quiet_s:
+        while self._busy() or now() - self._last_activity_s < quiet_s:  # noqa: ASYNC110 - a span, no event
             await asyncio.sleep(0.05)
 
     def _busy(self) -> bool:

@@ -67,7 +67,8 @@ class Report:
     speculative: bool = False
     """Work on the answer had begun before the turn ended."""
     times_s: dict[str, float] = field(default_factory=dict)
-    """speech_end, stt_begin, stt_end, llm_begin, first_token, first_clause, first_sound, ended, first_audio."""
+    """When what first happened: speech_end, stt_begin, stt_end, llm_begin, first_token, first_clause,
+    first_sound, ended (the turn), first_audio (at the speaker)."""
 
     def latency_ms(self) -> dict[str, int]:
         """Where the time between the last word and the first sound went.

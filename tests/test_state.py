@@ -58,7 +58,8 @@ def machine_in(state: State) -> StateMachine:
 
 
 def test_every_kind_of_event_has_an_example() -> None:
-    assert {type(event) for event in EXAMPLES} == set(e.Event.__subclasses__())
+    known = {kind for kind in vars(e).values() if isinstance(kind, type) and issubclass(kind, e.Event)}
+    assert {type(event) for event in EXAMPLES} == known - {e.Event}
 
 
 @pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
@@ -77,7 +78,7 @@ def test_pair(state: State, event: e.Event) -> None:
 
 
 def test_every_state_can_be_reached_and_left() -> None:
-    assert {target for target in TRANSITIONS.values()} | {State.STARTING} == set(State)
+    assert set(TRANSITIONS.values()) | {State.STARTING} == set(State)
     assert {source for source, _ in TRANSITIONS} == set(State)
 
 

@@ -24,7 +24,8 @@ _QUIET = 100
 def clip(loudness: int, duration_ms: int) -> Pcm16:
     """A 200 Hz tone of amplitude ``loudness`` (above 100, at most 32767)."""
     phase = np.arange(SAMPLE_RATE_HZ * duration_ms // 1000) * (2 * np.pi * 200 / SAMPLE_RATE_HZ)
-    return np.round(np.sin(phase) * loudness).astype(np.int16)
+    tone: Pcm16 = np.round(np.sin(phase) * loudness).astype(np.int16)
+    return tone
 
 
 def no_fault() -> None:
