@@ -1,0 +1,88 @@
+# Steps that a person watches: one line each with the seconds that pass, their output in a log.
+# Sourced by scripts/setup. It knows nothing of what is being set up.
+
+log=${ASSISTANT_SETUP_LOG:-${XDG_STATE_HOME:-$HOME/.local/state}/assistant/setup.log}
+running=()  # process groups to end when we are stopped
+
+say() { printf '%s\n' "$*" >&2; }
+
+# fail PROBLEM NEXT-STEP: one sentence each, and where the rest is written.
+fail() {
+  say "$1"
+  say "$2"
+  [[ -s $log ]] && say "The full output is in $log."
+  exit 1
+}
+
+open_log() {
+  mkdir -p "$(dirname "$log")"
+  : >"$log"
+}
+
+# start COMMAND...: in the background, in a process group of its own, so that stopping it stops
+# its children too. Its process id is then in $started.
+start() {
+  set -m
+  "$@" </dev/null >>"$log" 2>&1 &
+  started=$!
+  set +m
+  running+=("$started")
+}
+
+# follow WHAT PID [NOTE-COMMAND]: show the seconds until PID ends; returns its exit status.
+follow() {
+  local what=$1 pid=$2 note=${3:-true} began=$SECONDS told=0 status=0 seconds
+  [[ -t 2 ]] || say "$what ..."
+  while kill -0 "$pid" 2>/dev/null; do
+    seconds=$((SECONDS - began))
+    if [[ -t 2 ]]; then
+      printf '\r\033[K%s ... %d s %s' "$what" "$seconds" "$("$note")" >&2
+    elif ((seconds >= told + 20)); then
+      told=$seconds
+      say "$what ... $seconds s $("$note")"
+    fi
+    sleep 0.2
+  done
+  wait "$pid" || status=$?
+  [[ -t 2 ]] && printf '\r\033[K' >&2
+  ((status == 0)) && say "$what: done in $((SECONDS - began)) s"
+  return "$status"
+}
+
+# step WHAT COMMAND...: run it to its end; returns its exit status.
+step() {
+  local what=$1
+  shift
+  printf '\n=== %s\n' "$what" >>"$log"
+  start "$@"
+  follow "$what" "$started"
+}
+
+# reason: the likeliest cause of the failure that the end of the log shows, as a sentence.
+reason() {
+  local tail
+  tail=$(tail -n 60 "$log" 2>/dev/null || true)
+  case $tail in
+    *'No space left on device'*) echo 'The disk is full: free 4 GB, then run this again.' ;;
+    *'DO NOT MATCH THE HASHES'*)
+      echo 'A downloaded package is not the one that was pinned: run this again; if it repeats, do not trust that package index.' ;;
+    *'Temporary failure in name resolution'* | *'Failed to resolve'* | *'NewConnectionError'* | *'Network is unreachable'*)
+      echo 'The network could not be reached: connect this machine, then run this again.' ;;
+    *'No matching distribution found'* | *'Could not find a version'*)
+      echo "The package index has no fitting file: check the network and pip's configuration (pip config list), then run this again." ;;
+    *'Killed signal terminated program'* | *'out of memory'*)
+      echo 'The memory was too small for the compiler: close other programs, then run this again; it goes on where it stopped.' ;;
+    *) echo 'Run this again: it goes on where it stopped.' ;;
+  esac
+}
+
+stop_running() {
+  local pid
+  for pid in ${running[@]+"${running[@]}"}; do
+    kill -TERM -- "-$pid" 2>/dev/null || true
+  done
+}
+
+trap stop_running EXIT
+trap 'say; say "Stopped. Run this again: it goes on where it stopped."; exit 130' INT
+trap 'exit 143' TERM
