@@ -24,6 +24,8 @@ class Section(BaseModel):
 
 
 class AudioSettings(Section):
+    """The microphone and the speaker."""
+
     input: str | None = None
     """Microphone: part of its name as `assistant devices` prints it; null is the system's default."""
     output: str | None = None
@@ -33,11 +35,15 @@ class AudioSettings(Section):
 
 
 class WakeSettings(Section):
+    """What wakes the assistant from its sleep."""
+
     engine: Literal["none"] = "none"
     """none: any speech wakes it."""
 
 
 class VadSettings(Section):
+    """Voice activity detection: whether somebody is speaking."""
+
     engine: Literal["webrtc", "silero"] = "webrtc"
     """webrtc costs next to nothing; silero is better in noise and costs about 1 % of a core."""
     aggressiveness: Annotated[int, Field(ge=0, le=3)] = 2
@@ -92,6 +98,8 @@ class SttGuard(Section):
 
 
 class SttSettings(Section):
+    """Speech to text: what was said."""
+
     engine: Literal["faster_whisper"] = "faster_whisper"
     """faster_whisper: Whisper on CTranslate2."""
     model: str = "whisper-tiny.en"
@@ -112,6 +120,8 @@ class SttSettings(Section):
 
 
 class LlmSettings(Section):
+    """The language model: what to answer."""
+
     engine: Literal["llama_cpp"] = "llama_cpp"
     """llama_cpp: a GGUF file on llama.cpp."""
     model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
@@ -149,6 +159,8 @@ class LlmSettings(Section):
 
 
 class TtsSettings(Section):
+    """Text to speech: the voice."""
+
     engine: Literal["coqui"] = "coqui"
     """coqui: VITS voices, in Coqui's or Piper's format."""
     runtime: Literal["onnx", "torch"] = "onnx"
@@ -168,6 +180,8 @@ class TtsSettings(Section):
 
 
 class ConversationSettings(Section):
+    """How turns follow one another."""
+
     follow_up_ms: Milliseconds = 0
     """Listen this long after an answer without a wake word; 0 is off."""
     forget_after_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
@@ -183,16 +197,22 @@ class ConversationSettings(Section):
 
 
 class PrivacySettings(Section):
+    """What is kept of what was said."""
+
     log_transcripts: bool = False
     """Write what was said and answered into the log."""
 
 
 class LogSettings(Section):
+    """What the assistant tells about itself, on stderr."""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is written to stderr."""
 
 
 class StoreSettings(Section):
+    """Where big files lie."""
+
     models: Path | None = None
     """Where models are kept; null is ~/.local/share/assistant/models (XDG)."""
 

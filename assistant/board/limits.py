@@ -1,0 +1,60 @@
+"""What the control groups grant this process: processor time and memory.
+
+Containers and systemd units limit both without hiding cores or memory from /proc. Versions 1
+and 2 of the kernel's interface are read; a limit on any group above ours holds for us too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+ROOT = Path("/")
+
+
+def cpu_quota(root: Path = ROOT) -> float:
+    """Cores' worth of processor time, such as 1.5; infinite without a limit."""
+    return min(
+        (
+            quota / period
+            for group in _groups(root)
+            for quota, period in (
+                _figures(group, "cpu.max"),
+                _figures(group, "cpu.cfs_quota_us", "cpu.cfs_period_us"),
+            )
+            if quota > 0 and period > 0
+        ),
+        default=math.inf,
+    )
+
+
+def memory_bytes(root: Path = ROOT) -> float:
+    """Bytes of memory; infinite without a limit."""
+    files = ("memory.max", "memory.limit_in_bytes")
+    limits = (_figures(group, file)[0] for group in _groups(root) for file in files)
+    return min((limit for limit in limits if limit > 0), default=math.inf)
+
+
+def text(file: Path) -> str:
+    """What a file of /proc or /sys says; empty when it cannot be read."""
+    try:
+        return file.read_bytes().decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """The folder of every control group this process is in, and of those above it."""
+    for line in text(root / "proc/self/cgroup").splitlines():
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        names = [name for name in PurePosixPath(group).parts if name not in {"/", ".."}]
+        for depth in range(len(names), -1, -1):
+            yield root.joinpath("sys/fs/cgroup", controllers, *names[:depth])
+
+
+def _figures(group: Path, *files: str) -> tuple[float, float]:
+    """The first two figures of these files; 0 where there is none, "max" or -1."""
+    words = " ".join(text(group / file) for file in files).split()
+    first, second, *_ = (*(float(word) if word.isdecimal() else 0.0 for word in words), 0.0, 0.0)
+    return first, second

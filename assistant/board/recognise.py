@@ -1,0 +1,87 @@
+"""Which board this is: the name of its profile in config/devices/, and what it has.
+
+Boards with an Arm processor describe themselves in the device tree, PCs in the DMI tables that
+their firmware leaves, and where neither helps the processor's own name does.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.board import cores, limits
+from assistant.board.limits import ROOT, text
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    name: str
+    """Its profile: a file of config/devices/ without its ending."""
+    why: str
+    """What gave it away, for people."""
+    cores: int
+    """Threads that can run at once within affinity and control groups."""
+    big_cores: int
+    """Physical cores of the fastest kind among them."""
+    memory_mb: int
+    """Memory that we may use, in units of 1,000,000 bytes; 0 when it cannot be told."""
+
+
+SIGNS = (
+    ("raspberry-pi-4", "device tree", r"brcm,bcm2711"),  # also the 400 and the Compute Module 4
+    ("raspberry-pi-5", "device tree", r"brcm,bcm2712"),  # also the 500 and the Compute Module 5
+    ("jetson-nano", "device tree", r"nvidia,(jetson-nano|p3448|p3450)"),
+    ("jetson-orin-nano", "device tree", r"nvidia,(p\d+-\d+\+)?p3767-000[345]"),  # 0000 and 0001 are the NX
+    ("apple-silicon", "device tree", r"apple,arm-platform"),  # Linux on a Mac
+    ("apple-silicon", "system", r"Darwin arm64"),
+    ("ryzen-5600g", "processor", r"AMD Ryzen 5 5600G"),
+    ("intel-nuc", "firmware", r"\bNUC\d"),
+    ("generic-arm", "processor", r"CPU implementer"),
+    ("generic-x86", "processor", r"vendor_id"),
+    ("generic-arm", "system", r"arm|aarch64"),
+)
+"""Profile, where to look, what to find there; the first that fits counts."""
+
+
+def recognise(root: Path = ROOT) -> Board:
+    """Look at /proc and /sys below ``root``. Never raises: an unknown machine is generic-x86."""
+    evidence = _evidence(root)
+    name, why = "generic-x86", "nothing here says what it is"
+    for profile, source, pattern in SIGNS:
+        said, everything = evidence[source]
+        if re.search(pattern, everything):
+            name, why = profile, f"the {source} says '{said}'"
+            break
+    return Board(name, why, cores.usable_cores(root), len(cores.big_cores(root)), _memory_mb(root))
+
+
+def _evidence(root: Path) -> Mapping[str, tuple[str, str]]:
+    """Source -> what it says in short, and all that it says."""
+    tree, dmi = root / "proc/device-tree", root / "sys/class/dmi/id"
+    model, compatible = (text(tree / file).replace("\0", " ").strip() for file in ("model", "compatible"))
+    firmware = " ".join(text(dmi / file) for file in ("sys_vendor", "product_name", "board_name"))
+    processor = text(root / "proc/cpuinfo")
+    names = (re.search(rf"^{key}\s*: (.+)$", processor, re.MULTILINE) for key in ("model name", "CPU part"))
+    system = f"{platform.system()} {platform.machine()}" if root == ROOT else ""
+    return {
+        "device tree": (model or compatible, compatible),
+        "firmware": (firmware, firmware),
+        "processor": (next((name[1] for name in names if name), "nothing more"), processor),
+        "system": (system, system),
+    }
+
+
+def _memory_mb(root: Path) -> int:
+    """What the kernel has, or what our control group may take of it."""
+    total = re.search(r"^MemTotal:\s*(\d+) kB", text(root / "proc/meminfo"), re.MULTILINE)
+    if total:
+        have = int(total[1]) * 1024
+    elif root == ROOT and "SC_PHYS_PAGES" in os.sysconf_names:
+        have = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    else:
+        have = 0
+    return int(min(have, limits.memory_bytes(root))) // 1_000_000

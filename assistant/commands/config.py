@@ -1,0 +1,78 @@
+"""`assistant config show|check|schema`: what is set, where, and whether it is right."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from assistant import configuration, paths, resources, settings_template
+from assistant.configuration import Loaded
+from assistant.errors import SettingsError
+from assistant.settings_keys import keys
+from assistant.settings_mistakes import at
+
+ORIGIN_COLUMN = 48
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the `assistant` parser's subcommands."""
+    parser = subparsers.add_parser("config", help="show or check the settings")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="show|check|schema")
+    show = actions.add_parser("show", help="what is in force, and where each value comes from")
+    what = show.add_mutually_exclusive_group()
+    what.add_argument("--template", action="store_true", help="print a file of your own to begin with")
+    what.add_argument("--reference", action="store_true", help="print every key with its default")
+    actions.add_parser("check", help="name every mistake, with its file and line")
+    actions.add_parser("schema", help="print the JSON Schema, by which editors complete keys")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Raises SettingsError (but for `check`, which prints it)."""
+    if args.action == "schema":
+        print(settings_template.json_schema(), end="")
+        return 0
+    if args.action == "check":
+        return _check(args.config)
+    if args.template:
+        schema = resources.folder("config") / "assistant.schema.json"
+        print(settings_template.own(str(schema)), end="")
+    elif args.reference:
+        print(settings_template.reference(), end="")
+    else:
+        print(_effective(configuration.load(args.config)))
+    return 0
+
+
+def _check(file: Path | None) -> int:
+    try:
+        loaded = configuration.load(file)
+    except SettingsError as error:
+        print(error.problem, file=sys.stderr)
+        return error.exit_status
+    print("The settings are right.", *_sources(loaded), sep="\n")
+    return 0
+
+
+def _sources(loaded: Loaded) -> tuple[str, str]:
+    nowhere = f"none, neither {' nor '.join(map(str, paths.settings_files()))}"
+    return (
+        f"Settings file: {loaded.file or nowhere}",
+        f"Board profile: {loaded.profile} ({loaded.why})",
+    )
+
+
+def _effective(loaded: Loaded) -> str:
+    """All settings as YAML, each with its origin in a comment."""
+    lines = [f"# {source}" for source in _sources(loaded)]
+    values = loaded.settings.model_dump(mode="json")
+    for key in keys().values():
+        heading = f"{'  ' * (len(key.path) - 1)}{key.path[-1]}:"
+        if key.is_section:
+            lines.append(heading)
+            continue
+        origin = loaded.origins.get(key.path, "default")
+        line = f"{heading} {settings_template.in_yaml(at(values, key.path))}"
+        lines.append(f"{line:<{ORIGIN_COLUMN}}  # {origin}")
+    return "\n".join(lines)

@@ -1,0 +1,148 @@
+"""What is wrong with settings, one plain line each.
+
+Turns what the validation found into sentences that name the place, the key, what may stand
+there and the nearest right word. It knows the schema, not how files are read or layered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from pydantic_core import ErrorDetails
+
+from assistant.settings_keys import Key, below, keys, nearest, one_of
+from assistant.yaml_marks import KeyPath
+
+
+class Origin(NamedTuple):
+    """Where a value was written."""
+
+    source: str
+    """A file or an environment variable."""
+    line: int = 0
+    """Counted from 1; 0 when the source has no lines."""
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+Origins: TypeAlias = Mapping[KeyPath, Origin]
+"""Of every key that some source sets, the lowest source first."""
+
+
+class Mistake(NamedTuple):
+    """One line of a complaint."""
+
+    origin: Origin
+    key: str
+    """Its name with dots; empty when the whole source is meant."""
+    problem: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (str(self.origin), self.key, self.problem) if part)
+
+
+def explain(error: ErrorDetails, values: Mapping[str, Any], origins: Origins) -> Mistake:
+    """Say in plain words what pydantic found in ``values``, and where it was written."""
+    path = error["loc"]
+    if error["type"] == "extra_forbidden":
+        return Mistake(_origin(path, origins), _dotted(path), no_such_key(path))
+    if error["type"] in {"value_error", "assertion_error"}:
+        return _contradiction(path, str(error["ctx"]["error"]), values, origins)
+    key = _key(path)
+    if key is None:
+        return Mistake(_origin(path, origins), _dotted(path), error["msg"])
+    return Mistake(_origin(path, origins), key.name, _wrong_value(key, error["input"], path))
+
+
+def no_such_key(path: KeyPath) -> str:
+    """Say that a key does not exist, and which one may have been meant."""
+    word, section = str(path[-1]), tuple(map(str, path[:-1]))
+    if tuple(word.split(".")) in keys():
+        parent, _, child = word.rpartition(".")
+        return f"no such key; write '{child}:' below '{parent}:', indented"
+    near = nearest(word, below(section))
+    if not near:
+        names = nearest(word, {key.path[-1] for key in keys().values()})
+        near = tuple(key.name for key in keys().values() if key.path[-1] in names)
+    return f"no such key; {did_you_mean(near) if near else 'there are ' + ', '.join(below(section))}"
+
+
+def did_you_mean(words: tuple[str, ...]) -> str:
+    quoted = one_of(f"'{word}'" for word in words)
+    return f"did you mean {quoted}?"
+
+
+def _wrong_value(key: Key, value: Any, path: KeyPath) -> str:
+    item = next((f"; item {part + 1} is" for part in path if isinstance(part, int)), ", not")
+    problem = f"must be {key.wants}{item} {_shown(value)}"
+    near = nearest(value, key.choices) if isinstance(value, str) else ()
+    if near:
+        return f"{problem}; {did_you_mean(near)}"
+    if value is None:
+        return f"{problem}; leave the key out to have its default"
+    if "text" in key.wants and isinstance(value, (bool, int, float)):
+        return f"{problem}; put it in quotes"
+    return problem
+
+
+def _contradiction(path: KeyPath, rule: str, values: Mapping[str, Any], origins: Origins) -> Mistake:
+    """A rule between keys: blame what was written last, and show what every key of it is."""
+    named = named_in(rule, path)
+    written = [place for place in origins if place in {key.path for key in named}]
+    shown = ", ".join(f"{key.path[-1]} is {_shown(at(values, key.path, key.default))}" for key in named)
+    return Mistake(
+        _origin(written[-1] if written else path, origins),
+        _dotted(path),
+        f"{rule} ({shown})" if shown else rule,
+    )
+
+
+def named_in(rule: str, section: KeyPath) -> list[Key]:
+    """The keys of the section that a rule's sentence mentions."""
+    inside = [key for key in keys().values() if key.path[: len(section)] == section and not key.is_section]
+    names = {".".join(key.path[len(section) :]): key for key in inside}
+    return [key for name, key in names.items() if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", rule)]
+
+
+def at(values: Any, path: KeyPath, default: Any = None) -> Any:
+    """The value at a path of nested mappings, ``default`` where there is none."""
+    for part in path:
+        if not isinstance(values, Mapping) or part not in values:
+            return default
+        values = values[part]
+    return values
+
+
+def _key(path: KeyPath) -> Key | None:
+    """The key that a path is, or is inside of."""
+    names = tuple(map(str, path))
+    starts = (names[:end] for end in range(len(names), 0, -1))
+    return next((keys()[start] for start in starts if start in keys()), None)
+
+
+def _origin(path: KeyPath, origins: Origins) -> Origin:
+    starts = (path[:end] for end in range(len(path), 0, -1))
+    return next((origins[start] for start in starts if start in origins), Origin("defaults"))
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(map(str, path))
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"'{value}'" if len(value) <= 40 else f"'{value[:37]}...'"
+        case Mapping():
+            return "a section"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return f"{value:.6g}" if isinstance(value, float) else str(value)

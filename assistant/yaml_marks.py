@@ -1,0 +1,188 @@
+"""YAML text to plain values, each with the line it stands on.
+
+A small, careful reading of YAML for settings files: it builds nothing but text, numbers, true,
+false, null, lists and mappings; `on`, `off`, `yes` and `no` stay text; a key stands only once;
+aliases and tags, which can blow up or build objects, are refused. It knows nothing of which
+keys make sense. Mistakes do not raise: they are collected, so that all can be told at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import yaml
+
+Value: TypeAlias = str | int | float | bool | list["Value"] | dict[str, "Value"] | None
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""Keys and list positions that lead to a value."""
+
+MAX_CHARACTERS = 256 * 1024
+"""Every key with its comment is under 20,000; PyYAML takes seconds for a megabyte on a small board."""
+
+MAX_DEPTH = 20
+"""Settings nest four deep; Python's recursion ends at 1000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with the text."""
+
+    line: int
+    """Counted from 1."""
+    problem: str
+
+
+@dataclass(slots=True)
+class Marked:
+    """What the text says, where it says it, and what is wrong with it."""
+
+    value: Value = None
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    """Line of every key and list item, counted from 1."""
+    faults: list[Fault] = field(default_factory=list)
+
+
+def read(text: str) -> Marked:
+    """Read one YAML document. Never raises; with faults, ``value`` is what was understood."""
+    marked = Marked()
+    if len(text) > MAX_CHARACTERS:
+        marked.faults.append(Fault(1, f"longer than {MAX_CHARACTERS // 1024} KiB; settings are short"))
+        return marked
+    try:
+        marked.value = _document(yaml.parse(text, Loader=yaml.SafeLoader), marked)
+    except _Unreadable as error:
+        marked.faults.append(error.fault)
+    except yaml.MarkedYAMLError as error:
+        marked.faults.append(_in_plain_english(error))
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        code_point = ord(text[error.position])
+        marked.faults.append(Fault(line, f"the invisible character U+{code_point:04X} is not allowed"))
+    except (ValueError, OverflowError):  # from PyYAML for "\UFFFFFFFF" and for %YAML 1.<huge number>
+        marked.faults.append(Fault(1, "not YAML: it has a character or version that does not exist"))
+    return marked
+
+
+class _Unreadable(Exception):
+    """Reading on makes no sense."""
+
+    def __init__(self, event: yaml.Event, problem: str) -> None:
+        super().__init__(problem)
+        self.fault = Fault(_line(event), problem)
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def _document(events: Iterator[yaml.Event], marked: Marked) -> Value:
+    value: Value = None
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            value = _value(next(events), events, (), marked)
+            break
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            raise _Unreadable(event, "a second document begins here; take the '---' out")
+    return value
+
+
+def _value(event: yaml.Event, events: Iterator[yaml.Event], path: KeyPath, marked: Marked) -> Value:
+    if isinstance(event, yaml.AliasEvent):
+        raise _Unreadable(event, f"'*{event.anchor}' needs quotes (aliases are not used in settings)")
+    if not isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
+        raise _Unreadable(event, "a value is missing")
+    if event.tag not in {None, "tag:yaml.org,2002:str"}:
+        raise _Unreadable(event, "text that starts with '!' needs quotes (tags are not used in settings)")
+    if len(path) > MAX_DEPTH:
+        raise _Unreadable(event, f"nested more than {MAX_DEPTH} deep")
+    if isinstance(event, yaml.ScalarEvent):
+        return _scalar(event, marked)
+    if isinstance(event, yaml.MappingStartEvent):
+        return _mapping(events, path, marked)
+    return _list(events, path, marked)
+
+
+def _mapping(events: Iterator[yaml.Event], path: KeyPath, marked: Marked) -> Value:
+    mapping: dict[str, Value] = {}
+    for event in events:
+        if isinstance(event, yaml.MappingEndEvent):
+            break
+        if not isinstance(event, yaml.ScalarEvent):
+            raise _Unreadable(event, "a key must be a plain word")
+        key = _text(event, marked)
+        here = (*path, key)
+        if key in mapping:
+            problem = f"'{key}' stands here and on line {marked.lines[here]}; keep one"
+            marked.faults.append(Fault(_line(event), problem))
+        marked.lines.setdefault(here, _line(event))
+        mapping[key] = _value(next(events), events, here, marked)
+    return mapping
+
+
+def _list(events: Iterator[yaml.Event], path: KeyPath, marked: Marked) -> Value:
+    items: list[Value] = []
+    for event in events:
+        if isinstance(event, yaml.SequenceEndEvent):
+            break
+        here = (*path, len(items))
+        marked.lines[here] = _line(event)
+        items.append(_value(event, events, here, marked))
+    return items
+
+
+def _text(event: yaml.ScalarEvent, marked: Marked) -> str:
+    text = str(event.value)
+    if re.search("[\0\ud800-\udfff]", text):  # no file name and no JSON can hold these
+        marked.faults.append(Fault(_line(event), "\\0 and \\ud800 to \\udfff stand for no character"))
+        return ""
+    return text
+
+
+_INTEGER = re.compile(r"[-+]?[0-9](_?[0-9]){0,30}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]{1,4})?")
+_WORDS: dict[str, Value] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+def _scalar(event: yaml.ScalarEvent, marked: Marked) -> Value:
+    """YAML 1.2's plain values; 1.1 would also read `no` as false and `1:30` as ninety."""
+    text = _text(event, marked)
+    if event.tag is not None or not event.implicit[0]:
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+_PLAIN_ENGLISH = (
+    ("found character '\\t'", "a tab is used to indent; YAML wants spaces"),
+    ("that cannot start any token", "text that starts with one of @ ` % needs quotes"),
+    ("mapping values are not allowed", "a ':' too many: wrong indentation, or text that needs quotes"),
+    ("could not find expected ':'", "a key without its ':'"),
+    ("expected <block end>", "indented differently from the lines it belongs with"),
+    ("expected the node content", "a value is missing before this"),
+    ("expected ',' or", "a bracket is opened and not closed, or a ',' is missing"),
+    ("unexpected end of stream", "a quote is opened and never closed"),
+    ("unknown escape character", "in double quotes a backslash is written \\\\; or use single quotes"),
+)
+"""Part of PyYAML's message, and what it means to somebody who does not know YAML's grammar."""
+
+
+def _in_plain_english(error: yaml.MarkedYAMLError) -> Fault:
+    problem = str(error.problem)
+    meaning = next((meaning for part, meaning in _PLAIN_ENGLISH if part in problem), f"not YAML: {problem}")
+    begins_at_context = "opened" in meaning  # where it was opened helps more than where the file ends
+    mark = error.context_mark if begins_at_context else error.problem_mark
+    return Fault(mark.line + 1 if mark else 1, meaning)

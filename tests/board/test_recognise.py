@@ -1,0 +1,84 @@
+"""Boards are told apart by what they publicly say of themselves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from assistant import resources
+from assistant.board.recognise import SIGNS, recognise
+from tests.board.machines import MACHINES, PI_4, Machine
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.profile)
+def test_a_machine_gets_its_profile_with_a_reason(machine: Machine, tmp_path: Path) -> None:
+    board = recognise(machine.lay_out(tmp_path))
+    assert board.name == machine.profile
+    assert board.cores == machine.processors
+    assert board.big_cores == len(machine.big_cores)
+    assert board.memory_mb == machine.memory_mb
+    assert "says '" in board.why
+
+
+@pytest.mark.parametrize(
+    ("compatible", "profile"),
+    [
+        ("raspberrypi,400\0brcm,bcm2711\0", "raspberry-pi-4"),
+        ("raspberrypi,4-compute-module\0brcm,bcm2711\0", "raspberry-pi-4"),
+        ("raspberrypi,5-compute-module\0brcm,bcm2712\0", "raspberry-pi-5"),
+        # JetPack 4 on a B01 module: github.com/NVIDIA/jetson-gpio names the second string
+        ("nvidia,p3449-0000-b00+p3448-0000-b00\0nvidia,jetson-nano\0nvidia,tegra210\0", "jetson-nano"),
+        ("nvidia,p3768-0000+p3767-0005-super\0nvidia,p3767-0005\0nvidia,tegra234\0", "jetson-orin-nano"),
+        # an Orin NX, an AGX Orin and a Pi 3 are other boards
+        ("nvidia,p3768-0000+p3767-0000\0nvidia,p3767-0000\0nvidia,tegra234\0", "generic-arm"),
+        ("nvidia,p3737-0000+p3701-0005\0nvidia,p3701-0005\0nvidia,tegra234\0", "generic-arm"),
+        ("raspberrypi,3-model-b\0brcm,bcm2837\0", "generic-arm"),
+    ],
+)
+def test_relatives_of_a_board_are_told_from_strangers(compatible: str, profile: str, tmp_path: Path) -> None:
+    PI_4.lay_out(tmp_path)
+    (tmp_path / "proc/device-tree/compatible").write_text(compatible)
+    assert recognise(tmp_path).name == profile
+
+
+def test_every_profile_that_can_be_recognised_exists() -> None:
+    assert {profile for profile, _, _ in SIGNS} <= set(resources.named("devices"))
+
+
+def test_an_empty_root_is_a_generic_pc(tmp_path: Path) -> None:
+    board = recognise(tmp_path)
+    assert (board.name, board.memory_mb) == ("generic-x86", 0)
+    assert board.cores >= 1
+
+
+def test_this_machine_is_recognised() -> None:
+    board = recognise()
+    assert 1 <= board.big_cores <= board.cores <= (os.cpu_count() or 1)
+    assert board.memory_mb > 100
+
+
+FILES = (
+    "proc/cpuinfo", "proc/meminfo", "proc/self/cgroup", "proc/device-tree/compatible",
+    "sys/devices/system/cpu/online", "sys/devices/cpu_core/cpus", "sys/fs/cgroup/cpu.max",
+    "sys/devices/system/cpu/cpu0/cpu_capacity", "sys/devices/system/cpu/cpu0/topology/thread_siblings_list",
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.sampled_from(FILES), st.binary(max_size=40) | st.sampled_from([b"0::/", b"1-0", b"0 0"])
+    )
+)
+def test_nonsense_in_the_kernels_files_does_no_harm(tmp_path: Path, nonsense: dict[str, bytes]) -> None:
+    for name in FILES:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(nonsense.get(name, b""))
+    board = recognise(tmp_path)
+    assert board.cores >= 1
+    assert board.big_cores >= 1
