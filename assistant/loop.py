@@ -17,9 +17,10 @@ from assistant.completeness import required_silence_ms
 from assistant.endpoint import Endpointer
 from assistant.engines import Vad
 from assistant.errors import AssistantError
-from assistant.skills import Match
+from assistant.report import Report
+from assistant.skills import Action, Forget, Match, Mute, Volume
 from assistant.state import State, StateMachine
-from assistant.turn import Chain, Report, Turn
+from assistant.turn import Chain, Turn
 from assistant.types import AudioFrame, Transcript, Utterance
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ class VoiceLoop:
         self._queue: asyncio.Queue[e.Event | None] = asyncio.Queue()
         self._turn: Turn | None = None
         self._turns = 0
+        self._last_reply = ""
+        self._last_turn_s = 0.0
         self._hearing: asyncio.Task[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._retry_s = _RETRY_FIRST_S
@@ -206,10 +209,14 @@ class VoiceLoop:
 
     async def _begin(self, utterance: Utterance) -> None:
         await self._drop_turn(report=False)
+        quiet_s = asyncio.get_running_loop().time() - self._last_turn_s
+        if quiet_s > self._settings.conversation.forget_after_s:
+            self._chain.conversation.forget()
         turn = Turn(
             utterance,
             self._chain,
             number=self._turns + 1,
+            last_reply=self._last_reply,
             post=self.post,
             on_transcript=self._on_transcript,
         )
@@ -220,7 +227,7 @@ class VoiceLoop:
         """The words are known while the person pauses: wait as long as they ask for."""
         self._endpointer.required_silence_ms = required_silence_ms(
             transcript.text,
-            matched=match is not None,
+            matched=match is not None and not match.ends_open,
             language=transcript.language,
             settings=self._settings.endpoint,
         )
@@ -251,8 +258,22 @@ class VoiceLoop:
         await turn.cancel()
         if report:
             self._turns += 1
+            self._last_turn_s = asyncio.get_running_loop().time()
+            self._last_reply = turn.report.heard or self._last_reply
             self._log(turn.report)
             self._on_report(turn.report)
+            if turn.report.outcome and turn.report.outcome.action:
+                self._carry_out(turn.report.outcome.action)
+
+    def _carry_out(self, action: Action) -> None:
+        """What a skill asks of the appliance, once its answer has been heard."""
+        match action:
+            case Mute():
+                self.post(e.Muted())
+            case Forget():
+                self._chain.conversation.forget()
+            case Volume(level=level):
+                self._chain.speaker.volume = level
 
     async def _stop_hearing(self) -> None:
         if self._hearing is not None:

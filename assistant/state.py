@@ -47,6 +47,7 @@ TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
     (State.THINKING, e.SpeechResumed): State.LISTENING,
     (State.THINKING, e.ReplyRefused): State.SLEEPING,
     (State.THINKING, e.ReplyStarted): State.SPEAKING,
+    (State.THINKING, e.ReplyFinished): State.SLEEPING,  # nothing needed to be said
     (State.SPEAKING, e.ReplyFinished): State.SLEEPING,
     (State.SPEAKING, e.FollowUpOpened): State.LISTENING,
     (State.SPEAKING, e.BargedIn): State.LISTENING,

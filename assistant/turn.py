@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from assistant import stt_guard
 from assistant.audio import Speaker
@@ -22,13 +22,17 @@ from assistant.conversation import Conversation, heard_part
 from assistant.engines import Llm, Stt, Tts
 from assistant.errors import AssistantError, AudioError, EngineFailed, EngineTimeout
 from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
+from assistant.report import Report
 from assistant.sentences import Sentences
 from assistant.settings import Settings
-from assistant.skills import Match, Outcome, Skills
+from assistant.skills import Match, Repeat, Skills
 from assistant.types import SpokenAudio, Transcript, Utterance
 from assistant.worker import Worker, prefetch
 
 log = logging.getLogger(__name__)
+
+_ROUNDING_S = 0.005
+"""Speakers count whole samples and blocks."""
 
 _SENTENCES_AHEAD = 2
 """Sentences that may be ready before the one being heard is over."""
@@ -47,50 +51,6 @@ class Chain:
     settings: Settings
 
 
-@dataclass
-class Report:
-    """What became of one turn, for the log, the bench and ``--json``. Times on the loop's clock, seconds."""
-
-    number: int
-    transcript: str = ""
-    reply: str = ""
-    """The reply as far as it was made; ``heard`` is the part that was heard."""
-    heard: str = ""
-    handled_by: str = "nobody"
-    """``llm``, the skill's name, ``apology`` or ``nobody``."""
-    refused: str | None = None
-    error: str | None = None
-    """Code of the error that spoiled the turn."""
-    outcome: Outcome | None = None
-    """What a skill asks of the loop."""
-    interrupted: bool = False
-    speculative: bool = False
-    """Work on the answer had begun before the turn ended."""
-    times_s: dict[str, float] = field(default_factory=dict)
-    """When what first happened: speech_end, stt_begin, stt_end, llm_begin, first_token, first_clause,
-    first_sound, ended (the turn), first_audio (at the speaker)."""
-
-    def latency_ms(self) -> dict[str, int]:
-        """Where the time between the last word and the first sound went.
-
-        ``response`` is what the person waits. The stages are each stage's own duration; with
-        speculation they lie inside the ``endpoint`` wait and do not add up to it.
-        """
-        spans = {
-            "endpoint": ("speech_end", "ended"),
-            "stt": ("stt_begin", "stt_end"),
-            "llm_first_token": ("llm_begin", "first_token"),
-            "tts_first_audio": ("first_clause", "first_sound"),
-            "response": ("speech_end", "first_audio"),
-        }
-        t = self.times_s
-        return {
-            name: round((t[end] - t[begin]) * 1000)
-            for name, (begin, end) in spans.items()
-            if begin in t and end in t
-        }
-
-
 class Turn:
     """Runs from ``start`` until it has posted ReplyFinished, ReplyRefused or Faulted, or is cancelled."""
 
@@ -100,16 +60,19 @@ class Turn:
         chain: Chain,
         *,
         number: int,
+        last_reply: str,
         post: Callable[[Event], None],
         on_transcript: Callable[[Transcript, Match | None], None],
     ) -> None:
         self.report = Report(number)
         self._utterance = utterance
         self._chain = chain
+        self._last_reply = last_reply
         self._post = post
         self._on_transcript = on_transcript
         self._released = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._written = ""
         self._spoken: list[SpokenAudio] = []
         self._heard_before_s = 0.0
 
@@ -195,8 +158,11 @@ class Turn:
     async def _skill(self, match: Match) -> AsyncGenerator[str, None]:
         self.report.handled_by = match.name
         await self._released.wait()
-        self.report.outcome = match.run()
-        yield self.report.outcome.speech
+        outcome = match.run()
+        self.report.outcome = outcome
+        speech = self._last_reply if isinstance(outcome.action, Repeat) else outcome.speech
+        if speech:
+            yield speech
 
     async def _ask(self, text: str) -> AsyncGenerator[str, None]:
         """The model's reply, sentence by sentence."""
@@ -209,6 +175,7 @@ class Turn:
         ) as pieces:
             async for piece in pieces:
                 self._mark("first_token")
+                self._written += piece
                 for sentence in sentences.add(piece):
                     yield sentence
         for sentence in sentences.finish():
@@ -254,18 +221,22 @@ class Turn:
                     yield SpokenAudio(sentence, pcm, tts.engine.sample_rate_hz)
 
     def _remember(self, text: str) -> None:
-        """Keep of the reply what was heard, so that the model never refers to what nobody heard."""
+        """Keep of the reply what was heard, so that the model never refers to what nobody heard.
+
+        A reply heard to its end is kept as the model wrote it: so its tokens need not be read again.
+        """
         heard_s = self._chain.speaker.heard_s - self._heard_before_s
+        all_heard = heard_s >= sum(sound.duration_s for sound in self._spoken) - _ROUNDING_S
         parts: list[str] = []
         for sound in self._spoken:
-            share = min(1.0, heard_s / sound.duration_s)
-            if share <= 0:
+            share = min(1.0, (heard_s + _ROUNDING_S) / sound.duration_s)
+            if heard_s <= 0:
                 break
             parts.append(heard_part(sound.text, share))
             heard_s -= sound.duration_s
         self.report.heard = " ".join(part for part in parts if part)
-        if self._released.is_set() and self.report.handled_by == "llm" and self.report.heard:
-            self._chain.conversation.add(text, self.report.heard)
+        if self._released.is_set() and self.report.handled_by == "llm":
+            self._chain.conversation.add(text, self._written if all_heard else self.report.heard)
 
     def _mark(self, name: str, at_s: float | None = None) -> None:
         """Note when something first happened (``speech_end`` may move: the person went on)."""

@@ -25,6 +25,9 @@ class Microphone(Protocol):
 class Speaker(Protocol):
     """A queue of sound that somebody hears."""
 
+    volume: float
+    """Loudness of what is written from now on, 0 to 1."""
+
     def open(self) -> None:
         """Be ready to sound at once; harmless when already open. Raises DeviceUnavailable."""
 

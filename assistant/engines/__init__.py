@@ -66,6 +66,9 @@ class Llm(Engine, Protocol):
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of the prompt that these messages become, template included."""
 
+    def prime(self, messages: Sequence[Message]) -> None:
+        """Read what these messages and any later prompt have in common, ahead of time."""
+
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         """Yield the reply piece by piece, each whole Unicode text; stops soon after ``cancel``.
 

@@ -113,6 +113,9 @@ class ScriptedLlm(_Scripted):
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content.split()) + 4 for message in messages)
 
+    def prime(self, messages: Sequence[Message]) -> None:
+        """It reads in no time."""
+
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         self.prompts.append(list(messages))
         self._work(self._first_seconds)

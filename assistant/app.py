@@ -1,0 +1,132 @@
+"""The composition root: the only module that sees engines, devices, settings and the loop together.
+
+Engines start in parallel on their own threads and stop in reverse, whatever happens in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
+
+from assistant import configuration, engines, paths, resources, skills
+from assistant.audio import Microphone, Speaker
+from assistant.board.cores import big_cores
+from assistant.conversation import Conversation
+from assistant.engines import Engine, Llm, Stt, Tts, Vad
+from assistant.loop import VoiceLoop
+from assistant.report import Report
+from assistant.settings import LlmSettings, Settings, SttSettings, TtsSettings
+from assistant.skills.list_book import ListBook
+from assistant.skills.timer_book import TimerBook
+from assistant.store import Store, open_store
+from assistant.turn import Chain
+from assistant.worker import Worker
+
+log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Engine)
+
+
+def store_of(settings: Settings) -> Store:
+    """The model store that these settings name."""
+    return open_store(settings.store.models or paths.models())
+
+
+def load_vad(settings: Settings) -> Vad:
+    vad: Vad = engines.load("vad", settings.vad.engine, settings=settings.vad)
+    vad.warm_up()
+    return vad
+
+
+def load_stt(settings: Settings) -> Stt:
+    stt: Stt = _load("stt", settings, settings.stt)
+    return stt
+
+
+def load_llm(settings: Settings) -> Llm:
+    llm: Llm = _load("llm", settings, settings.llm)
+    return llm
+
+
+def load_tts(settings: Settings) -> Tts:
+    tts: Tts = _load("tts", settings, settings.tts)
+    return tts
+
+
+def _load(kind: str, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> object:
+    return engines.load(
+        kind,
+        section.engine,
+        settings=section,
+        model=store_of(settings).path(section.model, kind),
+        threads=section.threads or len(big_cores()),
+    )
+
+
+def load_skills(settings: Settings) -> skills.Skills:
+    """The skills of the language spoken, and what they keep in the state folder."""
+    folder = paths.data()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    context = skills.SkillContext(TimerBook(folder / "timers.db"), ListBook(folder / "lists.db"))
+    intents = resources.folder("config") / "intents" / f"{settings.stt.language}.yaml"
+    return skills.load([intents] if intents.is_file() else [], context)
+
+
+def new_conversation(settings: Settings, llm: Llm) -> Conversation:
+    return Conversation(
+        configuration.prompt_text(settings),
+        count_tokens=llm.count_tokens,
+        budget_tokens=settings.llm.history_tokens,
+    )
+
+
+@asynccontextmanager
+async def _open_chain(settings: Settings, speaker: Speaker) -> AsyncIterator[Chain]:
+    """Load and warm every engine of the chain; free them in reverse."""
+    began_s = asyncio.get_running_loop().time()
+    async with AsyncExitStack() as stack:
+
+        async def start(name: str, load: Callable[[Settings], E]) -> Worker[E]:
+            worker: Worker[E] = Worker(name)
+            stack.push_async_callback(worker.close)
+            await worker.start(lambda: load(settings))
+            return worker
+
+        stt, llm, tts = await asyncio.gather(
+            start("stt", load_stt), start("llm", load_llm), start("tts", load_tts)
+        )
+        conversation = new_conversation(settings, llm.engine)
+        await llm.run(lambda engine, _: engine.prime(conversation.messages_for("")))
+        log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
+        yield Chain(
+            stt=stt,
+            llm=llm,
+            tts=tts,
+            skills=load_skills(settings),
+            conversation=conversation,
+            speaker=speaker,
+            settings=settings,
+        )
+
+
+@asynccontextmanager
+async def open_loop(
+    settings: Settings,
+    microphone: Microphone,
+    speaker: Speaker,
+    *,
+    on_report: Callable[[Report], None],
+    rescan: Callable[[], None] = lambda: None,
+) -> AsyncIterator[VoiceLoop]:
+    """The whole appliance around these ears and this mouth, warm and ready to ``run``."""
+    async with _open_chain(settings, speaker) as chain:
+        yield VoiceLoop(
+            microphone=microphone,
+            vad=load_vad(settings),
+            chain=chain,
+            on_report=on_report,
+            rescan=rescan,
+        )

@@ -1,0 +1,76 @@
+"""A microphone and a speaker without hardware that can break: for tests and soak runs.
+
+The microphone hears what ``say`` puts into the room and may be told to fail, as a pulled
+cable would, until it is repaired. The speaker is the one that plays into files, with the same fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import numpy as np
+
+from assistant.audio.wav import WavSpeaker
+from assistant.errors import DeviceLost, DeviceUnavailable
+from assistant.types import FRAME_MS, FRAME_SAMPLES, AudioFrame, Pcm16, SpokenAudio
+
+
+class ScriptedMicrophone:
+    """Delivers a frame every 20 ms of the loop's time: what is being said, or silence."""
+
+    def __init__(self) -> None:
+        self._sound = np.zeros(0, np.int16)
+        self.broken = False
+        """While true it cannot be opened, and an open one is lost."""
+        self.opened = 0
+        """How often it was opened."""
+        self.is_open = False
+
+    def say(self, pcm: Pcm16) -> None:
+        """Sound from the next frame on, or behind what already sounds; samples at 16 kHz."""
+        self._sound = np.concatenate([self._sound, pcm])
+
+    @property
+    def sounding(self) -> bool:
+        return bool(len(self._sound))
+
+    async def frames(self) -> AsyncGenerator[AudioFrame, None]:
+        if self.broken:
+            raise DeviceUnavailable("The microphone is not there.", "Plug it in.")
+        self.opened += 1
+        self.is_open = True
+        now = asyncio.get_running_loop().time
+        due_s = now()
+        try:
+            while True:
+                due_s += FRAME_MS / 1000
+                await asyncio.sleep(max(0.0, due_s - now()))
+                if self.broken:
+                    raise DeviceLost("The microphone went away.", "Plug it in again.")
+                frame, self._sound = self._sound[:FRAME_SAMPLES], self._sound[FRAME_SAMPLES:]
+                yield AudioFrame(np.pad(frame, (0, FRAME_SAMPLES - len(frame))), due_s)
+        finally:
+            self.is_open = False
+
+
+class ScriptedSpeaker(WavSpeaker):
+    """Is heard by nobody, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.broken = False
+        """While true it can neither be opened nor written to."""
+        self.written: list[str] = []
+        """The texts of what was written."""
+
+    def open(self) -> None:
+        if self.broken:
+            raise DeviceUnavailable("The speaker is not there.", "Plug it in.")
+        super().open()
+
+    def write(self, audio: SpokenAudio) -> None:
+        if self.broken:
+            raise DeviceLost("The speaker went away.", "Plug it in again.")
+        self.written.append(audio.text)
+        super().write(audio)

@@ -1,0 +1,41 @@
+"""``assistant ask``: a written question, answered by a skill or the language model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from assistant import configuration, logs
+from assistant.cancel import Cancel
+from assistant.errors import EngineFailed
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("ask", help="answer a written question")
+    parser.add_argument("text", help="the question")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from assistant import app  # noqa: PLC0415 - engines take a second to import
+
+    settings = configuration.load(arguments.config).settings
+    logs.set_up(settings.log.level)
+    match = app.load_skills(settings).match(arguments.text)
+    if match:
+        reply = match.run().speech
+    else:
+        llm = app.load_llm(settings)
+        messages = app.new_conversation(settings, llm).messages_for(arguments.text)
+        reply = "".join(llm.stream(messages, Cancel())).strip()
+        llm.close()
+    if not reply:
+        raise EngineFailed("The answer was empty.", "Try another model or prompt (llm.model, llm.prompt).")
+    handled_by = match.name if match else "llm"
+    print(
+        json.dumps({"reply": reply, "handled_by": handled_by}, ensure_ascii=False)
+        if arguments.json
+        else reply
+    )
+    return 0

@@ -1,0 +1,68 @@
+"""``assistant run``: the appliance on microphone and speaker."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from assistant import clock, configuration, logs
+from assistant.commands import _turns, converse
+from assistant.report import Report
+from assistant.settings import Settings
+
+_DEMO = Path(__file__).parent.parent / "demo" / "how_old_is_the_brooklyn_bridge.wav"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("run", help="listen and answer")
+    parser.add_argument(
+        "--or-demo",
+        action="store_true",
+        help="where there is no microphone, answer a recorded question instead",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from assistant.audio.device import devices  # noqa: PLC0415 - PortAudio may be missing
+
+    settings = configuration.load(arguments.config).settings
+    logs.set_up(settings.log.level)
+    if arguments.or_demo and not any(device.inputs for device in devices()):
+        return _demo(settings)
+    clock.run(_live(settings))
+    return 0
+
+
+def _demo(settings: Settings) -> int:
+    answer = Path("assistant-answer.wav")
+    print(f"There is no microphone here, so a recorded question is asked instead: {_DEMO.name}", flush=True)
+    status = converse.hold(settings, [_DEMO], answer, as_json=False, pace="real")
+    print(f"The spoken answer is in {answer}. With a microphone, run this again.")
+    return status
+
+
+async def _live(settings: Settings) -> None:
+    from assistant.app import open_loop  # noqa: PLC0415 - engines take a second to import
+    from assistant.audio.device import DeviceMicrophone, DeviceSpeaker, rescan  # noqa: PLC0415
+
+    microphone = DeviceMicrophone(settings.audio.input)
+    speaker = DeviceSpeaker(settings.audio.output, settings.audio.volume)
+    async with open_loop(settings, microphone, speaker, on_report=_show, rescan=rescan) as voice_loop:
+        living = asyncio.ensure_future(voice_loop.run())
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, living.cancel)
+        if sys.stdout.isatty():
+            print("Speak; Ctrl-C ends it.", flush=True)
+        await asyncio.wait({living})
+        if not living.cancelled():
+            living.result()
+
+
+def _show(report: Report) -> None:
+    """People at a terminal see the conversation; a log or a journal never does (``privacy``)."""
+    if sys.stdout.isatty():
+        print(_turns.as_text(report), flush=True)

@@ -1,0 +1,34 @@
+"""Log lines for the person at 2 a.m.: ``level logger key=value ...`` on stderr.
+
+Under systemd the journal adds the time and reads the level from the ``<N>`` in front
+(sd-daemon(3)); anywhere else the line carries its own time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+_PRIORITY = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
+
+
+class _JournalFormatter(logging.Formatter):
+    """One record may be several lines; each needs the level in front."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = f"<{_PRIORITY.get(record.levelname, 6)}>"
+        return "\n".join(prefix + line for line in super().format(record).splitlines())
+
+
+def set_up(level: str) -> None:
+    """Write records of ``level`` ("info") and above to stderr; libraries only from warning on."""
+    handler = logging.StreamHandler(sys.stderr)
+    if "JOURNAL_STREAM" in os.environ:
+        handler.setFormatter(_JournalFormatter("%(name)s %(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("assistant").setLevel(level.upper())

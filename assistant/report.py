@@ -1,0 +1,51 @@
+"""What became of one turn: words, who answered, and where the time went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from assistant.skills import Outcome
+
+
+@dataclass
+class Report:
+    """What became of one turn, for the log, the bench and ``--json``. Times on the loop's clock, seconds."""
+
+    number: int
+    transcript: str = ""
+    reply: str = ""
+    """The reply as far as it was made; ``heard`` is the part that was heard."""
+    heard: str = ""
+    handled_by: str = "nobody"
+    """``llm``, the skill's name, ``apology`` or ``nobody``."""
+    refused: str | None = None
+    error: str | None = None
+    """Code of the error that spoiled the turn."""
+    outcome: Outcome | None = None
+    """What a skill asks of the loop."""
+    interrupted: bool = False
+    speculative: bool = False
+    """Work on the answer had begun before the turn ended."""
+    times_s: dict[str, float] = field(default_factory=dict)
+    """When what first happened: speech_end, stt_begin, stt_end, llm_begin, first_token, first_clause,
+    first_sound, ended (the turn), first_audio (at the speaker)."""
+
+    def latency_ms(self) -> dict[str, int]:
+        """Where the time between the last word and the first sound went.
+
+        ``response`` is what the person waits. The stages are each stage's own duration; with
+        speculation they lie inside the ``endpoint`` wait and do not add up to it.
+        """
+        spans = {
+            "endpoint": ("speech_end", "ended"),
+            "stt": ("stt_begin", "stt_end"),
+            "llm_first_token": ("llm_begin", "first_token"),
+            "tts_first_audio": ("first_clause", "first_sound"),
+            "response": ("speech_end", "first_audio"),
+        }
+        t = self.times_s
+        return {
+            name: round((t[end] - t[begin]) * 1000)
+            for name, (begin, end) in spans.items()
+            if begin in t and end in t
+        }

@@ -1,0 +1,170 @@
+"""The whole appliance in virtual time: the real loop, turn and endpointing around scripted engines."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from assistant import clock, skills
+from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
+from assistant.conversation import Conversation
+from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad, clip, no_fault
+from assistant.loop import VoiceLoop
+from assistant.report import Report
+from assistant.settings import Settings
+from assistant.skills import SkillContext
+from assistant.skills.list_book import ListBook
+from assistant.skills.timer_book import TimerBook
+from assistant.state import State
+from assistant.turn import Chain
+from assistant.types import Message
+from assistant.worker import Worker
+
+T = TypeVar("T")
+
+
+@dataclass
+class Faults:
+    """What goes wrong when the engine is next asked; each test sets its own."""
+
+    stt: Callable[[], None] = no_fault
+    llm: Callable[[], None] = no_fault
+    tts: Callable[[], None] = no_fault
+
+    def of(self, engine: str) -> Callable[[], None]:
+        """The fault of that engine, whatever it is when the engine is asked."""
+        return lambda: getattr(self, engine)()
+
+
+@dataclass
+class House:
+    """A room with the appliance in it and a person who talks."""
+
+    voice_loop: VoiceLoop
+    microphone: ScriptedMicrophone
+    speaker: ScriptedSpeaker
+    stt: ScriptedStt
+    llm: ScriptedLlm
+    tts: ScriptedTts
+    conversation: Conversation
+    faults: Faults
+    reports: list[Report] = field(default_factory=list)
+    loudness: dict[str, int] = field(default_factory=dict)
+
+    def say(self, text: str, duration_ms: int = 1200) -> None:
+        """The person begins to speak."""
+        self.microphone.say(clip(self.loudness[text], duration_ms))
+
+    def pause(self, duration_ms: int) -> None:
+        """The person is silent before what they say next."""
+        self.microphone.say(clip(1, duration_ms))
+
+    async def until(self, state: State, within_s: float = 60) -> None:
+        """Wait for a state; fails when it does not come."""
+
+        async def reached() -> None:
+            while self.voice_loop.state is not state:  # noqa: ASYNC110 - watches from outside
+                await asyncio.sleep(0.01)
+
+        await asyncio.wait_for(reached(), within_s)
+
+    async def answered(self, text: str) -> Report:
+        """Say something and wait for the end of the turn."""
+        self.say(text)
+        await asyncio.sleep(0.5)
+        await self.voice_loop.idle(2)
+        return self.reports[-1]
+
+
+def simulate(
+    story: Callable[[House], Awaitable[T]],
+    *,
+    words: Sequence[str] = ("What is the capital of France?",),
+    reply: Callable[[Sequence[Message]], str] = lambda _: "It is Paris. A lovely town.",
+    settings: Mapping[str, object] | None = None,
+    intents: Sequence[Path] = (),
+) -> T:
+    """Run ``story`` in a house whose person can say ``words``; virtual time, real everything else."""
+
+    async def main() -> T:
+        async with _house(words, reply, Settings.model_validate(settings or {}), intents) as house:
+            return await story(house)
+
+    return clock.run(main(), "virtual")
+
+
+@asynccontextmanager
+async def _house(
+    words: Sequence[str],
+    reply: Callable[[Sequence[Message]], str],
+    settings: Settings,
+    intents: Sequence[Path],
+) -> AsyncIterator[House]:
+    loop = asyncio.get_running_loop()
+    faults = Faults()
+    loudness = {text: 1000 * (n + 1) for n, text in enumerate(words)}
+    heard = {level: text for text, level in loudness.items()}
+    stt_engine = ScriptedStt(
+        loop,
+        heard,
+        fault=lambda: faults.stt(),  # noqa: PLW0108 - looked up at each call
+    )
+    llm_engine = ScriptedLlm(loop, reply, fault=faults.of("llm"))
+    tts_engine = ScriptedTts(loop, fault=faults.of("tts"))
+    stt, llm, tts = (
+        Worker[ScriptedStt]("stt"),
+        Worker[ScriptedLlm]("llm"),
+        Worker[ScriptedTts]("tts"),
+    )
+    await stt.start(lambda: stt_engine)
+    await llm.start(lambda: llm_engine)
+    await tts.start(lambda: tts_engine)
+    folder = Path(tempfile.mkdtemp())
+    context = SkillContext(TimerBook(folder / "timers.db"), ListBook(folder / "lists.db"))
+    microphone, speaker = ScriptedMicrophone(), ScriptedSpeaker()
+    conversation = Conversation("Be brief.", count_tokens=llm_engine.count_tokens, budget_tokens=1000)
+    reports: list[Report] = []
+    voice_loop = VoiceLoop(
+        microphone=microphone,
+        vad=ScriptedVad(),
+        chain=Chain(
+            stt=stt,  # type: ignore[arg-type]  # a Worker of a scripted engine is one of any
+            llm=llm,  # type: ignore[arg-type]
+            tts=tts,  # type: ignore[arg-type]
+            skills=skills.load(intents, context),
+            conversation=conversation,
+            speaker=speaker,
+            settings=settings,
+        ),
+        on_report=reports.append,
+    )
+    living = asyncio.ensure_future(voice_loop.run())
+    house = House(
+        voice_loop,
+        microphone,
+        speaker,
+        stt_engine,
+        llm_engine,
+        tts_engine,
+        conversation,
+        faults,
+        reports,
+        loudness,
+    )
+    try:
+        await house.until(State.SLEEPING)
+        yield house
+    finally:
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+        for worker in (stt, llm, tts):
+            await worker.close()
+        context.timers.close()
+        context.lists.close()
+        shutil.rmtree(folder)
