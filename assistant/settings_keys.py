@@ -95,6 +95,8 @@ def _wants(schema: Schema) -> str:
         return ("a number" if kind == "number" else "a whole number") + _bounds(schema)
     if kind == "array":
         return f"a list, each item {_wants(schema['items'])}"
+    if schema.get("minLength"):
+        return "text that is not empty"
     return _PLAIN.get(schema.get("format", kind), "text")
 
 

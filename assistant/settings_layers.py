@@ -71,7 +71,9 @@ def read_environment(environ: Mapping[str, str], mistakes: list[Mistake]) -> Lay
     for variable in sorted(name for name in environ if name.startswith(VARIABLE)):
         origin = Origin(variable.encode("ascii", "backslashreplace").decode())
         marked = read(environ[variable])
-        mistakes += [Mistake(origin, "", fault.problem) for fault in marked.faults]
+        if marked.faults:
+            mistakes += [Mistake(origin, "", fault.problem) for fault in marked.faults]
+            continue
         path = tuple(origin.source[len(VARIABLE) :].lower().split("__"))
         values: Any = marked.value
         for name in reversed(path):

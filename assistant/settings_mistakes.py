@@ -41,7 +41,9 @@ class Mistake(NamedTuple):
     problem: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.origin), self.key, self.problem) if part)
+        line = ": ".join(part for part in (str(self.origin), self.key, self.problem) if part)
+        # What somebody wrote is quoted here: a line break or a terminal's escape must not get out.
+        return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
 
 def explain(error: ErrorDetails, values: Mapping[str, Any], origins: Origins) -> Mistake:
