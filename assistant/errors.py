@@ -11,6 +11,8 @@
     |  |- ModelCorrupt        model-corrupt          on this disk, but not what the catalogue promises
     |  `- DownloadFailed      download-failed        no source could deliver it
     |- StorageFull            storage-full           the disk cannot hold it
+    |- StateUnavailable       state-unavailable      where timers and lists are kept cannot be used
+    |- SkillInvalid           skill-invalid          a skill or its sentences are written wrongly
     |- AudioError
     |  |- AudioFileInvalid    audio-file-invalid     not a sound file, or one that cannot be read or written
     |  |- DeviceUnavailable   audio-unavailable      no such device, or somebody else holds it
@@ -79,6 +81,15 @@ class DownloadFailed(ModelError):
 
 class StorageFull(AssistantError):
     code = "storage-full"
+
+
+class StateUnavailable(AssistantError):
+    code = "state-unavailable"
+
+
+class SkillInvalid(AssistantError):
+    code = "skill-invalid"
+    exit_status = 2
 
 
 class AudioError(AssistantError):

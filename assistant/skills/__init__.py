@@ -1,0 +1,240 @@
+"""Skills answer before the language model is asked: fast, the same every time, and never wrong on purpose.
+
+A skill is a plain function. Its name is what sentences in ``config/intents`` call it by, its
+docstring says what it does, and its parameters are either filled by the words of the sentence
+(their types say how, see ``slot_types``) or, when named like a field of ``SkillContext``, given
+to it. It returns what to say::
+
+    def flip_coin(random: Random) -> str:
+        "Flip a coin."
+        return f"It's {random.choice(('heads', 'tails'))}."
+
+``Skills.match`` is pure and fast: it may be asked about half a sentence. Only ``Match.run`` has
+effects. Nothing here knows of engines, sound, the event loop or settings.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from assistant.errors import AssistantError, SkillInvalid
+from assistant.skills import (
+    alarms,
+    arithmetic,
+    chance,
+    control,
+    lists,
+    own,
+    pattern,
+    reminders,
+    slot_types,
+    time_and_date,
+    timers,
+    units,
+)
+from assistant.skills.contract import (
+    GIVEN,
+    Action,
+    Forget,
+    Mute,
+    Outcome,
+    Repeat,
+    SkillContext,
+    Stop,
+    Volume,
+)
+from assistant.skills.intents import Intents, Sentence, Slots, read
+from assistant.skills.words import Word, words
+
+__all__ = [
+    "Action",
+    "Forget",
+    "Match",
+    "Mute",
+    "Outcome",
+    "Repeat",
+    "SkillContext",
+    "Skills",
+    "Stop",
+    "Volume",
+    "load",
+]
+
+log = logging.getLogger(__name__)
+
+TOPICS: tuple[ModuleType, ...] = (
+    time_and_date,
+    timers,
+    alarms,
+    reminders,
+    lists,
+    arithmetic,
+    units,
+    chance,
+    control,
+)
+"""Modules of built-in skills."""
+
+Skill = Callable[..., str | Outcome]
+
+_MAX_WORDS = 60
+"""Longer than any command or note; keeps the search for a match short."""
+
+_FAILED = "Sorry, that did not work."
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A sentence that a skill understands completely."""
+
+    name: str
+    """The skill's name."""
+    arguments: Mapping[str, object]
+    """What the sentence says."""
+    ends_open: bool
+    """It ends in a name, a note or the like, which may well go on after a pause."""
+    _skill: Skill
+    _context: SkillContext
+
+    def run(self) -> Outcome:
+        """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is spoken."""
+        try:
+            given = {name: getattr(self._context, name) for name in _parameters(self._skill) if name in GIVEN}
+            result = self._skill(**given, **self.arguments)
+        except AssistantError as error:
+            log.error("skill=%s code=%s next_step=%s", self.name, error.code, error.next_step)
+            return Outcome(error.problem)
+        except Exception as error:  # noqa: BLE001 - an owner's skill may raise anything
+            # The message of an unforeseen error may hold what was said; where it was raised does not.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.error(
+                "skill=%s error=%s at=%s:%s", self.name, type(error).__name__, place.filename, place.lineno
+            )
+            return Outcome(_FAILED)
+        return result if isinstance(result, Outcome) else Outcome(str(result or ""))
+
+
+class Skills:
+    """All skills with their sentences."""
+
+    def __init__(self, functions: Mapping[str, Skill], intents: Intents, context: SkillContext) -> None:
+        self._functions = functions
+        self._context = context
+        self._before, self._after = intents.before, intents.after
+        self._by_first_word: dict[str, list[tuple[int, Sentence]]] = defaultdict(list)
+        for order, sentence in enumerate(intents.sentences):
+            for key in sentence.node.first():
+                self._by_first_word[key].append((order, sentence))
+
+    def match(self, text: str) -> Match | None:
+        """The skill that this sentence calls, or None. Pure, and about a millisecond at most."""
+        said = words(text)
+        if len(said) > _MAX_WORDS:
+            return None
+        return self._match(said) or self._match(self._bare(said))
+
+    def schemas(self) -> list[slot_types.Schema]:
+        """Every skill that a sentence can call, as a tool for a language model."""
+        called = {sentence.skill for entries in self._by_first_word.values() for _, sentence in entries}
+        return [slot_types.schema(self._functions[name], GIVEN) for name in sorted(called)]
+
+    def _match(self, words_said: Sequence[Word]) -> Match | None:
+        if not words_said:
+            return None
+        said = pattern.Said(words_said)
+        for sentence in self._candidates(words_said[0].key):
+            found = pattern.match(sentence.node, said)
+            if found is not None:
+                return Match(
+                    name=sentence.skill,
+                    arguments={slot.name: slot.value for slot in found},
+                    ends_open=bool(found)
+                    and found[-1].end == len(words_said)
+                    and found[-1].name in sentence.free,
+                    _skill=self._functions[sentence.skill],
+                    _context=self._context,
+                )
+        return None
+
+    def _candidates(self, key: str) -> Iterator[Sentence]:
+        """Sentences that may begin with this word, the most important first."""
+        entries = self._by_first_word.get(key, []) + self._by_first_word.get(pattern.ANY, [])
+        seen = -1
+        for order, sentence in sorted(entries, key=lambda entry: entry[0]):
+            if order != seen:
+                yield sentence
+            seen = order
+
+    def _bare(self, said: Sequence[Word]) -> Sequence[Word]:
+        """The words without the politeness around them."""
+        while end := max((end for end, _ in self._before.ends(pattern.Said(said), 0, ())), default=0):
+            said = said[end:]
+        while (start := self._politeness_from(pattern.Said(said))) is not None:
+            said = said[:start]
+        return said
+
+    def _politeness_from(self, said: pattern.Said) -> int | None:
+        """Where the politeness at the end begins."""
+        starts = range(len(said.words))
+        return next((start for start in starts if pattern.match(self._after, said, start) is not None), None)
+
+
+def load(intents: Sequence[Path], context: SkillContext, own_folder: Path | None = None) -> Skills:
+    """The built-in skills and the owner's, called by the sentences in these files.
+
+    ``own_folder`` may hold ``*.py`` files with skills and ``*.yaml`` files with sentences; where
+    they say the same as the built-in ones, the owner's count.
+    Raises SkillInvalid.
+    """
+    modules = [*TOPICS, *(own.modules(own_folder) if own_folder else ())]
+    files = [*intents, *(own.intents(own_folder) if own_folder else ())]
+    functions = {name: skill for module in modules for name, skill in _functions(module)}
+    return Skills(
+        functions, read(files, lambda name: _slots(functions[name]) if name in functions else None), context
+    )
+
+
+def _functions(module: ModuleType) -> Iterator[tuple[str, Skill]]:
+    """The public functions that a module defines itself."""
+    for name, member in vars(module).items():
+        if inspect.isfunction(member) and member.__module__ == module.__name__ and not name.startswith("_"):
+            yield name, member
+
+
+def _parameters(skill: Skill) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(skill).parameters
+
+
+def _slots(skill: Skill) -> Slots:
+    """The parameters of a skill that the words of a sentence fill. Raises SkillInvalid."""
+    where = f"{inspect.getsourcefile(skill)}, skill '{skill.__name__}'"
+    try:
+        parameters = inspect.signature(skill, eval_str=True).parameters.values()
+    except Exception as error:
+        raise SkillInvalid(
+            f"{where}: its types cannot be read: {error}.", "Correct its annotations."
+        ) from error
+    readers: dict[str, pattern.Read] = {}
+    for parameter in parameters:
+        if parameter.name in GIVEN:
+            continue
+        reader = slot_types.reader(parameter.annotation)
+        if reader is None:
+            raise SkillInvalid(
+                f"{where}: no words can fill '{parameter.name}' of type {parameter.annotation}.",
+                "Use str, int, float, timedelta, tuple[str, ...], a Literal or a class with from_keys.",
+            )
+        readers[parameter.name] = reader
+    slots = [parameter for parameter in parameters if parameter.name in readers]
+    return Slots(
+        readers=readers,
+        free=frozenset(slot.name for slot in slots if slot_types.is_free_text(slot.annotation)),
+        required=frozenset(slot.name for slot in slots if slot.default is slot.empty),
+    )

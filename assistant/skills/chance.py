@@ -1,0 +1,43 @@
+"""Coins, dice and random numbers."""
+
+from __future__ import annotations
+
+from random import Random
+
+from assistant.skills import spoken
+
+_MOST_DICE = 20
+"""More would be tedious to hear."""
+
+
+def flip_coin(random: Random) -> str:
+    """Flip a coin."""
+    return f"It's {random.choice(('heads', 'tails'))}."
+
+
+def roll_dice(random: Random, count: int = 1, sides: int = 6) -> str:
+    """Roll dice and tell what each shows and the total."""
+    if not (1 <= count <= _MOST_DICE and 2 <= sides <= 1000):
+        return f"I can roll up to {spoken.number(_MOST_DICE)} dice."
+    rolls = [random.randint(1, sides) for _ in range(count)]
+    shown = spoken.listing([spoken.number(roll) for roll in rolls])
+    return (
+        f"It's {'an' if _starts_with_vowel(shown) else 'a'} {shown}."
+        if count == 1
+        else f"{spoken.capital(shown)}, together {spoken.number(sum(rolls))}."
+    )
+
+
+def _starts_with_vowel(words: str) -> bool:
+    return words.startswith(("eight", "eleven"))
+
+
+def random_number(random: Random, low: int = 1, high: int = 100) -> str:
+    """Choose a random number between two numbers, both included."""
+    low, high = sorted((low, high))
+    return f"{spoken.capital(spoken.number(random.randint(low, high)))}."
+
+
+def choose(options: tuple[str, ...], random: Random) -> str:
+    """Choose one of several things."""
+    return f"{spoken.capital(random.choice(options))}."

@@ -1,0 +1,190 @@
+"""Files of sentences: which words call which skill.
+
+::
+
+    language: en
+    sounds_like: {for: [four, "4"]}     words that a recogniser takes for each other
+    before: ["hey", "could you"]        politeness around a command, ignored
+    after: ["please"]
+    rules: {the: "(the|my|our)"}        pieces with a name; each may use those above it
+    intents:
+      set_timer:                        the name of the skill's function
+        - "set a timer for {duration}"  its slots are the function's parameters
+
+Several files work as one: rules and sounds of earlier files hold in later ones, and of two
+sentences that fit, that of the later file wins, so an owner's file comes last. Every mistake
+names its file and line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant import yaml_marks
+from assistant.errors import SkillInvalid
+from assistant.skills import template
+from assistant.skills.pattern import NONE, Node, OneOf, Read
+
+_KEYS = ("language", "sounds_like", "before", "after", "rules", "intents")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One way to call a skill."""
+
+    skill: str
+    node: Node
+    free: frozenset[str]
+    """Its slots that take any text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intents:
+    """What all files say together; of sentences that fit, the first one counts."""
+
+    sentences: tuple[Sentence, ...]
+    before: Node
+    after: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """What the sentences of one skill may and must hold."""
+
+    readers: Mapping[str, Read]
+    free: frozenset[str]
+    """Slots for any text: as few words as possible."""
+    required: frozenset[str]
+
+
+def read(files: Sequence[Path], slots_of: Callable[[str], Slots | None]) -> Intents:
+    """Read the files; ``slots_of`` is asked for each skill by name, None if there is no such skill.
+
+    Raises SkillInvalid with the first mistake.
+    """
+    reader = _Reader(slots_of)
+    for file in files:
+        reader.read(_File(file))
+    return reader.intents()
+
+
+class _File:
+    """One file's values, with the line of each."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SkillInvalid(
+                f"The sentences in {path} cannot be read: {error}.", "Check the file, or leave it out."
+            ) from error
+        self._marked = yaml_marks.read(text)
+        if self._marked.faults:
+            fault = self._marked.faults[0]
+            raise self._wrong(fault.line, fault.problem)
+        self._value = self._marked.value
+        if not isinstance(self._value, dict):
+            raise self._wrong(1, "the file is not a mapping with 'intents'")
+        for key in self._value:
+            if key not in _KEYS:
+                raise self._wrong(self._marked.lines[(key,)], f"there is no key '{key}'{_near(key, _KEYS)}")
+
+    def one_each(self, section: str) -> Iterator[tuple[int, str, str]]:
+        """Line, name and text of a section that maps names to text."""
+        for name, value in self._mapping(section).items():
+            line = self._marked.lines[(section, name)]
+            if not isinstance(value, str):
+                raise self._wrong(line, f"'{name}' needs one text")
+            yield line, name, value
+
+    def many_each(self, section: str) -> Iterator[tuple[int, str, str]]:
+        """Line, name and text of a section that maps names to lists of texts."""
+        for name, values in self._mapping(section).items():
+            if not isinstance(values, list):
+                raise self._wrong(self._marked.lines[(section, name)], f"'{name}' needs a list")
+            for position, value in enumerate(values):
+                yield self._marked.lines[(section, name, position)], name, str(value)
+
+    def many(self, section: str) -> Iterator[tuple[int, str]]:
+        """Line and text of a section that is a list of texts."""
+        assert isinstance(self._value, dict)  # noqa: S101 - checked when it was read
+        values = self._value.get(section) or []
+        if not isinstance(values, list):
+            raise self._wrong(self._marked.lines[(section,)], f"'{section}' needs a list")
+        for position, value in enumerate(values):
+            yield self._marked.lines[(section, position)], str(value)
+
+    def _mapping(self, section: str) -> dict[str, yaml_marks.Value]:
+        assert isinstance(self._value, dict)  # noqa: S101 - checked when it was read
+        value = self._value.get(section) or {}
+        if not isinstance(value, dict):
+            raise self._wrong(self._marked.lines[(section,)], f"'{section}' needs names with values")
+        return value
+
+    def _wrong(self, line: int, problem: str) -> SkillInvalid:
+        return SkillInvalid(f"{self.path}, line {line}: {problem}.", "Correct that line.")
+
+    def wrong(self, line: int, error: Exception) -> SkillInvalid:
+        return self._wrong(line, str(error))
+
+
+class _Reader:
+    """Gathers what the files say."""
+
+    def __init__(self, slots_of: Callable[[str], Slots | None]) -> None:
+        self._slots_of = slots_of
+        self._sounds_like: dict[str, frozenset[str]] = {}
+        self._rules: dict[str, Node] = {}
+        self._before: list[Node] = []
+        self._after: list[Node] = []
+        self._by_file: list[list[Sentence]] = []
+
+    def read(self, file: _File) -> None:
+        for _, word, other in file.many_each("sounds_like"):
+            self._sounds_like[word] = self._sounds_like.get(word, frozenset()) | {other.lower()}
+        for line, name, text in file.one_each("rules"):
+            self._rules[name] = self._node(file, line, text, _NO_SLOTS)
+        self._before += [self._node(file, line, text, _NO_SLOTS) for line, text in file.many("before")]
+        self._after += [self._node(file, line, text, _NO_SLOTS) for line, text in file.many("after")]
+        self._by_file.insert(0, [self._sentence(file, *entry) for entry in file.many_each("intents")])
+
+    def intents(self) -> Intents:
+        sentences = tuple(sentence for of_file in self._by_file for sentence in of_file)
+        return Intents(sentences, OneOf(tuple(self._before)), OneOf(tuple(self._after)))
+
+    def _sentence(self, file: _File, line: int, skill: str, text: str) -> Sentence:
+        slots = self._slots_of(skill)
+        if slots is None:
+            raise file.wrong(line, ValueError(f"there is no skill '{skill}'"))
+        node = self._node(file, line, text, slots)
+        if missing := slots.required - node.fills():
+            needed = " and ".join(f"{{{name}}}" for name in sorted(missing))
+            raise file.wrong(line, ValueError(f"every sentence of '{skill}' needs {needed}"))
+        if NONE in node.first():
+            raise file.wrong(line, ValueError("silence would match this; make one word certain"))
+        return Sentence(skill, node, slots.free)
+
+    def _node(self, file: _File, line: int, text: str, slots: Slots) -> Node:
+        try:
+            return template.parse(
+                text,
+                slots=slots.readers,
+                rules=self._rules,
+                sounds_like=self._sounds_like,
+                free=slots.free,
+            )
+        except template.TemplateError as error:
+            raise file.wrong(line, error) from error
+
+
+_NO_SLOTS = Slots({}, frozenset(), frozenset())
+
+
+def _near(key: str, known: Sequence[str]) -> str:
+    """A hint at the key that was probably meant."""
+    near = difflib.get_close_matches(key, known, 1)
+    return f", did you mean '{near[0]}'?" if near else f"; there is {', '.join(known)}"

@@ -1,0 +1,164 @@
+"""English number words and digits, as recognisers mix them, to exact numbers.
+
+"twelve", "12", "one hundred and five", "2.5 million", "three and a half", "minus 4",
+"a quarter", "point five". All functions take the keys of words and want every one of them to
+be used: what is only partly a number is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+# fmt: off
+_ONES = {
+    "zero": 0, "nought": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
+    "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14,
+    "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19,
+}
+_TENS = {
+    "twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
+    "eighty": 80, "ninety": 90,
+}
+# fmt: on
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_PARTS = {
+    **dict.fromkeys(("half", "halves"), 2),
+    **dict.fromkeys(("third", "thirds"), 3),
+    **dict.fromkeys(("quarter", "quarters", "fourth", "fourths"), 4),
+    **dict.fromkeys(("fifth", "fifths"), 5),
+    **dict.fromkeys(("eighth", "eighths"), 8),
+    **dict.fromkeys(("tenth", "tenths"), 10),
+}
+_SOUND_LIKE = {"to": 2, "too": 2, "for": 4, "fore": 4, "won": 1, "ate": 8}
+"""Words that are heard for numbers; taken as such only when they stand alone."""
+
+# fmt: off
+_VOCABULARY = frozenset([
+    *_ONES, *_TENS, *_SCALES, *_PARTS, *_SOUND_LIKE,
+    "a", "an", "and", "hundred", "point", "minus", "negative", "oh", "o", "/",
+])
+# fmt: on
+_MAX_WORDS = 16
+"""The longest moment, "twenty five minutes past seven in the morning on the day after tomorrow", has 14."""
+
+
+def may_be_number(key: str) -> bool:
+    """Whether this word occurs in numbers at all: the cheap question before the thorough one."""
+    return key in _VOCABULARY or key[0].isdigit()
+
+
+def occur_in(vocabulary: frozenset[str], keys: Sequence[str]) -> bool:
+    """Whether a phrase of these words and numbers is worth a closer look."""
+    return 0 < len(keys) <= _MAX_WORDS and all(key in vocabulary or may_be_number(key) for key in keys)
+
+
+def number(keys: Sequence[str]) -> Fraction | None:
+    """The number that these words are, or None."""
+    if not occur_in(_VOCABULARY, keys):
+        return None
+    if keys[0] in {"minus", "negative"}:
+        value = _positive(keys[1:])
+        return -value if value is not None else None
+    return _positive(keys)
+
+
+def _positive(keys: Sequence[str]) -> Fraction | None:
+    if len(keys) == 1 and keys[0] in _SOUND_LIKE:
+        return Fraction(_SOUND_LIKE[keys[0]])
+    if len(keys) == 4 and keys[2] == "/":  # 2 1/2
+        keys = [keys[0], "and", *keys[1:]]
+    if len(keys) > 3 and "and" in keys:
+        return _with_part(keys)
+    if "point" in keys:
+        return _with_decimals(keys)
+    part = _part(keys)
+    return cardinal(keys) if part is None else part
+
+
+def whole(keys: Sequence[str]) -> int | None:
+    """Like ``number``, for whole numbers only."""
+    value = number(keys)
+    return int(value) if value is not None and value.denominator == 1 else None
+
+
+def _with_part(keys: Sequence[str]) -> Fraction | None:
+    """ "three and a half", "one hundred and five", "two and three quarters"."""
+    last_and = len(keys) - 1 - list(reversed(keys)).index("and")
+    part = _part(keys[last_and + 1 :])
+    if part is None:
+        return cardinal(keys)
+    base = cardinal(keys[:last_and])
+    return base + part if base is not None and base.denominator == 1 else None
+
+
+def _part(keys: Sequence[str]) -> Fraction | None:
+    """ "half", "a quarter", "two thirds", "1 / 2"."""
+    if len(keys) == 3 and keys[1] == "/" and keys[0].isdigit() and keys[2].isdigit() and int(keys[2]):
+        return Fraction(int(keys[0]), int(keys[2]))
+    if not keys or keys[-1] not in _PARTS:
+        return None
+    if len(keys) == 1:
+        return Fraction(1, _PARTS[keys[-1]]) if keys[-1] in {"half", "quarter"} else None
+    count = Fraction(1) if keys[0] in {"a", "an"} and len(keys) == 2 else cardinal(keys[:-1])
+    return count / _PARTS[keys[-1]] if count is not None and count.denominator == 1 else None
+
+
+def _with_decimals(keys: Sequence[str]) -> Fraction | None:
+    """ "three point one four", "point five": digits are said one by one, or as one number."""
+    at = keys.index("point")
+    base = cardinal(keys[:at]) if at else Fraction(0)
+    digits = "".join(_digits(key) for key in keys[at + 1 :])
+    if base is None or base.denominator != 1 or "?" in digits or not digits:
+        return None
+    return base + Fraction(int(digits), 10 ** len(digits))
+
+
+def _digits(key: str) -> str:
+    if key.isascii() and key.isdigit():
+        return key
+    if key in {"oh", "o"}:
+        return "0"
+    value = {**_ONES, **_TENS}.get(key)
+    return str(value) if value is not None else "?"
+
+
+def cardinal(keys: Sequence[str]) -> Fraction | None:
+    """A counted number: "two hundred and five", "12 thousand", "2.5 million", "a hundred"."""
+    total, group = Fraction(0), Fraction(0)
+    room, scale = 1000, 10**15  # what may still be added to the group; the scale that was last named
+    empty = True
+    for position, key in enumerate(keys):
+        if key == "and":
+            if empty or room not in (100, 1000) or position + 1 == len(keys):
+                return None
+            continue
+        if key in {"a", "an"}:
+            if position or len(keys) == 1 or keys[1] not in {"hundred", *_SCALES}:
+                return None
+            group, room, empty = Fraction(1), 0, False
+        elif key == "hundred":
+            if not 0 < group < 100 or room > 100:
+                return None
+            group, room = group * 100, 100
+        elif key in _SCALES:
+            if group <= 0 or _SCALES[key] >= scale:
+                return None
+            total, group, room, scale = total + group * _SCALES[key], Fraction(0), 1000, _SCALES[key]
+        else:
+            value = _small(key)
+            if value is None or room == 0 or (value >= room and not empty):
+                return None
+            group += value
+            room = 10 if key in _TENS else 0
+            empty = False
+    return None if empty else total + group
+
+
+def _small(key: str) -> Fraction | None:
+    """One word: a number below a hundred, or digits."""
+    if key in _ONES or key in _TENS:
+        return Fraction(_ONES[key] if key in _ONES else _TENS[key])
+    if key.isascii() and key.replace(".", "", 1).isdigit() and len(key) <= 15:
+        return Fraction(key)
+    return None

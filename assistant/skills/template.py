@@ -1,0 +1,114 @@
+"""The text of a sentence template, read into a pattern.
+
+The syntax is that of Home Assistant's intents, word by word:
+
+    set           this word, or one that sounds like it
+    [please]      may be left out
+    (a|the)       one of these
+    {duration}    a slot: words that its type can read
+    <the>         a rule: a template with a name
+    ...           any words, at least one
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+from assistant.skills.pattern import EMPTY, Anything, InOrder, Literal, Node, OneOf, Read, Slot
+
+T = TypeVar("T")
+
+
+class TemplateError(ValueError):
+    """The template is written wrongly; the text says how."""
+
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<word>[^\s\[\]()|{}<>]+)|(?P<slot>\{\w+\})|(?P<rule><\w+>)|(?P<mark>[\[\]()|]))"
+)
+_GLUED = re.compile(r"[^\s\[(|<{][\[(<{]|[\])>}][^\s\])|>}]")
+
+
+def parse(
+    template: str,
+    *,
+    slots: Mapping[str, Read],
+    rules: Mapping[str, Node],
+    sounds_like: Mapping[str, frozenset[str]],
+    free: frozenset[str] = frozenset(),
+) -> Node:
+    """Read a template.
+
+    ``slots`` and ``rules`` are those it may use; ``sounds_like`` gives other keys for a word;
+    slots named in ``free`` take as few words as they can, all others as many.
+    Raises TemplateError.
+    """
+    if glued := _GLUED.search(template):
+        raise TemplateError(f"words are matched whole: put a space into '{glued.group()}'")
+    return _Parser(template, slots, rules, sounds_like, free).whole()
+
+
+class _Parser:
+    """Recursive descent over the template's tokens."""
+
+    def __init__(
+        self,
+        template: str,
+        slots: Mapping[str, Read],
+        rules: Mapping[str, Node],
+        sounds_like: Mapping[str, frozenset[str]],
+        free: frozenset[str],
+    ) -> None:
+        self._tokens = list(_TOKEN.finditer(template))
+        if "".join(token.group() for token in self._tokens).strip() != template.strip():
+            raise TemplateError("a '{' or '<' has no name and no end")
+        self._slots, self._rules, self._sounds_like, self._free = slots, rules, sounds_like, free
+
+    def whole(self) -> Node:
+        node = self._choice()
+        if self._tokens:
+            raise TemplateError(f"'{self._tokens[0].group().strip()}' closes nothing")
+        return node
+
+    def _choice(self) -> Node:
+        options = [self._sequence()]
+        while self._tokens and self._tokens[0]["mark"] == "|":
+            self._tokens.pop(0)
+            options.append(self._sequence())
+        return options[0] if len(options) == 1 else OneOf(tuple(options))
+
+    def _sequence(self) -> Node:
+        parts: list[Node] = []
+        while self._tokens and self._tokens[0]["mark"] not in {"|", ")", "]"}:
+            parts.append(self._piece())
+        if not parts:
+            raise TemplateError("nothing stands where a word should")
+        return parts[0] if len(parts) == 1 else InOrder(tuple(parts))
+
+    def _piece(self) -> Node:
+        token = self._tokens.pop(0)
+        if token["word"] == "...":
+            return Anything()
+        if token["word"]:
+            key = token["word"].lower().replace("'", "")
+            return Literal(frozenset((key,)) | self._sounds_like.get(key, frozenset()))
+        if token["slot"]:
+            name = token["slot"][1:-1]
+            return Slot(name, _named(self._slots, name, "slot"), longest_first=name not in self._free)
+        if token["rule"]:
+            return _named(self._rules, token["rule"][1:-1], "rule")
+        opened, closing = token["mark"], {"[": "]", "(": ")"}[token["mark"]]
+        inside = self._choice()
+        if not self._tokens or self._tokens.pop(0)["mark"] != closing:
+            raise TemplateError(f"'{opened}' is never closed")
+        return OneOf((inside, EMPTY)) if opened == "[" else inside
+
+
+def _named(known: Mapping[str, T], name: str, kind: str) -> T:
+    if name not in known:
+        raise TemplateError(
+            f"there is no {kind} '{name}' here; there is {', '.join(sorted(known)) or 'none'}"
+        )
+    return known[name]

@@ -1,0 +1,34 @@
+"""What time it is and what day."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from assistant.skills import spoken
+
+_AHEAD = {"yesterday": -1, "today": 0, "tomorrow": 1}
+
+
+def tell_time(now: datetime) -> str:
+    """Tell the time."""
+    return f"It's {spoken.clock(now)}."
+
+
+def tell_date(now: datetime, day: Literal["today", "tomorrow", "yesterday"] = "today") -> str:
+    """Tell the day of the week and the date."""
+    asked = now + timedelta(days=_AHEAD[day])
+    words = f"{spoken.DAYS[asked.weekday()]}, {spoken.calendar_day(asked)}"
+    if day == "today":
+        return f"It's {words}."
+    return f"{day.capitalize()} {'is' if day == 'tomorrow' else 'was'} {words}."
+
+
+def tell_month(now: datetime) -> str:
+    """Tell the month."""
+    return f"It's {spoken.month(now)}."
+
+
+def tell_year(now: datetime) -> str:
+    """Tell the year."""
+    return f"It's {spoken.year(now.year)}."

@@ -1,0 +1,258 @@
+"""Timers, alarms and reminders on the disk: never lost, never rung twice, right after clock jumps.
+
+Two kinds of time are kept apart. What was asked for as a *duration* counts on the clock since
+boot, which nobody can set and which runs on in suspend; its wall time is kept beside it for
+after a reboot and follows the wall clock when that is corrected. What was asked for as a *time
+of day* stays local time as written on the wall, so that seven o'clock is seven o'clock across
+daylight saving. An entry is gone only when its ringing has been acknowledged.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from assistant.errors import AssistantError
+from assistant.skills.database import Database, Row
+
+log = logging.getLogger(__name__)
+
+Kind: TypeAlias = Literal["timer", "alarm", "reminder"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS timers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    duration_s REAL,              -- as asked for; for the words "your ten minute timer"
+    local TEXT,                   -- wall time without a zone, ISO; NULL counts down instead
+    every TEXT NOT NULL,          -- weekdays on which it repeats, '0' is Monday
+    due_utc_s REAL,               -- for what counts down: when it ends by the wall clock
+    due_boot_s REAL,              -- and by the clock since boot
+    boot_id TEXT                  -- of this boot
+);
+"""
+
+_SELECT = "SELECT id, kind, name, duration_s, local, every, due_utc_s, due_boot_s, boot_id FROM timers"
+
+_SET_S = 2.0
+"""The wall clock was set, not merely slewed, when it moves further than this from the boot clock."""
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The clocks of this machine; tests give their own."""
+
+    utc_s: Callable[[], float] = time.time
+    """Wall time, seconds since 1970; may jump."""
+    boot_s: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME)
+    """Seconds since boot, suspend included; never jumps."""
+    boot_id: str = ""
+    """Changes at every boot; empty reads the kernel's."""
+    from_local: Callable[[datetime], float] = datetime.timestamp
+    """Local time without a zone to seconds since 1970, in the machine's zone."""
+    to_local: Callable[[float], datetime] = datetime.fromtimestamp
+    """And back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """One entry of the book as it stands at this moment."""
+
+    id: int
+    kind: Kind
+    name: str
+    """As the person called it; for a reminder what to be reminded of; often empty."""
+    duration: timedelta | None
+    """As asked for; None for a time of day."""
+    local: datetime | None
+    """Wall time without a zone; None for what counts down."""
+    every: frozenset[int]
+    """Weekdays on which it repeats; Monday is 0."""
+    left_s: float
+    """Seconds until it rings; negative when that is past."""
+
+    @property
+    def ringing(self) -> bool:
+        return self.left_s <= 0
+
+
+class TimerBook:
+    """All timers, alarms and reminders. Any thread may use it.
+
+    Every method may raise StateUnavailable, those that write StorageFull too.
+    """
+
+    def __init__(self, path: Path, clocks: Clocks | None = None) -> None:
+        self._clocks = clocks or Clocks()
+        self._boot_id = self._clocks.boot_id or _boot_id()
+        self._database = Database(path, _SCHEMA)
+        self._silenced: set[int] = set()
+
+    def close(self) -> None:
+        self._database.close()
+
+    # Setting
+
+    def count_down(self, kind: Kind, duration: timedelta, name: str = "") -> Timer:
+        """Ring after ``duration``."""
+        with self._database.change() as connection:
+            return self._count_down(connection, kind, duration, name)
+
+    def _count_down(
+        self, connection: sqlite3.Connection, kind: Kind, duration: timedelta, name: str
+    ) -> Timer:
+        seconds = duration.total_seconds()
+        utc_s, boot_s = self._clocks.utc_s() + seconds, self._clocks.boot_s() + seconds
+        return self._insert(connection, kind, name, seconds, None, "", utc_s, boot_s, self._boot_id)
+
+    def set_for(self, kind: Kind, local: datetime, name: str = "", every: Collection[int] = ()) -> Timer:
+        """Ring at ``local``, wall time without a zone, and then again on those weekdays."""
+        days = "".join(str(day) for day in sorted(every))
+        with self._database.change() as connection:
+            return self._insert(connection, kind, name, None, local.isoformat(), days, None, None, None)
+
+    def _insert(self, connection: sqlite3.Connection, *values: object) -> Timer:
+        cursor = connection.execute(
+            "INSERT INTO timers (kind, name, duration_s, local, every, due_utc_s, due_boot_s, boot_id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            values,
+        )
+        return self._timer((cursor.lastrowid, *values))
+
+    def extend(self, timer: Timer, by: timedelta) -> None:
+        """Let a countdown end later; a time of day stays what it is."""
+        with self._database.change() as connection:
+            connection.execute(
+                "UPDATE timers SET due_utc_s = due_utc_s + ?1, due_boot_s = due_boot_s + ?1 WHERE id = ?2",
+                (by.total_seconds(), timer.id),
+            )
+
+    def cancel(self, timers: Collection[Timer]) -> None:
+        """Take these out of the book, repeating ones for good."""
+        with self._database.change() as connection:
+            connection.executemany("DELETE FROM timers WHERE id = ?", [(timer.id,) for timer in timers])
+
+    # Looking
+
+    def all(self, *kinds: Kind) -> list[Timer]:
+        """Entries of these kinds (of all, without), the soonest first; ringing ones included."""
+        timers = [self._timer(row) for row in self._database.rows(_SELECT)]
+        return sorted(
+            (
+                timer
+                for timer in timers
+                if (timer.kind in kinds or not kinds) and timer.id not in self._silenced
+            ),
+            key=lambda timer: timer.left_s,
+        )
+
+    def next_due_s(self) -> float | None:
+        """Seconds until the next one rings, 0 when one should be ringing, None when there is none.
+
+        Ask again after a skill has run, and at least every minute: the wall clock may be set.
+        """
+        timers = self.all()
+        return max(0.0, timers[0].left_s) if timers else None
+
+    # Ringing
+
+    def due(self) -> list[Timer]:
+        """What should be ringing now; ``-left_s`` says for how long it should have been.
+
+        They stay due, through a crash and a reboot, until acknowledged, snoozed or canceled.
+        """
+        self._follow_wall_clock()
+        self._put_away_silenced()
+        return [timer for timer in self.all() if timer.ringing]
+
+    def acknowledge(self, timers: Collection[Timer]) -> None:
+        """These have rung. One that repeats is set for its next day.
+
+        They are silent from now on even where that cannot be written, on a full disk: it is
+        tried again whenever ``due`` is asked.
+        """
+        self._silenced.update(timer.id for timer in timers)
+        self._put_away_silenced()
+
+    def snooze(self, duration: timedelta) -> list[Timer]:
+        """Let all that is ringing ring again after ``duration``; the new entries."""
+        ringing = [timer for timer in self.all() if timer.ringing]
+        with self._database.change() as connection:
+            for timer in ringing:
+                self._put_away(connection, timer)
+            return [self._count_down(connection, timer.kind, duration, timer.name) for timer in ringing]
+
+    def _put_away_silenced(self) -> None:
+        if not self._silenced:
+            return
+        try:
+            timers = [self._timer(row) for row in self._database.rows(_SELECT)]
+            with self._database.change() as connection:
+                for timer in timers:
+                    if timer.id in self._silenced:
+                        self._put_away(connection, timer)
+        except AssistantError as error:
+            log.error("timers=%d action=silenced-only code=%s", len(self._silenced), error.code)
+        else:
+            self._silenced.clear()
+
+    def _put_away(self, connection: sqlite3.Connection, timer: Timer) -> None:
+        if timer.local and timer.every:
+            following = _following(timer.local, timer.every, self._clocks.to_local(self._clocks.utc_s()))
+            connection.execute("UPDATE timers SET local = ? WHERE id = ?", (following.isoformat(), timer.id))
+        else:
+            connection.execute("DELETE FROM timers WHERE id = ?", (timer.id,))
+
+    # Clocks
+
+    def _timer(self, row: Row) -> Timer:
+        number, kind, name, seconds, local_text, every, due_utc_s, due_boot_s, boot_id = row
+        local = datetime.fromisoformat(local_text) if local_text else None
+        if local:
+            left_s = self._clocks.from_local(local) - self._clocks.utc_s()
+        elif boot_id and boot_id == self._boot_id:
+            left_s = due_boot_s - self._clocks.boot_s()
+        else:
+            left_s = due_utc_s - self._clocks.utc_s()
+        return Timer(
+            id=number,
+            kind=kind,
+            name=name,
+            duration=None if seconds is None else timedelta(seconds=seconds),
+            local=local,
+            every=frozenset(int(day) for day in every),
+            left_s=left_s,
+        )
+
+    def _follow_wall_clock(self) -> None:
+        """After the wall clock was set, countdowns end at another wall time than was written down."""
+        ahead_s = self._clocks.utc_s() - self._clocks.boot_s()
+        stale = (
+            "boot_id = ?1 AND boot_id != '' AND due_boot_s IS NOT NULL"
+            " AND abs(due_boot_s + ?2 - due_utc_s) > ?3"
+        )
+        values = (self._boot_id, ahead_s, _SET_S)
+        if self._database.rows(f"SELECT id FROM timers WHERE {stale}", *values):  # noqa: S608 - no input
+            with self._database.change() as connection:
+                connection.execute(f"UPDATE timers SET due_utc_s = due_boot_s + ?2 WHERE {stale}", values)  # noqa: S608
+
+
+def _following(local: datetime, every: Collection[int], now: datetime) -> datetime:
+    """The first time after ``local`` and after ``now`` on one of these weekdays."""
+    ahead = max(0, (now.date() - local.date()).days)
+    days = (local + timedelta(days=ahead + more) for more in range(9))
+    return next(day for day in days if day.weekday() in every and day > max(local, now))

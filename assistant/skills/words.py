@@ -1,0 +1,94 @@
+"""A transcript as a list of words that can be compared.
+
+Recognisers write the same sentence in many ways: "7 a.m.", "7am", "10-minute", "15%",
+"1,000", "What's the time?". Here they become the same words. What the words mean, numbers
+included, is for others to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+MAX_CHARACTERS = 400
+"""A longer transcript is no command. Half a minute of fast speech has about 450."""
+
+_TOKEN = re.compile(
+    r"""
+    (?P<number> \d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d) | \d{1,2}:\d{2}(?!\d) | \d+(?:\.\d+)? | (?<!\d)\.\d+ )
+  | (?P<word>   [^\W\d_]+(?:['’][^\W\d_]+)* )
+  | (?P<pause>  [.,;:?!…—]+ )
+  | (?P<quote>  ["'“”‘’()\[\]]+ )
+  | (?P<minus>  [-−–](?=\.?\d) )
+  | (?P<hyphen> [-−–_] )
+  | (?P<sign>   \S )
+    """,
+    re.VERBOSE,
+)
+
+_MERIDIEM = re.compile(r"\b([ap])\.\s?m\b\.?")
+
+_SIGNS = {
+    "%": ("percent",),
+    "°": ("degrees",),
+    "+": ("plus",),
+    "×": ("times",),
+    "*": ("times",),
+    "÷": ("divided", "by"),
+    "=": (),
+    "&": ("and",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a transcript."""
+
+    key: str
+    """What it is compared by: small letters without apostrophes, or digits."""
+    said: str
+    """As the transcript has it."""
+    pause: bool = False
+    """A comma, a full stop or the like follows."""
+
+
+def words(text: str) -> list[Word]:
+    """The words of a transcript; none when it is too long to be a command.
+
+    Signs become words ("%" is "percent"); one without a meaning here stays, so that a
+    sentence with it matches nothing.
+    """
+    if len(text) > MAX_CHARACTERS:
+        return []
+    found: list[Word] = []
+    text = _MERIDIEM.sub(r"\1m", text.replace("A.M", "a.m").replace("P.M", "p.m"))
+    for token in _TOKEN.finditer(text):
+        if token.lastgroup == "pause":
+            if found:
+                found[-1] = Word(found[-1].key, found[-1].said, pause=True)
+        elif token.lastgroup == "minus":
+            # "5 - 3" and "-5" subtract; the dash of "alarm-7" only joins.
+            before = text[: token.start()]
+            if not before or before[-1].isspace() or before[-1].isdigit():
+                found.append(Word("minus", "minus"))
+        elif token.lastgroup in {"number", "word"}:
+            found.append(_word(token.group()))
+        elif token.lastgroup == "sign":
+            found.extend(Word(key, key) for key in _SIGNS.get(token.group(), (token.group(),)))
+    return found
+
+
+def _word(said: str) -> Word:
+    key = said.lower().replace("'", "").replace("’", "").replace(",", "")
+    return Word(key, said)
+
+
+def keys(found: Iterable[Word]) -> Iterator[str]:
+    """What the words are compared by."""
+    return (word.key for word in found)
+
+
+def said(found: Iterable[Word]) -> str:
+    """The words as they were written, without the punctuation between them."""
+    return " ".join(word.said for word in found)
