@@ -82,13 +82,13 @@ class _Prose:
 
 
 # Where a clause may end: a mark with the quotes, brackets and markdown that close behind it.
-_CLOSERS = r"""["'\N{RIGHT SINGLE QUOTATION MARK}”»)\]}*_]*"""
+_CLOSERS = r"""["'’”»)\]}*_]*"""
 _CANDIDATE = re.compile(
     rf"""(?P<line> \n )
        | (?P<wide_stop> [。\N{{FULLWIDTH EXCLAMATION MARK}}\N{{FULLWIDTH QUESTION MARK}}] ) {_CLOSERS}
        | (?P<stop> [.!?…]+ ) (?P<closers> {_CLOSERS} )
        | (?P<comma> [,;:] ) {_CLOSERS}
-       | (?P<dash> — | [^\S\n] [-\N{{EN DASH}}] (?=[^\S\n]) )
+       | (?P<dash> — | [^\S\n] [-–] (?=[^\S\n]) )
        | (?P<gap> [^\S\n]+ )
     """,
     re.VERBOSE,

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 
 from assistant.cancel import Cancel
 from assistant.engines.espeak import Clause, Espeak, split_at_marks
