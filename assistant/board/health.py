@@ -1,0 +1,65 @@
+"""How the hardware is doing right now: memory, swap, clock governor, heat, power.
+
+Plain facts from /proc and /sys; what they mean for a voice assistant is for ``doctor`` to say.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from assistant.board.limits import ROOT, text
+
+THROTTLING = {
+    0: "the power supply is too weak",
+    1: "the clock is capped",
+    2: "it is throttled",
+    3: "it is near its temperature limit",
+    16: "the power supply has been too weak",
+    17: "the clock has been capped",
+    18: "it has been throttled",
+    19: "it has been near its temperature limit",
+}
+"""Bits of a Raspberry Pi's get_throttled (raspberrypi.com/documentation, vcgencmd): now, and since boot."""
+
+SELF_REGULATING = ("intel_pstate", "amd-pstate", "amd_pstate")
+"""Drivers whose "powersave" only means that the processor chooses its clock itself."""
+
+
+def available_mb(root: Path = ROOT) -> int | None:
+    """Memory that programs could take without swapping, in 1,000,000 bytes; None when it cannot be told."""
+    return _meminfo_mb("MemAvailable", root)
+
+
+def swap_used_mb(root: Path = ROOT) -> int | None:
+    """What has been moved out of memory, in 1,000,000 bytes; None when it cannot be told."""
+    total, free = _meminfo_mb("SwapTotal", root), _meminfo_mb("SwapFree", root)
+    return None if total is None or free is None else total - free
+
+
+def slow_governor(root: Path = ROOT) -> str:
+    """Name of a clock governor that keeps the processor slow; empty when there is none."""
+    for frequency in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq")):
+        governor = text(frequency / "scaling_governor")
+        driver = text(frequency / "scaling_driver")
+        if governor == "powersave" and not driver.startswith(SELF_REGULATING):
+            return governor
+    return ""
+
+
+def hottest_c(root: Path = ROOT) -> float | None:
+    """The hottest sensor in degrees Celsius; None without sensors."""
+    readings = (text(file) for file in (root / "sys/class/thermal").glob("thermal_zone*/temp"))
+    return max((int(reading) / 1000 for reading in readings if reading.isdecimal()), default=None)
+
+
+def throttling(root: Path = ROOT) -> tuple[str, ...]:
+    """What a Raspberry Pi's firmware says slows it down, or did since boot; empty elsewhere."""
+    said = text(root / "sys/devices/platform/soc/soc:firmware/get_throttled").removeprefix("0x")
+    bits = int(said, 16) if re.fullmatch("[0-9a-fA-F]{1,8}", said) else 0
+    return tuple(meaning for bit, meaning in THROTTLING.items() if bits >> bit & 1)
+
+
+def _meminfo_mb(key: str, root: Path) -> int | None:
+    found = re.search(rf"^{key}:\s*(\d+) kB", text(root / "proc/meminfo"), re.MULTILINE)
+    return int(found[1]) * 1024 // 1_000_000 if found else None

@@ -1,0 +1,102 @@
+"""Is this board recognised, and has it memory, disk and speed enough?"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+from assistant.board import health
+from assistant.board.recognise import recognise
+from assistant.doctor.finding import Check, Finding, Patient
+from assistant.store import Entry
+
+SPARE_DISK_MB = 500
+"""Logs, saved prompt states and an update of the program fit into this."""
+
+SWAPPED_MB = 100
+"""Less is what any system that has run for a while moves out."""
+
+HOT_C = 80.0
+"""Where a Raspberry Pi begins to slow down; Jetsons and PCs do so later."""
+
+
+def _board(patient: Patient) -> Iterator[Finding]:
+    board = recognise(patient.root)
+    have = f"{board.cores} processors ({board.big_cores} big cores), {board.memory_mb} MB"
+    yield Finding("board", ok=True, what=f"{board.name}: {board.why}; {have}")
+
+
+def _memory(patient: Patient) -> Iterator[Finding]:
+    """Compare what the chosen models take, by the catalogue, with what there is."""
+    have_mb, free_mb = recognise(patient.root).memory_mb, health.available_mb(patient.root)
+    need_mb = sum(entry.ram_mb or 0 for entry in _chosen(patient))
+    what = f"the models take about {need_mb} MB; {free_mb} of {have_mb} MB are free"
+    smaller = "Choose a smaller llm.model: `assistant models list` shows what each takes."
+    if not have_mb or free_mb is None:
+        yield Finding(
+            "memory", ok=None, what=f"the models take about {need_mb} MB; how much is free is unknown"
+        )
+    elif need_mb > have_mb:
+        yield Finding("memory", ok=False, what=what, next_step=smaller)
+    elif need_mb > free_mb:
+        yield Finding("memory", ok=None, what=what, next_step=f"End other programs. {smaller}")
+    else:
+        yield Finding("memory", ok=True, what=what)
+
+
+def _swap(patient: Patient) -> Iterator[Finding]:
+    used_mb = health.swap_used_mb(patient.root)
+    if used_mb is None or used_mb < SWAPPED_MB:
+        yield Finding("swap", ok=True, what="not in use")
+    else:
+        step = "Answers stall when models are swapped out: end other programs, or choose smaller models."
+        yield Finding("swap", ok=None, what=f"{used_mb} MB of memory are swapped out", next_step=step)
+
+
+def _disk(patient: Patient) -> Iterator[Finding]:
+    """Is there room for the chosen models that are not here yet?"""
+    folder = next(place for place in (patient.models, *patient.models.parents) if place.exists())
+    free_mb = shutil.disk_usage(folder).free // 1_000_000
+    missing_mb = sum(entry.size_bytes for entry in _chosen(patient) if entry.state == "missing") // 1_000_000
+    what = f"{free_mb} MB are free in {folder}"
+    if free_mb < missing_mb:
+        step = f"Free {missing_mb - free_mb} MB, or let store.models name a folder on a bigger disk."
+        yield Finding("disk", ok=False, what=f"{what}; missing models take {missing_mb} MB", next_step=step)
+    elif free_mb < missing_mb + SPARE_DISK_MB:
+        yield Finding("disk", ok=None, what=what, next_step="Free some: logs and updates need room too.")
+    else:
+        yield Finding("disk", ok=True, what=what)
+
+
+def _speed(patient: Patient) -> Iterator[Finding]:
+    governor = health.slow_governor(patient.root)
+    if governor:
+        files = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+        step = f"Let it follow the load, until the next boot with: echo ondemand | sudo tee {files}"
+        what = f"the clock governor '{governor}' keeps the processor slow"
+        yield Finding("speed", ok=None, what=what, next_step=step)
+    for problem in health.throttling(patient.root):
+        step = "Use the board's own power supply and a heat sink or fan."
+        yield Finding("speed", ok=None, what=f"the firmware says {problem}", next_step=step)
+    hottest_c = health.hottest_c(patient.root)
+    if hottest_c is not None and hottest_c >= HOT_C:
+        what = f"the hottest sensor is at {hottest_c:.0f} °C, where processors slow down"
+        yield Finding("speed", ok=None, what=what, next_step="Give it a heat sink, a fan or more air.")
+    elif not governor:
+        heat = "" if hottest_c is None else f"; the hottest sensor is at {hottest_c:.0f} °C"
+        yield Finding("speed", ok=True, what=f"nothing holds the processor back{heat}")
+
+
+def _chosen(patient: Patient) -> list[Entry]:
+    """The models that the settings name, as far as they are known."""
+    names = {patient.settings.stt.model, patient.settings.llm.model, patient.settings.tts.model}
+    return [entry for entry in patient.store().entries() if entry.name in names]
+
+
+CHECKS: dict[str, Check] = {
+    "board": _board,
+    "memory": _memory,
+    "swap": _swap,
+    "disk": _disk,
+    "speed": _speed,
+}
