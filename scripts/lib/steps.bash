@@ -31,16 +31,16 @@ start() {
 
 # follow WHAT PID [NOTE-COMMAND]: show the seconds until PID ends; returns its exit status.
 follow() {
-  local what=$1 pid=$2 note=${3:-true} began=$SECONDS told=0 status=0 seconds
-  [[ -t 2 ]] || say "$what ..."
+  local what=$1 pid=$2 note=${3:-true} began=$SECONDS told=-1 every=20 status=0 seconds
+  [[ -t 2 ]] && every=1
   while kill -0 "$pid" 2>/dev/null; do
     seconds=$((SECONDS - began))
-    if [[ -t 2 ]]; then
-      printf '\r\033[K%s ... %d s %s' "$what" "$seconds" "$("$note")" >&2
-    elif ((seconds >= told + 20)); then
+    if ((told < 0 || seconds >= told + every)); then
       told=$seconds
-      say "$what ... $seconds s $("$note")"
-    fi
+      [[ -t 2 ]] && printf '\r\033[K'
+      printf '%s ... %s %s' "$what" "$( ((seconds == 0)) || echo "$seconds s")" "$("$note")"
+      [[ -t 2 ]] || echo
+    fi >&2
     sleep 0.2
   done
   wait "$pid" || status=$?
@@ -72,6 +72,10 @@ reason() {
       echo "The package index has no fitting file: check the network and pip's configuration (pip config list), then run this again." ;;
     *'Killed signal terminated program'* | *'out of memory'*)
       echo 'The memory was too small for the compiler: close other programs, then run this again; it goes on where it stopped.' ;;
+    *'ensurepip is not'*)
+      echo "This Python has no venv module: install it (Debian: apt-get install python3-venv), then run this again." ;;
+    *'CMAKE_CXX_COMPILER'*)
+      echo 'There is no C++ compiler: install one (Debian: apt-get install g++), then run this again.' ;;
     *) echo 'Run this again: it goes on where it stopped.' ;;
   esac
 }
