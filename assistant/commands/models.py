@@ -1,0 +1,155 @@
+"""``assistant models``: what there is, fetching it, checking it, bringing it on a stick, removing it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+from assistant import configuration, paths
+from assistant.errors import AssistantError
+from assistant.store import Entry, Store, open_store
+from assistant.store.catalog import Kind
+from assistant.store.incoming import Arrival
+from assistant.store.progress import Terminal, megabytes
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the `assistant` parser's subcommands."""
+    parser = subparsers.add_parser("models", help="list, fetch, check, import and remove models")
+    actions = parser.add_subparsers(metavar="list|pull|verify|import|remove", required=True)
+
+    def action(name: str, work: Callable[..., int], text: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        sub.add_argument("--json", action="store_true", help="one JSON document")
+        sub.set_defaults(run=run, action=work)
+        return sub
+
+    action("list", _list, "show every model: whether it is here, its size, memory, languages, licence")
+    pull = action("pull", _pull, "fetch models that are missing or damaged")
+    pull.add_argument("names", nargs="*", metavar="NAME", help="a model or a set; none is the set 'default'")
+    pull.add_argument("--set", action="append", default=[], metavar="SET", help="a set, as a name does")
+    verify = action("verify", _verify, "read and hash every file of the models that are here")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="a model; none is all that are here")
+    bring = action("import", _import, "take models from a USB stick or folder")
+    bring.add_argument("path", type=Path, metavar="PATH", help="folder or file")
+    bring.add_argument("--as", dest="name", metavar="NAME", help="a name for a model of your own")
+    bring.add_argument("--kind", choices=get_args(Kind), help="what a model of your own is")
+    remove = action("remove", _remove, "delete models, and what an unfinished pull left of them")
+    remove.add_argument("names", nargs="+", metavar="NAME")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises AssistantError."""
+    settings = configuration.load(arguments.config).settings
+    store = open_store(settings.store.models or paths.models())
+    terminal = Terminal(sys.stderr)
+    try:
+        status: int = arguments.action(store, arguments, terminal)
+    finally:
+        terminal.clear()
+    return status
+
+
+def _list(store: Store, arguments: argparse.Namespace, _terminal: Terminal) -> int:
+    entries = store.entries()
+    if arguments.json:
+        _print_json(
+            models=[_plain(asdict(entry)) for entry in entries],
+            sets=store.catalog.sets,
+            models_dir=str(store.models_dir),
+        )
+        return 0
+    heads = ("NAME", "KIND", "STATE", "SIZE", "MEMORY", "LANGUAGES", "LICENCE")
+    rows = [heads, *(_row(entry) for entry in entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"\nFolder: {store.models_dir}")
+    for name, members in store.catalog.sets.items():
+        print(f"Set {name}: {', '.join(members)}")
+    return 0
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    more = f" +{len(entry.languages) - 3}" if len(entry.languages) > 3 else ""
+    return (
+        entry.name,
+        entry.kind,
+        entry.state,
+        megabytes(entry.size_bytes),
+        f"{entry.ram_mb} MB" if entry.ram_mb else "-",
+        " ".join(entry.languages[:3]) + more or "-",
+        entry.licence or "-",
+    )
+
+
+def _pull(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    names = [*arguments.names, *arguments.set] or ["default"]
+    arrivals = store.pull(names, terminal)
+    _report("pulled", arrivals, arguments)
+    return 0
+
+
+def _import(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    arrivals = store.import_from(arguments.path, arguments.name, arguments.kind, terminal)
+    _report("imported", arrivals, arguments)
+    return 0
+
+
+def _report(what: str, arrivals: tuple[Arrival, ...], arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        _print_json(**{what: [_plain(asdict(arrival)) for arrival in arrivals]})
+        return
+    for arrival in arrivals:
+        print(f"{arrival.name}: {what if arrival.origin else 'here already'}, {arrival.path}")
+
+
+def _verify(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    names = arguments.names or [entry.name for entry in store.entries() if entry.state != "missing"]
+    results = []
+    for name in names:
+        fault = _fault(store, name, terminal)
+        results.append({"name": name, "ok": fault is None, **(_told(fault) if fault else {})})
+        if not arguments.json:
+            terminal.clear()
+            print(f"{name}: {fault or 'every byte is right'}", flush=True)
+    if arguments.json:
+        _print_json(models=results)
+    elif not names:
+        print("No models are here. `assistant models pull` fetches the default ones.")
+    return 0 if all(result["ok"] for result in results) else 1
+
+
+def _fault(store: Store, name: str, terminal: Terminal) -> AssistantError | None:
+    try:
+        store.verify(name, terminal)
+    except AssistantError as fault:
+        return fault
+    return None
+
+
+def _told(fault: AssistantError) -> dict[str, str]:
+    return {"code": fault.code, "problem": fault.problem, "next_step": fault.next_step}
+
+
+def _remove(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    removed = [{"name": name, "freed_bytes": store.remove(name, terminal)} for name in arguments.names]
+    if arguments.json:
+        _print_json(removed=removed)
+    else:
+        for one in removed:
+            print(f"{one['name']}: removed, {megabytes(one['freed_bytes'])} freed")
+    return 0
+
+
+def _print_json(**document: Any) -> None:
+    print(json.dumps(document, ensure_ascii=False))
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}

@@ -1,0 +1,127 @@
+"""One model from one source of the catalogue, put together and verified in its ``Incoming``.
+
+Knows the four types of source; knows nothing of the store or of other models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import OpenerDirector
+
+from assistant.store import hub, indexes, wheels
+from assistant.store.catalog import HuggingFace, Model, ModelFile, Source, Urls, Wheel, Wheels
+from assistant.store.download import download
+from assistant.store.folder import hash_faults, sha256_of
+from assistant.store.incoming import Incoming, copy, discard
+from assistant.store.progress import Meter, Watcher
+from assistant.store.web import Link, SourceFailed, opener
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What is being fetched, and who watches."""
+
+    name: str
+    model: Model
+    incoming: Incoming
+    watcher: Watcher
+
+    def verified(self, gather: Callable[[], None]) -> None:
+        """Call ``gather`` to fill ``incoming.files`` until every hash is right.
+
+        What an earlier attempt left is used, and thrown away once if the result is wrong.
+        Raises SourceFailed, StorageFull.
+        """
+        while True:
+            self.incoming.prepare()
+            resumed = any(self.incoming.files.iterdir())
+            gather()
+            meter = self._meter("Checking", self.model.size_bytes)
+            faults = hash_faults(self.incoming.files, self.model.files, self.model.files, meter)
+            if not faults:
+                return
+            discard(self.incoming.files)
+            if not resumed:
+                raise SourceFailed("; ".join(faults))
+
+    def from_source(self, source: Source) -> None:
+        """Gather from a source of the catalogue."""
+        if isinstance(source, Wheels):
+            self.from_wheels(source, {})
+        elif isinstance(source, HuggingFace):
+            self._from_links(hub.links(source, self.model.files))
+        elif isinstance(source, Urls):
+            self._from_links({file: Link(url) for file, url in source.urls.items()})
+        else:
+            self.from_files({file: source.path.expanduser() / file for file in self.model.files})
+
+    def from_files(self, paths: Mapping[str, Path]) -> None:
+        """Gather files of this computer: model's file -> where it lies."""
+        meter = self._meter("Copying", self.model.size_bytes)
+        for file, path in paths.items():
+            with _readable(path):
+                copy(path, self.incoming.files / file, meter)
+
+    def from_wheels(self, source: Wheels, here: Mapping[str, Path]) -> None:
+        """Gather from wheels: those that are ``here`` (by file name), the others where pip finds them."""
+        todo = [
+            (wheel, members)
+            for wheel, members in wheels.pieces(source)
+            if not wheels.unpacked(members, self.incoming.files)
+        ]
+        far = [wheel for wheel, _ in todo if wheel.file not in here]
+        places = indexes.pip_indexes() if far else indexes.Indexes((), ())
+        web = opener(places.certificate, places.proxy)
+        meter = self._meter("Downloading", sum(wheel.bytes for wheel in far))
+        for wheel, members in todo:
+            place = here.get(wheel.file) or indexes.locate(web, places, wheel, self.watcher)
+            if isinstance(place, Path):
+                self._check_wheel(place, wheel)
+                self._unpack(place, members)
+            else:
+                archive = self.incoming.downloads / wheel.file
+                self._download(web, place, archive, wheel, meter)
+                self._unpack(archive, members)
+                archive.unlink()
+
+    def _check_wheel(self, archive: Path, wheel: Wheel) -> None:
+        with _readable(archive):
+            sha256 = sha256_of(archive, self._meter("Checking", wheel.bytes))
+        if sha256 != wheel.sha256:
+            raise SourceFailed(f"{archive} is not the file that the catalogue describes")
+
+    def _unpack(self, archive: Path, members: list[wheels.Piece]) -> None:
+        meter = self._meter("Unpacking", sum(member.bytes for member, _ in members))
+        wheels.unpack(archive, members, self.incoming.files, meter)
+
+    def _from_links(self, links: Mapping[str, Link]) -> None:
+        todo = [file for file in self.model.files if not self._complete(file)]
+        meter = self._meter("Downloading", sum(self.model.files[file].bytes for file in todo))
+        web = opener()
+        for file in todo:
+            target = self.incoming.downloads / file
+            self._download(web, links[file], target, self.model.files[file], meter)
+            target.replace(self.incoming.files / file)
+
+    def _download(
+        self, web: OpenerDirector, link: Link, target: Path, wanted: ModelFile, meter: Meter
+    ) -> None:
+        download(web, link, target, wanted, meter=meter, watcher=self.watcher)
+
+    def _complete(self, file: str) -> bool:
+        path = self.incoming.files / file
+        return path.is_file() and path.stat().st_size == self.model.files[file].bytes
+
+    def _meter(self, doing: str, total_bytes: int) -> Meter:
+        return Meter(f"{doing} {self.name}", total_bytes, self.watcher)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceFailed(f"{path} cannot be read ({error.strerror or error})") from error

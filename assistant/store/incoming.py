@@ -1,0 +1,133 @@
+"""A model on its way in: nobody sees it until it is whole, and two never come in at once.
+
+It is put together under ``.incoming`` in the models folder, on the same file system, and enters
+the store by one rename. What an interrupted attempt left there is where the next one goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.store.catalog import Kind, ModelFile
+from assistant.store.disk import sync, writing
+from assistant.store.folder import CHUNK_BYTES, RECORD, write_record
+from assistant.store.progress import Meter, Watcher
+
+log = logging.getLogger(__name__)
+
+LOCK = ".lock"
+INCOMING = ".incoming"
+
+
+@contextlib.contextmanager
+def locked(models_dir: Path, watcher: Watcher) -> Iterator[None]:
+    """Hold the store's lock; it is free again when this process ends, however it ends.
+
+    Raises SettingsError or StorageFull when the folder cannot be made.
+    """
+    with writing(models_dir):
+        models_dir.mkdir(parents=True, exist_ok=True)
+        file = (models_dir / LOCK).open("ab")
+    with file:
+        with writing(models_dir):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                watcher.note("Another `assistant models` command is at work here; waiting for it.")
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A model that is here now."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    origin: str
+    """What delivered it; empty when it was here already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """The places of one model on its way in. Used only while the lock is held."""
+
+    models_dir: Path
+    name: str
+
+    @property
+    def base(self) -> Path:
+        """The folder of everything below."""
+        return self.models_dir / INCOMING / self.name
+
+    @property
+    def files(self) -> Path:
+        """Where the model is put together."""
+        return self.base / "files"
+
+    @property
+    def downloads(self) -> Path:
+        """Where archives and unfinished files lie."""
+        return self.base / "downloads"
+
+    def prepare(self) -> None:
+        """Make the folders."""
+        with writing(self.models_dir):
+            self.files.mkdir(parents=True, exist_ok=True)
+            self.downloads.mkdir(parents=True, exist_ok=True)
+
+    def clear(self) -> None:
+        """Forget everything that came so far."""
+        shutil.rmtree(self.base, ignore_errors=True)
+        with contextlib.suppress(OSError):  # still in use by another model, or never made
+            (self.models_dir / INCOMING).rmdir()
+
+    def settle(self, kind: Kind, origin: str, files: Mapping[str, ModelFile]) -> Path:
+        """Let the model, whose files have just been verified, into the store; its folder."""
+        place = self.models_dir / self.name
+        old = self.base / "old"
+        with writing(self.models_dir):
+            write_record(self.files, kind, origin, files)
+            for name in (*files, RECORD):
+                sync(self.files / name)
+            discard(old)
+            if place.exists() or place.is_symlink():
+                place.rename(old)
+            self.files.rename(place)
+            sync(self.models_dir)
+        self.clear()
+        log.info("installed model=%s origin=%s", self.name, origin)
+        return place
+
+
+def copy(source: Path, target: Path, meter: Meter) -> str:
+    """Copy a file's content and return its hash. Raises OSError when ``source`` cannot be read,
+    and what ``writing`` raises when ``target`` cannot be written.
+    """
+    digest = hashlib.sha256()
+    with source.open("rb") as reader:
+        with writing(target.parent):
+            writer = target.open("wb")
+        with writer:
+            while chunk := reader.read(CHUNK_BYTES):
+                with writing(target.parent):
+                    writer.write(chunk)
+                digest.update(chunk)
+                meter.add(len(chunk))
+    return digest.hexdigest()
+
+
+def discard(path: Path) -> None:
+    """Delete a folder, or the link to one; nothing happens when it is not there."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)

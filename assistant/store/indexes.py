@@ -1,0 +1,184 @@
+"""Where this computer's pip looks for packages, and where a wheel lies there.
+
+pip itself is asked for its settings, so a mirror, a proxy or a folder of wheels that was set up
+for pip serves models too, and no index is named in this project. Pages are read as the simple
+repository API has them (https://packaging.python.org/specifications/simple-repository-api).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+from urllib.request import url2pathname
+
+from assistant.store.catalog import Wheel
+from assistant.store.progress import Watcher
+from assistant.store.web import Interrupted, Link, SourceFailed, answer, persist
+
+MAX_PAGE_BYTES = 10_000_000
+"""The longest page of a package has a few thousand files; these have a handful."""
+
+PIP_TIMEOUT_S = 60
+"""pip answers in 0.3 s here, in 3 s on a Raspberry Pi that is busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """pip's settings, as far as they say where packages come from."""
+
+    indexes: tuple[str, ...]
+    """Addresses (http, https, file) or folders with one page for each package."""
+    wheel_folders: tuple[str, ...]
+    """Folders, or addresses of one page, with wheels of any package."""
+    certificate: str = ""
+    proxy: str = ""
+
+
+def pip_indexes() -> Indexes:
+    """Ask pip for its settings: environment, then its files, then its default. Raises SourceFailed."""
+    settings = _pip_settings(_pip("config", "list"))
+    indexes = settings.get("extra-index-url", "").split()
+    if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
+        indexes = []
+    elif "index-url" in settings:
+        indexes.insert(0, settings["index-url"])
+    elif default := re.search(r"Base URL of the Python Package Index \(default\s+([^\s)]+)\)", _pip_help()):
+        indexes.insert(0, default[1])
+    return Indexes(
+        indexes=tuple(indexes),
+        wheel_folders=tuple(settings.get("find-links", "").split()),
+        certificate=settings.get("cert", ""),
+        proxy=settings.get("proxy", ""),
+    )
+
+
+def locate(
+    web: urllib.request.OpenerDirector,
+    indexes: Indexes,
+    wheel: Wheel,
+    watcher: Watcher,
+) -> Link | Path:
+    """Where ``wheel`` lies: on the web, or in a file on this computer. Raises SourceFailed."""
+    reasons = []
+    places = [*indexes.wheel_folders, *(f"{index.rstrip('/')}/{wheel.package}/" for index in indexes.indexes)]
+    for place in places:
+        try:
+            found = _in_folder(place, wheel) or _on_page(web, place, wheel, watcher)
+        except SourceFailed as reason:
+            reasons.append(str(reason))
+            continue
+        if found:
+            return found
+    detail = f" ({'; '.join(reasons)})" if reasons else ""
+    raise SourceFailed(f"no package index of pip has {wheel.file}{detail}")
+
+
+def _pip(*arguments: str) -> str:
+    """What pip prints: the one of this Python (-I: not a pip.py that lies here), else of the PATH."""
+    commands = [[sys.executable, "-Im", "pip"], *([path] for path in (shutil.which("pip3"),) if path)]
+    environment = {**os.environ, "COLUMNS": "200"}  # keeps addresses whole in pip's help
+    for command in commands:
+        try:
+            done = subprocess.run(  # noqa: S603  a list of words, none of them from outside
+                [*command, *arguments],
+                capture_output=True,
+                check=False,
+                encoding="utf-8",
+                env=environment,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                timeout=PIP_TIMEOUT_S,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            return done.stdout
+    raise SourceFailed("pip is not installed here, and it knows the package index; see `python -m ensurepip`")
+
+
+def _pip_help() -> str:
+    return _pip("help", "download")
+
+
+def _pip_settings(listing: str) -> dict[str, str]:
+    """The lines ``section.key='value'`` of ``pip config list``, the stronger section winning."""
+    settings: dict[str, str] = {}
+    for section in ("global", "download", ":env:"):
+        for line in listing.splitlines():
+            name, equals, value = line.partition("=")
+            if equals and name.startswith(f"{section}."):
+                settings[name.removeprefix(f"{section}.")] = _unquoted(value)
+    return settings
+
+
+def _unquoted(value: str) -> str:
+    try:
+        return str(ast.literal_eval(value))
+    except (ValueError, SyntaxError):
+        return value
+
+
+def _in_folder(place: str, wheel: Wheel) -> Path | None:
+    """The wheel in a folder of this computer, given as a path or a file address."""
+    parts = urlsplit(place)
+    if parts.scheme not in ("", "file"):
+        return None
+    folder = Path(url2pathname(parts.path) if parts.scheme else place).expanduser()
+    path = folder / wheel.file
+    if path.is_file() and path.stat().st_size == wheel.bytes:
+        return path
+    return None
+
+
+def _on_page(web: urllib.request.OpenerDirector, place: str, wheel: Wheel, watcher: Watcher) -> Link | None:
+    """The wheel among the links of a page."""
+    if urlsplit(place).scheme not in ("http", "https"):
+        return None
+    page = Link(place, {"Accept": "text/html"})
+
+    def read() -> tuple[str, str]:
+        with answer(web, page) as response:
+            content = response.read(MAX_PAGE_BYTES)
+            if len(content) < min(int(response.headers.get("Content-Length") or 0), MAX_PAGE_BYTES):
+                raise Interrupted(f"{page} stopped sending too early")
+            return response.geturl(), content.decode("utf-8", "replace")
+
+    base, text = persist(read, watcher)
+    links = _Links()
+    links.feed(text)
+    for target in links.targets:
+        parts = urlsplit(urljoin(base, target))
+        another = parts.fragment.startswith("sha256=") and parts.fragment != f"sha256={wheel.sha256}"
+        if unquote(parts.path.rpartition("/")[2]) == wheel.file and not another:
+            return Link(_with_password(parts._replace(fragment="").geturl(), place))
+    return None
+
+
+def _with_password(url: str, page: str) -> str:
+    """The index's user and password, where the file lies on the same host."""
+    of_page, of_file = urlsplit(page), urlsplit(url)
+    own, _, host = of_page.netloc.rpartition("@")
+    if own and of_file.scheme == of_page.scheme and of_file.netloc == host:
+        return of_file._replace(netloc=f"{own}@{host}").geturl()
+    return url
+
+
+class _Links(HTMLParser):
+    """Collects the targets of all links of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.targets += [value for name, value in attrs if name == "href" and value]

@@ -1,0 +1,107 @@
+"""What a model of each kind looks like from outside, for models that no catalogue describes.
+
+Reads the first bytes and the small JSON files only, never trusting a length. That a model passes
+here does not mean that it is any good.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from assistant.errors import ModelCorrupt
+from assistant.gguf import read_header
+from assistant.store.catalog import Kind
+
+MAX_JSON_BYTES = 50_000_000
+"""The largest tokenizers are a few megabytes."""
+
+CTRANSLATE2_VERSIONS = range(1, 16)
+"""Today's converter writes 6."""
+
+
+def recognise(kind: Kind, files: dict[str, Path]) -> None:
+    """``files`` is name -> path. Raises ModelCorrupt, saying what a model of that kind has."""
+    problem = {"stt": _stt, "llm": _llm, "tts": _tts, "wake": _network, "vad": _network}[kind](files)
+    if problem:
+        raise ModelCorrupt(f"This is not a model of kind {kind}: {problem}.", NEEDS[kind])
+
+
+NEEDS: dict[Kind, str] = {
+    "stt": "It must be a CTranslate2 folder: model.bin, config.json, vocabulary.txt (or .json).",
+    "llm": "It must be one GGUF file.",
+    "tts": "It must be one VITS voice: an .onnx file and its .onnx.json (or config.json).",
+    "wake": "It must be an .onnx or .tflite file.",
+    "vad": "It must be an .onnx or .tflite file.",
+}
+
+
+def _llm(files: dict[str, Path]) -> str:
+    models = _ending(files, ".gguf")
+    if len(models) != 1:
+        return f"there are {len(models)} files ending in .gguf, not one"
+    read_header(models[0])  # says for itself what is wrong
+    return ""
+
+
+def _stt(files: dict[str, Path]) -> str:
+    if missing := {"model.bin", "config.json"} - set(files):
+        return f"{' and '.join(sorted(missing))} missing"
+    if not {"vocabulary.txt", "vocabulary.json"} & set(files):
+        return "vocabulary.txt missing"
+    if not isinstance(_json(files["config.json"]), dict):
+        return "config.json is not JSON"
+    head = _head(files["model.bin"], 64)
+    name = head[6 : 6 + struct.unpack("<H", head[4:6])[0]].rstrip(b"\0") if len(head) == 64 else b""
+    if name != b"WhisperSpec" or struct.unpack("<I", head[:4])[0] not in CTRANSLATE2_VERSIONS:
+        return "model.bin is not a Whisper model of CTranslate2"
+    return ""
+
+
+def _tts(files: dict[str, Path]) -> str:
+    voices = _ending(files, ".onnx")
+    if len(voices) != 1:
+        return f"there are {len(voices)} files ending in .onnx, not one"
+    description = files.get(f"{voices[0].name}.json") or files.get("config.json")
+    if description is None:
+        return f"{voices[0].name}.json missing"
+    content = _json(description)
+    if not isinstance(content, dict) or not isinstance(content.get("audio"), dict):
+        return f"{description.name} does not describe a voice"
+    return "" if _is_onnx(voices[0]) else f"{voices[0].name} is not an ONNX file"
+
+
+def _network(files: dict[str, Path]) -> str:
+    networks = [*_ending(files, ".onnx"), *_ending(files, ".tflite")]
+    if not networks:
+        return "there is no file ending in .onnx or .tflite"
+    for path in networks:
+        if path.suffix == ".onnx" and not _is_onnx(path):
+            return f"{path.name} is not an ONNX file"
+        if path.suffix == ".tflite" and _head(path, 8)[4:] != b"TFL3":
+            return f"{path.name} is not a TensorFlow Lite file"
+    return ""
+
+
+def _is_onnx(path: Path) -> bool:
+    """ONNX is a protobuf; its first field is the format's version, a small number."""
+    head = _head(path, 2)
+    return len(head) == 2 and head[0] == 0x08 and 1 <= head[1] < 0x80
+
+
+def _ending(files: dict[str, Path], suffix: str) -> list[Path]:
+    return [path for name, path in files.items() if name.endswith(suffix)]
+
+
+def _head(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_head(path, MAX_JSON_BYTES))
+    except (ValueError, RecursionError):
+        return None

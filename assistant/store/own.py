@@ -1,0 +1,68 @@
+"""A model of a person's own, which no catalogue describes: looked at, copied, recorded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from assistant.errors import ModelCorrupt, SettingsError
+from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile
+from assistant.store.disk import reading, require, writing
+from assistant.store.folder import OWN_FILE_NAME
+from assistant.store.incoming import Arrival, Incoming, copy, locked
+from assistant.store.kinds import recognise
+from assistant.store.progress import Meter, Watcher, megabytes
+
+MAX_FILES = 200
+"""A model has a handful; more is the wrong folder."""
+
+
+def import_own(
+    models_dir: Path, catalog: Catalog, path: Path, *, name: str, kind: Kind, watcher: Watcher
+) -> Arrival:
+    """Take in the model at ``path`` (one file, or a folder of files) as ``name``.
+
+    One of that name that came the same way before is replaced. Raises SettingsError for an
+    impossible name, ModelCorrupt when it is not of that kind, StorageFull, DownloadFailed when
+    ``path`` cannot be read.
+    """
+    if not re.fullmatch(MODEL_NAME, name):
+        raise SettingsError(f"{name!r} cannot be a model's name.", "Use a-z, 0-9, '.', '_' and '-'.")
+    if name in catalog.models or name in catalog.sets:
+        raise SettingsError(
+            f"The name '{name}' belongs to the catalogue.", "Choose another name, or leave out --as."
+        )
+    with reading(path):
+        files = _files(path)
+        recognise(kind, files)
+        size_bytes = sum(file.stat().st_size for file in files.values())
+    incoming = Incoming(models_dir, name)
+    with locked(models_dir, watcher), writing(models_dir):
+        incoming.clear()
+        require(size_bytes, models_dir)
+        incoming.prepare()
+        meter = Meter(f"Copying {name}", size_bytes, watcher)
+        taken = {}
+        for file, source in files.items():
+            with reading(source):
+                sha256 = copy(source, incoming.files / file, meter)
+            taken[file] = ModelFile(bytes=(incoming.files / file).stat().st_size, sha256=sha256)
+        place = incoming.settle(kind, str(path), taken)
+    watcher.note(f"{name} is here: {megabytes(size_bytes)} from {path}.")
+    return Arrival(name, place, size_bytes, str(path))
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """The files of the model by name; empty and hidden ones and folders are left out."""
+    paths = sorted(path.iterdir()) if path.is_dir() else [path]
+    files = {
+        file.name: file
+        for file in paths
+        if file.name[0] != "." and (file.is_file() or file == path) and file.stat().st_size
+    }
+    if len(files) > MAX_FILES:
+        raise ModelCorrupt(f"{path} has more than {MAX_FILES} files.", "Name the folder of one model.")
+    for name in files:
+        if not re.fullmatch(OWN_FILE_NAME, name) or not name.isprintable():
+            raise ModelCorrupt(f"The file name {name!r} cannot be used.", "Rename it, and import again.")
+    return files

@@ -1,0 +1,170 @@
+"""How far a long piece of work is, and how a terminal shows it.
+
+Knows nothing of what the work is: it counts bytes. A ``Meter`` belongs to one piece of work and
+tells a ``Watcher``; ``Terminal`` is the watcher that people see.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+
+RATE_WINDOW_S = 8.0
+"""The rate is that of the last seconds: long enough to be steady, short enough to notice a stall."""
+
+REPORT_EVERY_S = 0.2
+"""A person cannot read faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one piece of work is."""
+
+    what: str
+    """What is being done, for people."""
+    done_bytes: int
+    total_bytes: int
+    elapsed_s: float
+    """Seconds since it began."""
+    bytes_per_s: float
+    """Over the last few seconds; 0 while nothing moves."""
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until it is done; None while nothing moves."""
+        left = self.total_bytes - self.done_bytes
+        return left / self.bytes_per_s if self.bytes_per_s > 0 else None
+
+
+class Watcher(Protocol):
+    """Somebody who wants to know."""
+
+    def progress(self, progress: Progress) -> None:
+        """Called a few times a second, and once when the work is done."""
+
+    def note(self, text: str) -> None:
+        """One line about something that happened."""
+
+
+class Unwatched:
+    """The watcher where nobody looks."""
+
+    def progress(self, progress: Progress) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+class Meter:
+    """Counts the bytes of one piece of work."""
+
+    def __init__(
+        self, what: str, total_bytes: int, watcher: Watcher, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._what = what
+        self._total = total_bytes
+        self._watcher = watcher
+        self._clock = clock
+        self._done = 0
+        self._moved = 0
+        self._started_s = self._reported_s = clock()
+        self._window = deque([(self._started_s, 0)])
+
+    def add(self, count: int) -> None:
+        """``count`` more bytes went through."""
+        self._moved += count
+        self._done += count
+        now_s = self._clock()
+        if now_s - self._reported_s >= REPORT_EVERY_S or self._done == self._total:
+            self._report(now_s)
+
+    def skip(self, count: int) -> None:
+        """``count`` bytes need no work because they were there; negative when they are lost again."""
+        self._done += count
+
+    def _report(self, now_s: float) -> None:
+        self._reported_s = now_s
+        self._window.append((now_s, self._moved))
+        while len(self._window) > 2 and now_s - self._window[0][0] > RATE_WINDOW_S:
+            self._window.popleft()
+        since_s, before = self._window[0]
+        rate = (self._moved - before) / (now_s - since_s) if now_s > since_s else 0.0
+        done = min(max(self._done, 0), self._total)
+        self._watcher.progress(Progress(self._what, done, self._total, now_s - self._started_s, rate))
+
+
+class Terminal:
+    """Shows progress on a stream: one line that changes on a terminal, a line now and then elsewhere."""
+
+    QUIET_S = 1.5
+    """Work shorter than this is not worth a line."""
+    LINE_EVERY_S = 5.0
+    """In a log or a pipe."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._pending = False
+        self._what = ""
+        self._line_s = 0.0
+
+    def progress(self, progress: Progress) -> None:
+        if progress.elapsed_s < self.QUIET_S:
+            return
+        if self._live:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r{describe(progress)[:width]}\x1b[K")  # ESC [ K clears what is left of it
+            self._stream.flush()
+            self._pending = True
+            return
+        first = progress.what != self._what or progress.elapsed_s < self._line_s
+        finished = progress.done_bytes == progress.total_bytes
+        if first or finished or progress.elapsed_s >= self._line_s + self.LINE_EVERY_S:
+            self._what, self._line_s = progress.what, progress.elapsed_s
+            self._stream.write(describe(progress) + "\n")
+            self._stream.flush()
+
+    def note(self, text: str) -> None:
+        self.clear()
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Take the changing line away, so that something else can be printed."""
+        if self._pending:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._pending = False
+
+
+def describe(progress: Progress) -> str:
+    """``Downloading x: 34 % of 71 MB, 3.2 MB/s, 15 s left``"""
+    percent = 100 * progress.done_bytes // max(progress.total_bytes, 1)
+    text = f"{progress.what}: {percent} % of {megabytes(progress.total_bytes)}"
+    if progress.done_bytes == progress.total_bytes:
+        return f"{text}, done in {duration(progress.elapsed_s)}"
+    if progress.remaining_s is None:
+        return f"{text}, waiting"
+    return f"{text}, {progress.bytes_per_s / 1e6:.1f} MB/s, {duration(progress.remaining_s)} left"
+
+
+def megabytes(count: int) -> str:
+    """Bytes as people say them: 491 MB, 2.3 MB, 5 kB."""
+    if count >= 10_000_000:
+        return f"{count / 1e6:,.0f} MB"
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{-(-count // 1000)} kB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 15 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,236 @@
+"""The store: which models are on this disk, and whether they are what they should be.
+
+``path`` is what the engines live on; it never touches the network, and neither does anything here
+but ``pull``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from assistant import resources
+from assistant.errors import ModelCorrupt, ModelMissing, ModelUnknown, SettingsError
+from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile, read_catalog, unknown
+from assistant.store.disk import writing
+from assistant.store.folder import Record, hash_faults, read_record, size_faults, unrecorded, write_record
+from assistant.store.incoming import Arrival, Incoming, locked
+from assistant.store.progress import Meter, Unwatched, Watcher
+
+log = logging.getLogger(__name__)
+
+State: TypeAlias = Literal["installed", "unchecked", "damaged", "missing"]
+"""unchecked: complete by its sizes, but put there by hand or touched since it was verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model as a list shows it."""
+
+    name: str
+    kind: Kind
+    state: State
+    size_bytes: int
+    ram_mb: int | None
+    """Memory it takes in use; None for a model of one's own."""
+    languages: tuple[str, ...]
+    licence: str
+    """SPDX identifier; empty when nobody said."""
+    licence_note: str
+    attribution: str
+    description: str
+    path: Path
+    """Where it is, or would be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder of models and the catalogue that describes them."""
+
+    models_dir: Path
+    catalog: Catalog
+
+    def path(self, name: str, kind: Kind) -> Path:
+        """The folder of a model that is to be loaded, checked by size and time against its record.
+
+        Files that were touched since, or put there by hand, are hashed once. Raises ModelUnknown,
+        ModelMissing, ModelCorrupt.
+        """
+        found, files = self._described(name)
+        if found != kind:
+            others = ", ".join(entry.name for entry in self.entries() if entry.kind == kind)
+            raise ModelUnknown(
+                f"'{name}' is a model of kind {found}, not {kind}.", f"Models of kind {kind}: {others}."
+            )
+        self._check(name, files, everything=False, watcher=Unwatched())
+        return self.models_dir / name
+
+    def verify(self, name: str, watcher: Watcher | None = None) -> None:
+        """Read and hash every file. Raises ModelUnknown, ModelMissing, ModelCorrupt."""
+        self._check(name, self._described(name)[1], everything=True, watcher=watcher or Unwatched())
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every model of the catalogue, then the person's own; told from sizes and times only."""
+        known = [self._known_entry(name) for name in self.catalog.models]
+        own = [
+            _own_entry(folder, record)
+            for folder in _folders(self.models_dir)
+            if folder.name not in self.catalog.models and (record := read_record(folder))
+        ]
+        return (*known, *own)
+
+    def pull(self, names: Sequence[str], watcher: Watcher | None = None) -> tuple[Arrival, ...]:
+        """Fetch the models (or sets) that are not here or damaged; the only use of the network.
+
+        Raises ModelUnknown, StorageFull, DownloadFailed.
+        """
+        from assistant.store.pull import pull  # noqa: PLC0415  starting up needs no TLS and no HTTP
+
+        return pull(self.models_dir, self.catalog, names, watcher or Unwatched())
+
+    def import_from(
+        self, path: Path, name: str | None = None, kind: Kind | None = None, watcher: Watcher | None = None
+    ) -> tuple[Arrival, ...]:
+        """Take in what ``path`` holds of the catalogue; with ``name`` and ``kind``, a model of one's own.
+
+        Raises what ``importing.import_known`` and ``own.import_own`` raise.
+        """
+        from assistant.store.importing import import_known  # noqa: PLC0415  as in pull
+        from assistant.store.own import import_own  # noqa: PLC0415
+
+        watcher = watcher or Unwatched()
+        if name is None and kind is None:
+            return import_known(self.models_dir, self.catalog, path, watcher)
+        if name is None or kind is None:
+            raise SettingsError("A model of your own needs both a name and a kind.", "Give --as and --kind.")
+        return (import_own(self.models_dir, self.catalog, path, name=name, kind=kind, watcher=watcher),)
+
+    def remove(self, name: str, watcher: Watcher | None = None) -> int:
+        """Delete a model and what an unfinished pull left of it; the bytes that it took.
+
+        Raises ModelUnknown, ModelMissing.
+        """
+        self._described(name)
+        place = self.models_dir / name
+        incoming = Incoming(self.models_dir, name)
+        with locked(self.models_dir, watcher or Unwatched()), writing(self.models_dir):
+            freed = sum(_size(path) for path in (place, incoming.base))
+            if not place.exists() and not incoming.base.exists():
+                raise ModelMissing(f"{name} is not on this disk.", "There is nothing to remove.")
+            incoming.prepare()
+            if place.exists():
+                place.rename(incoming.base / "old")  # at once, so that no half of it is ever seen
+            incoming.clear()
+        log.info("removed model=%s", name)
+        return freed
+
+    def _described(self, name: str) -> tuple[Kind, Mapping[str, ModelFile]]:
+        """Kind and files of a model, from the catalogue or from the record of one's own."""
+        if name in self.catalog.models:
+            model = self.catalog.models[name]
+            return model.kind, model.files
+        if re.fullmatch(MODEL_NAME, name) and (record := read_record(self.models_dir / name)):
+            return record.kind, record.expected
+        raise unknown(name, [entry.name for entry in self.entries()])
+
+    def _check(
+        self, name: str, files: Mapping[str, ModelFile], *, everything: bool, watcher: Watcher
+    ) -> None:
+        folder = self.models_dir / name
+        own = name not in self.catalog.models
+        again = "import it again" if own else f"run `assistant models pull {name}`"
+        if not folder.is_dir():
+            raise ModelMissing(f"The model {name} is not on this disk.", f"To get it, {again}.")
+        try:
+            faults = size_faults(folder, files)
+            names = [] if faults else list(files)
+            if not everything and names:
+                names = unrecorded(folder, files, read_record(folder))
+            if names:
+                meter = Meter(f"Checking {name}", sum(files[file].bytes for file in names), watcher)
+                faults = hash_faults(folder, names, files, meter)
+        except OSError as error:
+            faults = [f"it cannot be read ({error.strerror or error})"]
+            names = []
+        if faults:
+            raise ModelCorrupt(
+                f"The model {name} is damaged: {'; '.join(faults)}.", f"To repair it, {again}."
+            )
+        if names:
+            self._record(name, files)
+
+    def _record(self, name: str, files: Mapping[str, ModelFile]) -> None:
+        """Remember that the files are right, where the folder can be written."""
+        folder = self.models_dir / name
+        record = read_record(folder)
+        with contextlib.suppress(OSError):
+            write_record(folder, self._described(name)[0], record.origin if record else "found here", files)
+
+    def _known_entry(self, name: str) -> Entry:
+        model = self.catalog.models[name]
+        return Entry(
+            name=name,
+            kind=model.kind,
+            state=_state(self.models_dir / name, model.files),
+            size_bytes=model.size_bytes,
+            ram_mb=model.ram_mb,
+            languages=model.languages,
+            licence=model.licence,
+            licence_note=model.licence_note,
+            attribution=model.attribution,
+            description=model.description,
+            path=self.models_dir / name,
+        )
+
+
+def open_store(models_dir: Path, catalog: Path | None = None) -> Store:
+    """The store in ``models_dir``, which need not exist yet, with the shipped catalogue or another.
+
+    Raises SettingsError for a catalogue that is not valid.
+    """
+    if catalog is None:
+        catalog = resources.folder("models") / "catalog.yaml"
+    return Store(models_dir.expanduser().absolute(), read_catalog(catalog))
+
+
+def _own_entry(folder: Path, record: Record) -> Entry:
+    return Entry(
+        name=folder.name,
+        kind=record.kind,
+        state=_state(folder, record.expected),
+        size_bytes=sum(file.bytes for file in record.files.values()),
+        ram_mb=None,
+        languages=(),
+        licence="",
+        licence_note="",
+        attribution="",
+        description=f"Your own, from {record.origin}",
+        path=folder,
+    )
+
+
+def _state(folder: Path, files: Mapping[str, ModelFile]) -> State:
+    if not folder.is_dir():
+        return "missing"
+    try:
+        if size_faults(folder, files):
+            return "damaged"
+        return "unchecked" if unrecorded(folder, files, read_record(folder)) else "installed"
+    except OSError:
+        return "damaged"
+
+
+def _folders(models_dir: Path) -> list[Path]:
+    try:
+        return sorted(path for path in models_dir.iterdir() if path.name[0] != "." and path.is_dir())
+    except OSError:
+        return []
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

