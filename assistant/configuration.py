@@ -20,9 +20,8 @@ from assistant import paths, resources
 from assistant.board.recognise import recognise
 from assistant.errors import SettingsError
 from assistant.settings import Settings
-from assistant.settings_keys import nearest
 from assistant.settings_layers import Layer, is_file, read_environment, read_file, read_profile
-from assistant.settings_mistakes import Mistake, Origin, at, did_you_mean, explain, named_in
+from assistant.settings_mistakes import Mistake, Origin, at, explain, hint, named_in
 from assistant.yaml_marks import KeyPath
 
 
@@ -105,9 +104,8 @@ def _check_prompt(layer: Layer, mistakes: list[Mistake]) -> None:
     if "/" in prompt:
         mistakes.append(Mistake(origin, "llm.prompt", f"there is no file {prompt}"))
         return
-    near = nearest(prompt, named)
-    hint = did_you_mean(near) if near else f"there are {', '.join(named)}; your own needs a '/' in its path"
-    mistakes.append(Mistake(origin, "llm.prompt", f"no prompt '{prompt}' in config/prompts; {hint}"))
+    problem = f"no prompt '{prompt}' in config/prompts; {hint(prompt, named)}"
+    mistakes.append(Mistake(origin, "llm.prompt", problem))
 
 
 def _validated(layer: Layer, mistakes: list[Mistake]) -> Settings | None:

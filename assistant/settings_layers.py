@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from assistant import resources
-from assistant.settings_keys import Key, keys, nearest
-from assistant.settings_mistakes import Mistake, Origin, at, did_you_mean
+from assistant.settings_keys import Key, keys
+from assistant.settings_mistakes import Mistake, Origin, at, hint
 from assistant.yaml_marks import MAX_CHARACTERS, KeyPath, read
 
 VARIABLE = "ASSISTANT__"
@@ -91,10 +91,8 @@ def read_profile(
     files = resources.named("devices")
     origin = asked or Origin("device")
     if name not in files:
-        near = nearest(name, files)
-        hint = did_you_mean(near) if near else f"there are {', '.join(files)}"
         key = "inherits" if heirs else "device"
-        mistakes.append(Mistake(origin, key, f"no board profile '{name}'; {hint}"))
+        mistakes.append(Mistake(origin, key, f"no board profile '{name}'; {hint(name, files)}"))
         return Layer()
     if name in heirs:
         chain = " -> ".join((*heirs, name))

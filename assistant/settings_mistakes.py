@@ -7,7 +7,7 @@ there and the nearest right word. It knows the schema, not how files are read or
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from pydantic_core import ErrorDetails
@@ -62,17 +62,24 @@ def explain(error: ErrorDetails, values: Mapping[str, Any], origins: Origins) ->
 def no_such_key(path: KeyPath) -> str:
     """Say that a key does not exist, and which one may have been meant."""
     word, section = str(path[-1]), tuple(map(str, path[:-1]))
-    if tuple(word.split(".")) in keys():
+    if "." in word and tuple(word.split(".")) in keys():
         parent, _, child = word.rpartition(".")
         return f"no such key; write '{child}:' below '{parent}:', indented"
-    near = nearest(word, below(section))
-    if not near:
+    if not nearest(word, below(section)):
         names = nearest(word, {key.path[-1] for key in keys().values()})
-        near = tuple(key.name for key in keys().values() if key.path[-1] in names)
-    return f"no such key; {did_you_mean(near) if near else 'there are ' + ', '.join(below(section))}"
+        elsewhere = tuple(key.name for key in keys().values() if key.path[-1] in names)
+        if elsewhere:
+            return f"no such key; {_did_you_mean(elsewhere)}"
+    return f"no such key; {hint(word, below(section))}"
 
 
-def did_you_mean(words: tuple[str, ...]) -> str:
+def hint(word: str, among: Collection[str]) -> str:
+    """The words that may have been meant, or else all that there are."""
+    near = nearest(word, among)
+    return _did_you_mean(near) if near else f"there are {', '.join(among)}"
+
+
+def _did_you_mean(words: tuple[str, ...]) -> str:
     quoted = one_of(f"'{word}'" for word in words)
     return f"did you mean {quoted}?"
 
@@ -82,7 +89,7 @@ def _wrong_value(key: Key, value: Any, path: KeyPath) -> str:
     problem = f"must be {key.wants}{item} {_shown(value)}"
     near = nearest(value, key.choices) if isinstance(value, str) else ()
     if near:
-        return f"{problem}; {did_you_mean(near)}"
+        return f"{problem}; {_did_you_mean(near)}"
     if value is None:
         return f"{problem}; leave the key out to have its default"
     if "text" in key.wants and isinstance(value, (bool, int, float)):

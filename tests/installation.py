@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from assistant import configuration, resources
 from assistant.configuration import Loaded
 from assistant.errors import SettingsError
 from tests.board.machines import VIRTUAL_PC
+from tests.conftest import CHECKOUT
 
 PROFILES = {
     "generic-x86": "{}",
@@ -28,6 +30,8 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = folder / "config"
     (config / "devices").mkdir(parents=True)
     (config / "prompts").mkdir()
+    (folder / "models").mkdir()
+    shutil.copy(CHECKOUT / "models" / "catalog.yaml", folder / "models")
     for name, text in PROFILES.items():
         (config / "devices" / f"{name}.yaml").write_text(text)
     for name in ("default", "butler"):

@@ -30,6 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("sst:\n  model: x\n", "assistant.yaml:1: sst: no such key; did you mean 'stt'?"),
         ("llm:\n  temp: 1\n", "assistant.yaml:2: llm.temp: no such key; did you mean 'temperature'?"),
         ("Max-Tokens: 5\n", "assistant.yaml:1: Max-Tokens: no such key; did you mean 'llm.max_tokens'?"),
+        ("llm:\n  vad: 5\n", "assistant.yaml:2: llm.vad: no such key; did you mean 'vad'?"),
         ("llm.top_k: 5\n", "assistant.yaml:1: llm.top_k: no such key; write 'top_k:' below 'llm:', indented"),
         ("privacy:\n  frob: 1\n", "assistant.yaml:2: privacy.frob: no such key; there are log_transcripts"),
         ("llm:\n  top_p: 7\n", "assistant.yaml:2: llm.top_p: must be a number from 0 to 1, not 7"),

@@ -10,7 +10,8 @@ from assistant import configuration, paths, resources, settings_template
 from assistant.configuration import Loaded
 from assistant.errors import SettingsError
 from assistant.settings_keys import keys
-from assistant.settings_mistakes import at
+from assistant.settings_mistakes import Mistake, at, hint
+from assistant.store import open_store
 
 ORIGIN_COLUMN = 48
 
@@ -48,11 +49,32 @@ def run(args: argparse.Namespace) -> int:
 def _check(file: Path | None) -> int:
     try:
         loaded = configuration.load(file)
+        strangers = _unknown_models(loaded)
     except SettingsError as error:
         print(error.problem, file=sys.stderr)
         return error.exit_status
+    if strangers:
+        print(*strangers, sep="\n", file=sys.stderr)
+        return SettingsError.exit_status
     print("The settings are right.", *_sources(loaded), sep="\n")
     return 0
+
+
+def _unknown_models(loaded: Loaded) -> list[Mistake]:
+    """Models that somebody chose and that neither the catalogue nor the disk has.
+
+    Not looked at when settings are loaded: a disk that is not there yet is no mistake in them.
+    """
+    settings, mistakes = loaded.settings, []
+    entries = open_store(settings.store.models or paths.models()).entries()
+    for kind, section in (("stt", settings.stt), ("llm", settings.llm), ("tts", settings.tts)):
+        known = [entry.name for entry in entries if entry.kind == kind]
+        origin = loaded.origins.get((kind, "model"))
+        theirs = kind == "tts" and settings.tts.runtime == "torch"  # Coqui knows its own
+        if origin and section.model not in known and not theirs:
+            problem = f"no model '{section.model}'; {hint(section.model, known)}"
+            mistakes.append(Mistake(origin, f"{kind}.model", problem))
+    return mistakes
 
 
 def _sources(loaded: Loaded) -> tuple[str, str]:

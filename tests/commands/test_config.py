@@ -117,6 +117,20 @@ def test_check_names_every_mistake_and_exits_2(home: Path, capsys: pytest.Captur
     assert [line.split(":")[1] for line in told.err.splitlines()] == ["2", "3"]
 
 
+def test_check_names_models_that_do_not_exist(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = home / "mine.yaml"
+    file.write_text(
+        "llm:\n  model: smollm2-135m-instruct-q4-1\ntts:\n  runtime: torch\n  model: tts_models/x\n"
+    )
+    assert run("check", file=file) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line
+        == f"{file}:2: llm.model: no model 'smollm2-135m-instruct-q4-1'; did you mean \
+'smollm2-135m-instruct-q4_1'?"
+    )
+
+
 def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("schema") == 0
     schema = json.loads(capsys.readouterr().out)
