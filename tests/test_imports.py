@@ -27,7 +27,7 @@ from tests.conftest import CHECKOUT
 ROOMS = {"audio", "board", "engines", "services", "skills", "store"}
 SPINE = (
     {"events"},
-    {"state", "endpoint", "sentences", "conversation", "completeness", "stt_guard", "worker"},
+    {"state", "endpoint", "sentences", "conversation", "completeness", "report", "stt_guard", "worker"},
     {"turn", "loop"},
 )
 COMPOSITION = {"app", "cli", "commands", "configuration", "converse", "doctor"}
