@@ -52,32 +52,18 @@ def test_a_person_without_xdg_variables_has_the_usual_folders() -> None:
         Path("/etc/assistant/assistant.yaml"),
     )
     assert paths.models(environ) == Path("/home/ada/.local/share/assistant/models")
-    assert paths.cache(environ) == Path("/home/ada/.cache/assistant")
 
 
 def test_xdg_variables_move_the_folders_unless_they_are_relative() -> None:
-    environ = {"HOME": "/home/ada", "XDG_CONFIG_HOME": "/c", "XDG_DATA_HOME": "data", "XDG_CACHE_HOME": ""}
+    environ = {"HOME": "/home/ada", "XDG_CONFIG_HOME": "/c", "XDG_DATA_HOME": "data"}
     assert paths.settings_files(environ)[0] == Path("/c/assistant/assistant.yaml")
     assert paths.models(environ) == Path("/home/ada/.local/share/assistant/models")
-    assert paths.cache(environ) == Path("/home/ada/.cache/assistant")
 
 
-def test_the_system_service_has_the_folders_that_systemd_made() -> None:
-    environ = {
-        "HOME": "/nonexistent",
-        "XDG_DATA_HOME": "/ignored",
-        "STATE_DIRECTORY": "/var/lib/assistant:/var/lib/other",
-        "CACHE_DIRECTORY": "/var/cache/assistant",
-        "RUNTIME_DIRECTORY": "/run/assistant",
-    }
+def test_the_system_service_has_the_folder_that_systemd_made() -> None:
+    environ = {"XDG_DATA_HOME": "/ignored", "STATE_DIRECTORY": "/var/lib/assistant:/var/lib/other"}
+    assert paths.data(environ) == Path("/var/lib/assistant")
     assert paths.models(environ) == Path("/var/lib/assistant/models")
-    assert paths.cache(environ) == Path("/var/cache/assistant")
-    assert paths.runtime(environ) == Path("/run/assistant")
-
-
-def test_sockets_go_to_the_session_or_to_a_folder_of_ones_own() -> None:
-    assert paths.runtime({"XDG_RUNTIME_DIR": "/run/user/7"}) == Path("/run/user/7/assistant")
-    assert paths.runtime({}).name.startswith("assistant-")
 
 
 def test_no_home_at_all_still_gives_absolute_folders() -> None:
