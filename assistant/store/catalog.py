@@ -163,12 +163,6 @@ class Catalog(Frozen):
                 raise ValueError(f"the set '{name}' names {_listed(strange)}, which 'models' does not have")
         return self
 
-    def model(self, name: str) -> Model:
-        """Raises ModelUnknown, with the nearest name."""
-        if name in self.models:
-            return self.models[name]
-        raise unknown(name, list(self.models))
-
     def expand(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Put the models of a set in the place of its name; each model once, in order.
 

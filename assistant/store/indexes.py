@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -129,10 +130,10 @@ def _unquoted(value: str) -> str:
 
 def _in_folder(place: str, wheel: Wheel) -> Path | None:
     """The wheel in a folder of this computer, given as a path or a file address."""
-    parts = urlsplit(place)
-    if parts.scheme not in ("", "file"):
+    scheme, _, rest = place.rpartition("://")
+    if scheme not in ("", "file"):
         return None
-    folder = Path(url2pathname(parts.path) if parts.scheme else place).expanduser()
+    folder = Path(url2pathname(rest.removeprefix("localhost")) if scheme else place).expanduser()
     path = folder / wheel.file
     if path.is_file() and path.stat().st_size == wheel.bytes:
         return path
@@ -141,7 +142,7 @@ def _in_folder(place: str, wheel: Wheel) -> Path | None:
 
 def _on_page(web: urllib.request.OpenerDirector, place: str, wheel: Wheel, watcher: Watcher) -> Link | None:
     """The wheel among the links of a page."""
-    if urlsplit(place).scheme not in ("http", "https"):
+    if not place.startswith(("http://", "https://")):
         return None
     page = Link(place, {"Accept": "text/html"})
 
@@ -153,10 +154,8 @@ def _on_page(web: urllib.request.OpenerDirector, place: str, wheel: Wheel, watch
             return response.geturl(), content.decode("utf-8", "replace")
 
     base, text = persist(read, watcher)
-    links = _Links()
-    links.feed(text)
-    for target in links.targets:
-        parts = urlsplit(urljoin(base, target))
+    for url in _links(text, base):
+        parts = urlsplit(url)
         another = parts.fragment.startswith("sha256=") and parts.fragment != f"sha256={wheel.sha256}"
         if unquote(parts.path.rpartition("/")[2]) == wheel.file and not another:
             return Link(_with_password(parts._replace(fragment="").geturl(), place))
@@ -172,8 +171,19 @@ def _with_password(url: str, page: str) -> str:
     return url
 
 
-class _Links(HTMLParser):
-    """Collects the targets of all links of a page."""
+def _links(page: str, base: str) -> list[str]:
+    """The addresses that a page links to; what is no address is left out."""
+    anchors = _Anchors()
+    anchors.feed(page)
+    links = []
+    for target in anchors.targets:
+        with suppress(ValueError):
+            links.append(urlsplit(urljoin(base, target)).geturl())
+    return links
+
+
+class _Anchors(HTMLParser):
+    """Collects the targets of all anchors."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from assistant.errors import ModelCorrupt, SettingsError
@@ -41,15 +42,23 @@ def import_own(
         incoming.clear()
         require(size_bytes, models_dir)
         incoming.prepare()
-        meter = Meter(f"Copying {name}", size_bytes, watcher)
-        taken = {}
-        for file, source in files.items():
-            with reading(source):
-                sha256 = copy(source, incoming.files / file, meter)
-            taken[file] = ModelFile(bytes=(incoming.files / file).stat().st_size, sha256=sha256)
-        place = incoming.settle(kind, str(path), taken)
+        try:
+            taken = _copy(files, incoming.files, Meter(f"Copying {name}", size_bytes, watcher))
+            place = incoming.settle(kind, str(path), taken)
+        finally:
+            incoming.clear()
     watcher.note(f"{name} is here: {megabytes(size_bytes)} from {path}.")
     return Arrival(name, place, size_bytes, str(path))
+
+
+def _copy(files: Mapping[str, Path], folder: Path, meter: Meter) -> dict[str, ModelFile]:
+    """Copy the files into ``folder``; what they were on the way."""
+    taken = {}
+    for name, source in files.items():
+        with reading(source):
+            sha256 = copy(source, folder / name, meter)
+        taken[name] = ModelFile(bytes=(folder / name).stat().st_size, sha256=sha256)
+    return taken
 
 
 def _files(path: Path) -> dict[str, Path]:

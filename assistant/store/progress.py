@@ -106,12 +106,13 @@ class Terminal:
     LINE_EVERY_S = 5.0
     """In a log or a pipe."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
+        self._clock = clock
         self._live = stream.isatty()
         self._pending = False
         self._what = ""
-        self._line_s = 0.0
+        self._next_line_s = 0.0
 
     def progress(self, progress: Progress) -> None:
         if progress.elapsed_s < self.QUIET_S:
@@ -122,10 +123,10 @@ class Terminal:
             self._stream.flush()
             self._pending = True
             return
-        first = progress.what != self._what or progress.elapsed_s < self._line_s
         finished = progress.done_bytes == progress.total_bytes
-        if first or finished or progress.elapsed_s >= self._line_s + self.LINE_EVERY_S:
-            self._what, self._line_s = progress.what, progress.elapsed_s
+        if self._clock() >= self._next_line_s or (finished and progress.what == self._what):
+            self._what = "" if finished else progress.what
+            self._next_line_s = self._clock() + self.LINE_EVERY_S
             self._stream.write(describe(progress) + "\n")
             self._stream.flush()
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from assistant.errors import DownloadFailed, StorageFull
+from assistant.errors import DownloadFailed
 from assistant.store.catalog import Catalog, Model, Wheels
 from assistant.store.disk import require, writing
 from assistant.store.fetch import Fetch
@@ -71,9 +71,6 @@ def _fetch_model(models_dir: Path, name: str, model: Model, watcher: Watcher) ->
             log.info("source failed model=%s source=%s reason=%s", name, source, reason)
             watcher.note(f"{name}: not from {source}: {reason}.")
             reasons.append(f"{source}: {reason}")
-        except StorageFull:
-            incoming.clear()  # a full disk is everybody's trouble, and worth more than the resumption
-            raise
         else:
             incoming.settle(model.kind, str(source), model.files)
             watcher.note(f"{name} is here: {megabytes(model.size_bytes)} from {source}.")

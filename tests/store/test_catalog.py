@@ -46,14 +46,14 @@ def test_shipped_catalogue_serves_the_default_settings() -> None:
 
     catalog, chosen = read_catalog(SHIPPED), Settings()
     for section, kind in ((chosen.stt, "stt"), (chosen.llm, "llm"), (chosen.tts, "tts")):
-        assert catalog.model(section.model).kind == kind
+        assert catalog.models[section.model].kind == kind
         assert section.model in catalog.sets["default"]
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
     catalog = read_catalog(SHIPPED)
     with pytest.raises(ModelUnknown, match=r"Did you mean 'whisper-tiny\.en'\?"):
-        catalog.model("whisper-tiny-en")
+        catalog.expand(("whisper-tiny-en",))
     with pytest.raises(ModelUnknown, match="no model named 'xyzzy'"):
         catalog.expand(("xyzzy",))
 

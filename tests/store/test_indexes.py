@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.store.catalog import Wheel
-from assistant.store.indexes import Indexes, _Links, _pip_settings, locate, pip_indexes
+from assistant.store.indexes import Indexes, _links, _pip_settings, locate, pip_indexes
 from assistant.store.progress import Unwatched
 from assistant.store.web import Link, SourceFailed, opener
 from tests.store.site import Behaviour, Site, blob, wheel_entry
@@ -127,8 +127,16 @@ def test_any_listing_of_pip_is_understood_or_ignored(text: str) -> None:
     assert all(isinstance(value, str) for value in _pip_settings(text).values())
 
 
-@given(st.text())
-def test_any_page_gives_links_or_none(text: str) -> None:
-    links = _Links()
-    links.feed(text)
-    assert all(isinstance(target, str) for target in links.targets)
+HREF = st.one_of(st.text(), st.text("htps:/[]@#?%.x", max_size=20))
+
+
+@given(st.lists(HREF), st.text())
+def test_any_page_gives_addresses_or_none(targets: list[str], junk: str) -> None:
+    page = junk + "".join(f'<a href="{target}">x</a>' for target in targets)
+    for url in _links(page, "http://index.invalid/simple/x/"):
+        urlsplit(url)
+
+
+@pytest.mark.parametrize("place", ["http://[x/simple", "ftp://x/simple", "::", "", "file://", "\0"])
+def test_strange_indexes_are_passed_over(site: Site, wheel: Wheel, place: str) -> None:
+    assert isinstance(find(Indexes((place, f"{site.url}/simple"), (place,)), wheel), Link)

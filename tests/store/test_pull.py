@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -247,10 +246,13 @@ def test_model_that_can_never_fit_is_refused_before_it_starts(site: Site, tmp_pa
 # --- In another process: signals, limits and other disks. -------------------------------------
 
 PULL = """
+    import resource
     import sys
     from pathlib import Path
     from assistant.errors import AssistantError
     from assistant.store import open_store
+    limit = int(sys.argv[3]) or resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
         open_store(Path(sys.argv[1]), Path(sys.argv[2])).pull(["small"])
     except AssistantError as error:
@@ -258,9 +260,10 @@ PULL = """
 """
 
 
-def start_pull(models_dir: Path, catalog: Path, **kwargs: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", textwrap.dedent(PULL), str(models_dir), str(catalog)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **kwargs)
+def start_pull(models_dir: Path, catalog: Path, largest_file: int = 0) -> subprocess.Popen[str]:
+    arguments = [str(models_dir), str(catalog), str(largest_file)]
+    command = [sys.executable, "-c", textwrap.dedent(PULL), *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(path: Path, size: int, process: subprocess.Popen[str]) -> None:
@@ -326,10 +329,7 @@ def test_file_that_may_not_grow_is_a_full_disk(site: Site, tmp_path: Path) -> No
     """As with a quota, or a file system whose files have a largest size."""
     catalog = write_catalog(tmp_path / "catalog.yaml", small=by_url(site))
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-
-    with start_pull(tmp_path / "m", catalog, preexec_fn=limit) as process:
+    with start_pull(tmp_path / "m", catalog, largest_file=300_000) as process:
         said = process.communicate(timeout=60)[1]
     assert said.startswith("storage-full: ")
     assert "Traceback" not in said
