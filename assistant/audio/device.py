@@ -1,0 +1,269 @@
+"""The microphone and the speaker of this machine, at the rate that they like best.
+
+PortAudio calls back on a thread of its own; the callbacks only copy. Everything else happens on
+the event loop. A device that is pulled raises nothing, it just never calls again: so silence of
+the callback itself is what tells that it is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import numpy as np
+
+from assistant.audio import portaudio
+from assistant.audio.resample import LiveResampler, at_volume, resample, to_float, to_pcm16
+from assistant.audio.ring import Playlist, Ring
+from assistant.audio.sample_clock import SampleClock
+from assistant.errors import DeviceLost
+from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
+
+LOST_AFTER_S = 1.0
+"""No callback while waiting this long means that the device is gone: blocks last 20 ms, a busy board is
+late by tenths of a second, and PortAudio itself takes a second to notice that a stream has died."""
+
+STARTS_WITHIN_S = 5.0
+"""The first callback may take this long: sound servers wake devices, Bluetooth connects."""
+
+LOOK_S = 0.02
+"""Step of waiting for silence. Steps are counted rather than a clock read, here and for the microphone:
+so a machine that was frozen for a minute has not lost its devices."""
+
+RING_S = 5
+"""Sound that is kept when the event loop is held up; a longer hold-up loses some."""
+
+INPUT_LATENCY_S = 0.06
+"""PortAudio makes this periods of 20 ms, one frame, in a buffer that bears 60 ms of other work."""
+
+OUTPUT_BLOCK_MS, OUTPUT_LATENCY_S = 10, 0.06
+"""What the device holds still sounds after a cut, so this is short; but with 40 ms PulseAudio stalled, and
+with 30 ms it ran dry without end, on a busy two-core machine where 50 ms held."""
+
+FADE_MS = 5
+"""A cut that is faded out this quickly is not heard as a click."""
+
+
+class DeviceMicrophone:
+    """Frames from a sound card."""
+
+    def __init__(self, name: str | None = None) -> None:
+        """``name`` is part of the device's name; None is the system's default."""
+        self._name = name
+        self.overflows = 0
+        """How often sound was lost because nobody took it in time."""
+
+    async def frames(self) -> AsyncGenerator[AudioFrame, None]:
+        """Open the device and yield each frame as it is heard. Raises DeviceUnavailable, DeviceLost."""
+        device = portaudio.find("input", self._name)
+        heard = _Heard(device.sample_rate_hz)
+        stream = portaudio.open_stream(
+            "input", device, heard.callback, channels=1, block_ms=FRAME_MS, latency_s=INPUT_LATENCY_S
+        )
+        try:
+            waited_s, patience_s = 0.0, STARTS_WITHIN_S
+            while waited_s < patience_s:
+                for frame in heard.take():
+                    yield frame
+                if await heard.more(LOST_AFTER_S / 4):
+                    waited_s, patience_s = 0.0, LOST_AFTER_S
+                else:
+                    waited_s += LOST_AFTER_S / 4
+            raise _lost("microphone", device.name)
+        finally:
+            self.overflows += heard.overflows
+            portaudio.close_stream(stream)
+
+
+class _Heard:
+    """What the callback has heard, becoming frames on the loop."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._rate_hz = rate_hz
+        self._ring = Ring(RING_S * rate_hz)
+        self._arrived = (0, self._loop.time())
+        """How many samples there were when the last block had come, and when that was."""
+        self._seen = self._arrived
+        self._news = asyncio.Event()
+        self._clock = SampleClock(rate_hz)
+        self._resampler = LiveResampler(rate_hz)
+        self._pending: Pcm16 = np.zeros(0, np.int16)
+        self._framed = 0
+        self.overflows = 0
+
+    def callback(self, buffer: Any, _frames: int, _time: Any, status: Any) -> None:
+        """On PortAudio's thread."""
+        dropped = self._ring.dropped
+        self._ring.write(np.frombuffer(buffer, np.int16))
+        self._arrived = (self._ring.written, self._loop.time())
+        if status.input_overflow or self._ring.dropped > dropped:
+            self.overflows += 1
+        with contextlib.suppress(RuntimeError):  # the loop was closed a moment ago
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    async def more(self, timeout_s: float) -> bool:
+        """Wait for a callback after the last ``take``, or for that long; whether there was one."""
+        timer = self._loop.call_later(timeout_s, self._news.set)
+        await self._news.wait()
+        timer.cancel()
+        self._news.clear()
+        return self._arrived is not self._seen
+
+    def take(self) -> list[AudioFrame]:
+        """All frames that are complete."""
+        self._seen = self._arrived
+        if not self._ring.written:
+            return []
+        self._clock.block_arrived(*self._seen)
+        self._pending = np.concatenate([self._pending, self._resampler.feed(self._ring.read())])
+        whole = len(self._pending) // FRAME_SAMPLES * FRAME_SAMPLES
+        pieces, self._pending = self._pending[:whole], self._pending[whole:]
+        return [self._frame(pcm) for pcm in pieces.reshape(-1, FRAME_SAMPLES)]
+
+    def _frame(self, pcm: Pcm16) -> AudioFrame:
+        self._framed += FRAME_SAMPLES
+        return AudioFrame(pcm, end_s=self._clock.time_of(self._framed * self._rate_hz / SAMPLE_RATE_HZ))
+
+
+class DeviceSpeaker:
+    """A queue of sound on a sound card, which stays open, and silent, between answers."""
+
+    def __init__(self, name: str | None = None, volume: float = 1.0) -> None:
+        """``name`` is part of the device's name, None the system's default; ``volume`` is 0 to 1."""
+        self._name = name
+        self.volume = volume
+        """Loudness of what is written from now on."""
+        self.underruns = 0
+        """How often an answer fell silent because its next part was not there yet."""
+        self._playing: _Playing | None = None
+        self._replying = False
+
+    @property
+    def xruns(self) -> int:
+        """How often the device ran out of samples since ``open``: clicks, on a board that is too busy."""
+        return self._playing.xruns if self._playing else 0
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of written sound that have left the device since ``open``; never goes back."""
+        return self._playing.heard_s() if self._playing else 0.0
+
+    def open(self) -> None:
+        """Start the device, silent; again if it has died. Raises DeviceUnavailable."""
+        if self._playing is not None and self._playing.alive:
+            return
+        self.close()
+        self._replying = False
+        self._playing = _Playing(portaudio.find("output", self._name))
+
+    def write(self, audio: SpokenAudio) -> None:
+        """Append; sounds at once when nothing else does. Opens a speaker that is closed.
+
+        Each sound is resampled by itself: as a whole it has no tail that would wait for the next.
+        Raises DeviceLost, DeviceUnavailable.
+        """
+        if self._playing is None or self._playing.closed:
+            self.open()
+        playing = self._playing
+        if playing is None or not playing.alive:
+            raise _lost("speaker", playing.name if playing else str(self._name))
+        if self._replying and playing.silent:
+            self.underruns += 1
+        self._replying = True
+        sound = resample(to_float(audio.pcm), audio.sample_rate_hz, playing.rate_hz)
+        playing.playlist.append(to_pcm16(at_volume(sound, self.volume)))
+
+    def cut(self) -> None:
+        """Silence, after a short fade and what the device has already been given."""
+        self._replying = False
+        if self._playing is not None:
+            self._playing.playlist.cut()
+
+    async def drained(self) -> None:
+        """Wait until everything written has left the device, or was cut. Raises DeviceLost."""
+        if self._playing is not None:
+            await self._playing.drained()
+        self._replying = False
+
+    def close(self) -> None:
+        """Stop at once and free the device; harmless when not open."""
+        if self._playing is not None:
+            self._playing.close()
+
+
+class _Playing:
+    """A device that plays, and how far it has been heard; from its opening to its closing."""
+
+    def __init__(self, device: portaudio.Device) -> None:
+        self._now = asyncio.get_running_loop().time
+        self.name = device.name
+        self.rate_hz = device.sample_rate_hz
+        self.playlist = Playlist(fade_samples=self.rate_hz * FADE_MS // 1000)
+        self.xruns = 0
+        self.closed = False
+        self._channels = min(2, device.outputs)
+        self._lost = False
+        self._calls = 0
+        self._taken = (0, -math.inf)
+        """Samples of sound the device has been given, and when the last of them is heard."""
+        self._heard_s = 0.0
+        self._stream = portaudio.open_stream(
+            "output",
+            device,
+            self.callback,
+            channels=self._channels,
+            block_ms=OUTPUT_BLOCK_MS,
+            latency_s=OUTPUT_LATENCY_S,
+        )
+
+    def callback(self, buffer: Any, frames: int, time: Any, status: Any) -> None:
+        """On PortAudio's thread."""
+        now_s = self._now()
+        self._calls += 1
+        if status.output_underflow:
+            self.xruns += 1
+        sound = self.playlist.fill(np.frombuffer(buffer, np.int16).reshape(frames, self._channels))
+        if sound:
+            latency_s = min(max(time.outputBufferDacTime - time.currentTime, 0.0), 0.5)
+            self._taken = (self._taken[0] + sound, now_s + latency_s + sound / self.rate_hz)
+
+    @property
+    def alive(self) -> bool:
+        """Open, as far as is known: PortAudio takes a second to notice that a device is gone."""
+        return not self.closed and not self._lost and self._stream.active
+
+    @property
+    def silent(self) -> bool:
+        """Whether all sound has been heard."""
+        return self.playlist.empty and self._now() >= self._taken[1]
+
+    def heard_s(self) -> float:
+        samples, end_s = self._taken
+        inside_s = max(0.0, end_s - self._now())
+        self._heard_s = max(self._heard_s, samples / self.rate_hz - inside_s)
+        return self._heard_s
+
+    async def drained(self) -> None:
+        waited_s, calls = 0.0, self._calls
+        while not (self.closed or self.silent):
+            if waited_s > (LOST_AFTER_S if calls else STARTS_WITHIN_S):
+                self._lost = True
+                raise _lost("speaker", self.name)
+            await asyncio.sleep(LOOK_S)
+            waited_s, calls = (waited_s + LOOK_S if calls == self._calls else 0.0), self._calls
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            portaudio.close_stream(self._stream)
+
+
+def _lost(noun: str, name: str) -> DeviceLost:
+    return DeviceLost(
+        f"The {noun} '{name}' has gone silent: it was unplugged, or its driver gave up.",
+        "Plug it in again; it is used as soon as it is back.",
+    )

@@ -1,0 +1,105 @@
+"""Two hand-overs between a sound callback's thread and the event loop, without locks.
+
+A callback that waits is heard as a click, so neither side ever waits for the other: each index
+has one writer, and what must change together changes by one assignment. They know nothing of
+devices, rates or time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.types import Pcm16
+
+
+class Ring:
+    """Samples from one thread that writes to one that reads, in memory that is there from the start."""
+
+    def __init__(self, capacity: int) -> None:
+        self._samples = np.zeros(capacity, np.int16)
+        self.written = 0
+        """Samples taken in so far. Only the writer changes it."""
+        self.dropped = 0
+        """Samples refused because the reader had not made room."""
+        self._read = 0
+
+    def write(self, pcm: Pcm16) -> None:
+        """Take in what there is room for; the rest is dropped and counted."""
+        capacity = len(self._samples)
+        count = min(len(pcm), capacity - (self.written - self._read))
+        at = self.written % capacity
+        until_end = min(count, capacity - at)
+        self._samples[at : at + until_end] = pcm[:until_end]
+        self._samples[: count - until_end] = pcm[until_end:count]
+        self.dropped += len(pcm) - count
+        self.written += count
+
+    def read(self) -> Pcm16:
+        """A copy of everything that was not read yet, possibly nothing."""
+        begin, end = self._read, self.written
+        at, capacity = begin % len(self._samples), len(self._samples)
+        until_end = min(end - begin, capacity - at)
+        pcm = np.concatenate(
+            [self._samples[at : at + until_end], self._samples[: end - begin - until_end]],
+        )
+        self._read = end
+        return pcm
+
+
+class Playlist:
+    """Sounds that one thread appends or cuts, and a callback plays one after the other.
+
+    ``cut`` exchanges the whole queue; the callback notices that it is another one, fades out
+    the sound it was in, and goes on with the new queue. So nothing that is appended after a cut is lost.
+    """
+
+    def __init__(self, fade_samples: int) -> None:
+        self._fade_samples = fade_samples
+        self._queue: deque[Pcm16] = deque()
+        self._playing = self._queue
+        self._offset = 0
+        self._sounding = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether the callback has taken everything that was appended."""
+        return not self._queue
+
+    def append(self, pcm: Pcm16) -> None:
+        """Play these samples after all others. The array must not be changed afterwards."""
+        if len(pcm):
+            self._queue.append(pcm)
+
+    def cut(self) -> None:
+        """Forget everything appended so far."""
+        self._queue = deque()
+
+    def fill(self, out: npt.NDArray[np.int16]) -> int:
+        """Write the next samples, shape (frames, channels), then silence; return how many were sound."""
+        queue = self._queue
+        done = 0
+        if queue is not self._playing:
+            done = self._fade_out(out)
+            self._playing, self._offset = queue, 0
+        while done < len(out) and queue:
+            piece = queue[0][self._offset : self._offset + len(out) - done]
+            out[done : done + len(piece)] = piece[:, np.newaxis]
+            done += len(piece)
+            self._offset += len(piece)
+            if self._offset == len(queue[0]):
+                queue.popleft()
+                self._offset = 0
+        out[done:] = 0
+        self._sounding = done == len(out)
+        return done
+
+    def _fade_out(self, out: npt.NDArray[np.int16]) -> int:
+        if not (self._sounding and self._playing):
+            return 0
+        piece = self._playing[0][self._offset :][: min(self._fade_samples, len(out))]
+        faded = piece * np.linspace(1.0, 0.0, len(piece))
+        out[: len(piece)] = faded.astype(np.int16)[:, np.newaxis]
+        return len(piece)

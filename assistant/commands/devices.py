@@ -1,0 +1,37 @@
+"""``assistant devices``: which microphones and speakers there are, by the names that settings take."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from assistant.audio.portaudio import Device, Kind, devices
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("devices", help="list microphones and speakers")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    found = devices()
+    if arguments.json:
+        print(json.dumps([asdict(device) for device in found], ensure_ascii=False))
+    else:
+        print("\n\n".join((_listed("Microphones", "input", found), _listed("Speakers", "output", found))))
+    return 0
+
+
+def _listed(title: str, kind: Kind, found: list[Device]) -> str:
+    """The devices of one kind, the system's default marked with a star."""
+    rows = [device for device in found if device.channels(kind)]
+    if not rows:
+        return f"{title}: none is plugged in, or another program holds it."
+    width = max(len(device.name) for device in rows)
+    lines = [
+        f"{'*' if device.is_default(kind) else ' '} {device.name:<{width}}  {device.sample_rate_hz} Hz"
+        for device in rows
+    ]
+    return "\n".join([f"{title} (a part of the name is enough for audio.{kind}; * is the default):", *lines])
