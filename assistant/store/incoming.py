@@ -90,6 +90,11 @@ class Incoming:
         with contextlib.suppress(OSError):  # still in use by another model, or never made
             (self.models_dir / INCOMING).rmdir()
 
+    def clear_if_empty(self) -> None:
+        """Leave nothing behind where nothing came."""
+        if not any(path.is_file() and path.stat().st_size for path in self.base.rglob("*")):
+            self.clear()
+
     def settle(self, kind: Kind, origin: str, files: Mapping[str, ModelFile]) -> Path:
         """Let the model, whose files have just been verified, into the store; its folder."""
         place = self.models_dir / self.name

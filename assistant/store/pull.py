@@ -75,6 +75,7 @@ def _fetch_model(models_dir: Path, name: str, model: Model, watcher: Watcher) ->
             incoming.settle(model.kind, str(source), model.files)
             watcher.note(f"{name} is here: {megabytes(model.size_bytes)} from {source}.")
             return str(source)
+    incoming.clear_if_empty()
     raise DownloadFailed(
         f"{name} could not be fetched: {'; '.join(reasons) or 'the catalogue names no source'}.",
         f"Check the network and run `assistant models pull {name}` again (it goes on where it stopped), "
