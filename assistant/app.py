@@ -18,7 +18,9 @@ from assistant.conversation import Conversation
 from assistant.engines import Engine, Llm, Stt, Tts, Vad
 from assistant.loop import VoiceLoop
 from assistant.report import Report
+from assistant.ringer import Ringer
 from assistant.settings import LlmSettings, Settings, SttSettings, TtsSettings
+from assistant.skills import SkillContext, Skills
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import TimerBook
 from assistant.store import Store, open_store
@@ -66,11 +68,15 @@ def _load(kind: str, settings: Settings, section: SttSettings | LlmSettings | Tt
     )
 
 
-def load_skills(settings: Settings) -> skills.Skills:
-    """The skills of the language spoken, and what they keep in the state folder."""
+def skill_context(loudness: Callable[[], float] = lambda: 1.0) -> SkillContext:
+    """What skills keep: timers and lists in the state folder."""
     folder = paths.data()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    context = skills.SkillContext(TimerBook(folder / "timers.db"), ListBook(folder / "lists.db"))
+    return SkillContext(TimerBook(folder / "timers.db"), ListBook(folder / "lists.db"), loudness=loudness)
+
+
+def load_skills(settings: Settings, context: SkillContext) -> Skills:
+    """The skills of the language spoken."""
     intents = resources.folder("config") / "intents" / f"{settings.stt.language}.yaml"
     return skills.load([intents] if intents.is_file() else [], context)
 
@@ -84,7 +90,7 @@ def new_conversation(settings: Settings, llm: Llm) -> Conversation:
 
 
 @asynccontextmanager
-async def _open_chain(settings: Settings, speaker: Speaker) -> AsyncIterator[Chain]:
+async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContext) -> AsyncIterator[Chain]:
     """Load and warm every engine of the chain; free them in reverse."""
     began_s = asyncio.get_running_loop().time()
     async with AsyncExitStack() as stack:
@@ -105,7 +111,7 @@ async def _open_chain(settings: Settings, speaker: Speaker) -> AsyncIterator[Cha
             stt=stt,
             llm=llm,
             tts=tts,
-            skills=load_skills(settings),
+            skills=load_skills(settings, context),
             conversation=conversation,
             speaker=speaker,
             settings=settings,
@@ -122,11 +128,13 @@ async def open_loop(
     rescan: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[VoiceLoop]:
     """The whole appliance around these ears and this mouth, warm and ready to ``run``."""
-    async with _open_chain(settings, speaker) as chain:
+    context = skill_context(lambda: speaker.volume)
+    async with _open_chain(settings, speaker, context) as chain:
         yield VoiceLoop(
             microphone=microphone,
             vad=load_vad(settings),
             chain=chain,
+            ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
             on_report=on_report,
             rescan=rescan,
         )

@@ -14,7 +14,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Ready(Event):
-    """Engines are warm and the microphone is heard."""
+    """Engines are warm and the microphone is heard, for the first time or again after a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +110,5 @@ class Faulted(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered(Event):
-    """What was gone is back."""
+class RecordingEnded(Event):
+    """The microphone was a recording, and it is over."""

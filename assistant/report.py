@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from assistant.skills import Outcome
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -29,6 +32,20 @@ class Report:
     times_s: dict[str, float] = field(default_factory=dict)
     """When what first happened: speech_end, stt_begin, stt_end, llm_begin, first_token, first_clause,
     first_sound, ended (the turn), first_audio (at the speaker)."""
+
+    def log(self, *, with_words: bool) -> None:
+        """One line for the journal; what was said only where the owner wants it."""
+        log.info(
+            "turn=%d handled_by=%s refused=%s error=%s interrupted=%s %s",
+            self.number,
+            self.handled_by,
+            self.refused or "-",
+            self.error or "-",
+            self.interrupted,
+            " ".join(f"{name}_ms={ms}" for name, ms in self.latency_ms().items()),
+        )
+        if with_words:
+            log.info("turn=%d transcript=%r reply=%r", self.number, self.transcript, self.heard)
 
     def latency_ms(self) -> dict[str, int]:
         """Where the time between the last word and the first sound went.

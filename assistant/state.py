@@ -55,7 +55,7 @@ TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
     **{(state, e.Muted): State.MUTED for state in (*_RUNNING, State.FAULTED)},
     (State.MUTED, e.Unmuted): State.SLEEPING,
     **{(state, e.Faulted): State.FAULTED for state in (State.STARTING, *_RUNNING)},
-    (State.FAULTED, e.Recovered): State.SLEEPING,
+    (State.FAULTED, e.Ready): State.SLEEPING,
 }
 """(state, kind of event) -> next state. What is not here cannot happen."""
 

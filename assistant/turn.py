@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from assistant import stt_guard
 from assistant.audio import Speaker
@@ -26,7 +27,7 @@ from assistant.report import Report
 from assistant.sentences import Sentences
 from assistant.settings import Settings
 from assistant.skills import Match, Repeat, Skills
-from assistant.types import SpokenAudio, Transcript, Utterance
+from assistant.types import Pcm16, SpokenAudio, Transcript, Utterance
 from assistant.worker import Worker, prefetch
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,6 @@ class Turn:
 
     def __init__(
         self,
-        utterance: Utterance,
         chain: Chain,
         *,
         number: int,
@@ -65,7 +65,6 @@ class Turn:
         on_transcript: Callable[[Transcript, Match | None], None],
     ) -> None:
         self.report = Report(number)
-        self._utterance = utterance
         self._chain = chain
         self._last_reply = last_reply
         self._post = post
@@ -76,10 +75,16 @@ class Turn:
         self._spoken: list[SpokenAudio] = []
         self._heard_before_s = 0.0
 
-    def start(self) -> None:
-        self.report.speculative = True
-        self._mark("speech_end", self._utterance.speech_end_s)
-        self._task = asyncio.ensure_future(self._run())
+    def start(self, utterance: Utterance) -> None:
+        """Work on the answer, silently."""
+        self._mark("speech_end", utterance.speech_end_s)
+        self._task = asyncio.ensure_future(self._run(self._reply(utterance)))
+
+    def announce(self, text: str) -> None:
+        """Say ``text`` unasked."""
+        self.report.handled_by = "announcement"
+        self._released.set()
+        self._task = asyncio.ensure_future(self._run(self._speak(_once(text))))
 
     def release(self, utterance: Utterance) -> None:
         """The person has finished: sound and effects are allowed from now on."""
@@ -107,14 +112,16 @@ class Turn:
             return 0
         return round((self._chain.speaker.heard_s - self._heard_before_s) * 1000)
 
-    async def _run(self) -> None:
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             try:
-                await self._reply()
+                await work
             except AudioError:
                 raise
             except AssistantError as error:
                 await self._apologise(error)
+            if self.report.refused is None:
+                self._post(ReplyFinished())
         except AudioError as error:
             self.report.error = error.code
             self._post(Faulted(error))
@@ -123,9 +130,9 @@ class Turn:
             log.exception("turn=%d the turn is given up", self.report.number)
             self._post(Stopped())
 
-    async def _reply(self) -> None:
-        transcript = await self._transcribe()
-        if reason := stt_guard.refusal(self._utterance, transcript, self._chain.settings.stt.guard):
+    async def _reply(self, utterance: Utterance) -> None:
+        transcript = await self._transcribe(utterance.pcm)
+        if reason := stt_guard.refusal(utterance, transcript, self._chain.settings.stt.guard):
             self.report.refused = reason
             await self._released.wait()
             self._post(ReplyRefused(reason))
@@ -136,7 +143,6 @@ class Turn:
             await self._speak(self._skill(match) if match else self._ask(transcript.text))
         finally:
             self._remember(transcript.text)
-        self._post(ReplyFinished())
 
     async def _apologise(self, error: AssistantError) -> None:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""
@@ -145,11 +151,9 @@ class Turn:
         if not self._spoken:
             self.report.handled_by = "apology"
             await self._speak(_once(self._chain.settings.conversation.apology))
-        self._post(ReplyFinished())
 
-    async def _transcribe(self) -> Transcript:
+    async def _transcribe(self, pcm: Pcm16) -> Transcript:
         self._mark("stt_begin")
-        pcm = self._utterance.pcm
         transcript = await self._chain.stt.run(lambda stt, cancel: stt.transcribe(pcm, cancel))
         self._mark("stt_end")
         self.report.transcript = transcript.text

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,10 +18,11 @@ from assistant.conversation import Conversation
 from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad, clip, no_fault
 from assistant.loop import VoiceLoop
 from assistant.report import Report
+from assistant.ringer import Ringer
 from assistant.settings import Settings
 from assistant.skills import SkillContext
 from assistant.skills.list_book import ListBook
-from assistant.skills.timer_book import TimerBook
+from assistant.skills.timer_book import Clocks, TimerBook
 from assistant.state import State
 from assistant.turn import Chain
 from assistant.types import Message
@@ -39,7 +41,7 @@ class Faults:
 
     def of(self, engine: str) -> Callable[[], None]:
         """The fault of that engine, whatever it is when the engine is asked."""
-        return lambda: getattr(self, engine)()
+        return lambda: getattr(self, engine)()  # noqa: PLW0108 - a later fault counts
 
 
 @dataclass
@@ -56,6 +58,7 @@ class House:
     faults: Faults
     reports: list[Report] = field(default_factory=list)
     loudness: dict[str, int] = field(default_factory=dict)
+    timers: TimerBook = field(kw_only=True)
 
     def say(self, text: str, duration_ms: int = 1200) -> None:
         """The person begins to speak."""
@@ -99,6 +102,18 @@ def simulate(
     return clock.run(main(), "virtual")
 
 
+def _clocks(loop: asyncio.AbstractEventLoop) -> Clocks:
+    """Noon on a Monday when the loop's time is 0."""
+    noon_s = 1_800_014_400.0
+    return Clocks(
+        utc_s=lambda: noon_s + loop.time(),
+        boot_s=loop.time,
+        boot_id="simulated",
+        from_local=lambda local: local.replace(tzinfo=timezone.utc).timestamp(),
+        to_local=lambda utc_s: datetime.fromtimestamp(utc_s, timezone.utc).replace(tzinfo=None),
+    )
+
+
 @asynccontextmanager
 async def _house(
     words: Sequence[str],
@@ -126,7 +141,7 @@ async def _house(
     await llm.start(lambda: llm_engine)
     await tts.start(lambda: tts_engine)
     folder = Path(tempfile.mkdtemp())
-    context = SkillContext(TimerBook(folder / "timers.db"), ListBook(folder / "lists.db"))
+    context = SkillContext(TimerBook(folder / "timers.db", _clocks(loop)), ListBook(folder / "lists.db"))
     microphone, speaker = ScriptedMicrophone(), ScriptedSpeaker()
     conversation = Conversation("Be brief.", count_tokens=llm_engine.count_tokens, budget_tokens=1000)
     reports: list[Report] = []
@@ -142,6 +157,7 @@ async def _house(
             speaker=speaker,
             settings=settings,
         ),
+        ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
         on_report=reports.append,
     )
     living = asyncio.ensure_future(voice_loop.run())
@@ -156,6 +172,7 @@ async def _house(
         faults,
         reports,
         loudness,
+        timers=context.timers,
     )
     try:
         await house.until(State.SLEEPING)

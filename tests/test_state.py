@@ -32,7 +32,7 @@ EXAMPLES: list[e.Event] = [
     e.Muted(),
     e.Unmuted(),
     e.Faulted(RuntimeError()),
-    e.Recovered(),
+    e.RecordingEnded(),
 ]
 ROUTES: dict[State, list[type[e.Event]]] = {
     State.STARTING: [],

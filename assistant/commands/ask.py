@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
-    match = app.load_skills(settings).match(arguments.text)
+    match = app.load_skills(settings, app.skill_context()).match(arguments.text)
     if match:
         reply = match.run().speech
     else:

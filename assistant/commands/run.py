@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from assistant import clock, configuration, logs
+from assistant.audio import portaudio
 from assistant.commands import _turns, converse
 from assistant.report import Report
 from assistant.settings import Settings
@@ -27,11 +28,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from assistant.audio.device import devices  # noqa: PLC0415 - PortAudio may be missing
-
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
-    if arguments.or_demo and not any(device.inputs for device in devices()):
+    if arguments.or_demo and not any(device.inputs for device in portaudio.devices()):
         return _demo(settings)
     clock.run(_live(settings))
     return 0
@@ -47,11 +46,13 @@ def _demo(settings: Settings) -> int:
 
 async def _live(settings: Settings) -> None:
     from assistant.app import open_loop  # noqa: PLC0415 - engines take a second to import
-    from assistant.audio.device import DeviceMicrophone, DeviceSpeaker, rescan  # noqa: PLC0415
+    from assistant.audio.device import DeviceMicrophone, DeviceSpeaker  # noqa: PLC0415
 
     microphone = DeviceMicrophone(settings.audio.input)
     speaker = DeviceSpeaker(settings.audio.output, settings.audio.volume)
-    async with open_loop(settings, microphone, speaker, on_report=_show, rescan=rescan) as voice_loop:
+    async with open_loop(
+        settings, microphone, speaker, on_report=_show, rescan=portaudio.rescan
+    ) as voice_loop:
         living = asyncio.ensure_future(voice_loop.run())
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, living.cancel)

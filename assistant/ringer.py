@@ -1,0 +1,58 @@
+"""Timers, alarms and reminders that are due are announced, again and again, but not for ever.
+
+The book keeps them (``skills.timer_book``); an entry leaves it only when a person has silenced
+it or it has rung long enough, so that a crash or a power cut never loses one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from assistant.events import Announced, Event
+from assistant.skills.ringing import announcement
+from assistant.skills.timer_book import TimerBook
+
+_LOOK_EVERY_S = 1.0
+"""A timer is at most this late; looking costs one query of a table of a few rows."""
+
+_AGAIN_AFTER_S = 8.0
+"""Time to say "stop" between two announcements."""
+
+
+class Ringer:
+    """Rings what is due in ``timers``, each for at most ``limit_s`` seconds."""
+
+    def __init__(self, timers: TimerBook, *, now: Callable[[], datetime], limit_s: float) -> None:
+        self._timers = timers
+        self._now = now
+        self._limit_s = limit_s
+        self._since_s: dict[int, float] = {}
+        """When each ringing entry was first announced, on the loop's clock."""
+
+    async def watch(self, post: Callable[[Event], None]) -> None:
+        """Post an announcement whenever something is due, until cancelled."""
+        announced_s = -_AGAIN_AFTER_S
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            now_s = asyncio.get_running_loop().time()
+            self._give_up(now_s)
+            ringing = self._timers.due()
+            new = [timer for timer in ringing if timer.id not in self._since_s]
+            if ringing and (new or now_s - announced_s >= _AGAIN_AFTER_S):
+                self._since_s.update((timer.id, now_s) for timer in new)
+                announced_s = now_s
+                post(Announced(announcement(ringing, self._now())))
+
+    def silence(self) -> None:
+        """Somebody has heard it."""
+        self._timers.acknowledge(self._timers.due())
+        self._since_s.clear()
+
+    def _give_up(self, now_s: float) -> None:
+        over = [t for t in self._timers.due() if now_s - self._since_s.get(t.id, now_s) >= self._limit_s]
+        if over:
+            self._timers.acknowledge(over)
+            for timer in over:
+                del self._since_s[timer.id]

@@ -1,0 +1,74 @@
+"""Timers ring through the whole loop, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from assistant.resources import folder
+from assistant.state import State
+from tests.simulation import House, simulate
+
+INTENTS = [folder("config") / "intents" / "en.yaml"]
+SET, STOP, QUESTION = "Set a timer for 5 minutes.", "Stop.", "What is the capital of France?"
+WORDS = [SET, STOP, QUESTION]
+RING = "Your five minute timer is done."
+
+
+def test_a_timer_set_by_voice_rings_until_it_is_stopped_by_voice() -> None:
+    async def story(house: House) -> None:
+        began = asyncio.get_running_loop().time()
+        report = await house.answered(SET)
+        assert report.handled_by == "set_timer"
+        await house.until(State.SPEAKING, within_s=310)
+        assert 295 < asyncio.get_running_loop().time() - began < 310
+        await house.until(State.SLEEPING)
+        assert house.speaker.written[-1] == RING
+        await house.answered(STOP)
+        rings = house.speaker.written.count(RING)
+        await asyncio.sleep(60)
+        assert house.speaker.written.count(RING) == rings
+        assert house.timers.all() == []
+
+    simulate(story, words=WORDS, intents=INTENTS)
+
+
+def test_ringing_ends_by_itself() -> None:
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(minutes=5))
+        await asyncio.sleep(300 + 130)
+        rings = house.speaker.written.count(RING)
+        assert 5 < rings < 16
+        await asyncio.sleep(100)
+        assert house.speaker.written.count(RING) == rings
+        assert house.timers.all() == []
+
+    simulate(story, settings={"conversation": {"ring_limit_s": 120}})
+
+
+def test_a_timer_does_not_break_into_an_answer_and_is_not_lost() -> None:
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(seconds=4))
+        house.say(QUESTION)
+        await house.until(State.SPEAKING)
+        await house.until(State.SLEEPING)
+        assert RING not in " ".join(house.speaker.written)
+        await asyncio.sleep(12)
+        assert "Your four second timer is done." in house.speaker.written
+
+    simulate(story, words=WORDS, reply=lambda _: "one two three four five six seven eight nine ten " * 3)
+
+
+def test_nothing_said_before_the_end_of_a_turn_has_an_effect() -> None:
+    """A skill understood during a pause must not act when the person goes on."""
+
+    async def story(house: House) -> None:
+        house.say(SET, 800)
+        house.pause(260)
+        house.say(QUESTION, 800)
+        await asyncio.sleep(3)
+        await house.voice_loop.idle(2)
+        assert house.timers.all() == []
+        assert house.reports[-1].handled_by == "llm"
+
+    simulate(story, words=WORDS, intents=INTENTS)
