@@ -1,0 +1,131 @@
+"""Whisper on a window as long as the speech, at a quarter of the price of the full one.
+
+The encoder's cost grows with its window, so it is given the speech and a margin only. The
+decoder was trained on windows of 30 s: when it finds less it loops or never ends. So the rest of
+its window is filled with what the encoder made of silence, once, when the model was loaded.
+"""
+
+from __future__ import annotations
+
+import ctranslate2
+import numpy as np
+import numpy.typing as npt
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
+
+from assistant.cancel import Cancel
+from assistant.engines.whisper_doubt import Doubt, compression_ratio, doubt, token_budget
+from assistant.types import SAMPLE_RATE_HZ, Transcript
+
+Floats = npt.NDArray[np.float32]
+
+_MARGIN_FRAMES = 200
+"""2 s of the encoder's own window stay quiet after the sound; with 1 s, words of one syllable suffer."""
+
+_STATE_FRAMES = 2
+"""The encoder makes one state of two feature frames."""
+
+_LOUD_DB = 20
+"""What is this much quieter than the loudest frame is no vowel."""
+
+LONGEST_S = 24.0
+"""Beyond this, the window is so nearly full that nothing is saved."""
+
+
+class ShortWindow:
+    """Transcribes what is shorter than Whisper's window of 30 s."""
+
+    def __init__(self, model: WhisperModel, *, language: str | None, beam_size: int) -> None:
+        """``language`` None lets a multilingual model decide for each utterance."""
+        self._model = model
+        self._language = language if model.model.is_multilingual else "en"
+        self._beam_size = beam_size
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self._suppressed = get_suppressed_tokens(self._tokenizer("en"), [-1])
+        self._silence = self._states_of_silence()
+
+    def transcribe(self, samples: Floats, cancel: Cancel) -> tuple[Transcript, Doubt | None]:
+        """What was said in ``samples`` (16 kHz, shape (n,), up to LONGEST_S) and why not to believe it."""
+        features = self._model.feature_extractor(samples)[:, :-1]
+        states = self._complete(self._encode(features, features.shape[1] + _MARGIN_FRAMES))
+        language = self._language or self._detect(states)
+        loud_s = _loud_s(features)
+        duration_s = len(samples) / SAMPLE_RATE_HZ
+        transcript, reason = self._decode(states, language, duration_s, loud_s, timestamps=False)
+        if reason in (None, "guess") or cancel:
+            return transcript, reason
+        # Asked for timestamps it goes on after a pause and counts its way out of a loop. It is
+        # not asked at first because it then gets more single words wrong.
+        again, doubtful = self._decode(states, language, duration_s, loud_s, timestamps=True)
+        return (transcript, reason) if doubtful not in (None, "guess") else (again, doubtful)
+
+    def _decode(
+        self,
+        states: ctranslate2.StorageView,
+        language: str,
+        duration_s: float,
+        loud_s: float,
+        *,
+        timestamps: bool,
+    ) -> tuple[Transcript, Doubt | None]:
+        tokenizer = self._tokenizer(language)
+        prompt = [*tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
+        (result,) = self._model.model.generate(
+            states,
+            [prompt],
+            beam_size=self._beam_size,
+            max_length=len(prompt) + token_budget(duration_s),
+            suppress_tokens=self._suppressed,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        tokens = result.sequences_ids[0]
+        text = tokenizer.decode(tokens).strip()
+        transcript = Transcript(
+            text=text,
+            language=language,
+            no_speech_probability=result.no_speech_prob,
+            # CTranslate2 averages over the tokens, Whisper also counts the end mark.
+            average_log_probability=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            compression_ratio=compression_ratio(text),
+        )
+        return transcript, doubt(transcript, tokens=len(tokens), duration_s=duration_s, loud_s=loud_s)
+
+    def _tokenizer(self, language: str) -> Tokenizer:
+        if language not in self._tokenizers:
+            model = self._model
+            self._tokenizers[language] = Tokenizer(
+                model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
+            )
+        return self._tokenizers[language]
+
+    def _detect(self, states: ctranslate2.StorageView) -> str:
+        token, _probability = self._model.model.detect_language(states)[0][0]
+        return str(token).strip("<|>")
+
+    def _encode(self, features: Floats, frames: int) -> Floats:
+        """States, shape (1, frames / 2, width), of features followed by silence up to ``frames``."""
+        frames -= frames % _STATE_FRAMES
+        padded = np.zeros((1, features.shape[0], frames), dtype=np.float32)
+        padded[0, :, : features.shape[1]] = features
+        return np.array(self._model.model.encode(ctranslate2.StorageView.from_array(padded), to_cpu=True))
+
+    def _complete(self, states: Floats) -> ctranslate2.StorageView:
+        """The states of a full window: the given ones, then those of silence at the same place."""
+        filled = np.concatenate((states, self._silence[:, states.shape[1] :]), axis=1)
+        return ctranslate2.StorageView.from_array(filled)
+
+    def _states_of_silence(self) -> Floats:
+        # The states of silence remember what came before it. After two seconds of plain noise they are
+        # nearer to those after speech than the states of a window that was silent throughout.
+        noise = np.random.default_rng(seed=0).normal(0.0, 0.05, 2 * SAMPLE_RATE_HZ)
+        features = self._model.feature_extractor(noise.astype(np.float32))[:, :-1]
+        return self._encode(features, self._model.feature_extractor.nb_max_frames)
+
+
+def _loud_s(features: Floats) -> float:
+    """Seconds within _LOUD_DB of the loudest frame."""
+    # Features are (log10 of the energy + 4) / 4, see FeatureExtractor.
+    energy = np.power(10.0, features * 4.0).mean(axis=0)
+    return float(np.count_nonzero(energy > energy.max() * 10 ** (-_LOUD_DB / 10))) / 100
