@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from assistant.audio import portaudio
-from assistant.audio.resample import LiveResampler, at_volume, resample, to_float, to_pcm16
+from assistant.audio.resample import LiveResampler, rendered
 from assistant.audio.ring import Playlist, Ring
 from assistant.audio.sample_clock import SampleClock
 from assistant.errors import DeviceLost
@@ -163,7 +163,6 @@ class DeviceSpeaker:
     def write(self, audio: SpokenAudio) -> None:
         """Append; sounds at once when nothing else does. Opens a speaker that is closed.
 
-        Each sound is resampled by itself: as a whole it has no tail that would wait for the next.
         Raises DeviceLost, DeviceUnavailable.
         """
         if self._playing is None or self._playing.closed:
@@ -174,8 +173,7 @@ class DeviceSpeaker:
         if self._replying and playing.silent:
             self.underruns += 1
         self._replying = True
-        sound = resample(to_float(audio.pcm), audio.sample_rate_hz, playing.rate_hz)
-        playing.playlist.append(to_pcm16(at_volume(sound, self.volume)))
+        playing.playlist.append(rendered(audio, playing.rate_hz, self.volume))
 
     def cut(self) -> None:
         """Silence, after a short fade and what the device has already been given."""

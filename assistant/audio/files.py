@@ -100,6 +100,17 @@ def _mono(block: Samples) -> Samples:
     return mixed
 
 
+def check_writable(path: Path) -> None:
+    """Find out before a long conversation whether its sound can be kept there. Raises AudioFileInvalid."""
+    folder = path.resolve().parent
+    if path.is_dir():
+        raise _not_written(path, errno.EISDIR)
+    if not folder.is_dir():
+        raise _not_written(path, errno.ENOENT)
+    if not os.access(folder, os.W_OK):
+        raise _not_written(path, errno.EACCES)
+
+
 def write_wav(path: Path, pcm: Pcm16, sample_rate_hz: int) -> None:
     """Write a 16-bit mono WAV, whole or not at all: an older file stays until the new one is complete.
 
@@ -114,7 +125,7 @@ def write_wav(path: Path, pcm: Pcm16, sample_rate_hz: int) -> None:
         else:
             _replace(target, pcm, sample_rate_hz)
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise _not_written(path, error.errno) from error
 
 
 def _replace(target: Path, pcm: Pcm16, sample_rate_hz: int) -> None:
@@ -144,11 +155,12 @@ def _invalid(path: Path, problem: str) -> AudioFileInvalid:
     return AudioFileInvalid(f"{path} {problem}.", "Give it a WAV, FLAC or OGG file with speech in it.")
 
 
-def _not_written(path: Path, error: OSError) -> AssistantError:
-    if error.errno in NO_ROOM:
+def _not_written(path: Path, number: int | None) -> AssistantError:
+    if number in NO_ROOM:
         return StorageFull(f"{path} could not be written: no room is left.", "Make room and try again.")
     return AudioFileInvalid(
-        f"{path} cannot be written: {_reason(error)}.", "Choose a file in a folder that you may write to."
+        f"{path} cannot be written: {os.strerror(number or errno.EIO).lower()}.",
+        "Choose a file in a folder that you may write to.",
     )
 
 

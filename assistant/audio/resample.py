@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from assistant.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.types import SAMPLE_RATE_HZ, Pcm16, SpokenAudio
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono samples, shape (n,), float32; full scale is -1 to 1."""
@@ -48,6 +48,14 @@ def at_volume(samples: Samples, volume: float) -> Samples:
     over = np.maximum(np.abs(scaled) - KNEE, 0)
     bent = np.sign(scaled) * (KNEE + (1 - KNEE) * np.tanh(over / (1 - KNEE)))
     return np.where(over > 0, bent, scaled)
+
+
+def rendered(audio: SpokenAudio, rate_hz: int, volume: float) -> Pcm16:
+    """What a speaker of that rate plays.
+
+    Each sound is resampled by itself: as a whole it has no tail that would wait for the next.
+    """
+    return to_pcm16(at_volume(resample(to_float(audio.pcm), audio.sample_rate_hz, rate_hz), volume))
 
 
 class LiveResampler:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from assistant.audio.files import write_wav
-from assistant.audio.resample import resample, to_float, to_pcm16
+from assistant.audio.files import check_writable, write_wav
+from assistant.audio.resample import rendered
 from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
 
 _SILENCE = np.zeros(FRAME_SAMPLES, np.int16)
@@ -79,10 +79,15 @@ class WavMicrophone:
 class WavSpeaker:
     """Sounds in silence, as long as it would take, and writes what was heard to a file when closed."""
 
-    def __init__(self, path: Path | None, sample_rate_hz: int | None = None) -> None:
-        """``path`` None writes and keeps nothing. Without a rate, that of the first sound is taken."""
+    def __init__(self, path: Path | None, sample_rate_hz: int | None = None, volume: float = 1.0) -> None:
+        """``path`` None writes and keeps nothing. Without a rate, that of the first sound is taken.
+
+        ``volume`` is 0 to 1.
+        """
         self._path = path
         self._rate_hz = sample_rate_hz
+        self.volume = volume
+        """Loudness of what is written from now on."""
         self._pieces: deque[Pcm16] = deque()
         self._written = 0
         self._end_s = -math.inf
@@ -91,15 +96,15 @@ class WavSpeaker:
         """How often an answer fell silent because its next part was not there yet."""
 
     def open(self) -> None:
-        """Nothing to prepare."""
+        """Find out now if the file could not be written later. Raises AudioFileInvalid."""
+        if self._path is not None:
+            check_writable(self._path)
 
     def write(self, audio: SpokenAudio) -> None:
         """Append; sounds at once when nothing else does. Resampled to the rate of the file."""
         now_s = asyncio.get_running_loop().time()
         self._rate_hz = self._rate_hz or audio.sample_rate_hz
-        pcm = audio.pcm
-        if audio.sample_rate_hz != self._rate_hz:
-            pcm = to_pcm16(resample(to_float(pcm), audio.sample_rate_hz, self._rate_hz))
+        pcm = rendered(audio, self._rate_hz, self.volume)
         if now_s > self._end_s:
             if self._replying:
                 self.underruns += 1

@@ -16,7 +16,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant.audio.files import LONGEST_S, read_sound, write_wav
+from assistant.audio.files import LONGEST_S, check_writable, read_sound, write_wav
 from assistant.errors import AudioFileInvalid, StorageFull
 from assistant.types import SAMPLE_RATE_HZ, Pcm16
 
@@ -273,5 +273,13 @@ def test_when_there_is_no_room_the_old_file_stays(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(AudioFileInvalid, match="cannot be written"):
-        write_wav(tmp_path / place, np.zeros(10, np.int16), 16_000)
+    for write in (check_writable, lambda path: write_wav(path, np.zeros(10, np.int16), 16_000)):
+        with pytest.raises(AudioFileInvalid, match="cannot be written"):
+            write(tmp_path / place)
+
+
+def test_a_place_that_can_be_written_is_left_alone(tmp_path: Path) -> None:
+    check_writable(tmp_path / "reply.wav")
+    check_writable(Path("/dev/null"))
+
+    assert not list(tmp_path.iterdir())

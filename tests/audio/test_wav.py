@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from assistant import clock
 from assistant.audio.files import read_sound
 from assistant.audio.wav import GAP_S, WavMicrophone, WavSpeaker
+from assistant.errors import AudioFileInvalid
 from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
 
 RATE_HZ = 22_050
@@ -207,6 +208,24 @@ def test_other_rates_are_resampled_to_the_first(tmp_path: Path) -> None:
 
     clock.run(main(), "virtual")
     assert len(read_sound(tmp_path / "reply.wav")) == pytest.approx(0.4 * SAMPLE_RATE_HZ, abs=10)
+
+
+def test_a_file_that_could_not_be_written_is_known_at_once(tmp_path: Path) -> None:
+    with pytest.raises(AudioFileInvalid, match="cannot be written"):
+        WavSpeaker(tmp_path / "missing" / "reply.wav").open()
+
+
+def test_the_volume_holds_for_what_is_written_after_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        speaker = WavSpeaker(tmp_path / "reply.wav", SAMPLE_RATE_HZ)
+        speaker.write(sound(0.1, 8000, SAMPLE_RATE_HZ))
+        speaker.volume = 0.5
+        speaker.write(sound(0.1, 8000, SAMPLE_RATE_HZ))
+        await speaker.drained()
+        speaker.close()
+
+    clock.run(main(), "virtual")
+    assert read_sound(tmp_path / "reply.wav").tolist() == [8000] * 1600 + [2000] * 1600
 
 
 def test_silence_all_along_is_a_valid_empty_file(tmp_path: Path) -> None:
