@@ -28,7 +28,7 @@ ROOMS = {"audio", "board", "engines", "services", "skills", "store"}
 SPINE = (
     {"events"},
     {"state", "endpoint", "sentences", "conversation", "completeness", "report", "stt_guard", "worker"},
-    {"turn", "loop"},
+    {"turn", "ears", "ringer", "loop"},
 )
 COMPOSITION = {"app", "cli", "commands", "configuration", "converse", "doctor"}
 ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}
