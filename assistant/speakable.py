@@ -51,6 +51,7 @@ def _without_markup(text: str) -> str:
 _MARKUP = [
     (re.compile(pattern, re.MULTILINE | re.DOTALL), replacement)
     for pattern, replacement in (
+        (r"[ \t]+", " "),
         (r"```.*?(?:```|\Z)", "\n"),  # a code block
         (
             r"!?\[([^\[\]]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s[^()]*)?\)",

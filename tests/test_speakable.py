@@ -105,6 +105,7 @@ def test_numbers(written: str, said: str) -> None:
         ("14:00, 14:30, 00:00, 0:15", "fourteen hundred, fourteen thirty, midnight, zero fifteen"),
         ("1:02:03", "one oh two and three seconds"),
         ("From 10:30-11:00 or 9am - 5pm.", "From ten thirty to eleven o'clock or nine A-M to five P-M."),
+        ("It is 7.05pm.", "It is seven oh five P-M."),
         ("It is 7 AM.", "It is seven A-M."),
         ("2024-03-04", "March fourth, twenty twenty-four"),
         (

@@ -91,7 +91,8 @@ def read_voice(folder: Path) -> tuple[Path, Voice]:
         if piper.is_file():
             return onnx, _from_piper(_PiperDescription.model_validate(_read_json(piper)))
         if coqui.is_file():
-            return onnx, _from_coqui(_CoquiDescription.model_validate(_read_json(coqui)), _speakers(folder))
+            said = _CoquiDescription.model_validate(_read_json(coqui))
+            return onnx, _from_coqui(said, _speakers(said, folder))
     except (ValidationError, ValueError, KeyError, OSError, RecursionError) as error:
         raise ModelCorrupt(
             f"The description of the voice in {folder} cannot be used: {_first_line(error)}.",
@@ -178,7 +179,7 @@ class _CoquiModelArgs(BaseModel):
     inference_noise_scale: _Scale = 0.667
     length_scale: _Scale = 1.0
     inference_noise_scale_dp: _Scale = 1.0
-    num_speakers: Annotated[int, Field(ge=0, le=100_000)] = 0
+    num_speakers: Annotated[int, Field(ge=0, le=100_000)] | None = None
 
 
 class _CoquiDescription(BaseModel):
@@ -192,6 +193,7 @@ class _CoquiDescription(BaseModel):
     add_blank: bool = True
     characters: _CoquiCharacters
     model_args: _CoquiModelArgs = _CoquiModelArgs()
+    speakers: list[str] | None = None
 
 
 _COQUI_BLANK = "<BLNK>"
@@ -201,6 +203,12 @@ _COQUI_LANGUAGES = {"en": "en-us", "zh-cn": "cmn"}
 
 # Coqui's cleaners that keep the case; all others lower it.
 _COQUI_KEEPS_CASE = (None, "no_cleaners", "phoneme_cleaners", "multilingual_phoneme_cleaners")
+
+# Coqui's cleaners that turn colons and semicolons into commas, so that the voice never heard them.
+_COQUI_HEARS_COMMAS = (
+    *("english_cleaners", "phoneme_cleaners", "multilingual_phoneme_cleaners"),
+    *("french_cleaners", "italian_cleaners", "portuguese_cleaners", "multilingual_cleaners"),
+)
 
 
 def _from_coqui(said: _CoquiDescription, speakers: Mapping[str, int]) -> Voice:
@@ -219,13 +227,13 @@ def _from_coqui(said: _CoquiDescription, speakers: Mapping[str, int]) -> Voice:
         start=ids[letters.bos or ""] if framed else (),
         blank=ids[blank] if said.add_blank else (),
         end=ids[letters.eos or ""] if framed else (),
-        symbols=ids,
+        symbols=_with_one_pause(ids) if said.text_cleaner in _COQUI_HEARS_COMMAS else ids,
         decomposes=False,
         lowers=not said.use_phonemes and said.text_cleaner not in _COQUI_KEEPS_CASE,
         noise_scale=said.model_args.inference_noise_scale,
         length_scale=said.model_args.length_scale,
         noise_width_scale=said.model_args.inference_noise_scale_dp,
-        speaker_count=max(1, said.model_args.num_speakers, len(speakers)),
+        speaker_count=max(1, said.model_args.num_speakers or 0, len(speakers)),
         speakers=speakers,
     )
 
@@ -253,12 +261,19 @@ def _coqui_symbols(said: _CoquiDescription) -> list[str]:
     return [*(symbol for symbol in special if symbol), *symbols, *letters.punctuations]
 
 
+def _with_one_pause(ids: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    comma = ids.get(",", ())
+    return {**ids, ";": comma, ":": comma}
+
+
 def _class_name(letters: _CoquiCharacters) -> str:
     return (letters.characters_class or "").rpartition(".")[2]
 
 
-def _speakers(folder: Path) -> dict[str, int]:
-    """Coqui's list of speakers, where it is JSON; its ``.pth`` is a pickle and stays closed."""
+def _speakers(said: _CoquiDescription, folder: Path) -> dict[str, int]:
+    """Coqui's speakers, from the description or a JSON file; a ``.pth`` is a pickle and stays closed."""
+    if said.speakers:
+        return {name: number for number, name in enumerate(said.speakers)}
     for name in ("speaker_ids.json", "speakers.json"):
         if (folder / name).is_file():
             ids = _read_json(folder / name)

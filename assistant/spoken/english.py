@@ -85,7 +85,7 @@ def _roman(match: re.Match[str]) -> str:
 
 
 _URL = (
-    r"(?:https?://|\b(?=www\.|[\w.-]+\.(?:com|org|net|io|dev|edu|gov)/))"
+    r"(?:https?://|\b(?=www\.|[\w.-]{1,253}\.(?:com|org|net|io|dev|edu|gov)/))"
     r"(?:www\.)?(?P<address>[\w.@-]*\w(?:/(?:[\w./-]*[\w/])?)?)(?:[?#:][^\s,;!]*\w)?/?"
 )
 _NUMERAL = r"(?P<numeral>(?=[IVX]{2})X{0,3}(?:IX|IV|V?I{0,3}))\b"
@@ -95,7 +95,7 @@ _RULES = [
         (r"[‘’]", "'"),
         (r"[₀-₉]", lambda match: str("₀₁₂₃₄₅₆₇₈₉".index(match.group()))),
         (_URL, _address),
-        (r"\b(?P<address>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)", _address),
+        (r"\b(?P<address>[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+)", _address),
         (r"(?<=[a-z0-9])\.(?=[a-z]{2,}\b)", " dot "),
         (rf"(?<![\w/])(?:{any_of(_WORDS_WITH_SIGNS)})(?!\w)", lambda match: _WORDS_WITH_SIGNS[match.group()]),
         (rf"\b(?:{any_of(_ABBREVIATIONS)})(?!\w)", _abbreviation),

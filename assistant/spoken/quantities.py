@@ -117,7 +117,7 @@ QUANTITY_RULES = rules(
     # Digits that are no number.
     (r"(?<![\w+])\+\d[\d ()-]{6,}\d\b", lambda match: f"plus {digits(match.group())}"),
     (r"(?<!\w)(?:\(\d{3}\) ?|\d{3}[ -])\d{3}[ -]\d{4}\b", _digits),
-    (r"\b\d{3}-\d\d(?!00)\d\d\b|\b\d+(?:-\d+){2,}\b", _digits),
+    (r"\b\d{3}-\d\d(?!00)\d\d\b|\b\d+(?:-\d+){2,9}\b", _digits),
     (r"(?<=\b[Cc]all )\d{3}\b|(?<=\b[Dd]ial )\d{3}\b", _digits),
     (r"\b\d+(?:\.\d+){2,}\b", lambda match: " point ".join(map(number, match.group().split(".")))),
     # From one to another, and less.

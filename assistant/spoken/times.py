@@ -64,6 +64,7 @@ def _hour(match: re.Match[str]) -> str:
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
 _DAY = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?"
 _CLOCK = r"\b(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?\b"
+_HALF = r"(?P<half>[AaPp])\.?[Mm]\b"
 
 TIME_RULES = rules(
     (r"\b(\d{4})-(\d\d)-(\d\d)\b", _iso_date),
@@ -75,7 +76,8 @@ TIME_RULES = rules(
     ),
     (rf"(?:\b[Tt]he )?\b{_DAY} (?:of )?{_MONTH}\b(?:,? (?P<year>\d{{4}})\b)?", _day_month),
     (r"(\d(?: ?[ap]\.?m\.?)?)\s?[-–]\s?(?=\d{1,2}(?::\d\d| ?[apAP]\.?[mM]))", r"\1 to "),
-    (rf"{_CLOCK} ?(?P<half>[AaPp])\.?[Mm]\b\.?(?!$)", _clock),
-    (rf"{_CLOCK}(?: ?(?P<half>[AaPp])\.?[Mm]\b)?", _clock),
+    (rf"{_CLOCK} ?{_HALF}\.?(?!$)", _clock),
+    (rf"{_CLOCK}(?: ?{_HALF})?", _clock),
+    (rf"\b(?P<hour>1[0-2]|[1-9])\.(?P<minute>[0-5]\d)(?P<second>) ?{_HALF}", _clock),
     (r"\b(1[0-2]|[1-9]) ?([AaPp])\.?[Mm]\b\.?", _hour),
 )
