@@ -35,7 +35,7 @@ class Speaker(Protocol):
         """Append to the queue; resampled to the device's rate. Raises DeviceLost."""
 
     def cut(self) -> None:
-        """Silence within 50 ms: drop what has not been heard yet."""
+        """Drop what has not been heard yet: silence within 50 ms plus what the device already holds."""
 
     async def drained(self) -> None:
         """Wait until everything written has been heard (or cut). Raises DeviceLost."""

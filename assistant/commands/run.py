@@ -11,6 +11,7 @@ from pathlib import Path
 from assistant import clock, configuration, logs
 from assistant.audio import portaudio
 from assistant.commands import _turns, converse
+from assistant.errors import DeviceUnavailable
 from assistant.report import Report
 from assistant.settings import Settings
 
@@ -30,10 +31,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
-    if arguments.or_demo and not any(device.inputs for device in portaudio.devices()):
+    if arguments.or_demo and not _has_microphone():
         return _demo(settings)
     clock.run(_live(settings))
     return 0
+
+
+def _has_microphone() -> bool:
+    try:
+        return any(device.inputs for device in portaudio.devices())
+    except DeviceUnavailable:  # without PortAudio there is no sound at all
+        return False
 
 
 def _demo(settings: Settings) -> int:
