@@ -1,7 +1,7 @@
 # Steps that a person watches: one line each with the seconds that pass, their output in a log.
 # Sourced by scripts/setup. It knows nothing of what is being set up.
 
-log=${ASSISTANT_SETUP_LOG:-${XDG_STATE_HOME:-$HOME/.local/state}/assistant/setup.log}
+log=${XDG_STATE_HOME:-$HOME/.local/state}/assistant/setup.log
 running=()  # process groups to end when we are stopped
 
 say() { printf '%s\n' "$*" >&2; }
