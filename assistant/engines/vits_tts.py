@@ -28,8 +28,9 @@ from assistant.types import Pcm16
 
 log = logging.getLogger(__name__)
 
-MAX_SYMBOLS = 220
-"""Longest run of the network. Voices learn from clips of about ten seconds and lose the thread beyond."""
+MAX_SYMBOLS = 150
+"""Longest run of the network, some 9 s of speech: voices learn from clips of that length, and the memory
+that a run takes (a megabyte a symbol) is kept for the next."""
 
 SHORT_SYMBOLS = 32
 """Up to here a text without a final mark is an answer of its own ("Paris"); beyond, it goes on."""
