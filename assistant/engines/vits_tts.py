@@ -21,7 +21,8 @@ import onnxruntime
 from assistant.cancel import Cancel
 from assistant.engines.espeak import Clause, Espeak, split_at_marks
 from assistant.engines.speech_sound import Wave, gain_for, pause_after, to_pcm, trim
-from assistant.engines.vits_voice import Voice, read_voice
+from assistant.engines.vits_voice import Voice
+from assistant.engines.voice_folder import read_voice
 from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.settings import TtsSettings
 from assistant.types import Pcm16

@@ -1,25 +1,24 @@
-"""What a VITS voice folder says of itself: a Piper voice or a Coqui export, read into one ``Voice``.
+"""What a VITS voice wants: the ids of its symbols, its rate, its scales, its speakers.
 
-A Piper voice is ``NAME.onnx`` with ``NAME.onnx.json``; a Coqui one is what ``Vits.export_onnx`` wrote
-with the ``config.json`` of its training. Both speak in sequences of symbol ids, with a blank after
-each. Knows nothing of sound or of how text becomes phonemes.
+``voice_folder`` reads it from a folder in Piper's or Coqui's format. Knows nothing of files, of sound,
+or of how text becomes phonemes.
 """
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
-from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
+from assistant.errors import EngineUnavailable, SettingsError
 
-_MAX_DESCRIPTION_BYTES = 4_000_000
-"""The largest real ones, with a thousand speakers, have a fiftieth of this."""
+SampleRate = Annotated[int, Field(ge=8000, le=48_000)]
+SymbolId = Annotated[int, Field(ge=0, lt=100_000)]
+Scale = Annotated[float, Field(ge=0, le=10)]
+EspeakVoice = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+$")]  # a path would be read as a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,237 +68,8 @@ class Voice:
         )
 
 
-def read_voice(folder: Path) -> tuple[Path, Voice]:
-    """The ONNX file in ``folder`` and the voice it holds.
-
-    Raises ModelMissing, ModelCorrupt, or EngineUnavailable for a voice made for other phonemes.
-    """
-    found = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
-    if not found:
-        raise ModelMissing(
-            f"The voice '{folder.name}' is not on this disk: {folder} holds no .onnx file.",
-            f"Fetch it with: assistant models pull {folder.name}",
-        )
-    if len(found) > 1:
-        raise ModelCorrupt(
-            f"The voice folder {folder} holds {len(found)} .onnx files.", "Keep one voice in a folder."
-        )
-    onnx = found[0]
-    piper = onnx.with_name(f"{onnx.name}.json")
-    coqui = folder / "config.json"
-    try:
-        if piper.is_file():
-            return onnx, _from_piper(_PiperDescription.model_validate(_read_json(piper)))
-        if coqui.is_file():
-            said = _CoquiDescription.model_validate(_read_json(coqui))
-            return onnx, _from_coqui(said, _speakers(said, folder))
-    except (ValidationError, ValueError, KeyError, OSError, RecursionError) as error:
-        raise ModelCorrupt(
-            f"The description of the voice in {folder} cannot be used: {_first_line(error)}.",
-            f"Fetch the voice again with: assistant models pull {folder.name}",
-        ) from error
-    raise ModelMissing(
-        f"The voice in {folder} has no description: neither {piper.name} nor config.json is there.",
-        "Put the file that came with the voice beside it.",
-    )
-
-
-_SampleRate = Annotated[int, Field(ge=8000, le=48_000)]
-_Id = Annotated[int, Field(ge=0, lt=100_000)]
-_Scale = Annotated[float, Field(ge=0, le=10)]
-_EspeakVoice = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+$")]  # a path would be read as a file
-
-
-class _PiperAudio(BaseModel):
-    sample_rate: _SampleRate
-
-
-class _PiperEspeak(BaseModel):
-    voice: _EspeakVoice
-
-
-class _PiperInference(BaseModel):
-    noise_scale: _Scale = 0.667
-    length_scale: _Scale = 1.0
-    noise_w: _Scale = 0.8
-
-
-class _PiperDescription(BaseModel):
-    audio: _PiperAudio
-    phoneme_type: str = "espeak"
-    espeak: _PiperEspeak | None = None
-    phoneme_id_map: dict[str, list[_Id]]
-    inference: _PiperInference = _PiperInference()
-    num_speakers: Annotated[int, Field(ge=1, le=100_000)] = 1
-    speaker_id_map: dict[str, _Id] = {}
-
-
-def _from_piper(said: _PiperDescription) -> Voice:
-    if said.phoneme_type not in ("espeak", "text"):
-        raise _other_phonemes(said.phoneme_type)
-    if said.phoneme_type == "espeak" and said.espeak is None:
-        raise ValueError("espeak.voice is missing")
-    symbols = dict(said.phoneme_id_map)
-    return Voice(
-        sample_rate_hz=said.audio.sample_rate,
-        espeak_voice=said.espeak.voice if said.phoneme_type == "espeak" and said.espeak else None,
-        start=symbols.pop("^"),
-        blank=symbols.pop("_"),
-        end=symbols.pop("$"),
-        symbols=symbols,
-        decomposes=True,
-        lowers=said.phoneme_type == "text",
-        noise_scale=said.inference.noise_scale,
-        length_scale=said.inference.length_scale,
-        noise_width_scale=said.inference.noise_w,
-        speaker_count=said.num_speakers,
-        speakers=said.speaker_id_map,
-    )
-
-
-class _CoquiAudio(BaseModel):
-    sample_rate: _SampleRate = 22_050
-
-
-class _CoquiCharacters(BaseModel):
-    characters_class: str | None = None
-    vocab_dict: list[str] | None = None
-    pad: str | None = None
-    eos: str | None = None
-    bos: str | None = None
-    blank: str | None = None
-    characters: str = ""
-    punctuations: str = ""
-    phonemes: str | None = None
-    is_unique: bool = False
-    is_sorted: bool = True
-
-
-class _CoquiModelArgs(BaseModel):
-    inference_noise_scale: _Scale = 0.667
-    length_scale: _Scale = 1.0
-    inference_noise_scale_dp: _Scale = 1.0
-    num_speakers: Annotated[int, Field(ge=0, le=100_000)] | None = None
-
-
-class _CoquiDescription(BaseModel):
-    model: Literal["vits"]
-    audio: _CoquiAudio = _CoquiAudio()
-    use_phonemes: bool = False
-    phonemizer: str | None = None
-    phoneme_language: _EspeakVoice | None = None
-    text_cleaner: str | None = None
-    enable_eos_bos_chars: bool = False
-    add_blank: bool = True
-    characters: _CoquiCharacters
-    model_args: _CoquiModelArgs = _CoquiModelArgs()
-    speakers: list[str] | None = None
-
-
-_COQUI_BLANK = "<BLNK>"
-
-# Coqui's names for what espeak-ng calls otherwise.
-_COQUI_LANGUAGES = {"en": "en-us", "zh-cn": "cmn"}
-
-# Coqui's cleaners that keep the case; all others lower it.
-_COQUI_KEEPS_CASE = (None, "no_cleaners", "phoneme_cleaners", "multilingual_phoneme_cleaners")
-
-# Coqui's cleaners that turn colons and semicolons into commas, so that the voice never heard them.
-_COQUI_HEARS_COMMAS = (
-    *("english_cleaners", "phoneme_cleaners", "multilingual_phoneme_cleaners"),
-    *("french_cleaners", "italian_cleaners", "portuguese_cleaners", "multilingual_cleaners"),
-)
-
-
-def _from_coqui(said: _CoquiDescription, speakers: Mapping[str, int]) -> Voice:
-    # Coqui asks gruut for espeak's phonemes, so espeak-ng can stand in for it.
-    if said.use_phonemes and said.phonemizer not in (None, "espeak", "gruut"):
-        raise _other_phonemes(said.phonemizer)
-    if said.use_phonemes and said.phoneme_language is None:
-        raise ValueError("phoneme_language is missing")
-    language = said.phoneme_language or ""
-    letters, framed = said.characters, said.enable_eos_bos_chars
-    ids = {symbol: [number] for number, symbol in enumerate(_coqui_symbols(said))}
-    blank = _COQUI_BLANK if _class_name(letters) == "VitsCharacters" else letters.blank or ""
-    return Voice(
-        sample_rate_hz=said.audio.sample_rate,
-        espeak_voice=_COQUI_LANGUAGES.get(language, language) if said.use_phonemes else None,
-        start=ids[letters.bos or ""] if framed else (),
-        blank=ids[blank] if said.add_blank else (),
-        end=ids[letters.eos or ""] if framed else (),
-        symbols=_with_one_pause(ids) if said.text_cleaner in _COQUI_HEARS_COMMAS else ids,
-        decomposes=False,
-        lowers=not said.use_phonemes and said.text_cleaner not in _COQUI_KEEPS_CASE,
-        noise_scale=said.model_args.inference_noise_scale,
-        length_scale=said.model_args.length_scale,
-        noise_width_scale=said.model_args.inference_noise_scale_dp,
-        speaker_count=max(1, said.model_args.num_speakers or 0, len(speakers)),
-        speakers=speakers,
-    )
-
-
-def _coqui_symbols(said: _CoquiDescription) -> list[str]:
-    """The symbols in the order of their ids, as Coqui's classes of characters lay them out."""
-    letters = said.characters
-    class_name = _class_name(letters)
-    if letters.vocab_dict is not None:
-        return letters.vocab_dict
-    if class_name == "VitsCharacters":
-        # They are not sorted, and the blank is the last whatever the description says.
-        return [
-            letters.pad or "",
-            *letters.punctuations,
-            *letters.characters,
-            *(letters.phonemes or ""),
-            _COQUI_BLANK,
-        ]
-    is_ipa = class_name == "IPAPhonemes" or (not class_name and said.use_phonemes)
-    symbols: Sequence[str] = (letters.phonemes if is_ipa else None) or letters.characters
-    symbols = list(dict.fromkeys(symbols)) if letters.is_unique else symbols
-    symbols = sorted(symbols) if letters.is_sorted else symbols
-    special = (letters.pad, letters.eos, letters.bos, letters.blank)
-    return [*(symbol for symbol in special if symbol), *symbols, *letters.punctuations]
-
-
-def _with_one_pause(ids: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
-    comma = ids.get(",", ())
-    return {**ids, ";": comma, ":": comma}
-
-
-def _class_name(letters: _CoquiCharacters) -> str:
-    return (letters.characters_class or "").rpartition(".")[2]
-
-
-def _speakers(said: _CoquiDescription, folder: Path) -> dict[str, int]:
-    """Coqui's speakers, from the description or a JSON file; a ``.pth`` is a pickle and stays closed."""
-    if said.speakers:
-        return {name: number for number, name in enumerate(said.speakers)}
-    for name in ("speaker_ids.json", "speakers.json"):
-        if (folder / name).is_file():
-            ids = _read_json(folder / name)
-            if not isinstance(ids, dict) or not all(type(number) is int for number in ids.values()):
-                raise ValueError(f"{name} is not a table of speaker numbers")
-            return ids
-    return {}
-
-
-def _read_json(path: Path) -> object:
-    if path.stat().st_size > _MAX_DESCRIPTION_BYTES:
-        raise ValueError(f"{path.name} is too large for one")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _other_phonemes(kind: str | None) -> EngineUnavailable:
+def other_phonemes(kind: str | None) -> EngineUnavailable:
     return EngineUnavailable(
         f"The voice was made for '{kind}' phonemes, and this engine has those of espeak-ng only.",
         "Choose another voice in the settings (tts.model), or set tts.runtime to torch.",
     )
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        fault = error.errors()[0]
-        return f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg'].lower()}"
-    if isinstance(error, KeyError):
-        return f"it has no symbol {error}"
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from assistant.engines.vits_voice import Voice, read_voice
+from assistant.engines.vits_voice import Voice
+from assistant.engines.voice_folder import read_voice
 from assistant.errors import AssistantError, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
 
 PIPER: dict[str, Any] = {

@@ -1,0 +1,73 @@
+"""A folder with a VITS voice -> its ONNX file and its ``Voice``.
+
+A Piper voice is ``NAME.onnx`` with ``NAME.onnx.json``; a Coqui one is what ``Vits.export_onnx`` wrote with
+the ``config.json`` of its training. What is in the files is not trusted.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from assistant.engines.coqui_voice import read_coqui
+from assistant.engines.piper_voice import read_piper
+from assistant.engines.vits_voice import Voice
+from assistant.errors import ModelCorrupt, ModelMissing
+
+_MAX_DESCRIPTION_BYTES = 4_000_000
+"""The largest real ones, with a thousand speakers, have a fiftieth of this."""
+
+_SPEAKERS = ("speaker_ids.json", "speakers.json")
+"""Coqui's table of speakers, where it is JSON; its ``.pth`` is a pickle and stays closed."""
+
+
+def read_voice(folder: Path) -> tuple[Path, Voice]:
+    """The ONNX file in ``folder`` and the voice it holds.
+
+    Raises ModelMissing, ModelCorrupt, or EngineUnavailable for a voice made for other phonemes.
+    """
+    found = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    if not found:
+        raise ModelMissing(
+            f"The voice '{folder.name}' is not on this disk: {folder} holds no .onnx file.",
+            f"Fetch it with: assistant models pull {folder.name}",
+        )
+    if len(found) > 1:
+        raise ModelCorrupt(
+            f"The voice folder {folder} holds {len(found)} .onnx files.", "Keep one voice in a folder."
+        )
+    onnx = found[0]
+    piper = onnx.with_name(f"{onnx.name}.json")
+    coqui = folder / "config.json"
+    try:
+        if piper.is_file():
+            return onnx, read_piper(_read_json(piper))
+        if coqui.is_file():
+            speakers = next(filter(Path.is_file, map(folder.joinpath, _SPEAKERS)), None)
+            return onnx, read_coqui(_read_json(coqui), _read_json(speakers) if speakers else None)
+    except (ValidationError, ValueError, KeyError, OSError, RecursionError) as error:
+        raise ModelCorrupt(
+            f"The description of the voice in {folder} cannot be used: {_first_line(error)}.",
+            f"Fetch the voice again with: assistant models pull {folder.name}",
+        ) from error
+    raise ModelMissing(
+        f"The voice in {folder} has no description: neither {piper.name} nor config.json is there.",
+        "Put the file that came with the voice beside it.",
+    )
+
+
+def _read_json(path: Path) -> object:
+    if path.stat().st_size > _MAX_DESCRIPTION_BYTES:
+        raise ValueError(f"{path.name} is too large for one")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        fault = error.errors()[0]
+        return f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg'].lower()}"
+    if isinstance(error, KeyError):
+        return f"it has no symbol {error}"
+    return (str(error).splitlines() or [type(error).__name__])[0]
