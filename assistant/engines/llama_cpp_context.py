@@ -1,0 +1,245 @@
+"""A loaded GGUF model and its memory: tokens in, the next token out.
+
+The memory (KV cache) holds what the model made of the tokens read so far. ``read`` keeps of it
+what still fits and evaluates only the rest, so a conversation that grows costs only what is new.
+This calls llama.cpp's own functions: the ``Llama`` class above them does more than is wanted
+here and cannot be interrupted. Knows nothing of chats.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as lib
+
+from assistant.cancel import Cancel
+from assistant.errors import EngineFailed, ModelCorrupt
+from assistant.settings import LlmSettings
+
+log = logging.getLogger(__name__)
+
+BATCH_TOKENS = 512
+"""Most tokens given to llama.cpp in one call."""
+MICRO_BATCH_TOKENS = 128
+"""Tokens evaluated together: as fast as 512 on a CPU, and an interruption loses at most these."""
+PENALTY_WINDOW = 64
+"""How many of the latest tokens of the reply the repeat penalty looks at."""
+ABORTED = 2
+"""What llama_decode returns when it was told to stop (llama.h)."""
+LOG_LEVEL_ERROR = 4
+"""GGML_LOG_LEVEL_ERROR of ggml.h; the numbers in llama-cpp-python itself are older."""
+
+
+class Vocabulary:
+    """A model's tokens and their texts. May be used from any thread."""
+
+    def __init__(self, model: Any) -> None:
+        self._handle = lib.llama_model_get_vocab(model)
+        self.size: int = lib.llama_vocab_n_tokens(self._handle)
+        self.begin = self._text(lib.llama_vocab_bos(self._handle))
+        """Spells the token that begins a text; empty when there is none."""
+        self.end = self._text(lib.llama_vocab_eos(self._handle))
+        """Spells the token that ends a text; empty when there is none."""
+        self.wants_begin: bool = lib.llama_vocab_get_add_bos(self._handle)
+        """Every prompt must start with ``begin``."""
+
+    def tokenize(self, text: str) -> list[int]:
+        """Tokens of a text; control tokens that it spells out become those tokens."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8  # A token is a byte at least; some vocabularies add a space in front.
+        tokens = (lib.llama_token * room)()
+        count = lib.llama_tokenize(self._handle, data, len(data), tokens, room, False, True)  # noqa: FBT003
+        if count < 0:
+            raise EngineFailed("A text could not be split into tokens.", "Choose another model (llm.model).")
+        return list(tokens[:count])
+
+    def piece(self, token: int, *, spell_control: bool = False) -> bytes:
+        """The bytes that a token stands for; nothing for control tokens, unless they are to be spelled."""
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            length = lib.llama_token_to_piece(self._handle, token, buffer, room, 0, spell_control)
+            if length >= 0:
+                return buffer.raw[:length]
+            room = -length
+
+    def is_control(self, token: int) -> bool:
+        """Whether it steers the model instead of standing for text."""
+        return bool(lib.llama_vocab_is_control(self._handle, token))
+
+    def ends_reply(self, token: int) -> bool:
+        """Whether it is one of the model's end marks."""
+        return bool(lib.llama_vocab_is_eog(self._handle, token))
+
+    def _text(self, token: int) -> str:
+        return "" if token < 0 else self.piece(token, spell_control=True).decode("utf-8", "replace")
+
+
+class LlamaCppContext:
+    """One model with one memory. Raises ModelCorrupt or EngineFailed when it cannot be had."""
+
+    def __init__(self, model: Path, settings: LlmSettings, threads: int) -> None:
+        lib.llama_log_set(_on_log, None)
+        lib.llama_backend_init()
+        self._context = self._sampler = None
+        self._model = lib.llama_model_load_from_file(bytes(model), lib.llama_model_default_params())
+        if not self._model:
+            raise ModelCorrupt(
+                f"llama.cpp cannot load the model file {model.name}.",
+                "Fetch the model again, or choose one of an architecture that llama.cpp knows.",
+            )
+        self.vocabulary = Vocabulary(self._model)
+        self.context_tokens: int = min(settings.context_tokens, lib.llama_model_n_ctx_train(self._model))
+        self._context = lib.llama_init_from_model(self._model, self._parameters(threads))
+        if not self._context:
+            self.close()
+            raise EngineFailed(
+                f"There is no memory for {settings.context_tokens} tokens of context.",
+                "Lower llm.context_tokens, or choose a smaller model (llm.model).",
+            )
+        self._memory = lib.llama_get_memory(self._context)
+        self._sampler = _sampler_chain(settings, self.vocabulary.size)
+        self._held: list[int] = []
+
+    def _parameters(self, threads: int) -> Any:
+        parameters = lib.llama_context_default_params()
+        parameters.n_ctx = self.context_tokens
+        parameters.n_batch = BATCH_TOKENS
+        parameters.n_ubatch = MICRO_BATCH_TOKENS
+        parameters.n_outputs_max = 1  # Only the scores after the last token are ever wanted.
+        parameters.n_threads = parameters.n_threads_batch = threads
+        return parameters
+
+    def close(self) -> None:
+        """Free everything; harmless when done twice."""
+        if self._sampler:
+            lib.llama_sampler_free(self._sampler)
+        if self._context:
+            lib.llama_free(self._context)
+        if self._model:
+            lib.llama_model_free(self._model)
+        self._sampler = self._context = self._model = None
+
+    @property
+    def held(self) -> Sequence[int]:
+        """The tokens that the memory holds."""
+        return self._held
+
+    def read(self, tokens: Sequence[int]) -> int:
+        """Bring the memory to exactly ``tokens``; how many of them it held already.
+
+        Interrupted, it holds the first part of them. Raises EngineFailed.
+        """
+        # The last one is always evaluated, because the scores after it are wanted.
+        same = common_length(self._held, tokens[:-1])
+        if same < len(self._held) and not lib.llama_memory_seq_rm(self._memory, 0, same, -1):
+            self._forget()  # Recurrent models cannot go back part of the way.
+            same = 0
+        del self._held[same:]
+        self.append(tokens[same:])
+        return same
+
+    def append(self, tokens: Sequence[int]) -> None:
+        """Evaluate ``tokens`` after those that the memory holds. Raises EngineFailed."""
+        for start in range(0, len(tokens), BATCH_TOKENS):
+            batch = list(tokens[start : start + BATCH_TOKENS])
+            array = (lib.llama_token * len(batch))(*batch)
+            status = lib.llama_decode(self._context, lib.llama_batch_get_one(array, len(batch)))
+            self._held += batch
+            if status == 0:
+                continue
+            # Whole micro-batches that were done stay in memory (llama.h).
+            del self._held[lib.llama_memory_seq_pos_max(self._memory, 0) + 1 :]
+            if status == ABORTED:
+                return
+            raise EngineFailed(
+                f"The language model failed (llama_decode returned {status}).",
+                "Ask again; if it stays, lower llm.context_tokens or choose another model.",
+            )
+
+    def begin_reply(self) -> None:
+        """Forget what was chosen before: the repeat penalty looks at one reply, a seed starts anew."""
+        lib.llama_sampler_reset(self._sampler)
+
+    def choose(self) -> int:
+        """The token to follow those read; it is not appended."""
+        return int(lib.llama_sampler_sample(self._sampler, self._context, -1))
+
+    @contextmanager
+    def interruptible(self, cancel: Cancel) -> Iterator[None]:
+        """Inside it ``read`` and ``append`` end within milliseconds once ``cancel`` is set."""
+        flag = ctypes.create_string_buffer(2)
+        cancel.on_set(lambda: setattr(flag, "value", b"!"))
+        lib.llama_set_abort_callback(self._context, _is_raised, flag)
+        try:
+            yield
+        finally:
+            lib.llama_set_abort_callback(self._context, lib.ggml_abort_callback(), None)
+
+    def state(self) -> bytes:
+        """The memory as bytes, for ``restore`` with the same model."""
+        room = lib.llama_state_seq_get_size(self._context, 0)
+        buffer = (ctypes.c_uint8 * room)()
+        length = lib.llama_state_seq_get_data(self._context, buffer, room, 0)
+        return bytes(buffer)[:length]
+
+    def restore(self, state: bytes, tokens: Sequence[int]) -> bool:
+        """Bring the memory to what ``state`` said when it held ``tokens``; false and empty if it cannot."""
+        self._forget()
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        if lib.llama_state_seq_set_data(self._context, buffer, len(state), 0) != len(state):
+            self._forget()
+            return False
+        self._held = list(tokens)
+        return True
+
+    def _forget(self) -> None:
+        lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
+        self._held = []
+
+
+def common_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = zip(first, second)  # noqa: B905  one is shorter
+    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
+
+
+def _sampler_chain(settings: LlmSettings, vocabulary_size: int) -> Any:
+    """llama.cpp's samplers in its usual order, but top_k first: the penalty is slow on all tokens."""
+    chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+
+    def add(sampler: Any) -> None:
+        lib.llama_sampler_chain_add(chain, sampler)
+
+    greedy = settings.temperature == 0
+    if settings.top_k and not (greedy and settings.repeat_penalty == 1):
+        add(lib.llama_sampler_init_top_k(settings.top_k))
+    if settings.repeat_penalty != 1:
+        add(lib.llama_sampler_init_penalties(vocabulary_size, PENALTY_WINDOW, settings.repeat_penalty, 0, 0))
+    if greedy:
+        add(lib.llama_sampler_init_greedy())
+        return chain
+    add(lib.llama_sampler_init_top_p(settings.top_p, 1))
+    add(lib.llama_sampler_init_min_p(settings.min_p, 1))
+    add(lib.llama_sampler_init_temp(settings.temperature))
+    # To llama.cpp the largest number means that it shall pick one itself.
+    pick: int = lib.LLAMA_DEFAULT_SEED
+    add(lib.llama_sampler_init_dist(pick if settings.seed is None else min(settings.seed, pick - 1)))
+    return chain
+
+
+@lib.llama_log_callback  # type: ignore[untyped-decorator]
+def _on_log(level: int, text: bytes, _: Any) -> None:
+    """Takes what llama.cpp would print on stderr; of its chatter only errors matter to anybody."""
+    if level == LOG_LEVEL_ERROR:
+        log.warning("llama_cpp=%r", text.decode("utf-8", "replace").strip())
+
+
+_is_raised = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
+"""What llama.cpp asks, hundreds of times a token, whether to stop: C's strlen, which answers 0
+while the flag's buffer is empty. A function in Python would take the interpreter's lock each time."""
