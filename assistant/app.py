@@ -126,9 +126,13 @@ async def open_loop(
     *,
     on_report: Callable[[Report], None],
     rescan: Callable[[], None] = lambda: None,
+    context: SkillContext | None = None,
 ) -> AsyncIterator[VoiceLoop]:
-    """The whole appliance around these ears and this mouth, warm and ready to ``run``."""
-    context = skill_context(lambda: speaker.volume)
+    """The whole appliance around these ears and this mouth, warm and ready to ``run``.
+
+    Skills keep what they keep in ``context``, or else where the appliance's own lies.
+    """
+    context = context or skill_context(lambda: speaker.volume)
     async with _open_chain(settings, speaker, context) as chain:
         yield VoiceLoop(
             microphone=microphone,

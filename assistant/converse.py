@@ -38,15 +38,20 @@ async def converse(
         on_report(report, microphone.started_s[0])
 
     async with open_loop(settings, microphone, speaker, on_report=on_turn) as voice_loop:
-        running = asyncio.ensure_future(voice_loop.run())
-        talking = asyncio.ensure_future(_talk(voice_loop, microphone, settings))
-        try:
-            await asyncio.wait({running, talking}, return_when=asyncio.FIRST_COMPLETED)
-            await running
-        finally:
-            for task in (talking, running):
-                task.cancel()
-            await asyncio.gather(talking, running, return_exceptions=True)
+        await hold(voice_loop, microphone, settings)
+
+
+async def hold(voice_loop: VoiceLoop, microphone: WavMicrophone, settings: Settings) -> None:
+    """Run a loop with this microphone until all its recordings were spoken and answered."""
+    running = asyncio.ensure_future(voice_loop.run())
+    talking = asyncio.ensure_future(_talk(voice_loop, microphone, settings))
+    try:
+        await asyncio.wait({running, talking}, return_when=asyncio.FIRST_COMPLETED)
+        await running
+    finally:
+        for task in (talking, running):
+            task.cancel()
+        await asyncio.gather(talking, running, return_exceptions=True)
 
 
 async def _talk(voice_loop: VoiceLoop, microphone: WavMicrophone, settings: Settings) -> None:

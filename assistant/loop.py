@@ -58,6 +58,7 @@ class VoiceLoop:
         )
         self._turn: Turn | None = None
         self._turns = 0
+        self._discarded: list[Report] = []
         self._last_reply = ""
         self._last_turn_s = 0.0
         self._busy_until_s = 0.0
@@ -66,6 +67,11 @@ class VoiceLoop:
     @property
     def state(self) -> State:
         return self._machine.state
+
+    @property
+    def chain(self) -> Chain:
+        """The engines at work, for who measures them."""
+        return self._chain
 
     def post(self, event: e.Event) -> None:
         """Report an event from the loop's thread; it is handled after those before it."""
@@ -235,11 +241,14 @@ class VoiceLoop:
         await turn.cancel()
         if report:
             self._account(turn.report)
+        else:
+            self._discarded.append(turn.report)
 
     def _account(self, report: Report) -> None:
         self._turns += 1
         self._last_turn_s = asyncio.get_running_loop().time()
         self._last_reply = report.heard or self._last_reply
+        report.discarded, self._discarded = self._discarded, []
         report.log(with_words=self._settings.privacy.log_transcripts)
         self._on_report(report)
         if report.outcome and report.outcome.action:

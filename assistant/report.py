@@ -29,19 +29,34 @@ class Report:
     interrupted: bool = False
     speculative: bool = False
     """Work on the answer had begun before the turn ended."""
+    work_s: dict[str, float] = field(default_factory=dict)
+    """Seconds that ``stt``, ``llm`` and ``tts`` worked on it, on their threads."""
+    discarded: list[Report] = field(default_factory=list)
+    """Attempts at this turn that were thrown away because the person went on."""
     times_s: dict[str, float] = field(default_factory=dict)
     """When what first happened: speech_end, stt_begin, stt_end, llm_begin, first_token, first_clause,
     first_sound, ended (the turn), first_audio (at the speaker)."""
 
+    def worked(self, engine: str, seconds: float) -> None:
+        """Count work of an engine; called on its thread."""
+        self.work_s[engine] = self.work_s.get(engine, 0.0) + seconds
+
+    @property
+    def wasted_s(self) -> float:
+        """Seconds of engines' work on what was thrown away; final once the abandoned calls have ended."""
+        return sum(sum(attempt.work_s.values()) for attempt in self.discarded)
+
     def log(self, *, with_words: bool) -> None:
         """One line for the journal; what was said only where the owner wants it."""
         log.info(
-            "turn=%d handled_by=%s refused=%s error=%s interrupted=%s %s",
+            "turn=%d handled_by=%s refused=%s error=%s interrupted=%s discarded=%d wasted_ms=%d %s",
             self.number,
             self.handled_by,
             self.refused or "-",
             self.error or "-",
             self.interrupted,
+            len(self.discarded),
+            round(self.wasted_s * 1000),
             " ".join(f"{name}_ms={ms}" for name, ms in self.latency_ms().items()),
         )
         if with_words:

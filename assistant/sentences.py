@@ -24,11 +24,14 @@ LONGEST_CHARS = 220
 class Sentences:
     """Takes one reply."""
 
-    def __init__(self, instead_of_code: str = "The code is left out.") -> None:
-        """``instead_of_code`` is said where a code block stood; empty for nothing."""
+    def __init__(self, instead_of_code: str = "The code is left out.", *, first_clause: bool = True) -> None:
+        """``instead_of_code`` is said where a code block stood; empty for nothing.
+
+        Without ``first_clause`` whole sentences go out from the beginning.
+        """
         self._prose = _Prose(instead_of_code)
         self._text = ""
-        self._is_first = True
+        self._is_first = first_clause
 
     def add(self, piece: str) -> list[str]:
         """Take the next piece of the reply; what can be spoken now, in order."""

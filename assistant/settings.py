@@ -175,6 +175,8 @@ class TtsSettings(Section):
     """Variation of the sound; null is the voice's own value."""
     noise_width_scale: Annotated[float, Field(ge=0, le=2)] | None = None
     """Variation of the rhythm; null is the voice's own value."""
+    first_clause: bool = True
+    """Begin to speak at the reply's first comma instead of after its first sentence."""
     threads: Threads = 0
     """Threads; 0 takes all big cores."""
 

@@ -15,10 +15,12 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from assistant import stt_guard
 from assistant.audio import Speaker
+from assistant.cancel import Cancel
 from assistant.conversation import Conversation, heard_part
 from assistant.engines import Llm, Stt, Tts
 from assistant.errors import AssistantError, AudioError, EngineFailed, EngineTimeout
@@ -27,6 +29,7 @@ from assistant.report import Report
 from assistant.sentences import Sentences
 from assistant.settings import Settings
 from assistant.skills import Match, Repeat, Skills
+from assistant.speakable import speakable
 from assistant.types import Pcm16, SpokenAudio, Transcript, Utterance
 from assistant.worker import Worker, prefetch
 
@@ -154,7 +157,9 @@ class Turn:
 
     async def _transcribe(self, pcm: Pcm16) -> Transcript:
         self._mark("stt_begin")
-        transcript = await self._chain.stt.run(lambda stt, cancel: stt.transcribe(pcm, cancel))
+        transcript = await self._chain.stt.run(
+            lambda stt, cancel: stt.transcribe(pcm, cancel), partial(self.report.worked, "stt")
+        )
         self._mark("stt_end")
         self.report.transcript = transcript.text
         return transcript
@@ -173,10 +178,11 @@ class Turn:
         self.report.handled_by = "llm"
         self._mark("llm_begin")
         messages = self._chain.conversation.messages_for(text)
-        sentences = Sentences()
-        async with aclosing(
-            self._chain.llm.stream(lambda llm, cancel: llm.stream(messages, cancel))
-        ) as pieces:
+        sentences = Sentences(first_clause=self._chain.settings.tts.first_clause)
+        pieces = self._chain.llm.stream(
+            lambda llm, cancel: llm.stream(messages, cancel), partial(self.report.worked, "llm")
+        )
+        async with aclosing(pieces):
             async for piece in pieces:
                 self._mark("first_token")
                 self._written += piece
@@ -216,11 +222,13 @@ class Turn:
 
     async def _synthesize(self, sentences: AsyncGenerator[str, None]) -> AsyncGenerator[SpokenAudio, None]:
         tts = self._chain.tts
+        language = self._chain.settings.stt.language
+        meter = partial(self.report.worked, "tts")
         async with aclosing(sentences):
             async for sentence in sentences:
                 self._mark("first_clause")
                 self.report.reply = f"{self.report.reply} {sentence}".strip()
-                pcm = await tts.run(lambda engine, cancel, text=sentence: engine.synthesize(text, cancel))  # type: ignore[misc]
+                pcm = await tts.run(partial(_synthesize, speakable(sentence, language)), meter)
                 if len(pcm):
                     yield SpokenAudio(sentence, pcm, tts.engine.sample_rate_hz)
 
@@ -258,6 +266,10 @@ async def _within(limit_s: float, waiting):  # type: ignore[no-untyped-def]
             f"No part of the answer came within {limit_s:g} s.",
             "Choose a smaller model, or raise conversation.turn_timeout_s.",
         ) from error
+
+
+def _synthesize(words: str, tts: Tts, cancel: Cancel) -> Pcm16:
+    return tts.synthesize(words, cancel)
 
 
 async def _once(text: str) -> AsyncGenerator[str, None]:

@@ -22,7 +22,13 @@ from assistant.engines import Engine
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
+Meter = Callable[[float], None]
+"""Is told, on the engine's thread, how many seconds a call took there: also of one that was abandoned."""
 _END = object()
+
+
+def unmetered(_: float) -> None:
+    """The default meter counts nothing."""
 
 
 class Worker(Generic[E]):
@@ -48,11 +54,13 @@ class Worker(Generic[E]):
 
         self.engine = await self._submit(load)
 
-    async def run(self, call: Callable[[E, Cancel], T]) -> T:
+    async def run(self, call: Callable[[E, Cancel], T], meter: Meter = unmetered) -> T:
         """Run ``call`` with the engine on its thread and return what it returns."""
-        return await self._submit(lambda cancel: call(self.engine, cancel))
+        return await self._submit(lambda cancel: call(self.engine, cancel), meter)
 
-    async def stream(self, call: Callable[[E, Cancel], Iterator[T]]) -> AsyncGenerator[T, None]:
+    async def stream(
+        self, call: Callable[[E, Cancel], Iterator[T]], meter: Meter = unmetered
+    ) -> AsyncGenerator[T, None]:
         """Run a generator on the thread and yield its items as they come."""
         loop = asyncio.get_running_loop()
         items: asyncio.Queue[Any] = asyncio.Queue()
@@ -67,7 +75,7 @@ class Worker(Generic[E]):
                 with suppress(RuntimeError):  # the loop is closed when the program is ending
                     loop.call_soon_threadsafe(items.put_nowait, _END)
 
-        job = asyncio.ensure_future(self._submit(pump))
+        job = asyncio.ensure_future(self._submit(pump, meter))
         try:
             while (item := await items.get()) is not _END:
                 yield item
@@ -82,12 +90,20 @@ class Worker(Generic[E]):
             await self.run(lambda engine, _: engine.close())
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _submit(self, call: Callable[[Cancel], T]) -> T:
+    async def _submit(self, call: Callable[[Cancel], T], meter: Meter = unmetered) -> T:
         loop = asyncio.get_running_loop()
+
+        def metered(cancel: Cancel) -> T:
+            began_s = loop.time()
+            try:
+                return call(cancel)
+            finally:
+                meter(loop.time() - began_s)
+
         while self._job is not None and not self._job.done():
             await asyncio.wait({self._job})
         cancel = Cancel()
-        job = loop.run_in_executor(self._thread, call, cancel)
+        job = loop.run_in_executor(self._thread, metered, cancel)
         self._job = job
         clock.hold(loop, job)
         try:

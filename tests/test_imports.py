@@ -30,7 +30,7 @@ SPINE = (
     {"state", "endpoint", "sentences", "conversation", "completeness", "report", "stt_guard", "worker"},
     {"turn", "ears", "ringer", "loop"},
 )
-COMPOSITION = {"app", "cli", "commands", "configuration", "converse", "doctor"}
+COMPOSITION = {"app", "bench", "cli", "commands", "configuration", "converse", "doctor"}
 ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}
 
 HEAVY = {"ctranslate2", "faster_whisper", "huggingface_hub", "llama_cpp", "onnxruntime", "torch", "TTS"}

@@ -95,6 +95,25 @@ def test_who_goes_on_is_heard_out() -> None:
     simulate(story, words=["Set the table", QUESTION])
 
 
+def test_work_that_was_thrown_away_is_counted() -> None:
+    async def story(house: House) -> None:
+        house.say("Set the table", 800)
+        house.pause(400)
+        house.say(QUESTION, 800)
+        await asyncio.sleep(3)
+        await house.voice_loop.idle(2)
+        second = await house.answered(QUESTION)
+        (first, _) = house.reports
+        (attempt,) = first.discarded
+        assert attempt.transcript == "Set the table"
+        assert attempt.work_s["stt"] == pytest.approx(0.2)
+        assert first.wasted_s == pytest.approx(sum(attempt.work_s.values()))
+        assert first.work_s["tts"] == pytest.approx(len("It is Paris.A lovely town.") * 0.004)
+        assert not second.discarded
+
+    simulate(story, words=["Set the table", QUESTION])
+
+
 def test_going_on_after_the_end_of_the_turn_takes_the_turn_back() -> None:
     async def story(house: House) -> None:
         house.say("Set the table", 800)

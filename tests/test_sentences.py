@@ -123,6 +123,15 @@ def test_endless_text_is_cut_at_a_sensible_place() -> None:
     assert max(map(len, after_first("x" * 5000))) <= LONGEST_CHARS + FIRST_CLAUSE_CHARS
 
 
+def test_whole_sentences_only_if_so_wished() -> None:
+    sentences = Sentences(first_clause=False)
+    reply = "In the beginning of the year, it is cold. Then it is warm, at last."
+    assert sentences.add(reply) + sentences.finish() == [
+        "In the beginning of the year, it is cold.",
+        "Then it is warm, at last.",
+    ]
+
+
 # fmt: off
 _WORDS = st.sampled_from([
     "Dr", "e.g", "3", "5", ".", ",", " ", " ", " ", "\n", "...", "…", "!", "?", '"', ")", "(", "- ", "—",

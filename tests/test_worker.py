@@ -80,6 +80,22 @@ def test_cancelling_returns_at_once_and_tells_the_engine() -> None:
     assert told
 
 
+def test_the_work_of_an_abandoned_call_is_counted_to_its_end() -> None:
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        worker = await started()
+        spent: list[float] = []
+        task = asyncio.ensure_future(worker.run(lambda *_: clock.occupy(loop, 3), spent.append))
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not spent
+        await worker.close()
+        return spent
+
+    assert clock.run(main(), "virtual") == [pytest.approx(3)]
+
+
 def test_the_next_call_waits_for_an_abandoned_one() -> None:
     async def main() -> list[str]:
         worker = await started()
