@@ -64,8 +64,19 @@ def _load(kind: str, settings: Settings, section: SttSettings | LlmSettings | Tt
         section.engine,
         settings=section,
         model=store_of(settings).path(section.model, kind),
-        threads=section.threads or len(big_cores()),
+        threads=section.threads or _threads(kind),
     )
+
+
+def _threads(kind: str) -> int:
+    """How many threads an engine gets where the settings leave it open.
+
+    The recogniser works alone and takes every big core. The voice speaks while the language model
+    writes on, so they share the cores: a thread that waits for a core makes all others of its
+    engine wait, llama.cpp's many times over (measured: docs/performance.md).
+    """
+    cores = len(big_cores())
+    return {"stt": cores, "llm": max(1, cores - 1), "tts": 1}[kind]
 
 
 def skill_context(loudness: Callable[[], float] = lambda: 1.0) -> SkillContext:

@@ -89,10 +89,15 @@ class SttGuard(Section):
 
     min_speech_ratio: Fraction = 0.1
     """Share of the utterance that the VAD took for speech."""
-    max_no_speech_probability: Fraction = 0.6
-    """Whisper's own doubt, taken together with the next value (Whisper paper, section 4.5)."""
-    min_average_log_probability: Annotated[float, Field(ge=-10, le=0)] = -1.0
-    """Mean log-probability per token below which words are guesses (Whisper paper, section 4.5)."""
+    max_uncertainty: Annotated[float, Field(ge=0, le=10)] = 1.8
+    """Whisper's probability that nobody spoke minus its mean log-probability per token. Of the
+    recordings this was set on, speech had at most 1.72, most noises had 2 or more."""
+    suspicious_no_speech_probability: Fraction = 0.4
+    """From this probability that nobody spoke, the next two keys count as well."""
+    min_contrast_db: Annotated[float, Field(ge=0, le=90)] = 15.0
+    """Loud parts over quiet parts of an utterance. Steady noise has 14 and less, speech 16 and more."""
+    min_words_per_s: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Words in a second of speech, from 1.2 s on. People say two or more; music becomes hardly any."""
     max_compression_ratio: Annotated[float, Field(ge=1, le=100)] = 2.4
     """Text that zlib shrinks by more than this repeats itself (Whisper paper, section 4.5)."""
 
@@ -149,7 +154,7 @@ class LlmSettings(Section):
     stop: tuple[str, ...] = ()
     """The reply ends before any of these; the model's own end marks always end it."""
     threads: Threads = 0
-    """Threads; 0 takes all big cores."""
+    """Threads; 0 takes all big cores but one, which stays free for the voice."""
 
     @model_validator(mode="after")
     def _fits(self) -> LlmSettings:
@@ -178,7 +183,7 @@ class TtsSettings(Section):
     first_clause: bool = True
     """Begin to speak at the reply's first comma instead of after its first sentence."""
     threads: Threads = 0
-    """Threads; 0 takes all big cores."""
+    """Threads; 0 takes one: the voice speaks while the language model writes on."""
 
 
 class ConversationSettings(Section):
@@ -194,6 +199,8 @@ class ConversationSettings(Section):
     """Said instead of an answer that failed."""
     turn_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Give up on an answer when no part of it comes for this long."""
+    ring_limit_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
+    """A timer or alarm that nobody stops falls silent after this long."""
     speculate: bool = True
     """Work on the answer during the pause that may end the turn; thrown away if you go on."""
 

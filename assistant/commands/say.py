@@ -23,6 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     from assistant.app import load_tts  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.files import write_wav  # noqa: PLC0415
     from assistant.sentences import Sentences  # noqa: PLC0415
+    from assistant.speakable import speakable  # noqa: PLC0415
 
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
@@ -30,7 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     sentences = Sentences()
     spoken = [*sentences.add(arguments.text), *sentences.finish()]
     pcm = np.concatenate(
-        [tts.synthesize(sentence, Cancel()) for sentence in spoken] or [np.zeros(0, np.int16)]
+        [tts.synthesize(speakable(sentence, settings.stt.language), Cancel()) for sentence in spoken]
+        or [np.zeros(0, np.int16)]
     )
     if not len(pcm):
         raise EngineFailed("There is nothing to pronounce in this text.", "Give it some words.")
