@@ -61,7 +61,7 @@ step() {
 # reason: the likeliest cause of the failure that the end of the log shows, as a sentence.
 reason() {
   local tail
-  tail=$(tail -n 60 "$log" 2>/dev/null || true)
+  tail=$(tail -n 300 "$log" 2>/dev/null || true)
   case $tail in
     *'No space left on device'*) echo 'The disk is full: free 4 GB, then run this again.' ;;
     *'DO NOT MATCH THE HASHES'*)
