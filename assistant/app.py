@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from assistant import configuration, engines, paths, resources, skills
 from assistant.audio import Microphone, Speaker
@@ -24,6 +24,7 @@ from assistant.skills import SkillContext, Skills
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import TimerBook
 from assistant.store import Store, open_store
+from assistant.store.catalog import Kind
 from assistant.turn import Chain
 from assistant.worker import Worker
 
@@ -58,7 +59,7 @@ def load_tts(settings: Settings) -> Tts:
     return tts
 
 
-def _load(kind: str, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> object:
+def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> Any:
     return engines.load(
         kind,
         section.engine,
@@ -68,7 +69,7 @@ def _load(kind: str, settings: Settings, section: SttSettings | LlmSettings | Tt
     )
 
 
-def _threads(kind: str) -> int:
+def _threads(kind: Kind) -> int:
     """How many threads an engine gets where the settings leave it open.
 
     The recogniser works alone and takes every big core. The voice speaks while the language model

