@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import ctranslate2
+import numpy as np
 from faster_whisper import WhisperModel
 
 from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
@@ -38,6 +39,7 @@ def open_model(folder: Path, settings: SttSettings, threads: int) -> WhisperMode
             num_workers=1,
             local_files_only=True,
         )
+        _try(model)
     except MemoryError as error:
         raise EngineFailed(
             f"There is not enough memory for the speech model in {folder}.",
@@ -76,6 +78,13 @@ def _check_device(settings: SttSettings) -> None:
             f"Speech recognition cannot compute in {settings.compute_type} on this {settings.device}.",
             f"Set stt.compute_type to one of {', '.join(sorted(supported))}.",
         )
+
+
+def _try(model: WhisperModel) -> None:
+    """Take one step of recognition: only that finds a vocabulary that was cut off."""
+    silence = np.zeros((1, model.model.n_mels, 2), dtype=np.float32)
+    begin = model.hf_tokenizer.token_to_id("<|startoftranscript|>")
+    model.model.generate(ctranslate2.StorageView.from_array(silence), [[begin]], beam_size=1, max_length=2)
 
 
 def _check_language(model: WhisperModel, settings: SttSettings) -> None:
