@@ -104,7 +104,7 @@ class Match:
     _context: SkillContext
 
     def run(self) -> Outcome:
-        """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is spoken."""
+        """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is wording."""
         try:
             given = {name: getattr(self._context, name) for name in _parameters(self._skill) if name in GIVEN}
             result = self._skill(**given, **self.arguments)
@@ -138,39 +138,37 @@ class Skills:
         said = words(text)
         if len(said) > _MAX_WORDS:
             return None
-        return self._match(said) or self._match(self._bare(said))
+        bare = self._bare(said)
+        for sentence, asked in self._candidates([bare, said] if len(bare) < len(said) else [said]):
+            found = pattern.match(sentence.node, asked)
+            if found is not None:
+                last = found[-1] if found else None
+                return Match(
+                    name=sentence.skill,
+                    arguments={slot.name: slot.value for slot in found},
+                    ends_open=last is not None
+                    and last.name in sentence.free
+                    and last.end == len(asked.words),
+                    _skill=self._functions[sentence.skill],
+                    _context=self._context,
+                )
+        return None
 
     def schemas(self) -> list[slot_types.Schema]:
         """Every skill that a sentence can call, as a tool for a language model."""
         called = {sentence.skill for entries in self._by_first_word.values() for _, sentence in entries}
         return [slot_types.schema(self._functions[name], GIVEN) for name in sorted(called)]
 
-    def _match(self, words_said: Sequence[Word]) -> Match | None:
-        if not words_said:
-            return None
-        said = pattern.Said(words_said)
-        for sentence in self._candidates(words_said[0].key):
-            found = pattern.match(sentence.node, said)
-            if found is not None:
-                return Match(
-                    name=sentence.skill,
-                    arguments={slot.name: slot.value for slot in found},
-                    ends_open=bool(found)
-                    and found[-1].end == len(words_said)
-                    and found[-1].name in sentence.free,
-                    _skill=self._functions[sentence.skill],
-                    _context=self._context,
-                )
-        return None
-
-    def _candidates(self, key: str) -> Iterator[Sentence]:
-        """Sentences that may begin with this word, the most important first."""
-        entries = self._by_first_word.get(key, []) + self._by_first_word.get(pattern.ANY, [])
-        seen = -1
-        for order, sentence in sorted(entries, key=lambda entry: entry[0]):
-            if order != seen:
-                yield sentence
-            seen = order
+    def _candidates(self, readings: Sequence[Sequence[Word]]) -> Iterator[tuple[Sentence, pattern.Said]]:
+        """Sentences that may begin as one of these readings does, the most important first."""
+        candidates: dict[tuple[int, int], tuple[Sentence, pattern.Said]] = {}
+        for number, reading in enumerate(readings):
+            if reading:
+                said = pattern.Said(reading)
+                for key in (reading[0].key, pattern.ANY):
+                    for order, sentence in self._by_first_word.get(key, ()):
+                        candidates[order, number] = (sentence, said)
+        return (candidates[place] for place in sorted(candidates))
 
     def _bare(self, said: Sequence[Word]) -> Sequence[Word]:
         """The words without the politeness around them."""
@@ -196,9 +194,7 @@ def load(intents: Sequence[Path], context: SkillContext, own_folder: Path | None
     modules = [*TOPICS, *(own.modules(own_folder) if own_folder else ())]
     files = [*intents, *(own.intents(own_folder) if own_folder else ())]
     functions = {name: skill for module in modules for name, skill in _functions(module)}
-    return Skills(
-        functions, read(files, lambda name: _slots(functions[name]) if name in functions else None), context
-    )
+    return Skills(functions, read(files, functions, lambda name: _slots(functions[name])), context)
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, Skill]]:
@@ -225,7 +221,8 @@ def _slots(skill: Skill) -> Slots:
     for parameter in parameters:
         if parameter.name in GIVEN:
             continue
-        reader = slot_types.reader(parameter.annotation)
+        by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        reader = slot_types.reader(parameter.annotation) if by_name else None
         if reader is None:
             raise SkillInvalid(
                 f"{where}: no words can fill '{parameter.name}' of type {parameter.annotation}.",

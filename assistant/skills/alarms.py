@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from assistant.skills import spoken
+from assistant.skills import wording
 from assistant.skills.moments import Moment
 from assistant.skills.timer_book import Timer, TimerBook
 
@@ -23,8 +23,8 @@ def _set(at: Moment, timers: TimerBook, now: datetime, name: str, *, likely_morn
     local = at.after(now.replace(tzinfo=None), likely_morning=likely_morning)
     timers.set_for("alarm", local, name, at.every)
     if at.every:
-        return f"Your alarm is set for {spoken.clock_of_day(local)}, {spoken.weekdays(at.every)}."
-    return f"Your alarm is set for {spoken.when(local, now)}."
+        return f"Your alarm is set for {wording.clock_of_day(local)}, {wording.weekdays(at.every)}."
+    return f"Your alarm is set for {wording.when(local, now)}."
 
 
 def ask_alarm_time() -> str:
@@ -37,7 +37,7 @@ def list_alarms(timers: TimerBook, now: datetime) -> str:
     alarms = timers.all("alarm")
     if not alarms:
         return "No alarm is set."
-    times = spoken.listing([_time(alarm, now) for alarm in alarms])
+    times = wording.listing([_time(alarm, now) for alarm in alarms])
     return f"Your alarm is set for {times}." if len(alarms) == 1 else f"Your alarms are set for {times}."
 
 
@@ -60,24 +60,18 @@ def cancel_alarm(timers: TimerBook, now: datetime, at: Moment | None = None, nam
 
 def cancel_all_alarms(timers: TimerBook) -> str:
     """Cancel every alarm."""
-    alarms = timers.all("alarm")
-    timers.cancel(alarms)
-    if not alarms:
-        return "No alarm is set."
-    return (
-        "The alarm is canceled."
-        if len(alarms) == 1
-        else f"All {spoken.number(len(alarms))} alarms are canceled."
-    )
+    found = timers.all("alarm")
+    timers.cancel(found)
+    return f"{wording.all_of(len(found), 'alarm')} canceled." if found else "No alarm is set."
 
 
 def _time(alarm: Timer, now: datetime) -> str:
     if alarm.local is None:  # a snoozed one counts down
-        return spoken.from_now(alarm.left_s)
+        return wording.from_now(alarm.left_s)
     called = f" called {alarm.name}" if alarm.name else ""
     if alarm.every:
-        return f"{spoken.clock_of_day(alarm.local)}, {spoken.weekdays(alarm.every)}{called}"
-    return f"{spoken.when(alarm.local, now)}{called}"
+        return f"{wording.clock_of_day(alarm.local)}, {wording.weekdays(alarm.every)}{called}"
+    return f"{wording.when(alarm.local, now)}{called}"
 
 
 def _is_at(alarm: Timer, at: Moment | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from assistant.skills import spoken
+from assistant.skills import wording
 from assistant.skills.calculation import Calculation
 
 
@@ -12,15 +12,15 @@ def calculate(calculation: Calculation) -> str:
     """Work out a sum."""
     if calculation.value is None:
         return calculation.problem
-    result = spoken.about(calculation.value)
+    result = wording.about(calculation.value)
     if not calculation.exact and not result.startswith("about"):
         result = f"about {result}"
-    return f"{spoken.capital(calculation.said)} is {result}."
+    return f"{wording.capital(calculation.said)} is {result}."
 
 
 def percentage(part: float, whole: float) -> str:
     """Tell how many percent of a number another number is."""
     if not whole:
         return "Nothing is a percentage of zero."
-    percent = spoken.about(Fraction(part) * 100 / Fraction(whole))
-    return f"{spoken.capital(spoken.number(part))} is {percent} percent of {spoken.number(whole)}."
+    percent = wording.about(Fraction(part) * 100 / Fraction(whole))
+    return f"{wording.capital(wording.number(part))} is {percent} percent of {wording.number(whole)}."

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from assistant.skills import spoken
+from assistant.skills import wording
 from assistant.skills.number_words import may_be_number, number, occur_in
 
 _TOO_BIG = "That number is too big for me."
@@ -95,9 +95,14 @@ _ROOTS = {
 }
 
 
-_VOCABULARY = frozenset(
-    word for phrase in (*_SUMS, *_PRODUCTS, *_POSTFIXES, *_POWERS, *_ROOTS) for word in phrase
-) | {"percent", "per", "cent"}
+_HEARD = frozenset(("to", "too", "due"))
+"""What "two" is heard as; nothing else makes sense before "plus"."""
+
+_VOCABULARY = (
+    _HEARD
+    | frozenset(word for phrase in (*_SUMS, *_PRODUCTS, *_POSTFIXES, *_POWERS, *_ROOTS) for word in phrase)
+    | {"percent", "per", "cent"}
+)
 
 
 class _Parser:
@@ -141,23 +146,25 @@ class _Parser:
             of = self._power()
             return _root(of, _ROOTS[root])
         value, length = self._number()
-        said = spoken.number(value)
+        said = wording.number(value)
         self._keys = self._keys[length:]
         if self._take((("percent", "of"), ("per", "cent", "of"))) is not None:
             of = self._power()
             return _Term(_checked(value * of.value / 100), f"{said} percent of {of.said}", of.exact)
         if 0 < value < 1 and self._take((("of",),)) is not None:
             of = self._power()
-            return _Term(_checked(value * of.value), f"{spoken.fraction(value)} of {of.said}", of.exact)
+            return _Term(_checked(value * of.value), f"{wording.fraction(value)} of {of.said}", of.exact)
         return _Term(value, said)
 
     def _number(self) -> tuple[Fraction, int]:
         """The longest number at the beginning, and how many words it has."""
+        if len(self._keys) > 1 and self._keys[0] in _HEARD:
+            return Fraction(2), 1
         run = next((at for at, key in enumerate(self._keys) if not may_be_number(key)), len(self._keys))
         for length in range(min(run, 16), 0, -1):
             value = number(self._keys[:length])
             if value is not None:
-                if abs(value) >= spoken.LARGEST:
+                if abs(value) >= wording.LARGEST:
                     raise Unanswerable(_TOO_BIG)
                 return value, length
         raise _NoSum
@@ -212,6 +219,6 @@ def _root(of: _Term, degree: int) -> _Term:
 
 
 def _checked(value: Fraction) -> Fraction:
-    if abs(value) >= spoken.LARGEST:
+    if abs(value) >= wording.LARGEST:
         raise Unanswerable(_TOO_BIG)
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from assistant.skills import spoken
+from assistant.skills import wording
 
 _MOST_DICE = 20
 """More would be tedious to hear."""
@@ -18,13 +18,13 @@ def flip_coin(random: Random) -> str:
 def roll_dice(random: Random, count: int = 1, sides: int = 6) -> str:
     """Roll dice and tell what each shows and the total."""
     if not (1 <= count <= _MOST_DICE and 2 <= sides <= 1000):
-        return f"I can roll up to {spoken.number(_MOST_DICE)} dice."
+        return f"I can roll up to {wording.number(_MOST_DICE)} dice."
     rolls = [random.randint(1, sides) for _ in range(count)]
-    shown = spoken.listing([spoken.number(roll) for roll in rolls])
+    shown = wording.listing([wording.number(roll) for roll in rolls])
     return (
         f"It's {'an' if _starts_with_vowel(shown) else 'a'} {shown}."
         if count == 1
-        else f"{spoken.capital(shown)}, together {spoken.number(sum(rolls))}."
+        else f"{wording.capital(shown)}, together {wording.number(sum(rolls))}."
     )
 
 
@@ -35,9 +35,4 @@ def _starts_with_vowel(words: str) -> bool:
 def random_number(random: Random, low: int = 1, high: int = 100) -> str:
     """Choose a random number between two numbers, both included."""
     low, high = sorted((low, high))
-    return f"{spoken.capital(spoken.number(random.randint(low, high)))}."
-
-
-def choose(options: tuple[str, ...], random: Random) -> str:
-    """Choose one of several things."""
-    return f"{spoken.capital(random.choice(options))}."
+    return f"{wording.capital(wording.number(random.randint(low, high)))}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assistant.skills import spoken
+from assistant.skills import wording
 from assistant.skills.contract import Forget, Mute, Outcome, Repeat, Stop, Volume
 from assistant.skills.number_words import number
 
@@ -79,12 +79,12 @@ def set_volume(level: Level) -> Outcome:
 
 def tell_volume(volume: float) -> str:
     """Tell how loud the volume is."""
-    return f"The volume is at {spoken.number(round(volume * 100))} percent."
+    return f"The volume is at {wording.number(round(volume * 100))} percent."
 
 
 def _volume(level: float) -> Outcome:
     level = round(min(1.0, max(0.0, level)), 2)
-    return Outcome(f"Volume {spoken.number(round(level * 100))} percent.", Volume(level))
+    return Outcome(f"Volume {wording.number(round(level * 100))} percent.", Volume(level))
 
 
 def tell_abilities() -> str:

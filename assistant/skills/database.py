@@ -107,7 +107,7 @@ def _plain_errors(path: Path) -> Iterator[None]:
     except AssistantError:
         raise
     except (sqlite3.Error, OSError) as error:
-        if "full" in str(error) or getattr(error, "errno", None) in _NO_SPACE:
+        if "disk is full" in str(error) or getattr(error, "errno", None) in _NO_SPACE:
             raise StorageFull(
                 "It could not be saved because the disk is full.",
                 f"Free some space where {path.parent} lies.",

@@ -16,7 +16,10 @@ _SECONDS = {
     **dict.fromkeys(("week", "weeks"), 7 * 86_400),
 }
 
-_VOCABULARY = frozenset([*_SECONDS, "of", "single", "couple"])
+_HEARD = {"to": 2, "too": 2, "for": 4, "fore": 4, "won": 1, "ate": 8}
+"""Words that a recogniser may write for numbers. Before a unit nothing else makes sense."""
+
+_VOCABULARY = frozenset([*_SECONDS, *_HEARD, "of", "single", "couple", "in"])
 
 LONGEST = timedelta(days=366)
 """Nobody sets a kitchen timer for longer; what is heard so is misheard."""
@@ -50,12 +53,14 @@ def duration(keys: Sequence[str]) -> timedelta | None:
 
 def _count(keys: Sequence[str], *, first: bool) -> Fraction | None:
     """What stands before a unit: "ten", "an", "and 30", "half an", "three quarters of an"."""
-    if keys and keys[0] == "and" and not first:
+    if keys and keys[0] in {"and", "in"} and not first:  # "in" is what "and" is often heard as
         keys = keys[1:]
     if not keys:
         return None
     if list(keys) in (["a"], ["an"], ["one", "single"]):
         return Fraction(1)
+    if len(keys) == 1 and keys[0] in _HEARD:
+        return Fraction(_HEARD[keys[0]])
     if keys[-1] in {"a", "an"}:
         keys = keys[:-2] if len(keys) > 2 and keys[-2] == "of" else keys[:-1]
         part = number(keys)

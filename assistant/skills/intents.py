@@ -19,7 +19,7 @@ names its file and line.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +60,12 @@ class Slots:
     required: frozenset[str]
 
 
-def read(files: Sequence[Path], slots_of: Callable[[str], Slots | None]) -> Intents:
-    """Read the files; ``slots_of`` is asked for each skill by name, None if there is no such skill.
+def read(files: Sequence[Path], skills: Collection[str], slots_of: Callable[[str], Slots]) -> Intents:
+    """Read the files; ``slots_of`` is asked for each of these ``skills`` that has a sentence.
 
     Raises SkillInvalid with the first mistake.
     """
-    reader = _Reader(slots_of)
+    reader = _Reader(skills, slots_of)
     for file in files:
         reader.read(_File(file))
     return reader.intents()
@@ -135,7 +135,8 @@ class _File:
 class _Reader:
     """Gathers what the files say."""
 
-    def __init__(self, slots_of: Callable[[str], Slots | None]) -> None:
+    def __init__(self, skills: Collection[str], slots_of: Callable[[str], Slots]) -> None:
+        self._skills = skills
         self._slots_of = slots_of
         self._sounds_like: dict[str, frozenset[str]] = {}
         self._rules: dict[str, Node] = {}
@@ -157,9 +158,9 @@ class _Reader:
         return Intents(sentences, OneOf(tuple(self._before)), OneOf(tuple(self._after)))
 
     def _sentence(self, file: _File, line: int, skill: str, text: str) -> Sentence:
+        if skill not in self._skills:
+            raise file.wrong(line, ValueError(f"there is no skill '{skill}'{_near(skill, self._skills)}"))
         slots = self._slots_of(skill)
-        if slots is None:
-            raise file.wrong(line, ValueError(f"there is no skill '{skill}'"))
         node = self._node(file, line, text, slots)
         if missing := slots.required - node.fills():
             needed = " and ".join(f"{{{name}}}" for name in sorted(missing))
@@ -184,7 +185,7 @@ class _Reader:
 _NO_SLOTS = Slots({}, frozenset(), frozenset())
 
 
-def _near(key: str, known: Sequence[str]) -> str:
-    """A hint at the key that was probably meant."""
-    near = difflib.get_close_matches(key, known, 1)
-    return f", did you mean '{near[0]}'?" if near else f"; there is {', '.join(known)}"
+def _near(name: str, known: Collection[str]) -> str:
+    """A hint at the name that was probably meant."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f" (did you mean '{near[0]}'?)" if near else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assistant.skills import spoken
+from assistant.skills import wording
 from assistant.skills.list_book import NOTES, ListBook
 
 _SHOPPING = "shopping"
@@ -23,7 +23,7 @@ def remove_from_list(items: tuple[str, ...], lists: ListBook, name: str = _SHOPP
     removed = lists.remove(_name(name), _bare(items))
     if not removed:
         return f"{_are(_bare(items))} not on your {_name(name)} list."
-    return f"I took {spoken.listing(removed)} off your {_name(name)} list."
+    return f"I took {wording.listing(removed)} off your {_name(name)} list."
 
 
 def read_list(lists: ListBook, name: str = _SHOPPING) -> str:
@@ -31,7 +31,7 @@ def read_list(lists: ListBook, name: str = _SHOPPING) -> str:
     items = lists.items(_name(name))
     if not items:
         return f"Your {_name(name)} list is empty."
-    return f"On your {_name(name)} list: {spoken.listing(items)}."
+    return f"On your {_name(name)} list: {wording.listing(items)}."
 
 
 def is_on_list(item: str, lists: ListBook, name: str = _SHOPPING) -> str:
@@ -58,8 +58,8 @@ def read_notes(lists: ListBook) -> str:
     notes = lists.items(NOTES)
     if not notes:
         return "There are no notes."
-    return f"You have {spoken.count(len(notes), 'note')}: " + " ".join(
-        f"{spoken.capital(note)}." for note in notes
+    return f"You have {wording.count(len(notes), 'note')}: " + " ".join(
+        f"{wording.capital(note)}." for note in notes
     )
 
 
@@ -72,12 +72,12 @@ def delete_last_note(lists: ListBook) -> str:
 def delete_notes(lists: ListBook) -> str:
     """Delete all notes."""
     gone = lists.clear(NOTES)
-    return f"{spoken.capital(spoken.count(gone, 'note'))} deleted." if gone else "There are no notes."
+    return f"{wording.capital(wording.count(gone, 'note'))} deleted." if gone else "There are no notes."
 
 
 def _are(things: Sequence[str]) -> str:
     """ "Milk is", "Milk and eggs are"."""
-    return f"{spoken.capital(spoken.listing(things))} {'is' if len(things) == 1 else 'are'}"
+    return f"{wording.capital(wording.listing(things))} {'is' if len(things) == 1 else 'are'}"
 
 
 def _name(name: str) -> str:

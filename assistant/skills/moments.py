@@ -24,8 +24,8 @@ _HALF = {"am": "am", "morning": "am", "pm": "pm", "afternoon": "pm", "evening": 
 # fmt: off
 _VOCABULARY = frozenset([
     *WEEKDAYS, *(f"{day}s" for day in WEEKDAYS), *_EVERY, "noon", "midday", "midnight", "oclock", "half",
-    "quarter", "past", "after", "before", "to", "of", "at", "on", "in", "the", "minute", "minutes", "am",
-    "pm", "tonight", "today", "tomorrow", "this", "next", "every", "each", "daily",
+    "quarter", "past", "pass", "after", "before", "to", "of", "at", "on", "in", "the", "minute", "minutes",
+    "am", "pm", "tonight", "today", "tomorrow", "this", "next", "every", "each", "daily",
 ])
 # fmt: on
 _PLAIN = {"noon": 12, "midday": 12, "midnight": 0}
@@ -163,9 +163,9 @@ def _when(phrase: tuple[str, ...]) -> _When | None:  # noqa: PLR0911 - a table o
 def _clock(left: Sequence[str]) -> Moment | None:  # noqa: PLR0911 - a table of forms
     """The clock time alone: "7", "7:30", "seven thirty", "730", "half past six", "ten to 8", "noon"."""
     match list(left):
-        case ["half", "past", hour] | ["half", hour]:
+        case ["half", "past" | "pass", hour] | ["half", hour]:
             return _at(hour, 30)
-        case [*minutes, "past" | "after", hour] if minutes:
+        case [*minutes, "past" | "pass" | "after", hour] if minutes:
             past = _minutes(minutes)
             return _at(hour, past) if past else None
         case [*minutes, "to" | "2" | "before" | "of", hour] if minutes:

@@ -30,17 +30,14 @@ _PARTS = {
     **dict.fromkeys(("eighth", "eighths"), 8),
     **dict.fromkeys(("tenth", "tenths"), 10),
 }
-_SOUND_LIKE = {"to": 2, "too": 2, "for": 4, "fore": 4, "won": 1, "ate": 8}
-"""Words that are heard for numbers; taken as such only when they stand alone."""
-
 # fmt: off
 _VOCABULARY = frozenset([
-    *_ONES, *_TENS, *_SCALES, *_PARTS, *_SOUND_LIKE,
-    "a", "an", "and", "hundred", "point", "minus", "negative", "oh", "o", "/",
+    *_ONES, *_TENS, *_SCALES, *_PARTS,
+    "a", "an", "the", "and", "hundred", "point", "minus", "negative", "oh", "o", "/",
 ])
 # fmt: on
-_MAX_WORDS = 16
-"""The longest moment, "twenty five minutes past seven in the morning on the day after tomorrow", has 14."""
+_MAX_WORDS = 24
+"""A number below a trillion has at most 20, the longest moments 14."""
 
 
 def may_be_number(key: str) -> bool:
@@ -64,8 +61,6 @@ def number(keys: Sequence[str]) -> Fraction | None:
 
 
 def _positive(keys: Sequence[str]) -> Fraction | None:
-    if len(keys) == 1 and keys[0] in _SOUND_LIKE:
-        return Fraction(_SOUND_LIKE[keys[0]])
     if len(keys) == 4 and keys[2] == "/":  # 2 1/2
         keys = [keys[0], "and", *keys[1:]]
     if len(keys) > 3 and "and" in keys:
@@ -100,7 +95,7 @@ def _part(keys: Sequence[str]) -> Fraction | None:
         return None
     if len(keys) == 1:
         return Fraction(1, _PARTS[keys[-1]]) if keys[-1] in {"half", "quarter"} else None
-    count = Fraction(1) if keys[0] in {"a", "an"} and len(keys) == 2 else cardinal(keys[:-1])
+    count = Fraction(1) if keys[0] in {"a", "an", "the"} and len(keys) == 2 else cardinal(keys[:-1])
     return count / _PARTS[keys[-1]] if count is not None and count.denominator == 1 else None
 
 

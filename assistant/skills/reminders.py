@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from assistant.skills import spoken
+from assistant.skills import wording
 from assistant.skills.moments import DatedMoment, Moment
 from assistant.skills.timer_book import Timer, TimerBook
 
@@ -12,7 +12,7 @@ from assistant.skills.timer_book import Timer, TimerBook
 def remind_after(what: str, duration: timedelta, timers: TimerBook) -> str:
     """Remind somebody of something after a while."""
     timers.count_down("reminder", duration, _turned(what))
-    return f"Okay, I'll remind you in {spoken.duration(duration)}."
+    return f"Okay, I'll remind you in {wording.duration(duration)}."
 
 
 def remind_at(what: str, at: Moment, timers: TimerBook, now: datetime) -> str:
@@ -20,8 +20,8 @@ def remind_at(what: str, at: Moment, timers: TimerBook, now: datetime) -> str:
     local = at.after(now.replace(tzinfo=None))
     timers.set_for("reminder", local, _turned(what), at.every)
     if at.every:
-        return f"Okay, I'll remind you {spoken.weekdays(at.every)} at {spoken.clock_of_day(local)}."
-    return f"Okay, I'll remind you at {spoken.when(local, now)}."
+        return f"Okay, I'll remind you {wording.weekdays(at.every)} at {wording.clock_of_day(local)}."
+    return f"Okay, I'll remind you at {wording.when(local, now)}."
 
 
 def remind_on(what: str, at: DatedMoment, timers: TimerBook, now: datetime) -> str:
@@ -39,8 +39,8 @@ def list_reminders(timers: TimerBook, now: datetime) -> str:
     reminders = timers.all("reminder")
     if not reminders:
         return "There are no reminders."
-    things = spoken.listing([f"{reminder.name}, {_time(reminder, now)}" for reminder in reminders])
-    return f"You have {spoken.count(len(reminders), 'reminder')}: {things}."
+    things = wording.listing([f"{reminder.name} {_time(reminder, now)}" for reminder in reminders])
+    return f"You have {wording.count(len(reminders), 'reminder')}: {things}."
 
 
 def cancel_reminder(timers: TimerBook, now: datetime, what: str = "") -> str:
@@ -58,17 +58,17 @@ def cancel_reminder(timers: TimerBook, now: datetime, what: str = "") -> str:
 
 def cancel_all_reminders(timers: TimerBook) -> str:
     """Cancel every reminder."""
-    reminders = timers.all("reminder")
-    timers.cancel(reminders)
-    return "All reminders are canceled." if reminders else "There are no reminders."
+    found = timers.all("reminder")
+    timers.cancel(found)
+    return f"{wording.all_of(len(found), 'reminder')} canceled." if found else "There are no reminders."
 
 
 def _time(reminder: Timer, now: datetime) -> str:
     if reminder.local is None:
-        return spoken.from_now(reminder.left_s)
+        return wording.from_now(reminder.left_s)
     if reminder.every:
-        return f"{spoken.weekdays(reminder.every)} at {spoken.clock_of_day(reminder.local)}"
-    return f"at {spoken.when(reminder.local, now)}"
+        return f"{wording.weekdays(reminder.every)} at {wording.clock_of_day(reminder.local)}"
+    return f"at {wording.when(reminder.local, now)}"
 
 
 _TURNED = {"my": "your", "me": "you", "i": "you", "myself": "yourself", "mine": "yours", "im": "you're"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from assistant.skills import spoken
+from assistant.skills import wording
 from assistant.skills.timer_book import Timer
 
 LATE_S = 90.0
@@ -24,8 +24,8 @@ def _one(timer: Timer, now: datetime) -> str:
     if timer.kind == "reminder":
         return f"Here is your reminder: {timer.name}."
     if timer.local:
-        called = f" {spoken.capital(timer.name)}." if timer.name else ""
-        return f"It's {spoken.clock(timer.local)}.{called}"
+        called = f" {wording.capital(timer.name)}." if timer.name else ""
+        return f"It's {wording.clock(timer.local)}.{called}"
     return f"Your {title(timer)} is done."
 
 
@@ -38,8 +38,8 @@ def _what(timer: Timer) -> str:
 def _ago(due: datetime, now: datetime) -> str:
     days = (now.date() - due.date()).days
     if days == 0:
-        return f"at {spoken.clock(due)}"
-    return f"at {spoken.clock(due)} {'yesterday' if days == 1 else f'on {spoken.calendar_day(due)}'}"
+        return f"at {wording.clock(due)}"
+    return f"at {wording.clock(due)} {'yesterday' if days == 1 else f'on {wording.calendar_day(due)}'}"
 
 
 def title(timer: Timer) -> str:
@@ -48,7 +48,7 @@ def title(timer: Timer) -> str:
         return f"{timer.name} {timer.kind}"
     if timer.kind != "timer" or timer.duration is None:
         return timer.kind
-    words = spoken.duration(timer.duration)
+    words = wording.duration(timer.duration)
     for unit in ("second", "minute", "hour", "day"):
         words = words.replace(f"{unit}s", unit)
     return f"{words} timer"

@@ -32,6 +32,10 @@ _MAX_TEXT_WORDS = 30
 """A longer name or note is somebody talking, not dictating."""
 
 
+_ARTICLES = frozenset(("a", "an", "the", "my", "our", "your", "this", "that"))
+"""Alone they name nothing: "set the the alarm"."""
+
+
 @cache
 def reader(annotation: object) -> Read | None:
     """The function that reads a slot of this type, or None when it is no slot type."""
@@ -48,8 +52,8 @@ def reader(annotation: object) -> Read | None:
 
 
 def is_free_text(annotation: object) -> bool:
-    """Any words will do: such a slot takes as few as it can."""
-    return _without_none(annotation) in (str, tuple[str, ...])
+    """Any words will do: such a slot takes as few as it can, and may go on after a pause."""
+    return _without_none(annotation) is str
 
 
 def schema(function: Callable[..., object], given: Mapping[str, object]) -> Schema:
@@ -94,7 +98,9 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _text(words: Sequence[Word]) -> str | None:
-    return said(words) if len(words) <= _MAX_TEXT_WORDS else None
+    if len(words) > _MAX_TEXT_WORDS or all(word.key in _ARTICLES for word in words):
+        return None
+    return said(words)
 
 
 def _float(words: Sequence[Word]) -> float | None:

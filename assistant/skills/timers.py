@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from assistant.skills import spoken
+from assistant.skills import wording
 from assistant.skills.ringing import title
 from assistant.skills.timer_book import Timer, TimerBook
 
@@ -19,12 +19,12 @@ def set_timer(duration: timedelta, timers: TimerBook, name: str = "") -> str:
     """Set a timer that rings after a while, with a name if one was given."""
     timers.count_down("timer", duration, _bare(name))
     called = f" {_bare(name)}" if name else ""
-    return f"{spoken.capital(spoken.duration(duration))}{',' if called else ''}{called}. Starting now."
+    return f"{wording.capital(wording.duration(duration))}{',' if called else ''}{called}. Starting now."
 
 
 def ask_duration() -> str:
     """Say how to set a timer when no duration was understood."""
-    return "For how long? Say, for example: set a timer for ten minutes."
+    return "For how long? Say only, for example: set a timer for ten minutes."
 
 
 def timer_left(timers: TimerBook, name: str = "") -> str:
@@ -33,9 +33,9 @@ def timer_left(timers: TimerBook, name: str = "") -> str:
     if not found:
         return _none(name)
     if len(found) == 1 and not found[0].ringing:
-        left = spoken.time_left(timedelta(seconds=found[0].left_s))
-        return f"{spoken.capital(left)} left{_on(found[0])}."
-    return spoken.capital(spoken.listing([_state(timer) for timer in found])) + "."
+        left = wording.time_left(timedelta(seconds=found[0].left_s))
+        return f"{wording.capital(left)} left{_on(found[0])}."
+    return wording.capital(wording.listing([_state(timer) for timer in found])) + "."
 
 
 def list_timers(timers: TimerBook) -> str:
@@ -43,8 +43,8 @@ def list_timers(timers: TimerBook) -> str:
     found = timers.all("timer")
     if not found:
         return "There are no timers."
-    states = spoken.listing([_state(timer) for timer in found])
-    return f"You have {spoken.count(len(found), 'timer')}: {states}."
+    states = wording.listing([_state(timer) for timer in found])
+    return f"You have {wording.count(len(found), 'timer')}: {states}."
 
 
 def cancel_timer(timers: TimerBook, name: str = "", duration: timedelta | None = None) -> str:
@@ -66,13 +66,7 @@ def cancel_all_timers(timers: TimerBook) -> str:
     """Cancel every timer."""
     found = timers.all("timer")
     timers.cancel(found)
-    if not found:
-        return "There are no timers."
-    return (
-        "The timer is canceled."
-        if len(found) == 1
-        else f"All {spoken.number(len(found))} timers are canceled."
-    )
+    return f"{wording.all_of(len(found), 'timer')} canceled." if found else "There are no timers."
 
 
 def extend_timer(duration: timedelta, timers: TimerBook, name: str = "") -> str:
@@ -84,14 +78,14 @@ def extend_timer(duration: timedelta, timers: TimerBook, name: str = "") -> str:
         return f"{list_timers(timers)} Which one?"
     timers.extend(found[0], duration)
     left = timedelta(seconds=found[0].left_s) + duration
-    return f"Okay, {spoken.time_left(left)} left{_on(found[0])}."
+    return f"Okay, {wording.time_left(left)} left{_on(found[0])}."
 
 
 def snooze(timers: TimerBook, duration: timedelta = _SNOOZE) -> str:
     """Silence what is ringing and let it ring again later."""
     if not timers.snooze(duration):
         return "Nothing is ringing."
-    return f"Okay, {spoken.duration(duration)} more."
+    return f"Okay, {wording.duration(duration)} more."
 
 
 def snooze_minutes(minutes: float, timers: TimerBook) -> str:
@@ -104,7 +98,7 @@ def snooze_minutes(minutes: float, timers: TimerBook) -> str:
 def _state(timer: Timer) -> str:
     if timer.ringing:
         return f"the {title(timer)} is ringing"
-    return f"the {title(timer)} with {spoken.time_left(timedelta(seconds=timer.left_s))} left"
+    return f"the {title(timer)} with {wording.time_left(timedelta(seconds=timer.left_s))} left"
 
 
 def _on(timer: Timer) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from assistant.skills import spoken
+from assistant.skills import wording
 from assistant.skills.number_words import number
 
 
@@ -57,20 +57,20 @@ def convert(measure: Measure, to: Unit) -> str:
     unit = _FLUID_OUNCE if measure.unit is _OUNCE and to.dimension == "volume" else measure.unit
     to = _FLUID_OUNCE if to is _OUNCE and unit.dimension == "volume" else to
     if unit.dimension != to.dimension:
-        return f"{spoken.capital(unit.names)} and {to.names} measure different things."
+        return f"{wording.capital(unit.names)} and {to.names} measure different things."
     if measure.amount < 0 and unit.dimension != "temperature":
         return f"There are no negative {unit.names}."
     result = (measure.amount * unit.factor + unit.offset - to.offset) / to.factor
-    if max(abs(result), abs(measure.amount)) >= spoken.LARGEST:
+    if max(abs(result), abs(measure.amount)) >= wording.LARGEST:
         return "That number is too big for me."
     rounded, is_exact = _rounded(result)
     verb = "is" if measure.amount == 1 or measure.said or unit.dimension == "temperature" else "are"
-    said = spoken.capital(measure.said or _said(measure.amount, unit))
+    said = wording.capital(measure.said or _said(measure.amount, unit))
     return f"{said} {verb} {'' if is_exact else 'about '}{_said(rounded, to)}."
 
 
 def _said(amount: Fraction, unit: Unit) -> str:
-    return f"{spoken.number(amount, 9)} {unit.name if amount == 1 else unit.names}"
+    return f"{wording.number(amount, 9)} {unit.name if amount == 1 else unit.names}"
 
 
 def _rounded(value: Fraction) -> tuple[Fraction, bool]:
@@ -83,7 +83,7 @@ def _rounded(value: Fraction) -> tuple[Fraction, bool]:
 
 
 def _amount(keys: Sequence[str]) -> Fraction | None:
-    if list(keys) in (["a"], ["an"]):
+    if list(keys) in (["a"], ["an"], ["the"]):
         return Fraction(1)
     if keys[-1] in {"a", "an"} and len(keys) > 1:  # half a cup
         part = number(keys[:-2] if keys[-2] == "of" else keys[:-1])
@@ -99,7 +99,7 @@ def _feet_and_inches(keys: Sequence[str]) -> Measure | None:
             rest = [other for other in keys[at + 1 :] if other not in {"inch", "inches", "and"}]
             inches = number(rest) if rest else None
             if feet is not None and inches is not None and 0 <= inches < 12:
-                said = f"{spoken.number(feet)} foot {spoken.number(inches)}"
+                said = f"{wording.number(feet)} foot {wording.number(inches)}"
                 return Measure(feet * 12 + inches, _BY_NAME["inch"], said)
     return None
 

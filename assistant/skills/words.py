@@ -20,14 +20,21 @@ _TOKEN = re.compile(
   | (?P<word>   [^\W\d_]+(?:['’][^\W\d_]+)* )
   | (?P<pause>  [.,;:?!…—]+ )
   | (?P<quote>  ["'“”‘’()\[\]]+ )
-  | (?P<minus>  [-−–](?=\.?\d) )
+  | (?P<minus>  (?<![\d\w])[-−–](?=\.?\d) | (?<=\d\s)[-−–](?=\s\.?\d) )
   | (?P<hyphen> [-−–_] )
   | (?P<sign>   \S )
     """,
     re.VERBOSE,
 )
 
-_MERIDIEM = re.compile(r"\b([ap])\.\s?m\b\.?")
+_SPELLINGS = (
+    (re.compile(r"\b([ap])\.\s?m\b\.?", re.IGNORECASE), r"\1m"),  # 7 a.m.
+    (re.compile(r"(?<=\d)\.\s?m\b\.?", re.IGNORECASE), " am"),  # 7.M.: the vowel got lost, a "p" does not
+    (re.compile(r"\b(\d{1,2})[.:](\d\d)[.:]00\b"), r"\1:\2"),  # 8.30.00
+    (re.compile("½"), " 1/2"),
+    (re.compile("¼"), " 1/4"),
+    (re.compile("¾"), " 3/4"),
+)
 
 _SIGNS = {
     "%": ("percent",),
@@ -62,16 +69,14 @@ def words(text: str) -> list[Word]:
     if len(text) > MAX_CHARACTERS:
         return []
     found: list[Word] = []
-    text = _MERIDIEM.sub(r"\1m", text.replace("A.M", "a.m").replace("P.M", "p.m"))
+    for pattern, spelling in _SPELLINGS:
+        text = pattern.sub(spelling, text)
     for token in _TOKEN.finditer(text):
         if token.lastgroup == "pause":
             if found:
                 found[-1] = Word(found[-1].key, found[-1].said, pause=True)
         elif token.lastgroup == "minus":
-            # "5 - 3" and "-5" subtract; the dash of "alarm-7" only joins.
-            before = text[: token.start()]
-            if not before or before[-1].isspace() or before[-1].isdigit():
-                found.append(Word("minus", "minus"))
+            found.append(Word("minus", "minus"))
         elif token.lastgroup in {"number", "word"}:
             found.append(_word(token.group()))
         elif token.lastgroup == "sign":

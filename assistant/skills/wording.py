@@ -7,29 +7,15 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+from assistant.spoken.number_words import cardinal, digits, ordinal
+
 # fmt: off
-_ONES = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)
-_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
     "November", "December",
 )
 # fmt: on
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_SCALES = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand"))
-_ORDINALS = {
-    "one": "first",
-    "two": "second",
-    "three": "third",
-    "five": "fifth",
-    "eight": "eighth",
-    "nine": "ninth",
-    "twelve": "twelfth",
-}
-
 LARGEST = 10**15
 """Numbers from here on have no name that people use."""
 
@@ -38,10 +24,9 @@ def number(value: int | float | Fraction, decimals: int = 3) -> str:
     """ "eighty-four", "minus two point five"; rounded to ``decimals``. Below LARGEST either way."""
     exact = round(Fraction(value), decimals)
     whole, rest = divmod(abs(exact), 1)
-    words = ("minus " if exact < 0 else "") + _whole(int(whole))
+    words = ("minus " if exact < 0 else "") + cardinal(int(whole))
     if rest:
-        digits = f"{int(rest * 10**decimals):0{decimals}d}".rstrip("0")
-        words += " point " + " ".join(_ONES[int(digit)] for digit in digits)
+        words += " point " + digits(f"{int(rest * 10**decimals):0{decimals}d}".rstrip("0"))
     return words
 
 
@@ -67,33 +52,16 @@ def fraction(value: Fraction) -> str:
     return f"{number(value.numerator)} {part}s"
 
 
-def _whole(value: int) -> str:
-    for scale, name in _SCALES:
-        if value >= scale:
-            count, rest = divmod(value, scale)
-            return f"{_whole(count)} {name}" + (f" {_whole(rest)}" if rest else "")
-    if value >= 100:
-        count, rest = divmod(value, 100)
-        return f"{_ONES[count]} hundred" + (f" {_whole(rest)}" if rest else "")
-    if value < 20:
-        return _ONES[value]
-    tens, ones = divmod(value, 10)
-    return _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
-
-
-def ordinal(value: int) -> str:
-    """ "first", "twenty-third"."""
-    words = _whole(value)
-    start = max(words.rfind(" "), words.rfind("-")) + 1
-    last = words[start:]
-    if last in _ORDINALS:
-        return words[:start] + _ORDINALS[last]
-    return words[:-1] + "ieth" if words.endswith("y") else words + "th"
-
-
 def count(value: int, thing: str, things: str = "") -> str:
     """ "one timer", "two timers"."""
     return f"{number(value)} {thing if value == 1 else things or thing + 's'}"
+
+
+def all_of(value: int, thing: str) -> str:
+    """ "The timer is", "Both timers are", "All three timers are" at the beginning of a sentence."""
+    if value == 1:
+        return f"The {thing} is"
+    return f"{'Both' if value == 2 else f'All {number(value)}'} {thing}s are"
 
 
 def capital(words: str) -> str:
@@ -108,8 +76,8 @@ def listing(things: Sequence[str]) -> str:
     return " and ".join(things)
 
 
-def duration(length: timedelta, parts: int = 9) -> str:
-    """ "one hour and thirty minutes"; only the largest ``parts`` units, the rest cut off."""
+def duration(length: timedelta) -> str:
+    """ "one hour and thirty minutes"; at least a second."""
     seconds = max(1, round(length.total_seconds()))
     units = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
     said = []
@@ -117,7 +85,7 @@ def duration(length: timedelta, parts: int = 9) -> str:
         of_unit, seconds = divmod(seconds, unit_s)
         if of_unit:
             said.append(count(of_unit, name))
-    return listing(said[:parts])
+    return listing(said)
 
 
 def time_left(length: timedelta) -> str:
@@ -144,14 +112,14 @@ def clock(moment: datetime) -> str:
     if minute in (15, 45):
         return f"quarter past {_hour(hour)}" if minute == 15 else f"quarter to {_hour(hour + 1)}"
     if minute in (5, 10, 20, 25):
-        return f"{_ONES[minute] if minute < 20 else _whole(minute)} past {_hour(hour)}"
+        return f"{cardinal(minute)} past {_hour(hour)}"
     if minute in (35, 40, 50, 55):
-        return f"{_whole(60 - minute)} to {_hour(hour + 1)}"
-    return f"{_hour(hour)} {'oh ' if minute < 10 else ''}{_whole(minute)}"
+        return f"{cardinal(60 - minute)} to {_hour(hour + 1)}"
+    return f"{_hour(hour)} {'oh ' if minute < 10 else ''}{cardinal(minute)}"
 
 
 def _hour(hour: int) -> str:
-    return _ONES[(hour - 1) % 12 + 1]
+    return cardinal((hour - 1) % 12 + 1)
 
 
 def clock_of_day(moment: datetime) -> str:
@@ -195,16 +163,6 @@ def calendar_day(moment: date) -> str:
 
 def month(moment: date) -> str:
     return _MONTHS[moment.month - 1]
-
-
-def year(value: int) -> str:
-    """ "twenty twenty-five", "two thousand and five", "nineteen oh four"."""
-    if 2000 <= value < 2010:
-        return "two thousand" + (f" and {_ONES[value - 2000]}" if value > 2000 else "")
-    century, rest = divmod(value, 100)
-    if not 10 <= century < 100:
-        return _whole(value)
-    return f"{_whole(century)} {'hundred' if not rest else ('oh ' if rest < 10 else '') + _whole(rest)}"
 
 
 def weekdays(every: frozenset[int]) -> str:
