@@ -45,7 +45,7 @@ def find(folder: Path) -> GgufModel:
     if reason := next(_absurdities(header), None):
         raise ModelCorrupt(
             f"The model file {file.name} cannot be used: {reason}.",
-            "Fetch the model again, or choose another one.",
+            f"Fetch it again with `assistant models pull {folder.name}`, or choose another one (llm.model).",
         )
     template = header.metadata.get("tokenizer.chat_template")
     if not isinstance(template, str):
@@ -62,7 +62,7 @@ def _files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.gguf"))
     if not files:
         raise ModelMissing(
-            f"There is no GGUF file in {folder}.", "Fetch the model with `assistant models pull`."
+            f"There is no GGUF file in {folder}.", f"Fetch it with `assistant models pull {folder.name}`."
         )
     parts = [match.groups() for file in files if (match := _PART.fullmatch(file.name))]
     if len(parts) == len(files) and len({(name, count) for name, _, count in parts}) == 1:
@@ -70,7 +70,7 @@ def _files(folder: Path) -> list[Path]:
             return files
         raise ModelMissing(
             f"Of the {int(parts[0][2])} parts of the model in {folder} only {len(parts)} are there.",
-            "Fetch the model again.",
+            f"Fetch it again with `assistant models pull {folder.name}`.",
         )
     if len(files) > 1:
         raise ModelCorrupt(
