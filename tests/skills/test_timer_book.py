@@ -241,6 +241,15 @@ def test_a_folder_that_cannot_be_used_is_a_plain_error(tmp_path: Path, time: Tim
         TimerBook(tmp_path / "file" / "timers.db", time.clocks())
 
 
+def test_a_change_is_whole_or_not_at_all(book: TimerBook) -> None:
+    book.count_down("timer", MINUTE, "first")
+    with pytest.raises(KeyError), book._database.change() as connection:
+        connection.execute("DELETE FROM timers")
+        raise KeyError
+    book.count_down("timer", 2 * MINUTE, "second")
+    assert names(book) == ["first", "second"]
+
+
 def fill_the_disk(book: TimerBook) -> None:
     """Make SQLite refuse to grow the file, as it does on a full disk."""
     connection = book._database._connection
