@@ -106,9 +106,11 @@ class LlamaCppLlm:
         """Read what every prompt that begins with ``messages`` has in common, whatever is asked.
 
         A user's message at their end stands for the question and does not matter. With ``cache``,
-        a folder, the result is taken from there, or else kept there for the next start.
+        a folder, the result is taken from there, or else kept there for the next start. Raises
+        PromptTooLong, EngineFailed.
         """
         prefix = self._common_prefix(messages)
+        self._check_length(prefix)
         if cache is None:
             self._context.read(prefix)
             return
@@ -132,12 +134,7 @@ class LlamaCppLlm:
         """
         prompt = self._prompt(messages)
         tokens = self._tokens(prompt)
-        if len(tokens) >= self.context_tokens:
-            raise PromptTooLong(
-                f"The question and what goes with it make {len(tokens)} tokens, and the model can take "
-                f"{self.context_tokens - 1}.",
-                "Ask something shorter, or raise llm.context_tokens.",
-            )
+        self._check_length(tokens)
         pieces = TextPieces(self._settings.stop)
         reply, said = [], ""
         with closing(self._choose(tokens, cancel)) as chosen:
@@ -173,6 +170,13 @@ class LlamaCppLlm:
                 yield token
                 if count < limit and not cancel:
                     self._context.append([token])
+
+    def _check_length(self, tokens: Sequence[int]) -> None:
+        if len(tokens) >= self.context_tokens:
+            raise PromptTooLong(
+                f"The prompt is {len(tokens)} tokens long, and the model can take {self.context_tokens - 1}.",
+                "Ask something shorter, shorten the system prompt (llm.prompt), or raise llm.context_tokens.",
+            )
 
     def _prompt(self, messages: Sequence[Message]) -> str:
         text = self._chat.render(

@@ -225,6 +225,8 @@ def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_read() -> None
     held = list(llm._context.held)
     with pytest.raises(PromptTooLong, match="255"):
         next(llm.stream([Message("user", "word " * 300)], Cancel()))
+    with pytest.raises(PromptTooLong, match="255"):
+        llm.prime([Message("system", "word " * 300)])
     assert llm._context.held == held
     llm.close()
 
