@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
-from assistant import configuration, engines, paths, resources, skills
+from assistant import configuration, earcons, engines, paths, resources, skills
 from assistant.audio import Microphone, Speaker
+from assistant.audio.files import read_sound
 from assistant.board.cores import big_cores
 from assistant.conversation import Conversation
-from assistant.engines import Engine, Llm, Stt, Tts, Vad
+from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
+from assistant.errors import EngineUnavailable
 from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.ringer import Ringer
@@ -42,6 +44,26 @@ def load_vad(settings: Settings) -> Vad:
     vad: Vad = engines.load("vad", settings.vad.engine, settings=settings.vad)
     vad.warm_up()
     return vad
+
+
+def load_wake_word(settings: Settings) -> WakeWord | None:
+    """What hears the wake word; None where any speech wakes the assistant.
+
+    Raises EngineUnavailable where a wake word is asked for and this board has none.
+    """
+    engine = settings.wake.engine
+    if engine == "none":
+        return None
+    try:
+        wake_word: WakeWord = engines.load("wake", "open_wake_word", settings=settings.wake)
+    except EngineUnavailable as error:
+        if engine != "auto":
+            raise
+        log.info("wakes_by=speech reason=%r", error.problem)
+        return None
+    wake_word.warm_up()
+    log.info("wakes_by=%s", ",".join(word.label for word in settings.wake.words))
+    return wake_word
 
 
 def load_stt(settings: Settings) -> Stt:
@@ -117,7 +139,7 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
             start("stt", load_stt), start("llm", load_llm), start("tts", load_tts)
         )
         conversation = new_conversation(settings, llm.engine)
-        await llm.run(lambda engine, _: engine.prime(conversation.messages_for("")))
+        await llm.run(lambda engine, _: engine.prime(conversation.messages_for(""), paths.data() / "prompts"))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
         yield Chain(
             stt=stt,
@@ -145,12 +167,15 @@ async def open_loop(
     Skills keep what they keep in ``context``, or else where the appliance's own lies.
     """
     context = context or skill_context(lambda: speaker.volume)
+    wake_word = load_wake_word(settings)
     async with _open_chain(settings, speaker, context) as chain:
         yield VoiceLoop(
             microphone=microphone,
             vad=load_vad(settings),
+            wake_word=wake_word,
             chain=chain,
             ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
+            earcons=earcons.load(settings.audio.earcons, read_sound),
             on_report=on_report,
             rescan=rescan,
         )

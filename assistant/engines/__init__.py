@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from assistant.cancel import Cancel
@@ -66,8 +67,11 @@ class Llm(Engine, Protocol):
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of the prompt that these messages become, template included."""
 
-    def prime(self, messages: Sequence[Message]) -> None:
-        """Read what these messages and any later prompt have in common, ahead of time."""
+    def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:
+        """Read what these messages and any later prompt have in common, ahead of time.
+
+        With ``cache``, a folder, what was read is kept there for the next start.
+        """
 
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         """Yield the reply piece by piece, each whole Unicode text; stops soon after ``cancel``.
@@ -89,7 +93,7 @@ class Tts(Engine, Protocol):
 
 
 REGISTRY: dict[str, dict[str, str]] = {
-    "wake": {},
+    "wake": {"open_wake_word": "assistant.engines.open_wake_word"},
     "vad": {
         "webrtc": "assistant.engines.webrtc_vad",
         "silero": "assistant.engines.silero_vad",

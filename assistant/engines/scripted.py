@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -113,7 +114,7 @@ class ScriptedLlm(_Scripted):
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content.split()) + 4 for message in messages)
 
-    def prime(self, messages: Sequence[Message]) -> None:
+    def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:
         """It reads in no time."""
 
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
