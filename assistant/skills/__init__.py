@@ -51,11 +51,16 @@ from assistant.skills.contract import (
     Volume,
 )
 from assistant.skills.intents import Intents, Sentence, Slots, read
+from assistant.skills.list_book import ListBook
+from assistant.skills.ringing import announcement
+from assistant.skills.timer_book import Clocks, Timer, TimerBook
 from assistant.skills.words import Word, words
 
 __all__ = [
     "Action",
+    "Clocks",
     "Forget",
+    "ListBook",
     "Match",
     "Mute",
     "Outcome",
@@ -63,7 +68,10 @@ __all__ = [
     "SkillContext",
     "Skills",
     "Stop",
+    "Timer",
+    "TimerBook",
     "Volume",
+    "announcement",
     "load",
 ]
 
@@ -104,7 +112,7 @@ class Match:
     _context: SkillContext
 
     def run(self) -> Outcome:
-        """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is wording."""
+        """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is spoken."""
         try:
             given = {name: getattr(self._context, name) for name in _parameters(self._skill) if name in GIVEN}
             result = self._skill(**given, **self.arguments)

@@ -26,8 +26,11 @@ def modules(folder: Path) -> list[ModuleType]:
 
 
 def intents(folder: Path) -> list[Path]:
-    """The folder's files of sentences."""
-    return sorted(folder.glob("*.yaml"))
+    """The folder's files of sentences. Raises SkillInvalid when others could have written one."""
+    files = sorted(folder.glob("*.yaml"))
+    for file in files:
+        _check_private(file)
+    return files
 
 
 def _check_private(path: Path) -> None:

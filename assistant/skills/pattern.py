@@ -3,6 +3,10 @@
 Words are compared, never letters, so nothing has to be escaped and nothing matches inside a
 word. A slot takes part in the search: it may be as long as its type can read, and if the rest
 does not fit, the next length is tried. Pure; knows nothing of skills.
+
+The library for this syntax, hassil, knows slots of any text and checks what they mean only
+afterwards. With our sentences that took "buy milk tomorrow" for the thing and "9" for the time,
+and up to 72 ms where this takes 1; with two slots side by side it gives up.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from assistant.skills import Skills
 from assistant.speakable import speakable
 from assistant.types import SAMPLE_RATE_HZ, Pcm16
 from tests.conftest import Clip
-from tests.skills.sentences import COMMANDS, CONVERSATION
+from tests.skills.conversation import CONVERSATION
+from tests.skills.sentences import COMMANDS
 from tests.skills.test_sentences import plain
 
 MODELS = Path("~/.local/share/assistant/models").expanduser()

@@ -190,12 +190,11 @@ def test_a_skill_that_cannot_work_is_told(
     assert problem in str(caught.value)
 
 
-@pytest.mark.parametrize("what", [".", "plants.py"])
+@pytest.mark.parametrize("what", [".", "plants.py", "plants.yaml"])
 @pytest.mark.parametrize("mode", [0o666, 0o620, 0o722])
 def test_what_others_could_have_written_is_not_run(
     with_own: Callable[[], Skills], own: Path, what: str, mode: int
 ) -> None:
-    (own / "plants.py").write_text("raise SystemExit('run!')")
     (own / what).chmod(mode | 0o100 if what == "." else mode)
     with pytest.raises(SkillInvalid, match="Others may write to"):
         with_own()

@@ -12,7 +12,8 @@ from assistant.skills.calculation import Calculation
 from assistant.skills.control import Level
 from assistant.skills.moments import Moment
 from assistant.skills.units import Measure, Unit
-from tests.skills.sentences import COMMANDS, CONVERSATION, NOW
+from tests.skills.conversation import CONVERSATION
+from tests.skills.sentences import COMMANDS, NOW
 
 
 def plain(name: str, arguments: dict[str, object]) -> dict[str, object]:

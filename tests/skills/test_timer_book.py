@@ -243,9 +243,14 @@ def test_a_folder_that_cannot_be_used_is_a_plain_error(tmp_path: Path, time: Tim
 
 def test_a_change_is_whole_or_not_at_all(book: TimerBook) -> None:
     book.count_down("timer", MINUTE, "first")
-    with pytest.raises(KeyError), book._database.change() as connection:
-        connection.execute("DELETE FROM timers")
-        raise KeyError
+
+    def fail_half_way() -> None:
+        with book._database.change() as connection:
+            connection.execute("DELETE FROM timers")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_half_way()
     book.count_down("timer", 2 * MINUTE, "second")
     assert names(book) == ["first", "second"]
 
