@@ -1,8 +1,7 @@
 """Commands, with what should be understood.
 
-Written before the templates were looked at again, and in the spelling of a recogniser. A value
-of a slot stands as it is compared by ``test_sentences``: durations in seconds, moments as the
-local time they mean at NOW, measures as amount and unit.
+In the spelling of a recogniser. A value of a slot stands as it is compared by ``test_sentences``:
+durations in seconds, moments as the local time they mean at NOW, measures as amount and unit.
 """
 
 from __future__ import annotations
