@@ -7,12 +7,15 @@ it or it has rung long enough, so that a crash or a power cut never loses one.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from assistant.errors import StateUnavailable
 from assistant.events import Announced, Event
-from assistant.skills.ringing import announcement
-from assistant.skills.timer_book import TimerBook
+from assistant.skills import Timer, TimerBook, announcement
+
+log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
 """A timer is at most this late; looking costs one query of a table of a few rows."""
@@ -37,8 +40,7 @@ class Ringer:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             now_s = asyncio.get_running_loop().time()
-            self._give_up(now_s)
-            ringing = self._timers.due()
+            ringing = self._ringing(now_s)
             new = [timer for timer in ringing if timer.id not in self._since_s]
             if ringing and (new or now_s - announced_s >= _AGAIN_AFTER_S):
                 self._since_s.update((timer.id, now_s) for timer in new)
@@ -50,9 +52,13 @@ class Ringer:
         self._timers.acknowledge(self._timers.due())
         self._since_s.clear()
 
-    def _give_up(self, now_s: float) -> None:
-        over = [t for t in self._timers.due() if now_s - self._since_s.get(t.id, now_s) >= self._limit_s]
-        if over:
+    def _ringing(self, now_s: float) -> list[Timer]:
+        """What is due and has not rung for long enough."""
+        try:
+            due = self._timers.due()
+            over = [timer for timer in due if now_s - self._since_s.get(timer.id, now_s) >= self._limit_s]
             self._timers.acknowledge(over)
-            for timer in over:
-                del self._since_s[timer.id]
+        except StateUnavailable as error:
+            log.error("timers=unreadable problem=%s", error)
+            return []
+        return [timer for timer in due if timer not in over]

@@ -114,6 +114,14 @@ class Worker(Generic[E]):
             raise
 
 
+async def in_thread(call: Callable[[], T]) -> T:
+    """Run something that may wait for the disk beside the loop, and return what it returns."""
+    loop = asyncio.get_running_loop()
+    job = loop.run_in_executor(None, call)
+    clock.hold(loop, job)
+    return await job
+
+
 async def prefetch(source: AsyncGenerator[T, None], depth: int) -> AsyncGenerator[T, None]:
     """Yield from ``source`` while up to ``depth`` further items are being made in the background."""
     made: asyncio.Queue[Any] = asyncio.Queue()

@@ -22,10 +22,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
-    match = app.load_skills(settings, app.skill_context()).match(arguments.text)
-    if match:
-        reply = match.run().speech
-    else:
+    with app.skill_context() as context:
+        match = app.load_skills(settings, context).match(arguments.text)
+        reply = match.run().speech if match else ""
+    if not match:
         llm = app.load_llm(settings)
         messages = app.new_conversation(settings, llm).messages_for(arguments.text)
         reply = "".join(llm.stream(messages, Cancel())).strip()

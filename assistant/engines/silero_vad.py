@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ import onnxruntime
 from assistant.errors import EngineUnavailable
 from assistant.settings import VadSettings
 from assistant.types import FRAME_SAMPLES, Pcm16
+
+_Floats: TypeAlias = npt.NDArray[np.float32]
 
 _CHUNK_SAMPLES = 512
 _CONTEXT_SAMPLES = 64
@@ -49,6 +52,7 @@ class SileroVad:
     def __init__(self, network: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._probability = 0.0
         self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
         self.reset()
 
@@ -56,19 +60,20 @@ class SileroVad:
         """Probability of speech in the last whole chunk; ``pcm`` is int16 at 16 kHz, shape (320,)."""
         self._pending = np.concatenate((self._pending, pcm))
         while len(self._pending) >= _CHUNK_SAMPLES:
-            self._take(self._pending[:_CHUNK_SAMPLES] / _FULL_SCALE)
+            self._take((self._pending[:_CHUNK_SAMPLES] / _FULL_SCALE).astype(np.float32))
             self._pending = self._pending[_CHUNK_SAMPLES:]
         return self._probability
 
-    def _take(self, chunk: npt.NDArray[np.float32]) -> None:
-        window = np.concatenate((self._context, chunk), dtype=np.float32)[np.newaxis]
+    def _take(self, chunk: _Floats) -> None:
+        window = np.concatenate((self._context, chunk))[np.newaxis]
         probability, self._h, self._c = self._session.run(None, {"input": window, "h": self._h, "c": self._c})
         self._probability = min(1.0, max(0.0, float(np.ravel(probability)[0])))
         self._context = chunk[-_CONTEXT_SAMPLES:]
 
     def reset(self) -> None:
-        self._h = self._c = np.zeros(_MEMORY, np.float32)
-        self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
+        self._h: _Floats = np.zeros(_MEMORY, np.float32)
+        self._c: _Floats = self._h
+        self._context: _Floats = np.zeros(_CONTEXT_SAMPLES, np.float32)
         self._pending: Pcm16 = np.empty(0, np.int16)
         self._probability = 0.0
 
