@@ -8,6 +8,7 @@ a time; between two chunks a 20 ms frame is given the latest probability.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
@@ -46,36 +47,50 @@ def _network() -> Path:
     )
 
 
+def _zeros(*shape: int) -> _Floats:
+    return np.zeros(shape, np.float32)
+
+
+@dataclass
+class _Stream:
+    """What has been heard so far, as far as the network remembers it."""
+
+    h: _Floats = field(default_factory=lambda: _zeros(*_MEMORY))
+    c: _Floats = field(default_factory=lambda: _zeros(*_MEMORY))
+    context: _Floats = field(default_factory=lambda: _zeros(_CONTEXT_SAMPLES))
+    pending: _Floats = field(default_factory=lambda: _zeros(0))
+    probability: float = 0.0
+
+
 class SileroVad:
     """A stream of 20 ms frames."""
 
     def __init__(self, network: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._probability = 0.0
         self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-        self.reset()
+        self._stream = _Stream()
 
     def speech_probability(self, pcm: Pcm16) -> float:
         """Probability of speech in the last whole chunk; ``pcm`` is int16 at 16 kHz, shape (320,)."""
-        self._pending = np.concatenate((self._pending, pcm))
-        while len(self._pending) >= _CHUNK_SAMPLES:
-            self._take((self._pending[:_CHUNK_SAMPLES] / _FULL_SCALE).astype(np.float32))
-            self._pending = self._pending[_CHUNK_SAMPLES:]
-        return self._probability
+        stream = self._stream
+        stream.pending = np.concatenate((stream.pending, pcm.astype(np.float32) / _FULL_SCALE))
+        while len(stream.pending) >= _CHUNK_SAMPLES:
+            self._take(stream.pending[:_CHUNK_SAMPLES])
+            stream.pending = stream.pending[_CHUNK_SAMPLES:]
+        return stream.probability
 
     def _take(self, chunk: _Floats) -> None:
-        window = np.concatenate((self._context, chunk))[np.newaxis]
-        probability, self._h, self._c = self._session.run(None, {"input": window, "h": self._h, "c": self._c})
-        self._probability = min(1.0, max(0.0, float(np.ravel(probability)[0])))
-        self._context = chunk[-_CONTEXT_SAMPLES:]
+        stream = self._stream
+        window = np.concatenate((stream.context, chunk))[np.newaxis]
+        probability, stream.h, stream.c = self._session.run(
+            None, {"input": window, "h": stream.h, "c": stream.c}
+        )
+        stream.probability = min(1.0, max(0.0, float(np.ravel(probability)[0])))
+        stream.context = chunk[-_CONTEXT_SAMPLES:]
 
     def reset(self) -> None:
-        self._h: _Floats = np.zeros(_MEMORY, np.float32)
-        self._c: _Floats = self._h
-        self._context: _Floats = np.zeros(_CONTEXT_SAMPLES, np.float32)
-        self._pending: Pcm16 = np.empty(0, np.int16)
-        self._probability = 0.0
+        self._stream = _Stream()
 
     def warm_up(self) -> None:
         silence = np.zeros(FRAME_SAMPLES, np.int16)
