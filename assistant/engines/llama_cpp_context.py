@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class LlamaCppContext:
     """One model with one memory. Raises ModelCorrupt or EngineFailed when it cannot be had."""
 
     def __init__(self, model: Path, settings: LlmSettings, threads: int) -> None:
-        lib.llama_log_set(_on_log, None)
+        lib.llama_log_set(_while_loading, None)
         lib.llama_backend_init()
         self._context = self._sampler = None
         self._model = lib.llama_model_load_from_file(bytes(model), lib.llama_model_default_params())
@@ -105,6 +105,7 @@ class LlamaCppContext:
         self._memory = lib.llama_get_memory(self._context)
         self._sampler = _sampler_chain(settings, self.vocabulary.size)
         self._held: list[int] = []
+        lib.llama_log_set(_while_running, None)
 
     def _parameters(self, threads: int) -> Any:
         parameters = lib.llama_context_default_params()
@@ -233,12 +234,21 @@ def _sampler_chain(settings: LlmSettings, vocabulary_size: int) -> Any:
     return chain
 
 
-@lib.llama_log_callback  # type: ignore[untyped-decorator]
-def _on_log(level: int, text: bytes, _: Any) -> None:
-    """Takes what llama.cpp would print on stderr; of its chatter only errors matter to anybody."""
-    if level == LOG_LEVEL_ERROR:
-        log.warning("llama_cpp=%r", text.decode("utf-8", "replace").strip())
+def _errors_to(write: Callable[..., None]) -> Any:
+    """A receiver of what llama.cpp would print on stderr; of its chatter only errors matter."""
 
+    @lib.llama_log_callback  # type: ignore[untyped-decorator]
+    def receive(level: int, text: bytes, _: Any) -> None:
+        if level == LOG_LEVEL_ERROR:
+            write("llama_cpp=%r", text.decode("utf-8", "replace").strip())
+
+    return receive
+
+
+_while_loading = _errors_to(log.warning)
+"""Says why a model cannot be loaded, which llama.cpp tells nowhere else."""
+_while_running = _errors_to(log.debug)
+"""Return values tell of failures by then, and to llama.cpp each interruption is an error."""
 
 _is_raised = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
 """What llama.cpp asks, hundreds of times a token, whether to stop: C's strlen, which answers 0

@@ -138,7 +138,7 @@ def test_a_cancel_that_comes_too_late_disturbs_nobody(llm: LlamaCppLlm) -> None:
 
 
 @needs_model
-def test_reading_a_long_prompt_can_be_interrupted(llm: LlamaCppLlm) -> None:
+def test_reading_a_long_prompt_can_be_interrupted(llm: LlamaCppLlm, caplog: pytest.LogCaptureFixture) -> None:
     messages = [SYSTEM, Message("user", "What is this? " + "The quick brown fox. " * 140)]
     tokens = llm._vocabulary.tokenize(llm._prompt(messages))
     assert len(tokens) > 650
@@ -159,6 +159,7 @@ def test_reading_a_long_prompt_can_be_interrupted(llm: LlamaCppLlm) -> None:
     held = list(llm._context.held)
     assert 512 <= len(held) < len(tokens)
     assert held == tokens[: len(held)]
+    assert not caplog.records, "an interruption is no fault"
     fresh = create()
     # Other batches round otherwise, so that only the surest tokens must be the same.
     assert ask(llm, messages)[:12] == ask(fresh, messages)[:12]
@@ -321,7 +322,7 @@ def test_a_truncated_model_is_corrupt(tmp_path: Path, share: float) -> None:
 
 @pytest.mark.parametrize("architecture", ["toy", "llama"])
 def test_a_model_that_llama_cpp_cannot_load_is_corrupt_and_quiet(
-    tmp_path: Path, architecture: str, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, architecture: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     metadata: dict[str, Value] = {"general.architecture": architecture, f"{architecture}.block_count": 2}
@@ -330,6 +331,7 @@ def test_a_model_that_llama_cpp_cannot_load_is_corrupt_and_quiet(
     with pytest.raises(ModelCorrupt, match=r"llama\.cpp cannot load"):
         create(tmp_path)
     assert capfd.readouterr() == ("", "")
+    assert "llama_cpp=" in caplog.text
 
 
 def test_no_model_is_missing(tmp_path: Path) -> None:
