@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from assistant import configuration, earcons, engines, paths, resources, skills
@@ -22,9 +24,7 @@ from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import LlmSettings, Settings, SttSettings, TtsSettings
-from assistant.skills import SkillContext, Skills
-from assistant.skills.list_book import ListBook
-from assistant.skills.timer_book import TimerBook
+from assistant.skills import ListBook, SkillContext, Skills, TimerBook
 from assistant.store import Store, open_store
 from assistant.store.catalog import Kind
 from assistant.turn import Chain
@@ -87,11 +87,11 @@ def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | T
         section.engine,
         settings=section,
         model=store_of(settings).path(section.model, kind),
-        threads=section.threads or _threads(kind),
+        threads=section.threads or default_threads(kind),
     )
 
 
-def _threads(kind: Kind) -> int:
+def default_threads(kind: Kind) -> int:
     """How many threads an engine gets where the settings leave it open.
 
     The recogniser works alone and takes every big core. The voice speaks while the language model
@@ -102,17 +102,21 @@ def _threads(kind: Kind) -> int:
     return {"stt": cores, "llm": max(1, cores - 1), "tts": 1}[kind]
 
 
-def skill_context(loudness: Callable[[], float] = lambda: 1.0) -> SkillContext:
-    """What skills keep: timers and lists in the state folder."""
-    folder = paths.data()
+@contextmanager
+def skill_context(
+    folder: Path | None = None, loudness: Callable[[], float] = lambda: 1.0
+) -> Iterator[SkillContext]:
+    """What skills keep: timers and lists in ``folder``, or else in the state folder; closed at the end."""
+    folder = folder or paths.data()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return SkillContext(TimerBook(folder / "timers.db"), ListBook(folder / "lists.db"), loudness=loudness)
+    with closing(TimerBook(folder / "timers.db")) as timers, closing(ListBook(folder / "lists.db")) as lists:
+        yield SkillContext(timers, lists, loudness=loudness)
 
 
 def load_skills(settings: Settings, context: SkillContext) -> Skills:
     """The skills of the language spoken."""
     intents = resources.folder("config") / "intents" / f"{settings.stt.language}.yaml"
-    return skills.load([intents] if intents.is_file() else [], context)
+    return skills.load([intents] if intents.is_file() else [], context, settings.skills.folder)
 
 
 def new_conversation(settings: Settings, llm: Llm) -> Conversation:
@@ -161,21 +165,25 @@ async def open_loop(
     on_report: Callable[[Report], None],
     rescan: Callable[[], None] = lambda: None,
     context: SkillContext | None = None,
+    hands_free: bool = False,
 ) -> AsyncIterator[VoiceLoop]:
     """The whole appliance around these ears and this mouth, warm and ready to ``run``.
 
     Skills keep what they keep in ``context``, or else where the appliance's own lies.
+    ``hands_free`` is how it stands on a shelf: with its wake word and its earcons.
     """
-    context = context or skill_context(lambda: speaker.volume)
-    wake_word = load_wake_word(settings)
-    async with _open_chain(settings, speaker, context) as chain:
-        yield VoiceLoop(
-            microphone=microphone,
-            vad=load_vad(settings),
-            wake_word=wake_word,
-            chain=chain,
-            ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
-            earcons=earcons.load(settings.audio.earcons, read_sound),
-            on_report=on_report,
-            rescan=rescan,
-        )
+    wake_word = load_wake_word(settings) if hands_free else None
+    with ExitStack() as stack:
+        context = context or stack.enter_context(skill_context(loudness=lambda: speaker.volume))
+        async with _open_chain(settings, speaker, context) as chain:
+            phrases = [word.phrase for word in settings.wake.words] if wake_word else []
+            yield VoiceLoop(
+                microphone=microphone,
+                vad=load_vad(settings),
+                wake_word=wake_word,
+                chain=replace(chain, wake_phrases=phrases),
+                ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
+                earcons=earcons.load(settings.audio.earcons, read_sound) if hands_free else {},
+                on_report=on_report,
+                rescan=rescan,
+            )

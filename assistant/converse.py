@@ -25,11 +25,14 @@ async def converse(
     clips: Sequence[Pcm16],
     output: Path | None,
     on_report: Callable[[Report, float], None],
+    *,
+    hands_free: bool = False,
 ) -> None:
     """Hold the conversation and write what was answered to ``output``, a WAV file.
 
     ``on_report`` gets each turn's report and the time at which the first recording began, on the
-    event loop's clock in seconds. Raises any AssistantError that makes it impossible.
+    event loop's clock in seconds; ``hands_free`` is ``open_loop``'s. Raises any AssistantError that
+    makes it impossible.
     """
     microphone = WavMicrophone(clips)
     speaker = WavSpeaker(output)
@@ -37,7 +40,9 @@ async def converse(
     def on_turn(report: Report) -> None:
         on_report(report, microphone.started_s[0])
 
-    async with open_loop(settings, microphone, speaker, on_report=on_turn) as voice_loop:
+    async with open_loop(
+        settings, microphone, speaker, on_report=on_turn, hands_free=hands_free
+    ) as voice_loop:
         await hold(voice_loop, microphone, settings)
 
 

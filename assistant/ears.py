@@ -1,7 +1,7 @@
-"""Frames -> events: opens the devices, asks the VAD, feeds the endpointer, finds lost devices again.
+"""Frames -> events: opens the devices, asks the VAD and the wake word, finds lost devices again.
 
-Knows nothing of what the appliance is doing; the loop opens and closes the ears and may make
-them deaf while its own voice sounds.
+Knows nothing of what the appliance is doing; the loop opens and closes the ears and directs
+their attention.
 """
 
 from __future__ import annotations
@@ -9,22 +9,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing, suppress
+from enum import Enum
 
 from assistant.audio import Microphone, Speaker
 from assistant.endpoint import Endpointer
-from assistant.engines import Vad
-from assistant.events import Event, Faulted, Ready, RecordingEnded
+from assistant.engines import Vad, WakeWord
+from assistant.events import Event, Faulted, Ready, RecordingEnded, Woken
 from assistant.settings import Settings
-from assistant.types import AudioFrame
+from assistant.types import FRAME_MS, AudioFrame
+from assistant.wake_gate import WakeGate
 
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 30.0
 """Waits before a lost device is tried again, each twice the last: a re-plugged one is back in seconds."""
 
 
+class Attention(Enum):
+    """What the ears listen for."""
+
+    NOTHING = "nothing"
+    """Frames are taken and not judged."""
+    WAKE_WORD = "wake word"
+    """Only the wake word; everything else is forgotten unheard."""
+    SPEECH = "speech"
+    """Utterances."""
+
+
 class Ears:
     """The microphone, and the speaker that is opened and lost together with it.
 
-    ``rescan`` is called between closing lost devices and opening them again.
+    Without a ``wake_word`` they must not be told to listen for one. ``rescan`` is called between
+    closing lost devices and opening them again.
     """
 
     def __init__(
@@ -33,21 +47,48 @@ class Ears:
         microphone: Microphone,
         speaker: Speaker,
         vad: Vad,
+        wake_word: WakeWord | None,
         settings: Settings,
         post: Callable[[Event], None],
         rescan: Callable[[], None],
     ) -> None:
-        self.endpointer = Endpointer(settings.endpoint)
-        self.deaf = False
-        """While true, frames are taken and not judged."""
         self._microphone = microphone
         self._speaker = speaker
         self._vad = vad
-        self._threshold = settings.vad.threshold
+        self._wake_word = wake_word
+        self._gate = WakeGate()
+        self._settings = settings
         self._post = post
         self._rescan = rescan
+        self._attention = Attention.NOTHING
         self._listening: asyncio.Task[None] | None = None
         self._retry_s = _RETRY_FIRST_S
+        self._speech_s = 0.0
+        self._judge_from_s = 0.0
+        self.endpointer = Endpointer(settings.endpoint)
+
+    @property
+    def attention(self) -> Attention:
+        return self._attention
+
+    @attention.setter
+    def attention(self, attention: Attention) -> None:
+        """A change begins anew: what was heard for another purpose is forgotten."""
+        if attention is not self._attention:
+            self._attention = attention
+            self._forget()
+
+    @property
+    def quiet_s(self) -> float:
+        """For how long there has been no sound like speech, not even in the wake word."""
+        return asyncio.get_running_loop().time() - self._speech_s
+
+    def hold_judgement(self, seconds: float) -> None:
+        """Take nothing for speech for so long; the sound is kept, in case speech follows at once.
+
+        For what sounds like speech and is none: the end of the wake word, the assistant's own chimes.
+        """
+        self._judge_from_s = max(self._judge_from_s, asyncio.get_running_loop().time() + seconds)
 
     def open(self) -> None:
         """Begin to listen; posts Ready with the first frame, Faulted when a device fails."""
@@ -64,6 +105,13 @@ class Ears:
             with suppress(asyncio.CancelledError):
                 await self._listening
 
+    def _forget(self) -> None:
+        self.endpointer = Endpointer(self._settings.endpoint)
+        self._judge_from_s = 0.0
+        self._gate.reset()
+        if self._wake_word is not None:
+            self._wake_word.reset()
+
     async def _find(self) -> None:
         self._speaker.close()
         await asyncio.sleep(self._retry_s)
@@ -74,7 +122,7 @@ class Ears:
     async def _listen(self) -> None:
         try:
             self._vad.reset()
-            self.endpointer.reset()
+            self._forget()
             self._speaker.open()
             async with aclosing(self._microphone.frames()) as frames:
                 if first := await anext(frames, None):
@@ -88,9 +136,31 @@ class Ears:
             self._post(Faulted(error))
 
     def _judge(self, frame: AudioFrame) -> None:
-        if self.deaf:
+        if self._attention is Attention.NOTHING:
             return
-        is_speech = self._vad.speech_probability(frame.pcm) >= self._threshold
-        event = self.endpointer.push(frame, is_speech=is_speech)
-        if event:
-            self._post(event)
+        is_speech = self._vad.speech_probability(frame.pcm) >= self._settings.vad.threshold
+        if is_speech:
+            self._speech_s = frame.end_s
+        if self._attention is Attention.SPEECH:
+            is_speech = is_speech and frame.end_s > self._judge_from_s
+            event = self.endpointer.push(frame, is_speech=is_speech)
+            if event:
+                self._post(event)
+        elif word := self._heard_word(frame, is_speech=is_speech):
+            self._post(Woken(by=word))
+            # What follows may be said in one breath, so the ears do not wait for the loop's order.
+            self.attention = Attention.SPEECH
+            self._judge_from_s = frame.end_s + self._end_of_word_s()
+
+    def _heard_word(self, frame: AudioFrame, *, is_speech: bool) -> str | None:
+        assert self._wake_word is not None  # noqa: S101
+        words = [self._wake_word.detect(pcm) for pcm in self._gate.push(frame.pcm, is_speech=is_speech)]
+        return next(filter(None, words), None)
+
+    def _end_of_word_s(self) -> float:
+        """How long the end of the wake word may go on.
+
+        A network answers as the last syllable begins. Everything from then on is kept, so this is as
+        long as the pre-roll that brings it back.
+        """
+        return (self._settings.endpoint.pre_roll_ms - FRAME_MS) / 1000

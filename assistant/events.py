@@ -72,7 +72,7 @@ class ReplyFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class FollowUpOpened(Event):
-    """The answer was heard; the person may go on without a wake word."""
+    """The person may go on without a wake word: the answer was heard, or noise came instead of words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,28 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from assistant import events as e
 from assistant.audio import Microphone
 from assistant.completeness import required_silence_ms
-from assistant.ears import Ears
-from assistant.engines import Vad
+from assistant.earcons import Earcon, Earcons
+from assistant.ears import Attention, Ears
+from assistant.engines import Vad, WakeWord
 from assistant.errors import AssistantError
+from assistant.patience import Patience
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.skills import Action, Forget, Match, Mute, Stop, Volume
 from assistant.state import State, StateMachine
 from assistant.turn import Chain, Turn
-from assistant.types import Transcript, Utterance
+from assistant.types import SpokenAudio, Transcript, Utterance
 
 log = logging.getLogger(__name__)
+
+_LETS_GO_S = 0.25
+"""Whoever is silent for so long after the wake word waits for a sign; between words it is less."""
+
+_LOOK_S = 0.05
 
 
 class VoiceLoop:
     """One appliance: ears, a chain, and what it is doing.
 
-    ``on_report`` gets the report of each turn that ended, answered or not.
+    Without a ``wake_word`` any speech wakes it. ``on_report`` gets the report of each turn that
+    ended, answered or not.
     """
 
     def __init__(
@@ -37,8 +45,10 @@ class VoiceLoop:
         *,
         microphone: Microphone,
         vad: Vad,
+        wake_word: WakeWord | None,
         chain: Chain,
         ringer: Ringer,
+        earcons: Mapping[Earcon, SpokenAudio],
         on_report: Callable[[Report], None],
         rescan: Callable[[], None] = lambda: None,
     ) -> None:
@@ -52,17 +62,21 @@ class VoiceLoop:
             microphone=microphone,
             speaker=chain.speaker,
             vad=vad,
+            wake_word=wake_word,
             settings=chain.settings,
             post=self.post,
             rescan=rescan,
         )
+        self._has_wake_word = wake_word is not None
+        self._earcons = Earcons(chain.speaker, earcons)
+        self._chime_later: asyncio.TimerHandle | None = None
+        self._patience = Patience(lambda: self.post(e.NothingSaid()))
         self._turn: Turn | None = None
         self._turns = 0
         self._discarded: list[Report] = []
         self._last_reply = ""
         self._last_turn_s = 0.0
         self._busy_until_s = 0.0
-        self._patience: asyncio.TimerHandle | None = None
 
     @property
     def state(self) -> State:
@@ -112,18 +126,21 @@ class VoiceLoop:
     async def _handle(self, event: e.Event) -> None:
         log.debug("state=%s event=%s", self.state.value, type(event).__name__)
         match event:
+            case e.Woken():
+                await self._on_woken(event)
             case e.SpeechStarted():
                 await self._on_speech_started()
             case e.SpeechPaused(utterance=utterance):
-                if self.state is State.LISTENING and self._settings.conversation.speculate:
-                    await self._begin(utterance)
+                await self._on_speech_paused(utterance)
             case e.SpeechResumed():
                 await self._on_speech_resumed(event)
             case e.TurnEnded(utterance=utterance):
                 await self._on_turn_ended(event, utterance)
             case e.ReplyFinished():
                 await self._on_reply_finished(event)
-            case e.NothingSaid() | e.ReplyRefused() | e.Stopped():
+            case e.NothingSaid() | e.ReplyRefused():
+                await self._on_no_words(event)
+            case e.Stopped():
                 await self._settle(event)
             case e.Announced(text=text):
                 await self._announce(event, text)
@@ -134,13 +151,29 @@ class VoiceLoop:
             case _:
                 self._fire(event)
 
+    async def _on_woken(self, event: e.Woken) -> None:
+        log.info("state=%s woken_by=%s", self.state.value, event.by)
+        if self.state is State.SPEAKING:
+            await self._drop_turn()
+            self._fire(e.BargedIn())
+        elif not self._fire(event):
+            self._attend()
+            return
+        self._patience.begin(self._settings.endpoint.listen_timeout_ms / 1000)
+        self._chime_when_quiet()
+
     async def _on_speech_started(self) -> None:
-        self._lose_patience()
-        if self.state is State.SLEEPING and self._settings.wake.engine == "none":
+        self._patience.pause()
+        self._forget_chime()
+        if self.state is State.SLEEPING and not self._has_wake_word:
             self._fire(e.Woken(by="speech"))
         elif self.state is State.SPEAKING:
             await self._drop_turn()
             self._fire(e.BargedIn())
+
+    async def _on_speech_paused(self, utterance: Utterance) -> None:
+        if self.state is State.LISTENING and self._settings.conversation.speculate:
+            await self._begin(utterance)
 
     async def _on_speech_resumed(self, event: e.Event) -> None:
         if self.state in (State.LISTENING, State.THINKING):
@@ -155,11 +188,23 @@ class VoiceLoop:
         if self._turn is not None:
             self._turn.release(utterance)
 
+    async def _on_no_words(self, event: e.Event) -> None:
+        """Noise is no reason to stop listening before the time is up that a person has to begin."""
+        if self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
+            await self._drop_turn()
+            if self.state is State.THINKING:
+                self._fire(e.FollowUpOpened())
+            self._ears.endpointer.reset()
+        else:
+            await self._settle(event)
+            if self._has_wake_word:
+                self._chime("done")
+
     async def _on_reply_finished(self, event: e.Event) -> None:
         wait_ms = self._settings.conversation.follow_up_ms
         if wait_ms and self._machine.allows(e.FollowUpOpened):
             await self._settle(e.FollowUpOpened())
-            self._be_patient(wait_ms)
+            self._patience.begin(wait_ms / 1000)
         else:
             await self._settle(event)
 
@@ -176,6 +221,8 @@ class VoiceLoop:
         await self._settle(event)
         if self.state is State.SLEEPING:
             self._ears.open()
+        else:
+            self._chime("muted")
 
     async def _on_fault(self, event: e.Event, error: Exception) -> None:
         if self.state is State.STARTING:
@@ -196,15 +243,35 @@ class VoiceLoop:
             log.debug("state=%s event=%s came too late", self.state.value, type(event).__name__)
             return False
         state = self._machine.fire(event)
-        self._ears.deaf = state is State.SPEAKING and self._settings.conversation.interruption == "off"
+        self._attend()
         if state in (State.SLEEPING, State.SPEAKING):
             self._ears.endpointer.reset()
+        if state not in (State.LISTENING, State.THINKING):
+            self._patience.end()
+            self._forget_chime()
         return True
+
+    def _attend(self) -> None:
+        """Direct the ears to what matters in this state."""
+        for_whom = Attention.SPEECH
+        if self.state is State.SLEEPING and self._has_wake_word:
+            for_whom = Attention.WAKE_WORD
+        elif self.state is State.SPEAKING:
+            for_whom = self._over_own_voice()
+        self._ears.attention = for_whom
+
+    def _over_own_voice(self) -> Attention:
+        match self._settings.conversation.interruption:
+            case "speech":
+                return Attention.SPEECH
+            case "wake_word" if self._has_wake_word:
+                return Attention.WAKE_WORD
+            case _:
+                return Attention.NOTHING
 
     async def _settle(self, event: e.Event) -> None:
         """End the turn, if there is one, and go where ``event`` leads."""
         if self._machine.allows(type(event)):
-            self._lose_patience()
             await self._drop_turn()
             self._fire(event)
             self._ears.endpointer.reset()
@@ -241,6 +308,8 @@ class VoiceLoop:
         await turn.cancel()
         if report:
             self._account(turn.report)
+            if not turn.heard_ms:
+                self._chime_for(turn.report)
         else:
             self._discarded.append(turn.report)
 
@@ -266,12 +335,25 @@ class VoiceLoop:
             case Volume(level=level):
                 self._chain.speaker.volume = level
 
-    def _be_patient(self, wait_ms: int) -> None:
-        """Give the person ``wait_ms`` to begin to speak."""
-        loop = asyncio.get_running_loop()
-        self._patience = loop.call_later(wait_ms / 1000, self.post, e.NothingSaid())
+    def _chime_for(self, report: Report) -> None:
+        """Sound what a turn came to of which nothing was heard."""
+        if report.error:
+            self._chime("error")
+        elif report.outcome and not report.interrupted:
+            self._chime("done")
 
-    def _lose_patience(self) -> None:
-        if self._patience:
-            self._patience.cancel()
-            self._patience = None
+    def _chime(self, name: Earcon) -> None:
+        self._ears.hold_judgement(self._earcons.play(name))
+
+    def _chime_when_quiet(self) -> None:
+        """Tell that it listens, but not into a question said in one breath with the wake word."""
+        if self._ears.quiet_s >= _LETS_GO_S:
+            self._chime("wake")
+        else:
+            loop = asyncio.get_running_loop()
+            self._chime_later = loop.call_later(_LOOK_S, self._chime_when_quiet)
+
+    def _forget_chime(self) -> None:
+        if self._chime_later:
+            self._chime_later.cancel()
+            self._chime_later = None

@@ -10,17 +10,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 Threads = Annotated[int, Field(ge=0, le=256)]
+BuiltInWord = Literal["okay_nabu", "hey_jarvis", "alexa", "hey_mycroft", "hey_rhasspy"]
 
 
 class Section(BaseModel):
     """A frozen group of keys; unknown ones are mistakes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class EarconSettings(Section):
+    """Short sounds that say: I listen, done, that failed, muted."""
+
+    enabled: bool = True
+    """Whether they sound at all."""
+    wake: Path | None = None
+    """Sound file to play when it has heard the wake word and waits for words; null is the built-in one."""
+    done: Path | None = None
+    """Sound file for a command carried out without an answer, and for going back to sleep unasked."""
+    error: Path | None = None
+    """Sound file for what failed and could not be said."""
+    muted: Path | None = None
+    """Sound file for the microphone being closed."""
 
 
 class AudioSettings(Section):
@@ -32,13 +56,67 @@ class AudioSettings(Section):
     """Speaker: part of its name as `assistant devices` prints it; null is the system's default."""
     volume: Fraction = 1.0
     """Loudness of the voice, 0 to 1."""
+    earcons: EarconSettings = EarconSettings()
+
+
+class WakeWordSettings(Section):
+    """A word that wakes the assistant."""
+
+    name: BuiltInWord | None = None
+    """One of the words that come with the engine."""
+    file: Path | None = None
+    """A network of your own instead: a .tflite file made for openWakeWord, named as the word is said."""
+    threshold: Fraction = 0.5
+    """Said, from this probability on. Lower is missed less often, higher wakes less often by mistake."""
+    trigger_level: Annotated[int, Field(ge=1, le=20)] = 1
+    """Said, when the threshold is reached so many times in a row, 80 ms apart."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> WakeWordSettings:
+        if (self.name is None) == (self.file is None):
+            raise ValueError("either name or file must be given")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, spell_out: SerializerFunctionWrapHandler) -> object:
+        """As short as it may be written: a name alone where that says everything."""
+        fields = {name: value for name, value in spell_out(self).items() if name in self.model_fields_set}
+        return fields["name"] if fields.keys() == {"name"} else fields
+
+    @property
+    def label(self) -> str:
+        """The word as its network is called, such as "okay_nabu"."""
+        return self.name or (self.file.stem if self.file else "")
+
+    @property
+    def phrase(self) -> str:
+        """The word as it is said, such as "okay nabu"."""
+        return self.label.replace("_", " ")
+
+
+def _spelled_out(word: object) -> object:
+    return {"name": word} if isinstance(word, str) else word
+
+
+WakeWord = Annotated[
+    WakeWordSettings, BeforeValidator(_spelled_out, json_schema_input_type=BuiltInWord | WakeWordSettings)
+]
 
 
 class WakeSettings(Section):
     """What wakes the assistant from its sleep."""
 
-    engine: Literal["none"] = "none"
-    """none: any speech wakes it."""
+    engine: Literal["auto", "none", "open_wake_word"] = "auto"
+    """auto: a wake word where its package is installed, otherwise any speech; none: any speech."""
+    words: tuple[WakeWord, ...] = Field(default=("okay_nabu",), validate_default=True)
+    """Words to wait for. An item may also be a section: name, or file (a .tflite file of your own), with
+    a threshold and trigger_level of its own."""
+
+    @model_validator(mode="after")
+    def _some_word(self) -> WakeSettings:
+        if not self.words:
+            raise ValueError("words must hold at least one")
+        return self
 
 
 class VadSettings(Section):
@@ -57,8 +135,9 @@ class EndpointSettings(Section):
 
     start_ms: Milliseconds = 100
     """Speech needed within a quarter of a second before it counts: shorter sounds are clicks."""
-    pre_roll_ms: Milliseconds = 300
-    """Sound kept from before the first speech frame, so that the first phoneme is whole."""
+    pre_roll_ms: Milliseconds = 400
+    """Sound kept from before the first speech frame, so that the first phoneme is whole, also of what is
+    said in one breath with the wake word."""
     min_speech_ms: Milliseconds = 160
     """An utterance with less speech than this is dropped without being transcribed."""
     max_utterance_ms: Milliseconds = 28_000
@@ -193,8 +272,9 @@ class ConversationSettings(Section):
     """Listen this long after an answer without a wake word; 0 is off."""
     forget_after_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
     """A conversation is over after this much quiet; the next turn starts a new one."""
-    interruption: Literal["off", "speech"] = "off"
-    """speech: talking over the answer stops it. Needs a headset or a microphone that cancels echo."""
+    interruption: Literal["off", "wake_word", "speech"] = "wake_word"
+    """What stops an answer: the wake word, if there is one, or any speech over it, which needs a headset
+    or a microphone that cancels echo."""
     apology: Annotated[str, Field(min_length=1)] = "Sorry, something went wrong."
     """Said instead of an answer that failed."""
     turn_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
@@ -203,6 +283,13 @@ class ConversationSettings(Section):
     """A timer or alarm that nobody stops falls silent after this long."""
     speculate: bool = True
     """Work on the answer during the pause that may end the turn; thrown away if you go on."""
+
+
+class SkillsSettings(Section):
+    """What is answered without the language model."""
+
+    folder: Path | None = None
+    """Your own skills: Python files and YAML sentences that only you can write to; null is none."""
 
 
 class PrivacySettings(Section):
@@ -239,6 +326,7 @@ class Settings(Section):
     llm: LlmSettings = LlmSettings()
     tts: TtsSettings = TtsSettings()
     conversation: ConversationSettings = ConversationSettings()
+    skills: SkillsSettings = SkillsSettings()
     privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
     store: StoreSettings = StoreSettings()

@@ -44,31 +44,48 @@ class Key:
     @property
     def choices(self) -> tuple[str, ...]:
         """The words it allows; empty when it is not a choice among words."""
-        return tuple(self.schema.get("enum", ())) or tuple(filter(None, [self.schema.get("const")]))
+        return _choices(self.schema)
 
 
 @functools.cache
 def keys() -> Mapping[tuple[str, ...], Key]:
     """Every section and key by its path, in the order of the schema."""
-    schema = Settings.model_json_schema()
-    found: dict[tuple[str, ...], Key] = {}
+    return _keys_of(Settings.model_json_schema())[0]
 
-    def visit(node: Schema, path: tuple[str, ...]) -> None:
+
+@functools.cache
+def item_keys() -> Mapping[tuple[str, ...], Key]:
+    """The keys of sections that are items of a list, by the list's path and their own name."""
+    return _keys_of(Settings.model_json_schema())[1]
+
+
+def _keys_of(schema: Schema) -> tuple[dict[tuple[str, ...], Key], dict[tuple[str, ...], Key]]:
+    found: dict[tuple[str, ...], Key] = {}
+    in_items: dict[tuple[str, ...], Key] = {}
+
+    def resolved(node: Schema) -> Schema:
+        target: Schema = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        return target
+
+    def visit(node: Schema, path: tuple[str, ...], into: dict[tuple[str, ...], Key]) -> None:
         for name, field in node["properties"].items():
-            target = schema["$defs"][field["$ref"].rpartition("/")[2]] if "$ref" in field else field
+            target = resolved(field)
             about = field.get("description") or target.get("description", "")
             key = Key((*path, name), about, field.get("default"), target)
-            found[key.path] = key
+            into[key.path] = key
             if key.is_section:
-                visit(target, key.path)
+                visit(target, key.path, into)
+            for item in map(resolved, target.get("items", {}).get("anyOf", ())):
+                if "properties" in item:
+                    visit(item, key.path, in_items)
 
-    visit(schema, ())
-    return found
+    visit(schema, (), found)
+    return found, in_items
 
 
 def below(section: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the keys that stand directly in a section; () is the top."""
-    return tuple(path[-1] for path in keys() if path[:-1] == section)
+    """Names of the keys that stand directly in a section, or a list's sections; () is the top."""
+    return tuple(path[-1] for path in (*keys(), *item_keys()) if path[:-1] == section)
 
 
 def one_of(words: Iterable[str]) -> str:
@@ -86,6 +103,8 @@ _PLAIN = {
 
 
 def _wants(schema: Schema) -> str:
+    if "$ref" in schema:
+        return _PLAIN["object"]
     if "anyOf" in schema:
         return one_of(_wants(option) for option in schema["anyOf"])
     if "enum" in schema or "const" in schema:
@@ -98,6 +117,12 @@ def _wants(schema: Schema) -> str:
     if schema.get("minLength"):
         return "text that is not empty"
     return _PLAIN.get(schema.get("format", kind), "text")
+
+
+def _choices(schema: Schema) -> tuple[str, ...]:
+    if "anyOf" in schema:
+        return tuple(word for option in schema["anyOf"] for word in _choices(option))
+    return tuple(schema.get("enum", ())) or tuple(filter(None, [schema.get("const")]))
 
 
 def _bounds(schema: Schema) -> str:

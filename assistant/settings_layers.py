@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant import resources
-from assistant.settings_keys import Key, keys
+from assistant.settings_keys import Key, item_keys, keys
 from assistant.settings_mistakes import Mistake, Origin, at, hint
 from assistant.yaml_marks import MAX_CHARACTERS, KeyPath, read
 
@@ -118,8 +118,17 @@ def _adapted(values: dict[str, Any], folder: Path) -> dict[str, Any]:
         elif isinstance(value, str) and key.wants == "true or false":
             section[name] = SWITCHES.get(value.lower(), value)
         elif isinstance(value, str) and ("a path" in key.wants or _is_own_prompt(key, value, folder)):
-            section[name] = str(folder / os.path.expanduser(value))  # noqa: PTH111  Path's raises
+            section[name] = _absolute(value, folder)
+    for key in item_keys().values():
+        items = at(values, key.path[:-1])
+        for item in items if isinstance(items, list) and "a path" in key.wants else ():
+            if isinstance(item, dict) and isinstance(item.get(key.path[-1]), str):
+                item[key.path[-1]] = _absolute(item[key.path[-1]], folder)
     return values
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str(folder / os.path.expanduser(path))  # noqa: PTH111  Path's raises
 
 
 def _is_own_prompt(key: Key, value: str, folder: Path) -> bool:

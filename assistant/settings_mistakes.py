@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic_core import ErrorDetails
 
-from assistant.settings_keys import Key, below, keys, nearest, one_of
+from assistant.settings_keys import Key, below, item_keys, keys, nearest, one_of
 from assistant.yaml_marks import KeyPath
 
 
@@ -61,7 +61,7 @@ def explain(error: ErrorDetails, values: Mapping[str, Any], origins: Origins) ->
 
 def no_such_key(path: KeyPath) -> str:
     """Say that a key does not exist, and which one may have been meant."""
-    word, section = str(path[-1]), tuple(map(str, path[:-1]))
+    word, section = str(path[-1]), _names(path[:-1])
     if "." in word and tuple(word.split(".")) in keys():
         parent, _, child = word.rpartition(".")
         return f"no such key; write '{child}:' below '{parent}:', indented"
@@ -127,9 +127,15 @@ def at(values: Any, path: KeyPath, default: Any = None) -> Any:
 
 def _key(path: KeyPath) -> Key | None:
     """The key that a path is, or is inside of."""
-    names = tuple(map(str, path))
+    names = _names(path)
+    known = {**item_keys(), **keys()}
     starts = (names[:end] for end in range(len(names), 0, -1))
-    return next((keys()[start] for start in starts if start in keys()), None)
+    return next((known[start] for start in starts if start in known), None)
+
+
+def _names(path: KeyPath) -> tuple[str, ...]:
+    """Without the numbers of items."""
+    return tuple(str(part) for part in path if not isinstance(part, int))
 
 
 def _origin(path: KeyPath, origins: Origins) -> Origin:
@@ -138,7 +144,7 @@ def _origin(path: KeyPath, origins: Origins) -> Origin:
 
 
 def _dotted(path: KeyPath) -> str:
-    return ".".join(map(str, path))
+    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
 
 
 def _shown(value: Any) -> str:

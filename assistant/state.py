@@ -46,6 +46,7 @@ TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
     (State.LISTENING, e.TurnEnded): State.THINKING,
     (State.THINKING, e.SpeechResumed): State.LISTENING,
     (State.THINKING, e.ReplyRefused): State.SLEEPING,
+    (State.THINKING, e.FollowUpOpened): State.LISTENING,  # it was noise, and there is time left to speak
     (State.THINKING, e.ReplyStarted): State.SPEAKING,
     (State.THINKING, e.ReplyFinished): State.SLEEPING,  # nothing needed to be said
     (State.SPEAKING, e.ReplyFinished): State.SLEEPING,

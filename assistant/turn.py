@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,8 @@ from assistant.settings import Settings
 from assistant.skills import Match, Repeat, Skills
 from assistant.speakable import speakable
 from assistant.types import Pcm16, SpokenAudio, Transcript, Utterance
-from assistant.worker import Worker, prefetch
+from assistant.wake_phrase import without_wake_phrase
+from assistant.worker import Worker, in_thread, prefetch
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class Chain:
     conversation: Conversation
     speaker: Speaker
     settings: Settings
+    wake_phrases: Sequence[str] = ()
+    """What is taken off the beginning of what was said ("okay nabu")."""
 
 
 class Turn:
@@ -161,13 +164,14 @@ class Turn:
             lambda stt, cancel: stt.transcribe(pcm, cancel), partial(self.report.worked, "stt")
         )
         self._mark("stt_end")
-        self.report.transcript = transcript.text
-        return transcript
+        said = without_wake_phrase(transcript.text, self._chain.wake_phrases)
+        self.report.transcript = said
+        return replace(transcript, text=said)
 
     async def _skill(self, match: Match) -> AsyncGenerator[str, None]:
         self.report.handled_by = match.name
         await self._released.wait()
-        outcome = match.run()
+        outcome = await in_thread(match.run)
         self.report.outcome = outcome
         speech = self._last_reply if isinstance(outcome.action, Repeat) else outcome.speech
         if speech:

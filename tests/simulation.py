@@ -15,20 +15,30 @@ from typing import TypeVar
 from assistant import clock, skills
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.conversation import Conversation
-from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad, clip, no_fault
+from assistant.earcons import Earcon
+from assistant.engines.scripted import (
+    ScriptedLlm,
+    ScriptedStt,
+    ScriptedTts,
+    ScriptedVad,
+    ScriptedWake,
+    clip,
+    no_fault,
+)
 from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import Settings
-from assistant.skills import SkillContext
-from assistant.skills.list_book import ListBook
-from assistant.skills.timer_book import Clocks, TimerBook
+from assistant.skills import Clocks, ListBook, SkillContext, TimerBook
 from assistant.state import State
 from assistant.turn import Chain
-from assistant.types import Message
+from assistant.types import SAMPLE_RATE_HZ, Message, SpokenAudio
 from assistant.worker import Worker
 
 T = TypeVar("T")
+
+WAKE_LOUDNESS = 500
+"""How loud the wake word is said: of what is heard with it, ScriptedStt goes by what is louder."""
 
 
 @dataclass
@@ -59,6 +69,11 @@ class House:
     reports: list[Report] = field(default_factory=list)
     loudness: dict[str, int] = field(default_factory=dict)
     timers: TimerBook = field(kw_only=True)
+    wake: ScriptedWake | None = field(kw_only=True)
+
+    def wake_up(self) -> None:
+        """The person begins to say the wake word, which takes half a second."""
+        self.microphone.say(clip(WAKE_LOUDNESS, 500))
 
     def say(self, text: str, duration_ms: int = 1200) -> None:
         """The person begins to speak."""
@@ -92,11 +107,16 @@ def simulate(
     reply: Callable[[Sequence[Message]], str] = lambda _: "It is Paris. A lovely town.",
     settings: Mapping[str, object] | None = None,
     intents: Sequence[Path] = (),
+    hands_free: bool = False,
 ) -> T:
-    """Run ``story`` in a house whose person can say ``words``; virtual time, real everything else."""
+    """Run ``story`` in a house whose person can say ``words``; virtual time, real everything else.
+
+    ``hands_free`` gives it a wake word and earcons, which the speaker notes as "(wake)" and so on.
+    """
 
     async def main() -> T:
-        async with _house(words, reply, Settings.model_validate(settings or {}), intents) as house:
+        validated = Settings.model_validate(settings or {})
+        async with _house(words, reply, validated, intents, hands_free=hands_free) as house:
             return await story(house)
 
     return clock.run(main(), "virtual")
@@ -114,12 +134,19 @@ def _clocks(loop: asyncio.AbstractEventLoop) -> Clocks:
     )
 
 
+def _earcons() -> dict[Earcon, SpokenAudio]:
+    names: tuple[Earcon, ...] = ("wake", "done", "error", "muted")
+    return {name: SpokenAudio(f"({name})", clip(200, 140), SAMPLE_RATE_HZ) for name in names}
+
+
 @asynccontextmanager
 async def _house(
     words: Sequence[str],
     reply: Callable[[Sequence[Message]], str],
     settings: Settings,
     intents: Sequence[Path],
+    *,
+    hands_free: bool,
 ) -> AsyncIterator[House]:
     loop = asyncio.get_running_loop()
     faults = Faults()
@@ -145,9 +172,11 @@ async def _house(
     microphone, speaker = ScriptedMicrophone(), ScriptedSpeaker()
     conversation = Conversation("Be brief.", count_tokens=llm_engine.count_tokens, budget_tokens=1000)
     reports: list[Report] = []
+    wake = ScriptedWake({WAKE_LOUDNESS: "okay_nabu"}) if hands_free else None
     voice_loop = VoiceLoop(
         microphone=microphone,
         vad=ScriptedVad(),
+        wake_word=wake,
         chain=Chain(
             stt=stt,  # type: ignore[arg-type]  # a Worker of a scripted engine is one of any
             llm=llm,  # type: ignore[arg-type]
@@ -158,6 +187,7 @@ async def _house(
             settings=settings,
         ),
         ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
+        earcons=_earcons() if hands_free else {},
         on_report=reports.append,
     )
     living = asyncio.ensure_future(voice_loop.run())
@@ -173,6 +203,7 @@ async def _house(
         reports,
         loudness,
         timers=context.timers,
+        wake=wake,
     )
     try:
         await house.until(State.SLEEPING)

@@ -153,4 +153,4 @@ def test_a_machine_runs_with_its_own_profile(machine: Machine, tmp_path: Path) -
 @pytest.mark.parametrize("kind", REGISTRY)
 def test_settings_and_registry_offer_the_same_engines(kind: str) -> None:
     choices = set(keys()[kind, "engine"].choices)
-    assert choices - {"none"} == set(REGISTRY[kind])
+    assert choices - {"auto", "none"} == set(REGISTRY[kind])

@@ -27,7 +27,17 @@ from tests.conftest import CHECKOUT
 ROOMS = {"audio", "board", "engines", "services", "skills", "store"}
 SPINE = (
     {"events"},
-    {"state", "endpoint", "sentences", "conversation", "completeness", "report", "stt_guard", "worker"},
+    {
+        "state",
+        "endpoint",
+        "sentences",
+        "conversation",
+        "completeness",
+        "report",
+        "stt_guard",
+        "worker",
+        "earcons",
+    },
     {"turn", "ears", "ringer", "loop"},
 )
 COMPOSITION = {"app", "bench", "cli", "commands", "configuration", "converse", "doctor"}

@@ -27,6 +27,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="skip the waiting; the times in the report stay true",
     )
+    parser.add_argument(
+        "--wake",
+        action="store_true",
+        help="wait for the wake word, as the appliance does; without this every recording is answered",
+    )
     parser.set_defaults(run=run)
 
 
@@ -34,10 +39,28 @@ def run(arguments: argparse.Namespace) -> int:
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
     pace: clock.Pace = "skipping" if arguments.as_fast_as_possible else "real"
-    return hold(settings, arguments.input, arguments.output, as_json=arguments.json, pace=pace)
+    if arguments.wake:
+        wake = settings.wake.model_copy(update={"engine": "open_wake_word"})
+        settings = settings.model_copy(update={"wake": wake})
+    return hold(
+        settings,
+        arguments.input,
+        arguments.output,
+        as_json=arguments.json,
+        pace=pace,
+        hands_free=arguments.wake,
+    )
 
 
-def hold(settings: Settings, inputs: Sequence[Path], output: Path, *, as_json: bool, pace: clock.Pace) -> int:
+def hold(
+    settings: Settings,
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    as_json: bool,
+    pace: clock.Pace,
+    hands_free: bool = False,
+) -> int:
     """Hold the conversation, showing each turn as it ends; the exit status."""
     from assistant.audio.files import read_sound  # noqa: PLC0415
     from assistant.converse import converse  # noqa: PLC0415 - engines take a second to import
@@ -50,7 +73,7 @@ def hold(settings: Settings, inputs: Sequence[Path], output: Path, *, as_json: b
         answered += report.refused is None
         print(_turns.as_json(report, began_s) if as_json else _turns.as_text(report), flush=True)
 
-    clock.run(converse(settings, clips, output, show), pace)
+    clock.run(converse(settings, clips, output, show, hands_free=hands_free), pace)
     if not answered:
         print("assistant: nothing was said in these recordings.", file=sys.stderr)
     return 0

@@ -59,7 +59,7 @@ async def _live(settings: Settings) -> None:
     microphone = DeviceMicrophone(settings.audio.input)
     speaker = DeviceSpeaker(settings.audio.output, settings.audio.volume)
     async with open_loop(
-        settings, microphone, speaker, on_report=_show, rescan=portaudio.rescan
+        settings, microphone, speaker, on_report=_show, rescan=portaudio.rescan, hands_free=True
     ) as voice_loop:
         living = asyncio.ensure_future(voice_loop.run())
         for name in (signal.SIGTERM, signal.SIGINT):

@@ -67,6 +67,33 @@ class ScriptedVad:
         """Nothing to free."""
 
 
+class ScriptedWake:
+    """Hears a word in so many frames of its loudness in a row; the words are given by loudness."""
+
+    def __init__(self, words: Mapping[int, str], *, frames: int = 20) -> None:
+        self._words = words
+        self._frames = frames
+        self._run = (0, 0)
+        """A loudness, and how many frames in a row had it."""
+        self.taken = 0
+        """How many frames it was given."""
+
+    def detect(self, pcm: Pcm16) -> str | None:
+        self.taken += 1
+        loudness = int(np.abs(pcm).max(initial=0))
+        self._run = (loudness, self._run[1] + 1 if loudness == self._run[0] else 1)
+        return self._words.get(loudness) if self._run[1] == self._frames else None
+
+    def reset(self) -> None:
+        self._run = (0, 0)
+
+    def warm_up(self) -> None:
+        """Nothing to warm."""
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
 class ScriptedStt(_Scripted):
     """Looks up what a loudness says; the empty transcript for any other."""
 

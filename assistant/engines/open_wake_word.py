@@ -1,0 +1,175 @@
+"""Wake words by the networks of openWakeWord, through ``pyopen_wakeword`` (TensorFlow Lite, no more).
+
+One network turns sound into features, 80 ms at a time; a small one for each word looks at the
+last 1.3 s of them. So the first word costs 5 ms of a desktop core per 80 ms, a further one next
+to nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing
+from assistant.settings import WakeSettings, WakeWordSettings
+from assistant.types import FRAME_SAMPLES, Pcm16
+
+if TYPE_CHECKING:
+    from pyopen_wakeword import OpenWakeWord, OpenWakeWordFeatures
+
+_STEP_FRAMES = 4
+"""The networks take 80 ms at a time."""
+
+_SILENCE_FRAMES = 28 * _STEP_FRAMES
+"""Fills the memory of every network: 0.8 s of the first and then 16 of its features."""
+
+_OVERLAP_SAMPLES = 480
+"""What the first network looks at beyond its 80 ms. The package's own start is off by a step: it
+answers 80 ms later, and has first to work through 8 s of silence."""
+
+_FEATURES, _MOST_FEATURES = 96, 80
+"""Values of a feature, and how many of them the package keeps for the network of a word."""
+
+_FEATURES_MEMORY = ("new_audio_samples", "audio", "new_mels", "mels")
+_WORD_MEMORY = ("new_embeddings", "embeddings")
+"""The attributes in which the package keeps what it has heard."""
+
+
+def create(settings: WakeSettings) -> OpenWakeWords:
+    """Load the networks of all words in the settings.
+
+    Raises EngineUnavailable where the package is missing, ModelMissing or ModelCorrupt for a
+    word's own file.
+    """
+    try:
+        from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures  # noqa: PLC0415
+
+        features = OpenWakeWordFeatures.from_builtin()
+        words = []
+        for word in settings.words:
+            if word.file is not None:
+                _check(word.file, features.lib)
+                words.append(_Word(word, OpenWakeWord.from_model(word.file)))
+            else:
+                words.append(_Word(word, OpenWakeWord.from_builtin(Model(word.name))))
+    except (ImportError, OSError, ValueError) as error:
+        raise EngineUnavailable(
+            f"The wake word is not on this board: pyopen_wakeword cannot be used ({error}).",
+            "Where there is a wheel of it (glibc 2.35 or newer on a 64-bit processor), install the extra "
+            "'wake'; elsewhere set wake.engine to none: then any speech wakes the assistant.",
+        ) from error
+    return OpenWakeWords(features, words)
+
+
+class _Word:
+    """One word and how sure its network was of late."""
+
+    def __init__(self, settings: WakeWordSettings, network: OpenWakeWord) -> None:
+        self.name = settings.label
+        self.network = network
+        self._threshold = settings.threshold
+        self._trigger_level = settings.trigger_level
+        self._run = 0
+
+    def heard(self, features: Any) -> bool:
+        """Take the next features; true once for each time that the word was said."""
+        said = False
+        for probability in self.network.process_streaming(features):
+            self._run = self._run + 1 if probability >= self._threshold else 0
+            said = said or self._run == self._trigger_level
+        return said
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        _restore(self.network, memory)
+        self._run = 0
+
+
+class OpenWakeWords:
+    """Several words in one stream of frames."""
+
+    def __init__(self, features: OpenWakeWordFeatures, words: list[_Word]) -> None:
+        self._features = features
+        self._words = words
+        self._pending: list[Pcm16] = []
+        features.new_audio_samples = _OVERLAP_SAMPLES
+        silence = np.zeros(FRAME_SAMPLES, np.int16)
+        for _ in range(_SILENCE_FRAMES):
+            self.detect(silence)
+        self._quiet = _memory(features, _FEATURES_MEMORY)
+        self._quiet_words = [_memory(word.network, _WORD_MEMORY) for word in words]
+
+    def detect(self, pcm: Pcm16) -> str | None:
+        """Take one frame, int16 at 16 kHz, shape (320,); every fourth one may end a word."""
+        self._pending.append(pcm)
+        if len(self._pending) < _STEP_FRAMES:
+            return None
+        sound = np.concatenate(self._pending).tobytes()
+        self._pending.clear()
+        said = [
+            word.name
+            for features in self._features.process_streaming(sound)
+            for word in self._words
+            if word.heard(features)
+        ]
+        return said[0] if said else None
+
+    def reset(self) -> None:
+        """As after two seconds of silence."""
+        self._pending.clear()
+        _restore(self._features, self._quiet)
+        for word, memory in zip(self._words, self._quiet_words, strict=True):
+            word.restore(memory)
+
+    def warm_up(self) -> None:
+        """The networks have already run, on silence."""
+
+    def close(self) -> None:
+        self._features.close()
+        for word in self._words:
+            word.network.close()
+
+
+def _memory(network: object, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: copy.copy(getattr(network, name)) for name in names}
+
+
+def _restore(network: object, memory: Mapping[str, Any]) -> None:
+    for name, value in memory.items():
+        setattr(network, name, copy.copy(value))
+
+
+def _check(file: Path, lib: Any) -> None:
+    """See that a person's own file is a wake word's network; the package would crash on any other."""
+    if not file.is_file():
+        raise ModelMissing(
+            f"There is no wake word file {file}.",
+            "Correct its path in wake.words, or use one of the built-in words.",
+        )
+    model = lib.TfLiteModelCreateFromFile(bytes(file))
+    interpreter = model and lib.TfLiteInterpreterCreate(model, None)
+    try:
+        fits = bool(interpreter) and _fits(interpreter, lib)
+    finally:
+        if interpreter:
+            lib.TfLiteInterpreterDelete(interpreter)
+        if model:
+            lib.TfLiteModelDelete(model)
+    if not fits:
+        raise ModelCorrupt(
+            f"{file} is not an openWakeWord network, or is damaged.",
+            "Copy it again, or train one for openWakeWord in TensorFlow Lite's format.",
+        )
+
+
+def _fits(interpreter: int, lib: Any) -> bool:
+    """Features in, one probability out."""
+    if lib.TfLiteInterpreterAllocateTensors(interpreter) != 0:
+        return False
+    given = lib.TfLiteInterpreterGetInputTensor(interpreter, 0)
+    shape = [lib.TfLiteTensorDim(given, axis) for axis in range(lib.TfLiteTensorNumDims(given))]
+    answer_bytes = lib.TfLiteTensorByteSize(lib.TfLiteInterpreterGetOutputTensor(interpreter, 0))
+    return len(shape) == 3 and 1 <= shape[1] <= _MOST_FEATURES and shape[2] == _FEATURES and answer_bytes == 4
