@@ -103,13 +103,11 @@ _PLAIN = {
 
 
 def _wants(schema: Schema) -> str:
-    if "$ref" in schema:
-        return _PLAIN["object"]
     if "anyOf" in schema:
         return one_of(_wants(option) for option in schema["anyOf"])
     if "enum" in schema or "const" in schema:
         return one_of(f"'{word}'" for word in schema.get("enum", [schema.get("const")]))
-    kind = schema.get("type", "")
+    kind = schema.get("type", "object" if "$ref" in schema else "")
     if kind in {"integer", "number"}:
         return ("a number" if kind == "number" else "a whole number") + _bounds(schema)
     if kind == "array":
