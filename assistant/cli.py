@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assistant import __version__
-from assistant.commands import ask, config, converse, devices, doctor, models, run, say, transcribe
+from assistant.commands import ask, bench, config, converse, devices, doctor, models, run, say, transcribe
 from assistant.errors import AssistantError
 
-_COMMANDS = (run, converse, transcribe, ask, say, devices, doctor, config, models)
+_COMMANDS = (run, converse, transcribe, ask, say, devices, doctor, config, models, bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,135 @@
+"""``assistant bench stt``: speech to text beside faster-whisper's own ``transcribe``.
+
+Same model, number format, beam and threads, in the same run, taking turns at every recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assistant import app
+from assistant.bench import machine
+from assistant.bench.clips import Clip, read_set
+from assistant.bench.measuring import Document, Result, in_turn, median, ratio, share, spread_ms, table, timed
+from assistant.cancel import Cancel
+from assistant.settings import Settings
+from assistant.types import Pcm16
+from assistant.word_error import normalize_words, word_errors
+
+SHORT_S = 2.0
+"""Recordings below this are where a short window needs the most care."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One recording through one recogniser."""
+
+    duration_s: float
+    took_s: float
+    words: int
+    """Of what was said; 0 where that is not known."""
+    errors: int
+
+
+def run(
+    settings: Settings, folder: Path, *, rounds: int, limit: int | None, progress: Callable[[str], None]
+) -> Result:
+    """Recognise every recording below ``folder`` with both. Raises any AssistantError."""
+    about = machine.describe(settings)
+    clips = read_set(folder, limit)
+    ours, stock = app.load_stt(settings), load_stock(settings)
+    ours.warm_up()
+    _text_of(stock, clips[0].pcm, settings)
+    rows: tuple[list[Row], list[Row]] = ([], [])
+    for number, clip in enumerate(clips, 1):
+        contenders: list[Callable[[], tuple[float, str]]] = [
+            partial(timed, partial(_ours, ours, clip.pcm)),
+            partial(timed, partial(_text_of, stock, clip.pcm, settings)),
+        ]
+        for own, results in zip(rows, in_turn(contenders, rounds), strict=True):
+            own.append(_row(clip, results))
+        progress(f"{number} of {len(clips)}: {clip.name}")
+    ours.close()
+    document: Document = {"bench": "stt", "rounds": rounds, **compared(*rows)}
+    short = [[row for row in own if row.duration_s < SHORT_S] for own in rows]
+    document["short"] = compared(*short) | {"below_s": SHORT_S}
+    document |= about
+    return Result(_as_text(document), document)
+
+
+def compared(ours: Sequence[Row], stock: Sequence[Row]) -> Document:
+    """Both recognisers' figures and the ratio of their median times; below 1 ours is faster."""
+    one, other = _figures(ours), _figures(stock)
+    return {"ours": one, "stock": other, "ratio": ratio(one["p50_ms"], other["p50_ms"])}
+
+
+def _figures(rows: Sequence[Row]) -> Document:
+    return {
+        **spread_ms(row.took_s * 1000 for row in rows),
+        "real_time_factor": ratio(sum(row.took_s for row in rows), sum(row.duration_s for row in rows)),
+        "word_error_rate": ratio(sum(row.errors for row in rows), sum(row.words for row in rows)),
+        "words": sum(row.words for row in rows),
+    }
+
+
+def _row(clip: Clip, results: Sequence[tuple[float, str]]) -> Row:
+    reference = normalize_words(clip.text)
+    text = results[-1][1]
+    errors = word_errors(reference, normalize_words(text)) if reference else 0
+    return Row(clip.duration_s, median(took_s for took_s, _ in results) or 0.0, len(reference), errors)
+
+
+def _ours(engine: Any, pcm: Pcm16) -> str:
+    text: str = engine.transcribe(pcm, Cancel()).text
+    return text
+
+
+def load_stock(settings: Settings) -> Any:
+    """The same model in faster-whisper's own class. Raises ModelMissing."""
+    from faster_whisper import WhisperModel  # noqa: PLC0415 - only this bench needs the library itself
+
+    return WhisperModel(
+        str(app.store_of(settings).path(settings.stt.model, "stt")),
+        device=settings.stt.device,
+        compute_type=settings.stt.compute_type,
+        cpu_threads=settings.stt.threads or app.default_threads("stt"),
+        local_files_only=True,
+    )
+
+
+def _text_of(stock: Any, pcm: Pcm16, settings: Settings) -> str:
+    """As its documentation shows it, greedy as ours."""
+    language = None if settings.stt.language == "auto" else settings.stt.language
+    segments, _ = stock.transcribe(
+        pcm.astype(np.float32) / 32768, beam_size=settings.stt.beam_size, language=language
+    )
+    return " ".join(segment.text.strip() for segment in segments)
+
+
+def _as_text(document: Document) -> str:
+    rows = []
+    for title, part in (("all", document), (f"below {SHORT_S:g} s", document["short"])):
+        for name in ("ours", "stock"):
+            figures = part[name]
+            rows.append(
+                [
+                    f"{title}: {name}",
+                    figures["p50_ms"],
+                    figures["p95_ms"],
+                    figures["n"],
+                    figures["real_time_factor"] and f"{figures['real_time_factor']:.3f}",
+                    share(figures["word_error_rate"]),
+                ]
+            )
+    figures = table(["", "p50 ms", "p95 ms", "n", "s a second", "word errors"], rows)
+    return (
+        f"Speech to text beside faster-whisper's own transcribe\n{machine.headline(document)}\n\n"
+        f"{figures}\n\n"
+        f"ratio of the medians: {document['ratio']} (below {SHORT_S:g} s: {document['short']['ratio']})"
+    )

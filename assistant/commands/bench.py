@@ -1,0 +1,135 @@
+"""``assistant bench``: measures on this machine, and ends in one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assistant import configuration, logs
+from assistant.settings import Settings
+
+if TYPE_CHECKING:
+    from assistant.bench.measuring import Result
+
+DEMO = Path(__file__).parent.parent / "demo"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("bench", help="measure speed and accuracy on this machine")
+    stages = parser.add_subparsers(metavar="WHAT", required=True)
+    latency = _stage(
+        stages, "latency", _latency, "real turns in real time: what a person waits, and for what"
+    )
+    latency.add_argument("--picture", type=Path, metavar="SVG", help="draw the median turn into this file")
+    endpoint = _stage(stages, "endpoint", _endpoint, "how often a person is cut off")
+    endpoint.add_argument(
+        "--insert-pauses", action="store_true", help="put a pause of 0.5 to 1 s between two words"
+    )
+    for each in (latency, endpoint):
+        each.add_argument(
+            "--plain",
+            action="store_true",
+            help="the same engines chained plainly: 800 ms of silence end a turn, nothing is begun before",
+        )
+    stt = _stage(stages, "stt", _stt, "speech to text beside faster-whisper's own transcribe")
+    for each in (latency, endpoint, stt):
+        each.add_argument(
+            "--set",
+            type=Path,
+            default=DEMO,
+            metavar="FOLDER",
+            help="recordings, with or without a manifest.jsonl",
+        )
+        each.add_argument("--limit", type=count, metavar="N", help="take only N of them")
+    llm = _stage(stages, "llm", _llm, "the language model beside a bare llama.cpp loop")
+    for each, rounds in ((stt, 3), (llm, 7)):
+        each.add_argument("--rounds", type=count, default=rounds, metavar="N", help=f"default {rounds}")
+    _stage(stages, "tts", _tts, "the voice beside plain ONNX Runtime")
+
+
+def _stage(
+    stages: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    measure: Callable[[argparse.Namespace, Settings], Result],
+    what: str,
+) -> argparse.ArgumentParser:
+    parser = stages.add_parser(name, help=what)
+    parser.add_argument("--json", action="store_true", help="the line of JSON only")
+    parser.set_defaults(run=run, measure=measure)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found; the exit status is 130 when it was interrupted."""
+    settings = configuration.load(arguments.config).settings
+    # Its own lines say how far it is.
+    logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
+    result = arguments.measure(arguments, settings)
+    if not arguments.json:
+        print(result.text, end="\n\n")
+    print(result.json_line(), flush=True)
+    return 130 if result.document.get("interrupted") else 0
+
+
+# Each stage imports engines, which takes a second.
+
+
+def _latency(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import latency  # noqa: PLC0415
+
+    return latency.run(
+        settings,
+        arguments.set,
+        plain=arguments.plain,
+        limit=arguments.limit,
+        picture=arguments.picture,
+        progress=_progress,
+    )
+
+
+def _endpoint(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import endpoint  # noqa: PLC0415
+
+    return endpoint.run(
+        settings,
+        arguments.set,
+        insert_pauses=arguments.insert_pauses,
+        plain=arguments.plain,
+        limit=arguments.limit,
+        progress=_progress,
+    )
+
+
+def _stt(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import stt  # noqa: PLC0415
+
+    return stt.run(
+        settings, arguments.set, rounds=arguments.rounds, limit=arguments.limit, progress=_progress
+    )
+
+
+def _llm(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import llm  # noqa: PLC0415
+
+    return llm.run(settings, rounds=arguments.rounds, progress=_progress)
+
+
+def _tts(_: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import tts  # noqa: PLC0415
+
+    return tts.run(settings, progress=_progress)
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def count(text: str) -> int:
+    """At least 1; argparse names this function in its complaints."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
