@@ -18,6 +18,7 @@ import asyncio
 import selectors
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
@@ -90,7 +91,15 @@ def run(main: Coroutine[Any, Any, T], pace: Pace = "real") -> T:
     loop = SkippingLoop(work_takes_time=pace == "skipping")
     try:
         asyncio.set_event_loop(loop)
-        return loop.run_until_complete(main)
+        task = loop.create_task(main)
+        try:
+            return loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            # It closes what it opened, in its order, before what is left over is cancelled.
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                loop.run_until_complete(task)
+            raise
     finally:
         try:
             _finish(loop)

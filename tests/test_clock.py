@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
 
@@ -82,3 +83,25 @@ def test_what_is_left_running_is_cancelled() -> None:
 
     clock.run(main(), "virtual")
     assert ended == ["cancelled"]
+
+
+@pytest.mark.parametrize("pace", ["skipping", "virtual"])
+def test_ctrl_c_lets_the_program_close_what_it_opened_before_the_rest_is_cancelled(pace: Pace) -> None:
+    closed: list[str] = []
+
+    async def wait(name: str) -> None:
+        try:
+            await asyncio.sleep(20)
+        finally:
+            await asyncio.sleep(0.01)
+            closed.append(name)
+
+    async def main() -> None:
+        left_over = asyncio.ensure_future(wait("left over"))
+        asyncio.get_running_loop().call_later(0.1, signal.raise_signal, signal.SIGINT)
+        await wait("program")
+        await left_over
+
+    with pytest.raises(KeyboardInterrupt):
+        clock.run(main(), pace)
+    assert closed == ["program", "left over"]

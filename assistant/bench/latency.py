@@ -12,12 +12,11 @@ from statistics import fmean
 from typing import Any
 
 from assistant import clock
-from assistant.app import open_loop
 from assistant.audio.files import check_writable
 from assistant.bench import machine, waterfall
-from assistant.bench.clips import Clip, read_set
+from assistant.bench.clips import read_set
 from assistant.bench.measuring import Document, Result, median, ratio, rounded, share, spread_ms, table
-from assistant.bench.rehearsal import Heard, OpenLoop, Said, Session, rehearse
+from assistant.bench.rehearsal import Heard, Said, Session, rehearse
 from assistant.bench.stages import SPANS, Answer, answers, is_cut_off
 from assistant.bench.variants import PLAIN, changed
 from assistant.settings import Settings
@@ -73,13 +72,6 @@ def run(
     if picture is not None:
         picture.write_text(waterfall.draw(answers(session.said), machine.headline(document)), "utf-8")
     return Result(_text(document), document)
-
-
-async def measured(settings: Settings, clips: Sequence[Clip], opened: OpenLoop = open_loop) -> Document:
-    """The figures alone, within a running event loop of any pace."""
-    session = Session()
-    await rehearse(settings, clips, session, opened=opened)
-    return summary(session, recordings=len(clips))
 
 
 def summary(session: Session, *, recordings: int) -> Document:

@@ -8,37 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, closing, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from assistant import app
-from assistant.audio import Microphone, Speaker
 from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.bench import machine
 from assistant.bench.clips import Clip
 from assistant.converse import hold
 from assistant.events import Unmuted
-from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.settings import Settings
-from assistant.skills import ListBook, Mute, SkillContext, TimerBook
-
-
-class OpenLoop(Protocol):
-    """What puts a loop together: ``app.open_loop``, or a test's own."""
-
-    def __call__(
-        self,
-        settings: Settings,
-        microphone: Microphone,
-        speaker: Speaker,
-        *,
-        on_report: Callable[[Report], None],
-        context: SkillContext,
-    ) -> AbstractAsyncContextManager[VoiceLoop]: ...
+from assistant.skills import Mute
 
 
 @dataclass(slots=True)
@@ -86,7 +69,6 @@ async def rehearse(
     session: Session,
     *,
     on_turn: Callable[[Said], None] = lambda _: None,
-    opened: OpenLoop = app.open_loop,
 ) -> None:
     """Speak ``clips`` to a loop and fill ``session``. ``on_turn`` is told of every turn when it is over."""
     microphone = WavMicrophone([clip.pcm for clip in clips])
@@ -109,8 +91,13 @@ async def rehearse(
         sound_s = speaker.heard_s
         on_turn(session.said[-1])
 
-    with _throwaway_context(lambda: speaker.volume) as context:
-        async with opened(settings, microphone, speaker, on_report=on_report, context=context) as voice_loop:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        app.skill_context(Path(folder), lambda: speaker.volume) as context,
+    ):
+        async with app.open_loop(
+            settings, microphone, speaker, on_report=on_report, context=context
+        ) as voice_loop:
             began_s, cpu_s = loop.time(), machine.cpu_s()
             try:
                 await hold(voice_loop, microphone, settings)
@@ -119,11 +106,3 @@ async def rehearse(
                 session.cpu_s = machine.cpu_s() - cpu_s
                 session.wall_s = loop.time() - began_s
                 session.peak_rss_mb = machine.peak_rss_mb()
-
-
-@contextmanager
-def _throwaway_context(loudness: Callable[[], float]) -> Iterator[SkillContext]:
-    with tempfile.TemporaryDirectory() as folder:
-        timers, lists = TimerBook(Path(folder, "timers.db")), ListBook(Path(folder, "lists.db"))
-        with closing(timers), closing(lists):
-            yield SkillContext(timers, lists, loudness=loudness)
