@@ -74,7 +74,14 @@ def summary(said: Sequence[Said], *, recordings: int) -> Document:
         "cut_off": {
             "rate": ratio(len(cut), recordings),
             "n": len(cut),
-            "recordings": [{"recording": each.clip.name, "at_s": _first_end_s(each)} for each in cut],
+            "recordings": [
+                {
+                    "recording": each.clip.name,
+                    "at_s": _first_end_s(each),
+                    "heard": each.turns[0].report.transcript,
+                }
+                for each in cut
+            ],
         },
         "taken_back": sum(map(_was_taken_back, said)),
         "unanswered": recordings - len(cut) - len(heard_out),
@@ -97,9 +104,10 @@ def _first_end_s(said: Said) -> float:
 
 def _hesitating(clips: Sequence[Clip], settings: Settings) -> Iterator[Clip]:
     stock = load_stock(settings)
+    language = None if settings.stt.language == "auto" else settings.stt.language
     for clip in clips:
         segments, _ = stock.transcribe(
-            clip.pcm.astype(np.float32) / 32768, beam_size=1, language="en", word_timestamps=True
+            clip.pcm.astype(np.float32) / 32768, beam_size=1, language=language, word_timestamps=True
         )
         words = [Word(word.word.strip(), word.start, word.end) for each in segments for word in each.words]
         if longer := hesitating(clip, words):
@@ -118,7 +126,9 @@ def _as_text(document: Document) -> str:
             for stage in ("endpoint", "response")
         ],
     )
-    where = "".join(f"\n  at {each['at_s']} s: {each['recording']}" for each in cut["recordings"])
+    where = "".join(
+        f"\n  {each['recording']} at {each['at_s']} s: {each['heard']}" for each in cut["recordings"]
+    )
     return (
         f"End of turn ({document['mode']}), {document['recordings']} recordings {pauses}\n"
         f"{machine.headline(document)}\n\n{figures}\n\n"

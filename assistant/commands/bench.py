@@ -48,6 +48,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for each, rounds in ((stt, 3), (llm, 7)):
         each.add_argument("--rounds", type=count, default=rounds, metavar="N", help=f"default {rounds}")
     _stage(stages, "tts", _tts, "the voice beside plain ONNX Runtime")
+    everything = _stage(stages, "all", _all, "all of these, and what was promised beside it: half an hour")
+    for name, what in (("commands", "spoken commands and questions"), ("dialog", "longer speech")):
+        everything.add_argument(f"--{name}", type=Path, required=True, metavar="FOLDER", help=what)
+    everything.add_argument("--limit", type=count, metavar="N", help="take only N recordings of each")
+    everything.add_argument(
+        "--into", type=Path, metavar="MARKDOWN", help="put the results into this file, between its marks"
+    )
 
 
 def _stage(
@@ -121,6 +128,19 @@ def _tts(_: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import tts  # noqa: PLC0415
 
     return tts.run(settings, progress=_progress)
+
+
+def _all(arguments: argparse.Namespace, _: Settings) -> Result:
+    from assistant.bench import everything  # noqa: PLC0415
+
+    return everything.run(
+        arguments.config,
+        commands=arguments.commands,
+        dialog=arguments.dialog,
+        limit=arguments.limit,
+        into=arguments.into,
+        progress=_progress,
+    )
 
 
 def _progress(line: str) -> None:

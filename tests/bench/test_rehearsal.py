@@ -56,7 +56,7 @@ def test_an_answer_to_half_a_sentence_is_a_cut_off_and_no_response(rehearsed: Re
     document = endpoint_summary(session.said, recordings=2)
     assert document["cut_off"]["rate"] == 0.5
     (cut,) = document["cut_off"]["recordings"]
-    assert cut["recording"] == "4000.wav"
+    assert (cut["recording"], cut["heard"]) == ("4000.wav", "Turn on the lamp.")
     assert 1.5 < cut["at_s"] < 3
 
 
