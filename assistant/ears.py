@@ -7,6 +7,7 @@ their attention.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from enum import Enum
@@ -17,10 +18,16 @@ from assistant.engines import Vad, WakeWord
 from assistant.events import Event, Faulted, Ready, RecordingEnded, Woken
 from assistant.settings import Settings
 from assistant.types import FRAME_MS, AudioFrame
-from assistant.wake_gate import WakeGate
+from assistant.wake_gate import WakeGate, end_of_speech
 
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 30.0
 """Waits before a lost device is tried again, each twice the last: a re-plugged one is back in seconds."""
+
+_WORD_OVER_FRAMES = 60 // FRAME_MS
+"""So long a silence, and the wake word is over. Detectors bridge the stops inside of words."""
+
+_WORD_LATE_FRAMES = 240 // FRAME_MS
+"""The wake word may have been over for so long when its network answers."""
 
 
 class Attention(Enum):
@@ -65,6 +72,8 @@ class Ears:
         self._retry_s = _RETRY_FIRST_S
         self._speech_s = 0.0
         self._judge_from_s = 0.0
+        self._word_until_s = 0.0
+        self._recent: deque[tuple[AudioFrame, bool]] = deque(maxlen=_WORD_LATE_FRAMES)
         self.endpointer = Endpointer(settings.endpoint)
 
     @property
@@ -107,7 +116,8 @@ class Ears:
 
     def _forget(self) -> None:
         self.endpointer = Endpointer(self._settings.endpoint)
-        self._judge_from_s = 0.0
+        self._judge_from_s = self._word_until_s = 0.0
+        self._recent.clear()
         self._gate.reset()
         if self._wake_word is not None:
             self._wake_word.reset()
@@ -141,26 +151,38 @@ class Ears:
         is_speech = self._vad.speech_probability(frame.pcm) >= self._settings.vad.threshold
         if is_speech:
             self._speech_s = frame.end_s
-        if self._attention is Attention.SPEECH:
-            is_speech = is_speech and frame.end_s > self._judge_from_s
-            event = self.endpointer.push(frame, is_speech=is_speech)
-            if event:
-                self._post(event)
-        elif word := self._heard_word(frame, is_speech=is_speech):
-            self._post(Woken(by=word))
-            # What follows may be said in one breath, so the ears do not wait for the loop's order.
-            self.attention = Attention.SPEECH
-            self._judge_from_s = frame.end_s + self._end_of_word_s()
+        if self._attention is Attention.WAKE_WORD:
+            self._await_word(frame, is_speech=is_speech)
+        else:
+            self._follow_speech(frame, is_speech=is_speech)
 
-    def _heard_word(self, frame: AudioFrame, *, is_speech: bool) -> str | None:
+    def _follow_speech(self, frame: AudioFrame, *, is_speech: bool) -> None:
+        if frame.end_s - self._speech_s >= _WORD_OVER_FRAMES * FRAME_MS / 1000:
+            self._word_until_s = 0.0
+        judged = is_speech and frame.end_s > max(self._judge_from_s, self._word_until_s)
+        event = self.endpointer.push(frame, is_speech=judged)
+        if event:
+            self._post(event)
+
+    def _await_word(self, frame: AudioFrame, *, is_speech: bool) -> None:
         assert self._wake_word is not None  # noqa: S101
+        self._recent.append((frame, is_speech))
         words = [self._wake_word.detect(pcm) for pcm in self._gate.push(frame.pcm, is_speech=is_speech)]
-        return next(filter(None, words), None)
+        if word := next(filter(None, words), None):
+            self._post(Woken(by=word))
+            self._go_on(frame.end_s)
 
-    def _end_of_word_s(self) -> float:
-        """How long the end of the wake word may go on.
+    def _go_on(self, now_s: float) -> None:
+        """Listen to what follows the wake word, at once: it may be said in one breath.
 
-        A network answers as the last syllable begins. Everything from then on is kept, so this is as
-        long as the pre-roll that brings it back.
+        The network answers a little before the word is over, or a little after. The word's end is no
+        speech but is kept, as what follows may sound like it; so long as the pre-roll brings it back.
         """
-        return (self._settings.endpoint.pre_roll_ms - FRAME_MS) / 1000
+        recent = list(self._recent)
+        over = end_of_speech([is_speech for _, is_speech in recent], _WORD_OVER_FRAMES)
+        self.attention = Attention.SPEECH
+        if over is None:
+            self._word_until_s = now_s + (self._settings.endpoint.pre_roll_ms - FRAME_MS) / 1000
+        else:
+            for frame, is_speech in recent[over:]:
+                self._follow_speech(frame, is_speech=is_speech)

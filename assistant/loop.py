@@ -157,7 +157,6 @@ class VoiceLoop:
             await self._drop_turn()
             self._fire(e.BargedIn())
         elif not self._fire(event):
-            self._attend()
             return
         self._patience.begin(self._settings.endpoint.listen_timeout_ms / 1000)
         self._chime_when_quiet()

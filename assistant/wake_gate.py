@@ -8,13 +8,15 @@ network the silence in between never was. Pure: knows neither the network nor th
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from assistant.types import FRAME_MS, Pcm16
 
-_OPEN_FRAMES, _OPEN_WINDOW = 3, 6
-"""Speech in so many of the latest frames opens the gate: 60 ms within 120 ms, a fraction of any syllable."""
+_OPEN_FRAMES, _OPEN_WINDOW = 5, 8
+"""Speech in so many of the latest frames opens the gate: 100 ms within 160 ms is less than a syllable,
+and more than most of the noises that a detector takes for speech in a room where nobody speaks."""
 
-_BEFORE_FRAMES = 600 // FRAME_MS
+_BEFORE_FRAMES = 700 // FRAME_MS
 """Sound from before the gate opened: detectors are late when a word begins softly ("hey")."""
 
 _STAY_FRAMES = 1000 // FRAME_MS
@@ -47,3 +49,16 @@ class WakeGate:
         if self._open_frames <= 0:
             return []
         return [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+
+
+def end_of_speech(latest: Sequence[bool], silent_frames: int) -> int | None:
+    """Where, among the latest frames, the last silence began that is at least so long; None if none is."""
+    end = len(latest)
+    while end:
+        start = end
+        while start and not latest[start - 1]:
+            start -= 1
+        if end - start >= silent_frames:
+            return start
+        end = start - 1 if start else 0
+    return None

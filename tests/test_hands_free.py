@@ -275,7 +275,7 @@ def test_chimes_are_neither_answered_nor_transcribed_where_the_microphone_hears_
 
         def sound_in_the_room(audio: SpokenAudio) -> None:
             write(audio)
-            house.microphone.say(audio.pcm)
+            house.microphone.say(np.concatenate([audio.pcm, audio.pcm]))  # and its echo
 
         house.speaker.write = sound_in_the_room  # type: ignore[method-assign]
         for _ in range(10):

@@ -169,7 +169,11 @@ def _fits(interpreter: int, lib: Any) -> bool:
     """Features in, one probability out."""
     if lib.TfLiteInterpreterAllocateTensors(interpreter) != 0:
         return False
-    given = lib.TfLiteInterpreterGetInputTensor(interpreter, 0)
+    try:
+        given = lib.TfLiteInterpreterGetInputTensor(interpreter, 0)
+        answer = lib.TfLiteInterpreterGetOutputTensor(interpreter, 0)
+    except RuntimeError:  # it has none
+        return False
     shape = [lib.TfLiteTensorDim(given, axis) for axis in range(lib.TfLiteTensorNumDims(given))]
-    answer_bytes = lib.TfLiteTensorByteSize(lib.TfLiteInterpreterGetOutputTensor(interpreter, 0))
+    answer_bytes = lib.TfLiteTensorByteSize(answer)
     return len(shape) == 3 and 1 <= shape[1] <= _MOST_FEATURES and shape[2] == _FEATURES and answer_bytes == 4
