@@ -17,7 +17,7 @@ from assistant import configuration, earcons, engines, paths, resources, skills
 from assistant.audio import Microphone, Speaker
 from assistant.audio.files import read_sound
 from assistant.board.cores import big_cores
-from assistant.conversation import Conversation
+from assistant.conversation import Conversation, opening
 from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.errors import EngineUnavailable
 from assistant.loop import VoiceLoop
@@ -33,6 +33,9 @@ from assistant.worker import Worker
 log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Engine)
+
+_QUESTION_TOKENS = 128
+"""Half a minute of speech."""
 
 
 def store_of(settings: Settings) -> Store:
@@ -120,10 +123,13 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
 
 
 def new_conversation(settings: Settings, llm: Llm) -> Conversation:
+    """A conversation whose history leaves room for the prompt, a long question and the reply."""
+    prompt = configuration.prompt_text(settings)
+    taken = llm.count_tokens(opening(prompt)) + settings.llm.max_tokens + _QUESTION_TOKENS
     return Conversation(
-        configuration.prompt_text(settings),
+        prompt,
         count_tokens=llm.count_tokens,
-        budget_tokens=settings.llm.history_tokens,
+        budget_tokens=max(0, min(settings.llm.history_tokens, llm.context_tokens - taken)),
     )
 
 
