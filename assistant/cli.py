@@ -7,6 +7,7 @@ stdout, everything else to stderr.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from pathlib import Path
 from assistant import __version__
 from assistant.commands import ask, bench, config, converse, devices, doctor, models, run, say, transcribe
 from assistant.errors import AssistantError
+
+log = logging.getLogger(__name__)
 
 _COMMANDS = (run, converse, transcribe, ask, say, devices, doctor, config, models, bench)
 
@@ -36,6 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone; Python would complain once more while exiting.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        log.debug("the defect was raised here", exc_info=error)
+        print(
+            f"assistant: a defect: {type(error).__name__}: {error} [{AssistantError.code}] "
+            "Please report it, with the output of the same command after "
+            "export ASSISTANT__LOG__LEVEL=debug.",
+            file=sys.stderr,
+        )
+        return 1
     return status
 
 

@@ -25,7 +25,7 @@ _OPEN = {
 _OPEN_UNLESS_ASKED = {"en": frozenset(["to", "for", "from", "with", "at", "of", "into", "between", "by"])}
 """Prepositions: they end a question ("what is it for?") but not a command."""
 
-_TRAILING = re.compile(r"(?:\.\.\.|…|[,;:–—-])\s*$")  # noqa: RUF001 - dashes as Whisper writes them
+_TRAILING = re.compile(r"(?:\.\.\.|…|[,;:–—-])\s*$")
 _FINAL = re.compile(r"[.!?][\"')\]]*\s*$")
 _WORD = re.compile(r"[\w'-]+")
 _DICTATED = re.compile(r"(?:\d[\d\s,.-]*\d|\d)\W*$")

@@ -1,4 +1,4 @@
-"""The documentation is true: its pictures come from the code, its commands exist, its links lead somewhere."""
+"""The documentation is true: pictures come from the code, commands exist, links lead somewhere."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ DOCUMENTS = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")]
 @pytest.mark.parametrize("name", ["README.md", "docs/architecture.md"])
 def test_the_picture_of_the_states_is_the_table(name: str) -> None:
     text = (CHECKOUT / name).read_text(encoding="utf-8")
-    drawn = re.search(r"<!-- state diagram -->\n```mermaid\n(.*?)```\n<!-- /state diagram -->", text, re.DOTALL)
+    block = r"<!-- state diagram -->\n```mermaid\n(.*?)```\n<!-- /state diagram -->"
+    drawn = re.search(block, text, re.DOTALL)
     assert drawn, "the document has no state diagram"
-    assert drawn[1] == diagram(), 'print(assistant.state.diagram()) and put it there'
+    assert drawn[1] == diagram(), "print(assistant.state.diagram()) and put it there"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
