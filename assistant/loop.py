@@ -11,10 +11,11 @@ import logging
 from collections.abc import Callable, Mapping
 
 from assistant import events as e
+from assistant.attention import attention_in
 from assistant.audio import Microphone
 from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
-from assistant.ears import Attention, Ears
+from assistant.ears import Ears
 from assistant.engines import Vad, WakeWord
 from assistant.errors import AssistantError
 from assistant.patience import Patience
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 
 _LETS_GO_S = 0.25
 """Whoever is silent for so long after the wake word waits for a sign; between words it is less."""
-
-_LOOK_S = 0.05
 
 
 class VoiceLoop:
@@ -68,8 +67,7 @@ class VoiceLoop:
             rescan=rescan,
         )
         self._has_wake_word = wake_word is not None
-        self._earcons = Earcons(chain.speaker, earcons)
-        self._chime_later: asyncio.TimerHandle | None = None
+        self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
         self._patience = Patience(lambda: self.post(e.NothingSaid()))
         self._turn: Turn | None = None
         self._turns = 0
@@ -159,11 +157,11 @@ class VoiceLoop:
         elif not self._fire(event):
             return
         self._patience.begin(self._settings.endpoint.listen_timeout_ms / 1000)
-        self._chime_when_quiet()
+        self._earcons.play_when("wake", lambda: self._ears.quiet_s >= _LETS_GO_S)
 
     async def _on_speech_started(self) -> None:
         self._patience.pause()
-        self._forget_chime()
+        self._earcons.forget()
         if self.state is State.SLEEPING and not self._has_wake_word:
             self._fire(e.Woken(by="speech"))
         elif self.state is State.SPEAKING:
@@ -194,14 +192,14 @@ class VoiceLoop:
             if self.state is State.THINKING:
                 self._fire(e.FollowUpOpened())
             self._ears.endpointer.reset()
-        else:
+        elif self._machine.allows(type(event)):
             await self._settle(event)
             if self._has_wake_word:
-                self._chime("done")
+                self._earcons.play("done")
 
     async def _on_reply_finished(self, event: e.Event) -> None:
         wait_ms = self._settings.conversation.follow_up_ms
-        if wait_ms and self._machine.allows(e.FollowUpOpened):
+        if wait_ms and self.state is State.SPEAKING:
             await self._settle(e.FollowUpOpened())
             self._patience.begin(wait_ms / 1000)
         else:
@@ -221,7 +219,7 @@ class VoiceLoop:
         if self.state is State.SLEEPING:
             self._ears.open()
         else:
-            self._chime("muted")
+            self._earcons.play("muted")
 
     async def _on_fault(self, event: e.Event, error: Exception) -> None:
         if self.state is State.STARTING:
@@ -242,31 +240,19 @@ class VoiceLoop:
             log.debug("state=%s event=%s came too late", self.state.value, type(event).__name__)
             return False
         state = self._machine.fire(event)
-        self._attend()
+        if isinstance(event, e.Ready):
+            log.info("state=%s microphone=heard", state.value)
+        self._ears.attention = attention_in(
+            state,
+            has_wake_word=self._has_wake_word,
+            interruption=self._settings.conversation.interruption,
+        )
         if state in (State.SLEEPING, State.SPEAKING):
             self._ears.endpointer.reset()
         if state not in (State.LISTENING, State.THINKING):
             self._patience.end()
-            self._forget_chime()
+            self._earcons.forget()
         return True
-
-    def _attend(self) -> None:
-        """Direct the ears to what matters in this state."""
-        for_whom = Attention.SPEECH
-        if self.state is State.SLEEPING and self._has_wake_word:
-            for_whom = Attention.WAKE_WORD
-        elif self.state is State.SPEAKING:
-            for_whom = self._over_own_voice()
-        self._ears.attention = for_whom
-
-    def _over_own_voice(self) -> Attention:
-        match self._settings.conversation.interruption:
-            case "speech":
-                return Attention.SPEECH
-            case "wake_word" if self._has_wake_word:
-                return Attention.WAKE_WORD
-            case _:
-                return Attention.NOTHING
 
     async def _settle(self, event: e.Event) -> None:
         """End the turn, if there is one, and go where ``event`` leads."""
@@ -308,7 +294,7 @@ class VoiceLoop:
         if report:
             self._account(turn.report)
             if not turn.heard_ms:
-                self._chime_for(turn.report)
+                self._sound_outcome(turn.report)
         else:
             self._discarded.append(turn.report)
 
@@ -334,25 +320,9 @@ class VoiceLoop:
             case Volume(level=level):
                 self._chain.speaker.volume = level
 
-    def _chime_for(self, report: Report) -> None:
-        """Sound what a turn came to of which nothing was heard."""
+    def _sound_outcome(self, report: Report) -> None:
+        """Tell by a sound what became of a turn of which nothing was heard."""
         if report.error:
-            self._chime("error")
+            self._earcons.play("error")
         elif report.outcome and not report.interrupted:
-            self._chime("done")
-
-    def _chime(self, name: Earcon) -> None:
-        self._ears.hold_judgement(self._earcons.play(name))
-
-    def _chime_when_quiet(self) -> None:
-        """Tell that it listens, but not into a question said in one breath with the wake word."""
-        if self._ears.quiet_s >= _LETS_GO_S:
-            self._chime("wake")
-        else:
-            loop = asyncio.get_running_loop()
-            self._chime_later = loop.call_later(_LOOK_S, self._chime_when_quiet)
-
-    def _forget_chime(self) -> None:
-        if self._chime_later:
-            self._chime_later.cancel()
-            self._chime_later = None
+            self._earcons.play("done")
