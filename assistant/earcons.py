@@ -38,22 +38,43 @@ LONGEST_S = 2.0
 ECHO_S = 0.25
 """A room and the buffers of two sound devices keep a sound this long."""
 
+_LOOK_S = 0.05
+
 
 class Earcons:
-    """Sounds for one speaker. Without ``sounds`` it is silent."""
+    """Sounds for one speaker; without ``sounds`` it is silent.
 
-    def __init__(self, speaker: Speaker, sounds: Mapping[Earcon, SpokenAudio]) -> None:
+    ``on_sound`` is told, as one begins, for how many seconds the microphone may hear it.
+    """
+
+    def __init__(
+        self, speaker: Speaker, sounds: Mapping[Earcon, SpokenAudio], on_sound: Callable[[float], None]
+    ) -> None:
         self._speaker = speaker
         self._sounds = sounds
+        self._on_sound = on_sound
         self._playing: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
 
-    def play(self, name: Earcon) -> float:
-        """Let it sound behind what already sounds; for how many seconds the microphone hears it."""
-        sound = self._sounds.get(name)
-        if sound is None:
-            return 0.0
-        self._playing = asyncio.ensure_future(self._play(sound))
-        return sound.duration_s + ECHO_S
+    def play(self, name: Earcon) -> None:
+        """Let it sound, behind what already sounds."""
+        if sound := self._sounds.get(name):
+            self._on_sound(sound.duration_s + ECHO_S)
+            self._playing = asyncio.ensure_future(self._play(sound))
+
+    def play_when(self, name: Earcon, may: Callable[[], bool]) -> None:
+        """Let it sound as soon as it may, unless forgotten before."""
+        self.forget()
+        if may():
+            self.play(name)
+        else:
+            self._later = asyncio.get_running_loop().call_later(_LOOK_S, self.play_when, name, may)
+
+    def forget(self) -> None:
+        """What has not begun to sound shall not."""
+        if self._later:
+            self._later.cancel()
+            self._later = None
 
     async def _play(self, sound: SpokenAudio) -> None:
         # A speaker that is gone is noticed, and looked for, when there is something to say.

@@ -10,8 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing, suppress
-from enum import Enum
 
+from assistant.attention import Attention
 from assistant.audio import Microphone, Speaker
 from assistant.endpoint import Endpointer
 from assistant.engines import Vad, WakeWord
@@ -28,17 +28,6 @@ _WORD_OVER_FRAMES = 60 // FRAME_MS
 
 _WORD_LATE_FRAMES = 240 // FRAME_MS
 """The wake word may have been over for so long when its network answers."""
-
-
-class Attention(Enum):
-    """What the ears listen for."""
-
-    NOTHING = "nothing"
-    """Frames are taken and not judged."""
-    WAKE_WORD = "wake word"
-    """Only the wake word; everything else is forgotten unheard."""
-    SPEECH = "speech"
-    """Utterances."""
 
 
 class Ears:

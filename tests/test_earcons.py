@@ -60,26 +60,30 @@ def test_a_file_that_is_no_sound_or_too_long_is_refused_in_words(tmp_path: Path)
         earcons.load(EarconSettings(wake=text), read_sound)
 
 
-def play(speaker: ScriptedSpeaker, sounds: dict[earcons.Earcon, SpokenAudio]) -> float:
-    async def main() -> float:
+def play(speaker: ScriptedSpeaker, sounds: dict[earcons.Earcon, SpokenAudio]) -> list[float]:
+    """For how long each sound is said to be heard."""
+    heard: list[float] = []
+
+    async def main() -> None:
         if not speaker.broken:
             speaker.open()
-        seconds = Earcons(speaker, sounds).play("done")
+        Earcons(speaker, sounds, heard.append).play("done")
         await asyncio.sleep(1)
-        return seconds
 
-    return clock.run(main(), "virtual")
+    clock.run(main(), "virtual")
+    return heard
 
 
 def test_playing_tells_how_long_the_microphone_hears_it() -> None:
     speaker = ScriptedSpeaker()
-    assert BUILT_IN["done"].duration_s < play(speaker, BUILT_IN) < 0.6
+    [seconds] = play(speaker, BUILT_IN)
+    assert BUILT_IN["done"].duration_s + 0.2 < seconds < 0.6
     assert len(speaker.written) == 1
 
 
 def test_a_sound_that_there_is_not_is_not_played() -> None:
     speaker = ScriptedSpeaker()
-    assert play(speaker, {}) == 0
+    assert play(speaker, {}) == []
     assert speaker.written == []
 
 
@@ -88,3 +92,19 @@ def test_a_lost_speaker_is_not_complained_of_for_a_chime() -> None:
     speaker.broken = True
     play(speaker, BUILT_IN)
     assert speaker.written == []
+
+
+@pytest.mark.parametrize(("forgotten_s", "played"), [(0.5, 0), (2.0, 1)])
+def test_it_waits_until_it_may_sound_and_can_be_forgotten_until_then(forgotten_s: float, played: int) -> None:
+    async def main() -> int:
+        speaker = ScriptedSpeaker()
+        speaker.open()
+        now = asyncio.get_running_loop().time
+        chimes = Earcons(speaker, BUILT_IN, lambda _: None)
+        chimes.play_when("wake", lambda: now() >= 1)
+        await asyncio.sleep(forgotten_s)
+        chimes.forget()
+        await asyncio.sleep(3)
+        return len(speaker.written)
+
+    assert clock.run(main(), "virtual") == played

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from assistant import clock
+from assistant.attention import Attention
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
-from assistant.ears import Attention, Ears
+from assistant.ears import Ears
 from assistant.engines.scripted import ScriptedVad, ScriptedWake, clip
 from assistant.events import Event, Faulted, Ready, SpeechStarted, TurnEnded, Woken
 from assistant.settings import Settings

@@ -16,6 +16,8 @@ from tests.test_loop import failing
 
 QUESTION = "What is the capital of France?"
 WORDS = [QUESTION, "Stop it.", ""]
+INTENTS = [folder("config") / "intents" / "en.yaml"]
+FOLLOW_UP = {"conversation": {"follow_up_ms": 4000}}
 
 
 def test_the_wake_word_then_a_question_is_answered() -> None:
@@ -206,7 +208,18 @@ def test_a_follow_up_needs_no_wake_word_and_afterwards_one_is_needed_again() -> 
         await asyncio.sleep(4)
         assert len(house.reports) == 2
 
-    simulate(story, hands_free=True, settings={"conversation": {"follow_up_ms": 4000}})
+    simulate(story, hands_free=True, settings=FOLLOW_UP)
+
+
+def test_after_stop_nothing_is_listened_for() -> None:
+    async def story(house: House) -> None:
+        house.wake_up()
+        house.say("Stop.")
+        await house.until(State.LISTENING)
+        await house.until(State.SLEEPING, within_s=3)
+        assert house.reports[-1].handled_by == "stop"
+
+    simulate(story, words=["Stop."], intents=INTENTS, hands_free=True, settings=FOLLOW_UP)
 
 
 def test_a_button_wakes_it_too() -> None:
@@ -266,7 +279,7 @@ def test_a_command_carried_out_in_silence_is_confirmed_by_a_sound() -> None:
         assert house.reports[-1].handled_by == "stop"
         assert house.speaker.written == ["(done)"]
 
-    simulate(story, words=["Stop."], intents=[folder("config") / "intents" / "en.yaml"], hands_free=True)
+    simulate(story, words=["Stop."], intents=INTENTS, hands_free=True)
 
 
 def test_chimes_are_neither_answered_nor_transcribed_where_the_microphone_hears_them() -> None:

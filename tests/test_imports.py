@@ -37,6 +37,7 @@ SPINE = (
         "stt_guard",
         "worker",
         "earcons",
+        "attention",
     },
     {"turn", "ears", "ringer", "loop"},
 )

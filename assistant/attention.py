@@ -1,0 +1,32 @@
+"""What the ears listen for in each state. Pure."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from assistant.state import State
+
+
+class Attention(Enum):
+    """What the ears listen for."""
+
+    NOTHING = "nothing"
+    """Frames are taken and not judged."""
+    WAKE_WORD = "wake word"
+    """Only the wake word; everything else is forgotten unheard."""
+    SPEECH = "speech"
+    """Utterances."""
+
+
+def attention_in(
+    state: State, *, has_wake_word: bool, interruption: Literal["off", "wake_word", "speech"]
+) -> Attention:
+    """What to listen for; ``interruption`` says what may stop an answer. Closed ears do not matter."""
+    if state is State.SLEEPING and has_wake_word:
+        return Attention.WAKE_WORD
+    if state is not State.SPEAKING or interruption == "speech":
+        return Attention.SPEECH
+    if interruption == "wake_word" and has_wake_word:
+        return Attention.WAKE_WORD
+    return Attention.NOTHING  # it would hear itself
