@@ -121,7 +121,7 @@ class VoiceLoop:
 
     # Events
 
-    async def _handle(self, event: e.Event) -> None:  # noqa: PLR0912 - a branch for each kind of event
+    async def _handle(self, event: e.Event) -> None:
         log.debug("state=%s event=%s", self.state.value, type(event).__name__)
         match event:
             case e.Woken():
