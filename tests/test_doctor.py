@@ -169,8 +169,39 @@ def test_an_engine_that_kills_its_process_does_not_kill_the_doctor(
     assert bool(finding.next_step) is (body != "")
 
 
+def woken_by(**wake: object) -> Settings:
+    return Settings.model_validate({"wake": wake})
+
+
 def test_no_wake_word_is_no_engine_to_start(tmp_path: Path) -> None:
-    assert check("wake engine", tmp_path) == []
+    assert check("wake engine", tmp_path, woken_by(engine="none")) == []
+
+
+def test_a_wake_word_is_loaded_and_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyopen_wakeword")
+    (finding,) = check("wake engine", tmp_path, woken_by(words=["hey_jarvis", {"name": "alexa"}]))
+    assert finding.ok is True
+    assert "hey jarvis, alexa" in finding.what
+
+
+@pytest.mark.parametrize(("engine", "ok"), [("auto", None), ("open_wake_word", False)])
+def test_a_board_without_the_wake_word_is_broken_only_where_one_was_asked_for(
+    engine: str, ok: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyopen_wakeword.py").write_text("raise ImportError('no wheel')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (finding,) = check("wake engine", tmp_path, woken_by(engine=engine))
+    assert finding.ok is ok
+    assert "not on this board" in finding.what
+    assert finding.next_step
+
+
+def test_a_wake_word_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyopen_wakeword")
+    wanted = woken_by(words=[{"file": "/nowhere/hey_bob.tflite"}])
+    (finding,) = check("wake engine", tmp_path, wanted)
+    assert finding.ok is False
+    assert "/nowhere/hey_bob.tflite" in finding.what
 
 
 def test_llama_cpp_must_use_what_the_processor_can(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from functools import partial
 from assistant import __version__, engines
 from assistant.board.limits import text
 from assistant.doctor.finding import Check, Finding, Patient
+from assistant.errors import EngineUnavailable
 
 DISTRIBUTION = "shelf-assistant"
 
@@ -70,9 +71,7 @@ def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
     """Import the chosen engine's module."""
     name = getattr(patient.settings, kind).engine
     check = f"{kind} engine"
-    module = engines.REGISTRY[kind].get(name)
-    if module is None:  # "none" is a choice too
-        return
+    module = engines.REGISTRY[kind][name]
     done = _child(sys.executable, "-c", f"import {module}")
     if done.returncode == 0:
         yield Finding(check, ok=True, what=f"{name} starts")
@@ -83,6 +82,37 @@ def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
         last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         step = f"Install what is missing, or choose another engine in the settings ({kind}.engine)."
         yield Finding(check, ok=False, what=f"{name} does not start: {last_line}", next_step=step)
+
+
+_LOAD_WAKE_WORDS = """
+import sys
+from assistant.engines.open_wake_word import create
+from assistant.errors import AssistantError
+from assistant.settings import WakeSettings
+try:
+    create(WakeSettings.model_validate_json(sys.argv[1]))
+except AssistantError as error:
+    sys.exit(f"{error.problem} [{error.code}]")
+"""
+
+
+def _wake_word(patient: Patient) -> Iterator[Finding]:
+    """Load the wake words, a person's own files too."""
+    wake = patient.settings.wake
+    if wake.engine == "none":
+        return
+    done = _child(sys.executable, "-c", _LOAD_WAKE_WORDS, wake.model_dump_json())
+    last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    if done.returncode == 0:
+        words = ", ".join(word.phrase for word in wake.words)
+        yield Finding("wake engine", ok=True, what=f"it wakes to: {words}")
+    elif wake.engine == "auto" and EngineUnavailable.code in last_line:
+        step = "To have a wake word where there is one for the board: ./scripts/setup run wake"
+        what = "not on this board: any speech wakes the assistant"
+        yield Finding("wake engine", ok=None, what=what, next_step=step)
+    else:
+        step = "Correct wake.words, or set wake.engine to none: then any speech wakes the assistant."
+        yield Finding("wake engine", ok=False, what=last_line, next_step=step)
 
 
 def _llama_build(patient: Patient) -> Iterator[Finding]:
@@ -138,7 +168,8 @@ def _child(*command: str) -> subprocess.CompletedProcess[str]:
 CHECKS: dict[str, Check] = {
     "python": _python,
     "packages": _packages,
-    **{f"{kind} engine": partial(_engine, kind) for kind in engines.REGISTRY},
+    "wake engine": _wake_word,
+    **{f"{kind} engine": partial(_engine, kind) for kind in engines.REGISTRY if kind != "wake"},
     "llama.cpp": _llama_build,
     "espeak-ng": _espeak,
 }
