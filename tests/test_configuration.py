@@ -117,6 +117,8 @@ def test_relative_paths_start_at_the_file_they_are_written_in(home: Path) -> Non
     loaded = load(home, "store: {models: disk/models}\nllm: {prompt: mine.txt}\n").settings
     assert loaded.store.models == home / "disk" / "models"
     assert configuration.prompt_text(loaded) == "You are mine."
+    loaded = load(home, "wake: {words: [alexa, {file: words/hey_bob.tflite}]}\n").settings
+    assert [word.file for word in loaded.wake.words] == [None, home / "words" / "hey_bob.tflite"]
 
 
 def test_prompts_go_by_name_too(home: Path) -> None:
