@@ -89,6 +89,10 @@ class VoiceLoop:
         """Report an event from the loop's thread; it is handled after those before it."""
         self._queue.put_nowait(event)
 
+    def toggle_mute(self) -> None:
+        """The one button: close the microphone, or open it again."""
+        self.post(e.Unmuted() if self.state is State.MUTED else e.Muted())
+
     async def run(self) -> None:
         """Live until the microphone's recording is over, or cancelled.
 
@@ -216,6 +220,7 @@ class VoiceLoop:
             return
         await self._ears.close()
         await self._settle(event)
+        log.info("state=%s muted=%s", self.state.value, "yes" if self.state is State.MUTED else "no")
         if self.state is State.SLEEPING:
             self._ears.open()
         else:

@@ -124,3 +124,17 @@ def test_a_pulled_microphone_is_found_again_and_the_next_question_answered(
         appliance.logged("microphone=heard", times=2)
         server.play(question)
         appliance.logged("handled_by=tell_time")
+
+
+def test_a_signal_mutes_and_unmutes(server: SoundServer, shared_audio: list[Clip], tmp_path: Path) -> None:
+    question = named(shared_audio, "what_time_is_it")
+    with running(server, tmp_path) as appliance:
+        appliance.logged("microphone=heard")
+        appliance.process.send_signal(signal.SIGUSR1)
+        appliance.logged("state=muted muted=yes")
+        server.play(question)
+        appliance.process.send_signal(signal.SIGUSR1)
+        appliance.logged("state=sleeping muted=no")
+        assert "turn=1" not in appliance.log.read_text()
+        server.play(question)
+        appliance.logged("turn=1 handled_by=tell_time")

@@ -64,6 +64,7 @@ async def _live(settings: Settings) -> None:
         living = asyncio.ensure_future(voice_loop.run())
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, living.cancel)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, voice_loop.toggle_mute)
         if sys.stdout.isatty():
             print("Speak; Ctrl-C ends it.", flush=True)
         await asyncio.wait({living})
