@@ -58,8 +58,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("conversation:\n  apology: ''\n",
          "assistant.yaml:2: conversation.apology: must be text that is not empty, not ''"),
         ("wake:\n  words: [okay_nabo]\n",
-         "assistant.yaml:2: wake.words.name: must be 'okay_nabu', 'hey_jarvis', 'alexa', 'hey_mycroft' or "
-         + "'hey_rhasspy' or null; item 1 is 'okay_nabo'; did you mean 'okay_nabu'?"),
+         ("assistant.yaml:2: wake.words.name: must be 'okay_nabu', 'hey_jarvis', 'alexa', 'hey_mycroft' or "
+          "'hey_rhasspy' or null; item 1 is 'okay_nabo'; did you mean 'okay_nabu'?")),
         ("wake:\n  words:\n    - alexa\n    - {name: alexa, treshold: 1}\n",
          "assistant.yaml:4: wake.words.2.treshold: no such key; did you mean 'threshold'?"),
         ("wake:\n  words:\n    - {name: alexa, threshold: 2}\n",
