@@ -20,14 +20,19 @@ from assistant.types import SAMPLE_RATE_HZ, Transcript
 
 Floats = npt.NDArray[np.float32]
 
-_MARGIN_FRAMES = 200
-"""2 s of the encoder's own window stay quiet after the sound; with 1 s, words of one syllable suffer."""
+_FRAMES_PER_S = 100
+
+_MARGIN_S = 2.0
+"""The encoder's own window goes on this long after the last sound; with 1 s, short words suffer."""
 
 _STATE_FRAMES = 2
 """The encoder makes one state of two feature frames."""
 
-_LOUD_DB = 20
-"""What is this much quieter than the loudest frame is no vowel."""
+_LOUD_DB = -20
+"""Vowels are louder than this beside the loudest frame."""
+
+_AUDIBLE_DB = -40
+"""The softest consonant is louder than this; in noise, everything is, and nothing is left out."""
 
 LONGEST_S = 24.0
 """Beyond this, the window is so nearly full that nothing is saved."""
@@ -48,9 +53,11 @@ class ShortWindow:
     def transcribe(self, samples: Floats, cancel: Cancel) -> tuple[Transcript, Doubt | None]:
         """What was said in ``samples`` (16 kHz, shape (n,), up to LONGEST_S) and why not to believe it."""
         features = self._model.feature_extractor(samples)[:, :-1]
-        states = self._complete(self._encode(features, features.shape[1] + _MARGIN_FRAMES))
+        level_db = _level_db(features)
+        end_s = (np.flatnonzero(level_db > _AUDIBLE_DB)[-1] + 1) / _FRAMES_PER_S
+        loud_s = np.count_nonzero(level_db > _LOUD_DB) / _FRAMES_PER_S
+        states = self._complete(self._encode(features, end_s + _MARGIN_S))
         language = self._language or self._detect(states)
-        loud_s = _loud_s(features)
         duration_s = len(samples) / SAMPLE_RATE_HZ
         transcript, reason = self._decode(states, language, duration_s, loud_s, timestamps=False)
         if reason in (None, "guess") or cancel:
@@ -104,12 +111,13 @@ class ShortWindow:
         token, _probability = self._model.model.detect_language(states)[0][0]
         return str(token).strip("<|>")
 
-    def _encode(self, features: Floats, frames: int) -> Floats:
-        """States, shape (1, frames / 2, width), of features followed by silence up to ``frames``."""
-        frames -= frames % _STATE_FRAMES
-        padded = np.zeros((1, features.shape[0], frames), dtype=np.float32)
-        padded[0, :, : features.shape[1]] = features
-        return np.array(self._model.model.encode(ctranslate2.StorageView.from_array(padded), to_cpu=True))
+    def _encode(self, features: Floats, window_s: float) -> Floats:
+        """States, shape (1, frames / 2, width), of the window: cut off, or filled up with silence."""
+        frames = round(window_s * _FRAMES_PER_S / _STATE_FRAMES) * _STATE_FRAMES
+        window = np.zeros((1, features.shape[0], frames), dtype=np.float32)
+        heard = features[:, :frames]
+        window[0, :, : heard.shape[1]] = heard
+        return np.array(self._model.model.encode(ctranslate2.StorageView.from_array(window), to_cpu=True))
 
     def _complete(self, states: Floats) -> ctranslate2.StorageView:
         """The states of a full window: the given ones, then those of silence at the same place."""
@@ -121,11 +129,12 @@ class ShortWindow:
         # nearer to those after speech than the states of a window that was silent throughout.
         noise = np.random.default_rng(seed=0).normal(0.0, 0.05, 2 * SAMPLE_RATE_HZ)
         features = self._model.feature_extractor(noise.astype(np.float32))[:, :-1]
-        return self._encode(features, self._model.feature_extractor.nb_max_frames)
+        return self._encode(features, self._model.feature_extractor.chunk_length)
 
 
-def _loud_s(features: Floats) -> float:
-    """Seconds within _LOUD_DB of the loudest frame."""
+def _level_db(features: Floats) -> Floats:
+    """Energy of each frame, shape (frames,), in decibels beside the loudest."""
     # Features are (log10 of the energy + 4) / 4, see FeatureExtractor.
     energy = np.power(10.0, features * 4.0).mean(axis=0)
-    return float(np.count_nonzero(energy > energy.max() * 10 ** (-_LOUD_DB / 10))) / 100
+    level_db: Floats = 10 * np.log10(energy / energy.max())
+    return level_db
