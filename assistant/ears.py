@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from assistant.attention import Attention
 from assistant.audio import Microphone, Speaker
 from assistant.endpoint import Endpointer
 from assistant.engines import Vad, WakeWord
+from assistant.errors import AssistantError
 from assistant.events import Event, Faulted, Ready, RecordingEnded, Woken
 from assistant.settings import Settings
 from assistant.types import FRAME_MS, AudioFrame
@@ -100,8 +101,7 @@ class Ears:
         """Close the microphone."""
         if self._listening is not None:
             self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
+            await asyncio.gather(self._listening, return_exceptions=True)
 
     def _forget(self) -> None:
         self.endpointer = Endpointer(self._settings.endpoint)
@@ -115,8 +115,12 @@ class Ears:
         self._speaker.close()
         await asyncio.sleep(self._retry_s)
         self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
-        self._rescan()
-        await self._listen()
+        try:
+            self._rescan()
+        except AssistantError as error:
+            self._post(Faulted(error))
+        else:
+            await self._listen()
 
     async def _listen(self) -> None:
         try:

@@ -52,6 +52,11 @@ class Endpointer:
         """Whether an utterance has begun and not yet ended."""
         return bool(self._frames) and not self._ended
 
+    @property
+    def has_utterance(self) -> bool:
+        """Whether an utterance has begun, ended or not, and was not forgotten."""
+        return bool(self._frames)
+
     def push(self, frame: AudioFrame, *, is_speech: bool) -> Event | None:
         """Take the next frame; return SpeechStarted, -Paused, -Resumed, TurnEnded, NothingSaid or None.
 
@@ -84,6 +89,10 @@ class Endpointer:
             self._silence_ms = 0
             self._speech_end_s = frame.end_s
             return self._end() if self._too_long() else None
+        if self._ended and self._too_long():
+            # No utterance grows beyond that: what goes on is another one.
+            self.reset()
+            return None
         if self._speech_run_ms < _RESUME_MS:
             self._silence_ms += FRAME_MS
             return None

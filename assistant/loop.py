@@ -164,6 +164,8 @@ class VoiceLoop:
         self._earcons.play_when("wake", lambda: self._ears.quiet_s >= _LETS_GO_S)
 
     async def _on_speech_started(self) -> None:
+        if not self._ears.endpointer.has_utterance:
+            return  # it was forgotten meanwhile, and nothing would tell of its end
         self._patience.pause()
         self._earcons.forget()
         if self.state is State.SLEEPING and not self._has_wake_word:
@@ -191,6 +193,8 @@ class VoiceLoop:
 
     async def _on_no_words(self, event: e.Event) -> None:
         """Noise is no reason to stop listening before the time is up that a person has to begin."""
+        if isinstance(event, e.ReplyRefused) and self.state is not State.THINKING:
+            return  # too late: the person goes on
         if self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
             await self._drop_turn()
             if self.state is State.THINKING:

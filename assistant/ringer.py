@@ -49,7 +49,10 @@ class Ringer:
 
     def silence(self) -> None:
         """Somebody has heard it."""
-        self._timers.acknowledge(self._timers.due())
+        try:
+            self._timers.acknowledge(self._timers.due())
+        except StateUnavailable as error:
+            log.error("timers=unreadable problem=%s", error)
         self._since_s.clear()
 
     def _ringing(self, now_s: float) -> list[Timer]:

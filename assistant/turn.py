@@ -23,7 +23,7 @@ from assistant.audio import Speaker
 from assistant.cancel import Cancel
 from assistant.conversation import Conversation, heard_part
 from assistant.engines import Llm, Stt, Tts
-from assistant.errors import AssistantError, AudioError, EngineFailed, EngineTimeout
+from assistant.errors import AssistantError, AudioError, EngineError, EngineFailed, EngineTimeout
 from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
 from assistant.report import Report
 from assistant.sentences import Sentences
@@ -84,13 +84,13 @@ class Turn:
     def start(self, utterance: Utterance) -> None:
         """Work on the answer, silently."""
         self._mark("speech_end", utterance.speech_end_s)
-        self._task = asyncio.ensure_future(self._run(self._reply(utterance)))
+        self._task = asyncio.ensure_future(self._run(partial(self._reply, utterance)))
 
     def announce(self, text: str) -> None:
         """Say ``text`` unasked."""
         self.report.handled_by = "announcement"
         self._released.set()
-        self._task = asyncio.ensure_future(self._run(self._speak(_once(text))))
+        self._task = asyncio.ensure_future(self._run(partial(self._speak, _once(text))))
 
     def release(self, utterance: Utterance) -> None:
         """The person has finished: sound and effects are allowed from now on."""
@@ -118,10 +118,10 @@ class Turn:
             return 0
         return round((self._chain.speaker.heard_s - self._heard_before_s) * 1000)
 
-    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             try:
-                await work
+                await work()
             except AudioError:
                 raise
             except AssistantError as error:
@@ -134,6 +134,7 @@ class Turn:
         except Exception:
             self.report.error = AssistantError.code
             log.exception("turn=%d the turn is given up", self.report.number)
+            await self._released.wait()
             self._post(Stopped())
 
     async def _reply(self, utterance: Utterance) -> None:
@@ -160,9 +161,10 @@ class Turn:
 
     async def _transcribe(self, pcm: Pcm16) -> Transcript:
         self._mark("stt_begin")
-        transcript = await self._chain.stt.run(
+        transcribing = self._chain.stt.run(
             lambda stt, cancel: stt.transcribe(pcm, cancel), partial(self.report.worked, "stt")
         )
+        transcript = await _within(self._chain.settings.conversation.turn_timeout_s, transcribing)
         self._mark("stt_end")
         said = without_wake_phrase(transcript.text, self._chain.wake_phrases)
         self.report.transcript = said
@@ -205,15 +207,20 @@ class Turn:
         limit_s = self._chain.settings.conversation.turn_timeout_s
         sounds = prefetch(self._synthesize(prefetch(replies, _SENTENCES_AHEAD)), _SENTENCES_AHEAD)
         try:
-            async with aclosing(sounds):
-                while sound := await _within(limit_s, anext(sounds, None)):
-                    self._mark("first_sound")
-                    await self._released.wait()
-                    speaker.write(sound)
-                    if not self._spoken:
-                        self._mark("first_audio")
-                        self._post(ReplyStarted())
-                    self._spoken.append(sound)
+            try:
+                async with aclosing(sounds):
+                    while sound := await _within(limit_s, anext(sounds, None)):
+                        self._mark("first_sound")
+                        await self._released.wait()
+                        speaker.write(sound)
+                        if not self._spoken:
+                            self._mark("first_audio")
+                            self._post(ReplyStarted())
+                        self._spoken.append(sound)
+            except EngineError:
+                if self._spoken:
+                    await speaker.drained()
+                raise
             if self._spoken:
                 await speaker.drained()
             elif self.report.outcome is None:

@@ -1,0 +1,153 @@
+"""What once left the appliance deaf, silent or wrong about its own answer, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from assistant import clock
+from assistant import events as e
+from assistant.errors import DeviceUnavailable, EngineFailed, StateUnavailable
+from assistant.resources import folder
+from assistant.state import State
+from tests.simulation import House, simulate
+
+QUESTION = "What is the capital of France?"
+INTENTS = [folder("config") / "intents" / "en.yaml"]
+
+
+def failing_at(call: int) -> Callable[[], None]:
+    """A fault that happens at this call only, the first being 1."""
+    calls = 0
+
+    def fault() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise EngineFailed("It broke.", "Try again.")
+
+    return fault
+
+
+def test_speech_that_never_ends_does_not_begin_a_turn_at_every_frame() -> None:
+    """A television: each utterance that became too long is over, and sound after it is another one."""
+
+    async def story(house: House) -> None:
+        house.say(QUESTION, 10_000)
+        await asyncio.sleep(12)
+        assert len(house.stt.heard) < 10
+        assert max(house.stt.heard) <= 16 * 3_000
+        await house.voice_loop.idle(2)
+        assert house.voice_loop.state is State.SLEEPING
+
+    simulate(
+        story, settings={"endpoint": {"max_utterance_ms": 3_000}, "conversation": {"interruption": "off"}}
+    )
+
+
+def test_what_was_said_before_a_fault_is_heard_out_and_remembered() -> None:
+    async def story(house: House) -> None:
+        house.faults.tts = failing_at(2)
+        house.say(QUESTION)
+        await house.until(State.SPEAKING)
+        began_s = asyncio.get_running_loop().time()
+        await house.until(State.SLEEPING)
+        assert asyncio.get_running_loop().time() - began_s > 0.9 * house.speaker.heard_s
+        await house.voice_loop.idle(2)
+        (report,) = house.reports
+        assert report.error == "engine-failed"
+        assert report.heard == "One two three four five six seven eight nine ten."
+
+    simulate(story, reply=lambda _: "One two three four five six seven eight nine ten. Eleven. Twelve.")
+
+
+def test_a_recogniser_that_hangs_is_given_up() -> None:
+    async def story(house: House) -> None:
+        loop = asyncio.get_running_loop()
+
+        def hang() -> None:
+            house.faults.stt = lambda: None
+            clock.occupy(loop, 100)
+
+        house.faults.stt = hang
+        report = await house.answered(QUESTION)
+        assert report.error == "engine-timeout"
+        assert house.speaker.written == ["Sorry, something went wrong."]
+
+    simulate(story)
+
+
+def test_a_voice_that_fails_before_the_person_has_finished_waits_with_giving_up() -> None:
+    async def story(house: House) -> None:
+        def broken() -> None:
+            raise EngineFailed("It broke.", "Try again.")
+
+        house.faults.tts = broken
+        house.say("Set the table", 800)
+        house.pause(550)
+        house.say(QUESTION, 800)
+        await asyncio.sleep(1.3)
+        assert house.voice_loop.state is State.LISTENING
+        await house.voice_loop.idle(2)
+        assert [report.transcript for report in house.reports] == [QUESTION]
+
+    simulate(story, words=["Set the table", QUESTION])
+
+
+def test_speech_of_which_the_rest_was_forgotten_wakes_nobody() -> None:
+    """Otherwise it would listen for ever, and no timer could ring."""
+
+    async def story(house: House) -> None:
+        house.voice_loop.post(e.SpeechStarted())
+        await asyncio.sleep(1)
+        assert house.voice_loop.state is State.SLEEPING
+
+    simulate(story)
+
+
+def test_a_refusal_that_comes_too_late_is_no_reason_to_forget_who_goes_on() -> None:
+    async def story(house: House) -> None:
+        house.say(QUESTION)
+        await house.until(State.SPEAKING)
+        await house.until(State.LISTENING)
+        house.say(QUESTION)
+        await asyncio.sleep(0.6)
+        house.voice_loop.post(e.ReplyRefused("no_words"))
+        await house.voice_loop.idle(1)
+        assert len(house.reports) == 2
+        assert house.stt.heard[-1] >= house.stt.heard[0]
+
+    simulate(story, settings={"conversation": {"follow_up_ms": 8000}})
+
+
+def test_sound_devices_that_cannot_be_looked_for_are_looked_for_again() -> None:
+    async def story(house: House) -> None:
+        failures = 3
+
+        def rescan() -> None:
+            nonlocal failures
+            failures -= 1
+            if failures >= 0:
+                raise DeviceUnavailable("PortAudio does not start.", "Wait.")
+
+        house.voice_loop._ears._rescan = rescan
+        house.microphone.broken = True
+        await house.until(State.FAULTED)
+        house.microphone.broken = False
+        await house.until(State.SLEEPING)
+
+    simulate(story)
+
+
+def test_stop_is_obeyed_where_the_timers_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(house: House) -> None:
+        def unreadable() -> None:
+            raise StateUnavailable("The disk is gone.", "Put it back.")
+
+        monkeypatch.setattr(house.timers, "due", unreadable)
+        await house.answered("Stop.")
+        assert (await house.answered(QUESTION)).handled_by == "llm"
+
+    simulate(story, words=["Stop.", QUESTION], intents=INTENTS)
