@@ -168,14 +168,15 @@ class SttGuard(Section):
 
     min_speech_ratio: Fraction = 0.1
     """Share of the utterance that the VAD took for speech."""
-    max_uncertainty: Annotated[float, Field(ge=0, le=10)] = 1.9
+    max_uncertainty: Annotated[float, Field(ge=0, le=10)] = 1.75
     """Whisper's probability that nobody spoke minus its mean log-probability per token. Of the
-    recordings this was set on, speech had at most 1.81, most noises had 2 or more."""
+    recordings this was set on, all but one lone digit had at most 1.74, murmurs that became sentences
+    1.79, most noises 2 or more."""
     suspicious_no_speech_probability: Fraction = 0.4
     """From this probability that nobody spoke, the next two keys count as well."""
     min_contrast_db: Annotated[float, Field(ge=0, le=90)] = 15.0
     """Loud parts over quiet parts of an utterance. Steady noise has 14 and less, speech 16 and more."""
-    min_words_per_s: Annotated[float, Field(ge=0, le=10)] = 0.7
+    min_words_per_s: Annotated[float, Field(ge=0, le=10)] = 0.8
     """Words in a second of speech, from 1.2 s on. People say two or more; music becomes hardly any."""
     max_compression_ratio: Annotated[float, Field(ge=1, le=100)] = 2.4
     """Text that zlib shrinks by more than this repeats itself (Whisper paper, section 4.5)."""

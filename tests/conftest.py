@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,17 @@ def _manifest(folder: Path) -> list[Clip]:
 
     with (folder / "manifest.jsonl").open(encoding="utf-8") as lines:
         return [clip(json.loads(line)) for line in lines if line.strip()]
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """A command that a test runs in this process sets the log up; the next test finds it as it was."""
+    loggers = (logging.getLogger(), logging.getLogger("assistant"))
+    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")
