@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from assistant import stt_guard
 from assistant.audio import Speaker
@@ -35,6 +35,8 @@ from assistant.wake_phrase import without_wake_phrase
 from assistant.worker import Worker, in_thread, prefetch
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _ROUNDING_S = 0.005
 """Speakers count whole samples and blocks."""
@@ -157,7 +159,10 @@ class Turn:
         log.error("turn=%d problem=%s", self.report.number, error)
         if not self._spoken:
             self.report.handled_by = "apology"
-            await self._speak(_once(self._chain.settings.conversation.apology))
+            try:
+                await self._speak(_once(self._chain.settings.conversation.apology))
+            except EngineError as silent:
+                log.error("turn=%d apology=unspoken problem=%s", self.report.number, silent)
 
     async def _transcribe(self, pcm: Pcm16) -> Transcript:
         self._mark("stt_begin")
@@ -269,14 +274,20 @@ class Turn:
             self.report.times_s.setdefault(name, asyncio.get_running_loop().time())
 
 
-async def _within(limit_s: float, waiting):  # type: ignore[no-untyped-def]
+async def _within(limit_s: float, waiting: Awaitable[T]) -> T:
+    """What ``waiting`` gives, or EngineTimeout. (``wait_for`` may swallow a cancellation before 3.12.)"""
+    job = asyncio.ensure_future(waiting)
     try:
-        return await asyncio.wait_for(waiting, limit_s)
-    except asyncio.TimeoutError as error:
-        raise EngineTimeout(
-            f"No part of the answer came within {limit_s:g} s.",
-            "Choose a smaller model, or raise conversation.turn_timeout_s.",
-        ) from error
+        await asyncio.wait({job}, timeout=limit_s)
+        if job.done():
+            return job.result()
+    finally:
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+    raise EngineTimeout(
+        f"No part of the answer came within {limit_s:g} s.",
+        "Choose a smaller model, or raise conversation.turn_timeout_s.",
+    )
 
 
 def _synthesize(words: str, tts: Tts, cancel: Cancel) -> Pcm16:
