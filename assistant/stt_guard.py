@@ -14,10 +14,16 @@ import numpy as np
 from assistant.settings import SttGuard
 from assistant.types import FRAME_SAMPLES, Pcm16, Transcript, Utterance
 
-Refusal = Literal["no_words", "repetition", "little_speech", "uncertain", "few_words", "steady", "no_vowel"]
-
-_FEW_WORDS_AFTER_MS = 1200
-"""A single word drawn out lasts a second; only more sound than that can hold too few words."""
+Refusal = Literal[
+    "no_words",
+    "repetition",
+    "little_speech",
+    "uncertain",
+    "few_words",
+    "many_words",
+    "steady",
+    "no_vowel",
+]
 
 _WORD = re.compile(r"[^\W\d_]+|\d")
 """Letters in a row, or one digit: "12" is said as a word or two."""
@@ -58,8 +64,10 @@ def contrast_db(pcm: Pcm16) -> float:
 def _suspicion(utterance: Utterance, text: str, guard: SttGuard) -> Refusal | None:
     """What only counts when the recogniser itself half doubts that anybody spoke."""
     words_per_s = _word_count(text) * 1000 / max(utterance.speech_ms, 1)
-    if utterance.speech_ms > _FEW_WORDS_AFTER_MS and words_per_s < guard.min_words_per_s:
+    if words_per_s < guard.min_words_per_s:
         return "few_words"
+    if words_per_s > guard.max_words_per_s:
+        return "many_words"
     if contrast_db(utterance.pcm) < guard.min_contrast_db:
         return "steady"
     if text.isascii() and _NO_VOWEL.fullmatch(text):
