@@ -24,6 +24,9 @@ from assistant.bench.variants import PLAIN, changed
 from assistant.errors import AudioFileInvalid
 from assistant.settings import Settings
 
+STAGES = ("endpoint", "vad_lag", "response")
+"""Of ``stages``: what is told of those who were heard out."""
+
 _SHORT_ANSWERS = {"llm": {"max_tokens": 24}}
 """Enough for the first clause; how the answer goes on makes no difference here."""
 
@@ -87,7 +90,7 @@ def summary(said: Sequence[Said], *, recordings: int) -> Document:
         "unanswered": recordings - len(cut) - len(heard_out),
         **{
             stage: spread_ms(ms for answer in heard_out if (ms := answer.stage_ms(stage)) is not None)
-            for stage in ("endpoint", "response")
+            for stage in STAGES
         },
     }
 
@@ -122,8 +125,11 @@ def _as_text(document: Document) -> str:
     figures = table(
         ["", "p50", "p95", "n"],
         [
-            [f"{stage}, ms", *(document[stage][figure] for figure in ("p50_ms", "p95_ms", "n"))]
-            for stage in ("endpoint", "response")
+            [
+                f"{stage.replace('_', ' ')}, ms",
+                *(document[stage][figure] for figure in ("p50_ms", "p95_ms", "n")),
+            ]
+            for stage in STAGES
         ],
     )
     where = "".join(

@@ -1,6 +1,7 @@
-"""The median turn as a picture: what happened when after the last word, and how far single turns strayed.
+"""A turn as a picture: what happened when after the last word, and how far the other turns strayed.
 
-SVG, written by hand: a few rectangles and words. Pure.
+Drawn is the turn whose response is nearest to the median of its kind. SVG, written by hand: a
+few rectangles and words. Pure.
 """
 
 from __future__ import annotations
@@ -69,23 +70,11 @@ def _group(title: str, group: Sequence[Answer], y: int, end_ms: float) -> tuple[
     head = f"{title}: median {middle:.0f} ms, 95 % within {late:.0f} ms, {turns}"
     drawn = [_text(10, y + 14, head, weight="bold")]
     y += LANE + GAP
+    typical = min(group, key=lambda answer: abs(answer.marks_ms["first_audio"] - middle))
     for name, begin, end, color in BARS:
-        spans = [span for answer in group if (span := answer.span_ms(begin, end))]
-        if not spans:
-            continue
-        begin_ms = median(from_ms for from_ms, _ in spans) or 0.0
-        duration_ms = median(to_ms - from_ms for from_ms, to_ms in spans) or 0.0
-        x = _x(begin_ms, end_ms)
-        width = max(1.0, _x(begin_ms + duration_ms, end_ms) - x)
-        drawn.append(_text(LEFT - 8, y + 13, name, anchor="end"))
-        drawn.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{LANE - 3}" fill="{color}"/>')
-        beside = x + width + 4
-        label = f"{duration_ms:.0f} ms"
-        if beside > WIDTH - RIGHT - 45:
-            drawn.append(_text(x - 4, y + 12, label, size=10, color="#444", anchor="end"))
-        else:
-            drawn.append(_text(beside, y + 12, label, size=10, color="#444"))
-        y += LANE
+        if span := typical.span_ms(begin, end):
+            drawn += [_text(LEFT - 8, y + 13, name, anchor="end"), *_bar(span, y, end_ms, color)]
+            y += LANE
     drawn.append(_text(LEFT - 8, y + 13, "each turn", anchor="end"))
     for response in responses:
         x = _x(min(response, end_ms), end_ms)
@@ -93,14 +82,24 @@ def _group(title: str, group: Sequence[Answer], y: int, end_ms: float) -> tuple[
     return drawn, y + LANE + 2 * GAP
 
 
+def _bar(span: tuple[float, float], y: int, end_ms: float, color: str) -> Iterator[str]:
+    """A rectangle with its duration beside it, on the side where there is room."""
+    x, end_x = (_x(min(ms, end_ms), end_ms) for ms in span)
+    width = max(1.0, end_x - x)
+    yield f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{LANE - 3}" fill="{color}"/>'
+    duration = f"{span[1] - span[0]:.0f} ms"
+    if x + width > WIDTH - RIGHT - 45:
+        yield _text(x - 4, y + 12, duration, size=10, color="#444", anchor="end")
+    else:
+        yield _text(x + width + 4, y + 12, duration, size=10, color="#444")
+
+
 def _axis(bottom: int, end_ms: float) -> Iterator[str]:
     step_ms = next((step for step in (50, 100, 200, 500, 1000) if end_ms / step <= 10), 2000)
     for ms in range(0, int(end_ms) + 1, step_ms):
         x = _x(ms, end_ms)
         yield _line(x, HEAD, bottom, 'stroke="#e4e4e4"')
-        yield _text(
-            x, bottom + 14, f"{ms} ms" if ms == 0 else str(ms), size=10, color="#666", anchor="middle"
-        )
+        yield _text(x, bottom + 14, str(ms) if ms else "0 ms", size=10, color="#666", anchor="middle")
 
 
 def _x(ms: float, end_ms: float) -> float:
