@@ -169,18 +169,18 @@ class SttGuard(Section):
     min_speech_ratio: Fraction = 0.1
     """Share of the utterance that the VAD took for speech."""
     max_uncertainty: Annotated[float, Field(ge=0, le=10)] = 1.8
-    """Whisper's probability that nobody spoke minus its mean log-probability per token. Of 800 cuts
+    """Whisper's probability that nobody spoke minus its mean log-probability per token. Of 900 cuts
     from single words, commands and noises, speech had at most 1.79, nearly all noise 1.95 or more."""
-    suspicious_no_speech_probability: Fraction = 0.55
-    """From this probability that nobody spoke, the next three keys count as well. Sentences stay below
-    0.4; single words, of which Whisper is never sure, mostly below this."""
-    min_contrast_db: Annotated[float, Field(ge=0, le=90)] = 15.0
-    """Loud parts over quiet parts of an utterance. Steady noise has 14 and less, speech 16 and more."""
-    min_words_per_s: Annotated[float, Field(ge=0, le=10)] = 0.75
-    """Words in a second of speech. People say two or more, and a single word is over in a second;
-    babble and music become one phrase in a quarter of a minute."""
+    min_words_per_s: Annotated[float, Field(ge=0, le=10)] = 1.3
+    """Words in a second of speech, if it is certain that nobody spoke; half of it at a probability of
+    0.5. People say two or more; babble and music become one phrase in a quarter of a minute."""
+    suspicious_no_speech_probability: Fraction = 0.45
+    """From this probability that nobody spoke, the next two keys count as well. Only single words, of
+    which Whisper is never sure, come so high."""
     max_words_per_s: Annotated[float, Field(ge=1, le=100)] = 8.0
     """Words in a second of speech. The fastest of the recordings has 6.6; a knock may become a sentence."""
+    min_contrast_db: Annotated[float, Field(ge=0, le=90)] = 16.0
+    """Loud parts over quiet parts of an utterance. Steady noise has 14 and less, speech 17 and more."""
     max_compression_ratio: Annotated[float, Field(ge=1, le=100)] = 2.4
     """Text that zlib shrinks by more than this repeats itself (Whisper paper, section 4.5)."""
 
