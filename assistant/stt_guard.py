@@ -14,16 +14,10 @@ import numpy as np
 from assistant.settings import SttGuard
 from assistant.types import FRAME_SAMPLES, Pcm16, Transcript, Utterance
 
-Refusal = Literal[
-    "no_words",
-    "repetition",
-    "little_speech",
-    "uncertain",
-    "few_words",
-    "many_words",
-    "steady",
-    "no_vowel",
-]
+Refusal = Literal["no_words", "repetition", "little_speech", "uncertain", "few_words", "steady", "no_vowel"]
+
+_FEW_WORDS_AFTER_MS = 1200
+"""A single word drawn out lasts a second; only more sound than that can hold too few words."""
 
 _WORD = re.compile(r"[^\W\d_]+|\d")
 """Letters in a row, or one digit: "12" is said as a word or two."""
@@ -33,21 +27,17 @@ _NO_VOWEL = re.compile(r"[^aeiouy\d]*", re.ASCII | re.IGNORECASE)
 
 def refusal(utterance: Utterance, transcript: Transcript, guard: SttGuard) -> Refusal | None:
     """Why the utterance gets no answer, in one word for the log; None when it is speech."""
-    text, no_speech = transcript.text, transcript.no_speech_probability
-    suspicious = no_speech >= guard.suspicious_no_speech_probability
-    words_per_s = _word_count(text) * 1000 / max(utterance.speech_ms, 1)
-    signs: dict[Refusal, bool] = {
-        "no_words": not any(character.isalnum() for character in text),
-        "repetition": transcript.compression_ratio > guard.max_compression_ratio,
-        "little_speech": utterance.speech_ms < guard.min_speech_ratio * utterance.duration_ms,
-        "uncertain": no_speech - transcript.average_log_probability > guard.max_uncertainty,
-        "few_words": words_per_s < guard.min_words_per_s * no_speech,
-        "many_words": suspicious and words_per_s > guard.max_words_per_s,
-        "steady": suspicious and contrast_db(utterance.pcm) < guard.min_contrast_db,
-        # Humming and barking: "Mm-hmm."
-        "no_vowel": suspicious and text.isascii() and _NO_VOWEL.fullmatch(text) is not None,
-    }
-    return next((reason for reason, holds in signs.items() if holds), None)
+    if not any(character.isalnum() for character in transcript.text):
+        return "no_words"
+    if transcript.compression_ratio > guard.max_compression_ratio:
+        return "repetition"
+    if utterance.speech_ms < guard.min_speech_ratio * utterance.duration_ms:
+        return "little_speech"
+    if transcript.no_speech_probability - transcript.average_log_probability > guard.max_uncertainty:
+        return "uncertain"
+    if transcript.no_speech_probability < guard.suspicious_no_speech_probability:
+        return None
+    return _suspicion(utterance, transcript.text, guard)
 
 
 def contrast_db(pcm: Pcm16) -> float:
@@ -63,6 +53,18 @@ def contrast_db(pcm: Pcm16) -> float:
     level_db = 10 * np.log10((frames**2).mean(axis=1) + 1.0)
     quiet, loud = np.percentile(level_db, (20, 95))
     return float(loud - quiet)
+
+
+def _suspicion(utterance: Utterance, text: str, guard: SttGuard) -> Refusal | None:
+    """What only counts when the recogniser itself half doubts that anybody spoke."""
+    words_per_s = _word_count(text) * 1000 / max(utterance.speech_ms, 1)
+    if utterance.speech_ms > _FEW_WORDS_AFTER_MS and words_per_s < guard.min_words_per_s:
+        return "few_words"
+    if contrast_db(utterance.pcm) < guard.min_contrast_db:
+        return "steady"
+    if text.isascii() and _NO_VOWEL.fullmatch(text):
+        return "no_vowel"  # "Mm-hmm.": humming, barking
+    return None
 
 
 def _word_count(text: str) -> int:

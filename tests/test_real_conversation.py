@@ -92,7 +92,8 @@ def test_questions_and_commands_are_understood_and_answered_aloud(
     assert word_error_rate(asked, understood) <= MAX_WORD_ERROR_RATE
 
     answered = [report for report in talk.reports if report.refused is None]
-    assert len(answered) >= len(clips)
+    to_be_answered = [clip for clip in clips if clip.text != "stop"]  # that one asks for silence
+    assert len(answered) >= len(to_be_answered)
     stt = load_stt(Settings())
     replies, heard_back = [], []
     for report, sound in zip(talk.reports, talk.spoken, strict=True):

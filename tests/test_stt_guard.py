@@ -50,18 +50,14 @@ def said(text: str, no_speech: float = 0.05, log_probability: float = -0.3, rati
         (heard(), said("7", no_speech=0.74, log_probability=-0.97), None),
         (heard(), said("Stop.", no_speech=0.55, log_probability=-1.0), None),
         (heard(), said("Thank you."), None),  # people say it too
-        (heard(), said("你好。", no_speech=0.6), None),
+        (heard(), said("你好。", no_speech=0.5), None),
         (heard(), said(""), "no_words"),
         (heard(), said(" ... !"), "no_words"),
         (heard(), said("no no no no", ratio=3.0), "repetition"),
         (heard(speech_ms=60), said("Okay."), "little_speech"),
         (heard(), said("you", no_speech=0.9, log_probability=-1.2), "uncertain"),
-        (heard(speech_ms=15_000), said("Thank you.", no_speech=0.6, log_probability=-1.0), "few_words"),
-        (heard(speech_ms=1380), said("Alexa", no_speech=0.44), None),
-        (heard(speech_ms=4500), said("Okay.", no_speech=0.51), "few_words"),
-        (heard(speech_ms=4500), said("Okay.", no_speech=0.1), None),
-        (heard(speech_ms=580), said("and I will be able to do that.", 0.8), "many_words"),
-        (heard(speech_ms=1400), said("Is it safe to swim in the Seine?", no_speech=0.6), None),
+        (heard(speech_ms=2000), said("Ah!", no_speech=0.6, log_probability=-1.0), "few_words"),
+        (heard(speech_ms=2000), said("Launch.", no_speech=0.1), None),
         (heard(speech_ms=2000), said("1, 2, 3", no_speech=0.6), None),
         (heard(speech_ms=2000), said("今天天气怎么样", no_speech=0.6), None),
         (heard(STEADY), said("Okay.", no_speech=0.7), "steady"),
@@ -102,9 +98,6 @@ def test_contrast_is_the_level_of_loud_over_quiet() -> None:
 
 
 # With the real ears.
-
-BROKEN_OFF = "two_fdb5155e.wav"
-"""This recording ends 0.1 s into its only word, which even the full window only guesses."""
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +140,7 @@ def read(path: Path) -> Pcm16:
 
 @pytest.mark.models
 def test_no_command_is_refused(stt: Stt, vad: Vad, shared_audio: list[Clip]) -> None:
-    clips = [clip for clip in shared_audio if clip.category == "commands" and clip.path.name != BROKEN_OFF]
+    clips = [clip for clip in shared_audio if clip.category == "commands"]
     judged = {clip.path.name: reasons(stt, vad, read(clip.path)) for clip in clips}
     assert judged
     assert all(judged.values()), "every command must be heard at all"

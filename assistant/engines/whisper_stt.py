@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +73,7 @@ class WhisperStt:
             if doubt is None or cancel:
                 return transcript
             log.debug("stt_again reason=%s duration_s=%.1f", doubt, duration_s)
-            return _as_doubtful_as(transcript, self._full(samples))
+            return self._full(samples)
         except (RuntimeError, ValueError) as error:
             raise _failed(error) from error
 
@@ -114,15 +113,6 @@ def _joined(segments: list[Segment], language: str) -> Transcript:
         no_speech_probability=min(segment.no_speech_prob for segment in segments),
         average_log_probability=sum(s.avg_logprob * len(s.tokens) for s in segments) / max(tokens, 1),
         compression_ratio=compression_ratio(text),
-    )
-
-
-def _as_doubtful_as(first: Transcript, second: Transcript) -> Transcript:
-    """The second's words with the worse figures of both: what is noise to one of them mostly is noise."""
-    return replace(
-        second,
-        no_speech_probability=max(first.no_speech_probability, second.no_speech_probability),
-        average_log_probability=min(first.average_log_probability, second.average_log_probability),
     )
 
 
