@@ -20,6 +20,7 @@ from assistant.board.cores import big_cores
 from assistant.conversation import Conversation, opening
 from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.errors import EngineUnavailable
+from assistant.fair_lock import FairLock
 from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.ringer import Ringer
@@ -90,19 +91,8 @@ def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | T
         section.engine,
         settings=section,
         model=store_of(settings).path(section.model, kind),
-        threads=section.threads or default_threads(kind),
+        threads=section.threads or len(big_cores()),
     )
-
-
-def default_threads(kind: Kind) -> int:
-    """How many threads an engine gets where the settings leave it open.
-
-    The recogniser works alone and takes every big core. The voice speaks while the language model
-    writes on, so they share the cores: a thread that waits for a core makes all others of its
-    engine wait, llama.cpp's many times over (measured: docs/performance.md).
-    """
-    cores = len(big_cores())
-    return {"stt": cores, "llm": max(1, cores - 1), "tts": 1}[kind]
 
 
 @contextmanager
@@ -135,12 +125,17 @@ def new_conversation(settings: Settings, llm: Llm) -> Conversation:
 
 @asynccontextmanager
 async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContext) -> AsyncIterator[Chain]:
-    """Load and warm every engine of the chain; free them in reverse."""
+    """Load and warm every engine of the chain; free them in reverse.
+
+    Each of them uses all big cores, one at a time: while the voice makes a sentence, the language
+    model waits between two tokens.
+    """
+    in_turn = FairLock()
     began_s = asyncio.get_running_loop().time()
     async with AsyncExitStack() as stack:
 
         async def start(name: str, load: Callable[[Settings], E]) -> Worker[E]:
-            worker: Worker[E] = Worker(name)
+            worker: Worker[E] = Worker(name, in_turn=in_turn)
             stack.push_async_callback(worker.close)
             await worker.start(lambda: load(settings))
             return worker

@@ -233,13 +233,23 @@ class LlmSettings(Section):
     """A number makes replies repeatable; null does not."""
     stop: tuple[str, ...] = ()
     """The reply ends before any of these; the model's own end marks always end it."""
+    flash_attention: bool = False
+    """Attention in one pass over the memory: half as fast on a processor, needed on most graphics cards."""
+    kv_type: Literal["f16", "q8_0"] = "f16"
+    """Number format of the memory; q8_0 takes half, is slower, and needs flash_attention."""
+    mmap: bool = True
+    """Map the model file instead of copying it: quick to start, and its pages can go when memory is short."""
+    mlock: bool = False
+    """Keep the model in memory even when that is short (needs the right to: LimitMEMLOCK, ulimit -l)."""
     threads: Threads = 0
-    """Threads; 0 takes all big cores but one, which stays free for the voice."""
+    """Threads; 0 takes all big cores. Fewer work while other programs keep the cores busy."""
 
     @model_validator(mode="after")
     def _fits(self) -> LlmSettings:
         if self.max_tokens + self.history_tokens >= self.context_tokens:
             raise ValueError("max_tokens + history_tokens must leave room in context_tokens")
+        if self.kv_type != "f16" and not self.flash_attention:
+            raise ValueError("kv_type q8_0 needs flash_attention: true")
         return self
 
 
@@ -263,7 +273,7 @@ class TtsSettings(Section):
     first_clause: bool = True
     """Begin to speak at the reply's first comma instead of after its first sentence."""
     threads: Threads = 0
-    """Threads; 0 takes one: the voice speaks while the language model writes on."""
+    """Threads; 0 takes all big cores."""
 
 
 class ConversationSettings(Section):

@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
 from typing import Any, Generic, TypeVar
 
 from assistant import clock
@@ -34,13 +34,20 @@ def unmetered(_: float) -> None:
 class Worker(Generic[E]):
     """A named thread and, once ``start`` has returned, the engine on it.
 
-    ``cores`` are the CPU numbers that the thread may run on; empty means any.
+    ``cores`` are the CPU numbers that the thread may run on; empty means any. ``in_turn`` is held
+    during each call, in a stream for each item: workers that share it never compute at once.
     """
 
     engine: E
 
-    def __init__(self, name: str, cores: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        cores: Collection[int] = (),
+        in_turn: AbstractContextManager[object] = nullcontext(),  # noqa: B008 - it has no state
+    ) -> None:
         self.name = name
+        self._in_turn = in_turn
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_pin, initargs=(cores,))
         self._job: asyncio.Future[Any] | None = None
 
@@ -56,7 +63,12 @@ class Worker(Generic[E]):
 
     async def run(self, call: Callable[[E, Cancel], T], meter: Meter = unmetered) -> T:
         """Run ``call`` with the engine on its thread and return what it returns."""
-        return await self._submit(lambda cancel: call(self.engine, cancel), meter)
+
+        def take_turn(cancel: Cancel) -> T:
+            with self._in_turn:
+                return call(self.engine, cancel)
+
+        return await self._submit(take_turn, meter)
 
     async def stream(
         self, call: Callable[[E, Cancel], Iterator[T]], meter: Meter = unmetered
@@ -67,10 +79,13 @@ class Worker(Generic[E]):
 
         def pump(cancel: Cancel) -> None:
             try:
-                for item in call(self.engine, cancel):
-                    loop.call_soon_threadsafe(items.put_nowait, item)
-                    if cancel:
+                source = call(self.engine, cancel)
+                while not cancel:
+                    with self._in_turn:
+                        item = next(source, _END)
+                    if item is _END:
                         break
+                    loop.call_soon_threadsafe(items.put_nowait, item)
             finally:
                 with suppress(RuntimeError):  # the loop is closed when the program is ending
                     loop.call_soon_threadsafe(items.put_nowait, _END)

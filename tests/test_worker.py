@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, nullcontext
 
 import pytest
 
 from assistant import clock
 from assistant.cancel import Cancel
 from assistant.engines.scripted import ScriptedVad
+from assistant.fair_lock import FairLock
 from assistant.worker import Worker, prefetch
 
 
-async def started(**options: list[int]) -> Worker[ScriptedVad]:
-    worker: Worker[ScriptedVad] = Worker("test", **options)
+async def started(
+    cores: Sequence[int] = (), in_turn: AbstractContextManager[object] | None = None
+) -> Worker[ScriptedVad]:
+    worker: Worker[ScriptedVad] = Worker("test", cores, in_turn or nullcontext())
     await worker.start(ScriptedVad)
     return worker
 
@@ -44,6 +47,63 @@ def test_the_thread_is_pinned() -> None:
         return cores
 
     assert clock.run(main()) == {core}
+
+
+def test_workers_that_share_a_lock_take_it_in_turns_item_by_item() -> None:
+    order: list[str] = []
+    lock = FairLock()
+
+    def write(_: ScriptedVad, cancel: Cancel) -> Iterator[int]:
+        for count in range(50):
+            order.append("begin")
+            cancel.wait(0.002)
+            order.append("end")
+            yield count
+
+    def speak(*_: object) -> None:
+        assert order.count("begin") == order.count("end"), "the writer was at work"
+        order.append("spoken")
+
+    async def main() -> None:
+        writer, speaker = await started(in_turn=lock), await started(in_turn=lock)
+        pieces = writer.stream(write)
+        async with aclosing(pieces):
+            for _ in range(3):
+                await anext(pieces)
+            await speaker.run(speak)
+            async for _ in pieces:
+                pass
+        await writer.close()
+        await speaker.close()
+
+    clock.run(main())
+    assert order.index("spoken") < len(order) - 20, "it waited for the whole stream"
+
+
+def test_a_stream_that_is_dropped_while_it_waits_for_its_turn_does_nothing() -> None:
+    lock = FairLock()
+    begun: list[int] = []
+
+    def write(*_: object) -> Iterator[int]:
+        begun.append(1)
+        yield 1
+
+    async def main() -> None:
+        worker = await started(in_turn=lock)
+        with lock:
+            waiting = asyncio.ensure_future(anext(worker.stream(lambda *_: iter([1]))))
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            pieces = worker.stream(write)
+            dropped = asyncio.ensure_future(anext(pieces))
+            await asyncio.sleep(0.01)
+            dropped.cancel()
+            await asyncio.gather(dropped, return_exceptions=True)
+        await worker.close()
+
+    clock.run(main())
+    assert not begun
 
 
 def test_an_error_reaches_the_caller() -> None:

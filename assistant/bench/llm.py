@@ -25,6 +25,7 @@ from assistant.bench.measuring import (
     timed,
 )
 from assistant.bench.variants import changed
+from assistant.board.cores import big_cores
 from assistant.cancel import Cancel
 from assistant.engines import gguf_model
 from assistant.settings import Settings
@@ -129,7 +130,7 @@ class _Bare:
         self._model = lib.llama_model_load_from_file(bytes(file), lib.llama_model_default_params())
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = settings.llm.context_tokens
-        parameters.n_threads = parameters.n_threads_batch = settings.llm.threads or app.default_threads("llm")
+        parameters.n_threads = parameters.n_threads_batch = settings.llm.threads or len(big_cores())
         self._context = lib.llama_init_from_model(self._model, parameters)
         self._sampler = lib.llama_sampler_init_greedy()
         # Which tokens they are makes no difference to the speed.

@@ -17,6 +17,7 @@ from assistant import app
 from assistant.bench import machine
 from assistant.bench.clips import Clip, read_set
 from assistant.bench.measuring import Document, Result, in_turn, median, ratio, share, spread_ms, table, timed
+from assistant.board.cores import big_cores
 from assistant.cancel import Cancel
 from assistant.settings import Settings
 from assistant.types import Pcm16
@@ -98,7 +99,7 @@ def load_stock(settings: Settings) -> Any:
         str(app.store_of(settings).path(settings.stt.model, "stt")),
         device=settings.stt.device,
         compute_type=settings.stt.compute_type,
-        cpu_threads=settings.stt.threads or app.default_threads("stt"),
+        cpu_threads=settings.stt.threads or len(big_cores()),
         local_files_only=True,
     )
 

@@ -27,6 +27,7 @@ from assistant.bench.measuring import (
     table,
     timed,
 )
+from assistant.board.cores import big_cores
 from assistant.cancel import Cancel
 from assistant.engines import Tts
 from assistant.settings import Settings
@@ -125,7 +126,7 @@ class _Plain:
         onnx, self._voice = read_voice(folder)
         self._espeak = Espeak(self._voice.espeak_voice) if self._voice.espeak_voice else None
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = settings.tts.threads or app.default_threads("tts")
+        options.intra_op_num_threads = settings.tts.threads or len(big_cores())
         options.log_severity_level = 3
         self._session: Any = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         scales = (self._voice.noise_scale, self._voice.length_scale, self._voice.noise_width_scale)

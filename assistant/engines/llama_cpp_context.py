@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 
 from assistant.cancel import Cancel
+from assistant.engines.thread_choice import ThreadChoice
 from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.settings import LlmSettings
 
@@ -27,6 +29,10 @@ BATCH_TOKENS = 512
 """Most tokens given to llama.cpp in one call."""
 MICRO_BATCH_TOKENS = 128
 """Tokens evaluated together: as fast as 512 on a CPU, and an interruption loses at most these."""
+FLASH_ATTENTION = {False: 0, True: 1}
+"""LLAMA_FLASH_ATTN_TYPE_DISABLED and _ENABLED of llama.h."""
+KV_TYPES = {"f16": 1, "q8_0": 8}
+"""Numbers of ggml_type in ggml.h."""
 PENALTY_WINDOW = 64
 """How many of the latest tokens of the reply the repeat penalty looks at."""
 ABORTED = 2
@@ -87,7 +93,9 @@ class LlamaCppContext:
         lib.llama_log_set(_while_loading, None)
         lib.llama_backend_init()
         self._context = self._sampler = None
-        self._model = lib.llama_model_load_from_file(bytes(model), lib.llama_model_default_params())
+        loading = lib.llama_model_default_params()
+        loading.use_mmap, loading.use_mlock = settings.mmap, settings.mlock
+        self._model = lib.llama_model_load_from_file(bytes(model), loading)
         if not self._model:
             raise ModelCorrupt(
                 f"llama.cpp cannot load the model file {model.name}.",
@@ -95,7 +103,7 @@ class LlamaCppContext:
             )
         self.vocabulary = Vocabulary(self._model)
         self.context_tokens: int = min(settings.context_tokens, lib.llama_model_n_ctx_train(self._model))
-        self._context = lib.llama_init_from_model(self._model, self._parameters(threads))
+        self._context = lib.llama_init_from_model(self._model, self._parameters(settings, threads))
         if not self._context:
             self.close()
             raise EngineFailed(
@@ -104,16 +112,19 @@ class LlamaCppContext:
             )
         self._memory = lib.llama_get_memory(self._context)
         self._sampler = _sampler_chain(settings, self.vocabulary.size)
+        self._threads = ThreadChoice(threads)
         self._held: list[int] = []
         lib.llama_log_set(_while_running, None)
 
-    def _parameters(self, threads: int) -> Any:
+    def _parameters(self, settings: LlmSettings, threads: int) -> Any:
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = self.context_tokens
         parameters.n_batch = BATCH_TOKENS
         parameters.n_ubatch = MICRO_BATCH_TOKENS
         parameters.n_outputs_max = 1  # Only the scores after the last token are ever wanted.
         parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.flash_attn_type = FLASH_ATTENTION[settings.flash_attention]
+        parameters.type_k = parameters.type_v = KV_TYPES[settings.kv_type]
         return parameters
 
     def close(self) -> None:
@@ -150,7 +161,7 @@ class LlamaCppContext:
         for start in range(0, len(tokens), BATCH_TOKENS):
             batch = list(tokens[start : start + BATCH_TOKENS])
             array = (lib.llama_token * len(batch))(*batch)
-            status = lib.llama_decode(self._context, lib.llama_batch_get_one(array, len(batch)))
+            status = self._decode(array, len(batch))
             self._held += batch
             if status == 0:
                 continue
@@ -162,6 +173,17 @@ class LlamaCppContext:
                 f"The language model failed (llama_decode returned {status}).",
                 "Ask again; if it stays, lower llm.context_tokens or choose another model.",
             )
+
+    def _decode(self, tokens: ctypes.Array[Any], count: int) -> int:
+        threads = self._threads.threads
+        began_s = time.perf_counter()
+        status = int(lib.llama_decode(self._context, lib.llama_batch_get_one(tokens, count)))
+        if count == 1 and status == 0:
+            self._threads.took(time.perf_counter() - began_s)
+            if self._threads.threads != threads:
+                log.debug("llm_threads=%d before=%d", self._threads.threads, threads)
+                lib.llama_set_n_threads(self._context, self._threads.threads, self._threads.threads)
+        return status
 
     def begin_reply(self) -> None:
         """Forget what was chosen before: the repeat penalty looks at one reply, a seed starts anew."""

@@ -116,7 +116,8 @@ class LlamaCppLlm:
             return
         path = cache / f"{self._file.stem}.prefix"
         facts = self._file.stat()
-        key = json.dumps([llama_cpp.__version__, facts.st_size, facts.st_mtime_ns, prefix]).encode()
+        layout = (self._settings.flash_attention, self._settings.kv_type)
+        key = json.dumps([llama_cpp.__version__, facts.st_size, facts.st_mtime_ns, layout, prefix]).encode()
         state = prefix_file.load(path, key)
         if state is None or not self._context.restore(state, prefix):
             self._context.read(prefix)
