@@ -19,6 +19,7 @@ from assistant.audio.files import read_sound
 from assistant.board.cores import big_cores
 from assistant.conversation import Conversation, opening
 from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
+from assistant.engines.confirmed_vad import ConfirmedVad
 from assistant.errors import EngineUnavailable
 from assistant.fair_lock import FairLock
 from assistant.loop import VoiceLoop
@@ -46,6 +47,8 @@ def store_of(settings: Settings) -> Store:
 
 def load_vad(settings: Settings) -> Vad:
     vad: Vad = engines.load("vad", settings.vad.engine, settings=settings.vad)
+    if settings.vad.engine == "webrtc" and settings.vad.confirm:
+        vad = ConfirmedVad(vad, engines.load("vad", "silero", settings=settings.vad))
     vad.warm_up()
     return vad
 

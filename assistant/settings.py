@@ -124,6 +124,8 @@ class VadSettings(Section):
 
     engine: Literal["webrtc", "silero"] = "webrtc"
     """webrtc costs next to nothing; silero is better in noise and costs about 1 % of a core."""
+    confirm: bool = True
+    """webrtc only: silero must agree that it is speech. Otherwise a fan keeps a turn open for seconds."""
     aggressiveness: Annotated[int, Field(ge=0, le=3)] = 2
     """webrtc only: 0 hears speech everywhere, 3 only where it is clear."""
     threshold: Fraction = 0.5

@@ -32,11 +32,11 @@ _FULL_SCALE = np.float32(32768)
 
 
 def create(settings: VadSettings) -> SileroVad:  # noqa: ARG001 - every VAD is created alike
-    return SileroVad(_network())
+    return SileroVad(find_network())
 
 
-def _network() -> Path:
-    """The network's file, found without importing the package around it."""
+def find_network() -> Path:
+    """The network's file, found without importing the package around it. Raises EngineUnavailable."""
     package = find_spec("faster_whisper")
     folders = package.submodule_search_locations if package else None
     for file in (file for folder in folders or () for file in Path(folder).glob("assets/silero_vad*.onnx")):

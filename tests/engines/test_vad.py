@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,15 +11,23 @@ import soundfile
 
 from assistant import engines
 from assistant.engines import Vad
+from assistant.engines.confirmed_vad import ConfirmedVad
+from assistant.engines.silero_vad import SileroVad, find_network
 from assistant.settings import VadSettings
 from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from tests.conftest import Clip
 
 
-@pytest.fixture(params=sorted(engines.REGISTRY["vad"]))
+@pytest.fixture(params=[*sorted(engines.REGISTRY["vad"]), "confirmed"])
 def vad(request: pytest.FixtureRequest) -> Vad:
-    detector: Vad = engines.load("vad", request.param, settings=VadSettings(engine=request.param))
+    confirmed = request.param == "confirmed"
+    detector = ConfirmedVad(load("webrtc"), load("silero")) if confirmed else load(request.param)
     detector.warm_up()
+    return detector
+
+
+def load(name: Any) -> Vad:
+    detector: Vad = engines.load("vad", name, settings=VadSettings(engine=name))
     return detector
 
 
@@ -92,3 +101,39 @@ def test_silero_follows_speech_within_two_chunks(shared_audio: list[Clip]) -> No
     changes = [a != b for a, b in itertools.pairwise(probabilities(vad, speech))]
     # A chunk is 512 samples: of 320-sample frames at most one in a row completes none.
     assert not any(not a and not b for a, b in itertools.pairwise(changes))
+
+
+def lag_s(vad: Vad, speech: Pcm16, noise: Pcm16) -> float:
+    """How long after the end of ``speech`` the detector still hears some, with ``noise`` behind it."""
+    vad.reset()
+    heard = np.flatnonzero(np.array(probabilities(vad, np.concatenate([speech, noise]))) >= 0.5)
+    return float((heard[-1] + 1) * FRAME_SAMPLES / SAMPLE_RATE_HZ - len(speech) / SAMPLE_RATE_HZ)
+
+
+def test_confirmed_lets_go_of_speech_where_a_fan_is_running(shared_audio: list[Clip]) -> None:
+    commands = [read(clip) for clip in shared_audio if clip.category == "commands"][:12]
+    fan = (np.random.default_rng(1).normal(0, 60, 3 * SAMPLE_RATE_HZ)).astype(np.int16)
+    alone, confirmed = load("webrtc"), ConfirmedVad(load("webrtc"), load("silero"))
+    assert max(lag_s(alone, speech, fan) for speech in commands) > 1.0
+    assert max(lag_s(confirmed, speech, fan) for speech in commands) < 0.3
+
+
+def test_confirmed_lets_the_second_sleep_in_a_quiet_room_and_wakes_it_in_time(
+    shared_audio: list[Clip],
+) -> None:
+    asked = 0
+
+    class Counting(SileroVad):
+        def speech_probability(self, pcm: Pcm16) -> float:
+            nonlocal asked
+            asked += 1
+            return super().speech_probability(pcm)
+
+    vad = ConfirmedVad(load("webrtc"), Counting(find_network()))
+    speech_share(vad, quiet_noise(20))
+    assert asked < 0.05 * 20 * SAMPLE_RATE_HZ / FRAME_SAMPLES
+    speech = read(next(clip for clip in shared_audio if clip.category == "commands"))
+    vad.reset()
+    both = np.array(probabilities(vad, speech)) >= 0.5
+    alone = np.array(probabilities(load("silero"), speech)) >= 0.5
+    assert np.mean(both != alone) < 0.05
