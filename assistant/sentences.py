@@ -1,18 +1,24 @@
 """A reply that comes in pieces -> the clauses and sentences to speak, each as soon as it is sure.
 
-The first clause goes out at its comma, so that speech starts early; after that whole sentences do,
-because they sound best. Code is not read out. Pure: how the text came in pieces makes no
-difference to what goes out, and nothing is lost but white space, code and its fences. Does not
-know how things are pronounced (``speakable`` does).
+The first few words go out where people draw breath, the first clause at its comma, so that speech
+starts early; after that whole sentences do, because they sound best. Code is not read out. Pure:
+how the text came in pieces makes no difference to what goes out, and nothing is lost but white
+space, code and its fences. Does not know how things are pronounced (``speakable`` does).
 """
 
 from __future__ import annotations
 
 import re
 
-FIRST_CLAUSE_CHARS = 16
-FIRST_CLAUSE_WORDS = 3
-"""A first clause has at least this much: about a second of speech, in which the rest is made ready."""
+from assistant.types import Beginning, Sentence
+
+FIRST_WORDS = 3
+FIRST_WORDS_CHARS = 12
+"""The first words that are spoken alone are at least these: less is no phrase, and voices mangle it."""
+
+FIRST_CLAUSE_CHARS = 10
+FIRST_CLAUSE_WORDS = 2
+"""A first clause has at least this much ("I am sorry,"): some 0.7 s of speech, in which the rest is made."""
 
 FIRST_BREATH_CHARS = 48
 """A first clause without any mark ends before the next conjunction from here on."""
@@ -24,38 +30,41 @@ LONGEST_CHARS = 220
 class Sentences:
     """Takes one reply."""
 
-    def __init__(self, instead_of_code: str = "The code is left out.", *, first_clause: bool = True) -> None:
+    def __init__(
+        self, instead_of_code: str = "The code is left out.", *, begin_with: Beginning = "clause"
+    ) -> None:
         """``instead_of_code`` is said where a code block stood; empty for nothing.
 
-        Without ``first_clause`` whole sentences go out from the beginning.
+        ``begin_with`` says what goes out first. After words comes a clause, after a clause come sentences.
         """
         self._prose = _Prose(instead_of_code)
         self._text = ""
-        self._is_first = first_clause
+        self._haste = {"words": 2, "clause": 1, "sentence": 0}[begin_with]
 
-    def add(self, piece: str) -> list[str]:
+    def add(self, piece: str) -> list[Sentence]:
         """Take the next piece of the reply; what can be spoken now, in order."""
         self._text += self._prose.add(piece)
         return self._take(is_over=False)
 
-    def finish(self) -> list[str]:
+    def finish(self) -> list[Sentence]:
         """The reply is over; the rest of it."""
         self._text += self._prose.finish()
         return self._take(is_over=True)
 
-    def _take(self, *, is_over: bool) -> list[str]:
-        taken: list[str] = []
+    def _take(self, *, is_over: bool) -> list[Sentence]:
+        taken: list[Sentence] = []
         while True:
             self._text = self._text.lstrip()
-            end = _end_of_clause(self._text, is_first=self._is_first)
+            end = _end_of_clause(self._text, self._haste)
             if end is None and is_over:
                 end = len(self._text)
             if not end:
                 return taken
-            clause = self._text[:end].rstrip()
-            taken.append(clause)
-            self._text = self._text[end:]
-            self._is_first = self._is_first and not any(map(str.isalnum, clause))
+            text, rest = self._text[:end], self._text[end:]
+            taken.append(Sentence(text.rstrip(), goes_on=text[-1].isalnum() and rest[:1].isspace()))
+            self._text = rest
+            if self._haste and any(map(str.isalnum, text)):
+                self._haste -= 1
 
 
 class _Prose:
@@ -122,12 +131,33 @@ _CONJUNCTIONS = (
 _DOTTED = re.compile(r"(?:[A-Za-z]{1,2}\.)+[A-Za-z]{1,2}")  # U.S, p.m, Ph.D
 
 
-def _end_of_clause(text: str, *, is_first: bool) -> int | None:
+_VERBS = (
+    *("is", "are", "was", "were", "has", "have", "had", "does", "did", "will", "would", "can", "could"),
+    *("should", "must", "may", "might", "means", "refers", "consists", "contains", "includes", "began"),
+)
+_PREPOSITIONS = (
+    *("in", "on", "at", "by", "for", "from", "with", "without", "about", "into", "between", "through"),
+    *("during", "under", "over", "after", "before", "near", "against", "since", "until"),
+)
+_BREATHS = frozenset([*_CONJUNCTIONS, *_VERBS, *_PREPOSITIONS])
+"""Words in front of which a phrase may end, so that a short breath sounds natural there."""
+
+_CLINGING = frozenset(
+    [
+        *("i", "you", "he", "she", "it", "we", "they", "this", "these", "those", "there", "what", "here"),
+        *("a", "an", "the", "my", "your", "his", "her", "its", "our", "their", "some", "no", "not", "as"),
+        *("to", "of", "be", "been", "being", "also", "only", "very", "more", "most", "than", "let", "up"),
+    ]
+)
+"""Words after which nobody draws breath."""
+
+
+def _end_of_clause(text: str, haste: int) -> int | None:
     """Where the first clause of ``text`` ends; None as long as that is not sure."""
     for candidate in _CANDIDATE.finditer(text):
         if candidate.start() >= LONGEST_CHARS:
             break
-        verdict = _ends_here(candidate, text, is_first=is_first)
+        verdict = _ends_here(candidate, text, haste)
         if verdict is None:
             return None
         if verdict:
@@ -135,12 +165,12 @@ def _end_of_clause(text: str, *, is_first: bool) -> int | None:
     return _forced_end(text[:LONGEST_CHARS]) if len(text) >= LONGEST_CHARS + _LOOK_AHEAD_CHARS else None
 
 
-def _ends_here(candidate: re.Match[str], text: str, *, is_first: bool) -> bool | None:
+def _ends_here(candidate: re.Match[str], text: str, haste: int) -> bool | None:
     """Whether the clause ends at ``candidate``; None when what follows must be known first."""
     if candidate["line"]:
         return True
     if candidate["gap"]:
-        return _is_breath(candidate, text) if is_first else False
+        return _is_breath(candidate, text, haste) if haste else False
     if candidate.end() == len(text):
         return None
     if candidate["wide_stop"]:
@@ -148,7 +178,7 @@ def _ends_here(candidate: re.Match[str], text: str, *, is_first: bool) -> bool |
     if candidate["stop"]:
         return _is_last(candidate, text)
     return (
-        is_first
+        haste > 0
         and _is_clause(text[: candidate.end()])
         and (candidate["dash"] is not None or text[candidate.end()].isspace())
     )
@@ -164,14 +194,23 @@ def _is_clause(text: str) -> bool:
     )
 
 
-def _is_breath(gap: re.Match[str], text: str) -> bool | None:
-    if gap.start() < FIRST_BREATH_CHARS:
+def _is_breath(gap: re.Match[str], text: str, haste: int) -> bool | None:
+    before = text[: gap.start()].split()
+    if haste > 1:
+        phrase_ends = len(before) >= FIRST_WORDS and gap.start() >= FIRST_WORDS_CHARS
+        last = before[-1].lower() if before else ""
+        if not phrase_ends or not last.isalpha() or last in _CLINGING or last in _BREATHS:
+            return False
+        words = _BREATHS
+    elif gap.start() >= FIRST_BREATH_CHARS:
+        words = frozenset(_CONJUNCTIONS)
+    else:
         return False
     word = re.match(r"\w*", text[gap.end() :])
     assert word is not None  # noqa: S101  # the pattern matches anything
     if gap.end() + word.end() == len(text):
-        return None if any(each.startswith(word.group().lower()) for each in _CONJUNCTIONS) else False
-    return word.group().lower() in _CONJUNCTIONS
+        return None if any(each.startswith(word.group().lower()) for each in words) else False
+    return word.group().lower() in words
 
 
 def _is_last(stop: re.Match[str], text: str) -> bool | None:

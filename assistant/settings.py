@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from assistant.types import Beginning
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 Threads = Annotated[int, Field(ge=0, le=256)]
@@ -272,8 +274,9 @@ class TtsSettings(Section):
     """Variation of the sound; null is the voice's own value."""
     noise_width_scale: Annotated[float, Field(ge=0, le=2)] | None = None
     """Variation of the rhythm; null is the voice's own value."""
-    first_clause: bool = True
-    """Begin to speak at the reply's first comma instead of after its first sentence."""
+    begin_with: Beginning = "words"
+    """What is spoken first: a few words up to a breath, the first clause, or the first sentence. Words
+    need a model that writes much faster than people speak: elsewhere a gap follows them."""
     threads: Threads = 0
     """Threads; 0 takes all big cores."""
 

@@ -30,7 +30,7 @@ from assistant.sentences import Sentences
 from assistant.settings import Settings
 from assistant.skills import Match, Repeat, Skills
 from assistant.speakable import speakable
-from assistant.types import Pcm16, SpokenAudio, Transcript, Utterance
+from assistant.types import Pcm16, Sentence, SpokenAudio, Transcript, Utterance
 from assistant.wake_phrase import without_wake_phrase
 from assistant.worker import Worker, in_thread, prefetch
 
@@ -175,21 +175,21 @@ class Turn:
         self.report.transcript = said
         return replace(transcript, text=said)
 
-    async def _skill(self, match: Match) -> AsyncGenerator[str, None]:
+    async def _skill(self, match: Match) -> AsyncGenerator[Sentence, None]:
         self.report.handled_by = match.name
         await self._released.wait()
         outcome = await in_thread(match.run)
         self.report.outcome = outcome
         speech = self._last_reply if isinstance(outcome.action, Repeat) else outcome.speech
         if speech:
-            yield speech
+            yield Sentence(speech)
 
-    async def _ask(self, text: str) -> AsyncGenerator[str, None]:
+    async def _ask(self, text: str) -> AsyncGenerator[Sentence, None]:
         """The model's reply, sentence by sentence."""
         self.report.handled_by = "llm"
         self._mark("llm_begin")
         messages = self._chain.conversation.messages_for(text)
-        sentences = Sentences(first_clause=self._chain.settings.tts.first_clause)
+        sentences = Sentences(begin_with=self._chain.settings.tts.begin_with)
         pieces = self._chain.llm.stream(
             lambda llm, cancel: llm.stream(messages, cancel), partial(self.report.worked, "llm")
         )
@@ -202,7 +202,7 @@ class Turn:
         for sentence in sentences.finish():
             yield sentence
 
-    async def _speak(self, replies: AsyncGenerator[str, None]) -> None:
+    async def _speak(self, replies: AsyncGenerator[Sentence, None]) -> None:
         """Say sentences as they come and return when the last one has been heard.
 
         Raises EngineFailed when there was nothing to say, EngineTimeout when it took too long.
@@ -236,17 +236,20 @@ class Turn:
             speaker.cut()
             raise
 
-    async def _synthesize(self, sentences: AsyncGenerator[str, None]) -> AsyncGenerator[SpokenAudio, None]:
+    async def _synthesize(
+        self, sentences: AsyncGenerator[Sentence, None]
+    ) -> AsyncGenerator[SpokenAudio, None]:
         tts = self._chain.tts
         language = self._chain.settings.stt.language
         meter = partial(self.report.worked, "tts")
         async with aclosing(sentences):
             async for sentence in sentences:
                 self._mark("first_clause")
-                self.report.reply = f"{self.report.reply} {sentence}".strip()
-                pcm = await tts.run(partial(_synthesize, speakable(sentence, language)), meter)
+                self.report.reply = f"{self.report.reply} {sentence.text}".strip()
+                words = replace(sentence, text=speakable(sentence.text, language))
+                pcm = await tts.run(partial(_synthesize, words), meter)
                 if len(pcm):
-                    yield SpokenAudio(sentence, pcm, tts.engine.sample_rate_hz)
+                    yield SpokenAudio(sentence.text, pcm, tts.engine.sample_rate_hz)
 
     def _remember(self, text: str) -> None:
         """Keep of the reply what was heard, so that the model never refers to what nobody heard.
@@ -290,9 +293,9 @@ async def _within(limit_s: float, waiting: Awaitable[T]) -> T:
     )
 
 
-def _synthesize(words: str, tts: Tts, cancel: Cancel) -> Pcm16:
+def _synthesize(words: Sentence, tts: Tts, cancel: Cancel) -> Pcm16:
     return tts.synthesize(words, cancel)
 
 
-async def _once(text: str) -> AsyncGenerator[str, None]:
-    yield text
+async def _once(text: str) -> AsyncGenerator[Sentence, None]:
+    yield Sentence(text)

@@ -72,6 +72,19 @@ class Message:
     content: str
 
 
+Beginning: TypeAlias = Literal["words", "clause", "sentence"]
+"""What of a reply is spoken first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What is spoken in one piece: a sentence, a clause, or the first few words of one."""
+
+    text: str
+    goes_on: bool = False
+    """It breaks off within a sentence: the rest follows after no more than a breath."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SpokenAudio:
     """A clause or sentence as sound, ready for the speaker."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from assistant.sentences import FIRST_CLAUSE_CHARS, LONGEST_CHARS, Sentences
+from assistant.types import Beginning, Sentence
 
 
-def cut(*pieces: str) -> list[str]:
-    sentences = Sentences()
-    return [clause for piece in pieces for clause in sentences.add(piece)] + sentences.finish()
+def cut(*pieces: str, begin_with: Beginning = "clause") -> list[str]:
+    return [clause.text for clause in taken(Sentences(begin_with=begin_with), pieces)]
+
+
+def taken(sentences: Sentences, pieces: Iterable[str]) -> list[Sentence]:
+    return [*(clause for piece in pieces for clause in sentences.add(piece)), *sentences.finish()]
 
 
 def after_first(reply: str) -> list[str]:
@@ -96,8 +102,35 @@ def test_the_first_clause_goes_out_early(reply: str, clauses: list[str]) -> None
 def test_clauses_come_as_soon_as_they_are_sure() -> None:
     sentences = Sentences()
     came = [(token, sentences.add(token)) for token in ("It", " is", " half", " past", " ten", ".", " Time")]
-    assert came[-2:] == [(".", []), (" Time", ["It is half past ten."])]
-    assert sentences.finish() == ["Time"]
+    assert came[-2:] == [(".", []), (" Time", [Sentence("It is half past ten.")])]
+    assert sentences.finish() == [Sentence("Time")]
+
+
+@pytest.mark.parametrize(
+    ("reply", "pieces"),
+    [
+        ("The Brooklyn Bridge is 140 years old.", ["The Brooklyn Bridge+", "is 140 years old."]),
+        ("The capital of France is Paris.", ["The capital of France+", "is Paris."]),
+        ("It is half past ten.", ["It is half past ten."]),
+        ("I was created by a team in Ulm.", ["I was created+", "by a team in Ulm."]),
+        (
+            "There are many lakes in the north, and few in the south.",
+            ["There are many lakes+", "in the north,", "and few in the south."],
+        ),
+        ("You can turn it on at any time.", ["You can turn it on at any time."]),
+        ("Paris", ["Paris"]),
+        ("Buy bread and\n milk", ["Buy bread and", "milk"]),
+        ("The old red \n house is here.", ["The old red", "house is here."]),
+        (
+            "1. Open the window in the hall.\n2. Close it.",
+            ["1. Open the window+", "in the hall.", "2. Close it."],
+        ),
+    ],
+)
+def test_the_first_words_go_out_where_people_draw_breath(reply: str, pieces: list[str]) -> None:
+    for size in (1, 4, len(reply)):
+        came = taken(Sentences(begin_with="words"), [reply[i : i + size] for i in range(0, len(reply), size)])
+        assert [f"{piece.text}+" if piece.goes_on else piece.text for piece in came] == pieces
 
 
 @pytest.mark.parametrize(
@@ -113,7 +146,7 @@ def test_code_blocks_are_not_read_out(reply: str, clauses: list[str]) -> None:
     for size in (1, 2, 3, len(reply)):
         sentences = Sentences(instead_of_code="No code.")
         pieces = [reply[i : i + size] for i in range(0, len(reply), size)]
-        assert [*(c for piece in pieces for c in sentences.add(piece)), *sentences.finish()] == clauses
+        assert [clause.text for clause in taken(sentences, pieces)] == clauses
 
 
 def test_endless_text_is_cut_at_a_sensible_place() -> None:
@@ -124,9 +157,9 @@ def test_endless_text_is_cut_at_a_sensible_place() -> None:
 
 
 def test_whole_sentences_only_if_so_wished() -> None:
-    sentences = Sentences(first_clause=False)
+    sentences = Sentences(begin_with="sentence")
     reply = "In the beginning of the year, it is cold. Then it is warm, at last."
-    assert sentences.add(reply) + sentences.finish() == [
+    assert [clause.text for clause in taken(sentences, [reply])] == [
         "In the beginning of the year, it is cold.",
         "Then it is warm, at last.",
     ]
@@ -135,28 +168,31 @@ def test_whole_sentences_only_if_so_wished() -> None:
 # fmt: off
 _WORDS = st.sampled_from([
     "Dr", "e.g", "3", "5", ".", ",", " ", " ", " ", "\n", "...", "…", "!", "?", '"', ")", "(", "- ", "—",
-    "and", "which", "word", "Word", "U.S", "a", "I", "http://x.y", ":", ";", "`", "```", "no", "Jan", "é",
-    "**", "😀",
+    "and", "which", "is", "house", "in", "word", "Word", "U.S", "a", "I", "http://x.y", ":", ";", "`", "```",
+    "no", "Jan", "é", "**", "😀",
 ])
 # fmt: on
+BEGINNINGS: tuple[Beginning, ...] = ("words", "clause", "sentence")
 _REPLIES = st.one_of(st.lists(_WORDS, max_size=150).map("".join), st.text(max_size=400))
 
 
 @given(_REPLIES, st.data())
 @example("a" * 219 + " - b", None)
 def test_how_the_reply_came_in_pieces_makes_no_difference(reply: str, data: st.DataObject | None) -> None:
-    whole = cut(reply)
-    assert cut(*reply) == whole
+    whole = taken(Sentences(begin_with="words"), [reply])
+    assert taken(Sentences(begin_with="words"), reply) == whole
     if data is not None:
         at = data.draw(st.integers(0, len(reply)))
-        assert cut(reply[:at], reply[at:]) == whole
+        assert taken(Sentences(begin_with="words"), [reply[:at], reply[at:]]) == whole
 
 
 @given(_REPLIES.filter(lambda reply: "```" not in reply))
 def test_nothing_is_lost_but_white_space(reply: str) -> None:
-    assert "".join("".join(cut(reply)).split()) == "".join(reply.split())
+    for begin_with in BEGINNINGS:
+        assert "".join("".join(cut(reply, begin_with=begin_with)).split()) == "".join(reply.split())
 
 
 @given(_REPLIES)
 def test_no_clause_is_empty_or_padded(reply: str) -> None:
-    assert all(clause and clause == clause.strip() for clause in cut(reply))
+    for begin_with in BEGINNINGS:
+        assert all(clause and clause == clause.strip() for clause in cut(reply, begin_with=begin_with))

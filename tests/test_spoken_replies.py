@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from assistant.engines.vits_tts import VitsTts, create
 from assistant.sentences import Sentences
 from assistant.settings import TtsSettings
 from assistant.speakable import speakable
-from assistant.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.types import SAMPLE_RATE_HZ, Pcm16, Sentence
 from assistant.word_error import normalize_words, word_errors
 
 MODELS = Path("~/.local/share/assistant/models").expanduser()
@@ -64,15 +65,16 @@ def test_replies_are_understood(voice: VitsTts, hear: Callable[[Pcm16, int], str
     errors = words = 0
     report = []
     for reply in REPLIES:
-        sentences = Sentences()
-        said = [speakable(clause) for clause in [*sentences.add(reply), *sentences.finish()]]
+        sentences = Sentences(begin_with="words")
+        pieces = [*sentences.add(reply), *sentences.finish()]
+        said = [replace(piece, text=speakable(piece.text)) for piece in pieces]
         pcm = np.concatenate([voice.synthesize(clause, Cancel()) for clause in said])
         # A recogniser writes "$5.50" for what was said in five words.
         heard = speakable(hear(pcm, voice.sample_rate_hz))
-        reference = normalize_words(" ".join(said))
+        reference = normalize_words(" ".join(piece.text for piece in said))
         wrong = word_errors(reference, normalize_words(heard))
         errors, words = errors + wrong, words + len(reference)
-        report.append(f"{wrong}/{len(reference)} | {' '.join(said)} | {heard}")
+        report.append(f"{wrong}/{len(reference)} | {said} | {heard}")
     assert errors / words <= 0.15, "\n".join(report)
 
 
@@ -80,5 +82,5 @@ def test_replies_are_understood(voice: VitsTts, hear: Callable[[Pcm16, int], str
 @pytest.mark.parametrize("word", ["Yes.", "No.", "Okay.", "Hi!", "Done"])
 def test_the_shortest_replies_are_words(voice: VitsTts, hear: Callable[[Pcm16, int], str], word: str) -> None:
     # A voice varies, and a recogniser has nothing else to go by: one of three must come out.
-    pcms = (voice.synthesize(word, Cancel()) for _ in range(3))
+    pcms = (voice.synthesize(Sentence(word), Cancel()) for _ in range(3))
     assert any(normalize_words(hear(pcm, voice.sample_rate_hz)) == normalize_words(word) for pcm in pcms)

@@ -31,6 +31,7 @@ from assistant.board.cores import big_cores
 from assistant.cancel import Cancel
 from assistant.engines import Tts
 from assistant.settings import Settings
+from assistant.types import Sentence
 
 TEXTS = {
     5: ("Okay.", "Paris", "Seven", "Today", "Three", "Never"),
@@ -91,7 +92,7 @@ def _compared(ours: Tts, plain: _Plain | None, texts: Sequence[str]) -> Document
 
     def speak() -> Spoken:
         text = next(to_speak)
-        took_s, pcm = timed(lambda: ours.synthesize(text, Cancel()))
+        took_s, pcm = timed(lambda: ours.synthesize(Sentence(text), Cancel()))
         return Spoken(took_s, len(pcm) / ours.sample_rate_hz)
 
     contenders: list[Callable[[], Spoken]] = [speak]

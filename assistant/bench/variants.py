@@ -18,7 +18,7 @@ PLAIN: Mapping[str, Mapping[str, Any]] = {
     },
     "conversation": {"speculate": False},
     "stt": {"short_context": False},
-    "tts": {"first_clause": False},
+    "tts": {"begin_with": "sentence"},
 }
 """The same engines one after the other: a fixed silence ends the turn, then Whisper on its window of
 30 s, then the model, and the voice when the first sentence is whole."""

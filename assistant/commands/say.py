@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
     tts = load_tts(settings)
-    sentences = Sentences()
+    sentences = Sentences(begin_with="sentence")
     spoken = [*sentences.add(arguments.text), *sentences.finish()]
     pcm = np.concatenate(
-        [tts.synthesize(speakable(sentence, settings.stt.language), Cancel()) for sentence in spoken]
+        [
+            tts.synthesize(replace(sentence, text=speakable(sentence.text, settings.stt.language)), Cancel())
+            for sentence in spoken
+        ]
         or [np.zeros(0, np.int16)]
     )
     if not len(pcm):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from assistant.cancel import Cancel
 from assistant.errors import EngineUnavailable
-from assistant.types import Message, Pcm16, Transcript
+from assistant.types import Message, Pcm16, Sentence, Transcript
 
 
 class Engine(Protocol):
@@ -85,10 +85,10 @@ class Tts(Engine, Protocol):
 
     sample_rate_hz: int
 
-    def synthesize(self, text: str, cancel: Cancel) -> Pcm16:
+    def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:
         """Samples at ``sample_rate_hz``; empty when there is nothing to pronounce or ``cancel`` is set.
 
-        Raises EngineFailed.
+        Ends in the pause that belongs after it. Raises EngineFailed.
         """
 
 

@@ -19,10 +19,10 @@ import numpy as np
 
 from assistant.cancel import Cancel
 from assistant.engines import Tts
-from assistant.engines.speech_sound import gain_for, pause_after, to_pcm, trim
+from assistant.engines.speech_sound import BREATH, gain_for, pause_after, to_pcm, trim
 from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
 from assistant.settings import TtsSettings
-from assistant.types import Pcm16
+from assistant.types import Pcm16, Sentence
 
 log = logging.getLogger(__name__)
 
@@ -71,21 +71,21 @@ class TorchTts:
         self._gain = gain_for(self._speak("one, two, three, four, five."), self.sample_rate_hz)
         log.debug("voice_ready sample_rate_hz=%d gain=%.2f", self.sample_rate_hz, self._gain)
 
-    def synthesize(self, text: str, cancel: Cancel) -> Pcm16:
+    def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:
         """Samples at ``sample_rate_hz``; empty when there is nothing to pronounce or ``cancel`` is set.
 
         Ends in the pause that belongs after it. Raises EngineFailed.
         """
-        if cancel or not any(map(str.isalnum, text)):
+        if cancel or not any(map(str.isalnum, sentence.text)):
             return _NOTHING
         if not self._gain:
             self.warm_up()
-        wave = self._speak(text)
+        text = sentence.text.rstrip()
+        wave = self._speak(f"{text}," if sentence.goes_on else text)
         if cancel:
             return _NOTHING
-        return np.concatenate(
-            [to_pcm(wave * self._gain), pause_after(text.rstrip()[-1], self.sample_rate_hz)]
-        )
+        mark = BREATH if sentence.goes_on else text[-1]
+        return np.concatenate([to_pcm(wave * self._gain), pause_after(mark, self.sample_rate_hz)])
 
     def close(self) -> None:
         self._api = None

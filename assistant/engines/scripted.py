@@ -16,7 +16,7 @@ import numpy as np
 
 from assistant import clock
 from assistant.cancel import Cancel
-from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Message, Pcm16, Transcript
+from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Message, Pcm16, Sentence, Transcript
 
 _QUIET = 100
 """Amplitude up to which ScriptedVad hears nothing."""
@@ -171,7 +171,8 @@ class ScriptedTts(_Scripted):
         self.said: list[str] = []
         """Every text it was given."""
 
-    def synthesize(self, text: str, cancel: Cancel) -> Pcm16:  # noqa: ARG002
+    def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:  # noqa: ARG002
+        text = sentence.text
         self.said.append(text)
         self._work(len(text) * self._seconds_per_character)
         return clip(3000, max(FRAME_SAMPLES, len(text) * 1000 // 15))

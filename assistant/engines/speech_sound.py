@@ -15,7 +15,11 @@ Wave = npt.NDArray[np.float32]
 
 SENTENCE_PAUSE_MS = 320
 CLAUSE_PAUSE_MS = 220
+BREATH_PAUSE_MS = 40
 """Silence after a piece, by its last mark. VITS voices pause some 300 ms at a comma inside a sentence."""
+
+BREATH = ""
+"""Stands for the mark where a piece breaks off within a sentence."""
 
 EDGE_MS = 20
 """Kept around what is heard, so that soft consonants stay; the rest of the silence goes."""
@@ -69,6 +73,9 @@ def to_pcm(wave: Wave) -> Pcm16:
 
 
 def pause_after(mark: str, sample_rate_hz: int) -> Pcm16:
-    """The silence that belongs after a piece of text that ends in ``mark``."""
-    pause_ms = SENTENCE_PAUSE_MS if mark in (".", "?", "!") else CLAUSE_PAUSE_MS
+    """The silence that belongs after a piece of text that ends in ``mark``, or in BREATH."""
+    if mark == BREATH:
+        pause_ms = BREATH_PAUSE_MS
+    else:
+        pause_ms = SENTENCE_PAUSE_MS if mark in (".", "?", "!") else CLAUSE_PAUSE_MS
     return np.zeros(pause_ms * sample_rate_hz // 1000, dtype=np.int16)

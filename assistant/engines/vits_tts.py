@@ -20,12 +20,12 @@ import onnxruntime
 
 from assistant.cancel import Cancel
 from assistant.engines.espeak import Clause, Espeak, split_at_marks
-from assistant.engines.speech_sound import Wave, gain_for, pause_after, to_pcm, trim
+from assistant.engines.speech_sound import BREATH, Wave, gain_for, pause_after, to_pcm, trim
 from assistant.engines.vits_voice import Voice
 from assistant.engines.voice_folder import read_voice
 from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.settings import TtsSettings
-from assistant.types import Pcm16
+from assistant.types import Pcm16, Sentence
 
 log = logging.getLogger(__name__)
 
@@ -77,18 +77,20 @@ class VitsTts:
         self._gain = self._measure()
         log.debug("voice_ready sample_rate_hz=%d gain=%.2f", self.sample_rate_hz, self._gain)
 
-    def synthesize(self, text: str, cancel: Cancel) -> Pcm16:
+    def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:
         """Samples at ``sample_rate_hz``; empty when there is nothing to pronounce or ``cancel`` is set.
 
         Ends in the pause that belongs after it. Raises EngineFailed.
         """
         self._gain = self._gain or self._measure()
         pieces = [_NOTHING]
-        for clauses in _runs(self._clauses(text)):
+        for clauses in _runs(self._clauses(sentence)):
             wave = self._run(clauses, cancel)
             if cancel:
                 return _NOTHING
             pieces += [to_pcm(wave * self._gain), pause_after(clauses[-1].mark, self.sample_rate_hz)]
+        if sentence.goes_on:
+            pieces[-1] = pause_after(BREATH, self.sample_rate_hz)
         return np.concatenate(pieces)
 
     def close(self) -> None:
@@ -96,10 +98,11 @@ class VitsTts:
 
     def _measure(self) -> float:
         # Digits are read aloud in every language.
-        wave = self._run(list(self._clauses("1, 2, 3, 4, 5.")), Cancel())
+        wave = self._run(list(self._clauses(Sentence("1, 2, 3, 4, 5."))), Cancel())
         return gain_for(wave, self.sample_rate_hz)
 
-    def _clauses(self, text: str) -> tuple[Clause, ...]:
+    def _clauses(self, sentence: Sentence) -> tuple[Clause, ...]:
+        text = sentence.text
         if self._espeak is None:
             clauses = tuple(Clause(words, mark) for words, mark in split_at_marks(text))
         else:
@@ -107,7 +110,8 @@ class VitsTts:
         if clauses and not clauses[-1].mark:
             # A voice slurs the end of what has no mark: it never heard a clip without one.
             length = sum(len(clause.phonemes) for clause in clauses)
-            last = Clause(clauses[-1].phonemes, "." if length <= SHORT_SYMBOLS else ",")
+            is_answer = length <= SHORT_SYMBOLS and not sentence.goes_on
+            last = Clause(clauses[-1].phonemes, "." if is_answer else ",")
             clauses = (*clauses[:-1], last)
         return clauses
 

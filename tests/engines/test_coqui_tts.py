@@ -15,6 +15,7 @@ from assistant.cancel import Cancel
 from assistant.engines.coqui_tts import create
 from assistant.errors import EngineUnavailable, ModelMissing
 from assistant.settings import TtsSettings
+from assistant.types import Sentence
 
 NAME = "tts_models/en/ljspeech/vits"
 
@@ -32,7 +33,7 @@ def test_onnx_is_the_default_and_imports_no_torch(tmp_path: Path, fixtures: Path
     settings = TtsSettings()
     voice = engines.load("tts", settings.engine, settings=settings, model=tmp_path, threads=1)
     assert voice.sample_rate_hz == 16000
-    assert len(voice.synthesize("aaaa", Cancel())) > 0
+    assert len(voice.synthesize(Sentence("aaaa"), Cancel())) > 0
     assert "torch" not in sys.modules
 
 

@@ -21,7 +21,7 @@ from assistant.engines.vits_tts import MAX_SYMBOLS, VitsTts, create
 from assistant.engines.vits_voice import Voice
 from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
 from assistant.settings import TtsSettings
-from assistant.types import Pcm16
+from assistant.types import Pcm16, Sentence
 
 RATE_HZ = 22_050
 TONE = {
@@ -47,7 +47,7 @@ def load(folder: Path, **settings: Any) -> VitsTts:
 
 
 def say(voice: VitsTts, text: str) -> Pcm16:
-    return voice.synthesize(text, Cancel())
+    return voice.synthesize(Sentence(text), Cancel())
 
 
 def hum_ms(pcm: Pcm16) -> float:
@@ -133,7 +133,7 @@ def test_no_run_is_longer_than_a_voice_can_take(tone: Path, monkeypatch: pytest.
 def test_cancelled_work_is_empty(tone: Path) -> None:
     cancel = Cancel()
     cancel.set()
-    assert len(load(tone).synthesize("some words.", cancel)) == 0
+    assert len(load(tone).synthesize(Sentence("some words."), cancel)) == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", None])
@@ -210,7 +210,7 @@ def test_a_running_synthesis_can_be_cancelled(joe: VitsTts) -> None:
     cancel = Cancel()
     spoken: list[Pcm16] = []
     text = "this is a long text about nothing at all, " * 40
-    thread = threading.Thread(target=lambda: spoken.append(joe.synthesize(text, cancel)))
+    thread = threading.Thread(target=lambda: spoken.append(joe.synthesize(Sentence(text), cancel)))
     thread.start()
     cancel.wait(0.3)
     cancel.set()

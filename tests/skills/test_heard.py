@@ -15,7 +15,7 @@ from assistant.engines import vits_tts, whisper_stt
 from assistant.settings import SttSettings, TtsSettings
 from assistant.skills import Skills
 from assistant.speakable import speakable
-from assistant.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.types import SAMPLE_RATE_HZ, Pcm16, Sentence
 from tests.conftest import Clip
 from tests.skills.conversation import CONVERSATION
 from tests.skills.sentences import COMMANDS
@@ -40,7 +40,7 @@ def speak() -> Callable[[str], Pcm16]:
     silence = np.zeros(SAMPLE_RATE_HZ * 3 // 10)
 
     def speak(text: str) -> Pcm16:
-        said = voice.synthesize(speakable(text), Cancel()).astype(np.float32)
+        said = voice.synthesize(Sentence(speakable(text)), Cancel()).astype(np.float32)
         sound = soxr.resample(said, voice.sample_rate_hz, SAMPLE_RATE_HZ)
         return np.concatenate([silence, sound, silence]).astype(np.int16)
 
