@@ -25,7 +25,8 @@ from assistant.fair_lock import FairLock
 from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.ringer import Ringer
-from assistant.settings import LlmSettings, Settings, SttSettings, TtsSettings
+from assistant.settings import Settings
+from assistant.settings_engines import LlmSettings, SttSettings, TtsSettings
 from assistant.skills import ListBook, SkillContext, Skills, TimerBook
 from assistant.store import Store, open_store
 from assistant.store.catalog import Kind

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from assistant.settings import SttGuard
+from assistant.settings_engines import SttGuard
 from assistant.types import FRAME_SAMPLES, Pcm16, Transcript, Utterance
 
 Refusal = Literal["no_words", "repetition", "little_speech", "uncertain", "few_words", "steady", "no_vowel"]

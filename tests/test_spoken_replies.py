@@ -14,7 +14,7 @@ from faster_whisper import WhisperModel
 from assistant.cancel import Cancel
 from assistant.engines.vits_tts import VitsTts, create
 from assistant.sentences import Sentences
-from assistant.settings import TtsSettings
+from assistant.settings_engines import TtsSettings
 from assistant.speakable import speakable
 from assistant.types import SAMPLE_RATE_HZ, Pcm16, Sentence
 from assistant.word_error import normalize_words, word_errors

@@ -16,7 +16,8 @@ from assistant.cancel import Cancel
 from assistant.endpoint import Endpointer
 from assistant.engines import Stt, Vad
 from assistant.events import TurnEnded
-from assistant.settings import EndpointSettings, SttGuard, SttSettings, VadSettings
+from assistant.settings import EndpointSettings
+from assistant.settings_engines import SttGuard, SttSettings, VadSettings
 from assistant.stt_guard import contrast_db, refusal
 from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, Transcript, Utterance
 from tests.conftest import Clip

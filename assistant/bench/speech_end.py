@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from assistant import engines
 from assistant.engines import Vad
-from assistant.settings import VadSettings
+from assistant.settings_engines import VadSettings
 from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 
 _WINDOWS_A_SECOND = 100

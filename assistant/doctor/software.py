@@ -88,7 +88,7 @@ _LOAD_WAKE_WORDS = """
 import sys
 from assistant.engines.open_wake_word import create
 from assistant.errors import AssistantError
-from assistant.settings import WakeSettings
+from assistant.settings_engines import WakeSettings
 try:
     create(WakeSettings.model_validate_json(sys.argv[1]))
 except AssistantError as error:

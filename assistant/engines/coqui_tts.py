@@ -21,7 +21,7 @@ from assistant.cancel import Cancel
 from assistant.engines import Tts
 from assistant.engines.speech_sound import BREATH, gain_for, pause_after, to_pcm, trim
 from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
-from assistant.settings import TtsSettings
+from assistant.settings_engines import TtsSettings
 from assistant.types import Pcm16, Sentence
 
 log = logging.getLogger(__name__)

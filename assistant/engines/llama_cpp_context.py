@@ -21,7 +21,7 @@ import llama_cpp.llama_cpp as lib
 from assistant.cancel import Cancel
 from assistant.engines.thread_choice import ThreadChoice
 from assistant.errors import EngineFailed, ModelCorrupt
-from assistant.settings import LlmSettings
+from assistant.settings_engines import LlmSettings
 
 log = logging.getLogger(__name__)
 

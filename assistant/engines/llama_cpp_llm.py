@@ -24,7 +24,7 @@ from assistant.engines.chat_template import ChatTemplate
 from assistant.engines.llama_cpp_context import LlamaCppContext, common_length
 from assistant.engines.text_pieces import TextPieces
 from assistant.errors import ModelCorrupt, PromptTooLong
-from assistant.settings import LlmSettings
+from assistant.settings_engines import LlmSettings
 from assistant.types import Message
 
 _SCRIPTS = 4

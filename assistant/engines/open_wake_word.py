@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing
-from assistant.settings import WakeSettings, WakeWordSettings
+from assistant.settings_engines import WakeSettings, WakeWordSettings
 from assistant.types import FRAME_SAMPLES, Pcm16
 
 if TYPE_CHECKING:

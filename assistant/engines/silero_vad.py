@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from assistant.errors import EngineUnavailable
-from assistant.settings import VadSettings
+from assistant.settings_engines import VadSettings
 from assistant.types import FRAME_SAMPLES, Pcm16
 
 _Floats: TypeAlias = npt.NDArray[np.float32]

@@ -24,7 +24,7 @@ from assistant.engines.speech_sound import BREATH, Wave, gain_for, pause_after, 
 from assistant.engines.vits_voice import Voice
 from assistant.engines.voice_folder import read_voice
 from assistant.errors import EngineFailed, ModelCorrupt
-from assistant.settings import TtsSettings
+from assistant.settings_engines import TtsSettings
 from assistant.types import Pcm16, Sentence
 
 log = logging.getLogger(__name__)

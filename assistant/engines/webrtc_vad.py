@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import webrtcvad
 
-from assistant.settings import VadSettings
+from assistant.settings_engines import VadSettings
 from assistant.types import SAMPLE_RATE_HZ, Pcm16
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from faster_whisper import WhisperModel
 
 from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
-from assistant.settings import SttSettings
+from assistant.settings_engines import SttSettings
 
 _NEEDED = ("model.bin", "config.json", "tokenizer.json")
 _FETCH_AGAIN = "Fetch it again: `assistant models pull`; `assistant models verify` tells which file is wrong."

@@ -19,7 +19,7 @@ from assistant.engines.whisper_doubt import compression_ratio
 from assistant.engines.whisper_model import open_model
 from assistant.engines.whisper_short import LONGEST_S, Floats, ShortWindow
 from assistant.errors import EngineFailed
-from assistant.settings import SttSettings
+from assistant.settings_engines import SttSettings
 from assistant.types import SAMPLE_RATE_HZ, Pcm16, Transcript
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from assistant import engines
 from assistant.cancel import Cancel
 from assistant.engines.coqui_tts import create
 from assistant.errors import EngineUnavailable, ModelMissing
-from assistant.settings import TtsSettings
+from assistant.settings_engines import TtsSettings
 from assistant.types import Sentence
 
 NAME = "tts_models/en/ljspeech/vits"

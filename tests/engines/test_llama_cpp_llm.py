@@ -15,7 +15,7 @@ from assistant.conversation import Conversation, heard_part
 from assistant.engines import load
 from assistant.engines.llama_cpp_llm import LlamaCppLlm
 from assistant.errors import ModelCorrupt, ModelMissing, PromptTooLong
-from assistant.settings import LlmSettings
+from assistant.settings_engines import LlmSettings
 from assistant.types import Message
 from tests.gguf_writer import Value, gguf
 

@@ -13,7 +13,8 @@ import soundfile
 from assistant import app, engines
 from assistant.engines import Vad, WakeWord
 from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing
-from assistant.settings import Settings, VadSettings, WakeSettings, WakeWordSettings
+from assistant.settings import Settings
+from assistant.settings_engines import VadSettings, WakeSettings, WakeWordSettings
 from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from assistant.wake_gate import WakeGate
 from tests.conftest import Clip

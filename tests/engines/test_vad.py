@@ -13,7 +13,7 @@ from assistant import engines
 from assistant.engines import Vad
 from assistant.engines.confirmed_vad import ConfirmedVad
 from assistant.engines.silero_vad import SileroVad, find_network
-from assistant.settings import VadSettings
+from assistant.settings_engines import VadSettings
 from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from tests.conftest import Clip
 

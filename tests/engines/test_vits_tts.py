@@ -20,7 +20,7 @@ from assistant.engines.speech_sound import CLAUSE_PAUSE_MS, EDGE_MS, SENTENCE_PA
 from assistant.engines.vits_tts import MAX_SYMBOLS, VitsTts, create
 from assistant.engines.vits_voice import Voice
 from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
-from assistant.settings import TtsSettings
+from assistant.settings_engines import TtsSettings
 from assistant.types import Pcm16, Sentence
 
 RATE_HZ = 22_050

@@ -19,7 +19,7 @@ from assistant.cancel import Cancel
 from assistant.engines import whisper_short
 from assistant.engines.whisper_stt import WhisperStt, create
 from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
-from assistant.settings import SttSettings
+from assistant.settings_engines import SttSettings
 from assistant.types import SAMPLE_RATE_HZ, Pcm16, Transcript
 from assistant.word_error import normalize_words, word_errors
 from tests.conftest import Clip

@@ -12,7 +12,7 @@ import soxr
 
 from assistant.cancel import Cancel
 from assistant.engines import vits_tts, whisper_stt
-from assistant.settings import SttSettings, TtsSettings
+from assistant.settings_engines import SttSettings, TtsSettings
 from assistant.skills import Skills
 from assistant.speakable import speakable
 from assistant.types import SAMPLE_RATE_HZ, Pcm16, Sentence

@@ -1,0 +1,200 @@
+"""What can be set of each engine. ``settings`` puts it together with the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from assistant.settings_section import Fraction, Section, Threads
+from assistant.types import Beginning
+
+BuiltInWord = Literal["okay_nabu", "hey_jarvis", "alexa", "hey_mycroft", "hey_rhasspy"]
+
+
+class WakeWordSettings(Section):
+    """A word that wakes the assistant."""
+
+    name: BuiltInWord | None = None
+    """One of the words that come with the engine."""
+    file: Path | None = None
+    """A network of your own instead: a .tflite file made for openWakeWord, named as the word is said."""
+    threshold: Fraction = 0.5
+    """Said, from this probability on. Lower is missed less often, higher wakes less often by mistake."""
+    trigger_level: Annotated[int, Field(ge=1, le=20)] = 1
+    """Said, when the threshold is reached so many times in a row, 80 ms apart."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> WakeWordSettings:
+        if (self.name is None) == (self.file is None):
+            raise ValueError("either name or file must be given")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, spell_out: SerializerFunctionWrapHandler) -> object:
+        """As short as it may be written: a name alone where that says everything."""
+        fields = {name: value for name, value in spell_out(self).items() if name in self.model_fields_set}
+        return fields["name"] if fields.keys() == {"name"} else fields
+
+    @property
+    def label(self) -> str:
+        """The word as its network is called, such as "okay_nabu"."""
+        return self.name or (self.file.stem if self.file else "")
+
+    @property
+    def phrase(self) -> str:
+        """The word as it is said, such as "okay nabu"."""
+        return self.label.replace("_", " ")
+
+
+def _spelled_out(word: object) -> object:
+    return {"name": word} if isinstance(word, str) else word
+
+
+WakeWord = Annotated[
+    WakeWordSettings, BeforeValidator(_spelled_out, json_schema_input_type=BuiltInWord | WakeWordSettings)
+]
+
+
+class WakeSettings(Section):
+    """What wakes the assistant from its sleep."""
+
+    engine: Literal["auto", "none", "open_wake_word"] = "auto"
+    """auto: a wake word where its package is installed, otherwise any speech; none: any speech."""
+    words: tuple[WakeWord, ...] = Field(default=("okay_nabu",), validate_default=True)
+    """Words to wait for. An item may also be a section: name, or file (a .tflite file of your own), with
+    a threshold and trigger_level of its own."""
+
+    @model_validator(mode="after")
+    def _some_word(self) -> WakeSettings:
+        if not self.words:
+            raise ValueError("words must hold at least one")
+        return self
+
+
+class VadSettings(Section):
+    """Voice activity detection: whether somebody is speaking."""
+
+    engine: Literal["webrtc", "silero"] = "webrtc"
+    """webrtc costs next to nothing; silero is better in noise and costs about 1 % of a core."""
+    confirm: bool = True
+    """webrtc only: silero must agree that it is speech. Otherwise a fan keeps a turn open for seconds."""
+    aggressiveness: Annotated[int, Field(ge=0, le=3)] = 2
+    """webrtc only: 0 hears speech everywhere, 3 only where it is clear."""
+    threshold: Fraction = 0.5
+    """A frame is speech from this probability on. webrtc only says 0 or 1."""
+
+
+class SttGuard(Section):
+    """Which transcripts are noise, not words. A refused turn gets no answer."""
+
+    min_speech_ratio: Fraction = 0.1
+    """Share of the utterance that the VAD took for speech."""
+    max_uncertainty: Annotated[float, Field(ge=0, le=10)] = 1.75
+    """Whisper's probability that nobody spoke minus its mean log-probability per token. Of the
+    recordings this was set on, all but one lone digit had at most 1.74, murmurs that became sentences
+    1.79, most noises 2 or more."""
+    suspicious_no_speech_probability: Fraction = 0.4
+    """From this probability that nobody spoke, the next two keys count as well."""
+    min_contrast_db: Annotated[float, Field(ge=0, le=90)] = 15.0
+    """Loud parts over quiet parts of an utterance. Steady noise has 14 and less, speech 16 and more."""
+    min_words_per_s: Annotated[float, Field(ge=0, le=10)] = 0.8
+    """Words in a second of speech, from 1.2 s on. People say two or more; music becomes hardly any."""
+    max_compression_ratio: Annotated[float, Field(ge=1, le=100)] = 2.4
+    """Text that zlib shrinks by more than this repeats itself (Whisper paper, section 4.5)."""
+
+
+class SttSettings(Section):
+    """Speech to text: what was said."""
+
+    engine: Literal["faster_whisper"] = "faster_whisper"
+    """faster_whisper: Whisper on CTranslate2."""
+    model: str = "whisper-tiny.en"
+    """A model of kind stt from `assistant models list`."""
+    language: str = "en"
+    """Language spoken, as Whisper names it; "auto" with a multilingual model lets it decide."""
+    compute_type: Literal["int8", "int8_float32", "int8_float16", "float16", "float32", "auto"] = "int8"
+    """Number format of the weights while computing."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where it runs."""
+    beam_size: Annotated[int, Field(ge=1, le=10)] = 1
+    """1 is greedy: the fastest, and as good on short sentences."""
+    short_context: bool = True
+    """Encode only as much as was said instead of 30 s; a doubtful result is done again in full."""
+    threads: Threads = 0
+    """Threads; 0 takes all big cores."""
+    guard: SttGuard = SttGuard()
+
+
+class LlmSettings(Section):
+    """The language model: what to answer."""
+
+    engine: Literal["llama_cpp"] = "llama_cpp"
+    """llama_cpp: a GGUF file on llama.cpp."""
+    model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
+    """A model of kind llm from `assistant models list`."""
+    prompt: str = "default"
+    """System prompt: a file of config/prompts/ without its ending, or the path of your own."""
+    context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 2048
+    """Prompt and reply together; memory grows with it."""
+    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 160
+    """Longest reply. A spoken minute is about 200 tokens."""
+    history_tokens: Annotated[int, Field(ge=0, le=100_000)] = 1200
+    """What earlier turns may take of the context; the oldest turns go first."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.4
+    """0 always takes the likeliest word; higher is livelier and repeats its last answer less."""
+    top_p: Fraction = 0.9
+    """Choose among the likeliest words that together have this probability."""
+    top_k: Annotated[int, Field(ge=0, le=1000)] = 40
+    """Choose among this many words at most; 0 is no limit."""
+    min_p: Fraction = 0.05
+    """Leave out words less likely than this share of the likeliest."""
+    repeat_penalty: Annotated[float, Field(ge=1, le=2)] = 1.1
+    """Above 1 discourages saying the same again."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+    """A number makes replies repeatable; null does not."""
+    stop: tuple[str, ...] = ()
+    """The reply ends before any of these; the model's own end marks always end it."""
+    flash_attention: bool = False
+    """Attention in one pass over the memory: half as fast on a processor, needed on most graphics cards."""
+    kv_type: Literal["f16", "q8_0"] = "f16"
+    """Number format of the memory; q8_0 takes half, is slower, and needs flash_attention."""
+    mmap: bool = True
+    """Map the model file instead of copying it: quick to start, and its pages can go when memory is short."""
+    mlock: bool = False
+    """Keep the model in memory even when that is short (needs the right to: LimitMEMLOCK, ulimit -l)."""
+    threads: Threads = 0
+    """Threads; 0 takes all big cores. Fewer work while other programs keep the cores busy."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> LlmSettings:
+        if self.max_tokens + self.history_tokens >= self.context_tokens:
+            raise ValueError("max_tokens + history_tokens must leave room in context_tokens")
+        if self.kv_type != "f16" and not self.flash_attention:
+            raise ValueError("kv_type q8_0 needs flash_attention: true")
+        return self
+
+
+class TtsSettings(Section):
+    """Text to speech: the voice."""
+
+    engine: Literal["coqui"] = "coqui"
+    """coqui: VITS voices, in Coqui's or Piper's format."""
+    runtime: Literal["onnx", "torch"] = "onnx"
+    """onnx: ONNX Runtime, light; torch: Coqui's own `TTS.api` (needs the extra `coqui`)."""
+    model: str = "voice-en-us-joe"
+    """A model of kind tts from `assistant models list`; with runtime torch one of Coqui's own names."""
+    speaker: str | int | None = None
+    """Speaker of a voice that has several: its name or number."""
+    speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0
+    """1 is the voice's own speed; 1.2 is a fifth faster."""
+    noise_scale: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Variation of the sound; null is the voice's own value."""
+    noise_width_scale: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Variation of the rhythm; null is the voice's own value."""
+    begin_with: Beginning = "words"
+    """What is spoken first: a few words up to a breath, the first clause, or the first sentence. Words
+    need a model that writes much faster than people speak: elsewhere a gap follows them."""
+    threads: Threads = 0
+    """Threads; 0 takes all big cores."""
