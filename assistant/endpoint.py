@@ -13,7 +13,15 @@ from collections import deque
 
 import numpy as np
 
-from assistant.events import Event, NothingSaid, SpeechPaused, SpeechResumed, SpeechStarted, TurnEnded
+from assistant.events import (
+    Event,
+    NothingSaid,
+    SpeechGoesOn,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    TurnEnded,
+)
 from assistant.settings import EndpointSettings
 from assistant.types import FRAME_MS, AudioFrame, Utterance
 
@@ -43,6 +51,7 @@ class Endpointer:
         self._speech_run_ms = 0
         self._silence_ms = 0
         self._speech_end_s = 0.0
+        self._looked_at = 0
         self._paused = False
         self._ended = False
         self.required_silence_ms = self._settings.unclear_ms
@@ -58,7 +67,7 @@ class Endpointer:
         return bool(self._frames)
 
     def push(self, frame: AudioFrame, *, is_speech: bool) -> Event | None:
-        """Take the next frame; return SpeechStarted, -Paused, -Resumed, TurnEnded, NothingSaid or None.
+        """Take the next frame; return what it made certain, or None.
 
         NothingSaid means that what began as speech was too short to be any.
         """
@@ -88,7 +97,7 @@ class Endpointer:
         if not self._paused and not self._ended:
             self._silence_ms = 0
             self._speech_end_s = frame.end_s
-            return self._end() if self._too_long() else None
+            return self._end() if self._too_long() else self._look()
         if self._ended and self._too_long():
             # No utterance grows beyond that: what goes on is another one.
             self.reset()
@@ -101,6 +110,13 @@ class Endpointer:
         self._speech_end_s = frame.end_s
         self.required_silence_ms = self._settings.unclear_ms
         return SpeechResumed()
+
+    def _look(self) -> Event | None:
+        every = self._settings.read_ahead_ms
+        if not every or (len(self._frames) - self._looked_at) * FRAME_MS < every:
+            return None
+        self._looked_at = len(self._frames)
+        return SpeechGoesOn(self._utterance())
 
     def _silence(self) -> Event | None:
         self._speech_run_ms = 0

@@ -30,6 +30,13 @@ class SpeechStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SpeechGoesOn(Event):
+    """More has been said, and there was no pause yet."""
+
+    utterance: Utterance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SpeechPaused(Event):
     """The first short pause: perhaps the turn is over."""
 

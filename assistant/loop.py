@@ -19,6 +19,7 @@ from assistant.ears import Ears
 from assistant.engines import Vad, WakeWord
 from assistant.errors import AssistantError
 from assistant.patience import Patience
+from assistant.read_ahead import ReadAhead
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.skills import Action, Forget, Match, Mute, Stop, Volume
@@ -69,6 +70,7 @@ class VoiceLoop:
         self._has_wake_word = wake_word is not None
         self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
         self._patience = Patience(lambda: self.post(e.NothingSaid()))
+        self._read_ahead = ReadAhead(chain)
         self._turn: Turn | None = None
         self._turns = 0
         self._discarded: list[Report] = []
@@ -132,8 +134,8 @@ class VoiceLoop:
                 await self._on_woken(event)
             case e.SpeechStarted():
                 await self._on_speech_started()
-            case e.SpeechPaused(utterance=utterance):
-                await self._on_speech_paused(utterance)
+            case e.SpeechGoesOn() | e.SpeechPaused():
+                await self._on_speech(event)
             case e.SpeechResumed():
                 await self._on_speech_resumed(event)
             case e.TurnEnded(utterance=utterance):
@@ -174,9 +176,14 @@ class VoiceLoop:
             await self._drop_turn()
             self._fire(e.BargedIn())
 
-    async def _on_speech_paused(self, utterance: Utterance) -> None:
-        if self.state is State.LISTENING and self._settings.conversation.speculate:
-            await self._begin(utterance)
+    async def _on_speech(self, event: e.SpeechGoesOn | e.SpeechPaused) -> None:
+        """Work ahead, if anybody is listened to at all."""
+        if isinstance(event, e.SpeechPaused):
+            if self.state is State.LISTENING and self._settings.conversation.speculate:
+                await self._begin(event.utterance)
+        elif self.state is State.LISTENING and self._turn is None:
+            self._recall()
+            self._read_ahead.look(event.utterance)
 
     async def _on_speech_resumed(self, event: e.Event) -> None:
         if self.state in (State.LISTENING, State.THINKING):
@@ -258,6 +265,8 @@ class VoiceLoop:
         )
         if state in (State.SLEEPING, State.SPEAKING):
             self._ears.endpointer.reset()
+        if state is not State.LISTENING:
+            self._read_ahead.stop()
         if state not in (State.LISTENING, State.THINKING):
             self._patience.end()
             self._earcons.forget()
@@ -272,10 +281,14 @@ class VoiceLoop:
 
     async def _begin(self, utterance: Utterance) -> None:
         await self._drop_turn(report=False)
+        self._recall()
+        self._turn = self._new_turn()
+        self._turn.report.worked("ahead", self._read_ahead.stop())
+        self._turn.start(utterance)
+
+    def _recall(self) -> None:
         if asyncio.get_running_loop().time() - self._last_turn_s > self._settings.conversation.forget_after_s:
             self._chain.conversation.forget()
-        self._turn = self._new_turn()
-        self._turn.start(utterance)
 
     def _new_turn(self) -> Turn:
         return Turn(

@@ -30,7 +30,7 @@ class Report:
     speculative: bool = False
     """Work on the answer had begun before the turn ended."""
     work_s: dict[str, float] = field(default_factory=dict)
-    """Seconds that ``stt``, ``llm`` and ``tts`` worked on it, on their threads."""
+    """Seconds of work on it by ``stt``, ``llm`` and ``tts``, and ``ahead``: before all was said."""
     discarded: list[Report] = field(default_factory=list)
     """Attempts at this turn that were thrown away because the person went on."""
     times_s: dict[str, float] = field(default_factory=dict)

@@ -55,13 +55,15 @@ class EndpointSettings(Section):
     """An utterance with less speech than this is dropped without being transcribed."""
     max_utterance_ms: Milliseconds = 28_000
     """Longer speech is ended here: Whisper hears 30 s at once."""
-    pause_ms: Milliseconds = 160
+    read_ahead_ms: Milliseconds = 800
+    """So often while somebody speaks the words so far are recognised, and the model reads them; 0: never."""
+    pause_ms: Milliseconds = 140
     """The first pause: transcription starts here, in case the turn is over."""
-    complete_ms: Milliseconds = 320
+    complete_ms: Milliseconds = 260
     """Silence that ends a turn whose words are complete (a skill matched, or a final stop)."""
     unclear_ms: Milliseconds = 600
     """Silence that ends a turn otherwise."""
-    unfinished_ms: Milliseconds = 1400
+    unfinished_ms: Milliseconds = 1200
     """Silence that ends a turn whose words ask for more ("and", "the", "um")."""
     listen_timeout_ms: Milliseconds = 6000
     """Back to sleep when nobody speaks for this long after the wake word."""

@@ -111,11 +111,14 @@ def simulate(
 ) -> T:
     """Run ``story`` in a house whose person can say ``words``; virtual time, real everything else.
 
+    Nothing is read ahead unless the settings say so: what the recogniser was given stays easy to tell.
     ``hands_free`` gives it a wake word and earcons, which the speaker notes as "(wake)" and so on.
     """
 
     async def main() -> T:
-        validated = Settings.model_validate(settings or {})
+        given = dict(settings or {})
+        given.setdefault("endpoint", {"read_ahead_ms": 0})
+        validated = Settings.model_validate(given)
         async with _house(words, reply, validated, intents, hands_free=hands_free) as house:
             return await story(house)
 

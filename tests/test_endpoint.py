@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,11 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.endpoint import Endpointer
-from assistant.events import Event, NothingSaid, SpeechPaused, SpeechResumed, SpeechStarted, TurnEnded
+from assistant.events import (
+    Event,
+    NothingSaid,
+    SpeechGoesOn,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    TurnEnded,
+)
 from assistant.settings import EndpointSettings
 from assistant.types import FRAME_MS, FRAME_SAMPLES, AudioFrame
 
-SETTINGS = EndpointSettings()
+SETTINGS = EndpointSettings(read_ahead_ms=0)
 
 
 def frames(pattern: Iterable[bool]) -> list[tuple[AudioFrame, bool]]:
@@ -47,7 +56,7 @@ def test_one_utterance() -> None:
     story = heard(spans(1000, 800, 1000))
     assert [(ms, type(event)) for ms, event in story] == [
         (1100, SpeechStarted),
-        (1960, SpeechPaused),
+        (1940, SpeechPaused),
         (2400, TurnEnded),
     ]
     ended = story[-1][1]
@@ -148,20 +157,30 @@ def test_endless_speech_is_ended() -> None:
     assert ended.utterance.duration_ms == SETTINGS.max_utterance_ms
 
 
+def test_what_goes_on_is_told_now_and_then() -> None:
+    endpointer = Endpointer(EndpointSettings(read_ahead_ms=800))
+    story = heard(spans(1000, 2500, 900), endpointer)
+    assert kinds(story) == [SpeechStarted, SpeechGoesOn, SpeechGoesOn, SpeechGoesOn, SpeechPaused, TurnEnded]
+    looks = [(ms, event.utterance) for ms, event in story if isinstance(event, SpeechGoesOn)]
+    assert [later - earlier for (earlier, _), (later, _) in itertools.pairwise(looks)] == [800, 800]
+    assert all(utterance.pcm[0] == looks[0][1].pcm[0] for _, utterance in looks)
+
+
 @settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=600))
 def test_any_pattern(pattern: list[bool]) -> None:
     """Whatever the VAD says: events come in a legal order and utterances are contiguous sound."""
     legal: dict[type[Event] | None, set[type[Event]]] = {
         None: {SpeechStarted},
-        SpeechStarted: {SpeechPaused, TurnEnded, NothingSaid, SpeechResumed},
+        SpeechStarted: {SpeechGoesOn, SpeechPaused, TurnEnded, NothingSaid, SpeechResumed},
+        SpeechGoesOn: {SpeechGoesOn, SpeechPaused, TurnEnded, SpeechResumed},
         SpeechPaused: {SpeechResumed, TurnEnded},
-        SpeechResumed: {SpeechPaused, TurnEnded},
+        SpeechResumed: {SpeechGoesOn, SpeechPaused, TurnEnded},
         TurnEnded: {SpeechResumed},
         NothingSaid: {SpeechStarted},
     }
     before: type[Event] | None = None
-    for ms, event in heard(pattern):
+    for ms, event in heard(pattern, Endpointer(EndpointSettings(read_ahead_ms=300))):
         assert type(event) in legal[before]
         before = type(event)
         if isinstance(event, SpeechPaused | TurnEnded):

@@ -18,6 +18,7 @@ EXAMPLES: list[e.Event] = [
     e.Ready(),
     e.Woken(by="speech"),
     e.SpeechStarted(),
+    e.SpeechGoesOn(UTTERANCE),
     e.SpeechPaused(UTTERANCE),
     e.SpeechResumed(),
     e.TurnEnded(UTTERANCE),

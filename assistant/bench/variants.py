@@ -12,6 +12,7 @@ PLAIN_END_MS = 800
 
 PLAIN: Mapping[str, Mapping[str, Any]] = {
     "endpoint": {
+        "read_ahead_ms": 0,
         "complete_ms": PLAIN_END_MS,
         "unclear_ms": PLAIN_END_MS,
         "unfinished_ms": PLAIN_END_MS,

@@ -73,6 +73,12 @@ class Llm(Engine, Protocol):
         With ``cache``, a folder, what was read is kept there for the next start.
         """
 
+    def read_ahead(self, messages: Sequence[Message], cancel: Cancel) -> None:
+        """Read the beginning of a prompt whose last message will go on; stops soon after ``cancel``.
+
+        Raises EngineFailed.
+        """
+
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         """Yield the reply piece by piece, each whole Unicode text; stops soon after ``cancel``.
 

@@ -123,6 +123,15 @@ class LlamaCppLlm:
             self._context.read(prefix)
             prefix_file.save(path, key, self._context.state())
 
+    def read_ahead(self, messages: Sequence[Message], cancel: Cancel) -> None:
+        """Read what a prompt with these messages, the last of which will go on, has in common with them."""
+        going_on = [*messages[:-1], replace(messages[-1], content=f"{messages[-1].content} and")]
+        one, other = (self._tokens(self._prompt(each)) for each in (messages, going_on))
+        known = one[: common_length(one, other)]
+        if len(known) < self.context_tokens:
+            with self._context.interruptible(cancel):
+                self._context.read(known)
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of the prompt that these messages become. May be called from any thread."""
         return len(self._vocabulary.tokenize(self._prompt(messages)))

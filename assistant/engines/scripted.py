@@ -137,12 +137,18 @@ class ScriptedLlm(_Scripted):
         self._token_seconds = token_seconds
         self.prompts: list[list[Message]] = []
         """Every prompt it was given."""
+        self.read: list[str] = []
+        """Every beginning of a question that it read ahead."""
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content.split()) + 4 for message in messages)
 
     def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:
         """It reads in no time."""
+
+    def read_ahead(self, messages: Sequence[Message], cancel: Cancel) -> None:  # noqa: ARG002
+        self.read.append(messages[-1].content)
+        self._work(self._first_seconds)
 
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         self.prompts.append(list(messages))
