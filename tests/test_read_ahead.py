@@ -47,7 +47,7 @@ def test_nothing_is_read_ahead_if_so_wished() -> None:
 
 @pytest.mark.parametrize("engine", ["stt", "llm"])
 def test_a_failure_ahead_harms_nobody(engine: str) -> None:
-    failed = []
+    failed: list[int] = []
 
     def once() -> None:
         if not failed:
