@@ -17,6 +17,7 @@ from assistant import configuration, earcons, engines, paths, resources, skills
 from assistant.audio import Microphone, Speaker
 from assistant.audio.files import read_sound
 from assistant.board.cores import big_cores
+from assistant.board.heap import return_what_is_freed
 from assistant.conversation import Conversation, opening
 from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.confirmed_vad import ConfirmedVad
@@ -134,6 +135,7 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
     Each of them uses all big cores, one at a time: while the voice makes a sentence, the language
     model waits between two tokens.
     """
+    return_what_is_freed()
     in_turn = FairLock()
     began_s = asyncio.get_running_loop().time()
     async with AsyncExitStack() as stack:

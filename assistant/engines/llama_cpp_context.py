@@ -19,6 +19,7 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 
 from assistant.cancel import Cancel
+from assistant.engines import mapped_file
 from assistant.engines.thread_choice import ThreadChoice
 from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.settings_engines import LlmSettings
@@ -101,6 +102,8 @@ class LlamaCppContext:
                 f"llama.cpp cannot load the model file {model.name}.",
                 "Fetch the model again, or choose one of an architecture that llama.cpp knows.",
             )
+        if settings.mmap and not settings.mlock:
+            mapped_file.let_go(model)
         self.vocabulary = Vocabulary(self._model)
         self.context_tokens: int = min(settings.context_tokens, lib.llama_model_n_ctx_train(self._model))
         self._context = lib.llama_init_from_model(self._model, self._parameters(settings, threads))
