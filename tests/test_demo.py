@@ -41,7 +41,7 @@ def test_the_script_sets_up_and_asks_for_the_demo(tmp_path: Path) -> None:
 @pytest.mark.models
 def test_without_a_microphone_a_recorded_question_is_answered(tmp_path: Path) -> None:
     # A configuration without any card hides those that this machine may have.
-    (tmp_path / "asound.conf").write_text("", encoding="utf-8")
+    (tmp_path / "asound.conf").write_text("pcm.none { type none }\n", encoding="utf-8")
     environment = {
         **os.environ,
         "ALSA_CONFIG_PATH": str(tmp_path / "asound.conf"),
@@ -61,12 +61,10 @@ def test_without_a_microphone_a_recorded_question_is_answered(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert "There is no microphone here" in done.stdout
     assert "How old is the Brooklyn Bridge?" in done.stdout
-    assert "response" in done.stdout or "answered by llm after" in done.stdout
+    assert "answered by llm after" in done.stdout
     answer = tmp_path / "assistant-answer.wav"
     assert soundfile.info(answer).duration > 1
-    reply = next(line for line in done.stdout.splitlines() if line.strip().startswith("->")).partition("->")[
-        2
-    ]
+    (reply,) = (line.partition("->")[2] for line in done.stdout.splitlines() if line.startswith("  ->"))
     stt = load_stt(Settings())
     heard = stt.transcribe(read_sound(answer), Cancel()).text
     stt.close()
