@@ -11,9 +11,11 @@ from pathlib import Path
 
 from assistant.app import open_loop
 from assistant.audio.wav import WavMicrophone, WavSpeaker
+from assistant.events import RecordingEnded
 from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.settings import Settings
+from assistant.state import State
 from assistant.types import Pcm16
 
 _SURELY_OVER_MS = 300
@@ -68,3 +70,5 @@ async def _talk(voice_loop: VoiceLoop, microphone: WavMicrophone, settings: Sett
         if not microphone.feed_next():
             break
     microphone.finish()
+    if voice_loop.state is State.MUTED:
+        voice_loop.post(RecordingEnded())  # nobody reads a microphone that is closed

@@ -120,10 +120,9 @@ class VoiceLoop:
 
     def _busy(self) -> bool:
         talking = self._turn is not None or self._ears.endpointer.in_speech or not self._queue.empty()
-        if talking or self.state in (State.STARTING, State.FAULTED):
+        if busy := talking or self.state in (State.STARTING, State.FAULTED):
             self._busy_until_s = asyncio.get_running_loop().time()
-            return True
-        return False
+        return busy
 
     # Events
 
@@ -221,8 +220,9 @@ class VoiceLoop:
             await self._settle(event)
 
     async def _announce(self, event: e.Event, text: str) -> None:
-        """Say something unasked, unless somebody is being listened to or answered."""
+        """Say something unasked, unless somebody talks."""
         if self._fire(event):
+            self._ringer.announced()
             self._turn = self._new_turn()
             self._turn.announce(text)
 

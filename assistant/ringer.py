@@ -33,29 +33,43 @@ class Ringer:
         self._limit_s = limit_s
         self._since_s: dict[int, float] = {}
         """When each ringing entry was first announced, on the loop's clock."""
+        self._ringing: list[Timer] = []
+        self._announced_s = -_AGAIN_AFTER_S
 
     async def watch(self, post: Callable[[Event], None]) -> None:
         """Post an announcement whenever something is due, until cancelled."""
-        announced_s = -_AGAIN_AFTER_S
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            now_s = asyncio.get_running_loop().time()
-            ringing = self._ringing(now_s)
-            new = [timer for timer in ringing if timer.id not in self._since_s]
-            if ringing and (new or now_s - announced_s >= _AGAIN_AFTER_S):
-                self._since_s.update((timer.id, now_s) for timer in new)
-                announced_s = now_s
-                post(Announced(announcement(ringing, self._now())))
+            try:
+                if text := self._due_text():
+                    post(Announced(text))
+            except Exception:  # a timer that cannot be told must not keep the next one from being told
+                log.exception("timers=unannounced")
+
+    def announced(self) -> None:
+        """What was posted last is being said: it was not dropped because somebody was talking."""
+        self._announced_s = asyncio.get_running_loop().time()
+        for timer in self._ringing:
+            self._since_s.setdefault(timer.id, self._announced_s)
 
     def silence(self) -> None:
-        """Somebody has heard it."""
+        """Somebody has heard what was announced; what became due since then still rings."""
         try:
-            self._timers.acknowledge(self._timers.due())
+            self._timers.acknowledge([timer for timer in self._timers.due() if timer.id in self._since_s])
         except StateUnavailable as error:
             log.error("timers=unreadable problem=%s", error)
         self._since_s.clear()
 
-    def _ringing(self, now_s: float) -> list[Timer]:
+    def _due_text(self) -> str:
+        """What is to be said now; nothing while the last time is not long enough ago."""
+        now_s = asyncio.get_running_loop().time()
+        self._ringing = self._due(now_s)
+        is_new = any(timer.id not in self._since_s for timer in self._ringing)
+        if self._ringing and (is_new or now_s - self._announced_s >= _AGAIN_AFTER_S):
+            return announcement(self._ringing, self._now())
+        return ""
+
+    def _due(self, now_s: float) -> list[Timer]:
         """What is due and has not rung for long enough."""
         try:
             due = self._timers.due()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from assistant.resources import folder
 from assistant.state import State
 from tests.simulation import House, simulate
@@ -72,3 +74,42 @@ def test_nothing_said_before_the_end_of_a_turn_has_an_effect() -> None:
         assert house.reports[-1].handled_by == "llm"
 
     simulate(story, words=WORDS, intents=INTENTS)
+
+
+def test_stop_does_not_silence_what_was_not_heard_yet() -> None:
+    """The second timer is due while "stop" is being answered."""
+
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(minutes=5))
+        await house.until(State.SPEAKING, within_s=310)
+        await house.until(State.SLEEPING)
+        house.say(STOP)
+        await house.until(State.LISTENING)
+        house.timers.count_down("timer", timedelta(seconds=0.2), "pasta")
+        await asyncio.sleep(12)
+        assert [timer.name for timer in house.timers.all()] == ["pasta"]
+        assert "pasta" in house.speaker.written[-1]
+
+    simulate(story, words=WORDS, intents=INTENTS)
+
+
+def test_a_defect_in_one_look_does_not_end_the_watch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = []
+
+    def broken(*_: object) -> str:
+        looks.append(1)
+        raise ZeroDivisionError
+
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(seconds=2))
+        with monkeypatch.context() as context:
+            context.setattr("assistant.ringer.announcement", broken)
+            await asyncio.sleep(5)
+        assert len(looks) > 1
+        await asyncio.sleep(5)
+        assert "Your two second timer is done." in house.speaker.written
+
+    simulate(story)
+    assert "timers=unannounced" in caplog.text
