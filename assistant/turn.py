@@ -177,7 +177,8 @@ class Turn:
 
     async def _skill(self, match: Match) -> AsyncGenerator[Sentence, None]:
         self.report.handled_by = match.name
-        await self._released.wait()
+        if not match.only_answers:
+            await self._released.wait()
         outcome = await in_thread(match.run)
         self.report.outcome = outcome
         speech = self._last_reply if isinstance(outcome.action, Repeat) else outcome.speech
@@ -226,6 +227,7 @@ class Turn:
                 if self._spoken:
                     await speaker.drained()
                 raise
+            await self._released.wait()
             if self._spoken:
                 await speaker.drained()
             elif self.report.outcome is None:

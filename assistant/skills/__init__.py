@@ -95,6 +95,9 @@ Skill = Callable[..., str | Outcome]
 _MAX_WORDS = 60
 """Longer than any command or note; keeps the search for a match short."""
 
+_CHANGEABLE = frozenset({"timers", "lists"})
+"""What of the context a skill can change; an ``Outcome``'s action waits until its answer was heard."""
+
 _FAILED = "Sorry, that did not work."
 
 
@@ -110,6 +113,15 @@ class Match:
     """It ends in a name, a note or the like, which may well go on after a pause."""
     _skill: Skill
     _context: SkillContext
+
+    @property
+    def only_answers(self) -> bool:
+        """It changes nothing anywhere, so it may run before it is sure that it was meant.
+
+        Known of built-in skills that are not given what can be changed; others may do anything.
+        """
+        is_built_in = any(self._skill.__module__ == topic.__name__ for topic in TOPICS)
+        return is_built_in and not _CHANGEABLE & _parameters(self._skill).keys()
 
     def run(self) -> Outcome:
         """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is spoken."""
