@@ -20,6 +20,7 @@ import llama_cpp.llama_cpp as lib
 
 from assistant.cancel import Cancel
 from assistant.engines import mapped_file
+from assistant.engines.llama_cpp_vocabulary import Vocabulary
 from assistant.engines.thread_choice import ThreadChoice
 from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.settings_engines import LlmSettings
@@ -36,55 +37,12 @@ KV_TYPES = {"f16": 1, "q8_0": 8}
 """Numbers of ggml_type in ggml.h."""
 PENALTY_WINDOW = 64
 """How many of the latest tokens of the reply the repeat penalty looks at."""
+WORTH_MOVING = 24
+"""Fewer tokens are read again as quickly as their positions are turned back."""
 ABORTED = 2
 """What llama_decode returns when it was told to stop (llama.h)."""
 LOG_LEVEL_ERROR = 4
 """GGML_LOG_LEVEL_ERROR of ggml.h; the numbers in llama-cpp-python itself are older."""
-
-
-class Vocabulary:
-    """A model's tokens and their texts. May be used from any thread."""
-
-    def __init__(self, model: Any) -> None:
-        self._handle = lib.llama_model_get_vocab(model)
-        self.size: int = lib.llama_vocab_n_tokens(self._handle)
-        self.begin = self._text(lib.llama_vocab_bos(self._handle))
-        """Spells the token that begins a text; empty when there is none."""
-        self.end = self._text(lib.llama_vocab_eos(self._handle))
-        """Spells the token that ends a text; empty when there is none."""
-        self.wants_begin: bool = lib.llama_vocab_get_add_bos(self._handle)
-        """Every prompt must start with ``begin``."""
-
-    def tokenize(self, text: str) -> list[int]:
-        """Tokens of a text; control tokens that it spells out become those tokens."""
-        data = text.encode("utf-8", "replace")
-        room = len(data) + 8  # A token is a byte at least; some vocabularies add a space in front.
-        tokens = (lib.llama_token * room)()
-        count = lib.llama_tokenize(self._handle, data, len(data), tokens, room, False, True)  # noqa: FBT003
-        if count < 0:
-            raise EngineFailed("A text could not be split into tokens.", "Choose another model (llm.model).")
-        return list(tokens[:count])
-
-    def piece(self, token: int, *, spell_control: bool = False) -> bytes:
-        """The bytes that a token stands for; nothing for control tokens, unless they are to be spelled."""
-        room = 64
-        while True:
-            buffer = ctypes.create_string_buffer(room)
-            length = lib.llama_token_to_piece(self._handle, token, buffer, room, 0, spell_control)
-            if length >= 0:
-                return buffer.raw[:length]
-            room = -length
-
-    def is_control(self, token: int) -> bool:
-        """Whether it steers the model instead of standing for text."""
-        return bool(lib.llama_vocab_is_control(self._handle, token))
-
-    def ends_reply(self, token: int) -> bool:
-        """Whether it is one of the model's end marks."""
-        return bool(lib.llama_vocab_is_eog(self._handle, token))
-
-    def _text(self, token: int) -> str:
-        return "" if token < 0 else self.piece(token, spell_control=True).decode("utf-8", "replace")
 
 
 class LlamaCppContext:
@@ -152,12 +110,30 @@ class LlamaCppContext:
         """
         # The last one is always evaluated, because the scores after it are wanted.
         same = common_length(self._held, tokens[:-1])
-        if same < len(self._held) and not lib.llama_memory_seq_rm(self._memory, 0, same, -1):
+        if moved := self._close_gap(same, tokens[same:-1]):
+            same += moved
+        elif same < len(self._held) and not lib.llama_memory_seq_rm(self._memory, 0, same, -1):
             self._forget()  # Recurrent models cannot go back part of the way.
             same = 0
         del self._held[same:]
         self.append(tokens[same:])
         return same
+
+    def _close_gap(self, begin: int, wanted: Sequence[int]) -> int:
+        """Where the memory holds ``wanted`` further behind, move it up to ``begin``; the tokens that saves.
+
+        So it is when the oldest turns of a conversation were dropped. What moves up keeps what it
+        learned from them, and its positions are turned back (llama.cpp's context shift).
+        """
+        start, length = longest_match(self._held, begin, wanted)
+        if length < WORTH_MOVING or not lib.llama_memory_can_shift(self._memory):
+            return 0
+        end = start + length
+        lib.llama_memory_seq_rm(self._memory, 0, end, -1)
+        lib.llama_memory_seq_rm(self._memory, 0, begin, start)
+        lib.llama_memory_seq_add(self._memory, 0, start, end, begin - start)
+        self._held[begin:] = self._held[start:end]
+        return length
 
     def append(self, tokens: Sequence[int]) -> None:
         """Evaluate ``tokens`` after those that the memory holds. Raises EngineFailed."""
@@ -227,6 +203,14 @@ class LlamaCppContext:
     def _forget(self) -> None:
         lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
         self._held = []
+
+
+def longest_match(held: Sequence[int], begin: int, wanted: Sequence[int]) -> tuple[int, int]:
+    """Where behind ``begin`` most of ``wanted``, from its first token on, is held: start and length."""
+    starts = (at for at in range(begin + 1, len(held)) if wanted and held[at] == wanted[0])
+    lengths = ((common_length(held[start:], wanted), start) for start in starts)
+    length, start = max(lengths, default=(0, begin))
+    return start, length
 
 
 def common_length(first: Sequence[int], second: Sequence[int]) -> int:
