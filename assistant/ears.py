@@ -141,11 +141,12 @@ class Ears:
     def _judge(self, frame: AudioFrame) -> None:
         if self._attention is Attention.NOTHING:
             return
-        is_speech = self._vad.speech_probability(frame.pcm) >= self._settings.vad.threshold
+        sounds_like_speech = self._vad.speech_probability(frame.pcm) >= self._settings.vad.threshold
+        is_speech = sounds_like_speech and not frame.is_echo
         if is_speech:
             self._speech_s = frame.end_s
         if self._attention is Attention.WAKE_WORD:
-            self._await_word(frame, is_speech=is_speech)
+            self._await_word(frame, is_speech=sounds_like_speech)  # its network is not taken in by an echo
         else:
             self._follow_speech(frame, is_speech=is_speech)
 
