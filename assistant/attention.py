@@ -20,6 +20,8 @@ class Attention(Enum):
     """Only the wake word; everything else is forgotten unheard."""
     SPEECH = "speech"
     """Utterances."""
+    INTERRUPTION = "interruption"
+    """The first sign of speech, over the assistant's own voice."""
 
 
 def interruption_by(
@@ -35,8 +37,10 @@ def attention_in(state: State, *, has_wake_word: bool, interruption: Interruptio
     """What to listen for. Closed ears do not matter."""
     if state is State.SLEEPING and has_wake_word:
         return Attention.WAKE_WORD
-    if state is not State.SPEAKING or interruption == "speech":
+    if state is not State.SPEAKING:
         return Attention.SPEECH
+    if interruption == "speech":
+        return Attention.INTERRUPTION
     if interruption == "wake_word" and has_wake_word:
         return Attention.WAKE_WORD
     return Attention.NOTHING  # it would hear itself

@@ -30,7 +30,7 @@ class Endpointer:
     def __init__(self, settings: EndpointSettings) -> None:
         self._settings = settings
         self.start_ms = settings.start_ms
-        """Speech within a quarter of a second that is more than a click. Who may set it has their reason."""
+        """Speech within a quarter of a second that is more than a click."""
         self._before: deque[tuple[AudioFrame, bool]] = deque(
             maxlen=_frames(settings.pre_roll_ms + _START_WINDOW_MS)
         )

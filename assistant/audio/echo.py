@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import replace
 
 import numpy as np
 
-from assistant.audio import Microphone
 from assistant.audio.alignment import Alignment
 from assistant.audio.echo_filter import PARTITIONS, EchoFilter, Heard
 from assistant.audio.near_speech import NearSpeech
@@ -93,17 +90,3 @@ class EchoCanceller:
             self._alignment.moved(late_frames * FRAME_SAMPLES)
             self._echo_frames = 0
             log.debug("echo=later by_ms=%d", late_frames * FRAME_SAMPLES * 1000 // SAMPLE_RATE_HZ)
-
-
-class EchoCancellingMicrophone:
-    """A microphone that does not hear the speaker."""
-
-    def __init__(self, microphone: Microphone, canceller: EchoCanceller) -> None:
-        self._microphone = microphone
-        self._canceller = canceller
-
-    async def frames(self) -> AsyncGenerator[AudioFrame, None]:
-        """Those of the microphone, without echo. Raises what it raises."""
-        async with aclosing(self._microphone.frames()) as frames:
-            async for frame in frames:
-                yield self._canceller.process(frame)

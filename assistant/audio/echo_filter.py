@@ -54,8 +54,6 @@ class Heard:
     """What was heard without the echo."""
     echo: Samples
     """The echo that was taken out."""
-    rest_power: Power
-    echo_power: Power
     doubt_power: Power
     """What of the echo may still be in ``rest``, for all the filter knows of its own errors."""
 
@@ -80,10 +78,7 @@ class EchoFilter:
         predicted = np.fft.irfft((self._room * self._played).sum(axis=0))
         echo = predicted[FRAME_SAMPLES:].astype(np.float32)
         rest = heard - echo
-        rest_spectrum = _spectrum(rest)
-        rest_power = _power(rest_spectrum)
-        doubt_power = self._learn(rest_spectrum, rest_power)
-        return Heard(rest, echo, rest_power, _power(_spectrum(echo)), doubt_power)
+        return Heard(rest, echo, self._learn(_spectrum(rest)))
 
     @property
     def delay_frames(self) -> int:
@@ -97,8 +92,9 @@ class EchoFilter:
         self._room[-frames:] = self._played[-frames:] = 0
         self._error[-frames:] = _prior(PARTITIONS)[-frames:]
 
-    def _learn(self, rest: _Spectrum, rest_power: Power) -> Power:
+    def _learn(self, rest: _Spectrum) -> Power:
         """The Kalman step; returns the power of the echo that may have been left before it."""
+        rest_power = _power(rest)
         noise = rest_power if self._noise is None else self._noise
         self._noise = _NOISE_MEMORY * noise + (1 - _NOISE_MEMORY) * rest_power
         in_doubt = self._error * _power(self._played)
@@ -106,7 +102,7 @@ class EchoFilter:
         step = self._error / (doubt_power + self._noise + _TINY)
         towards = np.fft.irfft(step * self._played.conj() * rest, axis=1)
         towards[:, FRAME_SAMPLES:] = 0  # each partition is one frame long
-        self._room += np.fft.rfft(towards, axis=1)
+        self._room += np.fft.rfft(towards, axis=1).astype(np.complex64, copy=False)
         # Half of each frame of two is zeros, so it tells half as much as it seems to.
         certain = self._error - 0.5 * step * in_doubt
         self._error = _FORGETTING * certain + (1 - _FORGETTING) * _power(self._room)
@@ -120,7 +116,7 @@ def _prior(partitions: int) -> npt.NDArray[np.float32]:
 
 
 def _spectrum(samples: Samples) -> _Spectrum:
-    spectrum: _Spectrum = np.fft.rfft(samples, 2 * FRAME_SAMPLES)
+    spectrum: _Spectrum = np.fft.rfft(samples, 2 * FRAME_SAMPLES).astype(np.complex64, copy=False)
     # Behind a frame of silence, as the second half of two frames: only the phase differs.
     spectrum[1::2] *= -1
     return spectrum

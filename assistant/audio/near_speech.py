@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assistant.audio.echo_filter import BINS, Heard, Power
-from assistant.types import SAMPLE_RATE_HZ
+from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 _Bands = npt.NDArray[np.float64]
 
@@ -27,7 +27,7 @@ _EDGES = [round(hz * 2 * (BINS - 1) / SAMPLE_RATE_HZ) for hz in _EDGES_HZ]
 _CLEARLY_DB = 5.0
 """So far above what echo explains, a band counts."""
 
-_BANDS_NEEDED = 6
+_BANDS_NEEDED = 4
 """Of 17. A vowel fills more; a moment in which the filter was wrong fills two or three."""
 
 _UP_DB, _DOWN_DB = 0.5, 0.05
@@ -50,6 +50,9 @@ _FIRST_FLOOR = 1e-4
 
 _TINY = 1e-9
 
+_WINDOW = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32) * np.float32((8 / 3) ** 0.5)
+"""Without it a hum would leak into all bands. Scaled to leave the power of noise as it is."""
+
 
 class NearSpeech:
     """Ask it about every frame in order."""
@@ -63,8 +66,8 @@ class NearSpeech:
 
     def in_frame(self, frame: Heard) -> bool:
         """Whether more is heard than the echo and the room explain."""
-        rest = _in_bands(frame.rest_power)
-        self._echo = np.maximum(_in_bands(frame.echo_power), _REVERBERATION * self._echo)
+        rest, echo = map(_in_bands, _powers(frame))
+        self._echo = np.maximum(echo, _REVERBERATION * self._echo)
         self._doubt = np.maximum(_in_bands(frame.doubt_power), _REVERBERATION * self._doubt)
         lower = (1 - _FLOOR_DOWN) * self._floor + _FLOOR_DOWN * rest
         self._floor = np.where(rest < self._floor, lower, self._floor * _FLOOR_UP)
@@ -75,6 +78,13 @@ class NearSpeech:
             self._rest_db += np.where(above_db > 0, _UP_DB, -_DOWN_DB)
             self._rest_db = self._rest_db.clip(_LOWEST_DB, _HIGHEST_DB)
         return is_near
+
+
+def _powers(frame: Heard) -> npt.NDArray[np.float32]:
+    """Of what is left and of the echo, shape (2, BINS)."""
+    spectra = np.fft.rfft(np.stack([frame.rest, frame.echo]) * _WINDOW, 2 * FRAME_SAMPLES)
+    powers: npt.NDArray[np.float32] = np.square(spectra.real) + np.square(spectra.imag)
+    return powers
 
 
 def _in_bands(power: Power) -> _Bands:

@@ -41,7 +41,7 @@ class Reference:
         return self._stream.position_at(at_s) if self._stream else math.nan
 
     def read(self, position: float, step: float, count: int) -> Samples:
-        """``count`` samples from ``position`` on, each ``step`` after the last; silence where none is known."""
+        """``count`` samples from ``position`` on, each ``step`` after the last; unknown ones are silence."""
         return self._stream.read(position, step, count) if self._stream else np.zeros(count, np.float32)
 
 
@@ -78,9 +78,10 @@ class Played:
         begin = math.floor(position)
         early, late = position - begin, position - begin + (step - 1) * count
         around = self._between(begin - _TAPS // 2 + 1, count + _TAPS - 1)
-        # From the first sample to the last the fraction hardly changes: two filters, one fading into the other.
-        fade = np.arange(count, dtype=np.float32) / count
-        return (1 - fade) * _delayed(around, early) + fade * _delayed(around, late)
+        # The fraction hardly changes within a frame: two filters, one fading into the other.
+        fade = np.arange(count, dtype=np.float32) / np.float32(count)
+        first, last = _delayed(around, early), _delayed(around, late)
+        return first + fade * (last - first)
 
     def _between(self, begin: int, count: int) -> Samples:
         """Samples as they were played, silence where none is known."""
