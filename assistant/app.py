@@ -14,8 +14,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from assistant import configuration, earcons, engines, paths, resources, skills
+from assistant.attention import interruption_by
 from assistant.audio import Microphone, Speaker
+from assistant.audio.echo import EchoCanceller
+from assistant.audio.enhancement import enhancer
 from assistant.audio.files import read_sound
+from assistant.audio.filtered import FilteredMicrophone, SoundFilter
+from assistant.audio.reference import Reference
 from assistant.board.cores import big_cores
 from assistant.board.heap import return_what_is_freed
 from assistant.conversation import Conversation, opening
@@ -51,6 +56,13 @@ def load_vad(settings: Settings) -> Vad:
     vad: Vad = engines.load("vad", settings.vad.engine, settings=settings.vad)
     if settings.vad.engine == "webrtc" and settings.vad.confirm:
         vad = ConfirmedVad(vad, engines.load("vad", "silero", settings=settings.vad))
+    vad.warm_up()
+    return vad
+
+
+def load_onset_vad(settings: Settings) -> Vad:
+    """What notices an interruption: within a frame, where a network takes 100 ms to be sure."""
+    vad: Vad = engines.load("vad", "webrtc", settings=settings.vad)
     vad.warm_up()
     return vad
 
@@ -163,6 +175,22 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
         )
 
 
+def sound_filters(settings: Settings, reference: Reference | None) -> list[SoundFilter]:
+    """What each frame goes through before anybody listens to it.
+
+    Without the extra `echo` there is neither noise suppression nor gain control, and the log says so.
+    """
+    filters: list[SoundFilter] = []
+    if reference is not None and settings.audio.echo_cancellation:
+        filters.append(EchoCanceller(reference))
+    if settings.audio.noise_suppression or settings.audio.automatic_gain:
+        try:
+            filters.append(enhancer(settings.audio))
+        except EngineUnavailable as error:
+            log.warning("enhanced=no problem=%r next_step=%r", error.problem, error.next_step)
+    return filters
+
+
 @asynccontextmanager
 async def open_loop(
     settings: Settings,
@@ -173,24 +201,32 @@ async def open_loop(
     rescan: Callable[[], None] = lambda: None,
     context: SkillContext | None = None,
     hands_free: bool = False,
+    reference: Reference | None = None,
 ) -> AsyncIterator[VoiceLoop]:
     """The whole appliance around these ears and this mouth, warm and ready to ``run``.
 
     Skills keep what they keep in ``context``, or else where the appliance's own lies.
-    ``hands_free`` is how it stands on a shelf: with its wake word and its earcons.
+    ``hands_free`` is how it stands on a shelf: with its wake word and its earcons. ``reference`` is
+    what the speaker is heard to play, where the microphone hears it.
     """
+    filters = sound_filters(settings, reference)
     wake_word = load_wake_word(settings) if hands_free else None
     with ExitStack() as stack:
         context = context or stack.enter_context(skill_context(loudness=lambda: speaker.volume))
         async with _open_chain(settings, speaker, context) as chain:
             phrases = [word.phrase for word in settings.wake.words] if wake_word else []
             yield VoiceLoop(
-                microphone=microphone,
+                microphone=FilteredMicrophone(microphone, filters) if filters else microphone,
                 vad=load_vad(settings),
+                onset_vad=load_onset_vad(settings),
                 wake_word=wake_word,
                 chain=replace(chain, wake_phrases=phrases),
                 ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
                 earcons=earcons.load(settings.audio.earcons, read_sound) if hands_free else {},
+                interruption=interruption_by(
+                    settings.conversation.interruption,
+                    hears_itself=not any(isinstance(each, EchoCanceller) for each in filters),
+                ),
                 on_report=on_report,
                 rescan=rescan,
             )

@@ -7,6 +7,9 @@ from typing import Literal
 
 from assistant.state import State
 
+Interruption = Literal["off", "wake_word", "speech"]
+"""What may stop an answer."""
+
 
 class Attention(Enum):
     """What the ears listen for."""
@@ -17,16 +20,27 @@ class Attention(Enum):
     """Only the wake word; everything else is forgotten unheard."""
     SPEECH = "speech"
     """Utterances."""
+    INTERRUPTION = "interruption"
+    """The first sign of speech, over the assistant's own voice."""
 
 
-def attention_in(
-    state: State, *, has_wake_word: bool, interruption: Literal["off", "wake_word", "speech"]
-) -> Attention:
-    """What to listen for; ``interruption`` says what may stop an answer. Closed ears do not matter."""
+def interruption_by(
+    setting: Literal["auto", "off", "wake_word", "speech"], *, hears_itself: bool
+) -> Interruption:
+    """What ``auto`` comes to: only who does not hear their own voice can be stopped by any."""
+    if setting == "auto":
+        return "wake_word" if hears_itself else "speech"
+    return setting
+
+
+def attention_in(state: State, *, has_wake_word: bool, interruption: Interruption) -> Attention:
+    """What to listen for. Closed ears do not matter."""
     if state is State.SLEEPING and has_wake_word:
         return Attention.WAKE_WORD
-    if state is not State.SPEAKING or interruption == "speech":
+    if state is not State.SPEAKING:
         return Attention.SPEECH
+    if interruption == "speech":
+        return Attention.INTERRUPTION
     if interruption == "wake_word" and has_wake_word:
         return Attention.WAKE_WORD
     return Attention.NOTHING  # it would hear itself

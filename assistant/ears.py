@@ -34,8 +34,9 @@ _WORD_LATE_FRAMES = 240 // FRAME_MS
 class Ears:
     """The microphone, and the speaker that is opened and lost together with it.
 
-    Without a ``wake_word`` they must not be told to listen for one. ``rescan`` is called between
-    closing lost devices and opening them again.
+    Without a ``wake_word`` they must not be told to listen for one. ``onset_vad`` has to be quick rather
+    than right: whoever is interrupted by noise goes on. ``rescan`` is called between closing lost
+    devices and opening them again.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Ears:
         microphone: Microphone,
         speaker: Speaker,
         vad: Vad,
+        onset_vad: Vad,
         wake_word: WakeWord | None,
         settings: Settings,
         post: Callable[[Event], None],
@@ -52,6 +54,7 @@ class Ears:
         self._microphone = microphone
         self._speaker = speaker
         self._vad = vad
+        self._onset_vad = onset_vad
         self._wake_word = wake_word
         self._gate = WakeGate()
         self._settings = settings
@@ -72,10 +75,16 @@ class Ears:
 
     @attention.setter
     def attention(self, attention: Attention) -> None:
-        """A change begins anew: what was heard for another purpose is forgotten."""
-        if attention is not self._attention:
-            self._attention = attention
-            self._forget()
+        """A change begins anew: what was heard for another purpose is forgotten.
+
+        But an interruption is listened to from its beginning.
+        """
+        before, self._attention = self._attention, attention
+        if attention is before or (before, attention) == (Attention.INTERRUPTION, Attention.SPEECH):
+            return
+        self._forget()
+        if attention is Attention.INTERRUPTION:
+            self.endpointer.start_ms = self._settings.conversation.interruption_ms
 
     @property
     def quiet_s(self) -> float:
@@ -125,6 +134,7 @@ class Ears:
     async def _listen(self) -> None:
         try:
             self._vad.reset()
+            self._onset_vad.reset()
             self._forget()
             self._speaker.open()
             async with aclosing(self._microphone.frames()) as frames:
@@ -141,13 +151,20 @@ class Ears:
     def _judge(self, frame: AudioFrame) -> None:
         if self._attention is Attention.NOTHING:
             return
-        is_speech = self._vad.speech_probability(frame.pcm) >= self._settings.vad.threshold
+        sounds_like_speech = self._sounds_like_speech(frame)
+        is_speech = sounds_like_speech and not frame.is_echo
         if is_speech:
             self._speech_s = frame.end_s
         if self._attention is Attention.WAKE_WORD:
-            self._await_word(frame, is_speech=is_speech)
+            self._await_word(frame, is_speech=sounds_like_speech)  # its network is not taken in by an echo
         else:
             self._follow_speech(frame, is_speech=is_speech)
+
+    def _sounds_like_speech(self, frame: AudioFrame) -> bool:
+        # Both are always asked: they have a memory.
+        begins = self._onset_vad.speech_probability(frame.pcm) > 0
+        goes_on = self._vad.speech_probability(frame.pcm) >= self._settings.vad.threshold
+        return begins if self._attention is Attention.INTERRUPTION else goes_on
 
     def _follow_speech(self, frame: AudioFrame, *, is_speech: bool) -> None:
         if frame.end_s - self._speech_s >= _WORD_OVER_FRAMES * FRAME_MS / 1000:

@@ -37,6 +37,8 @@ class Endpointer:
 
     def __init__(self, settings: EndpointSettings) -> None:
         self._settings = settings
+        self.start_ms = settings.start_ms
+        """Speech within a quarter of a second that is more than a click."""
         self._before: deque[tuple[AudioFrame, bool]] = deque(
             maxlen=_frames(settings.pre_roll_ms + _START_WINDOW_MS)
         )
@@ -81,7 +83,7 @@ class Endpointer:
 
     def _wait(self, *, is_speech: bool) -> Event | None:
         self._window.append(is_speech)
-        if not is_speech or sum(self._window) * FRAME_MS < self._settings.start_ms:
+        if not is_speech or sum(self._window) * FRAME_MS < self.start_ms:
             return None
         kept = list(self._before)
         first = next(i for i in range(max(0, len(kept) - len(self._window)), len(kept)) if kept[i][1])

@@ -84,7 +84,12 @@ class FollowUpOpened(Event):
 
 @dataclass(frozen=True, slots=True)
 class BargedIn(Event):
-    """The person spoke over the answer."""
+    """Somebody spoke over the answer, or so it sounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerResumed(Event):
+    """What stopped the answer was nothing that anybody said: it goes on."""
 
 
 @dataclass(frozen=True, slots=True)

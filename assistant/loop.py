@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from assistant import events as e
-from assistant.attention import attention_in
+from assistant.attention import Interruption, attention_in
 from assistant.audio import Microphone
 from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
@@ -19,12 +19,12 @@ from assistant.ears import Ears
 from assistant.engines import Vad, WakeWord
 from assistant.errors import AssistantError
 from assistant.patience import Patience
-from assistant.read_ahead import ReadAhead
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.skills import Action, Forget, Match, Mute, Stop, Volume
 from assistant.state import State, StateMachine
 from assistant.turn import Chain, Turn
+from assistant.turns import Turns
 from assistant.types import SpokenAudio, Transcript, Utterance
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,10 @@ _LETS_GO_S = 0.25
 class VoiceLoop:
     """One appliance: ears, a chain, and what it is doing.
 
-    Without a ``wake_word`` any speech wakes it. ``on_report`` gets the report of each turn that
-    ended, answered or not.
+    ``onset_vad`` is the one that notices an interruption, ``vad`` follows all other speech. Without a
+    ``wake_word`` any speech wakes it. ``interruption`` says what stops an answer; what
+    turns out to be no words only holds it up. ``on_report`` gets the report of each turn that ended,
+    answered or not.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class VoiceLoop:
         *,
         microphone: Microphone,
         vad: Vad,
+        onset_vad: Vad,
         wake_word: WakeWord | None,
         chain: Chain,
         ringer: Ringer,
         earcons: Mapping[Earcon, SpokenAudio],
+        interruption: Interruption,
         on_report: Callable[[Report], None],
         rescan: Callable[[], None] = lambda: None,
     ) -> None:
@@ -62,6 +66,7 @@ class VoiceLoop:
             microphone=microphone,
             speaker=chain.speaker,
             vad=vad,
+            onset_vad=onset_vad,
             wake_word=wake_word,
             settings=chain.settings,
             post=self.post,
@@ -70,12 +75,8 @@ class VoiceLoop:
         self._has_wake_word = wake_word is not None
         self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
         self._patience = Patience(lambda: self.post(e.NothingSaid()))
-        self._read_ahead = ReadAhead(chain)
-        self._turn: Turn | None = None
-        self._turns = 0
-        self._discarded: list[Report] = []
-        self._last_reply = ""
-        self._last_turn_s = 0.0
+        self._interruption = interruption
+        self._turns = Turns(chain, post=self.post, on_transcript=self._on_transcript, on_end=self._on_end)
         self._busy_until_s = 0.0
 
     @property
@@ -108,7 +109,7 @@ class VoiceLoop:
         finally:
             ringing.cancel()
             await self._ears.close()
-            await self._drop_turn()
+            await self._turns.end()
             self._chain.speaker.close()
 
     async def idle(self, quiet_s: float) -> None:
@@ -119,7 +120,7 @@ class VoiceLoop:
             await asyncio.sleep(0.05)
 
     def _busy(self) -> bool:
-        talking = self._turn is not None or self._ears.endpointer.in_speech or not self._queue.empty()
+        talking = not self._turns.none or self._ears.endpointer.in_speech or not self._queue.empty()
         if busy := talking or self.state in (State.STARTING, State.FAULTED):
             self._busy_until_s = asyncio.get_running_loop().time()
         return busy
@@ -157,7 +158,7 @@ class VoiceLoop:
     async def _on_woken(self, event: e.Woken) -> None:
         log.info("state=%s woken_by=%s", self.state.value, event.by)
         if self.state is State.SPEAKING:
-            await self._drop_turn()
+            await self._turns.end()
             self._fire(e.BargedIn())
         elif not self._fire(event):
             return
@@ -172,37 +173,39 @@ class VoiceLoop:
         if self.state is State.SLEEPING and not self._has_wake_word:
             self._fire(e.Woken(by="speech"))
         elif self.state is State.SPEAKING:
-            await self._drop_turn()
+            self._turns.hold()
             self._fire(e.BargedIn())
 
     async def _on_speech(self, event: e.SpeechGoesOn | e.SpeechPaused) -> None:
         """Work ahead, if anybody is listened to at all."""
-        if isinstance(event, e.SpeechPaused):
-            if self.state is State.LISTENING and self._settings.conversation.speculate:
-                await self._begin(event.utterance)
-        elif self.state is State.LISTENING and self._turn is None:
-            self._recall()
-            self._read_ahead.look(event.utterance)
+        if self.state is not State.LISTENING:
+            return
+        if isinstance(event, e.SpeechGoesOn):
+            self._turns.read_ahead(event.utterance)
+        elif self._settings.conversation.speculate:
+            await self._turns.begin(event.utterance)
 
     async def _on_speech_resumed(self, event: e.Event) -> None:
         if self.state in (State.LISTENING, State.THINKING):
-            await self._drop_turn(report=False)
+            await self._turns.discard()
             self._fire(event)
 
     async def _on_turn_ended(self, event: e.Event, utterance: Utterance) -> None:
         if not self._fire(event):
             return
-        if self._turn is None:
-            await self._begin(utterance)
-        if self._turn is not None:
-            self._turn.release(utterance)
+        if self._turns.at_work is None:
+            await self._turns.begin(utterance)
+        if self._turns.at_work is not None:
+            self._turns.at_work.release(utterance)
 
     async def _on_no_words(self, event: e.Event) -> None:
-        """Noise is no reason to stop listening before the time is up that a person has to begin."""
+        """Noise is no reason to end an answer, nor the time that a person has to begin."""
         if isinstance(event, e.ReplyRefused) and self.state is not State.THINKING:
             return  # too late: the person goes on
-        if self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
-            await self._drop_turn()
+        if self._turns.can_resume and self._fire(e.AnswerResumed()):
+            await self._turns.resume()
+        elif self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
+            await self._turns.end()
             if self.state is State.THINKING:
                 self._fire(e.FollowUpOpened())
             self._ears.endpointer.reset()
@@ -223,8 +226,7 @@ class VoiceLoop:
         """Say something unasked, unless somebody talks."""
         if self._fire(event):
             self._ringer.announced()
-            self._turn = self._new_turn()
-            self._turn.announce(text)
+            self._turns.announce(text)
 
     async def _on_mute_button(self, event: e.Event) -> None:
         if not self._machine.allows(type(event)):
@@ -242,7 +244,7 @@ class VoiceLoop:
             raise error
         known = isinstance(error, AssistantError)
         log.error("state=%s fault=%s", self.state.value, error, exc_info=None if known else error)
-        await self._drop_turn()
+        await self._turns.end()
         await self._ears.close()
         self._fire(event)
         if self.state is State.FAULTED:
@@ -261,12 +263,12 @@ class VoiceLoop:
         self._ears.attention = attention_in(
             state,
             has_wake_word=self._has_wake_word,
-            interruption=self._settings.conversation.interruption,
+            interruption=self._interruption,
         )
         if state in (State.SLEEPING, State.SPEAKING):
             self._ears.endpointer.reset()
         if state is not State.LISTENING:
-            self._read_ahead.stop()
+            self._turns.stop_reading()
         if state not in (State.LISTENING, State.THINKING):
             self._patience.end()
             self._earcons.forget()
@@ -275,29 +277,9 @@ class VoiceLoop:
     async def _settle(self, event: e.Event) -> None:
         """End the turn, if there is one, and go where ``event`` leads."""
         if self._machine.allows(type(event)):
-            await self._drop_turn()
+            await self._turns.end()
             self._fire(event)
             self._ears.endpointer.reset()
-
-    async def _begin(self, utterance: Utterance) -> None:
-        await self._drop_turn(report=False)
-        self._recall()
-        self._turn = self._new_turn()
-        self._turn.report.worked("ahead", self._read_ahead.stop())
-        self._turn.start(utterance)
-
-    def _recall(self) -> None:
-        if asyncio.get_running_loop().time() - self._last_turn_s > self._settings.conversation.forget_after_s:
-            self._chain.conversation.forget()
-
-    def _new_turn(self) -> Turn:
-        return Turn(
-            self._chain,
-            number=self._turns + 1,
-            last_reply=self._last_reply,
-            post=self.post,
-            on_transcript=self._on_transcript,
-        )
 
     def _on_transcript(self, transcript: Transcript, match: Match | None) -> None:
         """The words are known while the person pauses: wait as long as they ask for."""
@@ -308,27 +290,14 @@ class VoiceLoop:
             settings=self._settings.endpoint,
         )
 
-    async def _drop_turn(self, *, report: bool = True) -> None:
-        turn, self._turn = self._turn, None
-        if turn is None:
-            return
-        await turn.cancel()
-        if report:
-            self._account(turn.report)
-            if not turn.heard_ms:
-                self._sound_outcome(turn.report)
-        else:
-            self._discarded.append(turn.report)
-
-    def _account(self, report: Report) -> None:
-        self._turns += 1
-        self._last_turn_s = asyncio.get_running_loop().time()
-        self._last_reply = report.heard or self._last_reply
-        report.discarded, self._discarded = self._discarded, []
+    def _on_end(self, turn: Turn) -> None:
+        report = turn.report
         report.log(with_words=self._settings.privacy.log_transcripts)
         self._on_report(report)
         if report.outcome and report.outcome.action:
             self._carry_out(report.outcome.action)
+        if not turn.heard_ms:
+            self._sound_outcome(report)
 
     def _carry_out(self, action: Action) -> None:
         """What a skill asks of the appliance, once its answer has been heard."""

@@ -27,6 +27,8 @@ class Report:
     outcome: Outcome | None = None
     """What a skill asks of the loop."""
     interrupted: bool = False
+    resumed: int = 0
+    """How often the answer went on after something that was no interruption."""
     speculative: bool = False
     """Work on the answer had begun before the turn ended."""
     work_s: dict[str, float] = field(default_factory=dict)

@@ -40,6 +40,14 @@ class AudioSettings(Section):
     """Speaker: part of its name as `assistant devices` prints it; null is the system's default."""
     volume: Fraction = 1.0
     """Loudness of the voice, 0 to 1."""
+    echo_cancellation: bool = True
+    """Take the assistant's own voice out of what the microphone hears, so that you can speak over it. Costs
+    2 % of a core while it speaks. A headset, or a microphone that does it by itself, needs it not."""
+    noise_suppression: Annotated[int, Field(ge=0, le=3)] = 0
+    """Needs the extra `echo`: 0 is off; 1, 2 and 3 take up to 12, 18 and 21 dB of steady noise away. Whisper
+    was trained on noisy speech and is seldom helped by it; a fan beside the microphone is a reason."""
+    automatic_gain: bool = False
+    """Needs the extra `echo`: bring quiet voices up to one level, for a microphone that is too quiet."""
     earcons: EarconSettings = EarconSettings()
 
 
@@ -85,9 +93,12 @@ class ConversationSettings(Section):
     """Listen this long after an answer without a wake word; 0 is off."""
     forget_after_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
     """A conversation is over after this much quiet; the next turn starts a new one."""
-    interruption: Literal["off", "wake_word", "speech"] = "wake_word"
-    """What stops an answer: the wake word, if there is one, or any speech over it, which needs a headset
-    or a microphone that cancels echo."""
+    interruption: Literal["auto", "off", "wake_word", "speech"] = "auto"
+    """What stops an answer: any speech over it, or the wake word, if there is one. auto: any speech where
+    audio.echo_cancellation keeps the assistant from hearing itself, otherwise the wake word."""
+    interruption_ms: Milliseconds = 80
+    """Speech within a quarter of a second that stops an answer. Shorter is quicker; a cough stops it too,
+    but then it goes on where it stopped."""
     apology: Annotated[str, Field(min_length=1)] = "Sorry, something went wrong."
     """Said instead of an answer that failed."""
     turn_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0

@@ -52,6 +52,8 @@ TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
     (State.SPEAKING, e.ReplyFinished): State.SLEEPING,
     (State.SPEAKING, e.FollowUpOpened): State.LISTENING,
     (State.SPEAKING, e.BargedIn): State.LISTENING,
+    (State.LISTENING, e.AnswerResumed): State.SPEAKING,  # it was too short to be speech
+    (State.THINKING, e.AnswerResumed): State.SPEAKING,  # it was noise, or the assistant itself
     **{(state, e.Stopped): State.SLEEPING for state in _AWAKE},
     **{(state, e.Muted): State.MUTED for state in (*_RUNNING, State.FAULTED)},
     (State.MUTED, e.Unmuted): State.SLEEPING,

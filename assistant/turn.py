@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from assistant import stt_guard
+from assistant import own_voice, stt_guard
 from assistant.audio import Speaker
 from assistant.cancel import Cancel
-from assistant.conversation import Conversation, heard_part
+from assistant.conversation import Conversation
+from assistant.delivery import Delivery
 from assistant.engines import Llm, Stt, Tts
 from assistant.errors import AssistantError, AudioError, EngineError, EngineFailed, EngineTimeout
 from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
@@ -37,9 +38,6 @@ from assistant.worker import Worker, in_thread, prefetch
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_ROUNDING_S = 0.005
-"""Speakers count whole samples and blocks."""
 
 _SENTENCES_AHEAD = 2
 """Sentences that may be ready before the one being heard is over."""
@@ -69,19 +67,21 @@ class Turn:
         *,
         number: int,
         last_reply: str,
+        overheard: str,
         post: Callable[[Event], None],
-        on_transcript: Callable[[Transcript, Match | None], None],
+        on_transcript: Callable[[Transcript, Match | None], Awaitable[None]],
     ) -> None:
+        """``overheard`` is what the assistant itself may have been heard to say."""
         self.report = Report(number)
         self._chain = chain
         self._last_reply = last_reply
+        self._overheard = overheard
         self._post = post
         self._on_transcript = on_transcript
         self._released = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._written = ""
-        self._spoken: list[SpokenAudio] = []
-        self._heard_before_s = 0.0
+        self._delivery = Delivery(chain.speaker)
 
     def start(self, utterance: Utterance) -> None:
         """Work on the answer, silently."""
@@ -101,6 +101,15 @@ class Turn:
         self._mark("ended")
         self._released.set()
 
+    def hold(self) -> None:
+        """Fall silent, for now: perhaps somebody interrupts."""
+        self._delivery.hold()
+
+    def go_on(self) -> None:
+        """Nobody did: speak on from where it fell silent. Raises DeviceLost."""
+        self.report.resumed += 1
+        self._delivery.go_on()
+
     async def cancel(self) -> None:
         """End the turn now; what was heard of the answer stays remembered."""
         if self._task is None or self._task.done():
@@ -116,9 +125,7 @@ class Turn:
     @property
     def heard_ms(self) -> int:
         """How much of the answer has been heard."""
-        if not self._spoken:
-            return 0
-        return round((self._chain.speaker.heard_s - self._heard_before_s) * 1000)
+        return round(self._delivery.heard_s * 1000)
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -141,23 +148,32 @@ class Turn:
 
     async def _reply(self, utterance: Utterance) -> None:
         transcript = await self._transcribe(utterance.pcm)
-        if reason := stt_guard.refusal(utterance, transcript, self._chain.settings.stt.guard):
+        match = self._chain.skills.match(transcript.text)
+        if reason := self._refusal(utterance, transcript, match):
             self.report.refused = reason
             await self._released.wait()
             self._post(ReplyRefused(reason))
             return
-        match = self._chain.skills.match(transcript.text)
-        self._on_transcript(transcript, match)
+        await self._on_transcript(transcript, match)
         try:
             await self._speak(self._skill(match) if match else self._ask(transcript.text))
         finally:
             self._remember(transcript.text)
 
+    def _refusal(self, utterance: Utterance, transcript: Transcript, match: Match | None) -> str | None:
+        """Why what was heard gets no answer; None when it gets one."""
+        if reason := stt_guard.refusal(utterance, transcript, self._chain.settings.stt.guard):
+            return reason
+        # "Stop" may well be a word of the answer; who says nothing but that means it.
+        if match is None and own_voice.is_own(transcript.text, self._overheard):
+            return "own_voice"
+        return None
+
     async def _apologise(self, error: AssistantError) -> None:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""
         self.report.error = error.code
         log.error("turn=%d problem=%s", self.report.number, error)
-        if not self._spoken:
+        if not self._delivery.sounds:
             self.report.handled_by = "apology"
             try:
                 await self._speak(_once(self._chain.settings.conversation.apology))
@@ -208,8 +224,8 @@ class Turn:
 
         Raises EngineFailed when there was nothing to say, EngineTimeout when it took too long.
         """
-        speaker = self._chain.speaker
-        self._heard_before_s = speaker.heard_s
+        delivery = self._delivery
+        delivery.begin()
         limit_s = self._chain.settings.conversation.turn_timeout_s
         sounds = prefetch(self._synthesize(prefetch(replies, _SENTENCES_AHEAD)), _SENTENCES_AHEAD)
         try:
@@ -218,24 +234,23 @@ class Turn:
                     while sound := await _within(limit_s, anext(sounds, None)):
                         self._mark("first_sound")
                         await self._released.wait()
-                        speaker.write(sound)
-                        if not self._spoken:
+                        delivery.write(sound)
+                        if len(delivery.sounds) == 1:
                             self._mark("first_audio")
                             self._post(ReplyStarted())
-                        self._spoken.append(sound)
             except EngineError:
-                if self._spoken:
-                    await speaker.drained()
+                if delivery.sounds:
+                    await delivery.heard_out()
                 raise
             await self._released.wait()
-            if self._spoken:
-                await speaker.drained()
+            if delivery.sounds:
+                await delivery.heard_out()
             elif self.report.outcome is None:
                 raise EngineFailed(
                     "The answer was empty.", "Try another model or prompt (llm.model, llm.prompt)."
                 )
         except asyncio.CancelledError:
-            speaker.cut()
+            delivery.cut()
             raise
 
     async def _synthesize(
@@ -258,18 +273,10 @@ class Turn:
 
         A reply heard to its end is kept as the model wrote it: so its tokens need not be read again.
         """
-        heard_s = self._chain.speaker.heard_s - self._heard_before_s
-        all_heard = heard_s >= sum(sound.duration_s for sound in self._spoken) - _ROUNDING_S
-        parts: list[str] = []
-        for sound in self._spoken:
-            share = min(1.0, (heard_s + _ROUNDING_S) / sound.duration_s)
-            if heard_s <= 0:
-                break
-            parts.append(heard_part(sound.text, share))
-            heard_s -= sound.duration_s
-        self.report.heard = " ".join(part for part in parts if part)
+        self.report.heard = self._delivery.heard_text
+        written = self._written if self._delivery.was_heard_out else self.report.heard
         if self._released.is_set() and self.report.handled_by == "llm":
-            self._chain.conversation.add(text, self._written if all_heard else self.report.heard)
+            self._chain.conversation.add(text, written)
 
     def _mark(self, name: str, at_s: float | None = None) -> None:
         """Note when something first happened (``speech_end`` may move: the person went on)."""

@@ -32,6 +32,8 @@ class AudioFrame:
     """FRAME_SAMPLES samples at SAMPLE_RATE_HZ."""
     end_s: float
     """Time of the last sample on the event loop's clock, seconds."""
+    is_echo: bool = False
+    """Whether the assistant's own voice explains all of it: nobody else was heard."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

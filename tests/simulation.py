@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from assistant import clock, skills
+from assistant.attention import interruption_by
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.conversation import Conversation
 from assistant.earcons import Earcon
@@ -179,6 +180,7 @@ async def _house(
     voice_loop = VoiceLoop(
         microphone=microphone,
         vad=ScriptedVad(),
+        onset_vad=ScriptedVad(),
         wake_word=wake,
         chain=Chain(
             stt=stt,  # type: ignore[arg-type]  # a Worker of a scripted engine is one of any
@@ -191,6 +193,7 @@ async def _house(
         ),
         ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
         earcons=_earcons() if hands_free else {},
+        interruption=interruption_by(settings.conversation.interruption, hears_itself=True),
         on_report=reports.append,
     )
     living = asyncio.ensure_future(voice_loop.run())

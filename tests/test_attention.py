@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 
-from assistant.attention import Attention, attention_in
+from assistant.attention import Attention, Interruption, attention_in, interruption_by
 from assistant.state import State
 
 
@@ -15,12 +13,10 @@ from assistant.state import State
     [
         ("off", Attention.NOTHING, Attention.NOTHING),
         ("wake_word", Attention.WAKE_WORD, Attention.NOTHING),
-        ("speech", Attention.SPEECH, Attention.SPEECH),
+        ("speech", Attention.INTERRUPTION, Attention.INTERRUPTION),
     ],
 )
-def test_while_it_speaks(
-    interruption: Literal["off", "wake_word", "speech"], with_word: Attention, without_word: Attention
-) -> None:
+def test_while_it_speaks(interruption: Interruption, with_word: Attention, without_word: Attention) -> None:
     heard = [
         attention_in(State.SPEAKING, has_wake_word=has, interruption=interruption) for has in (True, False)
     ]
@@ -28,7 +24,7 @@ def test_while_it_speaks(
 
 
 @pytest.mark.parametrize("interruption", ["off", "wake_word", "speech"])
-def test_while_it_does_not_speak(interruption: Literal["off", "wake_word", "speech"]) -> None:
+def test_while_it_does_not_speak(interruption: Interruption) -> None:
     for state in (State.LISTENING, State.THINKING):
         for has in (True, False):
             heard = attention_in(state, has_wake_word=has, interruption=interruption)
@@ -37,3 +33,13 @@ def test_while_it_does_not_speak(interruption: Literal["off", "wake_word", "spee
         attention_in(State.SLEEPING, has_wake_word=has, interruption=interruption) for has in (True, False)
     ]
     assert asleep == [Attention.WAKE_WORD, Attention.SPEECH]
+
+
+def test_only_who_does_not_hear_its_own_voice_is_stopped_by_any_speech() -> None:
+    assert interruption_by("auto", hears_itself=True) == "wake_word"
+    assert interruption_by("auto", hears_itself=False) == "speech"
+
+
+@pytest.mark.parametrize("chosen", ["off", "wake_word", "speech"])
+def test_what_was_chosen_is_kept(chosen: Interruption) -> None:
+    assert [interruption_by(chosen, hears_itself=hears) for hears in (True, False)] == [chosen, chosen]

@@ -38,8 +38,9 @@ SPINE = (
         "worker",
         "earcons",
         "attention",
+        "delivery",
     },
-    {"turn", "ears", "ringer", "loop"},
+    {"turn", "turns", "read_ahead", "ears", "ringer", "loop"},
 )
 COMPOSITION = {"app", "bench", "cli", "commands", "configuration", "converse", "doctor"}
 ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}

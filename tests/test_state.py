@@ -28,6 +28,7 @@ EXAMPLES: list[e.Event] = [
     e.ReplyFinished(),
     e.FollowUpOpened(),
     e.BargedIn(),
+    e.AnswerResumed(),
     e.Announced("It is time."),
     e.Stopped(),
     e.Muted(),

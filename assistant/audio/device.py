@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from assistant.audio import portaudio
+from assistant.audio.reference import Reference
 from assistant.audio.resample import LiveResampler, rendered
 from assistant.audio.ring import Playlist, Ring
 from assistant.audio.sample_clock import SampleClock
@@ -42,6 +43,9 @@ INPUT_LATENCY_S = 0.06
 OUTPUT_BLOCK_MS, OUTPUT_LATENCY_S = 10, 0.06
 """What the device holds still sounds after a cut, so this is short; but with 40 ms PulseAudio stalled, and
 with 30 ms it ran dry without end, on a busy two-core machine where 50 ms held."""
+
+SURELY_HELD_S = 0.03
+"""No device sounds a block sooner after it was given one: half of what it was asked to hold."""
 
 FADE_MS = 5
 """A cut that is faded out this quickly is not heard as a click."""
@@ -132,9 +136,15 @@ class _Heard:
 class DeviceSpeaker:
     """A queue of sound on a sound card, which stays open, and silent, between answers."""
 
-    def __init__(self, name: str | None = None, volume: float = 1.0) -> None:
-        """``name`` is part of the device's name, None the system's default; ``volume`` is 0 to 1."""
+    def __init__(
+        self, name: str | None = None, volume: float = 1.0, reference: Reference | None = None
+    ) -> None:
+        """``name`` is part of the device's name, None the system's default; ``volume`` is 0 to 1.
+
+        ``reference`` is told all that is played, and when.
+        """
         self._name = name
+        self._reference = reference or Reference()
         self.volume = volume
         """Loudness of what is written from now on."""
         self.underruns = 0
@@ -158,7 +168,7 @@ class DeviceSpeaker:
             return
         self.close()
         self._replying = False
-        self._playing = _Playing(portaudio.find("output", self._name))
+        self._playing = _Playing(portaudio.find("output", self._name), self._reference)
 
     def write(self, audio: SpokenAudio) -> None:
         """Append; sounds at once when nothing else does. Opens a speaker that is closed.
@@ -196,7 +206,7 @@ class DeviceSpeaker:
 class _Playing:
     """A device that plays, and how far it has been heard; from its opening to its closing."""
 
-    def __init__(self, device: portaudio.Device) -> None:
+    def __init__(self, device: portaudio.Device, reference: Reference) -> None:
         self._now = asyncio.get_running_loop().time
         self.name = device.name
         self.rate_hz = device.sample_rate_hz
@@ -206,6 +216,7 @@ class _Playing:
         self._channels = min(2, device.outputs)
         self._lost = False
         self._calls = 0
+        self._played = reference.begin(self.rate_hz)
         self._taken = (0, -math.inf)
         """Samples of sound the device has been given, and when the last of them is heard."""
         self._heard_s = 0.0
@@ -224,7 +235,9 @@ class _Playing:
         self._calls += 1
         if status.output_underflow:
             self.xruns += 1
-        sound = self.playlist.fill(np.frombuffer(buffer, np.int16).reshape(frames, self._channels))
+        block = np.frombuffer(buffer, np.int16).reshape(frames, self._channels)
+        sound = self.playlist.fill(block)
+        self._played.tell(block[:, 0], now_s + SURELY_HELD_S)
         if sound:
             latency_s = min(max(time.outputBufferDacTime - time.currentTime, 0.0), 0.5)
             self._taken = (self._taken[0] + sound, now_s + latency_s + sound / self.rate_hz)

@@ -55,11 +55,19 @@ def _demo(settings: Settings) -> int:
 async def _live(settings: Settings) -> None:
     from assistant.app import open_loop  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.device import DeviceMicrophone, DeviceSpeaker  # noqa: PLC0415
+    from assistant.audio.reference import Reference  # noqa: PLC0415
 
     microphone = DeviceMicrophone(settings.audio.input)
-    speaker = DeviceSpeaker(settings.audio.output, settings.audio.volume)
+    reference = Reference()
+    speaker = DeviceSpeaker(settings.audio.output, settings.audio.volume, reference)
     async with open_loop(
-        settings, microphone, speaker, on_report=_show, rescan=portaudio.rescan, hands_free=True
+        settings,
+        microphone,
+        speaker,
+        on_report=_show,
+        rescan=portaudio.rescan,
+        hands_free=True,
+        reference=reference,
     ) as voice_loop:
         living = asyncio.ensure_future(voice_loop.run())
         for name in (signal.SIGTERM, signal.SIGINT):

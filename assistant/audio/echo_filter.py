@@ -1,0 +1,127 @@
+"""What the room makes of the sound played, learnt while it is played.
+
+A frequency-domain Kalman filter in partitions of one frame (Enzner and Vary 2006; Kuech, Mabande and
+Enzner 2014): half a second of room response, of which each bin's error variance is estimated beside
+it. The variance sets the step, so speech over the echo slows the learning down instead of
+spoiling it, with no detector for it. Pure: frames in, frames out; it knows neither time nor
+devices, and expects both signals to keep step (``alignment``).
+
+Measured against WebRTC's AEC3, which follows 50 ms of room and hides the rest: docs/echo.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.audio.resample import Samples
+from assistant.types import FRAME_SAMPLES
+
+Power: TypeAlias = npt.NDArray[np.float32]
+"""Power of each bin of one frame, shape (BINS,), float32."""
+
+_Spectrum: TypeAlias = npt.NDArray[np.complex64]
+
+PARTITIONS = 25
+"""Frames of room response, half a second: a living room is 40 dB down by then, a hall 30 dB."""
+
+BINS = FRAME_SAMPLES + 1
+"""25 Hz apart, from 0 to 8 kHz."""
+
+_FORGETTING = 0.9999
+"""Share of what is known of the room that still holds a frame later; less learns moved furniture faster
+and a still room worse."""
+
+_FADING = 10 ** (-0.5 / 10)
+"""How much weaker each further frame of an unknown room is taken to be. Rooms fade faster, but where in
+the filter the echo begins is not known either."""
+
+_NOISE_MEMORY = 0.8
+"""Of the spectrum of what is no echo: long enough to be smooth, short enough for syllables."""
+
+_TINY = np.float32(1e-6)
+"""Far below a microphone's own noise; keeps divisions from zero."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """One frame taken apart."""
+
+    rest: Samples
+    """What was heard without the echo."""
+    echo: Samples
+    """The echo that was taken out."""
+    doubt_power: Power
+    """What of the echo may still be in ``rest``, for all the filter knows of its own errors."""
+
+
+class EchoFilter:
+    """Give it every frame in order."""
+
+    def __init__(self) -> None:
+        self._room: _Spectrum = np.zeros((PARTITIONS, BINS), np.complex64)
+        self._played: _Spectrum = np.zeros((PARTITIONS, BINS), np.complex64)
+        self._error = _prior(PARTITIONS)
+        self._noise: Power | None = None
+
+    def process(self, heard: Samples, played: Samples) -> Heard:
+        """Take the echo out of a frame.
+
+        ``heard`` is FRAME_SAMPLES long, ``played`` twice that: what sounded in this frame and in the one
+        before it.
+        """
+        self._played = np.roll(self._played, 1, axis=0)
+        self._played[0] = np.fft.rfft(played)
+        predicted = np.fft.irfft((self._room * self._played).sum(axis=0))
+        echo = predicted[FRAME_SAMPLES:].astype(np.float32)
+        rest = heard - echo
+        return Heard(rest, echo, self._learn(_spectrum(rest)))
+
+    @property
+    def delay_frames(self) -> int:
+        """In which frame of the room response its strongest part is."""
+        return int(np.argmax(np.square(np.abs(self._room)).sum(axis=1)))
+
+    def shift(self, frames: int) -> None:
+        """What is played comes ``frames`` later from now on: the response moves towards its beginning."""
+        for held in (self._room, self._played, self._error):
+            held[:-frames] = held[frames:]
+        self._room[-frames:] = self._played[-frames:] = 0
+        self._error[-frames:] = _prior(PARTITIONS)[-frames:]
+
+    def _learn(self, rest: _Spectrum) -> Power:
+        """The Kalman step; returns the power of the echo that may have been left before it."""
+        rest_power = _power(rest)
+        noise = rest_power if self._noise is None else self._noise
+        self._noise = _NOISE_MEMORY * noise + (1 - _NOISE_MEMORY) * rest_power
+        in_doubt = self._error * _power(self._played)
+        doubt_power: Power = in_doubt.sum(axis=0)
+        step = self._error / (doubt_power + self._noise + _TINY)
+        towards = np.fft.irfft(step * self._played.conj() * rest, axis=1)
+        towards[:, FRAME_SAMPLES:] = 0  # each partition is one frame long
+        self._room += np.fft.rfft(towards, axis=1).astype(np.complex64, copy=False)
+        # Half of each frame of two is zeros, so it tells half as much as it seems to.
+        certain = self._error - 0.5 * step * in_doubt
+        self._error = _FORGETTING * certain + (1 - _FORGETTING) * _power(self._room)
+        return doubt_power
+
+
+def _prior(partitions: int) -> npt.NDArray[np.float32]:
+    """Error variance of a room of which nothing is known, shape (partitions, BINS)."""
+    fading = _FADING ** np.arange(partitions, dtype=np.float32)
+    return np.repeat(fading[:, np.newaxis], BINS, axis=1).astype(np.float32)
+
+
+def _spectrum(samples: Samples) -> _Spectrum:
+    spectrum: _Spectrum = np.fft.rfft(samples, 2 * FRAME_SAMPLES).astype(np.complex64, copy=False)
+    # Behind a frame of silence, as the second half of two frames: only the phase differs.
+    spectrum[1::2] *= -1
+    return spectrum
+
+
+def _power(spectrum: _Spectrum) -> npt.NDArray[np.float32]:
+    power: npt.NDArray[np.float32] = np.square(spectrum.real) + np.square(spectrum.imag)
+    return power

@@ -1,0 +1,94 @@
+"""Whether somebody else is heard beside the assistant's own voice.
+
+The echo filter says how much echo it took out and how much may be left; what it does not know
+(the room beyond half a second, a speaker that rattles) is learnt here: how far below the echo
+the rest lies in each band, whenever nobody else speaks. A frame that rises above this in many
+bands at once is somebody else. Pure; without a clock or an engine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.audio.echo_filter import BINS, Heard, Power
+from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+
+_Bands = npt.NDArray[np.float64]
+
+_EDGES_HZ = (
+    *(200, 300, 400, 510, 630, 770, 920, 1080, 1270),
+    *(1480, 1720, 2000, 2320, 2700, 3150, 3700, 4400, 5300),
+)
+"""Critical bands (Zwicker 1961), as far as speech is loud."""
+
+_EDGES = [round(hz * 2 * (BINS - 1) / SAMPLE_RATE_HZ) for hz in _EDGES_HZ]
+
+_CLEARLY_DB = 5.0
+"""So far above what echo explains, a band counts."""
+
+_BANDS_NEEDED = 4
+"""Of 17. A vowel fills more; a moment in which the filter was wrong fills two or three."""
+
+_UP_DB, _DOWN_DB = 0.5, 0.05
+"""How the rest's level is followed, in each frame: it settles where a tenth of all frames lies above."""
+
+_HIGHEST_DB, _LOWEST_DB = 6.0, -35.0
+"""Bounds of the rest below the echo. Above: nothing was learnt yet; below: no room is that good."""
+
+_REVERBERATION = 0.75
+"""Share of a band's echo that may still be there a frame later: a very live room, 60 dB down in a second."""
+
+_FLOOR_UP, _FLOOR_DOWN = 1.005, 0.3
+"""How the room's own noise is followed: to its quietest moments fast, upwards by 1 dB a second."""
+
+_FLOOR_ROOM = 2.0
+"""Noise is this much louder in one frame than it is in its quiet moments."""
+
+_FIRST_FLOOR = 1e-4
+"""Power of a bin in a quiet room, -65 dB below full scale."""
+
+_TINY = 1e-9
+
+_WINDOW = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32) * np.float32((8 / 3) ** 0.5)
+"""Without it a hum would leak into all bands. Scaled to leave the power of noise as it is."""
+
+
+class NearSpeech:
+    """Ask it about every frame in order."""
+
+    def __init__(self) -> None:
+        bands = len(_EDGES) - 1
+        self._rest_db: _Bands = np.zeros(bands)
+        self._echo: _Bands = np.zeros(bands)
+        self._doubt: _Bands = np.zeros(bands)
+        self._floor: _Bands = np.full(bands, _FIRST_FLOOR)
+
+    def in_frame(self, frame: Heard) -> bool:
+        """Whether more is heard than the echo and the room explain."""
+        rest, echo = map(_in_bands, _powers(frame))
+        self._echo = np.maximum(echo, _REVERBERATION * self._echo)
+        self._doubt = np.maximum(_in_bands(frame.doubt_power), _REVERBERATION * self._doubt)
+        lower = (1 - _FLOOR_DOWN) * self._floor + _FLOOR_DOWN * rest
+        self._floor = np.where(rest < self._floor, lower, self._floor * _FLOOR_UP)
+        explained = 10 ** (self._rest_db / 10) * self._echo + self._doubt + _FLOOR_ROOM * self._floor
+        above_db = 10 * np.log10((rest + _TINY) / (explained + _TINY))
+        is_near = int((above_db > _CLEARLY_DB).sum()) >= _BANDS_NEEDED
+        if not is_near:
+            self._rest_db += np.where(above_db > 0, _UP_DB, -_DOWN_DB)
+            self._rest_db = self._rest_db.clip(_LOWEST_DB, _HIGHEST_DB)
+        return is_near
+
+
+def _powers(frame: Heard) -> npt.NDArray[np.float32]:
+    """Of what is left and of the echo, shape (2, BINS)."""
+    spectra = np.fft.rfft(np.stack([frame.rest, frame.echo]) * _WINDOW, 2 * FRAME_SAMPLES)
+    powers: npt.NDArray[np.float32] = np.square(spectra.real) + np.square(spectra.imag)
+    return powers
+
+
+def _in_bands(power: Power) -> _Bands:
+    """Mean power of the bins of each band."""
+    sums = np.add.reduceat(power[: _EDGES[-1]].astype(np.float64), _EDGES[:-1])
+    means: _Bands = sums / np.diff(_EDGES)
+    return means

@@ -1,0 +1,154 @@
+"""The turn at work, the one that was interrupted and may go on, and what became of all others.
+
+Knows turns and their reports; not the state, nor why a turn begins or ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from assistant.events import Event
+from assistant.read_ahead import ReadAhead
+from assistant.report import Report
+from assistant.skills import Match
+from assistant.turn import Chain, Turn
+from assistant.types import Transcript, Utterance
+
+_ECHO_S = 1.0
+"""What begins within this time after an answer may be its echo, or the end of it."""
+
+
+class Turns:
+    """At most one turn works; another may be held meanwhile.
+
+    ``on_end`` gets each turn that ended, with its report complete; turns that only were attempts at
+    the next one are listed in its report instead.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        *,
+        post: Callable[[Event], None],
+        on_transcript: Callable[[Transcript, Match | None], None],
+        on_end: Callable[[Turn], None],
+    ) -> None:
+        self._chain = chain
+        self._post = post
+        self._on_transcript = on_transcript
+        self._on_end = on_end
+        self._read_ahead = ReadAhead(chain)
+        self._held: Turn | None = None
+        self._count = 0
+        self._discarded: list[Report] = []
+        self._last_reply = ""
+        self._last_s = 0.0
+        self.at_work: Turn | None = None
+
+    @property
+    def none(self) -> bool:
+        return self.at_work is None and self._held is None
+
+    async def begin(self, utterance: Utterance) -> None:
+        """Work on an answer to this, silently, instead of what was worked on before."""
+        await self.discard()
+        self._recall()
+        self.at_work = self._new(heard_from_s=self._now_s() - utterance.duration_ms / 1000)
+        self.at_work.report.worked("ahead", self._read_ahead.stop())
+        self.at_work.start(utterance)
+
+    def read_ahead(self, utterance: Utterance) -> None:
+        """Get to know what somebody is saying, unless the engines have other work."""
+        if self.none:
+            self._recall()
+            self._read_ahead.look(utterance)
+
+    def stop_reading(self) -> None:
+        """Nobody is listened to any more."""
+        self._read_ahead.stop()
+
+    def announce(self, text: str) -> None:
+        """Say something unasked."""
+        self.at_work = self._new(heard_from_s=self._now_s())
+        self.at_work.announce(text)
+
+    async def discard(self) -> None:
+        """Drop the attempt at a turn: the person goes on."""
+        turn, self.at_work = self.at_work, None
+        if turn is not None:
+            await turn.cancel()
+            self._discarded.append(turn.report)
+
+    async def end(self) -> None:
+        """End the turn, whatever it is doing, and the one that was held."""
+        await self._end_held()
+        await self._end_at_work()
+
+    def hold(self) -> None:
+        """Fall silent and keep the answer, in case nobody said anything."""
+        if self.at_work is not None:
+            self.at_work.hold()
+            self._held, self.at_work = self.at_work, None
+
+    @property
+    def can_resume(self) -> bool:
+        return self._held is not None and not self._held.done
+
+    async def resume(self) -> None:
+        """End the turn that came of nothing and go on with the answer that was held. Raises DeviceLost."""
+        held, self._held = self._held, None
+        await self._end_at_work()
+        if held is not None:
+            self.at_work = held
+            held.go_on()
+
+    async def _end_held(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            await held.cancel()
+            self._account(held)
+
+    async def _end_at_work(self) -> None:
+        turn, self.at_work = self.at_work, None
+        if turn is not None:
+            await turn.cancel()
+            self._account(turn)
+
+    async def _understood(self, transcript: Transcript, match: Match | None) -> None:
+        """Somebody did say something: what was held will not go on, and is remembered before the answer."""
+        self._on_transcript(transcript, match)
+        # Shielded: the person may go on now, which ends this turn but must not leave that one half ended.
+        await asyncio.shield(asyncio.ensure_future(self._end_held()))
+
+    def _recall(self) -> None:
+        """A conversation is over after a while."""
+        if self._now_s() - self._last_s > self._chain.settings.conversation.forget_after_s:
+            self._chain.conversation.forget()
+
+    def _new(self, heard_from_s: float) -> Turn:
+        return Turn(
+            self._chain,
+            number=self._count + 1 + (self._held is not None),
+            last_reply=self._last_reply,
+            overheard=self._overheard(heard_from_s),
+            post=self._post,
+            on_transcript=self._understood,
+        )
+
+    def _overheard(self, from_s: float) -> str:
+        """What it may have heard of itself, listening from then on."""
+        if self._held is not None:
+            return self._held.report.reply
+        return self._last_reply if from_s - self._last_s < _ECHO_S else ""
+
+    def _account(self, turn: Turn) -> None:
+        report = turn.report
+        self._count += 1
+        self._last_s = self._now_s()
+        self._last_reply = report.heard or self._last_reply
+        report.discarded, self._discarded = self._discarded, []
+        self._on_end(turn)
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
