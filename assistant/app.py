@@ -22,6 +22,7 @@ from assistant.conversation import Conversation, opening
 from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.confirmed_vad import ConfirmedVad
 from assistant.errors import EngineUnavailable
+from assistant.events import Event
 from assistant.fair_lock import FairLock
 from assistant.loop import VoiceLoop
 from assistant.report import Report
@@ -29,6 +30,7 @@ from assistant.ringer import Ringer
 from assistant.settings import Settings
 from assistant.settings_engines import LlmSettings, SttSettings, TtsSettings
 from assistant.skills import ListBook, SkillContext, Skills, TimerBook
+from assistant.state import State
 from assistant.store import Store, open_store
 from assistant.store.catalog import Kind
 from assistant.turn import Chain
@@ -128,6 +130,11 @@ def new_conversation(settings: Settings, llm: Llm) -> Conversation:
     )
 
 
+def read_opening(llm: Llm, conversation: Conversation) -> None:
+    """Let the model read what every prompt begins with; kept on disk for the next start."""
+    llm.prime(conversation.messages_for(""), paths.data() / "prompts")
+
+
 @asynccontextmanager
 async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContext) -> AsyncIterator[Chain]:
     """Load and warm every engine of the chain; free them in reverse.
@@ -150,7 +157,7 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
             start("stt", load_stt), start("llm", load_llm), start("tts", load_tts)
         )
         conversation = new_conversation(settings, llm.engine)
-        await llm.run(lambda engine, _: engine.prime(conversation.messages_for(""), paths.data() / "prompts"))
+        await llm.run(lambda engine, _: read_opening(engine, conversation))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
         yield Chain(
             stt=stt,
@@ -170,6 +177,7 @@ async def open_loop(
     speaker: Speaker,
     *,
     on_report: Callable[[Report], None],
+    on_change: Callable[[Event, State], None] = lambda *_: None,
     rescan: Callable[[], None] = lambda: None,
     context: SkillContext | None = None,
     hands_free: bool = False,
@@ -192,5 +200,6 @@ async def open_loop(
                 ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
                 earcons=earcons.load(settings.audio.earcons, read_sound) if hands_free else {},
                 on_report=on_report,
+                on_change=on_change,
                 rescan=rescan,
             )

@@ -53,7 +53,7 @@ TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
     (State.SPEAKING, e.FollowUpOpened): State.LISTENING,
     (State.SPEAKING, e.BargedIn): State.LISTENING,
     **{(state, e.Stopped): State.SLEEPING for state in _AWAKE},
-    **{(state, e.Muted): State.MUTED for state in (*_RUNNING, State.FAULTED)},
+    **{(state, e.Muted): State.MUTED for state in (State.STARTING, *_RUNNING, State.FAULTED)},
     (State.MUTED, e.Unmuted): State.SLEEPING,
     **{(state, e.Faulted): State.FAULTED for state in (State.STARTING, *_RUNNING)},
     (State.FAULTED, e.Ready): State.SLEEPING,

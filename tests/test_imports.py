@@ -39,9 +39,19 @@ SPINE = (
         "earcons",
         "attention",
     },
-    {"turn", "ears", "ringer", "loop"},
+    {"turn", "ears", "ringer", "loop", "typed", "orders", "actions", "heartbeat", "mute_mark"},
 )
-COMPOSITION = {"app", "bench", "cli", "commands", "configuration", "converse", "doctor"}
+COMPOSITION = {
+    "app",
+    "appliance",
+    "bench",
+    "cli",
+    "commands",
+    "configuration",
+    "converse",
+    "doctor",
+    "reload",
+}
 ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}
 
 HEAVY = {"ctranslate2", "faster_whisper", "huggingface_hub", "llama_cpp", "onnxruntime", "torch", "TTS"}
