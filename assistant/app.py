@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from assistant import configuration, earcons, engines, paths, resources, skills
-from assistant.attention import interruption_by
 from assistant.audio import Microphone, Speaker
 from assistant.audio.echo import EchoCanceller
 from assistant.audio.enhancement import enhancer
@@ -27,6 +26,7 @@ from assistant.conversation import Conversation, opening
 from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.confirmed_vad import ConfirmedVad
 from assistant.errors import EngineUnavailable
+from assistant.events import Event
 from assistant.fair_lock import FairLock
 from assistant.loop import VoiceLoop
 from assistant.report import Report
@@ -34,6 +34,7 @@ from assistant.ringer import Ringer
 from assistant.settings import Settings
 from assistant.settings_engines import LlmSettings, SttSettings, TtsSettings
 from assistant.skills import ListBook, SkillContext, Skills, TimerBook
+from assistant.state import State
 from assistant.store import Store, open_store
 from assistant.store.catalog import Kind
 from assistant.turn import Chain
@@ -140,6 +141,11 @@ def new_conversation(settings: Settings, llm: Llm) -> Conversation:
     )
 
 
+def read_opening(llm: Llm, conversation: Conversation) -> None:
+    """Let the model read what every prompt begins with; kept on disk for the next start."""
+    llm.prime(conversation.messages_for(""), paths.data() / "prompts")
+
+
 @asynccontextmanager
 async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContext) -> AsyncIterator[Chain]:
     """Load and warm every engine of the chain; free them in reverse.
@@ -162,7 +168,7 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
             start("stt", load_stt), start("llm", load_llm), start("tts", load_tts)
         )
         conversation = new_conversation(settings, llm.engine)
-        await llm.run(lambda engine, _: engine.prime(conversation.messages_for(""), paths.data() / "prompts"))
+        await llm.run(lambda engine, _: read_opening(engine, conversation))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
         yield Chain(
             stt=stt,
@@ -198,6 +204,7 @@ async def open_loop(
     speaker: Speaker,
     *,
     on_report: Callable[[Report], None],
+    on_change: Callable[[Event, State], None] = lambda *_: None,
     rescan: Callable[[], None] = lambda: None,
     context: SkillContext | None = None,
     hands_free: bool = False,
@@ -223,10 +230,9 @@ async def open_loop(
                 chain=replace(chain, wake_phrases=phrases),
                 ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
                 earcons=earcons.load(settings.audio.earcons, read_sound) if hands_free else {},
-                interruption=interruption_by(
-                    settings.conversation.interruption,
-                    hears_itself=not any(isinstance(each, EchoCanceller) for each in filters),
-                ),
+                hears_itself=reference is not None
+                and not any(isinstance(each, EchoCanceller) for each in filters),
                 on_report=on_report,
+                on_change=on_change,
                 rescan=rescan,
             )

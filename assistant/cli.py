@@ -14,12 +14,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assistant import __version__
-from assistant.commands import ask, bench, config, converse, devices, doctor, models, run, say, transcribe
+from assistant.commands import (
+    ask,
+    bench,
+    config,
+    converse,
+    ctl,
+    devices,
+    doctor,
+    models,
+    run,
+    say,
+    transcribe,
+)
 from assistant.errors import AssistantError
 
 log = logging.getLogger(__name__)
 
-_COMMANDS = (run, converse, transcribe, ask, say, devices, doctor, config, models, bench)
+_COMMANDS = (run, ctl, converse, transcribe, ask, say, devices, doctor, config, models, bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -51,14 +51,14 @@ class Earcons:
         self, speaker: Speaker, sounds: Mapping[Earcon, SpokenAudio], on_sound: Callable[[float], None]
     ) -> None:
         self._speaker = speaker
-        self._sounds = sounds
+        self.sounds = sounds
         self._on_sound = on_sound
         self._playing: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
 
     def play(self, name: Earcon) -> None:
         """Let it sound, behind what already sounds."""
-        if sound := self._sounds.get(name):
+        if sound := self.sounds.get(name):
             self._on_sound(sound.duration_s + ECHO_S)
             self._playing = asyncio.ensure_future(self._play(sound))
 

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
+from typing import TypeAlias
 
 from assistant.attention import Attention
 from assistant.audio import Microphone, Speaker
@@ -29,6 +30,10 @@ _WORD_OVER_FRAMES = 60 // FRAME_MS
 
 _WORD_LATE_FRAMES = 240 // FRAME_MS
 """The wake word may have been over for so long when its network answers."""
+
+
+Hearing: TypeAlias = tuple[Vad, WakeWord | None]
+"""What tells speech, and the wake word where there is one."""
 
 
 class Ears:
@@ -97,6 +102,18 @@ class Ears:
         For what sounds like speech and is none: the end of the wake word, the assistant's own chimes.
         """
         self._judge_from_s = max(self._judge_from_s, asyncio.get_running_loop().time() + seconds)
+
+    @property
+    def has_wake_word(self) -> bool:
+        return self._wake_word is not None
+
+    def adopt(self, settings: Settings, hearing: Hearing | None) -> None:
+        """Hear by these from now on, at a moment when nobody speaks; without ``hearing`` as before."""
+        self._settings = settings
+        if hearing:
+            self._vad, self._wake_word = hearing
+        if not self.endpointer.has_utterance:
+            self._forget()
 
     def open(self) -> None:
         """Begin to listen; posts Ready with the first frame, Faulted when a device fails."""

@@ -13,6 +13,11 @@
     |- StorageFull            storage-full           the disk cannot hold it
     |- StateUnavailable       state-unavailable      where timers and lists are kept cannot be used
     |- SkillInvalid           skill-invalid          a skill or its sentences are written wrongly
+    |- ControlError
+    |  |- NotRunning          not-running            no assistant answers on the control socket
+    |  |- AlreadyRunning      already-running        another one holds the control socket
+    |  |- OrderInvalid        order-invalid          what was written to the control socket is no order
+    |  `- OrderRefused        order-refused          an order that cannot be carried out now
     |- AudioError
     |  |- AudioFileInvalid    audio-file-invalid     not a sound file, or one that cannot be read or written
     |  |- DeviceUnavailable   audio-unavailable      no such device, or somebody else holds it
@@ -90,6 +95,27 @@ class StateUnavailable(AssistantError):
 class SkillInvalid(AssistantError):
     code = "skill-invalid"
     exit_status = 2
+
+
+class ControlError(AssistantError):
+    code = "control-error"
+
+
+class NotRunning(ControlError):
+    code = "not-running"
+
+
+class AlreadyRunning(ControlError):
+    code = "already-running"
+
+
+class OrderInvalid(ControlError):
+    code = "order-invalid"
+    exit_status = 2
+
+
+class OrderRefused(ControlError):
+    code = "order-refused"
 
 
 class AudioError(AssistantError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from assistant.types import Utterance
@@ -119,6 +120,14 @@ class Faulted(Event):
     """Something the appliance cannot work without is gone."""
 
     error: Exception
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probed(Event):
+    """Somebody wants to know whether events are still being handled."""
+
+    handled: Callable[[], None]
+    """Is called when it is this one's turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,19 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from assistant import actions
 from assistant import events as e
-from assistant.attention import Interruption, attention_in
+from assistant.attention import attention_in, interruption_by
 from assistant.audio import Microphone
 from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
-from assistant.ears import Ears
+from assistant.ears import Ears, Hearing
 from assistant.engines import Vad, WakeWord
 from assistant.errors import AssistantError
 from assistant.patience import Patience
 from assistant.report import Report
 from assistant.ringer import Ringer
-from assistant.skills import Action, Forget, Match, Mute, Stop, Volume
+from assistant.skills import Action, Match
 from assistant.state import State, StateMachine
 from assistant.turn import Chain, Turn
 from assistant.turns import Turns
@@ -37,9 +38,9 @@ class VoiceLoop:
     """One appliance: ears, a chain, and what it is doing.
 
     ``onset_vad`` is the one that notices an interruption, ``vad`` follows all other speech. Without a
-    ``wake_word`` any speech wakes it. ``interruption`` says what stops an answer; what
-    turns out to be no words only holds it up. ``on_report`` gets the report of each turn that ended,
-    answered or not.
+    ``wake_word`` any speech wakes it. ``hears_itself`` says that no canceller keeps its voice from its
+    ears. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change`` each
+    event that led to another state, and that state.
     """
 
     def __init__(
@@ -52,14 +53,15 @@ class VoiceLoop:
         chain: Chain,
         ringer: Ringer,
         earcons: Mapping[Earcon, SpokenAudio],
-        interruption: Interruption,
+        hears_itself: bool,
         on_report: Callable[[Report], None],
+        on_change: Callable[[e.Event, State], None] = lambda *_: None,
         rescan: Callable[[], None] = lambda: None,
     ) -> None:
         self._chain = chain
-        self._settings = chain.settings
         self._ringer = ringer
         self._on_report = on_report
+        self._on_change = on_change
         self._machine = StateMachine()
         self._queue: asyncio.Queue[e.Event] = asyncio.Queue()
         self._ears = Ears(
@@ -72,10 +74,9 @@ class VoiceLoop:
             post=self.post,
             rescan=rescan,
         )
-        self._has_wake_word = wake_word is not None
         self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
         self._patience = Patience(lambda: self.post(e.NothingSaid()))
-        self._interruption = interruption
+        self._hears_itself = hears_itself
         self._turns = Turns(chain, post=self.post, on_transcript=self._on_transcript, on_end=self._on_end)
         self._busy_until_s = 0.0
 
@@ -92,9 +93,14 @@ class VoiceLoop:
         """Report an event from the loop's thread; it is handled after those before it."""
         self._queue.put_nowait(event)
 
-    def toggle_mute(self) -> None:
-        """The one button: close the microphone, or open it again."""
-        self.post(e.Unmuted() if self.state is State.MUTED else e.Muted())
+    def adopt(self, chain: Chain, earcons: Mapping[Earcon, SpokenAudio], hearing: Hearing | None) -> None:
+        """Work with these, and with the chain's settings, from the next turn on; None keeps the hearing."""
+        self._chain = chain
+        self._turns.adopt(chain)
+        self._earcons.sounds = earcons
+        self._ringer.limit_s = chain.settings.conversation.ring_limit_s
+        self._ears.adopt(chain.settings, hearing)
+        self._attend()
 
     async def run(self) -> None:
         """Live until the microphone's recording is over, or cancelled.
@@ -127,7 +133,7 @@ class VoiceLoop:
 
     # Events
 
-    async def _handle(self, event: e.Event) -> None:
+    async def _handle(self, event: e.Event) -> None:  # noqa: PLR0912 - a branch for each kind of event
         log.debug("state=%s event=%s", self.state.value, type(event).__name__)
         match event:
             case e.Woken():
@@ -152,6 +158,8 @@ class VoiceLoop:
                 await self._on_mute_button(event)
             case e.Faulted(error=error):
                 await self._on_fault(event, error)
+            case e.Probed(handled=handled):
+                handled()
             case _:
                 self._fire(event)
 
@@ -162,7 +170,7 @@ class VoiceLoop:
             self._fire(e.BargedIn())
         elif not self._fire(event):
             return
-        self._patience.begin(self._settings.endpoint.listen_timeout_ms / 1000)
+        self._patience.begin(self._chain.settings.endpoint.listen_timeout_ms / 1000)
         self._earcons.play_when("wake", lambda: self._ears.quiet_s >= _LETS_GO_S)
 
     async def _on_speech_started(self) -> None:
@@ -170,7 +178,7 @@ class VoiceLoop:
             return  # it was forgotten meanwhile, and nothing would tell of its end
         self._patience.pause()
         self._earcons.forget()
-        if self.state is State.SLEEPING and not self._has_wake_word:
+        if self.state is State.SLEEPING and not self._ears.has_wake_word:
             self._fire(e.Woken(by="speech"))
         elif self.state is State.SPEAKING:
             self._turns.hold()
@@ -182,7 +190,7 @@ class VoiceLoop:
             return
         if isinstance(event, e.SpeechGoesOn):
             self._turns.read_ahead(event.utterance)
-        elif self._settings.conversation.speculate:
+        elif self._chain.settings.conversation.speculate:
             await self._turns.begin(event.utterance)
 
     async def _on_speech_resumed(self, event: e.Event) -> None:
@@ -211,11 +219,11 @@ class VoiceLoop:
             self._ears.endpointer.reset()
         elif self._machine.allows(type(event)):
             await self._settle(event)
-            if self._has_wake_word:
+            if self._ears.has_wake_word:
                 self._earcons.play("done")
 
     async def _on_reply_finished(self, event: e.Event) -> None:
-        wait_ms = self._settings.conversation.follow_up_ms
+        wait_ms = self._chain.settings.conversation.follow_up_ms
         if wait_ms and self.state is State.SPEAKING:
             await self._settle(e.FollowUpOpened())
             self._patience.begin(wait_ms / 1000)
@@ -223,9 +231,10 @@ class VoiceLoop:
             await self._settle(event)
 
     async def _announce(self, event: e.Event, text: str) -> None:
-        """Say something unasked, unless somebody talks."""
-        if self._fire(event):
+        """Say something unasked, unless somebody talks. Muted, it stays so."""
+        if self.state is State.MUTED or self._fire(event):
             self._ringer.announced()
+            await self._turns.end()
             self._turns.announce(text)
 
     async def _on_mute_button(self, event: e.Event) -> None:
@@ -260,11 +269,8 @@ class VoiceLoop:
         state = self._machine.fire(event)
         if isinstance(event, e.Ready):
             log.info("state=%s microphone=heard", state.value)
-        self._ears.attention = attention_in(
-            state,
-            has_wake_word=self._has_wake_word,
-            interruption=self._interruption,
-        )
+        self._on_change(event, state)
+        self._attend()
         if state in (State.SLEEPING, State.SPEAKING):
             self._ears.endpointer.reset()
         if state is not State.LISTENING:
@@ -274,12 +280,19 @@ class VoiceLoop:
             self._earcons.forget()
         return True
 
+    def _attend(self) -> None:
+        by = interruption_by(self._chain.settings.conversation.interruption, hears_itself=self._hears_itself)
+        has_word = self._ears.has_wake_word
+        self._ears.attention = attention_in(self.state, has_wake_word=has_word, interruption=by)
+
     async def _settle(self, event: e.Event) -> None:
         """End the turn, if there is one, and go where ``event`` leads."""
         if self._machine.allows(type(event)):
             await self._turns.end()
             self._fire(event)
             self._ears.endpointer.reset()
+        elif self.state is State.MUTED:
+            await self._turns.end()
 
     def _on_transcript(self, transcript: Transcript, match: Match | None) -> None:
         """The words are known while the person pauses: wait as long as they ask for."""
@@ -287,33 +300,17 @@ class VoiceLoop:
             transcript.text,
             matched=match is not None and not match.ends_open,
             language=transcript.language,
-            settings=self._settings.endpoint,
+            settings=self._chain.settings.endpoint,
         )
 
     def _on_end(self, turn: Turn) -> None:
         report = turn.report
-        report.log(with_words=self._settings.privacy.log_transcripts)
+        report.log(with_words=self._chain.settings.privacy.log_transcripts)
         self._on_report(report)
-        if report.outcome and report.outcome.action:
-            self._carry_out(report.outcome.action)
-        if not turn.heard_ms:
-            self._sound_outcome(report)
+        self.carry_out(report.outcome.action if report.outcome else None)
+        if report.sign and not turn.heard_ms:
+            self._earcons.play(report.sign)
 
-    def _carry_out(self, action: Action) -> None:
-        """What a skill asks of the appliance, once its answer has been heard."""
-        match action:
-            case Stop():
-                self._ringer.silence()
-            case Mute():
-                self.post(e.Muted())
-            case Forget():
-                self._chain.conversation.forget()
-            case Volume(level=level):
-                self._chain.speaker.volume = level
-
-    def _sound_outcome(self, report: Report) -> None:
-        """Tell by a sound what became of a turn of which nothing was heard."""
-        if report.error:
-            self._earcons.play("error")
-        elif report.outcome and not report.interrupted:
-            self._earcons.play("done")
+    def carry_out(self, action: Action | None) -> None:
+        """What a skill asks of the appliance, whoever called it."""
+        actions.carry_out(action, self._chain, self._ringer, self.post)

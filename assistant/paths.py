@@ -1,7 +1,7 @@
-"""Where the files of the person or the service lie: settings and data.
+"""Where the files of the person or the service lie: settings, data and the control socket.
 
-A person's run follows the XDG base directory specification; systemd tells its service the
-folder of its data in ``STATE_DIRECTORY``. Nothing here touches the disk.
+A person's run follows the XDG base directory specification; systemd tells its service its
+folders in ``STATE_DIRECTORY`` and ``RUNTIME_DIRECTORY``. Nothing here touches the disk.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 NAME = "assistant"
 
 SYSTEM_SETTINGS = Path("/etc") / NAME / f"{NAME}.yaml"
+SYSTEM_CONTROL = Path("/run") / NAME / "control"
 
 
 def settings_files(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
@@ -22,13 +23,33 @@ def settings_files(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
 
 def data(environ: Mapping[str, str] = os.environ) -> Path:
     """What must survive a restart: models, timers, saved prompt states."""
-    by_systemd = Path(environ.get("STATE_DIRECTORY", "").split(":")[0])  # there may be several
-    return by_systemd if by_systemd.is_absolute() else _xdg(environ, "XDG_DATA_HOME", ".local/share")
+    return _by_systemd(environ, "STATE_DIRECTORY") or _xdg(environ, "XDG_DATA_HOME", ".local/share")
 
 
 def models(environ: Mapping[str, str] = os.environ) -> Path:
     """Where models are kept unless ``store.models`` says otherwise."""
     return data(environ) / "models"
+
+
+def control(environ: Mapping[str, str] = os.environ) -> Path:
+    """The socket on which a running assistant takes orders.
+
+    Where there is no folder for a person's sockets it lies beside their data, which is theirs alone too.
+    """
+    by_xdg = Path(environ.get("XDG_RUNTIME_DIR", ""))
+    by_person = by_xdg / NAME if by_xdg.is_absolute() else data(environ)
+    return (_by_systemd(environ, "RUNTIME_DIRECTORY") or by_person) / "control"
+
+
+def controls(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Where a running assistant may be found: the person's own, then the system's service."""
+    return (control(environ), SYSTEM_CONTROL)
+
+
+def _by_systemd(environ: Mapping[str, str], variable: str) -> Path | None:
+    """The first of the folders that systemd made for its service."""
+    folder = Path(environ.get(variable, "").split(":")[0])
+    return folder if folder.is_absolute() else None
 
 
 def _xdg(environ: Mapping[str, str], variable: str, below_home: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import Literal
 
 from assistant.skills import Outcome
 
@@ -47,6 +48,13 @@ class Report:
     def wasted_s(self) -> float:
         """Seconds of engines' work on what was thrown away; final once the abandoned calls have ended."""
         return sum(sum(attempt.work_s.values()) for attempt in self.discarded)
+
+    @property
+    def sign(self) -> Literal["error", "done"] | None:
+        """The short sound that tells what became of it when nothing of it was heard."""
+        if self.error:
+            return "error"
+        return "done" if self.outcome and not self.interrupted else None
 
     def log(self, *, with_words: bool) -> None:
         """One line for the journal; what was said only where the owner wants it."""

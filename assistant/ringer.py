@@ -30,7 +30,7 @@ class Ringer:
     def __init__(self, timers: TimerBook, *, now: Callable[[], datetime], limit_s: float) -> None:
         self._timers = timers
         self._now = now
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._since_s: dict[int, float] = {}
         """When each ringing entry was first announced, on the loop's clock."""
         self._ringing: list[Timer] = []
@@ -73,7 +73,7 @@ class Ringer:
         """What is due and has not rung for long enough."""
         try:
             due = self._timers.due()
-            over = [timer for timer in due if now_s - self._since_s.get(timer.id, now_s) >= self._limit_s]
+            over = [timer for timer in due if now_s - self._since_s.get(timer.id, now_s) >= self.limit_s]
             self._timers.acknowledge(over)
         except StateUnavailable as error:
             log.error("timers=unreadable problem=%s", error)

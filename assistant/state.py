@@ -55,7 +55,7 @@ TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
     (State.LISTENING, e.AnswerResumed): State.SPEAKING,  # it was too short to be speech
     (State.THINKING, e.AnswerResumed): State.SPEAKING,  # it was noise, or the assistant itself
     **{(state, e.Stopped): State.SLEEPING for state in _AWAKE},
-    **{(state, e.Muted): State.MUTED for state in (*_RUNNING, State.FAULTED)},
+    **{(state, e.Muted): State.MUTED for state in (State.STARTING, *_RUNNING, State.FAULTED)},
     (State.MUTED, e.Unmuted): State.SLEEPING,
     **{(state, e.Faulted): State.FAULTED for state in (State.STARTING, *_RUNNING)},
     (State.FAULTED, e.Ready): State.SLEEPING,

@@ -46,6 +46,10 @@ class Turns:
         self._last_s = 0.0
         self.at_work: Turn | None = None
 
+    def adopt(self, chain: Chain) -> None:
+        """Begin the next turn with this one."""
+        self._chain, self._read_ahead = chain, ReadAhead(chain)
+
     @property
     def none(self) -> bool:
         return self.at_work is None and self._held is None

@@ -99,6 +99,15 @@ class Worker(Generic[E]):
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
 
+    async def exchange(self, engine: E) -> None:
+        """Work with ``engine``, which is warm, from the next call on, and close the one before."""
+
+        def swap(_: Cancel) -> None:
+            before, self.engine = self.engine, engine
+            before.close()
+
+        await self._submit(swap)
+
     async def close(self) -> None:
         """Close the engine, if there is one, and end the thread."""
         with suppress(AttributeError):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from assistant import clock, skills
-from assistant.attention import interruption_by
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.conversation import Conversation
 from assistant.earcons import Earcon
@@ -26,6 +25,8 @@ from assistant.engines.scripted import (
     clip,
     no_fault,
 )
+from assistant.events import Event
+from assistant.heartbeat import CountedMicrophone
 from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.ringer import Ringer
@@ -69,6 +70,10 @@ class House:
     faults: Faults
     reports: list[Report] = field(default_factory=list)
     loudness: dict[str, int] = field(default_factory=dict)
+    observers: list[Callable[[Event, State], None]] = field(default_factory=list)
+    """Are told every change of the state."""
+    counted: CountedMicrophone = field(kw_only=True)
+    context: SkillContext = field(kw_only=True)
     timers: TimerBook = field(kw_only=True)
     wake: ScriptedWake | None = field(kw_only=True)
 
@@ -174,11 +179,18 @@ async def _house(
     folder = Path(tempfile.mkdtemp())
     context = SkillContext(TimerBook(folder / "timers.db", _clocks(loop)), ListBook(folder / "lists.db"))
     microphone, speaker = ScriptedMicrophone(), ScriptedSpeaker()
+    counted = CountedMicrophone(microphone)
     conversation = Conversation("Be brief.", count_tokens=llm_engine.count_tokens, budget_tokens=1000)
     reports: list[Report] = []
+    observers: list[Callable[[Event, State], None]] = []
+
+    def tell(event: Event, state: State) -> None:
+        for observer in observers:
+            observer(event, state)
+
     wake = ScriptedWake({WAKE_LOUDNESS: "okay_nabu"}) if hands_free else None
     voice_loop = VoiceLoop(
-        microphone=microphone,
+        microphone=counted,
         vad=ScriptedVad(),
         onset_vad=ScriptedVad(),
         wake_word=wake,
@@ -193,8 +205,9 @@ async def _house(
         ),
         ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
         earcons=_earcons() if hands_free else {},
-        interruption=interruption_by(settings.conversation.interruption, hears_itself=True),
+        hears_itself=True,
         on_report=reports.append,
+        on_change=tell,
     )
     living = asyncio.ensure_future(voice_loop.run())
     house = House(
@@ -208,6 +221,9 @@ async def _house(
         faults,
         reports,
         loudness,
+        observers,
+        counted=counted,
+        context=context,
         timers=context.timers,
         wake=wake,
     )

@@ -40,9 +40,22 @@ SPINE = (
         "attention",
         "delivery",
     },
-    {"turn", "turns", "read_ahead", "ears", "ringer", "loop"},
+    {
+        *("turn", "turns", "read_ahead", "ears", "ringer", "loop"),
+        *("typed", "orders", "actions", "heartbeat", "mute_mark"),
+    },
 )
-COMPOSITION = {"app", "bench", "cli", "commands", "configuration", "converse", "doctor"}
+COMPOSITION = {
+    "app",
+    "appliance",
+    "bench",
+    "cli",
+    "commands",
+    "configuration",
+    "converse",
+    "doctor",
+    "reload",
+}
 ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}
 
 HEAVY = {"ctranslate2", "faster_whisper", "huggingface_hub", "llama_cpp", "onnxruntime", "torch", "TTS"}

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.errors import EngineFailed
+from assistant.events import Muted, Unmuted
 from assistant.read_ahead import stable_words
 from assistant.state import State
 from assistant.types import FRAME_MS
@@ -70,9 +71,9 @@ def test_the_microphone_is_closed_while_it_reads() -> None:
         await house.until(State.LISTENING)
         while not house.llm.read:
             await _a_frame()
-        house.voice_loop.toggle_mute()
+        house.voice_loop.post(Muted())
         await house.until(State.MUTED)
-        house.voice_loop.toggle_mute()
+        house.voice_loop.post(Unmuted())
         await house.until(State.SLEEPING)
         report = await house.answered(LONG)
         assert report.transcript == LONG

@@ -66,5 +66,14 @@ def test_the_system_service_has_the_folder_that_systemd_made() -> None:
     assert paths.models(environ) == Path("/var/lib/assistant/models")
 
 
+def test_the_control_socket_is_where_only_its_owner_reaches() -> None:
+    person = {"HOME": "/home/ada", "XDG_RUNTIME_DIR": "/run/user/1000"}
+    assert paths.control(person) == Path("/run/user/1000/assistant/control")
+    assert paths.controls(person)[1] == Path("/run/assistant/control")
+    assert paths.control({"HOME": "/home/ada"}) == Path("/home/ada/.local/share/assistant/control")
+    service = {"RUNTIME_DIRECTORY": "/run/assistant", "XDG_RUNTIME_DIR": "/run/user/0"}
+    assert paths.control(service) == paths.SYSTEM_CONTROL
+
+
 def test_no_home_at_all_still_gives_absolute_folders() -> None:
     assert paths.models({}).is_absolute()

@@ -66,15 +66,18 @@ def server() -> Iterator[SoundServer]:
 
 
 @contextmanager
-def running(server: SoundServer, folder: Path) -> Iterator[Appliance]:
+def running(server: SoundServer, folder: Path, **more: str) -> Iterator[Appliance]:
     log = folder / "log"
     environment = {
         **os.environ,
         **server.env,
         "XDG_DATA_HOME": str(folder / "data"),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_RUNTIME_DIR": str(folder / "run"),
         "ASSISTANT__STORE__MODELS": str(paths.models()),
         "ASSISTANT__WAKE__ENGINE": "none",
         "ASSISTANT__PRIVACY__LOG_TRANSCRIPTS": "true",
+        **more,
     }
     command = [sys.executable, "-c", "from assistant.cli import main; raise SystemExit(main(['run']))"]
     with (

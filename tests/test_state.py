@@ -34,6 +34,7 @@ EXAMPLES: list[e.Event] = [
     e.Muted(),
     e.Unmuted(),
     e.Faulted(RuntimeError()),
+    e.Probed(lambda: None),
     e.RecordingEnded(),
 ]
 ROUTES: dict[State, list[type[e.Event]]] = {

@@ -23,6 +23,8 @@ class ScriptedMicrophone:
         self._sound = np.zeros(0, np.int16)
         self.broken = False
         """While true it cannot be opened, and an open one is lost."""
+        self.stuck = False
+        """While true it stays open and gives nothing, as some drivers do."""
         self.opened = 0
         """How often it was opened."""
         self.is_open = False
@@ -48,6 +50,8 @@ class ScriptedMicrophone:
                 await asyncio.sleep(max(0.0, due_s - now()))
                 if self.broken:
                     raise DeviceLost("The microphone went away.", "Plug it in again.")
+                if self.stuck:
+                    continue
                 frame, self._sound = self._sound[:FRAME_SAMPLES], self._sound[FRAME_SAMPLES:]
                 yield AudioFrame(np.pad(frame, (0, FRAME_SAMPLES - len(frame))), due_s)
         finally:

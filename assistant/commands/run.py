@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import signal
 import sys
 from pathlib import Path
@@ -29,11 +28,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
+    # The appliance takes these once it is there; until then they would end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGHUP})
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
     if arguments.or_demo and not _has_microphone():
         return _demo(settings)
-    clock.run(_live(settings))
+    clock.run(_live(arguments, settings))
     return 0
 
 
@@ -52,32 +53,22 @@ def _demo(settings: Settings) -> int:
     return status
 
 
-async def _live(settings: Settings) -> None:
-    from assistant.app import open_loop  # noqa: PLC0415 - engines take a second to import
+async def _live(arguments: argparse.Namespace, settings: Settings) -> None:
+    from assistant import appliance  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.device import DeviceMicrophone, DeviceSpeaker  # noqa: PLC0415
     from assistant.audio.reference import Reference  # noqa: PLC0415
 
-    microphone = DeviceMicrophone(settings.audio.input)
+    if sys.stdout.isatty():
+        print("Speak; Ctrl-C ends it.", flush=True)
     reference = Reference()
-    speaker = DeviceSpeaker(settings.audio.output, settings.audio.volume, reference)
-    async with open_loop(
-        settings,
-        microphone,
-        speaker,
+    await appliance.live(
+        lambda: configuration.load(arguments.config),
+        DeviceMicrophone(settings.audio.input),
+        DeviceSpeaker(settings.audio.output, settings.audio.volume, reference),
+        reference=reference,
         on_report=_show,
         rescan=portaudio.rescan,
-        hands_free=True,
-        reference=reference,
-    ) as voice_loop:
-        living = asyncio.ensure_future(voice_loop.run())
-        for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, living.cancel)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, voice_loop.toggle_mute)
-        if sys.stdout.isatty():
-            print("Speak; Ctrl-C ends it.", flush=True)
-        await asyncio.wait({living})
-        if not living.cancelled():
-            living.result()
+    )
 
 
 def _show(report: Report) -> None:

@@ -1,0 +1,203 @@
+"""The appliance as a service: one voice loop, and everybody who may ask something of it.
+
+Signals and the control socket come first, so that it can be muted or ended while it still loads;
+then engines, then sound. Everything ends in reverse. ``app`` builds the loop itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
+
+from assistant import paths
+from assistant.app import open_loop, skill_context
+from assistant.audio import Microphone, Speaker
+from assistant.audio.reference import Reference
+from assistant.configuration import Loaded
+from assistant.errors import AlreadyRunning, AssistantError, ControlError
+from assistant.events import Event
+from assistant.heartbeat import CountedMicrophone, Heartbeat
+from assistant.mute_mark import MuteMark
+from assistant.orders import Orders
+from assistant.reload import Reloader
+from assistant.report import Report
+from assistant.services.control import ControlServer
+from assistant.services.systemd import Notifier
+from assistant.state import State
+
+log = logging.getLogger(__name__)
+
+_SIGNALS = {signal.SIGUSR1, signal.SIGHUP}
+"""Blocked until somebody takes them, as by themselves they would end the process (``commands.run``)."""
+
+_BEATS_PER_WATCHDOG = 4
+"""A beat may come late, or be lost, without a restart."""
+
+_IN_WORDS = {
+    State.STARTING: "Loading the models.",
+    State.SLEEPING: "Waiting to be called.",
+    State.LISTENING: "Listening.",
+    State.THINKING: "Thinking.",
+    State.SPEAKING: "Speaking.",
+    State.MUTED: "Muted: the microphone is closed.",
+    State.FAULTED: "Out of order: looking for the microphone and the speaker.",
+}
+
+
+async def live(
+    load: Callable[[], Loaded],
+    microphone: Microphone,
+    speaker: Speaker,
+    *,
+    reference: Reference | None,
+    on_report: Callable[[Report], None],
+    rescan: Callable[[], None],
+) -> None:
+    """Run until SIGTERM or SIGINT. Raises the AssistantError that makes it impossible.
+
+    ``reference`` is where ``speaker`` notes what it plays.
+    """
+    living = asyncio.ensure_future(
+        _live(load, microphone, speaker, reference=reference, on_report=on_report, rescan=rescan)
+    )
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, living.cancel)
+    await asyncio.wait({living})
+    if living.cancelled():
+        return
+    if isinstance(error := living.exception(), AssistantError):
+        Notifier().tell(f"STATUS={error.problem}")
+    living.result()
+
+
+async def _live(
+    load: Callable[[], Loaded],
+    microphone: Microphone,
+    speaker: Speaker,
+    *,
+    reference: Reference | None,
+    on_report: Callable[[Report], None],
+    rescan: Callable[[], None],
+) -> None:
+    loaded = load()
+    settings = loaded.settings
+    systemd = Notifier()
+    orders = Orders(settings)
+    mark = MuteMark(paths.control().with_name("muted"))
+    if mark.is_set:
+        orders.toggle_mute()
+    reloader = Reloader(load, loaded)
+    counted = CountedMicrophone(microphone)
+
+    def note_report(report: Report) -> None:
+        orders.on_report(report)
+        on_report(report)
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_signals(orders))
+        control = await stack.enter_async_context(_control(orders))
+
+        def note_change(event: Event, state: State) -> None:
+            was_starting = orders.state is State.STARTING
+            orders.on_change(event, state)
+            mark.follow(event)
+            control.publish({"state": state.value})
+            systemd.tell(*(["READY=1"] if was_starting else []), f"STATUS={_IN_WORDS[state]}")
+
+        control.publish({"state": orders.state.value})
+        systemd.tell(f"STATUS={_IN_WORDS[orders.state]}")
+        stack.callback(systemd.tell, "STOPPING=1", "STATUS=Ending.")
+        stack.callback(mark.clear)
+        context = stack.enter_context(skill_context(loudness=lambda: speaker.volume))
+        voice_loop = await stack.enter_async_context(
+            open_loop(
+                settings,
+                counted,
+                speaker,
+                on_report=note_report,
+                on_change=note_change,
+                rescan=rescan,
+                context=context,
+                hands_free=True,
+                reference=reference,
+            )
+        )
+        heartbeat = Heartbeat(
+            counted,
+            post=voice_loop.post,
+            is_muted=lambda: voice_loop.state is State.MUTED,
+            beat=lambda: systemd.tell("WATCHDOG=1"),
+        )
+        orders.attach(voice_loop, lambda: reloader.reload(voice_loop, context))
+        await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
+        if systemd.watchdog_s:
+            await stack.enter_async_context(
+                _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))
+            )
+        await voice_loop.run()
+
+
+@contextmanager
+def _signals(orders: Orders) -> Iterator[None]:
+    """SIGUSR1 mutes and unmutes, SIGHUP reloads; one that came early counts now."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Future[None]] = set()
+
+    def reload() -> None:
+        job = asyncio.ensure_future(_obey_quietly(orders, "reload"))
+        reloads.add(job)
+        job.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGUSR1, orders.toggle_mute)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        for name in _SIGNALS:
+            loop.remove_signal_handler(name)
+        for job in reloads:
+            job.cancel()
+
+
+async def _obey_quietly(orders: Orders, name: str) -> None:
+    """An order from somebody who waits for no answer."""
+    try:
+        await orders.obey({"order": name})
+    except ControlError as error:  # a reload itself says what is wrong with the settings
+        log.warning("order=%s refused=%s", name, error)
+    except Exception:
+        log.debug("order=%s failed", name, exc_info=True)
+
+
+@asynccontextmanager
+async def _control(orders: Orders) -> AsyncIterator[ControlServer]:
+    """The control socket. An assistant that cannot have one listens all the same."""
+    control = ControlServer(orders.obey)
+    try:
+        await control.open(paths.control())
+    except AlreadyRunning:
+        raise
+    except ControlError as error:
+        log.error("control=none problem=%s", error)
+    try:
+        yield control
+    finally:
+        await control.close()
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this in the background while inside."""
+    job = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)

@@ -1,0 +1,258 @@
+"""What can be ordered of a running appliance, from the control socket, a signal or a button.
+
+An order is a mapping with its name in ``order``; what it comes to is a mapping too. Orders
+become events like everything else that happens: the loop alone decides where they lead, and an
+order is answered when it has led there. Knows nothing of sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
+
+from assistant import __version__, typed
+from assistant import events as e
+from assistant.errors import AssistantError, EngineTimeout, OrderInvalid, OrderRefused
+from assistant.loop import VoiceLoop
+from assistant.report import Report
+from assistant.settings import Settings
+from assistant.skills import Stop
+from assistant.state import State
+
+Document = Mapping[str, object]
+
+_LED_THERE_WITHIN_S = 5.0
+"""Events lead somewhere at once; closing a microphone may take PortAudio a second or two."""
+
+_FREE_WITHIN_S = 30.0
+"""How long an announcement or a typed question waits for a spoken turn to be over."""
+
+_MAX_TEXT = 2000
+"""Letters; two minutes of speech."""
+
+_FREE = (State.SLEEPING, State.MUTED)
+
+
+class Orders:
+    """Takes orders from the moment of its creation; those that need the loop, once it is attached."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop: VoiceLoop | None = None
+        self._reload: Callable[[], Awaitable[Document]] | None = None
+        self._began_s = asyncio.get_running_loop().time()
+        self._change: tuple[e.Event | None, State] = (None, State.STARTING)
+        self._changed = asyncio.Event()
+        self._mute_when_ready = False
+        self._turns = 0
+        self._last_reply = ""
+        self._last_fault: tuple[float, str, str] | None = None
+        self._typed: asyncio.Task[typed.Answer] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._orders: dict[str, Callable[[Document], Awaitable[Document]]] = {
+            "status": self._status,
+            "mute": self._mute,
+            "unmute": self._unmute,
+            "say": self._say,
+            "ask": self._ask,
+            "stop": self._stop,
+            "reload": self._reloaded,
+            "listen": self._listen,
+        }
+
+    @property
+    def state(self) -> State:
+        return self._change[1]
+
+    def attach(self, voice_loop: VoiceLoop, reload: Callable[[], Awaitable[Document]]) -> None:
+        """The engines are warm: from now on everything can be ordered."""
+        self._loop, self._reload = voice_loop, reload
+        if self._mute_when_ready:
+            voice_loop.post(e.Muted())
+
+    def on_change(self, event: e.Event, state: State) -> None:
+        """Take note that ``event`` led to ``state``."""
+        self._change = (event, state)
+        if isinstance(event, e.Faulted):
+            code = event.error.code if isinstance(event.error, AssistantError) else AssistantError.code
+            self._note_fault(code, str(getattr(event.error, "problem", event.error)))
+        if state is State.LISTENING and self._typed:
+            self._typed.cancel()  # who speaks goes first
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def on_report(self, report: Report) -> None:
+        """Take note of a turn that ended."""
+        self._turns += 1
+        self._last_reply = report.heard or self._last_reply
+        if report.error:
+            self._note_fault(report.error, f"Turn {report.number} failed.")
+
+    async def obey(self, order: Document) -> Document:
+        """Carry it out. Raises AssistantError when that is impossible."""
+        name = str(order.get("order"))
+        if name not in self._orders:
+            raise OrderInvalid(
+                f"'{name}' is no order.", f"Orders are: {', '.join((*self._orders, 'watch'))}."
+            )
+        return await self._orders[name](order)
+
+    def toggle_mute(self) -> None:
+        """The one button: close the microphone, or open it again."""
+        if self._loop:
+            self._loop.post(e.Unmuted() if self.state is State.MUTED else e.Muted())
+        else:
+            self._mute_when_ready = not self._mute_when_ready
+
+    # Orders
+
+    async def _status(self, _: Document) -> Document:
+        now_s = asyncio.get_running_loop().time()
+        settings = self._loop.chain.settings if self._loop else self._settings
+        fault = self._last_fault
+        return {
+            "state": self.state.value,
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(now_s - self._began_s, 1),
+            "turns": self._turns,
+            "last_fault": fault
+            and {"ago_s": round(now_s - fault[0], 1), "code": fault[1], "problem": fault[2]},
+            "models": {"stt": settings.stt.model, "llm": settings.llm.model, "tts": settings.tts.model},
+        }
+
+    async def _mute(self, _: Document) -> Document:
+        if self._loop is None:
+            self._mute_when_ready = True
+        elif self.state is not State.MUTED:
+            self._loop.post(e.Muted())
+            await self._arrive((State.MUTED,))
+        return {"state": self.state.value}
+
+    async def _unmute(self, _: Document) -> Document:
+        self._mute_when_ready = False
+        if self._loop and self.state is State.MUTED:
+            self._loop.post(e.Unmuted())
+            await self._arrive(set(State) - {State.MUTED})
+        return {"state": self.state.value}
+
+    async def _stop(self, _: Document) -> Document:
+        """Silence, whatever sounds or is thought about: a button that always works."""
+        voice_loop = self._running()
+        voice_loop.carry_out(Stop())
+        voice_loop.post(e.Stopped())
+        await self._handled()
+        return {"state": self.state.value}
+
+    async def _listen(self, _: Document) -> Document:
+        """As if the wake word had been heard."""
+        voice_loop = self._running()
+        if self.state is State.MUTED:
+            raise OrderRefused("The microphone is off.", "Order `unmute` first.")
+        if self.state is State.FAULTED:
+            raise OrderRefused("There is no microphone to listen with.", "See what `assistant doctor` says.")
+        if self.state is not State.LISTENING:
+            voice_loop.post(e.Woken(by="order"))
+            await self._arrive((State.LISTENING,))
+        return {"state": self.state.value}
+
+    async def _say(self, order: Document) -> Document:
+        self._running()
+        await self._announce(_text(order))
+        return {"state": self.state.value}
+
+    async def _ask(self, order: Document) -> Document:
+        voice_loop = self._running()
+        question, aloud = _text(order), order.get("speak", False)
+        if not isinstance(aloud, bool):
+            raise OrderInvalid(
+                "'speak' must be true or false.", "Leave it away for an answer in writing only."
+            )
+        async with self._one_at_a_time:
+            await self._until((*_FREE, State.FAULTED), _FREE_WITHIN_S)
+            answer = await self._answered(voice_loop, question)
+        voice_loop.carry_out(answer.action)
+        if aloud and answer.text:
+            await self._announce(answer.text)
+        return {"reply": answer.text, "handled_by": answer.handled_by}
+
+    async def _reloaded(self, _: Document) -> Document:
+        self._running()
+        assert self._reload is not None  # noqa: S101 - it came with the loop
+        return await self._reload()
+
+    # How orders come true
+
+    async def _answered(self, voice_loop: VoiceLoop, question: str) -> typed.Answer:
+        limit_s = 2 * voice_loop.chain.settings.conversation.turn_timeout_s
+        job = asyncio.ensure_future(typed.answer(voice_loop.chain, question, self._last_reply))
+        self._typed = job
+        try:
+            await asyncio.wait({job}, timeout=limit_s)
+            if not job.done():
+                raise EngineTimeout(
+                    f"There was no answer within {limit_s:g} s.",
+                    "Choose a smaller model, or raise conversation.turn_timeout_s.",
+                )
+            with suppress(asyncio.CancelledError):
+                return job.result()
+            raise OrderRefused("Somebody began to speak, who goes first.", "Ask again.")
+        finally:
+            self._typed = None
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
+
+    async def _announce(self, text: str) -> None:
+        """Return when it is being said. What somebody begins in between comes first."""
+        event = e.Announced(text)
+        while True:
+            await self._until(_FREE, _FREE_WITHIN_S)
+            self._running().post(event)
+            await self._handled()
+            if self._change[0] is event or self.state is State.MUTED:
+                return
+
+    async def _handled(self) -> None:
+        """Wait until the loop has handled everything posted before."""
+        handled = asyncio.Event()
+        self._running().post(e.Probed(handled.set))
+        waiting = asyncio.ensure_future(handled.wait())
+        await asyncio.wait({waiting}, timeout=_LED_THERE_WITHIN_S)
+        if not waiting.done():
+            waiting.cancel()
+            raise OrderRefused("The assistant is stuck.", "See its log; its watchdog restarts the service.")
+
+    async def _arrive(self, states: Collection[State]) -> None:
+        await self._until(states, _LED_THERE_WITHIN_S)
+
+    async def _until(self, states: Collection[State], within_s: float) -> None:
+        """Wait for one of these states. Raises OrderRefused when none comes in time."""
+        now = asyncio.get_running_loop().time
+        end_s = now() + within_s
+        while self.state not in states:
+            changing = asyncio.ensure_future(self._changed.wait())
+            await asyncio.wait({changing}, timeout=max(0.0, end_s - now()))
+            changing.cancel()
+            if now() >= end_s:
+                raise OrderRefused(f"It is {self.state.value} and cannot do that now.", "Try again later.")
+
+    def _running(self) -> VoiceLoop:
+        if self._loop is None or self.state is State.STARTING:
+            raise OrderRefused("The assistant is still starting.", "Try again in a few seconds.")
+        return self._loop
+
+    def _note_fault(self, code: str, problem: str) -> None:
+        self._last_fault = (asyncio.get_running_loop().time(), code, problem)
+
+
+def _text(order: Document) -> str:
+    """What is to be said or answered, in one line of visible letters. Raises OrderInvalid."""
+    text = order.get("text")
+    if not isinstance(text, str) or len(text) > _MAX_TEXT:
+        raise OrderInvalid(f"'text' must be a text of at most {_MAX_TEXT} letters.", "Shorten it.")
+    visible = "".join(letter if letter.isprintable() else " " for letter in text)
+    if not any(letter.isalnum() for letter in visible):
+        raise OrderInvalid("There are no words in 'text'.", "Give it some.")
+    return " ".join(visible.split())

@@ -1,0 +1,41 @@
+"""A written question: the same skills, model and conversation as a spoken one, without the sound.
+
+Whoever speaks goes first: it is up to the caller to cancel this for them.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from assistant.errors import EngineFailed
+from assistant.skills import Action, Repeat
+from assistant.turn import Chain
+from assistant.worker import in_thread
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What there is to say, and what is to be done."""
+
+    text: str
+    handled_by: str
+    """``llm`` or the skill's name."""
+    action: Action | None = None
+
+
+async def answer(chain: Chain, question: str, last_reply: str) -> Answer:
+    """Raises EngineError when there is no answer."""
+    match = chain.skills.match(question)
+    if match:
+        outcome = await in_thread(match.run)
+        text = last_reply if isinstance(outcome.action, Repeat) else outcome.speech
+        return Answer(text, match.name, outcome.action)
+    messages = chain.conversation.messages_for(question)
+    pieces = chain.llm.stream(lambda llm, cancel: llm.stream(messages, cancel))
+    async with aclosing(pieces):
+        reply = "".join([piece async for piece in pieces]).strip()
+    if not reply:
+        raise EngineFailed("The answer was empty.", "Try another model or prompt (llm.model, llm.prompt).")
+    chain.conversation.add(question, reply)
+    return Answer(reply, "llm")

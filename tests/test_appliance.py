@@ -1,0 +1,205 @@
+"""``assistant run`` as systemd and its owner see it: signals, notifications, orders and saved settings."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assistant.errors import AlreadyRunning
+from assistant.services import control_client
+from tests.conftest import Clip
+from tests.sound_server import SoundServer
+from tests.test_run import PATIENCE_S, named, running, server
+
+__all__ = ["server"]  # the fixture
+
+pytestmark = [pytest.mark.models, pytest.mark.sound_server]
+
+
+class Systemd:
+    """The socket that systemd listens at."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.settimeout(PATIENCE_S)
+        self.path = str(path)
+
+    def told(self, text: str) -> list[str]:
+        """What comes until something is told that holds ``text``."""
+        told: list[str] = []
+        while not told or text not in told[-1]:
+            told.append(self._socket.recv(4096).decode())
+        return told
+
+    def told_within(self, seconds: float) -> str:
+        """Everything that comes from now on, for so long."""
+        end_s, told = time.monotonic() + seconds, ""
+        self._socket.settimeout(0.05)
+        while time.monotonic() < end_s:
+            with suppress(TimeoutError):
+                told += self._socket.recv(4096).decode() + "\n"
+        self._socket.settimeout(PATIENCE_S)
+        return told
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    listening = Systemd(tmp_path / "notify")
+    yield listening
+    listening.close()
+
+
+def order(folder: Path, name: str, **more: object) -> dict[str, Any]:
+    return control_client.ask([folder / "run" / "assistant" / "control"], {"order": name, **more})
+
+
+def test_systemd_hears_of_everything_in_order(server: SoundServer, systemd: Systemd, tmp_path: Path) -> None:
+    watchdog_s = 4
+    with running(
+        server, tmp_path, NOTIFY_SOCKET=systemd.path, WATCHDOG_USEC=str(watchdog_s * 1_000_000)
+    ) as appliance:
+        assert systemd.told("STATUS=")[-1] == "STATUS=Loading the models."
+        early = systemd.told("READY=1")
+        assert early[-1] == "READY=1\nSTATUS=Waiting to be called."
+        assert "engines=ready" in appliance.log.read_text()
+        assert not any("WATCHDOG" in message for message in early)
+        systemd.told("WATCHDOG=1")
+        order(tmp_path, "mute")
+        systemd.told("STATUS=Muted")
+        systemd.told("WATCHDOG=1")
+        order(tmp_path, "unmute")
+        systemd.told("STATUS=Waiting")
+        systemd.told("WATCHDOG=1")
+        server.room.unplug()
+        systemd.told("STATUS=Out of order")
+        assert "WATCHDOG" not in systemd.told_within(2 * watchdog_s)
+        server.room.plug()
+        systemd.told("STATUS=Waiting")
+        systemd.told("WATCHDOG=1")
+        appliance.process.send_signal(signal.SIGTERM)
+        systemd.told("STOPPING=1")
+        assert appliance.process.wait(PATIENCE_S) == 0
+    assert not (tmp_path / "run" / "assistant" / "control").exists()
+
+
+def test_signals_and_orders_count_while_it_still_loads(
+    server: SoundServer, systemd: Systemd, tmp_path: Path
+) -> None:
+    with running(server, tmp_path, NOTIFY_SOCKET=systemd.path) as appliance:
+        systemd.told("STATUS=Loading")
+        appliance.process.send_signal(signal.SIGUSR1)
+        appliance.process.send_signal(signal.SIGHUP)
+        assert order(tmp_path, "status")["state"] == "starting"
+        assert systemd.told("READY=1")[-1] == "READY=1\nSTATUS=Muted: the microphone is closed."
+        assert "microphone=heard" not in appliance.log.read_text()
+        assert order(tmp_path, "unmute")["state"] == "sleeping"
+        appliance.process.send_signal(signal.SIGTERM)
+        assert appliance.process.wait(PATIENCE_S) == 0
+
+
+def test_ended_while_it_still_loads_it_ends_at_once_and_cleanly(
+    server: SoundServer, systemd: Systemd, tmp_path: Path
+) -> None:
+    with running(server, tmp_path, NOTIFY_SOCKET=systemd.path) as appliance:
+        systemd.told("STATUS=Loading")
+        appliance.process.send_signal(signal.SIGTERM)
+        assert appliance.process.wait(PATIENCE_S) == 0
+        assert "Traceback" not in appliance.log.read_text()
+
+
+def test_it_is_asked_told_and_taught_while_it_runs(
+    server: SoundServer, shared_audio: list[Clip], tmp_path: Path
+) -> None:
+    settings = tmp_path / "config" / "assistant" / "assistant.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("")
+    with running(server, tmp_path) as appliance:
+        appliance.logged("microphone=heard")
+        answer = order(tmp_path, "ask", text="What is the capital of France?")
+        assert "Paris" in answer["reply"]
+        assert order(tmp_path, "ask", text="what time is it")["handled_by"] == "tell_time"
+
+        second = _start_second(tmp_path)
+        assert second.returncode == AlreadyRunning.exit_status
+        assert second.stderr.count("\n") == 1
+        assert AlreadyRunning.code in second.stderr
+
+        with server.recording(tmp_path / "heard.wav"):
+            order(tmp_path, "say", text="Dinner is ready.")
+            appliance.logged("handled_by=announcement")
+
+        settings.write_text(
+            "llm: {model: smollm2-135m-instruct-q4_1, context_tokens: 512, history_tokens: 128}"
+        )
+        appliance.logged(r"reload=done changed=llm\.context_tokens,llm\.history_tokens,llm\.model")
+        assert order(tmp_path, "status")["models"]["llm"] == "smollm2-135m-instruct-q4_1"
+        assert order(tmp_path, "ask", text="Where do fish live?")["handled_by"] == "llm"
+
+        settings.write_text("llm: {modle: x}")
+        appliance.process.send_signal(signal.SIGHUP)
+        appliance.logged(r"reload=refused problem=.*assistant.yaml:1")
+        server.play(named(shared_audio, "what_time_is_it"))
+        appliance.logged("handled_by=tell_time")
+        assert order(tmp_path, "status")["turns"] >= 2
+
+
+def _start_second(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from assistant.cli import main; raise SystemExit(main(['run']))"]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder / "run")}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+
+
+def test_watching_shows_a_turn(server: SoundServer, shared_audio: list[Clip], tmp_path: Path) -> None:
+    with running(server, tmp_path) as appliance:
+        appliance.logged("microphone=heard")
+        watching = control_client.watch([tmp_path / "run" / "assistant" / "control"])
+        states = [next(watching)["state"]]
+        server.play(named(shared_audio, "what_time_is_it"))
+        while len(states) < 5:
+            states.append(next(watching)["state"])
+        assert states == ["sleeping", "listening", "thinking", "speaking", "sleeping"], json.dumps(states)
+        watching.close()  # type: ignore[attr-defined]
+
+
+def test_a_crash_does_not_open_a_microphone_that_a_person_has_closed(
+    server: SoundServer, systemd: Systemd, tmp_path: Path
+) -> None:
+    with running(server, tmp_path, NOTIFY_SOCKET=systemd.path) as appliance:
+        systemd.told("READY=1")
+        order(tmp_path, "mute")
+        appliance.process.kill()
+        appliance.process.wait()
+    with running(server, tmp_path, NOTIFY_SOCKET=systemd.path) as appliance:
+        systemd.told("STATUS=Loading")
+        assert systemd.told("READY=1")[-1] == "READY=1\nSTATUS=Muted: the microphone is closed."
+        assert "microphone=heard" not in appliance.log.read_text()
+        appliance.process.send_signal(signal.SIGTERM)
+        assert appliance.process.wait(PATIENCE_S) == 0
+    with running(server, tmp_path, NOTIFY_SOCKET=systemd.path):
+        systemd.told("STATUS=Loading")
+        assert systemd.told("READY=1")[-1] == "READY=1\nSTATUS=Waiting to be called."
+
+
+def test_what_makes_a_start_impossible_is_told_too(
+    server: SoundServer, systemd: Systemd, tmp_path: Path
+) -> None:
+    nowhere = {"ASSISTANT__AUDIO__INPUT": "no such microphone"}
+    with running(server, tmp_path, NOTIFY_SOCKET=systemd.path, **nowhere) as appliance:
+        assert "no such microphone" in systemd.told("no such")[-1]
+        assert appliance.process.wait(PATIENCE_S) == 1
