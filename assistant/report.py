@@ -30,6 +30,8 @@ class Report:
     interrupted: bool = False
     resumed: int = 0
     """How often the answer went on after something that was no interruption."""
+    goes_on: bool = False
+    """It goes on with what was said before an answer to that came too early; that one is in ``discarded``."""
     speculative: bool = False
     """Work on the answer had begun before the turn ended."""
     work_s: dict[str, float] = field(default_factory=dict)

@@ -99,6 +99,8 @@ class ConversationSettings(Section):
     interruption_ms: Milliseconds = 80
     """Speech within a quarter of a second that stops an answer. Shorter is quicker; a cough stops it too,
     but then it goes on where it stopped."""
+    repair_ms: Milliseconds = 1000
+    """Until so much of an answer was heard, what you say goes on with what you said before; 0 is never."""
     apology: Annotated[str, Field(min_length=1)] = "Sorry, something went wrong."
     """Said instead of an answer that failed."""
     turn_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0

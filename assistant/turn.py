@@ -68,19 +68,24 @@ class Turn:
         number: int,
         last_reply: str,
         overheard: str,
+        begun: str,
         post: Callable[[Event], None],
         on_transcript: Callable[[Transcript, Match | None], Awaitable[None]],
     ) -> None:
-        """``overheard`` is what the assistant itself may have been heard to say."""
+        """``overheard`` is what the assistant itself may have been heard to say; ``begun`` what the person
+        had said when an answer to it came too early: this goes on with it, unless it is a command."""
         self.report = Report(number)
         self._chain = chain
         self._last_reply = last_reply
         self._overheard = overheard
+        self._begun = begun
         self._post = post
         self._on_transcript = on_transcript
         self._released = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._written = ""
+        self._match: Match | None = None
+        self._is_taken_back = False
         self._delivery = Delivery(chain.speaker)
 
     def start(self, utterance: Utterance) -> None:
@@ -118,6 +123,16 @@ class Turn:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
+    async def take_back(self) -> None:
+        """End the turn as if it had never been: the person had not finished."""
+        self._is_taken_back = True
+        await self.cancel()
+
+    @property
+    def may_be_taken_back(self) -> bool:
+        """Nothing came of it but words."""
+        return self._match is None or self._match.only_answers
+
     @property
     def done(self) -> bool:
         return self._task is not None and self._task.done()
@@ -154,6 +169,12 @@ class Turn:
             await self._released.wait()
             self._post(ReplyRefused(reason))
             return
+        if self._begun and match is None:
+            self.report.goes_on = True
+            self.report.transcript = f"{self._begun} {transcript.text}"
+            transcript = replace(transcript, text=self.report.transcript)
+            match = self._chain.skills.match(transcript.text)
+        self._match = match
         await self._on_transcript(transcript, match)
         try:
             await self._speak(self._skill(match) if match else self._ask(transcript.text))
@@ -275,7 +296,7 @@ class Turn:
         """
         self.report.heard = self._delivery.heard_text
         written = self._written if self._delivery.was_heard_out else self.report.heard
-        if self._released.is_set() and self.report.handled_by == "llm":
+        if self._released.is_set() and self.report.handled_by == "llm" and not self._is_taken_back:
             self._chain.conversation.add(text, written)
 
     def _mark(self, name: str, at_s: float | None = None) -> None:

@@ -42,6 +42,8 @@ class Turns:
         self._held: Turn | None = None
         self._count = 0
         self._discarded: list[Report] = []
+        self._begun = ""
+        """What was said when an answer to it came too early."""
         self._last_reply = ""
         self._last_s = 0.0
         self.at_work: Turn | None = None
@@ -94,6 +96,8 @@ class Turns:
         if self.at_work is not None:
             self.at_work.hold()
             self._held, self.at_work = self.at_work, None
+            is_new = self._held.heard_ms < self._chain.settings.conversation.repair_ms
+            self._begun = self._held.report.transcript if is_new and self._held.may_be_taken_back else ""
 
     @property
     def can_resume(self) -> bool:
@@ -101,6 +105,7 @@ class Turns:
 
     async def resume(self) -> None:
         """End the turn that came of nothing and go on with the answer that was held. Raises DeviceLost."""
+        self._begun = ""
         held, self._held = self._held, None
         await self._end_at_work()
         if held is not None:
@@ -122,8 +127,16 @@ class Turns:
     async def _understood(self, transcript: Transcript, match: Match | None) -> None:
         """Somebody did say something: what was held will not go on, and is remembered before the answer."""
         self._on_transcript(transcript, match)
+        goes_on = self.at_work is not None and self.at_work.report.goes_on
         # Shielded: the person may go on now, which ends this turn but must not leave that one half ended.
-        await asyncio.shield(asyncio.ensure_future(self._end_held()))
+        await asyncio.shield(asyncio.ensure_future(self._take_back() if goes_on else self._end_held()))
+
+    async def _take_back(self) -> None:
+        """The person had not finished: what was said to that does not count."""
+        held, self._held = self._held, None
+        if held is not None:
+            await held.take_back()
+            self._discarded.append(held.report)
 
     def _recall(self) -> None:
         """A conversation is over after a while."""
@@ -136,6 +149,7 @@ class Turns:
             number=self._count + 1 + (self._held is not None),
             last_reply=self._last_reply,
             overheard=self._overheard(heard_from_s),
+            begun=self._begun,
             post=self._post,
             on_transcript=self._understood,
         )
@@ -148,6 +162,7 @@ class Turns:
 
     def _account(self, turn: Turn) -> None:
         report = turn.report
+        self._begun = ""
         self._count += 1
         self._last_s = self._now_s()
         self._last_reply = report.heard or self._last_reply

@@ -17,6 +17,9 @@ QUESTION = "What is the capital of France?"
 OTHER = "And of Spain?"
 NOISE = ""
 REPLY = "It is Paris, a large town on the river Seine. It has bridges. And a very tall tower made of iron."
+LATE = {"conversation": {"interruption": "speech", "repair_ms": 0}}
+INTENTS = [CHECKOUT / "config" / "intents" / "en.yaml"]
+TIMER = "Set a timer for 5 minutes."
 SETTINGS = {"conversation": {"interruption": "speech"}}
 
 
@@ -106,7 +109,7 @@ def test_a_model_that_is_still_writing_is_stopped_before_the_next_prompt() -> No
         assert house.reports[1].heard
 
     long_reply = " ".join(["It is Paris."] + ["And so on and on."] * 40)
-    simulate(story, words=[QUESTION, OTHER], reply=lambda _: long_reply, settings=SETTINGS)
+    simulate(story, words=[QUESTION, OTHER], reply=lambda _: long_reply, settings=LATE)
 
 
 def test_its_own_words_are_no_interruption() -> None:
@@ -196,5 +199,82 @@ def test_a_skill_may_be_asked_with_a_word_of_the_answer() -> None:
         words=[QUESTION, "stop"],
         reply=lambda _: "You may always say stop to stop me now, or at any other time.",
         settings=SETTINGS,
-        intents=[CHECKOUT / "config" / "intents" / "en.yaml"],
+        intents=INTENTS,
     )
+
+
+REST = "and how many people live there"
+
+
+def test_who_goes_on_before_a_second_was_heard_was_not_finished() -> None:
+    async def story(house: House) -> None:
+        await interrupted(house, REST, after_s=0.3)
+        await house.voice_loop.idle(2)
+        (report,) = house.reports
+        assert report.goes_on
+        assert report.transcript == f"{QUESTION} {REST}"
+        assert [attempt.transcript for attempt in report.discarded] == [QUESTION]
+        assert report.heard == REPLY
+        # The answer that came too early is not part of the conversation.
+        await house.answered(OTHER)
+        said = [message.content.strip() for message in house.llm.prompts[-1] if message.role != "system"]
+        assert said == [f"{QUESTION} {REST}", REPLY, OTHER]
+
+    simulate(story, words=[QUESTION, REST, OTHER], reply=reply, settings=SETTINGS)
+
+
+def test_who_goes_on_with_a_pause_was_not_finished_either() -> None:
+    async def story(house: House) -> None:
+        await interrupted(house, REST, after_s=0.3, duration_ms=700)
+        house.pause(350)
+        house.say(OTHER, 900)
+        await house.voice_loop.idle(2)
+        (report,) = house.reports
+        assert report.transcript.startswith(QUESTION)
+        assert OTHER in report.transcript
+
+    simulate(story, words=[QUESTION, REST, OTHER], reply=reply, settings=SETTINGS)
+
+
+def test_noise_in_the_first_second_only_holds_the_answer_up() -> None:
+    async def story(house: House) -> None:
+        await interrupted(house, NOISE, after_s=0.3)
+        await house.until(State.SPEAKING)
+        await house.voice_loop.idle(2)
+        answer = house.reports[-1]
+        assert (answer.resumed, answer.heard, answer.transcript) == (1, answer.reply, QUESTION)
+
+    simulate(story, words=[QUESTION, NOISE], reply=reply, settings=SETTINGS)
+
+
+def test_a_command_in_the_first_second_is_one() -> None:
+    async def story(house: House) -> None:
+        await interrupted(house, "Stop.", after_s=0.3, duration_ms=600)
+        await house.voice_loop.idle(2)
+        assert [report.handled_by for report in house.reports] == ["llm", "stop"]
+        assert not house.reports[1].goes_on
+
+    simulate(story, words=[QUESTION, "Stop."], reply=reply, settings=SETTINGS, intents=INTENTS)
+
+
+def test_what_a_skill_has_done_is_not_taken_back() -> None:
+    async def story(house: House) -> None:
+        house.say(TIMER)
+        await house.until(State.SPEAKING)
+        await asyncio.sleep(0.2)
+        house.say(OTHER, 1200)
+        await house.voice_loop.idle(2)
+        assert [report.handled_by for report in house.reports] == ["set_timer", "llm"]
+        assert house.reports[1].transcript == OTHER
+        assert len(house.timers.all()) == 1
+
+    simulate(story, words=[TIMER, OTHER], reply=reply, settings=SETTINGS, intents=INTENTS)
+
+
+def test_later_than_that_it_is_a_new_question() -> None:
+    async def story(house: House) -> None:
+        await interrupted(house, REST, after_s=1.5)
+        await house.voice_loop.idle(2)
+        assert [report.transcript for report in house.reports] == [QUESTION, REST]
+
+    simulate(story, words=[QUESTION, REST], reply=reply, settings=SETTINGS)
