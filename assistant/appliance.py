@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
-from assistant import paths
+from assistant import paths, shared
 from assistant.app import open_loop, skill_context
 from assistant.audio import Microphone, Speaker
 from assistant.audio.reference import Reference
@@ -133,6 +133,7 @@ async def _live(
             is_muted=lambda: voice_loop.state is State.MUTED,
             beat=lambda: systemd.tell("WATCHDOG=1"),
         )
+        await stack.enter_async_context(shared.wyoming(lambda: voice_loop.chain))
         orders.attach(voice_loop, lambda: reloader.reload(voice_loop, context))
         await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
         if systemd.watchdog_s:

@@ -132,6 +132,14 @@ class LogSettings(Section):
     """How much is written to stderr."""
 
 
+class ServicesSettings(Section):
+    """What others may use; nothing listens unless it is named here."""
+
+    wyoming: Annotated[str, Field(pattern=r"^(tcp|unix)://")] | None = None
+    """Where Home Assistant may use the ears and the voice, such as tcp://0.0.0.0:10300: anybody who reaches
+    that address can. Needs the extra `services`."""
+
+
 class StoreSettings(Section):
     """Where big files lie."""
 
@@ -155,4 +163,5 @@ class Settings(Section):
     skills: SkillsSettings = SkillsSettings()
     privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
+    services: ServicesSettings = ServicesSettings()
     store: StoreSettings = StoreSettings()

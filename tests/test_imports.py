@@ -55,6 +55,7 @@ COMPOSITION = {
     "converse",
     "doctor",
     "reload",
+    "shared",
 }
 ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}
 
