@@ -90,6 +90,9 @@ def load_wake_word(settings: Settings) -> WakeWord | None:
 
 def load_stt(settings: Settings) -> Stt:
     stt: Stt = _load("stt", settings, settings.stt)
+    if name := settings.endpoint.turn_model:
+        folder = store_of(settings).path(name, "turn")
+        stt = engines.load("turn", "smart_turn", stt=stt, model=folder, threads=len(big_cores()))
     return stt
 
 

@@ -297,9 +297,8 @@ class VoiceLoop:
     def _on_transcript(self, transcript: Transcript, match: Match | None) -> None:
         """The words are known while the person pauses: wait as long as they ask for."""
         self._ears.endpointer.required_silence_ms = required_silence_ms(
-            transcript.text,
+            transcript,
             matched=match is not None and not match.ends_open,
-            language=transcript.language,
             settings=self._chain.settings.endpoint,
         )
 

@@ -73,6 +73,8 @@ class EndpointSettings(Section):
     """Silence that ends a turn otherwise."""
     unfinished_ms: Milliseconds = 1200
     """Silence that ends a turn whose words ask for more ("and", "the", "um")."""
+    turn_model: str | None = None
+    """A model of kind turn (smart-turn-v3) that hears whether you have finished; null judges by the words."""
     listen_timeout_ms: Milliseconds = 6000
     """Back to sleep when nobody speaks for this long after the wake word."""
 

@@ -64,6 +64,8 @@ class Transcript:
     """Mean log-probability of the tokens; 0 is certain, below -1 is a guess."""
     compression_ratio: float = 1.0
     """Length of the text over its zlib-compressed length; above 2.4 it repeats itself."""
+    finished_probability: float | None = None
+    """How sure a turn model is that the person has finished, 0 to 1; None where none listens."""
 
 
 @dataclass(frozen=True, slots=True)

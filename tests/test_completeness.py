@@ -8,12 +8,24 @@ from hypothesis import strategies as st
 
 from assistant.completeness import required_silence_ms
 from assistant.settings import EndpointSettings
+from assistant.types import Transcript
 
 SETTINGS = EndpointSettings()
 
 
-def wait_ms(text: str, *, matched: bool = False, language: str = "en") -> int:
-    return required_silence_ms(text, matched=matched, language=language, settings=SETTINGS)
+def wait_ms(text: str, *, matched: bool = False, language: str = "en", finished: float | None = None) -> int:
+    transcript = Transcript(text, language, finished_probability=finished)
+    return required_silence_ms(transcript, matched=matched, settings=SETTINGS)
+
+
+def test_a_turn_model_shortens_what_is_unclear_and_lengthens_what_only_reads_finished() -> None:
+    assert wait_ms("one two three", finished=0.95) == SETTINGS.complete_ms
+    assert wait_ms("one two three", finished=0.6) == SETTINGS.unclear_ms
+    assert wait_ms("And so, my fellow Americans.", finished=0.1) == SETTINGS.unclear_ms
+    assert wait_ms("And so, my fellow Americans.", finished=0.7) == SETTINGS.complete_ms
+    # It takes some unfinished sentences for finished: what the words ask for counts more.
+    assert wait_ms("Turn on the lamp and", finished=0.99) == SETTINGS.unfinished_ms
+    assert wait_ms("stop", matched=True, finished=0.0) == SETTINGS.complete_ms
 
 
 @pytest.mark.parametrize(

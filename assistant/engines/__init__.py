@@ -105,6 +105,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "silero": "assistant.engines.silero_vad",
     },
     "stt": {"faster_whisper": "assistant.engines.whisper_stt"},
+    "turn": {"smart_turn": "assistant.engines.smart_turn"},
     "llm": {"llama_cpp": "assistant.engines.llama_cpp_llm"},
     "tts": {"coqui": "assistant.engines.coqui_tts"},
 }

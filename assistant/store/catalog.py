@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from assistant import yaml_marks
 from assistant.errors import ModelUnknown, SettingsError
 
-Kind: TypeAlias = Literal["wake", "vad", "stt", "llm", "tts"]
+Kind: TypeAlias = Literal["wake", "vad", "turn", "stt", "llm", "tts"]
 
 MODEL_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 """Also the name of the model's folder, so it can neither hide nor climb out."""

@@ -24,7 +24,9 @@ CTRANSLATE2_VERSIONS = range(1, 16)
 
 def recognise(kind: Kind, files: dict[str, Path]) -> None:
     """``files`` is name -> path. Raises ModelCorrupt, saying what a model of that kind has."""
-    problem = {"stt": _stt, "llm": _llm, "tts": _tts, "wake": _network, "vad": _network}[kind](files)
+    problem = {"stt": _stt, "llm": _llm, "tts": _tts, "wake": _network, "vad": _network, "turn": _network}[
+        kind
+    ](files)
     if problem:
         raise ModelCorrupt(f"This is not a model of kind {kind}: {problem}.", NEEDS[kind])
 
@@ -35,6 +37,7 @@ NEEDS: dict[Kind, str] = {
     "tts": "It must be one VITS voice: an .onnx file and its .onnx.json (or config.json).",
     "wake": "It must be an .onnx or .tflite file.",
     "vad": "It must be an .onnx or .tflite file.",
+    "turn": "It must be an .onnx file.",
 }
 
 
