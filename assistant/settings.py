@@ -118,6 +118,17 @@ class SkillsSettings(Section):
     """Your own skills: Python files and YAML sentences that only you can write to; null is none."""
 
 
+class GpioSettings(Section):
+    """A button and a lamp on the pins of a Raspberry Pi (needs the extra `gpio`)."""
+
+    button: Annotated[int, Field(ge=0, le=63)] | None = None
+    """BCM number of the pin that a button connects with ground. A press listens, or ends what is said or
+    rung; a second long it mutes or unmutes. null is none."""
+    lamp: Annotated[int, Field(ge=0, le=63)] | None = None
+    """BCM number of the pin of a lamp: lit while it listens, blinking while it thinks, speaks or is out of
+    order, a short flash every three seconds while muted. null is none."""
+
+
 class PrivacySettings(Section):
     """What is kept of what was said."""
 
@@ -161,6 +172,7 @@ class Settings(Section):
     tts: TtsSettings = TtsSettings()
     conversation: ConversationSettings = ConversationSettings()
     skills: SkillsSettings = SkillsSettings()
+    gpio: GpioSettings = GpioSettings()
     privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
     services: ServicesSettings = ServicesSettings()
