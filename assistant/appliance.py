@@ -16,6 +16,7 @@ from typing import Any
 from assistant import paths, shared
 from assistant.app import open_loop, skill_context
 from assistant.audio import Microphone, Speaker
+from assistant.audio.files import write_wav
 from assistant.audio.reference import Reference
 from assistant.configuration import Loaded
 from assistant.errors import AlreadyRunning, AssistantError, ControlError, PanelUnavailable, StateUnavailable
@@ -23,6 +24,7 @@ from assistant.events import Event
 from assistant.heartbeat import CountedMicrophone, Heartbeat
 from assistant.mute_mark import MuteMark
 from assistant.orders import Orders
+from assistant.recordings import Recordings
 from assistant.reload import Reloader
 from assistant.report import Report
 from assistant.services.control import ControlServer
@@ -95,10 +97,13 @@ async def _live(
     if mark.is_set:
         orders.toggle_mute()
     reloader = Reloader(load, loaded)
+    recordings = Recordings(paths.data() / "recordings", lambda: orders.settings.privacy, write_wav)
+    recordings.prune()
     counted = CountedMicrophone(microphone)
 
     def note_report(report: Report) -> None:
         orders.on_report(report)
+        recordings.keep(report)
         on_report(report)
 
     async with AsyncExitStack() as stack:

@@ -64,6 +64,11 @@ class Orders:
         }
 
     @property
+    def settings(self) -> Settings:
+        """Those in force: they may be exchanged while it runs."""
+        return self._loop.chain.settings if self._loop else self._settings
+
+    @property
     def state(self) -> State:
         return self._change[1]
 
@@ -122,7 +127,6 @@ class Orders:
 
     async def _status(self, _: Document) -> Document:
         now_s = asyncio.get_running_loop().time()
-        settings = self._loop.chain.settings if self._loop else self._settings
         fault = self._last_fault
         return {
             "state": self.state.value,
@@ -132,7 +136,7 @@ class Orders:
             "turns": self._turns,
             "last_fault": fault
             and {"ago_s": round(now_s - fault[0], 1), "code": fault[1], "problem": fault[2]},
-            "models": {"stt": settings.stt.model, "llm": settings.llm.model, "tts": settings.tts.model},
+            "models": {kind: getattr(self.settings, kind).model for kind in ("stt", "llm", "tts")},
         }
 
     async def _mute(self, _: Document) -> Document:

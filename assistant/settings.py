@@ -134,6 +134,13 @@ class PrivacySettings(Section):
 
     log_transcripts: bool = False
     """Write what was said and answered into the log."""
+    record_failed_turns: bool = False
+    """Keep what was said in turns that failed or were taken for noise, as sound files in the folder
+    `recordings` beside the timers. Switched off, those that are there go at the next start."""
+    recordings_days: Annotated[int, Field(ge=1, le=365)] = 7
+    """Recordings older than this are deleted."""
+    recordings_mb: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """The oldest recordings go when all together take more; a minute takes 2 MB."""
 
 
 class LogSettings(Section):
