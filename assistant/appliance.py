@@ -10,23 +10,28 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from assistant import paths, shared
 from assistant.app import open_loop, skill_context
 from assistant.audio import Microphone, Speaker
+from assistant.audio.files import write_wav
 from assistant.audio.reference import Reference
 from assistant.configuration import Loaded
-from assistant.errors import AlreadyRunning, AssistantError, ControlError
+from assistant.errors import AlreadyRunning, AssistantError, ControlError, PanelUnavailable, StateUnavailable
 from assistant.events import Event
 from assistant.heartbeat import CountedMicrophone, Heartbeat
 from assistant.mute_mark import MuteMark
 from assistant.orders import Orders
+from assistant.recordings import Recordings
 from assistant.reload import Reloader
 from assistant.report import Report
 from assistant.services.control import ControlServer
+from assistant.services.gpio import Panel
 from assistant.services.systemd import Notifier
+from assistant.settings import GpioSettings
+from assistant.skills import TimerBook
 from assistant.state import State
 
 log = logging.getLogger(__name__)
@@ -92,21 +97,26 @@ async def _live(
     if mark.is_set:
         orders.toggle_mute()
     reloader = Reloader(load, loaded)
+    recordings = Recordings(paths.data() / "recordings", lambda: orders.settings.privacy, write_wav)
+    recordings.prune()
     counted = CountedMicrophone(microphone)
 
     def note_report(report: Report) -> None:
         orders.on_report(report)
+        recordings.keep(report)
         on_report(report)
 
     async with AsyncExitStack() as stack:
         stack.enter_context(_signals(orders))
         control = await stack.enter_async_context(_control(orders))
+        panel = stack.enter_context(_panel(settings.gpio, orders))
 
         def note_change(event: Event, state: State) -> None:
             was_starting = orders.state is State.STARTING
             orders.on_change(event, state)
             mark.follow(event)
             control.publish({"state": state.value})
+            panel.show(state.value)
             systemd.tell(*(["READY=1"] if was_starting else []), f"STATUS={_IN_WORDS[state]}")
 
         control.publish({"state": orders.state.value})
@@ -134,7 +144,11 @@ async def _live(
             beat=lambda: systemd.tell("WATCHDOG=1"),
         )
         await stack.enter_async_context(shared.wyoming(lambda: voice_loop.chain))
-        orders.attach(voice_loop, lambda: reloader.reload(voice_loop, context))
+        orders.attach(
+            voice_loop,
+            reload=lambda: reloader.reload(voice_loop, context),
+            is_ringing=lambda: _rings(context.timers),
+        )
         await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
         if systemd.watchdog_s:
             await stack.enter_async_context(
@@ -191,6 +205,39 @@ async def _control(orders: Orders) -> AsyncIterator[ControlServer]:
         yield control
     finally:
         await control.close()
+
+
+def _rings(timers: TimerBook) -> bool:
+    try:
+        return bool(timers.due())
+    except StateUnavailable:  # the ringer has logged it
+        return False
+
+
+def _panel(pins: GpioSettings, orders: Orders) -> Panel:
+    """The button and the lamp. An assistant that cannot have them listens all the same."""
+    tell = asyncio.get_running_loop().call_soon_threadsafe
+
+    def made(button: int | None, lamp: int | None) -> Panel:
+        return Panel(
+            button=button,
+            lamp=lamp,
+            on_press=lambda: _tell(tell, orders.press),
+            on_hold=lambda: _tell(tell, orders.toggle_mute),
+        )
+
+    try:
+        panel = made(pins.button, pins.lamp)
+    except PanelUnavailable as error:
+        log.error("panel=none problem=%s", error)
+        panel = made(None, None)
+    panel.show(orders.state.value)
+    return panel
+
+
+def _tell(call: Callable[[Callable[[], None]], object], what: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # pressed while everything ends
+        call(what)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@
     |  |- AlreadyRunning      already-running        another one holds the control socket
     |  |- OrderInvalid        order-invalid          what was written to the control socket is no order
     |  `- OrderRefused        order-refused          an order that cannot be carried out now
+    |- PanelUnavailable       panel-unavailable      the button or the lamp cannot be used
     |- AudioError
     |  |- AudioFileInvalid    audio-file-invalid     not a sound file, or one that cannot be read or written
     |  |- DeviceUnavailable   audio-unavailable      no such device, or somebody else holds it
@@ -116,6 +117,10 @@ class OrderInvalid(ControlError):
 
 class OrderRefused(ControlError):
     code = "order-refused"
+
+
+class PanelUnavailable(AssistantError):
+    code = "panel-unavailable"
 
 
 class AudioError(AssistantError):

@@ -42,6 +42,7 @@ class Orders:
         self._settings = settings
         self._loop: VoiceLoop | None = None
         self._reload: Callable[[], Awaitable[Document]] | None = None
+        self._is_ringing: Callable[[], bool] = lambda: False
         self._began_s = asyncio.get_running_loop().time()
         self._change: tuple[e.Event | None, State] = (None, State.STARTING)
         self._changed = asyncio.Event()
@@ -63,12 +64,19 @@ class Orders:
         }
 
     @property
+    def settings(self) -> Settings:
+        """Those in force: they may be exchanged while it runs."""
+        return self._loop.chain.settings if self._loop else self._settings
+
+    @property
     def state(self) -> State:
         return self._change[1]
 
-    def attach(self, voice_loop: VoiceLoop, reload: Callable[[], Awaitable[Document]]) -> None:
+    def attach(
+        self, voice_loop: VoiceLoop, reload: Callable[[], Awaitable[Document]], is_ringing: Callable[[], bool]
+    ) -> None:
         """The engines are warm: from now on everything can be ordered."""
-        self._loop, self._reload = voice_loop, reload
+        self._loop, self._reload, self._is_ringing = voice_loop, reload, is_ringing
         if self._mute_when_ready:
             voice_loop.post(e.Muted())
 
@@ -106,11 +114,19 @@ class Orders:
         else:
             self._mute_when_ready = not self._mute_when_ready
 
+    def press(self) -> None:
+        """The other button: be silent, or else listen."""
+        if self._loop is None:
+            return
+        if self._is_ringing() or self.state in (State.LISTENING, State.THINKING, State.SPEAKING):
+            _hush(self._loop)
+        else:
+            self._loop.post(e.Woken(by="button"))
+
     # Orders
 
     async def _status(self, _: Document) -> Document:
         now_s = asyncio.get_running_loop().time()
-        settings = self._loop.chain.settings if self._loop else self._settings
         fault = self._last_fault
         return {
             "state": self.state.value,
@@ -120,7 +136,7 @@ class Orders:
             "turns": self._turns,
             "last_fault": fault
             and {"ago_s": round(now_s - fault[0], 1), "code": fault[1], "problem": fault[2]},
-            "models": {"stt": settings.stt.model, "llm": settings.llm.model, "tts": settings.tts.model},
+            "models": {kind: getattr(self.settings, kind).model for kind in ("stt", "llm", "tts")},
         }
 
     async def _mute(self, _: Document) -> Document:
@@ -141,8 +157,7 @@ class Orders:
     async def _stop(self, _: Document) -> Document:
         """Silence, whatever sounds or is thought about: a button that always works."""
         voice_loop = self._running()
-        voice_loop.carry_out(Stop())
-        voice_loop.post(e.Stopped())
+        _hush(voice_loop)
         await self._handled()
         return {"state": self.state.value}
 
@@ -245,6 +260,11 @@ class Orders:
 
     def _note_fault(self, code: str, problem: str) -> None:
         self._last_fault = (asyncio.get_running_loop().time(), code, problem)
+
+
+def _hush(voice_loop: VoiceLoop) -> None:
+    voice_loop.carry_out(Stop())
+    voice_loop.post(e.Stopped())
 
 
 def _text(order: Document) -> str:

@@ -46,7 +46,15 @@ _NOT_THE_ENGINE = {
 }
 """Keys of an engine's section that others read: a change of these leaves the engine alone."""
 
-_AT_START_ONLY = {"audio.input", "audio.output"}
+_AT_START_ONLY = {
+    "audio.input",
+    "audio.output",
+    "audio.echo_cancellation",
+    "audio.noise_suppression",
+    "audio.automatic_gain",
+    "gpio.button",
+    "gpio.lamp",
+}
 
 
 @dataclass

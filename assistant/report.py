@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from assistant.skills import Outcome
+from assistant.types import Pcm16
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class Report:
     """It goes on with what was said before an answer to that came too early; that one is in ``discarded``."""
     speculative: bool = False
     """Work on the answer had begun before the turn ended."""
+    pcm: Pcm16 | None = field(default=None, repr=False, compare=False)
+    """What was said, at 16 kHz."""
     work_s: dict[str, float] = field(default_factory=dict)
     """Seconds of work on it by ``stt``, ``llm`` and ``tts``, and ``ahead``: before all was said."""
     discarded: list[Report] = field(default_factory=list)

@@ -120,11 +120,29 @@ class SkillsSettings(Section):
     """Your own skills: Python files and YAML sentences that only you can write to; null is none."""
 
 
+class GpioSettings(Section):
+    """A button and a lamp on the pins of a Raspberry Pi (needs the extra `gpio`)."""
+
+    button: Annotated[int, Field(ge=0, le=63)] | None = None
+    """BCM number of the pin that a button connects with ground. A press listens, or ends what is said or
+    rung; a second long it mutes or unmutes. null is none."""
+    lamp: Annotated[int, Field(ge=0, le=63)] | None = None
+    """BCM number of the pin of a lamp: lit while it listens, blinking while it thinks, speaks or is out of
+    order, a short flash every three seconds while muted. null is none."""
+
+
 class PrivacySettings(Section):
     """What is kept of what was said."""
 
     log_transcripts: bool = False
     """Write what was said and answered into the log."""
+    record_failed_turns: bool = False
+    """Keep what was said in turns that failed or were taken for noise, as sound files in the folder
+    `recordings` beside the timers. Switched off, those that are there go at the next start."""
+    recordings_days: Annotated[int, Field(ge=1, le=365)] = 7
+    """Recordings older than this are deleted."""
+    recordings_mb: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """The oldest recordings go when all together take more; a minute takes 2 MB."""
 
 
 class LogSettings(Section):
@@ -163,6 +181,7 @@ class Settings(Section):
     tts: TtsSettings = TtsSettings()
     conversation: ConversationSettings = ConversationSettings()
     skills: SkillsSettings = SkillsSettings()
+    gpio: GpioSettings = GpioSettings()
     privacy: PrivacySettings = PrivacySettings()
     log: LogSettings = LogSettings()
     services: ServicesSettings = ServicesSettings()

@@ -91,6 +91,7 @@ class Turn:
     def start(self, utterance: Utterance) -> None:
         """Work on the answer, silently."""
         self._mark("speech_end", utterance.speech_end_s)
+        self.report.pcm = utterance.pcm
         self._task = asyncio.ensure_future(self._run(partial(self._reply, utterance)))
 
     def announce(self, text: str) -> None:
@@ -103,6 +104,7 @@ class Turn:
         """The person has finished: sound and effects are allowed from now on."""
         self.report.speculative = "stt_begin" in self.report.times_s
         self._mark("speech_end", utterance.speech_end_s)
+        self.report.pcm = utterance.pcm
         self._mark("ended")
         self._released.set()
 

@@ -42,7 +42,7 @@ SPINE = (
     },
     {
         *("turn", "turns", "read_ahead", "ears", "ringer", "loop"),
-        *("typed", "orders", "actions", "heartbeat", "mute_mark"),
+        *("typed", "orders", "actions", "heartbeat", "mute_mark", "recordings"),
     },
 )
 COMPOSITION = {

@@ -32,6 +32,7 @@ done
 AS_USER = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'
 SETUP = """\
 #!/bin/sh
+echo "setup $*" >>"$CALLS"
 cd "${0%/*}/.." && [ ! -e cannot-be-set-up ] || exit 1
 mkdir -p .venv/bin
 cat >.venv/bin/assistant <<'X'
@@ -152,6 +153,18 @@ def test_the_first_time_everything_is_laid_out(machine: Machine) -> None:
     assert (machine.opt / "current" / "models" / "catalog.yaml").exists()
     link = machine.root / "usr" / "local" / "bin" / "assistant"
     assert str(link.readlink()) == "/opt/assistant/current/.venv/bin/assistant"
+
+
+def test_a_board_with_pins_gets_what_drives_them(machine: Machine) -> None:
+    machine.install()
+    assert "setup run\n" in machine.calls()
+    with (machine.root / "etc" / "group").open("a") as groups:
+        groups.write("gpio:x:997:\n")
+    machine.release("1.1")
+    assert machine.install().returncode == 0
+    calls = machine.calls()
+    assert "setup run gpio\n" in calls
+    assert "--append --groups gpio assistant" in calls
 
 
 def test_the_settings_are_the_owners_and_private(machine: Machine) -> None:

@@ -32,7 +32,7 @@ class Desk:
         self.orders = Orders(Settings())
         house.observers.append(self.orders.on_change)
         self.orders.on_change(e.Ready(), house.voice_loop.state)
-        self.orders.attach(house.voice_loop, self._reload)
+        self.orders.attach(house.voice_loop, self._reload, lambda: bool(house.timers.due()))
         self.reloads = 0
 
     async def __call__(self, order: str, **more: object) -> Any:
@@ -84,7 +84,7 @@ def test_muted_while_it_still_loads_the_microphone_is_never_opened(times: int) -
         assert (await orders.obey({"order": "status"}))["state"] == "starting"
         posted: list[e.Event] = []
         house.voice_loop.post = posted.append  # type: ignore[method-assign,assignment]
-        orders.attach(house.voice_loop, lambda: asyncio.sleep(0, {}))
+        orders.attach(house.voice_loop, lambda: asyncio.sleep(0, {}), lambda: False)
         assert posted == ([e.Muted()] if times % 2 else [])
 
     simulate(story)
@@ -300,5 +300,32 @@ def test_a_stuck_loop_is_told_and_not_waited_for() -> None:
         for order in ("stop", "mute"):
             with pytest.raises(OrderRefused):
                 await desk(order)
+
+    at_the_desk(story)
+
+
+def test_a_press_listens_and_another_one_ends_what_is_going_on() -> None:
+    async def story(desk: Desk) -> None:
+        desk.orders.press()
+        await desk.house.until(State.LISTENING)
+        desk.orders.press()
+        await desk.house.until(State.SLEEPING)
+        await desk("say", text=LONG)
+        desk.orders.press()
+        await desk.house.until(State.SLEEPING)
+
+    at_the_desk(story)
+
+
+def test_a_press_ends_ringing_also_between_two_rings() -> None:
+    async def story(desk: Desk) -> None:
+        desk.house.timers.count_down("timer", timedelta(minutes=5))
+        await asyncio.sleep(306)
+        assert desk.house.voice_loop.state is State.SLEEPING
+        desk.orders.press()
+        await asyncio.sleep(60)
+        assert desk.house.timers.all() == []
+        desk.orders.press()
+        await desk.house.until(State.LISTENING)
 
     at_the_desk(story)

@@ -24,9 +24,7 @@ CTRANSLATE2_VERSIONS = range(1, 16)
 
 def recognise(kind: Kind, files: dict[str, Path]) -> None:
     """``files`` is name -> path. Raises ModelCorrupt, saying what a model of that kind has."""
-    problem = {"stt": _stt, "llm": _llm, "tts": _tts, "wake": _network, "vad": _network, "turn": _network}[
-        kind
-    ](files)
+    problem = {"stt": _stt, "llm": _llm, "tts": _tts}.get(kind, _network)(files)
     if problem:
         raise ModelCorrupt(f"This is not a model of kind {kind}: {problem}.", NEEDS[kind])
 

@@ -33,7 +33,7 @@ def tree() -> dict[str, Any]:
 
 def test_shipped_catalogue_is_valid_and_names_the_default_models() -> None:
     catalog = read_catalog(SHIPPED)
-    assert set(catalog.sets) == {"default", "tiny"}
+    assert set(catalog.sets) == {"default", "tiny", "optional"}
     assert {catalog.models[name].kind for name in catalog.sets["default"]} == {"stt", "llm", "tts"}
     assert {catalog.models[name].kind for name in catalog.sets["tiny"]} == {"stt", "llm", "tts"}
     for model in catalog.models.values():

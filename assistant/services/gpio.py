@@ -1,0 +1,117 @@
+"""A button and a lamp on the pins of the board, for people who press and look instead of speaking.
+
+Knows pins and how long a finger stays, not what a press means. gpiozero calls back on threads of
+its own; whoever is told has to come back to their own thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from assistant.errors import PanelUnavailable
+
+log = logging.getLogger(__name__)
+
+HOLD_S = 1.0
+"""A finger that stays longer means something else than a press."""
+
+_BOUNCE_S = 0.03
+"""Cheap buttons chatter for so long; nobody presses faster."""
+
+_LAMP = {
+    "starting": (0.1, 0.9),
+    "sleeping": None,
+    "listening": (1.0, 0.0),
+    "thinking": (0.15, 0.15),
+    "speaking": (0.6, 0.2),
+    "muted": (0.05, 2.95),
+    "faulted": (0.1, 0.1),
+}
+"""State -> seconds on and off, again and again; None is dark. What is hardly lit disturbs no sleep."""
+
+
+class Panel:
+    """A button, a lamp, both or neither; the numbers are the processor's (BCM).
+
+    ``on_press`` is called when a finger is lifted within HOLD_S, ``on_hold`` when it stays, each on a
+    thread of gpiozero. Raises PanelUnavailable.
+    """
+
+    def __init__(
+        self,
+        *,
+        button: int | None,
+        lamp: int | None,
+        on_press: Callable[[], None],
+        on_hold: Callable[[], None],
+    ) -> None:
+        self._on_press = on_press
+        self._on_hold = on_hold
+        self._held = False
+        self._button = _device("Button", button, bounce_time=_BOUNCE_S, hold_time=HOLD_S)
+        try:
+            self._lamp = _device("LED", lamp)
+        except PanelUnavailable:
+            self.close()
+            raise
+        if self._button:
+            self._button.when_held = self._hold
+            self._button.when_released = self._release
+
+    def show(self, state: str) -> None:
+        """Let the lamp tell this state."""
+        if self._lamp is None:
+            return
+        seconds = _LAMP.get(state)
+        if seconds is None:
+            self._lamp.off()
+        elif seconds[1] == 0:
+            self._lamp.on()
+        else:
+            self._lamp.blink(*seconds)
+
+    def close(self) -> None:
+        """Let go of the pins, with the lamp dark."""
+        for device in (self._button, getattr(self, "_lamp", None)):
+            if device:
+                device.close()
+
+    def __enter__(self) -> Panel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _hold(self) -> None:
+        self._held = True
+        self._on_hold()
+
+    def _release(self) -> None:
+        held, self._held = self._held, False
+        if not held:
+            self._on_press()
+
+
+def _device(kind: str, pin: int | None, **options: float) -> Any:
+    """The gpiozero device of this kind at ``pin``; None without one."""
+    if pin is None:
+        return None
+    try:
+        import gpiozero  # noqa: PLC0415 - not everybody has pins
+    except ImportError as error:
+        raise PanelUnavailable(
+            "Buttons and lamps need the Python package 'gpiozero', which is not installed.",
+            "Run ./scripts/setup run gpio, or take gpio.button and gpio.lamp out of the settings.",
+        ) from error
+    try:
+        return getattr(gpiozero, kind)(pin, **options)
+    except Exception as error:  # gpiozero's and each of its drivers' own kinds
+        raise PanelUnavailable(
+            f"Pin {pin} cannot be used ({type(error).__name__}: {error}).",
+            "Name free pins by their BCM numbers (gpio.button, gpio.lamp), and run it in the group gpio.",
+        ) from error
