@@ -226,7 +226,7 @@ async def open_loop(
         async with _open_chain(settings, speaker, context) as chain:
             phrases = [word.phrase for word in settings.wake.words] if wake_word else []
             yield VoiceLoop(
-                microphone=FilteredMicrophone(microphone, filters) if filters else microphone,
+                microphone=FilteredMicrophone(microphone, filters),
                 vad=load_vad(settings),
                 onset_vad=load_onset_vad(settings),
                 wake_word=wake_word,

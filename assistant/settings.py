@@ -98,9 +98,9 @@ class ConversationSettings(Section):
     interruption: Literal["auto", "off", "wake_word", "speech"] = "auto"
     """What stops an answer: any speech over it, or the wake word, if there is one. auto: any speech where
     audio.echo_cancellation keeps the assistant from hearing itself, otherwise the wake word."""
-    interruption_ms: Milliseconds = 80
-    """Speech within a quarter of a second that stops an answer. Shorter is quicker; a cough stops it too,
-    but then it goes on where it stopped."""
+    interruption_ms: Milliseconds = 40
+    """Speech within a quarter of a second that stops an answer. More lets coughs and knocks pass, which stop
+    it only for a moment: it goes on where it stopped. Less than 40 is a click."""
     repair_ms: Milliseconds = 1000
     """Until so much of an answer was heard, what you say goes on with what you said before; 0 is never."""
     apology: Annotated[str, Field(min_length=1)] = "Sorry, something went wrong."

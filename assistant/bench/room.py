@@ -67,6 +67,12 @@ def unit_energy(response: Samples) -> Samples:
     return scaled
 
 
+def loudness(samples: Samples) -> float:
+    """Root mean square of what is not silence, against full scale."""
+    loud = samples[np.abs(samples) > 0.02 * np.abs(samples).max()]
+    return float(np.sqrt(np.square(loud).mean())) if len(loud) else 0.0
+
+
 class Room:
     """``microphone`` and ``speaker`` of the assistant, and ``say`` for the person."""
 
@@ -81,10 +87,19 @@ class Room:
         self._response = np.fft.rfft(acoustics.response * 10 ** (acoustics.echo_db / 20), self._size)
         self._ringing: Samples = np.zeros(self._size, np.float32)
         self._taken = 0
+        self._now_s = 0.0
 
-    def say(self, sound: Samples) -> None:
-        """The person says this from the next frame on, or behind what they are saying."""
+    def say(self, sound: Samples) -> float:
+        """The person says this from the next frame on, or behind what they are saying; returns when."""
+        begins_s = self._now_s + len(self._person) / SAMPLE_RATE_HZ
         self._person = np.concatenate([self._person, sound])
+        return begins_s
+
+    @property
+    def echo_loudness(self) -> float:
+        """Of the assistant's voice at the microphone."""
+        gain: float = 10 ** (self.acoustics.echo_db / 20)
+        return self.speaker.loudness * gain
 
     @property
     def somebody_talks(self) -> bool:
@@ -92,6 +107,7 @@ class Room:
 
     def next_frame(self, end_s: float) -> AudioFrame:
         """What the microphone hears in the 20 ms before ``end_s``."""
+        self._now_s = end_s
         self.speaker.play_until(end_s)
         speed = 1 + self.acoustics.drift_ppm * 1e-6
         late = self.acoustics.latency_ms * SAMPLE_RATE_HZ / 1000
@@ -137,6 +153,10 @@ class RoomSpeaker:
         self.volume = 1.0
         self.last_sound_s = 0.0
         """When the last sample that was no silence left the loudspeaker."""
+        self.loudness = 0.0
+        """Of what it was given last."""
+        self.cut_s = 0.0
+        """When it was last told to be silent."""
         self._rate_hz = SAMPLE_RATE_HZ * (1 + acoustics.drift_ppm * 1e-6)
         self._latency_s = acoustics.latency_ms / 1000
         self._played = reference.begin(SAMPLE_RATE_HZ)
@@ -182,9 +202,12 @@ class RoomSpeaker:
         """It is always open."""
 
     def write(self, audio: SpokenAudio) -> None:
-        self._playlist.append(rendered(audio, SAMPLE_RATE_HZ, self.volume))
+        pcm = rendered(audio, SAMPLE_RATE_HZ, self.volume)
+        self.loudness = loudness(to_float(pcm))
+        self._playlist.append(pcm)
 
     def cut(self) -> None:
+        self.cut_s = asyncio.get_running_loop().time()
         self._playlist.cut()
 
     async def drained(self) -> None:

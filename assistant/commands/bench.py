@@ -48,6 +48,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for each, rounds in ((stt, 3), (llm, 7)):
         each.add_argument("--rounds", type=count, default=rounds, metavar="N", help=f"default {rounds}")
     _stage(stages, "tts", _tts, "the voice beside plain ONNX Runtime")
+    barge_in = _stage(
+        stages, "barge-in", _barge_in, "how fast it falls silent for a person, and whether for itself"
+    )
+    barge_in.add_argument(
+        "--set", type=Path, default=DEMO, metavar="FOLDER", help="recordings that interrupt it"
+    )
+    barge_in.add_argument("--interruptions", type=count, default=100, metavar="N", help="default 100")
+    barge_in.add_argument(
+        "--minutes", type=float, default=30, metavar="N", help="of its own voice; default 30"
+    )
+    barge_in.add_argument(
+        "--room", type=Path, metavar="WAV", help="recorded impulse response; default synthetic"
+    )
     everything = _stage(stages, "all", _all, "all of these, and what was promised beside it: half an hour")
     for name, what in (("commands", "spoken commands and questions"), ("dialog", "longer speech")):
         everything.add_argument(f"--{name}", type=Path, required=True, metavar="FOLDER", help=what)
@@ -128,6 +141,19 @@ def _tts(_: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import tts  # noqa: PLC0415
 
     return tts.run(settings, progress=_progress)
+
+
+def _barge_in(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import barge_in  # noqa: PLC0415
+
+    return barge_in.run(
+        settings,
+        arguments.set,
+        interruptions=arguments.interruptions,
+        minutes=arguments.minutes,
+        response=arguments.room,
+        progress=_progress,
+    )
 
 
 def _all(arguments: argparse.Namespace, _: Settings) -> Result:

@@ -1,0 +1,329 @@
+"""``assistant bench barge-in``: how fast it falls silent for a person, and whether ever for itself.
+
+The real loop, detectors, echo canceller, recogniser and voice, in a simulated room. What is said in
+answer makes no difference, so the language model is scripted. Time is virtual: work takes none, so
+the figures are those of the decisions, the same on every machine.
+
+The onset of a recording is its first 10 ms that are at most 20 dB below its loud parts: what is
+quieter is breath, or drowned by the voice that it interrupts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from assistant import app, clock, skills
+from assistant.audio.files import read_sound
+from assistant.audio.filtered import FilteredMicrophone
+from assistant.audio.resample import Samples, to_float, to_pcm16
+from assistant.bench import machine
+from assistant.bench.clips import Clip, read_set
+from assistant.bench.measuring import Document, Result, ratio, rounded, share, spread_ms, table
+from assistant.bench.room import Acoustics, Room, living_room, loudness, unit_energy
+from assistant.bench.speech_end import WINDOW_SAMPLES, levels_db
+from assistant.bench.variants import changed
+from assistant.cancel import Cancel
+from assistant.conversation import Conversation
+from assistant.engines import Stt
+from assistant.engines.scripted import ScriptedLlm
+from assistant.events import Announced, Stopped
+from assistant.loop import VoiceLoop
+from assistant.report import Report
+from assistant.ringer import Ringer
+from assistant.settings import Settings
+from assistant.state import State
+from assistant.turn import Chain
+from assistant.types import SAMPLE_RATE_HZ, Pcm16, Transcript
+from assistant.word_error import normalize_words, word_errors
+from assistant.worker import Worker
+
+WITHIN_MS = 150
+"""So fast it has to be silent: people stop within 200 ms when they are interrupted."""
+
+ANSWERS = (
+    "The Brooklyn Bridge was opened in eighteen eighty three, and it connects Manhattan and Brooklyn.",
+    "Sure, I can help with that. First, heat the oven to two hundred degrees, then grease a small pan.",
+    "The capital of France is Paris, a city of about two million people on the river Seine.",
+    "A rainbow appears when sunlight is bent and reflected inside of small drops of water.",
+    "To make good coffee, use fresh beans and clean water, and grind the beans just before you brew.",
+    "The moon is about three hundred eighty four thousand kilometers away from the Earth.",
+    "Dogs bark for many reasons, such as to warn, to play, or because they are lonely.",
+    "Plants turn light, water and carbon dioxide into sugar and oxygen, and that feeds nearly all of us.",
+    "William Shakespeare wrote about thirty seven plays and more than one hundred fifty sonnets.",
+    "It is cloudy with a high of nineteen degrees, and there may be some rain in the late afternoon.",
+)
+
+_ONSET_BELOW_DB = 20.0
+_LEAD_S = 0.15
+"""Of a recording that is spoken before its onset."""
+_SETTLE_S = 0.45
+"""After its onset an interruption has been noticed, or was missed."""
+_STEP_MS = 20
+_STEPS_MS = range(-100, 401, _STEP_MS)
+_PERSON_DB = 0.0
+"""Loudness of the person at the microphone against the assistant's voice there."""
+_QUIET_S = 2.0
+"""Nothing more comes of an utterance after that."""
+_LEARNING = 3
+"""Answers heard before the first interruption: the canceller learns the room from them."""
+
+
+@dataclass
+class Interruption:
+    """One recording, spoken into an answer."""
+
+    clip: Clip
+    cut_ms: float | None
+    """From its onset until the speaker was told to be silent; None when it was not."""
+    silent_ms: float | None
+    """Until the last sample had left the loudspeaker, what its buffers held included."""
+    heard: str = ""
+    """What the recogniser made of it, over the end of the answer and its echo."""
+
+
+@dataclass
+class Stage:
+    """The appliance in its room."""
+
+    room: Room
+    voice_loop: VoiceLoop
+    reports: list[Report] = field(default_factory=list)
+
+    async def until(self, *states: State) -> None:
+        while self.voice_loop.state not in states:  # noqa: ASYNC110 - watches from outside
+            await asyncio.sleep(0.01)
+
+
+def run(
+    settings: Settings,
+    folder: Path,
+    *,
+    interruptions: int,
+    minutes: float,
+    response: Path | None,
+    progress: Callable[[str], None],
+) -> Result:
+    """Interrupt it with the recordings below ``folder``, then let it talk for so many minutes.
+
+    ``response`` is a recorded impulse response of a room; None takes a synthetic living room. Raises
+    any AssistantError.
+    """
+    about = machine.describe(settings)
+    clips = read_set(folder, interruptions)
+    settings = changed(settings, {"conversation": {"interruption": "speech", "follow_up_ms": 0}})
+    acoustics = Acoustics(unit_energy(to_float(read_sound(response))) if response else living_room())
+    found: Document = {}
+
+    async def all_of_it() -> None:
+        async with open_stage(settings, acoustics) as stage:
+            for answer in ANSWERS[:_LEARNING]:
+                await _talk(stage, answer)
+            said = [
+                await _interrupt(stage, number, clips[number % len(clips)], progress)
+                for number in range(interruptions)
+            ]
+            found["interruptions"] = summary(said)
+            found["interruptions"]["words"] = await _words(stage, said)
+        async with open_stage(settings, acoustics) as stage:
+            found["own_voice"] = await _own_voice(stage, minutes * 60, progress)
+
+    clock.run(all_of_it(), "virtual")
+    document = {"bench": "barge-in", "room": response.name if response else "living room", **found, **about}
+    return Result(_as_text(document), document)
+
+
+@asynccontextmanager
+async def open_stage(settings: Settings, acoustics: Acoustics) -> AsyncIterator[Stage]:
+    """Everything as ``app`` puts it together, but for the room and the language model."""
+    async with AsyncExitStack() as stack:
+        stt, tts, llm = Worker("stt"), Worker("tts"), Worker("llm")  # type: ignore[var-annotated]
+        for worker in (stt, tts, llm):
+            stack.push_async_callback(worker.close)
+        scripted = ScriptedLlm(
+            asyncio.get_running_loop(), lambda _: "Okay.", first_seconds=0, token_seconds=0
+        )
+        await stt.start(lambda: app.load_stt(settings))
+        await tts.start(lambda: app.load_tts(settings))
+        await llm.start(lambda: scripted)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        context = stack.enter_context(app.skill_context(folder))
+        room = Room(acoustics)
+        reports: list[Report] = []
+        voice_loop = VoiceLoop(
+            microphone=FilteredMicrophone(room.microphone, app.sound_filters(settings, room.reference)),
+            vad=app.load_vad(settings),
+            onset_vad=app.load_onset_vad(settings),
+            wake_word=None,
+            chain=Chain(
+                stt=stt,
+                llm=llm,
+                tts=tts,
+                skills=skills.load([], context),
+                conversation=Conversation("", count_tokens=scripted.count_tokens, budget_tokens=1000),
+                speaker=room.speaker,
+                settings=settings,
+            ),
+            ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
+            earcons={},
+            interruption="speech",
+            on_report=reports.append,
+        )
+        living = asyncio.ensure_future(voice_loop.run())
+        try:
+            stage = Stage(room, voice_loop, reports)
+            await stage.until(State.SLEEPING)
+            yield stage
+        finally:
+            living.cancel()
+            with suppress(asyncio.CancelledError):
+                await living
+
+
+def onset(clip: Clip) -> float:
+    """When its first sound is heard, in seconds."""
+    a_second = SAMPLE_RATE_HZ / WINDOW_SAMPLES
+    first = round(clip.spoken.begin_s * a_second)
+    levels = levels_db(clip.pcm)[first : round(clip.spoken.end_s * a_second)]
+    loud = np.flatnonzero(levels >= np.percentile(levels, 95) - _ONSET_BELOW_DB)
+    return float((first + loud[0]) / a_second)
+
+
+async def _talk(stage: Stage, text: str) -> None:
+    """Let it say ``text``, to the end or until it is interrupted for good."""
+    await asyncio.sleep(0.5)
+    stage.voice_loop.post(Announced(text))
+    await stage.until(State.SPEAKING)
+    await stage.until(State.SLEEPING)
+
+
+async def _interrupt(stage: Stage, number: int, clip: Clip, progress: Callable[[str], None]) -> Interruption:
+    """Speak ``clip`` into an answer, half a second to two and a half after its beginning."""
+    room, now = stage.room, asyncio.get_running_loop().time
+    await asyncio.sleep(0.5)
+    before = len(stage.reports)
+    stage.voice_loop.post(Announced(ANSWERS[number % len(ANSWERS)]))
+    await stage.until(State.SPEAKING)
+    await asyncio.sleep(0.5 + 2.0 * (number * 0.618 % 1))
+    onset_s, begin_s = onset(clip), max(0.0, onset(clip) - _LEAD_S)
+    spoken = _spoken(clip, begin_s)
+    level = room.echo_loudness / loudness(spoken) * 10 ** (_PERSON_DB / 20)
+    heard_s = room.say(spoken * np.float32(level)) + onset_s - begin_s
+    await asyncio.sleep(heard_s + _SETTLE_S - now())
+    stopped = stage.voice_loop.state is not State.SPEAKING
+    result = Interruption(
+        clip,
+        cut_ms=(room.speaker.cut_s - heard_s) * 1000 if stopped else None,
+        silent_ms=(room.speaker.last_sound_s - heard_s) * 1000 if stopped else None,
+    )
+    while room.somebody_talks:  # noqa: ASYNC110 - the room has a schedule, not an event
+        await asyncio.sleep(0.02)
+    await stage.voice_loop.idle(_QUIET_S)
+    result.heard = " ".join(
+        report.transcript for report in stage.reports[before:] if report.handled_by == "llm"
+    )
+    stage.voice_loop.post(Stopped())
+    took = "not stopped" if result.cut_ms is None else f"{result.cut_ms:.0f} ms"
+    progress(f"{number + 1}: {clip.name}: {took}")
+    return result
+
+
+def _spoken(clip: Clip, begin_s: float) -> Samples:
+    """From then on to the end of the speech."""
+    begin, end = (round(at_s * SAMPLE_RATE_HZ) for at_s in (begin_s, clip.spoken.end_s))
+    return to_float(clip.pcm[begin:end])
+
+
+async def _own_voice(stage: Stage, seconds: float, progress: Callable[[str], None]) -> Document:
+    """Let it talk and count what it took for somebody else."""
+    number = 0
+    while stage.room.speaker.heard_s < seconds:
+        await _talk(stage, ANSWERS[number % len(ANSWERS)])
+        number += 1
+        if number % len(ANSWERS) == 0:
+            progress(f"own voice: {stage.room.speaker.heard_s / 60:.1f} min")
+    answers = [report for report in stage.reports if report.handled_by == "announcement"]
+    turns = [report for report in stage.reports if report.handled_by != "announcement"]
+    return {
+        "minutes": rounded(stage.room.speaker.heard_s / 60, 1),
+        "answers": len(answers),
+        "self_interruptions": sum(report.resumed + report.interrupted for report in answers),
+        "self_answers": sum(report.refused is None for report in turns),
+    }
+
+
+def summary(said: Sequence[Interruption]) -> Document:
+    """How many stopped it, and how fast."""
+    stopped = [(each.cut_ms, each.silent_ms) for each in said if each.cut_ms and each.silent_ms]
+    early = [cut_ms for cut_ms, _ in stopped if cut_ms < -_LEAD_S * 1000]
+    cuts = [cut_ms for cut_ms, _ in stopped if cut_ms not in early]
+    silences = [silent_ms for cut_ms, silent_ms in stopped if cut_ms not in early]
+    return {
+        "n": len(said),
+        "stopped": len(cuts),
+        "stopped_before_anybody_spoke": len(early),
+        "within_150_ms": sum(ms <= WITHIN_MS for ms in cuts),
+        "cut": {**spread_ms(cuts), "max_ms": rounded(max(cuts, default=None), 1)},
+        "silent": {**spread_ms(silences), "max_ms": rounded(max(silences, default=None), 1)},
+        "steps": [[upto, sum(upto - _STEP_MS < ms <= upto for ms in cuts)] for upto in _STEPS_MS],
+    }
+
+
+async def _words(stage: Stage, said: Sequence[Interruption]) -> Document:
+    """Words wrong in what interrupted it, and in the same recordings where nobody else spoke."""
+    known = [each for each in said if each.clip.text]
+    count = over = alone = 0
+    for each in known:
+        pcm = to_pcm16(_spoken(each.clip, max(0.0, onset(each.clip) - _LEAD_S)))
+        clean = await stage.voice_loop.chain.stt.run(partial(_transcribe, pcm))
+        reference = normalize_words(each.clip.text)
+        count += len(reference)
+        over += word_errors(reference, normalize_words(each.heard))
+        alone += word_errors(reference, normalize_words(clean.text))
+    return {"n": count, "error_rate": ratio(over, count), "error_rate_alone": ratio(alone, count)}
+
+
+def _transcribe(pcm: Pcm16, stt: Stt, cancel: Cancel) -> Transcript:
+    return stt.transcribe(pcm, cancel)
+
+
+def _as_text(document: Document) -> str:
+    stops, own, words = document["interruptions"], document["own_voice"], document["interruptions"]["words"]
+    rows = [
+        (name, spread["p50_ms"], spread["p95_ms"], spread["max_ms"])
+        for name, spread in (("cut", stops["cut"]), ("silent, with 60 ms of device", stops["silent"]))
+    ]
+    own_voice = (
+        f"{own['minutes']} min of its own voice: {own['self_interruptions']} self-interruptions, "
+        f"{own['self_answers']} self-answers"
+    )
+    head = (
+        f"{stops['n']} interruptions in: {document['room']}; {stops['stopped']} stopped it, "
+        f"{stops['within_150_ms']} within {WITHIN_MS} ms of their onset"
+    )
+    most = max((count for _, count in stops["steps"]), default=1) or 1
+    return "\n".join(
+        [
+            machine.headline(document),
+            "",
+            head,
+            "",
+            table(("from the onset, ms", "p50", "p95", "max"), rows),
+            "",
+            *(
+                f"{upto - _STEP_MS:4d} to {upto:3d} ms  {'#' * round(40 * count / most)} {count}"
+                for upto, count in stops["steps"]
+                if count
+            ),
+            "",
+            f"words wrong in them: {share(words['error_rate'])}, alone {share(words['error_rate_alone'])}",
+            own_voice,
+        ]
+    )
