@@ -7,7 +7,8 @@ The direction (an arrow is an import):
 
 A helper is every module that has no other place. The spine knows a room by its package only,
 where the Protocols are; a room knows neither the spine nor another room; only the composition
-(``app`` and what is above it) sees both sides. ``prepare``, which never runs on the appliance, may be imported by its command only.
+(``app`` and what is above it) sees both sides. ``prepare``, which never runs on the appliance, is
+imported by its command only.
 """
 
 from __future__ import annotations

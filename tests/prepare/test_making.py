@@ -127,8 +127,7 @@ def test_a_killed_process_leaves_nothing_behind(store: Store, number: int) -> No
     # A test that runs in the background would hand down that SIGINT is ignored.
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     run = "import sys; from assistant.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", f"{listen}
-{run}"]
+    command = [sys.executable, "-c", f"{listen}\n{run}"]
     environment = os.environ | {"ASSISTANT__STORE__MODELS": str(store.models_dir)}
     with subprocess.Popen(
         [*command, "quantize", NAME, "--to", "q8_0"], cwd=CHECKOUT, env=environment, stderr=subprocess.DEVNULL
