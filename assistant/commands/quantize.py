@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assistant import configuration, logs, paths, resources
+from assistant import configuration, logs, paths
 from assistant.board import cores
-from assistant.errors import EngineUnavailable, SettingsError
+from assistant.errors import SettingsError
 from assistant.store import Store, open_store
 from assistant.store.progress import Terminal, megabytes
 
@@ -80,37 +80,37 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    from assistant.prepare import formats, making  # noqa: PLC0415  their packages take a second
+
     if len(arguments.source) != 1 or arguments.types or arguments.picture:
         raise SettingsError(
             "Either one source is quantized, or `compare` and one source are named.",
             "`assistant quantize --help` shows both.",
         )
-    try:
-        from assistant.prepare import making  # noqa: PLC0415  its packages take a second
-    except ImportError as error:
-        raise _incomplete(error) from error
-    result = making.make(_wish(arguments, arguments.source[0], terminal), store, terminal)
+    chosen = arguments.to or formats.DEFAULT
+    if arguments.board:
+        chosen = formats.for_board(arguments.board)
+        terminal.note(f"For {arguments.board}: {chosen}.")
+    wish = _wish(arguments, arguments.source[0], chosen, arguments.imatrix)
+    if wish.calibration and not wish.imatrix:
+        raise SettingsError("--calibration is for an importance matrix only.", "Add --imatrix.")
+    result = making.make(wish, store, terminal)
     terminal.clear()
     print(json.dumps(result.document(), ensure_ascii=False) if arguments.json else _told(result))
     return 0
 
 
 def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    if len(arguments.source) != 2 or not arguments.types or arguments.name or arguments.force:
+    from assistant.prepare import comparing, picture  # noqa: PLC0415
+
+    names = [name for name in (arguments.types or "").split(",") if name]
+    if len(arguments.source) != 2 or not names or arguments.name or arguments.force:
         raise SettingsError(
             "A comparison needs one source and its formats, and installs nothing.",
             "Write it like `assistant quantize compare SOURCE --types q8_0,q4_k_m,q4_0`.",
         )
-    try:
-        from assistant.prepare import comparing, picture  # noqa: PLC0415
-    except ImportError as error:
-        raise _incomplete(error) from error
-    source, names = arguments.source[1], [name for name in arguments.types.split(",") if name]
-    wishes = []
-    for name in names:
-        arguments.to = name
-        wishes.append(_wish(arguments, source, terminal))
-    rows = comparing.compare(wishes, store, terminal)
+    source = arguments.source[1]
+    rows = comparing.compare([_compared(arguments, source, name) for name in names], store, terminal)
     terminal.clear()
     if arguments.picture:
         dots = [
@@ -123,31 +123,26 @@ def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) ->
     return 0
 
 
-def _save(file: Path, drawing: str) -> None:
-    try:
-        file.write_text(drawing, encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(
-            f"The picture {file} cannot be written: {error.strerror}.", "Choose another place."
-        ) from error
+def _compared(arguments: argparse.Namespace, source: str, name: str) -> Wish:
+    """One of the formats to compare: "q4_0", "q4_0+imatrix", "q4_0+plain"."""
+    chosen, _, how = name.partition("+")
+    if how not in ("", "imatrix", "plain"):
+        raise SettingsError(f"'+{how[:40]}' means nothing.", f"Write {chosen}+imatrix or {chosen}+plain.")
+    return _wish(arguments, source, chosen, how == "imatrix" if how else arguments.imatrix)
 
 
-def _wish(arguments: argparse.Namespace, source: str, terminal: Terminal) -> Wish:
+def _wish(arguments: argparse.Namespace, source: str, chosen: str, imatrix: bool | None) -> Wish:  # noqa: FBT001
+    """What is to be made; ``imatrix`` None leaves that to the format."""
     from assistant.prepare import formats  # noqa: PLC0415
     from assistant.prepare.making import Wish  # noqa: PLC0415
 
-    chosen = formats.find(
-        _format_for(arguments.board, terminal) if arguments.board else arguments.to or formats.DEFAULT
-    )
-    imatrix = chosen.imatrix if arguments.imatrix is None else arguments.imatrix
-    if arguments.calibration and not imatrix:
-        raise SettingsError("--calibration is for an importance matrix only.", "Add --imatrix.")
+    into = formats.find(chosen)
     output, embedding = arguments.output_type, arguments.embedding_type
     return Wish(
         source=source,
-        format=chosen,
+        format=into,
         name=arguments.name,
-        imatrix=imatrix,
+        imatrix=into.imatrix if imatrix is None else imatrix,
         calibration=arguments.calibration,
         keep_f16=arguments.keep_f16,
         output_type=formats.tensor_number(output) if output else None,
@@ -157,15 +152,13 @@ def _wish(arguments: argparse.Namespace, source: str, terminal: Terminal) -> Wis
     )
 
 
-def _format_for(board: str, terminal: Terminal) -> str:
-    from assistant.prepare import formats  # noqa: PLC0415
-
-    boards = resources.named("devices")
-    if board not in boards:
-        raise SettingsError(f"There is no board named {board[:40]!r}.", f"There are {', '.join(boards)}.")
-    chosen = formats.FOR_BOARDS.get(board, formats.DEFAULT)
-    terminal.note(f"For {board}: {chosen}.")
-    return chosen
+def _save(file: Path, drawing: str) -> None:
+    try:
+        file.write_text(drawing, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"The picture {file} cannot be written: {error.strerror}.", "Choose another place."
+        ) from error
 
 
 def _told(result: Result) -> str:
@@ -199,10 +192,3 @@ def _fallbacks(fell_back: dict[str, tuple[str, str]]) -> str:
     kinds = sorted({f"{wanted} became {got}" for wanted, got in fell_back.values()})
     count = f"{len(fell_back)} tensor{'s' if len(fell_back) > 1 else ''}"
     return f"{count} fell back to another type because of the length of the rows: {', '.join(kinds)}"
-
-
-def _incomplete(error: ImportError) -> EngineUnavailable:
-    return EngineUnavailable(
-        f"Quantizing needs the Python package '{error.name}', which is not installed.",
-        "Install the assistant with the extra `prepare`.",
-    )

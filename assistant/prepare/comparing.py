@@ -24,7 +24,7 @@ from assistant.prepare.probe import Passage, Probe
 from assistant.prepare.quantizer import Job, quantize
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
-from assistant.store.progress import Watcher
+from assistant.store.progress import Meter, Watcher
 
 PROMPT_TOKENS = 128
 REPLY_TOKENS = 32
@@ -93,7 +93,7 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher) -> list[Row]
         matching(source, first.keep_f16)
         require_memory(source.size_bytes)
         with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
-            fast = speeds(source.folder, first.threads)
+            fast = speeds(source.folder, first.threads, watcher)
             rows = [Row("source", size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
             matrix = ""
             if any(wish.imatrix for wish in wishes):
@@ -120,18 +120,20 @@ def _row(wish: Wish, told: Job, validation: Texts, reference: Reference, watcher
         imatrix=wish.imatrix,
         size_bytes=made.file.stat().st_size,
         loss=gate.measure(folder, validation, reference, wish.threads, watcher),
-        speeds=speeds(folder, wish.threads),
+        speeds=speeds(folder, wish.threads, watcher),
         fell_back=len(made.fell_back),
         seconds=seconds,
     )
 
 
-def speeds(folder: Path, threads: int) -> tuple[Speed, ...]:
+def speeds(folder: Path, threads: int, watcher: Watcher) -> tuple[Speed, ...]:
     """How fast the model in ``folder`` is at one thread and at ``threads``. Raises EngineFailed."""
-    return tuple(_speed(folder, count) for count in sorted({1, threads}))
+    counts = sorted({1, threads})
+    meter = Meter("Measuring the speed", len(counts) * ROUNDS, watcher, unit="rounds")
+    return tuple(_speed(folder, count, meter) for count in counts)
 
 
-def _speed(folder: Path, threads: int) -> Speed:
+def _speed(folder: Path, threads: int, meter: Meter) -> Speed:
     with Probe(folder, threads) as probe:
         words = probe.vocabulary.tokenize("The story of the fox and the hen goes on and on. " * PROMPT_TOKENS)
         prompt = Passage(tuple(words[:PROMPT_TOKENS]), (PROMPT_TOKENS - 1,))
@@ -144,6 +146,7 @@ def _speed(folder: Path, threads: int) -> Speed:
                 probe.append(words[place], PROMPT_TOKENS + place)
             prompts.append(PROMPT_TOKENS / (read_s - began_s))
             replies.append(REPLY_TOKENS / (time.perf_counter() - read_s))
+            meter.add(1)
     return Speed(threads, round(statistics.median(prompts), 1), round(statistics.median(replies), 1))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from assistant import resources
 from assistant.errors import SettingsError
 from assistant.gguf import TENSOR_TYPES
 
@@ -70,6 +71,14 @@ def find(name: str) -> Format:
     if wanted not in FORMATS:
         raise SettingsError(f"There is no format {name[:40]!r}.", f"{_hint(wanted)}{_all(list(FORMATS))}")
     return FORMATS[wanted]
+
+
+def for_board(board: str) -> str:
+    """The format for a board of config/devices/. Raises SettingsError."""
+    boards = resources.named("devices")
+    if board not in boards:
+        raise SettingsError(f"There is no board named {board[:40]!r}.", _all(list(boards)))
+    return FOR_BOARDS.get(board, DEFAULT)
 
 
 def tensor_number(name: str) -> int:

@@ -91,15 +91,17 @@ def measure(folder: Path, texts: Texts, against: Reference, threads: int, watche
         return against.compare(probe, meter.add)
 
 
-def ask(folder: Path, threads: int) -> Spoken:
+def ask(folder: Path, threads: int, watcher: Watcher) -> Spoken:
     """Hold a short conversation with the model in ``folder``. Raises ModelCorrupt, EngineFailed."""
     settings = LlmSettings(temperature=0, max_tokens=ANSWER_TOKENS, context_tokens=512, history_tokens=0)
     engine = engines.load("llm", "llama_cpp", settings=settings, model=folder, threads=threads)
     try:
+        meter = Meter("Asking it", len(QUESTIONS), watcher, unit="questions")
         answers, speeds = [], [(0, 0.0)]
         for question in QUESTIONS:
             text = "".join(engine.stream([Message("user", question)], Cancel()))
             answers.append(Answer(question, " ".join(text.split())))
+            meter.add(1)
             speeds.append((engine.usage.tokens_generated, engine.usage.tokens_per_s))
         return Spoken(tuple(answers), round(max(speeds)[1], 1))  # the longest answer's
     finally:

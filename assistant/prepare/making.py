@@ -129,7 +129,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             matrix = weigh(wish, source, shop, watcher) if wish.imatrix else ""
             made = quantize(job(wish, source, matrix, target(shop, name)), wish.format, watcher)
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
-        spoken = gate.ask(made.file.parent, wish.threads)
+        spoken = gate.ask(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
         refuse(doubts, wish, f"{name} was not installed")
         result = Result(
