@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escaped
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 80, 20, 56, 56
@@ -74,6 +74,11 @@ def draw(title: str, dots: Sequence[Dot]) -> str:
         place = f'x="{label_x:.1f}" y="{label_y:.1f}" text-anchor="{anchor}"'
         parts.append(f'<text class="name" {place}>{escape(dot.name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def escape(text: str) -> str:
+    """A name fit for XML, which has no place for control characters."""
+    return escaped("".join(letter for letter in text if letter.isprintable()))
 
 
 def _step(largest: float) -> float:

@@ -1,4 +1,4 @@
-"""Importance matrices: gathered from a real model, carried to the quantizer, refused where they mean nothing."""
+"""Importance matrices: gathered from a real model, carried to the quantizer, or refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assistant.store.progress import Unwatched
 from tests.prepare.conftest import REAL
 
 TALK = Texts(
-    ((Exchange("Why is the sky blue?", "Because blue light is scattered more than red light."),) * 30,), ()
+    ((Exchange("Why is the sky blue?", "Because blue light is scattered more than red light."),) * 40,), ()
 )
 
 
@@ -38,7 +38,7 @@ def test_a_short_text_is_refused() -> None:
 
 
 def test_it_survives_its_file(tmp_path: Path) -> None:
-    matrix = {"blk.0.attn_q.weight": np.array([1.5, 2.5], np.float32), "file": np.zeros(3, np.float32)}
+    matrix = {"blk.0.attn_q.weight": np.array([1.5, 2.5], np.float32), "blk.1.x": np.zeros(3, np.float32)}
     importance.save(matrix, tmp_path / "matrix.npz")
     loaded = importance.load(tmp_path / "matrix.npz")
     assert set(loaded) == set(matrix)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +20,12 @@ DOTS = [
 ]
 
 
+def _parsed(picture: str) -> ET.Element:
+    return ET.fromstring(picture)  # noqa: S314  our own
+
+
 def test_smaller_is_left_and_better_is_below() -> None:
-    tree = ElementTree.fromstring(draw("<a & b>", DOTS))
+    tree = _parsed(draw("<a & b>", DOTS))
     places = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in tree.iter(f"{SVG}circle")]
     by_size = sorted(range(len(DOTS)), key=lambda at: DOTS[at].size_bytes)
     by_loss = sorted(range(len(DOTS)), key=lambda at: -DOTS[at].kl)
@@ -32,7 +35,7 @@ def test_smaller_is_left_and_better_is_below() -> None:
 
 
 def test_names_do_not_lie_on_one_another() -> None:
-    tree = ElementTree.fromstring(draw("model", DOTS))
+    tree = _parsed(draw("model", DOTS))
     names = [text for text in tree.iter(f"{SVG}text") if text.get("class") == "name"]
     assert len(names) == len(DOTS)
     spans = []
@@ -59,6 +62,4 @@ def test_every_dot_is_inside(dots: list[Dot]) -> None:
 
 
 def test_control_letters_do_not_break_it() -> None:
-    with pytest.raises(ElementTree.ParseError):
-        ElementTree.fromstring("<a>\x00</a>")
-    ElementTree.fromstring(draw("a\x00b", [Dot("c\x01", 1, 0.1)]))
+    assert _parsed(draw("a\x00b", [Dot("c\x1b[2K", 1, 0.1)])) is not None
