@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt
+from assistant.prepare.children import last_line
 from assistant.prepare.converter import SCRIPT, unpacked
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
@@ -57,7 +58,7 @@ def convert(folder: Path, to: Path, watcher: Watcher) -> None:
             _wait(child, to, Meter(f"Converting {folder.name}", size_bytes, watcher))
             if child.returncode != 0:
                 raise EngineFailed(
-                    f"The checkpoint in {folder} could not be converted: {_last_line(said)}.",
+                    f"The checkpoint in {folder} could not be converted: {last_line(said)}.",
                     "Check that its files are whole, and that llama.cpp knows its architecture.",
                 )
         except BaseException:
@@ -109,10 +110,3 @@ def _wait(child: subprocess.Popen[bytes], to: Path, meter: Meter) -> None:
         size = to.stat().st_size if to.exists() else 0
         meter.add(size - seen)
         seen = size
-
-
-def _last_line(said: IO[bytes]) -> str:
-    """Why it failed: the last thing that a Python program says."""
-    said.seek(max(said.seek(0, os.SEEK_END) - 4000, 0))
-    lines = said.read().decode("utf-8", "replace").strip().splitlines() or ["it said nothing"]
-    return "".join(letter for letter in lines[-1] if letter.isprintable())[:200].rstrip(".")

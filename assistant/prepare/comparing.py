@@ -97,7 +97,7 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher) -> list[Row]
             rows = [Row("source", size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
             matrix = ""
             if any(wish.imatrix for wish in wishes):
-                matrix = weigh(first, source, shop, watcher)
+                matrix = weigh(first, source, validation, shop, watcher)
             for number, wish in enumerate(wishes):
                 to = target(shop, f"{number}-{wish.format.name}")
                 told = job(wish, source, matrix if wish.imatrix else "", to)

@@ -19,6 +19,7 @@ from assistant.errors import ModelRefused, SettingsError
 from assistant.prepare import dialogues, gate, importance
 from assistant.prepare import source as sources
 from assistant.prepare.checkpoint import convert
+from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import Format
 from assistant.prepare.loss import Loss
 from assistant.prepare.quantizer import Job, Made, quantize
@@ -126,7 +127,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             refuse(doubts, wish, f"{source.named} was not used")
-            matrix = weigh(wish, source, shop, watcher) if wish.imatrix else ""
+            matrix = weigh(wish, source, validation, shop, watcher) if wish.imatrix else ""
             made = quantize(job(wish, source, matrix, target(shop, name)), wish.format, watcher)
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
         spoken = gate.ask(made.file.parent, wish.threads, watcher)
@@ -157,11 +158,11 @@ def text(name: str) -> Path:
     return resources.folder("models") / "calibration" / name
 
 
-def weigh(wish: Wish, source: Source, shop: Path, watcher: Watcher) -> str:
-    """Find out which weights matter; the file that says so."""
+def weigh(wish: Wish, source: Source, spoken: Texts, shop: Path, watcher: Watcher) -> str:
+    """Find out which weights matter; the file that says so. ``spoken`` is what the assistant says."""
     calibration = dialogues.read(wish.calibration or text("calibration.txt"))
     matrix = shop / "importance.npz"
-    importance.save(importance.gather(source.folder, calibration, wish.threads, watcher), matrix)
+    importance.save(importance.gather(source.folder, calibration, spoken, wish.threads, watcher), matrix)
     return str(matrix)
 
 

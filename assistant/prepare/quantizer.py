@@ -7,9 +7,11 @@ any other. The child tells of each tensor; what it says is all that this module 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from assistant.errors import EngineFailed
 from assistant.gguf import read_header
+from assistant.prepare.children import last_line
 from assistant.prepare.formats import Format
 from assistant.store.disk import free_bytes, require
 from assistant.store.progress import Meter, Watcher
@@ -81,23 +84,27 @@ def quantize(job: Job, chosen: Format, watcher: Watcher) -> Made:
 def _run(job: Job) -> Iterator[dict[str, object]]:
     """What the child says, line by line; it is gone when this ends, however it ends."""
     command = [sys.executable, "-m", "assistant.prepare.quantizer_process"]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
-    assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018  both are pipes
-    try:
-        child.stdin.write(json.dumps(asdict(job)))
-        child.stdin.close()
+    pipe = subprocess.PIPE
+    with tempfile.TemporaryFile() as complaints:
+        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaints, text=True)  # noqa: S603
+        assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018  both are pipes
         reason = ""
-        for line in child.stdout:
-            said = json.loads(line)
-            reason = str(said.get("failed", reason))
-            yield said
-        status = child.wait()
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
-    if status != 0 or reason:
-        _fail(reason or f"it ended with status {status}", Path(job.target).parent)
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it ended at once, and its status says so
+                child.stdin.write(json.dumps(asdict(job)))
+                child.stdin.close()
+            for line in child.stdout:
+                if line.startswith("{"):
+                    said = json.loads(line)
+                    reason = str(said.get("failed", reason))
+                    yield said
+            status = child.wait()
+        finally:
+            child.kill()
+            child.wait()
+            child.stdout.close()
+        if status != 0:
+            _fail(reason or last_line(complaints), Path(job.target).parent)
 
 
 def _fail(reason: str, folder: Path) -> None:

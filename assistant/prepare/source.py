@@ -15,7 +15,7 @@ import numpy as np
 
 from assistant.engines import gguf_model
 from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
-from assistant.gguf import GgufHeader
+from assistant.gguf import GgufHeader, read_header
 from assistant.store import Store
 
 FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*)$", re.IGNORECASE)
@@ -111,11 +111,11 @@ def _stem(name: str) -> str:
 
 def check_weights(folder: Path) -> None:
     """Raises ModelCorrupt when a whole matrix of the model in ``folder`` is zero: it was damaged."""
-    found = gguf_model.find(folder)
-    data = np.memmap(found.file, dtype=np.uint8, mode="r")
-    for tensor in found.header.tensors:
-        if len(tensor.shape) > 1 and not data[tensor.offset : tensor.offset + tensor.size_bytes].any():
-            raise ModelCorrupt(
-                f"The tensor {tensor.name!r:.80} of {found.file.name} is nothing but zeros.",
-                "The file was damaged: fetch it again.",
-            )
+    for file in sorted(folder.glob("*.gguf")):
+        data = np.memmap(file, dtype=np.uint8, mode="r")
+        for tensor in read_header(file).tensors:
+            if len(tensor.shape) > 1 and not data[tensor.offset : tensor.offset + tensor.size_bytes].any():
+                raise ModelCorrupt(
+                    f"The tensor {tensor.name!r:.80} of {file.name} is nothing but zeros.",
+                    "The file was damaged: fetch it again.",
+                )

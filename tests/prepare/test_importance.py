@@ -10,6 +10,7 @@ import pytest
 from assistant.errors import SettingsError
 from assistant.prepare import importance
 from assistant.prepare.dialogues import Exchange, Texts
+from assistant.prepare.probe import Passage
 from assistant.store.progress import Unwatched
 from tests.prepare.conftest import REAL
 
@@ -20,7 +21,7 @@ TALK = Texts(
 
 @pytest.mark.models
 def test_every_matrix_of_every_layer_is_watched() -> None:
-    found = importance.gather(REAL, TALK, 1, Unwatched())
+    found = importance.gather(REAL, TALK, TALK, 1, Unwatched())
     assert len(found) == 30 * 7
     assert found["blk.0.attn_q.weight"].shape == (576,)
     assert found["blk.29.ffn_down.weight"].shape == (1536,)
@@ -34,7 +35,13 @@ def test_every_matrix_of_every_layer_is_watched() -> None:
 @pytest.mark.models
 def test_a_short_text_is_refused() -> None:
     with pytest.raises(SettingsError, match="tokens long, and 1000 are the least"):
-        importance.gather(REAL, Texts((), ("Too short.",)), 1, Unwatched())
+        importance.gather(REAL, Texts((), ("Too short.",)), TALK, 1, Unwatched())
+
+
+def test_how_strange_a_text_is() -> None:
+    spoken = [Passage((1, 2, 3, 4, 5), (2, 3, 4)), Passage((9, 3), (1,))]
+    assert importance.lacking([Passage((3, 7), (1,))], spoken) == 0.5
+    assert importance.lacking(spoken, spoken) == 0
 
 
 def test_it_survives_its_file(tmp_path: Path) -> None:
