@@ -23,6 +23,7 @@ from assistant.commands import (
     devices,
     doctor,
     models,
+    quantize,
     run,
     say,
     transcribe,
@@ -31,7 +32,7 @@ from assistant.errors import AssistantError
 
 log = logging.getLogger(__name__)
 
-_COMMANDS = (run, ctl, converse, transcribe, ask, say, devices, doctor, config, models, bench)
+_COMMANDS = (run, ctl, converse, transcribe, ask, say, devices, doctor, config, models, quantize, bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@
     |  |- ModelUnknown        model-unknown          the catalogue has no model of that name
     |  |- ModelMissing        model-missing          known, but not on this disk
     |  |- ModelCorrupt        model-corrupt          on this disk, but not what the catalogue promises
+    |  |- ModelRefused        model-refused          it was measured, and it is not good enough
     |  `- DownloadFailed      download-failed        no source could deliver it
     |- StorageFull            storage-full           the disk cannot hold it
     |- StateUnavailable       state-unavailable      where timers and lists are kept cannot be used
@@ -79,6 +80,10 @@ class ModelMissing(ModelError):
 
 class ModelCorrupt(ModelError):
     code = "model-corrupt"
+
+
+class ModelRefused(ModelError):
+    code = "model-refused"
 
 
 class DownloadFailed(ModelError):

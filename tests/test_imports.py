@@ -7,7 +7,8 @@ The direction (an arrow is an import):
 
 A helper is every module that has no other place. The spine knows a room by its package only,
 where the Protocols are; a room knows neither the spine nor another room; only the composition
-(``app`` and what is above it) sees both sides.
+(``app`` and what is above it) sees both sides. ``prepare``, which never runs on the appliance, is
+imported by its command only.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ COMPOSITION = {
     "configuration",
     "converse",
     "doctor",
+    "prepare",
     "reload",
     "shared",
 }
@@ -118,7 +120,7 @@ def _may_import(importer: str, imported: str) -> bool:
     if here == there or imported == "assistant":  # the package itself holds the version only
         return True
     if there == "prepare":
-        return False
+        return importer == "assistant.commands.quantize"
     if there in ROOMS:
         is_protocol = imported == f"assistant.{there}" and here not in ROOMS and _tier(here) > 0
         return here in COMPOSITION or is_protocol

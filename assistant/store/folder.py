@@ -46,6 +46,8 @@ class Record(Frozen):
     origin: str
     verified_at: str
     """UTC, ISO 8601."""
+    licence: str = ""
+    """SPDX identifier of a model that no catalogue describes; empty when nobody said."""
     files: Annotated[dict[OwnFileName, RecordedFile], Field(min_length=1)]
 
     @property
@@ -67,13 +69,16 @@ def read_record(folder: Path) -> Record | None:
         return None
 
 
-def write_record(folder: Path, kind: Kind, origin: str, files: Mapping[str, ModelFile]) -> None:
+def write_record(
+    folder: Path, kind: Kind, origin: str, files: Mapping[str, ModelFile], licence: str = ""
+) -> None:
     """Record that ``files`` have just been verified as they lie in ``folder``. Raises OSError."""
     record = {
         "format": 1,
         "kind": kind,
         "origin": origin,
         "verified_at": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        "licence": licence,
         "files": {
             name: {
                 "bytes": file.bytes,

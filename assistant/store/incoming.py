@@ -95,12 +95,12 @@ class Incoming:
         if not any(path.is_file() and path.stat().st_size for path in self.base.rglob("*")):
             self.clear()
 
-    def settle(self, kind: Kind, origin: str, files: Mapping[str, ModelFile]) -> Path:
+    def settle(self, kind: Kind, origin: str, files: Mapping[str, ModelFile], licence: str = "") -> Path:
         """Let the model, whose files have just been verified, into the store; its folder."""
         place = self.models_dir / self.name
         old = self.base / "old"
         with writing(self.models_dir):
-            write_record(self.files, kind, origin, files)
+            write_record(self.files, kind, origin, files, licence)
             for name in (*files, RECORD):
                 sync(self.files / name)
             discard(old)

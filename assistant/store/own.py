@@ -27,12 +27,7 @@ def import_own(
     impossible name, ModelCorrupt when it is not of that kind, StorageFull, DownloadFailed when
     ``path`` cannot be read.
     """
-    if not re.fullmatch(MODEL_NAME, name):
-        raise SettingsError(f"{name!r} cannot be a model's name.", "Use a-z, 0-9, '.', '_' and '-'.")
-    if name in catalog.models or name in catalog.sets:
-        raise SettingsError(
-            f"The name '{name}' belongs to the catalogue.", "Choose another name, or leave out --as."
-        )
+    check_name(catalog, name)
     with reading(path):
         files = _files(path)
         recognise(kind, files)
@@ -49,6 +44,14 @@ def import_own(
             incoming.clear()
     watcher.note(f"{name} is here: {megabytes(size_bytes)} from {path}.")
     return Arrival(name, place, size_bytes, str(path))
+
+
+def check_name(catalog: Catalog, name: str) -> None:
+    """Raises SettingsError when a model of one's own cannot be called that."""
+    if not re.fullmatch(MODEL_NAME, name):
+        raise SettingsError(f"{name!r:.80} cannot be a model's name.", "Use a-z, 0-9, '.', '_' and '-'.")
+    if name in catalog.models or name in catalog.sets:
+        raise SettingsError(f"The name '{name}' belongs to the catalogue.", "Choose another one with --as.")
 
 
 def _copy(files: Mapping[str, Path], folder: Path, meter: Meter) -> dict[str, ModelFile]:

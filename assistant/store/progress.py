@@ -32,6 +32,8 @@ class Progress:
     """Seconds since it began."""
     bytes_per_s: float
     """Over the last few seconds; 0 while nothing moves."""
+    unit: str = "bytes"
+    """What is really counted, where it is not bytes: "tokens"."""
 
     @property
     def remaining_s(self) -> float | None:
@@ -64,9 +66,15 @@ class Meter:
     """Counts the bytes of one piece of work."""
 
     def __init__(
-        self, what: str, total_bytes: int, watcher: Watcher, clock: Callable[[], float] = time.monotonic
+        self,
+        what: str,
+        total_bytes: int,
+        watcher: Watcher,
+        clock: Callable[[], float] = time.monotonic,
+        unit: str = "bytes",
     ) -> None:
         self._what = what
+        self._unit = unit
         self._total = total_bytes
         self._watcher = watcher
         self._clock = clock
@@ -95,7 +103,8 @@ class Meter:
         since_s, before = self._window[0]
         rate = (self._moved - before) / (now_s - since_s) if now_s > since_s else 0.0
         done = min(max(self._done, 0), self._total)
-        self._watcher.progress(Progress(self._what, done, self._total, now_s - self._started_s, rate))
+        elapsed_s = now_s - self._started_s
+        self._watcher.progress(Progress(self._what, done, self._total, elapsed_s, rate, self._unit))
 
 
 class Terminal:
@@ -145,13 +154,20 @@ class Terminal:
 
 def describe(progress: Progress) -> str:
     """``Downloading x: 34 % of 71 MB, 3.2 MB/s, 15 s left``"""
+    counted = progress.unit != "bytes"
     percent = 100 * progress.done_bytes // max(progress.total_bytes, 1)
-    text = f"{progress.what}: {percent} % of {megabytes(progress.total_bytes)}"
+    total = f"{progress.total_bytes:,} {progress.unit}" if counted else megabytes(progress.total_bytes)
+    text = f"{progress.what}: {percent} % of {total}"
     if progress.done_bytes == progress.total_bytes:
         return f"{text}, done in {duration(progress.elapsed_s)}"
     if progress.remaining_s is None:
         return f"{text}, waiting"
-    return f"{text}, {progress.bytes_per_s / 1e6:.1f} MB/s, {duration(progress.remaining_s)} left"
+    rate = (
+        f"{progress.bytes_per_s:.0f} {progress.unit}/s"
+        if counted
+        else f"{progress.bytes_per_s / 1e6:.1f} MB/s"
+    )
+    return f"{text}, {rate}, {duration(progress.remaining_s)} left"
 
 
 def megabytes(count: int) -> str:

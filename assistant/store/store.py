@@ -169,7 +169,8 @@ class Store:
         folder = self.models_dir / name
         record = read_record(folder)
         with contextlib.suppress(OSError):
-            write_record(folder, self._described(name)[0], record.origin if record else "found here", files)
+            origin, licence = (record.origin, record.licence) if record else ("found here", "")
+            write_record(folder, self._described(name)[0], origin, files, licence)
 
     def _known_entry(self, name: str) -> Entry:
         model = self.catalog.models[name]
@@ -206,7 +207,7 @@ def _own_entry(folder: Path, record: Record) -> Entry:
         size_bytes=sum(file.bytes for file in record.files.values()),
         ram_mb=None,
         languages=(),
-        licence="",
+        licence=record.licence,
         licence_note="",
         attribution="",
         description=f"Your own, from {record.origin}",

@@ -1,0 +1,194 @@
+"""``assistant quantize``: a model of another number format, made, measured and installed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assistant import configuration, logs, paths
+from assistant.board import cores
+from assistant.errors import SettingsError
+from assistant.store import Store, open_store
+from assistant.store.progress import Terminal, megabytes
+
+if TYPE_CHECKING:
+    from assistant.prepare.making import Result, Wish
+
+
+USAGE = """assistant quantize SOURCE [options]
+       assistant quantize compare SOURCE --types a,b,c [options]"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the `assistant` parser's subcommands."""
+    what = "make a smaller or larger file of a language model, measure it, and install it"
+    parser = subparsers.add_parser(
+        "quantize",
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        usage=USAGE,
+    )
+    parser.add_argument(
+        "source",
+        nargs="+",
+        metavar="SOURCE",
+        help="a model of the store, a GGUF file, or a folder with either or with a Hugging Face checkpoint",
+    )
+    goal = parser.add_mutually_exclusive_group()
+    goal.add_argument("--to", metavar="FORMAT", help="q4_k_m (default), q4_0, q8_0, ...")
+    goal.add_argument(
+        "--for", dest="board", metavar="BOARD", help="the format for a board of config/devices/"
+    )
+    goal.add_argument("--types", metavar="a,b,c", help="compare: the formats")
+    parser.add_argument("--as", dest="name", default="", metavar="NAME", help="its name in the store")
+    parser.add_argument(
+        "--imatrix",
+        action=argparse.BooleanOptionalAction,
+        help="watch which weights matter first (default for formats of 4 bits)",
+    )
+    parser.add_argument("--calibration", type=Path, metavar="FILE", help="text to watch them on")
+    parser.add_argument(
+        "--keep-f16", default="", metavar="REGEX", help="leave the tensors of these names at 16 bits"
+    )
+    parser.add_argument("--output-type", metavar="TYPE", help="type of the layer that makes the words")
+    parser.add_argument("--embedding-type", metavar="TYPE", help="type of the layer that reads the words")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: all big cores")
+    parser.add_argument(
+        "--force", action="store_true", help="install it although it lost more than it should"
+    )
+    parser.add_argument("--picture", type=Path, metavar="SVG", help="compare: draw size against loss")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises AssistantError."""
+    settings = configuration.load(arguments.config).settings
+    logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
+    store = open_store(settings.store.models or paths.models())
+    arguments.threads = arguments.threads if arguments.threads > 0 else len(cores.big_cores())
+    terminal = Terminal(sys.stderr)
+    try:
+        if arguments.source[0] == "compare":
+            return _compare(arguments, store, terminal)
+        return _quantize(arguments, store, terminal)
+    finally:
+        terminal.clear()
+
+
+def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    from assistant.prepare import formats, making  # noqa: PLC0415  their packages take a second
+
+    if len(arguments.source) != 1 or arguments.types or arguments.picture:
+        raise SettingsError(
+            "Either one source is quantized, or `compare` and one source are named.",
+            "`assistant quantize --help` shows both.",
+        )
+    chosen = arguments.to or formats.DEFAULT
+    if arguments.board:
+        chosen = formats.for_board(arguments.board)
+        terminal.note(f"For {arguments.board}: {chosen}.")
+    wish = _wish(arguments, arguments.source[0], chosen, arguments.imatrix)
+    if wish.calibration and not wish.imatrix:
+        raise SettingsError("--calibration is for an importance matrix only.", "Add --imatrix.")
+    result = making.make(wish, store, terminal)
+    terminal.clear()
+    print(json.dumps(result.document(), ensure_ascii=False) if arguments.json else _told(result))
+    return 0
+
+
+def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    from assistant.prepare import comparing, picture  # noqa: PLC0415
+
+    names = [name for name in (arguments.types or "").split(",") if name]
+    if len(arguments.source) != 2 or not names or arguments.name or arguments.force:
+        raise SettingsError(
+            "A comparison needs one source and its formats, and installs nothing.",
+            "Write it like `assistant quantize compare SOURCE --types q8_0,q4_k_m,q4_0`.",
+        )
+    source = arguments.source[1]
+    rows = comparing.compare([_compared(arguments, source, name) for name in names], store, terminal)
+    terminal.clear()
+    if arguments.picture:
+        dots = [
+            picture.Dot(comparing.name(row), row.size_bytes, row.loss.kl) for row in rows if not row.fault
+        ]
+        _save(arguments.picture, picture.draw(source, dots))
+    if not arguments.json:
+        print(comparing.table(rows), end="\n\n")
+    print(json.dumps({"compare": source, "rows": [row.document() for row in rows]}, ensure_ascii=False))
+    return 0
+
+
+def _compared(arguments: argparse.Namespace, source: str, name: str) -> Wish:
+    """One of the formats to compare: "q4_0", "q4_0+imatrix", "q4_0+plain"."""
+    chosen, _, how = name.partition("+")
+    if how not in ("", "imatrix", "plain"):
+        raise SettingsError(f"'+{how[:40]}' means nothing.", f"Write {chosen}+imatrix or {chosen}+plain.")
+    return _wish(arguments, source, chosen, how == "imatrix" if how else arguments.imatrix)
+
+
+def _wish(arguments: argparse.Namespace, source: str, chosen: str, imatrix: bool | None) -> Wish:  # noqa: FBT001
+    """What is to be made; ``imatrix`` None leaves that to the format."""
+    from assistant.prepare import formats  # noqa: PLC0415
+    from assistant.prepare.making import Wish  # noqa: PLC0415
+
+    into = formats.find(chosen)
+    output, embedding = arguments.output_type, arguments.embedding_type
+    return Wish(
+        source=source,
+        format=into,
+        name=arguments.name,
+        imatrix=into.imatrix if imatrix is None else imatrix,
+        calibration=arguments.calibration,
+        keep_f16=arguments.keep_f16,
+        output_type=formats.tensor_number(output) if output else None,
+        embedding_type=formats.tensor_number(embedding) if embedding else None,
+        threads=arguments.threads,
+        force=arguments.force,
+    )
+
+
+def _save(file: Path, drawing: str) -> None:
+    try:
+        file.write_text(drawing, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"The picture {file} cannot be written: {error.strerror}.", "Choose another place."
+        ) from error
+
+
+def _told(result: Result) -> str:
+    """What became of it, for people."""
+    source, loss, made = result.source_loss, result.loss, result.made
+    types = ", ".join(f"{count} {name}" for name, count in made.types.items())
+    same = f"the same first choice in {100 * loss.same_first:.1f} % of {loss.tokens} tokens"
+    lines = [
+        f"Source     {result.source}, {megabytes(result.source_bytes)}, perplexity {source.perplexity:.2f}",
+        f"{result.format:<10} {megabytes(result.size_bytes)}, perplexity {loss.perplexity:.2f}",
+        f"Loss       {loss.kl:.4f} ± {loss.kl_error:.4f} nats per token; {same}",
+        f"Tensors    {types}",
+    ]
+    if made.fell_back:
+        lines.append(f"           {_fallbacks(made.fell_back)}")
+    if result.kept_f16:
+        lines.append(f"           {result.kept_f16} kept at 16 bits by --keep-f16")
+    lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine")
+    for answer in result.spoken.answers:
+        lines += [f"           > {answer.question}", f"           {answer.text or '(nothing)'}"]
+    lines += [f"By force   {doubt}" for doubt in result.doubts]
+    lines += [
+        f"Licence    {result.licence or 'not known: look where the model comes from'}",
+        f"Installed  {result.path}",
+        f"           To use it, write into your settings:  llm: {{model: {result.name}}}",
+    ]
+    return "\n".join(lines)
+
+
+def _fallbacks(fell_back: dict[str, tuple[str, str]]) -> str:
+    kinds = sorted({f"{wanted} became {got}" for wanted, got in fell_back.values()})
+    count = f"{len(fell_back)} tensor{'s' if len(fell_back) > 1 else ''}"
+    return f"{count} fell back to another type because of the length of the rows: {', '.join(kinds)}"

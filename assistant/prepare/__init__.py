@@ -1,0 +1,8 @@
+"""Quantizes and converts language models, measures what that cost, and installs what is sound.
+
+Nothing here runs on the appliance: only ``assistant quantize`` imports it. ``making`` is the whole way
+of one model and ``comparing`` several side by side, with a ``picture``. On the way: ``source`` finds
+the model (a ``checkpoint`` is converted by llama.cpp's ``converter``), ``workshop`` gives a place to
+work, ``importance`` finds the weights that matter, ``quantizer`` makes a file of one of the
+``formats``, and ``gate`` decides by its ``loss`` on ``dialogues``, which a ``probe`` reads.
+"""

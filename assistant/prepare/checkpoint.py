@@ -1,0 +1,112 @@
+"""A Hugging Face checkpoint (config.json, safetensors, tokenizer) becomes a GGUF file of 16 bits.
+
+The converter is llama.cpp's own, taken from the source package of the llama-cpp-python that is
+pinned here (``converter``), and run in a child process. A checkpoint is data from strangers: one
+that wants to run code of its own, or hides its weights in pickles, is refused.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt
+from assistant.prepare.children import last_line
+from assistant.prepare.converter import SCRIPT, unpacked
+from assistant.store.disk import require
+from assistant.store.progress import Meter, Watcher
+
+NEEDED = ("torch", "transformers", "sentencepiece")
+"""What the converter imports."""
+
+MAX_JSON_BYTES = 1_000_000
+POLL_S = 0.2
+
+BYTES_OF = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+def convert(folder: Path, to: Path, watcher: Watcher) -> None:
+    """Convert the checkpoint in ``folder`` to the file ``to``; nothing is left of that on any error.
+
+    Raises ModelCorrupt, EngineUnavailable, StorageFull, DownloadFailed (of the converter), EngineFailed.
+    """
+    dtype = check(folder)
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+        raise EngineUnavailable(
+            f"Converting a checkpoint needs the Python package '{missing[0]}', which is not installed.",
+            "Install the assistant with the extra `prepare`.",
+        )
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    size_bytes = weights * 2 // BYTES_OF[dtype]
+    require(size_bytes, to.parent)
+    script = unpacked(watcher) / SCRIPT
+    kind = "bf16" if dtype == "bfloat16" else "f16"
+    command = [sys.executable, str(script), str(folder), "--outfile", str(to), "--outtype", kind]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(  # noqa: S603  a list of words; the folder is one of them
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+        )
+        try:
+            _wait(child, to, Meter(f"Converting {folder.name}", size_bytes, watcher))
+            if child.returncode != 0:
+                raise EngineFailed(
+                    f"The checkpoint in {folder} could not be converted: {last_line(said)}.",
+                    "Check that its files are whole, and that llama.cpp knows its architecture.",
+                )
+        except BaseException:
+            child.kill()
+            child.wait()
+            to.unlink(missing_ok=True)
+            raise
+
+
+def check(folder: Path) -> str:
+    """The checkpoint's number format, "float32", "float16" or "bfloat16". Raises ModelCorrupt."""
+    config = _json(folder / "config.json")
+    if not config.get("architectures"):
+        raise _refused(folder, "its config.json names no architecture")
+    if list(folder.glob("*.py")) or any("auto_map" in _json(file) for file in folder.glob("*config.json")):
+        raise _refused(folder, "it wants to run code of its own, and only data are accepted")
+    if not list(folder.glob("*.safetensors")):
+        raise _refused(
+            folder, "its weights are not in the safetensors format, the only one that is safe to read"
+        )
+    if not [
+        name for name in ("tokenizer.json", "tokenizer.model", "vocab.json") if (folder / name).is_file()
+    ]:
+        raise _refused(folder, "it has no tokenizer")
+    dtype = str(config.get("dtype", config.get("torch_dtype", "float32")))
+    return dtype if dtype in BYTES_OF else "float32"
+
+
+def _refused(folder: Path, why: str) -> ModelCorrupt:
+    return ModelCorrupt(f"The checkpoint in {folder} is not used: {why}.", "Choose another checkpoint.")
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as opened:
+            content = json.loads(opened.read(MAX_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise _refused(file.parent, f"its {file.name} cannot be read")
+    return content
+
+
+def _wait(child: subprocess.Popen[bytes], to: Path, meter: Meter) -> None:
+    """Until the child has ended; the file that grows says how far it is."""
+    seen = 0
+    while child.poll() is None:
+        time.sleep(POLL_S)
+        size = to.stat().st_size if to.exists() else 0
+        meter.add(size - seen)
+        seen = size

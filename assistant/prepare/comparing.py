@@ -1,0 +1,188 @@
+"""The same model in several formats, side by side: size, loss, speed. Nothing is installed.
+
+The files are made one after the other in the workshop, and gone afterwards.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assistant.errors import AssistantError
+from assistant.prepare import dialogues, gate
+from assistant.prepare import source as sources
+from assistant.prepare.checkpoint import convert
+from assistant.prepare.dialogues import Texts
+from assistant.prepare.loss import Loss, Reference
+from assistant.prepare.making import Wish, figures, job, matching, target, text, weigh
+from assistant.prepare.probe import Passage, Probe
+from assistant.prepare.quantizer import Job, quantize
+from assistant.prepare.workshop import require_memory, workshop
+from assistant.store import Store
+from assistant.store.progress import Meter, Watcher
+
+PROMPT_TOKENS = 128
+REPLY_TOKENS = 32
+ROUNDS = 3
+"""The median of so many; a noisy machine still moves it by a tenth."""
+
+
+NOT_MEASURED = Loss(0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Tokens per second."""
+
+    threads: int
+    prompt: float
+    """While a prompt of PROMPT_TOKENS is read."""
+    reply: float
+    """While REPLY_TOKENS are written, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One format."""
+
+    format: str
+    imatrix: bool = False
+    size_bytes: int = 0
+    loss: Loss = NOT_MEASURED
+    speeds: tuple[Speed, ...] = ()
+    """At one thread, and at all."""
+    fell_back: int = 0
+    seconds: float = 0.0
+    """What making it took."""
+    fault: str = ""
+    """Why there are no figures; the others are not valid then."""
+
+    def document(self) -> dict[str, Any]:
+        """As plain values."""
+        if self.fault:
+            return {"format": self.format, "imatrix": self.imatrix, "fault": self.fault}
+        return {
+            "format": self.format,
+            "imatrix": self.imatrix,
+            "bytes": self.size_bytes,
+            **figures(self.loss),
+            "speeds": [
+                {"threads": one.threads, "prompt_tokens_per_s": one.prompt, "reply_tokens_per_s": one.reply}
+                for one in self.speeds
+            ],
+            "fell_back": self.fell_back,
+            "seconds": self.seconds,
+        }
+
+
+def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher) -> list[Row]:
+    """The source as it is, then a row for each wish; all wishes name the same source.
+
+    A format that cannot be made has its fault in its row. Raises what finding and measuring the
+    source may raise.
+    """
+    first = wishes[0]
+    validation = dialogues.read(text("validation.txt"))
+    with workshop(store.models_dir, watcher) as shop:
+        source = sources.find(first.source, store, shop, lambda folder, to: convert(folder, to, watcher))
+        matching(source, first.keep_f16)
+        require_memory(source.size_bytes)
+        with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
+            fast = speeds(source.folder, first.threads, watcher)
+            rows = [Row("source", size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
+            matrix = ""
+            if any(wish.imatrix for wish in wishes):
+                matrix = weigh(first, source, validation, shop, watcher)
+            for number, wish in enumerate(wishes):
+                to = target(shop, f"{number}-{wish.format.name}")
+                told = job(wish, source, matrix if wish.imatrix else "", to)
+                try:
+                    rows.append(_row(wish, told, validation, reference, watcher))
+                except AssistantError as error:
+                    rows.append(Row(wish.format.name, imatrix=wish.imatrix, fault=error.problem))
+                shutil.rmtree(to.parent)
+    return rows
+
+
+def _row(wish: Wish, told: Job, validation: Texts, reference: Reference, watcher: Watcher) -> Row:
+    """Make one file and measure it."""
+    began_s = time.monotonic()
+    made = quantize(told, wish.format, watcher)
+    seconds = round(time.monotonic() - began_s, 1)
+    folder = made.file.parent
+    return Row(
+        wish.format.name,
+        imatrix=wish.imatrix,
+        size_bytes=made.file.stat().st_size,
+        loss=gate.measure(folder, validation, reference, wish.threads, watcher),
+        speeds=speeds(folder, wish.threads, watcher),
+        fell_back=len(made.fell_back),
+        seconds=seconds,
+    )
+
+
+def speeds(folder: Path, threads: int, watcher: Watcher) -> tuple[Speed, ...]:
+    """How fast the model in ``folder`` is at one thread and at ``threads``. Raises EngineFailed."""
+    counts = sorted({1, threads})
+    meter = Meter("Measuring the speed", len(counts) * ROUNDS, watcher, unit="rounds")
+    return tuple(_speed(folder, count, meter) for count in counts)
+
+
+def _speed(folder: Path, threads: int, meter: Meter) -> Speed:
+    with Probe(folder, threads) as probe:
+        words = probe.vocabulary.tokenize("The story of the fox and the hen goes on and on. " * PROMPT_TOKENS)
+        prompt = Passage(tuple(words[:PROMPT_TOKENS]), (PROMPT_TOKENS - 1,))
+        prompts, replies = [], []
+        for _ in range(ROUNDS):
+            began_s = time.perf_counter()
+            probe.read(prompt)
+            read_s = time.perf_counter()
+            for place in range(REPLY_TOKENS):
+                probe.append(words[place], PROMPT_TOKENS + place)
+            prompts.append(PROMPT_TOKENS / (read_s - began_s))
+            replies.append(REPLY_TOKENS / (time.perf_counter() - read_s))
+            meter.add(1)
+    return Speed(threads, round(statistics.median(prompts), 1), round(statistics.median(replies), 1))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """For people."""
+    heads = ["FORMAT", "SIZE", "PERPLEXITY", "KL", "SAME FIRST"]
+    heads += [f"{what}, {one.threads} THR" for one in rows[0].speeds for what in ("PROMPT/S", "REPLY/S")]
+    cells = [heads, *(_cells(row) for row in rows if not row.fault)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    lines = [
+        "  ".join(
+            f"{cell:>{width}}" if at else f"{cell:<{width}}"
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
+    ]
+    lines += [f"{name(row)}: {row.fault}" for row in rows if row.fault]
+    for row in rows:
+        if row.fell_back:
+            lines.append(
+                f"{name(row)}: {row.fell_back} tensors have another type, because of the length of their rows"
+            )
+    return "\n".join(lines)
+
+
+def _cells(row: Row) -> list[str]:
+    loss = row.loss
+    figures_ = [
+        f"{row.size_bytes / 1e6:.0f} MB",
+        f"{loss.perplexity:.2f}",
+        f"{loss.kl:.4f} ± {loss.kl_error:.4f}",
+    ]
+    fast = [f"{figure:.0f}" for one in row.speeds for figure in (one.prompt, one.reply)]
+    return [name(row), *figures_, f"{100 * loss.same_first:.1f} %", *fast]
+
+
+def name(row: Row) -> str:
+    """As the table and the picture call it."""
+    return row.format + (" + imatrix" if row.imatrix else "")

@@ -1,0 +1,152 @@
+"""Decides whether a model may be installed: it must load, answer, and predict as its source does.
+
+Some faults end the matter (it cannot be loaded, computes no numbers, reads text differently): those
+are raised. Others are judgements with a figure and a limit, and a person may overrule them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant import engines
+from assistant.cancel import Cancel
+from assistant.errors import ModelCorrupt
+from assistant.prepare.dialogues import Texts
+from assistant.prepare.loss import Loss, Reference
+from assistant.prepare.probe import Probe
+from assistant.prepare.source import check_weights
+from assistant.settings import LlmSettings
+from assistant.store.disk import require
+from assistant.store.progress import Meter, Watcher
+from assistant.types import Message
+
+QUESTIONS = (
+    "Why is the sky blue?",
+    "How do I boil an egg?",
+    "Finish this sentence: The quick brown fox",
+)
+ANSWER_TOKENS = 40
+
+MAX_PERPLEXITY = 1000.0
+"""Of the source, on plain English dialogues. Tiny models have about 20; a model of another language some
+hundreds; damaged ones thousands and more."""
+
+MAX_REPEATED = 0.5
+"""Share of one word in an answer of MIN_WORDS or more."""
+MIN_WORDS = 8
+MIN_LETTERS = 0.5
+"""Share of letters in an answer, blanks not counted. Code and lists have more than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said."""
+
+    question: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A short conversation with the engine that the appliance uses."""
+
+    answers: tuple[Answer, ...]
+    tokens_per_s: float
+
+
+def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher: Watcher) -> Reference:
+    """Measure the source in ``folder``; what it predicts is kept to compare with. Close it in the end.
+
+    Raises ModelCorrupt when it is damaged, StorageFull, EngineFailed.
+    """
+    check_weights(folder)
+    with Probe(folder, threads) as probe:
+        passages = probe.passages(texts)
+        require(2 * probe.vocabulary.size * sum(len(passage.scored) for passage in passages), workshop)
+        kept = Reference(passages, workshop)
+        meter = Meter("Measuring the source", kept.tokens, watcher, unit="tokens")
+        try:
+            kept.record(probe, meter.add)
+        except BaseException:
+            kept.close()
+            raise
+    return kept
+
+
+def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
+    """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
+    check_weights(folder)
+    with Probe(folder, threads) as probe:
+        if tuple(probe.passages(texts)) != against.passages:
+            raise ModelCorrupt(
+                "The new file reads text differently: it has another vocabulary or chat template.",
+                "Make it again from a source that is whole.",
+            )
+        meter = Meter("Measuring the loss", against.tokens, watcher, unit="tokens")
+        return against.compare(probe, meter.add)
+
+
+def ask(folder: Path, threads: int, watcher: Watcher) -> Spoken:
+    """Hold a short conversation with the model in ``folder``. Raises ModelCorrupt, EngineFailed."""
+    settings = LlmSettings(temperature=0, max_tokens=ANSWER_TOKENS, context_tokens=512, history_tokens=0)
+    engine = engines.load("llm", "llama_cpp", settings=settings, model=folder, threads=threads)
+    try:
+        meter = Meter("Asking it", len(QUESTIONS), watcher, unit="questions")
+        answers, speeds = [], [(0, 0.0)]
+        for question in QUESTIONS:
+            text = "".join(engine.stream([Message("user", question)], Cancel()))
+            answers.append(Answer(question, " ".join(text.split())))
+            meter.add(1)
+            speeds.append((engine.usage.tokens_generated, engine.usage.tokens_per_s))
+        return Spoken(tuple(answers), round(max(speeds)[1], 1))  # the longest answer's
+    finally:
+        engine.close()
+
+
+def doubts_about_source(loss: Loss) -> list[str]:
+    """What speaks against the source itself; empty when nothing does."""
+    if loss.perplexity <= MAX_PERPLEXITY:
+        return []
+    figure = f"its perplexity is {loss.perplexity:,.0f}, and {MAX_PERPLEXITY:,.0f} is the limit"
+    return [f"the source is damaged or was not made for English: {figure}"]
+
+
+def doubts(source: Loss, made: Loss, kl_limit: float, answers: Sequence[Answer]) -> list[str]:
+    """What speaks against the new model, each in half a sentence with its figure; empty when nothing does."""
+    found = []
+    if not made.kl <= kl_limit:
+        found.append(
+            f"it is {made.kl:.3f} nats per token away from its source, and {kl_limit:g} is the limit"
+        )
+    ratio = math.exp(min(made.nats - source.nats, 700.0))
+    if not ratio <= math.exp(kl_limit):
+        found.append(
+            f"its perplexity is {ratio:,.2f} times its source's, and {math.exp(kl_limit):.2f} is the limit"
+        )
+    silent = [answer for answer in answers if not answer.text]
+    if len(silent) == len(answers):
+        found.append("it answers nothing at all")
+    found += [
+        f"its answer to '{answer.question}' is {wrong}"
+        for answer in answers
+        if (wrong := gibberish(answer.text))
+    ]
+    return found
+
+
+def gibberish(text: str) -> str:
+    """What is wrong with an answer, in a few words; empty when it looks like language."""
+    words = re.findall(r"\w+", text.lower())
+    if len(words) >= MIN_WORDS:
+        word, times = Counter(words).most_common(1)[0]
+        if times > MAX_REPEATED * len(words):
+            return f"'{word[:20]}' {times} times in {len(words)} words"
+    dense = [letter for letter in text if not letter.isspace()]
+    if len(dense) >= 20 and sum(letter.isalpha() for letter in dense) < MIN_LETTERS * len(dense):
+        return "hardly made of letters"
+    return ""

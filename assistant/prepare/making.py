@@ -1,0 +1,235 @@
+"""From a source to an installed model: measure, make, measure again, judge, install.
+
+The order is the point: nothing enters the store before it was compared with what it was made from.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+
+from assistant import __version__, resources
+from assistant.errors import ModelRefused, SettingsError
+from assistant.prepare import dialogues, gate, importance
+from assistant.prepare import source as sources
+from assistant.prepare.checkpoint import convert
+from assistant.prepare.dialogues import Texts
+from assistant.prepare.formats import Format
+from assistant.prepare.loss import Loss
+from assistant.prepare.quantizer import Job, Made, quantize
+from assistant.prepare.source import Source
+from assistant.prepare.workshop import require_memory, workshop
+from assistant.store import Store
+from assistant.store.catalog import ModelFile
+from assistant.store.disk import writing
+from assistant.store.folder import sha256_of
+from assistant.store.incoming import Incoming
+from assistant.store.own import check_name
+from assistant.store.progress import Meter, Watcher
+
+CARD = "model-card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for."""
+
+    source: str
+    format: Format
+    name: str = ""
+    """In the store; empty makes one of the source's name and the format's."""
+    imatrix: bool = True
+    calibration: Path | None = None
+    """Text that shows which weights matter; None is the one that ships."""
+    keep_f16: str = ""
+    output_type: int | None = None
+    embedding_type: int | None = None
+    threads: int = 1
+    force: bool = False
+    """Install what is measurably worse than it should be. What is broken is refused all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of it."""
+
+    name: str
+    path: Path
+    format: str
+    source: str
+    licence: str
+    source_bytes: int
+    size_bytes: int
+    source_loss: Loss
+    loss: Loss
+    imatrix: bool
+    kept_f16: int
+    made: Made
+    spoken: gate.Spoken
+    doubts: tuple[str, ...] = field(default=())
+    """Why it was installed by force only."""
+
+    def document(self) -> dict[str, Any]:
+        """All of it as plain values: the model's card, and what ``--json`` prints."""
+        return {
+            "name": self.name,
+            "format": self.format,
+            "made_at": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+            "made_by": f"assistant {__version__}, llama-cpp-python {llama_cpp.__version__}",
+            "source": self.source,
+            "licence": self.licence,
+            "source_bytes": self.source_bytes,
+            "bytes": self.size_bytes,
+            "source_perplexity": round(self.source_loss.perplexity, 3),
+            **figures(self.loss),
+            "imatrix": self.imatrix,
+            "kept_f16": self.kept_f16,
+            "types": self.made.types,
+            "fell_back": len(self.made.fell_back),
+            "answers": [asdict(answer) for answer in self.spoken.answers],
+            "tokens_per_s": self.spoken.tokens_per_s,
+            "forced": list(self.doubts),
+        }
+
+
+def figures(loss: Loss) -> dict[str, Any]:
+    """A loss as plain values; nats per token."""
+    return {
+        "perplexity": round(loss.perplexity, 3),
+        "kl": round(loss.kl, 5),
+        "kl_error": round(loss.kl_error, 5),
+        "same_first": round(loss.same_first, 4),
+        "tokens": loss.tokens,
+    }
+
+
+def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
+    """Do all of it; on any error the store is as it was.
+
+    Raises ModelRefused when it lost too much, ModelCorrupt when source or result are broken, and
+    what finding the source, the disk and the memory may raise.
+    """
+    if wish.name:
+        check_name(store.catalog, wish.name)
+    validation = dialogues.read(text("validation.txt"))
+    with workshop(store.models_dir, watcher) as shop:
+        source = sources.find(wish.source, store, shop, lambda folder, to: convert(folder, to, watcher))
+        name = wish.name or f"{source.stem}-{wish.format.name}"
+        check_name(store.catalog, name)
+        kept = matching(source, wish.keep_f16)
+        require_memory(source.size_bytes)
+        with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
+            doubts = gate.doubts_about_source(reference.loss)
+            refuse(doubts, wish, f"{source.named} was not used")
+            matrix = weigh(wish, source, validation, shop, watcher) if wish.imatrix else ""
+            made = quantize(job(wish, source, matrix, target(shop, name)), wish.format, watcher)
+            loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
+        spoken = gate.ask(made.file.parent, wish.threads, watcher)
+        doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
+        refuse(doubts, wish, f"{name} was not installed")
+        result = Result(
+            name=name,
+            path=store.models_dir / name,
+            format=wish.format.name,
+            source=source.named,
+            licence=source.licence,
+            source_bytes=source.size_bytes,
+            size_bytes=made.file.stat().st_size,
+            source_loss=reference.loss,
+            loss=loss,
+            imatrix=bool(matrix),
+            kept_f16=kept,
+            made=made,
+            spoken=spoken,
+            doubts=tuple(doubts),
+        )
+        _install(result, store, watcher)
+    return result
+
+
+def text(name: str) -> Path:
+    """A text that ships with the program."""
+    return resources.folder("models") / "calibration" / name
+
+
+def weigh(wish: Wish, source: Source, spoken: Texts, shop: Path, watcher: Watcher) -> str:
+    """Find out which weights matter; the file that says so. ``spoken`` is what the assistant says."""
+    calibration = dialogues.read(wish.calibration or text("calibration.txt"))
+    matrix = shop / "importance.npz"
+    importance.save(importance.gather(source.folder, calibration, spoken, wish.threads, watcher), matrix)
+    return str(matrix)
+
+
+def matching(source: Source, pattern: str) -> int:
+    """How many matrices ``pattern`` finds. Raises SettingsError when it is none, or not a pattern."""
+    if not pattern:
+        return 0
+    try:
+        found = re.compile(pattern)
+    except re.error as error:
+        raise SettingsError(
+            f"'{pattern}' is not a regular expression: {error}.", "Write it like 'blk\\.[0-2]\\.'."
+        ) from error
+    names = [tensor.name for tensor in source.header.tensors if len(tensor.shape) > 1]
+    kept = sum(bool(found.search(name)) for name in names)
+    if not kept:
+        raise SettingsError(
+            f"No tensor has a name that '{pattern}' finds.", f"Their names are like {', '.join(names[:3])}."
+        )
+    return kept
+
+
+def target(shop: Path, name: str) -> Path:
+    """Where the new file is made: alone in a folder."""
+    folder = shop / "made" / name
+    folder.mkdir(parents=True)
+    return folder / f"{name}.gguf"
+
+
+def job(wish: Wish, source: Source, matrix: str, to: Path) -> Job:
+    """What the quantizer is told."""
+    return Job(
+        source=str(source.file),
+        target=str(to),
+        format=wish.format.number,
+        threads=wish.threads,
+        keep_f16=wish.keep_f16,
+        output_type=wish.output_type,
+        embedding_type=wish.embedding_type,
+        importance=matrix,
+    )
+
+
+def refuse(doubts: list[str], wish: Wish, what: str) -> None:
+    """Raises ModelRefused when there are doubts that nobody overruled."""
+    if doubts and not wish.force:
+        raise ModelRefused(
+            f"{what[0].upper()}{what[1:]}: {'; '.join(doubts)}.",
+            "Try another format (q8_0 loses least), or another source; --force installs it all the same.",
+        )
+
+
+def _install(result: Result, store: Store, watcher: Watcher) -> None:
+    """Move the file and its card into the store, whole."""
+    incoming = Incoming(store.models_dir, result.name)
+    incoming.clear()
+    incoming.prepare()
+    with writing(store.models_dir):
+        meter = Meter(f"Checking {result.name}", result.size_bytes, watcher)
+        file = result.made.file.rename(incoming.files / result.made.file.name)
+        card = incoming.files / CARD
+        card.write_text(json.dumps(result.document(), indent=1) + "\n", encoding="utf-8")
+        files = {
+            path.name: ModelFile(bytes=path.stat().st_size, sha256=sha256_of(path, meter))
+            for path in (file, card)
+        }
+        for path in (file, card):
+            path.chmod(0o644)
+    origin = f"{result.source} by assistant quantize" + (" --force" if result.doubts else "")
+    incoming.settle("llm", origin, files, result.licence)

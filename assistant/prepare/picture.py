@@ -1,0 +1,119 @@
+"""Draws size against loss as an SVG: one dot for each format; better is further down and to the left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape as escaped
+
+WIDTH, HEIGHT = 720, 420
+LEFT, RIGHT, TOP, BOTTOM = 80, 20, 56, 56
+"""Margins, in the picture's units."""
+
+LETTER_WIDTH = 6.6
+"""Of the labels, which are 12 high."""
+
+STYLE = (
+    "text{font:12px system-ui,sans-serif;fill:#444}.title{font-size:15px;font-weight:600;fill:#222}"
+    ".grid{stroke:#ddd}.dot{fill:#2b6cb0}.source{fill:#888}.name{fill:#222}"
+    "@media(prefers-color-scheme:dark){text{fill:#bbb}.title,.name{fill:#eee}.grid{stroke:#444}"
+    ".dot{fill:#63b3ed}}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One format."""
+
+    name: str
+    size_bytes: int
+    kl: float
+    """Nats per token; 0 for the source itself."""
+
+
+def draw(title: str, dots: Sequence[Dot]) -> str:
+    """The SVG. Loss is drawn on a logarithmic scale, because it spans three orders of magnitude."""
+    losses = [dot.kl for dot in dots if dot.kl > 0] or [0.01]
+    low = math.floor(math.log10(max(min(losses), 1e-5)))
+    high = max(math.ceil(math.log10(max(losses))), low + 1)
+    largest_mb = max(dot.size_bytes for dot in dots) / 1e6
+    step_mb = _step(largest_mb)
+    right_mb = step_mb * math.ceil(largest_mb * 1.02 / step_mb)
+
+    def x(megabytes: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * megabytes / right_mb
+
+    def y(kl: float) -> float:
+        """A loss of nothing lies on the lower edge."""
+        share = (math.log10(kl) - low) / (high - low) if kl > 0 else 0.0
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(max(share, 0.0), 1.0)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
+        f"<title>{escape(title)}</title><style>{STYLE}</style>",
+        f'<text class="title" x="{LEFT}" y="24">{escape(title)}</text>',
+        f'<text x="{LEFT}" y="42">Loss against the source (KL, nats per token): lower is better</text>',
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 12}" text-anchor="end">Size, MB: left is smaller</text>',
+    ]
+    for exponent in range(low, high + 1):
+        at = y(10.0**exponent)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{10.0**exponent:g}</text>')
+    for number in range(round(right_mb / step_mb) + 1):
+        at = x(number * step_mb)
+        parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        parts.append(
+            f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{number * step_mb:g}</text>'
+        )
+    places = [(x(dot.size_bytes / 1e6), y(dot.kl)) for dot in dots]
+    labels = _labels([dot.name for dot in dots], places)
+    for dot, (across, down), (label_x, label_y, anchor) in zip(dots, places, labels, strict=True):
+        kind = "dot" if dot.kl > 0 else "source"
+        parts.append(f'<circle class="{kind}" cx="{across:.1f}" cy="{down:.1f}" r="5"/>')
+        place = f'x="{label_x:.1f}" y="{label_y:.1f}" text-anchor="{anchor}"'
+        parts.append(f'<text class="name" {place}>{escape(dot.name)}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def escape(text: str) -> str:
+    """A name fit for XML, which has no place for control characters."""
+    return escaped("".join(letter for letter in text if letter.isprintable()))
+
+
+def _step(largest: float) -> float:
+    """A round distance between the marks of an axis, for four to eight of them."""
+    rough = largest / 6
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
+
+
+def _labels(names: Sequence[str], places: Sequence[tuple[float, float]]) -> list[tuple[float, float, str]]:
+    """Where each name stands: at the first place around its dot where nothing else is."""
+    taken = [(across - 6, down - 6, across + 6, down + 6) for across, down in places]
+    labels = []
+    for name, (across, down) in zip(names, places, strict=True):
+        width = LETTER_WIDTH * len(name)
+        spots = list(_around(across, down, width))
+        free = [spot for spot in spots if not any(_overlap(spot[1], other) for other in taken)]
+        label, box = (free or spots)[0]
+        taken.append(box)
+        labels.append(label)
+    return labels
+
+
+Box = tuple[float, float, float, float]
+
+
+def _around(across: float, down: float, width: float) -> Iterator[tuple[tuple[float, float, str], Box]]:
+    """Places for a label beside, below and above a dot, with the room that each takes."""
+    for shift in (4, -9, 17, -22, 30, 43, -35):
+        base = down + shift
+        if across + 10 + width < WIDTH - RIGHT:
+            yield (across + 10, base, "start"), (across + 8, base - 11, across + 10 + width, base + 3)
+        if across - 10 - width > LEFT:
+            yield (across - 10, base, "end"), (across - 10 - width, base - 11, across - 8, base + 3)
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -1,0 +1,198 @@
+"""A loaded model to be looked at: the scores it gives to the tokens of a text.
+
+Unlike the engine, which wants the next token only, this wants the whole distribution at many
+places, and tells an observer of every matrix product when asked to. Knows nothing of files' formats
+and nothing of what the scores mean.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+import numpy.typing as npt
+
+from assistant.engines import gguf_model
+from assistant.engines.chat_template import ChatTemplate
+from assistant.engines.llama_cpp_context import Vocabulary
+from assistant.errors import EngineFailed, ModelCorrupt
+from assistant.prepare.dialogues import Exchange, Texts
+from assistant.prepare.native import quiet
+from assistant.types import Message
+
+WINDOW_TOKENS = 512
+"""Longest passage; what llama.cpp's own perplexity tool takes."""
+BATCH_TOKENS = 128
+"""Evaluated together; the scores of so many positions over 150,000 tokens are 77 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Tokens that are read in one go, and which of them are worth scoring."""
+
+    tokens: tuple[int, ...]
+    scored: tuple[int, ...]
+    """Positions in ``tokens``, ascending, none of them 0: each is predicted from those before it."""
+
+
+class Probe:
+    """One model. Raises ModelMissing, ModelCorrupt or EngineFailed when it cannot be had."""
+
+    def __init__(self, folder: Path, threads: int, observer: Any = None) -> None:
+        """``folder`` holds one GGUF model; ``observer`` is a ggml_backend_sched_eval_callback, or nothing."""
+        found = gguf_model.find(folder)
+        file = found.file
+        self._observer = observer  # held, because C does not
+        self._context = None
+        with quiet() as said:
+            lib.llama_backend_init()
+            parameters = lib.llama_model_default_params()
+            parameters.check_tensors = True  # NaN and infinities in the weights
+            self._model = lib.llama_model_load_from_file(bytes(file), parameters)
+        if not self._model:
+            raise ModelCorrupt(
+                f"llama.cpp cannot load {file.name}{said.reason()}.",
+                "Choose another source: one that is whole, of an architecture that llama.cpp knows.",
+            )
+        self.vocabulary = Vocabulary(self._model)
+        self._chat = ChatTemplate(found.chat_template, begin=self.vocabulary.begin, end=self.vocabulary.end)
+        with quiet():
+            self._context = lib.llama_init_from_model(self._model, self._parameters(threads))
+        if not self._context:
+            self.close()
+            raise EngineFailed(
+                f"There is no memory for {file.name}.", "Close other programs, or use a larger machine."
+            )
+        self._memory = lib.llama_get_memory(self._context)
+        self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
+
+    def _parameters(self, threads: int) -> Any:
+        parameters = lib.llama_context_default_params()
+        parameters.n_ctx = WINDOW_TOKENS * 2
+        parameters.n_batch = parameters.n_ubatch = parameters.n_outputs_max = BATCH_TOKENS
+        parameters.n_threads = parameters.n_threads_batch = threads
+        if self._observer is not None:
+            parameters.cb_eval = self._observer
+        return parameters
+
+    def __enter__(self) -> Probe:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free everything; harmless when done twice."""
+        if self._context:
+            lib.llama_batch_free(self._batch)
+            lib.llama_free(self._context)
+        if self._model:
+            lib.llama_model_free(self._model)
+        self._context = self._model = None
+        gc.collect()
+
+    def passages(self, texts: Texts) -> list[Passage]:
+        """The texts as this model reads them: conversations through its chat template, replies scored."""
+        passages = [passage for one in texts.conversations for passage in self._conversation(one)]
+        for prose in texts.prose:
+            tokens = self.vocabulary.tokenize(prose)
+            for start in range(0, len(tokens), WINDOW_TOKENS):
+                window = tuple(tokens[start : start + WINDOW_TOKENS])
+                passages.append(Passage(window, tuple(range(1, len(window)))))
+        return passages
+
+    def _conversation(self, exchanges: Sequence[Exchange]) -> Iterator[Passage]:
+        """One passage, or several where the template rewrites earlier turns; end marks are scored too."""
+        messages: list[Message] = []
+        tokens: list[int] = []
+        scored: list[int] = []
+        said = ""
+        for exchange in [*exchanges, Exchange("And?", "")]:
+            messages.append(Message("user", exchange.question))
+            prompt = self._prompt(messages)
+            goes_on = bool(tokens) and prompt.startswith(said)
+            added = self.vocabulary.tokenize(prompt[len(said) :] if goes_on else prompt)
+            if goes_on:
+                scored.append(len(tokens))  # the mark that ends the reply
+            if not exchange.answer:
+                tokens += added[:1] if goes_on else []
+                break
+            if not goes_on and tokens:
+                yield from _cut(tokens, scored)
+                tokens, scored = [], []
+            tokens += added
+            reply = self.vocabulary.tokenize(exchange.answer)
+            scored += range(len(tokens), len(tokens) + len(reply))
+            tokens += reply
+            said = prompt + exchange.answer
+            messages.append(Message("assistant", exchange.answer))
+        yield from _cut(tokens, scored)
+
+    def _prompt(self, messages: Sequence[Message]) -> str:
+        text = self._chat.render(messages)
+        begin = self.vocabulary.begin if self.vocabulary.wants_begin else ""
+        return text if text.startswith(begin) else begin + text
+
+    def scores(self, passage: Passage) -> Iterator[npt.NDArray[np.float32]]:
+        """The logits that predict each scored token, [some, vocabulary size], in order, in pieces.
+
+        Raises EngineFailed.
+        """
+        lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
+        wanted = {position - 1 for position in passage.scored}
+        for start in range(0, len(passage.tokens), BATCH_TOKENS):
+            tokens = passage.tokens[start : start + BATCH_TOKENS]
+            outputs = self._decode(tokens, start, wanted)
+            if outputs:
+                yield np.stack([self._logits(index) for index in outputs])
+
+    def read(self, passage: Passage) -> None:
+        """Evaluate a passage for its observer's sake only. Raises EngineFailed."""
+        for _ in self.scores(Passage(passage.tokens, passage.scored[-1:])):
+            pass
+
+    def append(self, token: int, position: int) -> None:
+        """Evaluate one token after those before it, as when a reply is written. Raises EngineFailed."""
+        self._decode([token], position, {position})
+
+    def _decode(self, tokens: Sequence[int], start: int, wanted: set[int]) -> list[int]:
+        """Evaluate tokens at positions from ``start`` on; the batch's indices that have scores now."""
+        outputs = [index for index in range(len(tokens)) if start + index in wanted]
+        for index, token in enumerate(tokens):
+            self._batch.token[index] = token
+            self._batch.pos[index] = start + index
+            self._batch.n_seq_id[index] = 1
+            self._batch.seq_id[index][0] = 0
+            self._batch.logits[index] = start + index in wanted
+        self._batch.n_tokens = len(tokens)
+        with quiet():
+            status = lib.llama_decode(self._context, self._batch)
+        if status != 0:
+            raise EngineFailed(
+                f"The model failed while it read a text (llama_decode returned {status}).",
+                "Choose another source, or close other programs if memory is short.",
+            )
+        return outputs
+
+    def _logits(self, index: int) -> npt.NDArray[np.float32]:
+        pointer = lib.llama_get_logits_ith(self._context, index)
+        return np.ctypeslib.as_array(
+            ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (self.vocabulary.size,)
+        ).copy()
+
+
+def _cut(tokens: list[int], scored: list[int]) -> Iterator[Passage]:
+    """A passage no longer than a window; what is behind that is left out."""
+    kept = tuple(tokens[: 2 * WINDOW_TOKENS])
+    places = tuple(place for place in scored if 0 < place < len(kept))
+    if places:
+        yield Passage(kept, places)

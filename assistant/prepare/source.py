@@ -1,0 +1,121 @@
+"""Where a model comes from: a name in the store, a GGUF file, or a folder; and what is known of it.
+
+Whatever it is becomes a folder with one GGUF model in the workshop: a GGUF file by a link, a Hugging
+Face checkpoint by conversion. The files themselves are never written to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assistant.engines import gguf_model
+from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
+from assistant.gguf import GgufHeader, read_header
+from assistant.store import Store
+
+FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*)$", re.IGNORECASE)
+"""The end of names such as "model-q4_k_m", which the new file does not keep."""
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model that is to be quantized."""
+
+    named: str
+    """As the person named it."""
+    folder: Path
+    """Holds the one GGUF model."""
+    file: Path
+    header: GgufHeader
+    stem: str
+    """Its name without the format, fit for a name in the store."""
+    licence: str
+    """As the catalogue or the file says; empty when neither does."""
+    size_bytes: int
+
+
+def find(named: str, store: Store, workshop: Path, convert: Callable[[Path, Path], None]) -> Source:
+    """The source that a person named; links and conversions are made in ``workshop``.
+
+    ``convert`` turns a checkpoint's folder into a GGUF file. Raises ModelMissing, ModelCorrupt,
+    ModelUnknown, SettingsError and what ``convert`` raises.
+    """
+    path = Path(named).expanduser()
+    licence = ""
+    if path.is_file():
+        _only_gguf(path)
+        folder = _linked(path, workshop)
+        stem = path.stem
+    elif path.is_dir() and list(path.glob("*.gguf")):
+        folder, stem = path, path.resolve().name
+    elif path.is_dir() and (path / "config.json").is_file():
+        folder, stem = workshop / "converted", path.resolve().name
+        folder.mkdir()
+        convert(path, folder / "model.gguf")
+    elif path.is_dir():
+        raise ModelMissing(
+            f"There is no model in {path}: neither a .gguf file nor a config.json.",
+            "Name the folder with the checkpoint's files.",
+        )
+    elif named in {entry.name for entry in store.entries()}:
+        folder, stem = store.path(named, "llm"), named
+        licence = next(entry.licence for entry in store.entries() if entry.name == named)
+    elif HUB_NAME.fullmatch(named):
+        raise ModelMissing(
+            f"{named} is not on this computer, and nothing is downloaded here.",
+            f"Get it with `hf download {named} --local-dir FOLDER`, and name the folder.",
+        )
+    else:
+        store.path(named, "llm")  # says what names there are
+        raise ModelMissing(f"There is no file or model {named}.", "`assistant models list` shows the models.")
+    found = gguf_model.find(folder)
+    declared = found.header.metadata.get("general.license")
+    return Source(
+        named,
+        folder,
+        found.file,
+        found.header,
+        _stem(stem),
+        licence or (declared if isinstance(declared, str) else ""),
+        sum(part.stat().st_size for part in folder.glob("*.gguf")),
+    )
+
+
+def _only_gguf(path: Path) -> None:
+    if path.suffix != ".gguf":
+        raise SettingsError(
+            f"{path.name} is not a GGUF file.",
+            "Name a .gguf file, or the folder of a checkpoint with its config.json.",
+        )
+
+
+def _linked(path: Path, workshop: Path) -> Path:
+    """A folder that holds only this file, whatever lies beside it."""
+    folder = workshop / "source"
+    folder.mkdir()
+    (folder / path.name).symlink_to(path.resolve())
+    return folder
+
+
+def _stem(name: str) -> str:
+    bare = FORMAT_IN_NAME.sub("", name)
+    return re.sub(r"[^a-z0-9._-]+", "-", bare.lower()).strip("._-")[:48] or "model"
+
+
+def check_weights(folder: Path) -> None:
+    """Raises ModelCorrupt when a whole matrix of the model in ``folder`` is zero: it was damaged."""
+    for file in sorted(folder.glob("*.gguf")):
+        data = np.memmap(file, dtype=np.uint8, mode="r")
+        for tensor in read_header(file).tensors:
+            if len(tensor.shape) > 1 and not data[tensor.offset : tensor.offset + tensor.size_bytes].any():
+                raise ModelCorrupt(
+                    f"The tensor {tensor.name!r:.80} of {file.name} is nothing but zeros.",
+                    "The file was damaged: fetch it again.",
+                )

@@ -1,0 +1,131 @@
+"""Damaged models, each refused for the right reason: the sources, and what came of sound ones."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.errors import ModelCorrupt, ModelRefused
+from assistant.gguf import Tensor, read_header
+from assistant.prepare import gate, making
+from assistant.prepare.dialogues import Texts
+from assistant.prepare.formats import FORMATS
+from assistant.prepare.loss import Reference
+from assistant.store import Store
+from assistant.store.progress import Unwatched
+from tests.prepare.conftest import REAL, left_behind
+
+pytestmark = pytest.mark.models
+
+LIMIT = FORMATS["q4_0"].kl_limit
+
+
+def change(file: Path, tensor_name: str, damage: Callable[[bytes], bytes]) -> None:
+    """Damage the data of one tensor."""
+    tensor: Tensor = next(one for one in read_header(file).tensors if one.name == tensor_name)
+    with file.open("r+b") as opened:
+        opened.seek(tensor.offset)
+        data = damage(opened.read(tensor.size_bytes))
+        assert len(data) == tensor.size_bytes
+        opened.seek(tensor.offset)
+        opened.write(data)
+
+
+def swap(file: Path, old: bytes, new: bytes) -> None:
+    """Change the header, leaving its length as it is."""
+    assert len(old) == len(new)
+    length = read_header(file).data_offset
+    with file.open("r+b") as opened:
+        header = opened.read(length)
+        assert old in header
+        opened.seek(0)
+        opened.write(header.replace(old, new, 1))
+
+
+def zeroed(data: bytes) -> bytes:
+    return bytes(len(data))
+
+
+def shuffled(data: bytes) -> bytes:
+    """Every block of Q4_1 (20 bytes) is somewhere else: valid numbers in the wrong places."""
+    blocks = np.frombuffer(data, np.uint8).reshape(-1, 20)
+    return np.random.default_rng(1).permutation(blocks).tobytes()
+
+
+def nan_planted(data: bytes) -> bytes:
+    return data[:40] + struct.pack("<f", float("nan")) + data[44:]
+
+
+def shuffle_some_layers(file: Path) -> None:
+    for layer in range(0, 30, 3):
+        change(file, f"blk.{layer}.ffn_down.weight", shuffled)
+
+
+@pytest.fixture
+def reference(few_dialogues: Texts, tmp_path: Path) -> Iterator[Reference]:
+    kept = gate.reference(REAL, few_dialogues, 1, tmp_path, Unwatched())
+    with kept:
+        yield kept
+
+
+def found_wrong(copied: Path, texts: Texts, reference: Reference) -> list[str]:
+    loss = gate.measure(copied.parent, texts, reference, 1, Unwatched())
+    return gate.doubts(reference.loss, loss, LIMIT, [gate.Answer("Why?", "Because it is so.")])
+
+
+def test_a_sound_copy_passes(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
+    assert not found_wrong(copied, few_dialogues, reference)
+
+
+def test_shuffled_weights_are_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
+    shuffle_some_layers(copied)
+    assert any("nats per token away" in doubt for doubt in found_wrong(copied, few_dialogues, reference))
+
+
+def test_a_changed_rope_is_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
+    key = b"llama.rope.freq_base" + struct.pack("<I", 6)
+    swap(copied, key + struct.pack("<f", 100_000), key + struct.pack("<f", 100))
+    assert found_wrong(copied, few_dialogues, reference)
+
+
+def test_a_zeroed_matrix_is_found_and_named(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
+    change(copied, "blk.7.attn_q.weight", zeroed)
+    with pytest.raises(ModelCorrupt, match=r"blk\.7\.attn_q\.weight.*zeros"):
+        found_wrong(copied, few_dialogues, reference)
+
+
+def test_a_planted_nan_is_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
+    change(copied, "blk.3.ffn_norm.weight", nan_planted)
+    with pytest.raises(ModelCorrupt, match=r"cannot load|no numbers|NaN"):
+        found_wrong(copied, few_dialogues, reference)
+
+
+def test_another_chat_template_is_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
+    swap(
+        copied, b"You are a helpful AI assistant named SmolLM", b"You are a helpful AI assistant named Oliver"
+    )
+    with pytest.raises(ModelCorrupt, match="reads text differently"):
+        found_wrong(copied, few_dialogues, reference)
+
+
+def test_a_damaged_source_is_not_used(copied: Path, few_dialogues: Texts, store: Store) -> None:
+    for layer in range(30):
+        change(copied, f"blk.{layer}.ffn_down.weight", shuffled)
+        change(copied, f"blk.{layer}.attn_v.weight", shuffled)
+    wish = making.Wish(str(copied), FORMATS["q4_0"], name="mine", imatrix=False)
+    with pytest.raises(ModelRefused, match=r"damaged or was not made for English: its perplexity is \d"):
+        making.make(wish, store, Unwatched())
+    assert not (store.models_dir / "mine").exists()
+    assert not left_behind(store.models_dir)
+
+
+def test_a_truncated_source_is_not_used(copied: Path, few_dialogues: Texts, store: Store) -> None:
+    with copied.open("r+b") as file:
+        file.truncate(50_000_000)
+    with pytest.raises(ModelCorrupt, match="part of it is missing"):
+        making.make(making.Wish(str(copied), FORMATS["q4_0"], name="mine"), store, Unwatched())
+    assert not left_behind(store.models_dir)

@@ -1,0 +1,147 @@
+"""The whole way with a real, small model: made, measured, installed; or nothing at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assistant.errors import ModelMissing, ModelRefused, SettingsError, StorageFull
+from assistant.gguf import read_header
+from assistant.prepare import making
+from assistant.prepare.formats import FORMATS
+from assistant.prepare.making import CARD, Result, Wish
+from assistant.prepare.workshop import workshop
+from assistant.store import Store
+from assistant.store.progress import Unwatched
+from tests.conftest import CHECKOUT
+from tests.prepare.conftest import NAME, left_behind
+
+pytestmark = [pytest.mark.models, pytest.mark.usefixtures("few_dialogues")]
+
+Q4_0 = FORMATS["q4_0"]
+
+
+def make(store: Store, **changes: Any) -> Result:
+    wish = Wish(**{"source": NAME, "format": Q4_0, "name": "mine", "imatrix": False, "threads": 1, **changes})
+    return making.make(wish, store, Unwatched())
+
+
+def test_what_is_sound_is_installed(store: Store) -> None:
+    result = make(store, keep_f16=r"blk\.[01]\.attn_v", name="")
+    assert result.name == "smollm2-135m-instruct-q4_0"
+    assert store.path(result.name, "llm") == result.path
+    entry = next(entry for entry in store.entries() if entry.name == result.name)
+    assert (entry.state, entry.licence) == ("installed", "Apache-2.0")
+    store.verify(result.name)
+    assert entry.licence == next(entry.licence for entry in store.entries() if entry.name == result.name)
+    header = read_header(result.path / f"{result.name}.gguf")
+    types = {tensor.name: tensor.type for tensor in header.tensors}
+    assert (types["blk.0.attn_v.weight"], types["blk.2.attn_v.weight"]) == ("F16", "Q4_0")
+    assert result.kept_f16 == 2
+    assert result.made.fell_back == {"token_embd.weight": ("Q6_K", "Q8_0")}
+    card = json.loads((result.path / CARD).read_text(encoding="utf-8"))
+    assert 0.05 < card["kl"] < 1
+    assert card["perplexity"] > 2
+    assert card["licence"] == "Apache-2.0"
+    assert not left_behind(store.models_dir)
+
+
+def test_an_importance_matrix_makes_it_better(store: Store) -> None:
+    plain, weighed = make(store), make(store, name="weighed", imatrix=True)
+    assert weighed.imatrix
+    assert weighed.loss.kl < 0.9 * plain.loss.kl
+
+
+def test_what_lost_too_much_is_refused_but_for_force(store: Store) -> None:
+    strict = dataclasses.replace(Q4_0, kl_limit=0.001)
+    with pytest.raises(ModelRefused, match=r"nats per token away from its source, and 0\.001 is the limit"):
+        make(store, format=strict)
+    assert not (store.models_dir / "mine").exists()
+    assert not left_behind(store.models_dir)
+    result = make(store, format=strict, force=True)
+    assert result.doubts
+    assert next(entry for entry in store.entries() if entry.name == "mine").description.endswith("--force")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"keep_f16": "blk.(0"}, "not a regular expression"),
+        ({"keep_f16": "layer9"}, "No tensor has a name"),
+        ({"name": "whisper-tiny.en"}, "belongs to the catalogue"),
+        ({"name": "../out"}, "cannot be a model's name"),
+        ({"calibration": Path("missing.txt"), "imatrix": True}, "cannot be read"),
+    ],
+)
+def test_impossible_wishes_are_refused(store: Store, changes: dict[str, Any], error: str) -> None:
+    with pytest.raises(SettingsError, match=error):
+        make(store, **changes)
+    assert not left_behind(store.models_dir)
+
+
+def test_names_that_mean_nothing_here(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="nothing is downloaded"):
+        make(store, source="someone/some-model")
+    with pytest.raises(ModelMissing, match=r"neither a \.gguf file nor"):
+        make(store, source=str(tmp_path))
+
+
+@contextmanager
+def _files_no_longer_than(size_bytes: int) -> Iterator[None]:
+    """As on a full disk, for this process and its children."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size_bytes", [5_000_000, 60_000_000])
+def test_a_full_disk_leaves_nothing_behind(store: Store, size_bytes: int) -> None:
+    """The smaller one is full while the source is measured, the larger one while the file is made."""
+    with (
+        _files_no_longer_than(size_bytes),
+        pytest.raises(Exception, match=r"became full|could not make") as raised,
+    ):
+        make(store)
+    assert isinstance(raised.value, StorageFull) or "llama.cpp" in str(raised.value)
+    assert not (store.models_dir / "mine").exists()
+    assert not left_behind(store.models_dir)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_killed_process_leaves_nothing_behind(store: Store, number: int) -> None:
+    # A test that runs in the background would hand down that SIGINT is ignored.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    run = "import sys; from assistant.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", f"{listen}\n{run}"]
+    environment = os.environ | {"ASSISTANT__STORE__MODELS": str(store.models_dir)}
+    with subprocess.Popen(
+        [*command, "quantize", NAME, "--to", "q8_0"], cwd=CHECKOUT, env=environment, stderr=subprocess.DEVNULL
+    ) as process:
+        working = store.models_dir / ".incoming" / ".quantize"
+        limit_s = time.monotonic() + 60
+        while not working.exists():
+            assert process.poll() is None
+            assert time.monotonic() < limit_s
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(60) != 0
+    if number == signal.SIGKILL:  # nobody could clean up; the next one does
+        with workshop(store.models_dir, Unwatched()) as shop:
+            assert not list(shop.iterdir())
+    assert not left_behind(store.models_dir)
+    assert not (store.models_dir / "smollm2-135m-instruct-q8_0").exists()
