@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from assistant.engines import gguf_model
 from assistant.engines.chat_template import ChatTemplate
-from assistant.engines.llama_cpp_context import Vocabulary
+from assistant.engines.llama_cpp_vocabulary import Vocabulary
 from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.prepare.dialogues import Exchange, Texts
 from assistant.prepare.native import quiet
