@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from assistant import configuration, earcons, engines, paths, resources, skills
+from assistant import __version__, configuration, earcons, engines, paths, resources, skills
 from assistant.audio import Microphone, Speaker
 from assistant.audio.echo import EchoCanceller
 from assistant.audio.enhancement import enhancer
@@ -25,6 +25,7 @@ from assistant.board.heap import return_what_is_freed
 from assistant.conversation import Conversation, opening
 from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.confirmed_vad import ConfirmedVad
+from assistant.engines.phrase_cache import PhraseCache
 from assistant.errors import EngineUnavailable
 from assistant.events import Event
 from assistant.fair_lock import FairLock
@@ -103,6 +104,10 @@ def load_llm(settings: Settings) -> Llm:
 
 def load_tts(settings: Settings) -> Tts:
     tts: Tts = _load("tts", settings, settings.tts)
+    if settings.tts.phrase_cache:
+        sound = settings.tts.model_dump_json(exclude={"phrase_cache", "begin_with", "threads"})
+        model = store_of(settings).path(settings.tts.model, "tts").stat().st_mtime_ns
+        tts = PhraseCache(tts, paths.cache() / "phrases", f"{__version__} {sound} {model}")
     return tts
 
 

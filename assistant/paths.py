@@ -1,7 +1,7 @@
 """Where the files of the person or the service lie: settings, data and the control socket.
 
 A person's run follows the XDG base directory specification; systemd tells its service its
-folders in ``STATE_DIRECTORY`` and ``RUNTIME_DIRECTORY``. Nothing here touches the disk.
+folders in ``STATE_DIRECTORY``, ``CACHE_DIRECTORY`` and ``RUNTIME_DIRECTORY``. Nothing here touches the disk.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ def settings_files(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
 def data(environ: Mapping[str, str] = os.environ) -> Path:
     """What must survive a restart: models, timers, saved prompt states."""
     return _by_systemd(environ, "STATE_DIRECTORY") or _xdg(environ, "XDG_DATA_HOME", ".local/share")
+
+
+def cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """What may be deleted at any time."""
+    return _by_systemd(environ, "CACHE_DIRECTORY") or _xdg(environ, "XDG_CACHE_HOME", ".cache")
 
 
 def models(environ: Mapping[str, str] = os.environ) -> Path:

@@ -193,6 +193,8 @@ class TtsSettings(Section):
     """Variation of the sound; null is the voice's own value."""
     noise_width_scale: Annotated[float, Field(ge=0, le=2)] | None = None
     """Variation of the rhythm; null is the voice's own value."""
+    phrase_cache: bool = True
+    """Keep how it sounds what skills say again and again: times and sums, not what is yours. Up to 18 MB."""
     begin_with: Beginning = "words"
     """What is spoken first: a few words up to a breath, the first clause, or the first sentence. Words
     need a model that writes much faster than people speak: elsewhere a gap follows them."""

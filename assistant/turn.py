@@ -222,7 +222,7 @@ class Turn:
         self.report.outcome = outcome
         speech = self._last_reply if isinstance(outcome.action, Repeat) else outcome.speech
         if speech:
-            yield Sentence(speech)
+            yield Sentence(speech, is_phrase=match.only_answers)
 
     async def _ask(self, text: str) -> AsyncGenerator[Sentence, None]:
         """The model's reply, sentence by sentence."""

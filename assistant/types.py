@@ -87,6 +87,8 @@ class Sentence:
     text: str
     goes_on: bool = False
     """It breaks off within a sentence: the rest follows after no more than a breath."""
+    is_phrase: bool = False
+    """It is said again and again, and holds nothing private."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("Max-Tokens: 5\n", "assistant.yaml:1: Max-Tokens: no such key; did you mean 'llm.max_tokens'?"),
         ("llm:\n  vad: 5\n", "assistant.yaml:2: llm.vad: no such key; did you mean 'vad'?"),
         ("llm.top_k: 5\n", "assistant.yaml:1: llm.top_k: no such key; write 'top_k:' below 'llm:', indented"),
-        ("privacy:\n  frob: 1\n", "assistant.yaml:2: privacy.frob: no such key; there are log_transcripts"),
+        ("log:\n  frob: 1\n", "assistant.yaml:2: log.frob: no such key; there are level"),
         ("llm:\n  top_p: 7\n", "assistant.yaml:2: llm.top_p: must be a number from 0 to 1, not 7"),
         ("llm:\n  top_p: .nan\n", "assistant.yaml:2: llm.top_p: must be a number from 0 to 1, not '.nan'"),
         ("llm:\n  top_p: 1e999\n", "assistant.yaml:2: llm.top_p: must be a number from 0 to 1, not inf"),

@@ -19,7 +19,7 @@ from pathlib import Path
 import llama_cpp
 
 from assistant.cancel import Cancel
-from assistant.engines import gguf_model, prefix_file
+from assistant.engines import gguf_model, kept_file
 from assistant.engines.chat_template import ChatTemplate
 from assistant.engines.llama_cpp_context import LlamaCppContext, common_length
 from assistant.engines.text_pieces import TextPieces
@@ -118,10 +118,10 @@ class LlamaCppLlm:
         facts = self._file.stat()
         layout = (self._settings.flash_attention, self._settings.kv_type)
         key = json.dumps([llama_cpp.__version__, facts.st_size, facts.st_mtime_ns, layout, prefix]).encode()
-        state = prefix_file.load(path, key)
+        state = kept_file.load(path, key)
         if state is None or not self._context.restore(state, prefix):
             self._context.read(prefix)
-            prefix_file.save(path, key, self._context.state())
+            kept_file.save(path, key, self._context.state())
 
     def read_ahead(self, messages: Sequence[Message], cancel: Cancel) -> None:
         """Read what a prompt with these messages, the last of which will go on, has in common with them."""

@@ -18,7 +18,7 @@ CLAUSE_PAUSE_MS = 220
 BREATH_PAUSE_MS = 40
 """Silence after a piece, by its last mark. VITS voices pause some 300 ms at a comma inside a sentence."""
 
-BREATH = ""
+BREATH = "~"
 """Stands for the mark where a piece breaks off within a sentence."""
 
 EDGE_MS = 20

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from assistant.engines.speech_sound import (
+    BREATH,
+    BREATH_PAUSE_MS,
     CLAUSE_PAUSE_MS,
     EDGE_MS,
     SENTENCE_PAUSE_MS,
@@ -86,3 +88,4 @@ def test_what_is_not_loud_is_left_as_it_is() -> None:
 def test_pauses_follow_the_mark() -> None:
     assert len(pause_after(".", 1000)) == SENTENCE_PAUSE_MS
     assert len(pause_after(",", 1000)) == len(pause_after("", 1000)) == CLAUSE_PAUSE_MS
+    assert len(pause_after(BREATH, 1000)) == BREATH_PAUSE_MS < CLAUSE_PAUSE_MS

@@ -1,8 +1,8 @@
-"""Keeps on disk what a model's memory holds after the static beginning of every prompt.
+"""Bytes kept on disk under a key, for what is costly to make anew: whole, private, or as good as not there.
 
-The file is a digest over key and content, then the content. The key names model, program and
-prompt: a file that belongs to others, is damaged or was cut off by a power failure has another
-digest, and is as good as none. Knows nothing of what the bytes mean.
+The file is a digest over key and content, then the content. The key says what the bytes were made
+from: a file that belongs to other things, is damaged or was cut off by a power failure has another
+digest. Knows nothing of what the bytes mean.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def save(path: Path, key: bytes, state: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        log.warning("prefix_saved=no reason=%r", error.strerror)
+        log.warning("kept=no file=%s reason=%r", path.name, error.strerror)
 
 
 def _digest(key: bytes, state: bytes) -> bytes:
