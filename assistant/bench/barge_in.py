@@ -173,7 +173,7 @@ async def open_stage(settings: Settings, acoustics: Acoustics) -> AsyncIterator[
             ),
             ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
             earcons={},
-            interruption="speech",
+            hears_itself=False,
             on_report=reports.append,
         )
         living = asyncio.ensure_future(voice_loop.run())
