@@ -29,8 +29,9 @@ _AUDIBLE = 1e-4
 _ECHOING_FRAMES = 2 * PARTITIONS
 """A second after the last sound a room is quiet again."""
 
-_KNOWN = 0.5
-"""Share of what is heard that the filter leaves once it knows the room at all."""
+_KNOWN, _WELL_KNOWN = 0.5, 0.1
+"""Share of what is heard that the filter leaves once it knows the room at all, and once it knows it well.
+Where it then leaves more, somebody else speaks, and what he says would be taken for drift."""
 
 _SINCE = 0.9
 """Memory of that share: 200 ms."""
@@ -52,6 +53,7 @@ class EchoCanceller:
         self._alignment = Alignment()
         self._silent_frames = _ECHOING_FRAMES
         self._echo_frames = 0
+        self._known = _KNOWN
         self._heard_power = self._rest_power = 0.0
 
     @property
@@ -72,7 +74,8 @@ class EchoCanceller:
         heard = to_float(frame.pcm)
         parts = self._filter.process(heard, played)
         is_near = self._near.in_frame(parts)
-        self._follow(heard, parts)
+        if not is_near:
+            self._follow(heard, parts)
         return replace(frame, pcm=to_pcm16(parts.rest), is_echo=not is_near)
 
     def _follow(self, heard: Samples, parts: Heard) -> None:
@@ -80,11 +83,13 @@ class EchoCanceller:
         echo_power = float(np.square(parts.echo).mean())
         self._heard_power = _SINCE * self._heard_power + float(np.square(heard).mean())
         self._rest_power = _SINCE * self._rest_power + float(np.square(parts.rest).mean())
-        if echo_power < _AUDIBLE**2 or self._rest_power > _KNOWN * self._heard_power:
+        if echo_power < _AUDIBLE**2 or self._rest_power > self._known * self._heard_power:
             return
         self._alignment.heard(heard, parts.echo)
         self._echo_frames += 1
         late_frames = self._filter.delay_frames - _FIRST_FRAME
+        if self._rest_power < _WELL_KNOWN * self._heard_power:
+            self._known = _WELL_KNOWN
         if self._echo_frames >= _SETTLED_FRAMES and late_frames > 0:
             self._filter.shift(late_frames)
             self._alignment.moved(late_frames * FRAME_SAMPLES)

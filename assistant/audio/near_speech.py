@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assistant.audio.echo_filter import BINS, Heard, Power
-from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 _Bands = npt.NDArray[np.float64]
 
@@ -33,6 +33,9 @@ _BANDS_NEEDED = 5
 
 _UP_DB, _DOWN_DB = 0.5, 0.05
 """How the rest's level is followed, in each frame: it settles where a tenth of all frames lies above."""
+
+_WAIT_FRAMES = 500 // FRAME_MS
+"""Nothing is learnt so soon after somebody was heard: their softer sounds are no echo either."""
 
 _HIGHEST_DB, _LOWEST_DB = 6.0, -35.0
 """Bounds of the rest below the echo. Above: nothing was learnt yet; below: no room is that good."""
@@ -64,6 +67,7 @@ class NearSpeech:
         self._echo: _Bands = np.zeros(bands)
         self._doubt: _Bands = np.zeros(bands)
         self._floor: _Bands = np.full(bands, _FIRST_FLOOR)
+        self._alone_frames = 0
 
     def in_frame(self, frame: Heard) -> bool:
         """Whether more is heard than the echo and the room explain."""
@@ -75,7 +79,8 @@ class NearSpeech:
         explained = 10 ** (self._rest_db / 10) * self._echo + self._doubt + _FLOOR_ROOM * self._floor
         above_db = 10 * np.log10((rest + _TINY) / (explained + _TINY))
         is_near = int((above_db > _CLEARLY_DB).sum()) >= _BANDS_NEEDED
-        if not is_near:
+        self._alone_frames = 0 if is_near else self._alone_frames + 1
+        if self._alone_frames > _WAIT_FRAMES:
             self._learn(above_db, echo)
         return is_near
 
