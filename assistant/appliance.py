@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
@@ -158,7 +159,12 @@ async def _live(
 
 @contextmanager
 def _signals(orders: Orders) -> Iterator[None]:
-    """SIGUSR1 mutes and unmutes, SIGHUP reloads; one that came early counts now."""
+    """SIGUSR1 mutes and unmutes, SIGHUP reloads; one that came early counts now.
+
+    At a terminal SIGHUP says that it was closed: then everything ends, as its owner expects.
+    """
+    living = asyncio.current_task()
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Future[None]] = set()
 
@@ -168,7 +174,7 @@ def _signals(orders: Orders) -> Iterator[None]:
         job.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGUSR1, orders.toggle_mute)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, living.cancel if living and at_terminal else reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     try:
         yield
