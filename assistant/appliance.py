@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from assistant import paths, shared
@@ -19,8 +20,9 @@ from assistant.audio import Microphone, Speaker
 from assistant.audio.files import write_wav
 from assistant.audio.reference import Reference
 from assistant.configuration import Loaded
-from assistant.errors import AlreadyRunning, AssistantError, ControlError, PanelUnavailable, StateUnavailable
+from assistant.errors import AlreadyRunning, AssistantError, ControlError, StateUnavailable
 from assistant.events import Event
+from assistant.front_panel import front_panel
 from assistant.heartbeat import CountedMicrophone, Heartbeat
 from assistant.mute_mark import MuteMark
 from assistant.orders import Orders
@@ -28,9 +30,7 @@ from assistant.recordings import Recordings
 from assistant.reload import Reloader
 from assistant.report import Report
 from assistant.services.control import ControlServer
-from assistant.services.gpio import Panel
 from assistant.services.systemd import Notifier
-from assistant.settings import GpioSettings
 from assistant.skills import TimerBook
 from assistant.state import State
 
@@ -109,7 +109,7 @@ async def _live(
     async with AsyncExitStack() as stack:
         stack.enter_context(_signals(orders))
         control = await stack.enter_async_context(_control(orders))
-        panel = stack.enter_context(_panel(settings.gpio, orders))
+        panel = stack.enter_context(front_panel(settings.gpio, orders))
 
         def note_change(event: Event, state: State) -> None:
             was_starting = orders.state is State.STARTING
@@ -159,7 +159,12 @@ async def _live(
 
 @contextmanager
 def _signals(orders: Orders) -> Iterator[None]:
-    """SIGUSR1 mutes and unmutes, SIGHUP reloads; one that came early counts now."""
+    """SIGUSR1 mutes and unmutes, SIGHUP reloads; one that came early counts now.
+
+    At a terminal SIGHUP says that it was closed: then everything ends, as its owner expects.
+    """
+    living = asyncio.current_task()
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Future[None]] = set()
 
@@ -169,7 +174,7 @@ def _signals(orders: Orders) -> Iterator[None]:
         job.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGUSR1, orders.toggle_mute)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, living.cancel if living and at_terminal else reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     try:
         yield
@@ -212,32 +217,6 @@ def _rings(timers: TimerBook) -> bool:
         return bool(timers.due())
     except StateUnavailable:  # the ringer has logged it
         return False
-
-
-def _panel(pins: GpioSettings, orders: Orders) -> Panel:
-    """The button and the lamp. An assistant that cannot have them listens all the same."""
-    tell = asyncio.get_running_loop().call_soon_threadsafe
-
-    def made(button: int | None, lamp: int | None) -> Panel:
-        return Panel(
-            button=button,
-            lamp=lamp,
-            on_press=lambda: _tell(tell, orders.press),
-            on_hold=lambda: _tell(tell, orders.toggle_mute),
-        )
-
-    try:
-        panel = made(pins.button, pins.lamp)
-    except PanelUnavailable as error:
-        log.error("panel=none problem=%s", error)
-        panel = made(None, None)
-    panel.show(orders.state.value)
-    return panel
-
-
-def _tell(call: Callable[[Callable[[], None]], object], what: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # pressed while everything ends
-        call(what)
 
 
 @asynccontextmanager

@@ -54,6 +54,7 @@ _AT_START_ONLY = {
     "audio.automatic_gain",
     "gpio.button",
     "gpio.lamp",
+    "services.wyoming",
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import socket
 import subprocess
@@ -121,6 +123,18 @@ def test_ended_while_it_still_loads_it_ends_at_once_and_cleanly(
         assert "Traceback" not in appliance.log.read_text()
 
 
+def test_it_ends_with_the_terminal_that_it_was_started_in(
+    server: SoundServer, systemd: Systemd, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    with running(server, tmp_path, stdin=theirs, NOTIFY_SOCKET=systemd.path) as appliance:
+        systemd.told("STATUS=Loading")
+        appliance.process.send_signal(signal.SIGHUP)
+        assert appliance.process.wait(PATIENCE_S) == 0
+    os.close(ours)
+    os.close(theirs)
+
+
 def test_it_is_asked_told_and_taught_while_it_runs(
     server: SoundServer, shared_audio: list[Clip], tmp_path: Path
 ) -> None:
@@ -199,7 +213,8 @@ def test_a_crash_does_not_open_a_microphone_that_a_person_has_closed(
 def test_what_makes_a_start_impossible_is_told_too(
     server: SoundServer, systemd: Systemd, tmp_path: Path
 ) -> None:
-    nowhere = {"ASSISTANT__AUDIO__INPUT": "no such microphone"}
-    with running(server, tmp_path, NOTIFY_SOCKET=systemd.path, **nowhere) as appliance:
+    with running(
+        server, tmp_path, NOTIFY_SOCKET=systemd.path, ASSISTANT__AUDIO__INPUT="no such microphone"
+    ) as appliance:
         assert "no such microphone" in systemd.told("no such")[-1]
         assert appliance.process.wait(PATIENCE_S) == 1

@@ -56,6 +56,7 @@ COMPOSITION = {
     "converse",
     "doctor",
     "prepare",
+    "front_panel",
     "reload",
     "shared",
 }

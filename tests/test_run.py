@@ -66,7 +66,9 @@ def server() -> Iterator[SoundServer]:
 
 
 @contextmanager
-def running(server: SoundServer, folder: Path, **more: str) -> Iterator[Appliance]:
+def running(
+    server: SoundServer, folder: Path, *, stdin: int = subprocess.DEVNULL, **more: str
+) -> Iterator[Appliance]:
     log = folder / "log"
     environment = {
         **os.environ,
@@ -82,7 +84,9 @@ def running(server: SoundServer, folder: Path, **more: str) -> Iterator[Applianc
     command = [sys.executable, "-c", "from assistant.cli import main; raise SystemExit(main(['run']))"]
     with (
         log.open("wb") as stderr,
-        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr) as process,
+        subprocess.Popen(
+            command, env=environment, stdin=stdin, stdout=subprocess.DEVNULL, stderr=stderr
+        ) as process,
     ):
         try:
             yield Appliance(process, log)

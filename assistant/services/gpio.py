@@ -6,14 +6,12 @@ its own; whoever is told has to come back to their own thread.
 
 from __future__ import annotations
 
-import logging
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from assistant.errors import PanelUnavailable
-
-log = logging.getLogger(__name__)
 
 HOLD_S = 1.0
 """A finger that stays longer means something else than a press."""
@@ -109,7 +107,9 @@ def _device(kind: str, pin: int | None, **options: float) -> Any:
             "Run ./scripts/setup run gpio, or take gpio.button and gpio.lamp out of the settings.",
         ) from error
     try:
-        return getattr(gpiozero, kind)(pin, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of every driver that it tries and that is not there
+            return getattr(gpiozero, kind)(pin, **options)
     except Exception as error:  # gpiozero's and each of its drivers' own kinds
         raise PanelUnavailable(
             f"Pin {pin} cannot be used ({type(error).__name__}: {error}).",
