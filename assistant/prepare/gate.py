@@ -20,7 +20,7 @@ from assistant.prepare.dialogues import Texts
 from assistant.prepare.loss import Loss, Reference
 from assistant.prepare.probe import Probe
 from assistant.prepare.source import check_weights
-from assistant.settings import LlmSettings
+from assistant.settings_engines import LlmSettings
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
 from assistant.types import Message
