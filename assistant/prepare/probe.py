@@ -78,6 +78,7 @@ class Probe:
         parameters.n_ctx = WINDOW_TOKENS * 2
         parameters.n_batch = parameters.n_ubatch = parameters.n_outputs_max = BATCH_TOKENS
         parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED  # as the engine has it: faster here
         if self._observer is not None:
             parameters.cb_eval = self._observer
         return parameters
