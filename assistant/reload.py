@@ -197,7 +197,8 @@ def changes(before: Settings, new: Settings) -> set[str]:
 def _concerns_engine(kind: str, changed: set[str]) -> bool:
     """Whether the engine must be loaded again; a lost cache folder is no reason."""
     keys = {key.split(".")[1] for key in changed if key.startswith(f"{kind}.")}
-    return bool(keys - _NOT_THE_ENGINE[kind])
+    hears_turns_end = kind == "stt" and "endpoint.turn_model" in changed
+    return hears_turns_end or bool(keys - _NOT_THE_ENGINE[kind])
 
 
 def _warm(kind: str, settings: Settings) -> Any:
