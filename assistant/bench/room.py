@@ -156,7 +156,7 @@ class RoomSpeaker:
         self.loudness = 0.0
         """Of what it was given last."""
         self.cut_s = 0.0
-        """When it was last told to be silent."""
+        """When it was last told to be silent, and was not."""
         self._rate_hz = SAMPLE_RATE_HZ * (1 + acoustics.drift_ppm * 1e-6)
         self._latency_s = acoustics.latency_ms / 1000
         self._played = reference.begin(SAMPLE_RATE_HZ)
@@ -207,7 +207,8 @@ class RoomSpeaker:
         self._playlist.append(pcm)
 
     def cut(self) -> None:
-        self.cut_s = asyncio.get_running_loop().time()
+        if not self._playlist.empty:
+            self.cut_s = asyncio.get_running_loop().time()
         self._playlist.cut()
 
     async def drained(self) -> None:

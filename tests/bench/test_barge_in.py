@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -95,6 +96,18 @@ def test_a_cut_is_heard_after_what_the_device_holds() -> None:
         for number in range(50, 60):
             room.next_frame((number + 1) * 0.02)
         assert 1.05 < room.speaker.last_sound_s < 1.08
+
+    clock.run(story(), "virtual")
+
+
+def test_who_is_silent_already_is_not_cut_again() -> None:
+    async def story() -> None:
+        speaker = Room(Acoustics(living_room())).speaker
+        speaker.write(SpokenAudio("", babble(5), SAMPLE_RATE_HZ))
+        for _ in range(2):
+            await asyncio.sleep(1)
+            speaker.cut()
+        assert speaker.cut_s == pytest.approx(1)
 
     clock.run(story(), "virtual")
 
