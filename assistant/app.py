@@ -63,8 +63,9 @@ def load_vad(settings: Settings) -> Vad:
 
 
 def load_onset_vad(settings: Settings) -> Vad:
-    """What notices an interruption: within a frame, where a network takes 100 ms to be sure."""
+    """What notices an interruption: quicker than sure, so its probability need not be high (``ears``)."""
     vad: Vad = engines.load("vad", "webrtc", settings=settings.vad)
+    vad = ConfirmedVad(vad, engines.load("vad", "silero", settings=settings.vad))
     vad.warm_up()
     return vad
 

