@@ -39,7 +39,7 @@ _SINCE = 0.9
 _SETTLED_FRAMES = 50
 """After a second of echo its delay is known."""
 
-_FIRST_FRAME = 2
+_FIRST_FRAME = 1
 """Where in the filter the echo shall begin: behind what the loudspeaker's own lag may move."""
 
 

@@ -39,6 +39,9 @@ _FADING = 10 ** (-0.5 / 10)
 """How much weaker each further frame of an unknown room is taken to be. Rooms fade faster, but where in
 the filter the echo begins is not known either."""
 
+_BEGINS = 0.1
+"""Share of the strongest frame's energy with which a response begins."""
+
 _NOISE_MEMORY = 0.8
 """Of the spectrum of what is no echo: long enough to be smooth, short enough for syllables."""
 
@@ -82,8 +85,13 @@ class EchoFilter:
 
     @property
     def delay_frames(self) -> int:
-        """In which frame of the room response its strongest part is."""
-        return int(np.argmax(np.square(np.abs(self._room)).sum(axis=1)))
+        """In which frame of the room response its first strong part is.
+
+        Not the strongest: what somebody says over the echo disturbs that, and a shift by mistake would
+        lose the beginning for good.
+        """
+        energy = _power(self._room).sum(axis=1)
+        return int(np.argmax(energy > _BEGINS * energy.max()))
 
     def shift(self, frames: int) -> None:
         """What is played comes ``frames`` later from now on: the response moves towards its beginning."""
