@@ -20,7 +20,8 @@ def test_the_peak_is_read_where_the_kernel_keeps_it(tmp_path: Path) -> None:
 def test_without_it_the_process_is_asked(tmp_path: Path) -> None:
     before = machine.peak_rss_mb(tmp_path / "missing")
     block = np.ones(30_000_000)
-    assert machine.peak_rss_mb(tmp_path / "missing") > max(before, block.nbytes / 1e6)
+    # Another test of this process may have needed more before.
+    assert machine.peak_rss_mb(tmp_path / "missing") >= max(before, block.nbytes / 1e6)
 
 
 def test_work_costs_processor_seconds() -> None:
