@@ -163,7 +163,7 @@ class Turns:
     def _account(self, turn: Turn) -> None:
         report = turn.report
         self._begun = ""
-        self._count += 1
+        self._count += report.handled_by != "announcement"
         self._last_s = self._now_s()
         self._last_reply = report.heard or self._last_reply
         report.discarded, self._discarded = self._discarded, []

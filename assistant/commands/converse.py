@@ -70,6 +70,8 @@ def hold(
 
     def show(report: Report, began_s: float) -> None:
         nonlocal answered
+        if report.handled_by == "announcement":
+            return  # a timer that rings is nobody's turn
         answered += report.refused is None
         print(_turns.as_json(report, began_s) if as_json else _turns.as_text(report), flush=True)
 

@@ -8,6 +8,7 @@ interrupted pull goes on with the next piece.
 
 from __future__ import annotations
 
+import errno
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -55,6 +56,10 @@ def unpack(archive: Path, members: list[Piece], folder: Path, meter: Meter) -> N
                 _unpack_member(wheel, member, folder / member.file, offset, meter)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise SourceFailed(f"{archive.name} is damaged ({error})") from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a damaged offset that lies before the file
+            raise SourceFailed(f"{archive.name} is damaged ({error})") from error
+        raise
 
 
 def _unpack_member(wheel: zipfile.ZipFile, member: Member, target: Path, offset: int, meter: Meter) -> None:

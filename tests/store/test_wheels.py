@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from assistant.store.catalog import Member, Wheels
@@ -90,6 +90,7 @@ def test_encrypted_member_is_refused(tmp_path: Path, folder: Path) -> None:
         take(tmp_path, bytes(content), member(), folder)
 
 
+@example([(5113, 1)])
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5200), st.integers(0, 255)), min_size=1, max_size=8))
 def test_damaged_archive_is_refused_or_right(
