@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from assistant import paths
 from assistant.app import load_stt
 from assistant.audio.files import read_sound
 from assistant.cancel import Cancel
@@ -46,7 +47,8 @@ def test_without_a_microphone_a_recorded_question_is_answered(tmp_path: Path) ->
         **os.environ,
         "ALSA_CONFIG_PATH": str(tmp_path / "asound.conf"),
         "HOME": str(tmp_path),
-        "XDG_DATA_HOME": os.environ.get("XDG_DATA_HOME", str(Path.home() / ".local/share")),
+        "XDG_DATA_HOME": str(tmp_path / "data"),  # nobody's timers ring there
+        "ASSISTANT__STORE__MODELS": str(paths.models()),
         "PYTHONPATH": str(CHECKOUT),
     }
     done = subprocess.run(
