@@ -51,21 +51,13 @@ _QUESTION_TOKENS = 128
 
 def store_of(settings: Settings) -> Store:
     """The model store that these settings name."""
-    return open_store(settings.store.models or paths.models())
+    return open_store(paths.models(settings.store.models))
 
 
 def load_vad(settings: Settings) -> Vad:
     vad: Vad = engines.load("vad", settings.vad.engine, settings=settings.vad)
     if settings.vad.engine == "webrtc" and settings.vad.confirm:
         vad = ConfirmedVad(vad, engines.load("vad", "silero", settings=settings.vad))
-    vad.warm_up()
-    return vad
-
-
-def load_onset_vad(settings: Settings) -> Vad:
-    """What notices an interruption: quicker than sure, so its probability need not be high (``ears``)."""
-    vad: Vad = engines.load("vad", "webrtc", settings=settings.vad)
-    vad = ConfirmedVad(vad, engines.load("vad", "silero", settings=settings.vad))
     vad.warm_up()
     return vad
 
@@ -234,7 +226,6 @@ async def open_loop(
             yield VoiceLoop(
                 microphone=FilteredMicrophone(microphone, filters),
                 vad=load_vad(settings),
-                onset_vad=load_onset_vad(settings),
                 wake_word=wake_word,
                 chain=replace(chain, wake_phrases=phrases),
                 ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),

@@ -53,22 +53,9 @@ _IN_WORDS = {
 }
 
 
-async def live(
-    load: Callable[[], Loaded],
-    microphone: Microphone,
-    speaker: Speaker,
-    *,
-    reference: Reference | None,
-    on_report: Callable[[Report], None],
-    rescan: Callable[[], None],
-) -> None:
-    """Run until SIGTERM or SIGINT. Raises the AssistantError that makes it impossible.
-
-    ``reference`` is where ``speaker`` notes what it plays.
-    """
-    living = asyncio.ensure_future(
-        _live(load, microphone, speaker, reference=reference, on_report=on_report, rescan=rescan)
-    )
+async def until_ended(life: Coroutine[Any, Any, None]) -> None:
+    """Live until SIGTERM or SIGINT. Raises the AssistantError that makes it impossible."""
+    living = asyncio.ensure_future(life)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, living.cancel)
@@ -80,7 +67,8 @@ async def live(
     living.result()
 
 
-async def _live(
+async def live(
+    loaded: Loaded,
     load: Callable[[], Loaded],
     microphone: Microphone,
     speaker: Speaker,
@@ -89,7 +77,11 @@ async def _live(
     on_report: Callable[[Report], None],
     rescan: Callable[[], None],
 ) -> None:
-    loaded = load()
+    """Run until cancelled, first with the settings in ``loaded``, later with what ``load`` reads.
+
+    ``reference`` is where ``speaker`` notes what it plays. Raises the AssistantError that makes it
+    impossible.
+    """
     settings = loaded.settings
     systemd = Notifier()
     orders = Orders(settings)

@@ -43,9 +43,8 @@ Hearing: TypeAlias = tuple[Vad, WakeWord | None]
 class Ears:
     """The microphone, and the speaker that is opened and lost together with it.
 
-    Without a ``wake_word`` they must not be told to listen for one. ``onset_vad`` has to be quick rather
-    than right: whoever is interrupted by noise goes on. ``rescan`` is called between closing lost
-    devices and opening them again.
+    Without a ``wake_word`` they must not be told to listen for one. ``rescan`` is called between closing
+    lost devices and opening them again.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class Ears:
         microphone: Microphone,
         speaker: Speaker,
         vad: Vad,
-        onset_vad: Vad,
         wake_word: WakeWord | None,
         settings: Settings,
         post: Callable[[Event], None],
@@ -63,7 +61,6 @@ class Ears:
         self._microphone = microphone
         self._speaker = speaker
         self._vad = vad
-        self._onset_vad = onset_vad
         self._wake_word = wake_word
         self._gate = WakeGate()
         self._settings = settings
@@ -155,7 +152,6 @@ class Ears:
     async def _listen(self) -> None:
         try:
             self._vad.reset()
-            self._onset_vad.reset()
             self._forget()
             self._speaker.open()
             async with aclosing(self._microphone.frames()) as frames:
@@ -182,10 +178,10 @@ class Ears:
             self._follow_speech(frame, is_speech=is_speech)
 
     def _sounds_like_speech(self, frame: AudioFrame) -> bool:
-        # Both are always asked: they have a memory.
-        begins = self._onset_vad.speech_probability(frame.pcm) >= _BEGINS
-        goes_on = self._vad.speech_probability(frame.pcm) >= self._settings.vad.threshold
-        return begins if self._attention is Attention.INTERRUPTION else goes_on
+        """Of an interruption quick rather than sure: an answer that noise held up goes on."""
+        interrupts = self._attention is Attention.INTERRUPTION
+        threshold = min(_BEGINS, self._settings.vad.threshold) if interrupts else self._settings.vad.threshold
+        return self._vad.speech_probability(frame.pcm) >= threshold
 
     def _follow_speech(self, frame: AudioFrame, *, is_speech: bool) -> None:
         if frame.end_s - self._speech_s >= _WORD_OVER_FRAMES * FRAME_MS / 1000:

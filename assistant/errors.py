@@ -156,6 +156,13 @@ class EngineFailed(EngineError):
     code = "engine-failed"
 
 
+class EmptyAnswer(EngineFailed):
+    """Of a language model that had nothing to say."""
+
+    def __init__(self) -> None:
+        super().__init__("The answer was empty.", "Try another model or prompt (llm.model, llm.prompt).")
+
+
 class EngineTimeout(EngineError):
     code = "engine-timeout"
 

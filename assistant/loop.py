@@ -37,10 +37,9 @@ _LETS_GO_S = 0.25
 class VoiceLoop:
     """One appliance: ears, a chain, and what it is doing.
 
-    ``onset_vad`` is the one that notices an interruption, ``vad`` follows all other speech. Without a
-    ``wake_word`` any speech wakes it. ``hears_itself`` says that no canceller keeps its voice from its
-    ears. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change`` each
-    event that led to another state, and that state.
+    Without a ``wake_word`` any speech wakes it. ``hears_itself`` says that no canceller keeps its voice
+    from its ears. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change``
+    each event that led to another state, and that state.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class VoiceLoop:
         *,
         microphone: Microphone,
         vad: Vad,
-        onset_vad: Vad,
         wake_word: WakeWord | None,
         chain: Chain,
         ringer: Ringer,
@@ -68,7 +66,6 @@ class VoiceLoop:
             microphone=microphone,
             speaker=chain.speaker,
             vad=vad,
-            onset_vad=onset_vad,
             wake_word=wake_word,
             settings=chain.settings,
             post=self.post,

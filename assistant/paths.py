@@ -31,9 +31,9 @@ def cache(environ: Mapping[str, str] = os.environ) -> Path:
     return _by_systemd(environ, "CACHE_DIRECTORY") or _xdg(environ, "XDG_CACHE_HOME", ".cache")
 
 
-def models(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where models are kept unless ``store.models`` says otherwise."""
-    return data(environ) / "models"
+def models(chosen: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where models are kept: where ``store.models`` says, or else with the data."""
+    return chosen or data(environ) / "models"
 
 
 def control(environ: Mapping[str, str] = os.environ) -> Path:

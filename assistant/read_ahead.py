@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
 
-from assistant.cancel import Cancel
-from assistant.engines import Stt
 from assistant.errors import EngineError
 from assistant.turn import Chain
-from assistant.types import Transcript, Utterance
-from assistant.wake_phrase import without_wake_phrase
+from assistant.types import Utterance
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +43,8 @@ class ReadAhead:
     async def _look(self, utterance: Utterance) -> None:
         chain = self._chain
         try:
-            heard = await chain.stt.run(partial(_transcribe, utterance), self._worked)
-            words = stable_words(without_wake_phrase(heard.text, chain.wake_phrases))
+            heard = await chain.transcribe(utterance.pcm, self._worked)
+            words = stable_words(heard.text)
             if words:
                 messages = chain.conversation.messages_for(words)
                 await chain.llm.run(lambda llm, cancel: llm.read_ahead(messages, cancel), self._worked)
@@ -62,7 +58,3 @@ class ReadAhead:
 def stable_words(text: str) -> str:
     """What of a transcript that goes on will probably not change any more."""
     return " ".join(text.split()[:-_UNSURE_WORDS])
-
-
-def _transcribe(utterance: Utterance, stt: Stt, cancel: Cancel) -> Transcript:
-    return stt.transcribe(utterance.pcm, cancel)

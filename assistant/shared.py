@@ -6,13 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
-from assistant.cancel import Cancel
-from assistant.engines import Stt, Tts
 from assistant.errors import EngineUnavailable
 from assistant.sentences import Sentences
-from assistant.speakable import speakable
 from assistant.turn import Chain
-from assistant.types import Pcm16, Sentence
+from assistant.types import Pcm16
 
 
 def wyoming(chain: Callable[[], Chain]) -> AbstractAsyncContextManager[None]:
@@ -43,18 +40,10 @@ def wyoming(chain: Callable[[], Chain]) -> AbstractAsyncContextManager[None]:
 
 
 async def _transcribe(chain: Callable[[], Chain], pcm: Pcm16) -> str:
-    def transcribe(stt: Stt, cancel: Cancel) -> str:
-        return stt.transcribe(pcm, cancel).text
-
-    return await chain().stt.run(transcribe)
+    return (await chain().transcribe(pcm)).text
 
 
 async def _speak(chain: Callable[[], Chain], text: str) -> AsyncIterator[Pcm16]:
-    language = chain().settings.stt.language
     sentences = Sentences(begin_with="sentence")
     for sentence in [*sentences.add(text), *sentences.finish()]:
-        yield await chain().tts.run(partial(_synthesize, Sentence(speakable(sentence.text, language))))
-
-
-def _synthesize(sentence: Sentence, tts: Tts, cancel: Cancel) -> Pcm16:
-    return tts.synthesize(sentence, cancel)
+        yield await chain().synthesize(sentence)

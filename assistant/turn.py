@@ -20,20 +20,19 @@ from typing import Any, TypeVar
 
 from assistant import own_voice, stt_guard
 from assistant.audio import Speaker
-from assistant.cancel import Cancel
 from assistant.conversation import Conversation
 from assistant.delivery import Delivery
 from assistant.engines import Llm, Stt, Tts
-from assistant.errors import AssistantError, AudioError, EngineError, EngineFailed, EngineTimeout
+from assistant.errors import AssistantError, AudioError, EmptyAnswer, EngineError, EngineTimeout
 from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
 from assistant.report import Report
 from assistant.sentences import Sentences
 from assistant.settings import Settings
-from assistant.skills import Match, Repeat, Skills
+from assistant.skills import Match, Skills
 from assistant.speakable import speakable
 from assistant.types import Pcm16, Sentence, SpokenAudio, Transcript, Utterance
 from assistant.wake_phrase import without_wake_phrase
-from assistant.worker import Worker, in_thread, prefetch
+from assistant.worker import Meter, Worker, in_thread, prefetch, unmetered
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +55,16 @@ class Chain:
     settings: Settings
     wake_phrases: Sequence[str] = ()
     """What is taken off the beginning of what was said ("okay nabu")."""
+
+    async def transcribe(self, pcm: Pcm16, meter: Meter = unmetered) -> Transcript:
+        """What a person said to the assistant. Raises EngineFailed."""
+        heard = await self.stt.run(lambda stt, cancel: stt.transcribe(pcm, cancel), meter)
+        return replace(heard, text=without_wake_phrase(heard.text, self.wake_phrases))
+
+    async def synthesize(self, sentence: Sentence, meter: Meter = unmetered) -> Pcm16:
+        """The sound of a sentence as it is written. Raises EngineFailed."""
+        words = replace(sentence, text=speakable(sentence.text, self.settings.stt.language))
+        return await self.tts.run(lambda tts, cancel: tts.synthesize(words, cancel), meter)
 
 
 class Turn:
@@ -205,14 +214,11 @@ class Turn:
 
     async def _transcribe(self, pcm: Pcm16) -> Transcript:
         self._mark("stt_begin")
-        transcribing = self._chain.stt.run(
-            lambda stt, cancel: stt.transcribe(pcm, cancel), partial(self.report.worked, "stt")
-        )
+        transcribing = self._chain.transcribe(pcm, partial(self.report.worked, "stt"))
         transcript = await _within(self._chain.settings.conversation.turn_timeout_s, transcribing)
         self._mark("stt_end")
-        said = without_wake_phrase(transcript.text, self._chain.wake_phrases)
-        self.report.transcript = said
-        return replace(transcript, text=said)
+        self.report.transcript = transcript.text
+        return transcript
 
     async def _skill(self, match: Match) -> AsyncGenerator[Sentence, None]:
         self.report.handled_by = match.name
@@ -220,9 +226,8 @@ class Turn:
             await self._released.wait()
         outcome = await in_thread(match.run)
         self.report.outcome = outcome
-        speech = self._last_reply if isinstance(outcome.action, Repeat) else outcome.speech
-        if speech:
-            yield Sentence(speech, is_phrase=match.only_answers)
+        if speech := outcome.speech_after(self._last_reply):
+            yield Sentence(speech, is_phrase=match.only_answers and outcome.action is None)
 
     async def _ask(self, text: str) -> AsyncGenerator[Sentence, None]:
         """The model's reply, sentence by sentence."""
@@ -269,9 +274,7 @@ class Turn:
             if delivery.sounds:
                 await delivery.heard_out()
             elif self.report.outcome is None:
-                raise EngineFailed(
-                    "The answer was empty.", "Try another model or prompt (llm.model, llm.prompt)."
-                )
+                raise EmptyAnswer
         except asyncio.CancelledError:
             delivery.cut()
             raise
@@ -279,17 +282,13 @@ class Turn:
     async def _synthesize(
         self, sentences: AsyncGenerator[Sentence, None]
     ) -> AsyncGenerator[SpokenAudio, None]:
-        tts = self._chain.tts
-        language = self._chain.settings.stt.language
-        meter = partial(self.report.worked, "tts")
         async with aclosing(sentences):
             async for sentence in sentences:
                 self._mark("first_clause")
                 self.report.reply = f"{self.report.reply} {sentence.text}".strip()
-                words = replace(sentence, text=speakable(sentence.text, language))
-                pcm = await tts.run(partial(_synthesize, words), meter)
+                pcm = await self._chain.synthesize(sentence, partial(self.report.worked, "tts"))
                 if len(pcm):
-                    yield SpokenAudio(sentence.text, pcm, tts.engine.sample_rate_hz)
+                    yield SpokenAudio(sentence.text, pcm, self._chain.tts.engine.sample_rate_hz)
 
     def _remember(self, text: str) -> None:
         """Keep of the reply what was heard, so that the model never refers to what nobody heard.
@@ -323,10 +322,6 @@ async def _within(limit_s: float, waiting: Awaitable[T]) -> T:
         f"No part of the answer came within {limit_s:g} s.",
         "Choose a smaller model, or raise conversation.turn_timeout_s.",
     )
-
-
-def _synthesize(words: Sentence, tts: Tts, cancel: Cancel) -> Pcm16:
-    return tts.synthesize(words, cancel)
 
 
 async def _once(text: str) -> AsyncGenerator[Sentence, None]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from assistant.errors import EngineFailed
-from assistant.skills import Action, Repeat
+from assistant.errors import EmptyAnswer
+from assistant.skills import Action
 from assistant.turn import Chain
 from assistant.worker import in_thread
 
@@ -29,13 +29,12 @@ async def answer(chain: Chain, question: str, last_reply: str) -> Answer:
     match = chain.skills.match(question)
     if match:
         outcome = await in_thread(match.run)
-        text = last_reply if isinstance(outcome.action, Repeat) else outcome.speech
-        return Answer(text, match.name, outcome.action)
+        return Answer(outcome.speech_after(last_reply), match.name, outcome.action)
     messages = chain.conversation.messages_for(question)
     pieces = chain.llm.stream(lambda llm, cancel: llm.stream(messages, cancel))
     async with aclosing(pieces):
         reply = "".join([piece async for piece in pieces]).strip()
     if not reply:
-        raise EngineFailed("The answer was empty.", "Try another model or prompt (llm.model, llm.prompt).")
+        raise EmptyAnswer
     chain.conversation.add(question, reply)
     return Answer(reply, "llm")

@@ -192,7 +192,6 @@ async def _house(
     voice_loop = VoiceLoop(
         microphone=counted,
         vad=ScriptedVad(),
-        onset_vad=ScriptedVad(),
         wake_word=wake,
         chain=Chain(
             stt=stt,  # type: ignore[arg-type]  # a Worker of a scripted engine is one of any

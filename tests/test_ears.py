@@ -32,7 +32,6 @@ class Room:
             microphone=self.microphone,
             speaker=self.speaker,
             vad=ScriptedVad(),
-            onset_vad=ScriptedVad(),
             wake_word=self.wake_word,
             settings=Settings(),
             post=self._post,

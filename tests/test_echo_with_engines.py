@@ -59,7 +59,7 @@ def test_its_own_voice_starts_no_utterance(shared_audio: list[Clip], answers: li
     for answer in answers:
         play(listening, answer)
         listen(listening, 1)
-    vad = app.load_onset_vad(settings)
+    vad = app.load_vad(settings)
     assert starts(vad, listening.heard, settings) > 3, "it would have, without the canceller"
     echoing = listening.cancelled[:-50]
     assert starts(vad, echoing[25:], settings) == 0

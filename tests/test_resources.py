@@ -51,19 +51,19 @@ def test_a_person_without_xdg_variables_has_the_usual_folders() -> None:
         Path("/home/ada/.config/assistant/assistant.yaml"),
         Path("/etc/assistant/assistant.yaml"),
     )
-    assert paths.models(environ) == Path("/home/ada/.local/share/assistant/models")
+    assert paths.models(environ=environ) == Path("/home/ada/.local/share/assistant/models")
 
 
 def test_xdg_variables_move_the_folders_unless_they_are_relative() -> None:
     environ = {"HOME": "/home/ada", "XDG_CONFIG_HOME": "/c", "XDG_DATA_HOME": "data"}
     assert paths.settings_files(environ)[0] == Path("/c/assistant/assistant.yaml")
-    assert paths.models(environ) == Path("/home/ada/.local/share/assistant/models")
+    assert paths.models(environ=environ) == Path("/home/ada/.local/share/assistant/models")
 
 
 def test_the_system_service_has_the_folder_that_systemd_made() -> None:
     environ = {"XDG_DATA_HOME": "/ignored", "STATE_DIRECTORY": "/var/lib/assistant:/var/lib/other"}
     assert paths.data(environ) == Path("/var/lib/assistant")
-    assert paths.models(environ) == Path("/var/lib/assistant/models")
+    assert paths.models(environ=environ) == Path("/var/lib/assistant/models")
 
 
 def test_the_control_socket_is_where_only_its_owner_reaches() -> None:
@@ -76,4 +76,4 @@ def test_the_control_socket_is_where_only_its_owner_reaches() -> None:
 
 
 def test_no_home_at_all_still_gives_absolute_folders() -> None:
-    assert paths.models({}).is_absolute()
+    assert paths.models(environ={}).is_absolute()

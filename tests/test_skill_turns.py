@@ -43,3 +43,17 @@ def test_a_command_without_words_ends_after_its_turn() -> None:
         assert [report.handled_by for report in house.reports] == ["llm"]
 
     simulate(story, words=["Stop.", QUESTION], intents=INTENTS)
+
+
+def test_what_the_model_said_is_no_phrase_when_it_is_repeated() -> None:
+    """Phrases are kept on disk, and what somebody was told by the model is private."""
+
+    async def story(house: House) -> None:
+        await house.answered("What time is it?")
+        assert len(house.tts.phrases) == 1
+        answer = await house.answered(QUESTION)
+        again = await house.answered("Repeat that.")
+        assert (again.handled_by, again.reply) == ("repeat", answer.reply)
+        assert len(house.tts.phrases) == 1
+
+    simulate(story, words=["What time is it?", QUESTION, "Repeat that."], intents=INTENTS)

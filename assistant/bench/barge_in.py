@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +29,7 @@ from assistant.bench.measuring import Document, Result, ratio, rounded, share, s
 from assistant.bench.room import Acoustics, Room, living_room, loudness, unit_energy
 from assistant.bench.speech_end import WINDOW_SAMPLES, levels_db
 from assistant.bench.variants import changed
-from assistant.cancel import Cancel
 from assistant.conversation import Conversation
-from assistant.engines import Stt
 from assistant.engines.scripted import ScriptedLlm
 from assistant.events import Announced, Stopped
 from assistant.loop import VoiceLoop
@@ -41,7 +38,7 @@ from assistant.ringer import Ringer
 from assistant.settings import Settings
 from assistant.state import State
 from assistant.turn import Chain
-from assistant.types import SAMPLE_RATE_HZ, Pcm16, Transcript
+from assistant.types import SAMPLE_RATE_HZ
 from assistant.word_error import normalize_words, word_errors
 from assistant.worker import Worker
 
@@ -160,7 +157,6 @@ async def open_stage(settings: Settings, acoustics: Acoustics) -> AsyncIterator[
         voice_loop = VoiceLoop(
             microphone=FilteredMicrophone(room.microphone, app.sound_filters(settings, room.reference)),
             vad=app.load_vad(settings),
-            onset_vad=app.load_onset_vad(settings),
             wake_word=None,
             chain=Chain(
                 stt=stt,
@@ -282,16 +278,12 @@ async def _words(stage: Stage, said: Sequence[Interruption]) -> Document:
     count = over = alone = 0
     for each in known:
         pcm = to_pcm16(_spoken(each.clip, max(0.0, onset(each.clip) - _LEAD_S)))
-        clean = await stage.voice_loop.chain.stt.run(partial(_transcribe, pcm))
+        clean = await stage.voice_loop.chain.transcribe(pcm)
         reference = normalize_words(each.clip.text)
         count += len(reference)
         over += word_errors(reference, normalize_words(each.heard))
         alone += word_errors(reference, normalize_words(clean.text))
     return {"n": count, "error_rate": ratio(over, count), "error_rate_alone": ratio(alone, count)}
-
-
-def _transcribe(pcm: Pcm16, stt: Stt, cancel: Cancel) -> Transcript:
-    return stt.transcribe(pcm, cancel)
 
 
 def _as_text(document: Document) -> str:

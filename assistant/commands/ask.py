@@ -7,7 +7,7 @@ import json
 
 from assistant import configuration, logs
 from assistant.cancel import Cancel
-from assistant.errors import EngineFailed
+from assistant.errors import EmptyAnswer
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         reply = "".join(llm.stream(messages, Cancel())).strip()
         llm.close()
     if not reply:
-        raise EngineFailed("The answer was empty.", "Try another model or prompt (llm.model, llm.prompt).")
+        raise EmptyAnswer
     handled_by = match.name if match else "llm"
     print(
         json.dumps({"reply": reply, "handled_by": handled_by}, ensure_ascii=False)

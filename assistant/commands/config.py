@@ -66,7 +66,7 @@ def _unknown_models(loaded: Loaded) -> list[Mistake]:
     Not looked at when settings are loaded: a disk that is not there yet is no mistake in them.
     """
     settings, mistakes = loaded.settings, []
-    entries = open_store(settings.store.models or paths.models()).entries()
+    entries = open_store(paths.models(settings.store.models)).entries()
     for kind, section in (("stt", settings.stt), ("llm", settings.llm), ("tts", settings.tts)):
         known = [entry.name for entry in entries if entry.kind == kind]
         origin = loaded.origins.get((kind, "model"))

@@ -46,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Raises AssistantError."""
     settings = configuration.load(arguments.config).settings
-    store = open_store(settings.store.models or paths.models())
+    store = open_store(paths.models(settings.store.models))
     terminal = Terminal(sys.stderr)
     try:
         status: int = arguments.action(store, arguments, terminal)

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Raises AssistantError."""
     settings = configuration.load(arguments.config).settings
     logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
-    store = open_store(settings.store.models or paths.models())
+    store = open_store(paths.models(settings.store.models))
     arguments.threads = arguments.threads if arguments.threads > 0 else len(cores.big_cores())
     terminal = Terminal(sys.stderr)
     try:

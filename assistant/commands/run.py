@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from assistant import clock, configuration, logs
 from assistant.audio import portaudio
 from assistant.commands import _turns, converse
+from assistant.configuration import Loaded
 from assistant.errors import DeviceUnavailable
 from assistant.report import Report
 from assistant.settings import Settings
@@ -30,11 +32,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     # The appliance takes these once it is there; until then they would end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGHUP})
-    settings = configuration.load(arguments.config).settings
-    logs.set_up(settings.log.level)
+    loaded = configuration.load(arguments.config)
+    logs.set_up(loaded.settings.log.level)
     if arguments.or_demo and not _has_microphone():
-        return _demo(settings)
-    clock.run(_live(arguments, settings))
+        return _demo(loaded.settings)
+    clock.run(_live(loaded, lambda: configuration.load(arguments.config)))
     return 0
 
 
@@ -53,21 +55,25 @@ def _demo(settings: Settings) -> int:
     return status
 
 
-async def _live(arguments: argparse.Namespace, settings: Settings) -> None:
+async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
     from assistant import appliance  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.device import DeviceMicrophone, DeviceSpeaker  # noqa: PLC0415
     from assistant.audio.reference import Reference  # noqa: PLC0415
 
     if sys.stdout.isatty():
         print("Speak; Ctrl-C ends it.", flush=True)
+    audio = loaded.settings.audio
     reference = Reference()
-    await appliance.live(
-        lambda: configuration.load(arguments.config),
-        DeviceMicrophone(settings.audio.input),
-        DeviceSpeaker(settings.audio.output, settings.audio.volume, reference),
-        reference=reference,
-        on_report=_show,
-        rescan=portaudio.rescan,
+    await appliance.until_ended(
+        appliance.live(
+            loaded,
+            load,
+            DeviceMicrophone(audio.input),
+            DeviceSpeaker(audio.output, audio.volume, reference),
+            reference=reference,
+            on_report=_show,
+            rescan=portaudio.rescan,
+        )
     )
 
 

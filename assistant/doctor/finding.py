@@ -40,7 +40,7 @@ class Patient:
     @property
     def models(self) -> Path:
         """The folder of the models."""
-        return self.settings.store.models or paths.models()
+        return paths.models(self.settings.store.models)
 
     def store(self) -> Store:
         """Raises SettingsError when the catalogue is broken."""

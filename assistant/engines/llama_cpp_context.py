@@ -31,10 +31,8 @@ BATCH_TOKENS = 512
 """Most tokens given to llama.cpp in one call."""
 MICRO_BATCH_TOKENS = 128
 """Tokens evaluated together: as fast as 512 on a CPU, and an interruption loses at most these."""
-FLASH_ATTENTION = {False: 0, True: 1}
-"""LLAMA_FLASH_ATTN_TYPE_DISABLED and _ENABLED of llama.h."""
-KV_TYPES = {"f16": 1, "q8_0": 8}
-"""Numbers of ggml_type in ggml.h."""
+FLASH_ATTENTION = {False: lib.LLAMA_FLASH_ATTN_TYPE_DISABLED, True: lib.LLAMA_FLASH_ATTN_TYPE_ENABLED}
+KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0}
 PENALTY_WINDOW = 64
 """How many of the latest tokens of the reply the repeat penalty looks at."""
 WORTH_MOVING = 24

@@ -189,11 +189,8 @@ class LlamaCppLlm:
             )
 
     def _prompt(self, messages: Sequence[Message]) -> str:
-        text = self._chat.render(
-            [replace(message, content=self._plain(message.content)) for message in messages]
-        )
-        begin = self._vocabulary.begin if self._vocabulary.wants_begin else ""
-        return text if text.startswith(begin) else begin + text
+        plain = [replace(message, content=self._plain(message.content)) for message in messages]
+        return self._vocabulary.begun(self._chat.render(plain))
 
     def _plain(self, text: str) -> str:
         """Break up what spells a control token, so that no words can end their own message."""

@@ -176,9 +176,13 @@ class ScriptedTts(_Scripted):
         self._seconds_per_character = seconds_per_character
         self.said: list[str] = []
         """Every text it was given."""
+        self.phrases: list[str] = []
+        """Those of them that a voice may keep."""
 
     def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:  # noqa: ARG002
         text = sentence.text
         self.said.append(text)
+        if sentence.is_phrase:
+            self.phrases.append(text)
         self._work(len(text) * self._seconds_per_character)
         return clip(3000, max(FRAME_SAMPLES, len(text) * 1000 // 15))

@@ -74,8 +74,7 @@ class SmartTurn:
         return float(np.clip(np.ravel(answer)[0], 0.0, 1.0))
 
     def warm_up(self) -> None:
-        self._stt.warm_up()
-        self.finished_probability(np.zeros(SAMPLE_RATE_HZ, np.int16))
+        self._stt.warm_up()  # this network has run when it was created
 
     def close(self) -> None:
         self._stt.close()

@@ -8,8 +8,8 @@ from typing import Any
 
 import llama_cpp.llama_cpp as lib
 
-LOG_LEVEL_ERROR = 4
-"""GGML_LOG_LEVEL_ERROR of ggml.h."""
+from assistant.engines.llama_cpp_context import LOG_LEVEL_ERROR
+
 MAX_REASON = 200
 
 

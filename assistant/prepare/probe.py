@@ -139,9 +139,7 @@ class Probe:
         yield from _cut(tokens, scored)
 
     def _prompt(self, messages: Sequence[Message]) -> str:
-        text = self._chat.render(messages)
-        begin = self.vocabulary.begin if self.vocabulary.wants_begin else ""
-        return text if text.startswith(begin) else begin + text
+        return self.vocabulary.begun(self._chat.render(messages))
 
     def scores(self, passage: Passage) -> Iterator[npt.NDArray[np.float32]]:
         """The logits that predict each scored token, [some, vocabulary size], in order, in pieces.

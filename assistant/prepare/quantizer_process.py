@@ -17,9 +17,9 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 import numpy as np
 
+from assistant.engines.llama_cpp_context import LOG_LEVEL_ERROR
 from assistant.prepare import importance
 from assistant.prepare.formats import TENSOR_NUMBERS
-from assistant.prepare.native import LOG_LEVEL_ERROR
 
 BUFFER_BYTES = 512 * 1024 * 1024
 """Most of one tensor that is unpacked at a time; the embeddings of a large vocabulary are more."""

@@ -57,6 +57,10 @@ class Outcome:
     action: Action | None = None
     """What to do besides."""
 
+    def speech_after(self, last_reply: str) -> str:
+        """What to say, where ``last_reply`` was said last."""
+        return last_reply if isinstance(self.action, Repeat) else self.speech
+
 
 def _local_now() -> datetime:
     return datetime.now().astimezone()

@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -196,7 +197,14 @@ def open_store(models_dir: Path, catalog: Path | None = None) -> Store:
     """
     if catalog is None:
         catalog = resources.folder("models") / "catalog.yaml"
-    return Store(models_dir.expanduser().absolute(), read_catalog(catalog))
+    saved_ns = catalog.stat().st_mtime_ns if catalog.is_file() else 0
+    return Store(models_dir.expanduser().absolute(), _catalog(catalog, saved_ns))
+
+
+@cache
+def _catalog(file: Path, _saved_ns: int) -> Catalog:
+    """As long as it is the same, it is checked once: that takes 40 ms, and every engine asks for it."""
+    return read_catalog(file)
 
 
 def _own_entry(folder: Path, record: Record) -> Entry:
