@@ -165,9 +165,9 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
             await worker.start(lambda: load(settings))
             return worker
 
-        stt, llm, tts = await asyncio.gather(
-            start("stt", load_stt), start("llm", load_llm), start("tts", load_tts)
-        )
+        # First the one that needs most memory while it loads: all of its file, for a moment.
+        llm = await start("llm", load_llm)
+        stt, tts = await asyncio.gather(start("stt", load_stt), start("tts", load_tts))
         conversation = new_conversation(settings, llm.engine)
         await llm.run(lambda engine, _: read_opening(engine, conversation))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)

@@ -77,7 +77,11 @@ class Delivery:
     @property
     def heard_text(self) -> str:
         """The words that were heard."""
-        left_s, parts = self.heard_s, []
+        return self.text_until(self.heard_s)
+
+    def text_until(self, end_s: float) -> str:
+        """The words of the first ``end_s`` seconds."""
+        left_s, parts = end_s, []
         for sound in self.sounds:
             if left_s <= 0:
                 break

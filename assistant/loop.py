@@ -74,7 +74,13 @@ class VoiceLoop:
         self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
         self._patience = Patience(lambda: self.post(e.NothingSaid()))
         self._hears_itself = hears_itself
-        self._turns = Turns(chain, post=self.post, on_transcript=self._on_transcript, on_end=self._on_end)
+        self._turns = Turns(
+            chain,
+            post=self.post,
+            on_transcript=self._on_transcript,
+            on_refusal=self._wait_for_the_rest,
+            on_end=self._on_end,
+        )
         self._busy_until_s = 0.0
 
     @property
@@ -293,11 +299,18 @@ class VoiceLoop:
 
     def _on_transcript(self, transcript: Transcript, match: Match | None) -> None:
         """The words are known while the person pauses: wait as long as they ask for."""
-        self._ears.endpointer.required_silence_ms = required_silence_ms(
-            transcript,
-            matched=match is not None and not match.ends_open,
-            settings=self._chain.settings.endpoint,
-        )
+        if match and match.asks_back:
+            self._wait_for_the_rest()
+        else:
+            self._ears.endpointer.required_silence_ms = required_silence_ms(
+                transcript,
+                matched=match is not None and not match.ends_open,
+                settings=self._chain.settings.endpoint,
+            )
+
+    def _wait_for_the_rest(self) -> None:
+        """As it is, it gets no answer that somebody waits for: it may be the beginning of one that does."""
+        self._ears.endpointer.required_silence_ms = self._chain.settings.endpoint.unfinished_ms
 
     def _on_end(self, turn: Turn) -> None:
         report = turn.report

@@ -65,8 +65,9 @@ class EndpointSettings(Section):
     """Longer speech is ended here: Whisper hears 30 s at once."""
     read_ahead_ms: Milliseconds = 800
     """So often while somebody speaks the words so far are recognised, and the model reads them; 0: never."""
-    pause_ms: Milliseconds = 140
-    """The first pause: transcription starts here, in case the turn is over."""
+    pause_ms: Milliseconds = 100
+    """The first pause: transcription starts here, in case the turn is over. With 140, 7 turns
+    instead of 9 were begun in vain over 16 recordings, and answers came 30 ms later."""
     complete_ms: Milliseconds = 260
     """Silence that ends a turn whose words are complete (a skill matched, or a final stop)."""
     unclear_ms: Milliseconds = 600

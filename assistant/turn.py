@@ -41,6 +41,10 @@ T = TypeVar("T")
 _SENTENCES_AHEAD = 2
 """Sentences that may be ready before the one being heard is over."""
 
+_CUT_LATE_S = 0.5
+"""So far behind what was heard a word may begin that an echo brings back: which of a sentence's words were
+heard is reckoned from its letters."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -80,6 +84,7 @@ class Turn:
         begun: str,
         post: Callable[[Event], None],
         on_transcript: Callable[[Transcript, Match | None], Awaitable[None]],
+        on_refusal: Callable[[], None],
     ) -> None:
         """``overheard`` is what the assistant itself may have been heard to say; ``begun`` what the person
         had said when an answer to it came too early: this goes on with it, unless it is a command."""
@@ -90,6 +95,7 @@ class Turn:
         self._begun = begun
         self._post = post
         self._on_transcript = on_transcript
+        self._on_refusal = on_refusal
         self._released = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._written = ""
@@ -149,6 +155,11 @@ class Turn:
         return self._task is not None and self._task.done()
 
     @property
+    def sounded_text(self) -> str:
+        """Of the answer, all that may have sounded in the room."""
+        return self._delivery.text_until(self._delivery.heard_s + _CUT_LATE_S)
+
+    @property
     def heard_ms(self) -> int:
         """How much of the answer has been heard."""
         return round(self._delivery.heard_s * 1000)
@@ -177,6 +188,8 @@ class Turn:
         match = self._chain.skills.match(transcript.text)
         if reason := self._refusal(utterance, transcript, match):
             self.report.refused = reason
+            if transcript.text:  # perhaps the beginning of more; noise is the beginning of nothing
+                self._on_refusal()
             await self._released.wait()
             self._post(ReplyRefused(reason))
             return

@@ -32,11 +32,13 @@ class Turns:
         *,
         post: Callable[[Event], None],
         on_transcript: Callable[[Transcript, Match | None], None],
+        on_refusal: Callable[[], None],
         on_end: Callable[[Turn], None],
     ) -> None:
         self._chain = chain
         self._post = post
         self._on_transcript = on_transcript
+        self._on_refusal = on_refusal
         self._on_end = on_end
         self._read_ahead = ReadAhead(chain)
         self._held: Turn | None = None
@@ -131,6 +133,11 @@ class Turns:
         # Shielded: the person may go on now, which ends this turn but must not leave that one half ended.
         await asyncio.shield(asyncio.ensure_future(self._take_back() if goes_on else self._end_held()))
 
+    def _not_understood(self) -> None:
+        """What was held goes on soon. Nobody waits for anything else."""
+        if self._held is None:
+            self._on_refusal()
+
     async def _take_back(self) -> None:
         """The person had not finished: what was said to that does not count."""
         held, self._held = self._held, None
@@ -152,12 +159,13 @@ class Turns:
             begun=self._begun,
             post=self._post,
             on_transcript=self._understood,
+            on_refusal=self._not_understood,
         )
 
     def _overheard(self, from_s: float) -> str:
         """What it may have heard of itself, listening from then on."""
         if self._held is not None:
-            return self._held.report.reply
+            return self._held.sounded_text
         return self._last_reply if from_s - self._last_s < _ECHO_S else ""
 
     def _account(self, turn: Turn) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
@@ -25,6 +26,10 @@ T = TypeVar("T")
 Meter = Callable[[float], None]
 """Is told, on the engine's thread, how many seconds a call took there: also of one that was abandoned."""
 _END = object()
+
+_BREATH = 0.03
+"""So much of an item's time a stream pauses after it. What the item leads to may then be asked of the next
+engine first: the voice need not wait for another token before it speaks the sentence that this one ended."""
 
 
 def unmetered(_: float) -> None:
@@ -82,10 +87,13 @@ class Worker(Generic[E]):
                 source = call(self.engine, cancel)
                 while not cancel:
                     with self._in_turn:
+                        began_s = time.perf_counter()
                         item = next(source, _END)
+                        took_s = time.perf_counter() - began_s
                     if item is _END:
                         break
                     loop.call_soon_threadsafe(items.put_nowait, item)
+                    time.sleep(took_s * _BREATH)
             finally:
                 with suppress(RuntimeError):  # the loop is closed when the program is ending
                     loop.call_soon_threadsafe(items.put_nowait, _END)

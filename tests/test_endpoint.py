@@ -56,7 +56,7 @@ def test_one_utterance() -> None:
     story = heard(spans(1000, 800, 1000))
     assert [(ms, type(event)) for ms, event in story] == [
         (1100, SpeechStarted),
-        (1940, SpeechPaused),
+        (1800 + SETTINGS.pause_ms, SpeechPaused),
         (2400, TurnEnded),
     ]
     ended = story[-1][1]

@@ -116,7 +116,7 @@ def test_its_own_words_are_no_interruption() -> None:
     own = "Paris, a large town on the River Sane."
 
     async def story(house: House) -> None:
-        await interrupted(house, own)
+        await interrupted(house, own, after_s=2.6)
         await house.voice_loop.idle(2)
         overheard, answer = house.reports
         assert (overheard.refused, overheard.handled_by) == ("own_voice", "nobody")
@@ -124,6 +124,21 @@ def test_its_own_words_are_no_interruption() -> None:
         assert len(house.llm.prompts) == 1
 
     simulate(story, words=[QUESTION, own], reply=reply, settings=SETTINGS)
+
+
+def test_a_word_that_the_answer_has_not_come_to_is_the_persons_own() -> None:
+    async def story(house: House) -> None:
+        await interrupted(house, "museums", after_s=0.3)
+        await house.voice_loop.idle(2)
+        assert "museums" in house.reports[-1].transcript
+        assert house.reports[-1].refused is None
+
+    simulate(
+        story,
+        words=[QUESTION, "museums"],
+        reply=lambda _: "It is Paris, a lovely town of bridges, of gardens, and of museums.",
+        settings=SETTINGS,
+    )
 
 
 def test_the_end_of_an_answer_is_not_taken_for_the_next_question() -> None:

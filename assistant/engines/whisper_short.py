@@ -57,6 +57,8 @@ class ShortWindow:
         end_s = (np.flatnonzero(level_db > _AUDIBLE_DB)[-1] + 1) / _FRAMES_PER_S
         loud_s = np.count_nonzero(level_db > _LOUD_DB) / _FRAMES_PER_S
         states = self._complete(self._encode(features, end_s + _MARGIN_S))
+        if cancel:
+            return Transcript(""), None
         language = self._language or self._detect(states)
         duration_s = len(samples) / SAMPLE_RATE_HZ
         transcript, reason = self._decode(states, language, duration_s, loud_s, timestamps=False)

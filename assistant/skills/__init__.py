@@ -9,8 +9,9 @@ to it. It returns what to say::
         "Flip a coin."
         return f"It's {random.choice(('heads', 'tails'))}."
 
-``Skills.match`` is pure and fast: it may be asked about half a sentence. Only ``Match.run`` has
-effects. Nothing here knows of engines, sound, the event loop or settings.
+One whose name begins with ``ask_`` asks for what is missing of a command. ``Skills.match`` is pure
+and fast: it may be asked about half a sentence. Only ``Match.run`` has effects. Nothing here knows
+of engines, sound, the event loop or settings.
 """
 
 from __future__ import annotations
@@ -113,6 +114,11 @@ class Match:
     """It ends in a name, a note or the like, which may well go on after a pause."""
     _skill: Skill
     _context: SkillContext
+
+    @property
+    def asks_back(self) -> bool:
+        """A command that lacks something, which the person may be about to say ("set a timer for ...")."""
+        return self.name.startswith("ask_")
 
     @property
     def only_answers(self) -> bool:
