@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from assistant import __version__, configuration, earcons, engines, paths, resources, skills
+from assistant import __version__, configuration, earcons, engines, fit, paths, resources, skills
 from assistant.audio import Microphone, Speaker
 from assistant.audio.echo import EchoCanceller
 from assistant.audio.enhancement import enhancer
@@ -154,6 +154,7 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
     Each of them uses all big cores, one at a time: while the voice makes a sentence, the language
     model waits between two tokens.
     """
+    fit.require(settings)
     return_what_is_freed()
     in_turn = FairLock()
     began_s = asyncio.get_running_loop().time()

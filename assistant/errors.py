@@ -10,6 +10,7 @@
     |  |- ModelMissing        model-missing          known, but not on this disk
     |  |- ModelCorrupt        model-corrupt          on this disk, but not what the catalogue promises
     |  |- ModelRefused        model-refused          it was measured, and it is not good enough
+    |  |- ModelTooBig         model-too-big          it does not fit into the memory here
     |  `- DownloadFailed      download-failed        no source could deliver it
     |- StorageFull            storage-full           the disk cannot hold it
     |- StateUnavailable       state-unavailable      where timers and lists are kept cannot be used
@@ -84,6 +85,10 @@ class ModelCorrupt(ModelError):
 
 class ModelRefused(ModelError):
     code = "model-refused"
+
+
+class ModelTooBig(ModelError):
+    code = "model-too-big"
 
 
 class DownloadFailed(ModelError):

@@ -55,6 +55,7 @@ COMPOSITION = {
     "configuration",
     "converse",
     "doctor",
+    "fit",
     "prepare",
     "front_panel",
     "reload",

@@ -60,6 +60,12 @@ def throttling(root: Path = ROOT) -> tuple[str, ...]:
     return tuple(meaning for bit, meaning in THROTTLING.items() if bits >> bit & 1)
 
 
-def _meminfo_mb(key: str, root: Path) -> int | None:
+def memory_bytes(key: str, root: Path = ROOT) -> int | None:
+    """A figure of /proc/meminfo, such as "MemAvailable"; None where it is not given."""
     found = re.search(rf"^{key}:\s*(\d+) kB", text(root / "proc/meminfo"), re.MULTILINE)
-    return int(found[1]) * 1024 // 1_000_000 if found else None
+    return int(found[1]) * 1024 if found else None
+
+
+def _meminfo_mb(key: str, root: Path) -> int | None:
+    found = memory_bytes(key, root)
+    return None if found is None else found // 1_000_000

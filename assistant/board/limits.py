@@ -7,6 +7,7 @@ and 2 of the kernel's interface are read; a limit on any group above ours holds 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -34,6 +35,24 @@ def memory_bytes(root: Path = ROOT) -> float:
     files = ("memory.max", "memory.limit_in_bytes")
     limits = (_figures(group, file)[0] for group in _groups(root) for file in files)
     return min((limit for limit in limits if limit > 0), default=math.inf)
+
+
+def memory_left_bytes(root: Path = ROOT) -> float:
+    """What the tightest of the limits leaves beside what is in use now; infinite without a limit.
+
+    Cached files that were not looked at lately are given up for programs, so they are not in use.
+    """
+    left = math.inf
+    for group in _groups(root):
+        for limit_file, use_file, idle in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            limit, use = _figures(group, limit_file)[0], _figures(group, use_file)[0]
+            if limit > 0:
+                cached = re.search(rf"^{idle} (\d+)$", text(group / "memory.stat"), re.MULTILINE)
+                left = min(left, max(0.0, limit - use + (int(cached[1]) if cached else 0)))
+    return left
 
 
 def text(file: Path) -> str:

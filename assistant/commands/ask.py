@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from assistant import configuration, logs
+from assistant import configuration, fit, logs
 from assistant.cancel import Cancel
 from assistant.errors import EmptyAnswer
 
@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         match = app.load_skills(settings, context).match(arguments.text)
         reply = match.run().speech if match else ""
     if not match:
+        fit.require(settings, llm_only=True)
         llm = app.load_llm(settings)
         messages = app.new_conversation(settings, llm).messages_for(arguments.text)
         reply = "".join(llm.stream(messages, Cancel())).strip()

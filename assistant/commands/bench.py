@@ -47,6 +47,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     llm = _stage(stages, "llm", _llm, "the language model beside a bare llama.cpp loop")
     for each, rounds in ((stt, 3), (llm, 7)):
         each.add_argument("--rounds", type=count, default=rounds, metavar="N", help=f"default {rounds}")
+    memory = _stage(stages, "memory", _memory, "the memory plan beside the peak of real processes")
+    memory.add_argument(
+        "--models", nargs="+", metavar="NAME", help="language models; default: all that are here"
+    )
+    memory.add_argument(
+        "--contexts", nargs="+", type=count, default=[512, 2048, 4096], metavar="N", help="in tokens"
+    )
     _stage(stages, "tts", _tts, "the voice beside plain ONNX Runtime")
     barge_in = _stage(
         stages, "barge-in", _barge_in, "how fast it falls silent for a person, and whether for itself"
@@ -135,6 +142,14 @@ def _llm(arguments: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import llm  # noqa: PLC0415
 
     return llm.run(settings, rounds=arguments.rounds, progress=_progress)
+
+
+def _memory(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import memory  # noqa: PLC0415
+
+    return memory.run(
+        settings, models=arguments.models, contexts=tuple(arguments.contexts), progress=_progress
+    )
 
 
 def _tts(_: argparse.Namespace, settings: Settings) -> Result:

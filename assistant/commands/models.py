@@ -10,8 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from assistant import configuration, paths
+from assistant import configuration, fit, paths
 from assistant.errors import AssistantError
+from assistant.settings import Settings
 from assistant.store import Entry, Store, open_store
 from assistant.store.catalog import Kind
 from assistant.store.incoming import Arrival
@@ -29,7 +30,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         sub.set_defaults(run=run, action=work)
         return sub
 
-    action("list", _list, "show every model: whether it is here, its size, memory, languages, licence")
+    listing = action(
+        "list", _list, "show every model: whether it is here, its size, memory, languages, licence"
+    )
+    listing.add_argument(
+        "--fit", action="store_true", help="plan each with the others that the settings name: does it fit?"
+    )
     pull = action("pull", _pull, "fetch models that are missing or damaged")
     pull.add_argument("names", nargs="*", metavar="NAME", help="a model or a set; none is the set 'default'")
     pull.add_argument("--set", action="append", default=[], metavar="SET", help="a set, as a name does")
@@ -45,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Raises AssistantError."""
-    settings = configuration.load(arguments.config).settings
+    settings = arguments.settings = configuration.load(arguments.config).settings
     store = open_store(paths.models(settings.store.models))
     terminal = Terminal(sys.stderr)
     try:
@@ -57,15 +63,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list(store: Store, arguments: argparse.Namespace, _terminal: Terminal) -> int:
     entries = store.entries()
+    fits = [_fit(entry, arguments.settings) for entry in entries] if arguments.fit else []
     if arguments.json:
+        models = [_plain(asdict(entry)) for entry in entries]
+        for model, found in zip(models, fits, strict=False):
+            model["fit"] = found
         _print_json(
-            models=[_plain(asdict(entry)) for entry in entries],
+            models=models,
             sets=store.catalog.sets,
             models_dir=str(store.models_dir),
         )
         return 0
-    heads = ("NAME", "KIND", "STATE", "SIZE", "MEMORY", "LANGUAGES", "LICENCE")
+    heads: tuple[str, ...] = ("NAME", "KIND", "STATE", "SIZE", "MEMORY", "LANGUAGES", "LICENCE")
     rows = [heads, *(_row(entry) for entry in entries)]
+    if fits:
+        rows = [
+            (*row[:5], told, *row[5:])
+            for row, told in zip(rows, ("FITS", *(_fit_told(found) for found in fits)), strict=True)
+        ]
+        heads = rows[0]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -73,6 +89,37 @@ def _list(store: Store, arguments: argparse.Namespace, _terminal: Terminal) -> i
     for name, members in store.catalog.sets.items():
         print(f"Set {name}: {', '.join(members)}")
     return 0
+
+
+def _fit(entry: Entry, settings: Settings) -> dict[str, Any] | None:
+    """The plan with this model in the place of the chosen one; None where there can be none."""
+    if entry.kind not in {"stt", "llm", "tts"}:
+        return None
+    section = getattr(settings, entry.kind).model_copy(update={"model": entry.name})
+    try:
+        found = fit.plan(settings.model_copy(update={entry.kind: section}))
+    except AssistantError:  # the model is not here, or another one that the settings name is not
+        return None
+    if found is None:
+        return None
+    remedy = found.remedy
+    return {
+        "fits": found.fits,
+        "needed_mb": round(found.need.needed / 1e6),
+        "peak_rss_mb": round(found.need.peak / 1e6),
+        "free_mb": None if found.room.free is None else round(found.room.free / 1e6),
+        "context_tokens": found.context_tokens,
+        "largest_context_tokens": int(remedy.value) if remedy and remedy.what == "context" else None,
+    }
+
+
+def _fit_told(found: dict[str, Any] | None) -> str:
+    if found is None or found["fits"] is None:
+        return "-"
+    if found["fits"]:
+        return f"yes, {found['needed_mb']} MB"
+    largest = found["largest_context_tokens"]
+    return f"{largest} tokens do" if largest else f"no, {found['needed_mb']} MB"
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

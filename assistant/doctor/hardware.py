@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
+from assistant import fit
 from assistant.board import health
 from assistant.board.recognise import recognise
 from assistant.doctor.finding import Check, Finding, Patient
+from assistant.errors import AssistantError
 from assistant.store import Entry
 
 SPARE_DISK_MB = 500
@@ -27,21 +29,42 @@ def _board(patient: Patient) -> Iterator[Finding]:
 
 
 def _memory(patient: Patient) -> Iterator[Finding]:
-    """Compare what the chosen models take, by the catalogue, with what there is."""
+    """Hold what the chosen models need against what there is."""
+    try:
+        found = fit.plan(patient.settings, patient.root)
+    except AssistantError:  # the model's own check says what is wrong with it
+        found = None
+    if found is None:
+        yield _memory_by_catalogue(patient)
+        return
+    advice = fit.advice(found.remedy, patient.settings)
+    if found.fits is None:
+        yield Finding("memory", ok=None, what=str(found))
+    elif found.need.needed > (found.room.total or found.need.needed):
+        yield Finding("memory", ok=False, what=str(found), next_step=advice)
+    elif not found.fits:
+        yield Finding("memory", ok=None, what=str(found), next_step=f"End other programs. {advice}")
+    elif found.tight:
+        step = "It fits by less than a plan may be wrong by: a smaller llm.context_tokens would be safer."
+        yield Finding("memory", ok=None, what=str(found), next_step=step)
+    else:
+        yield Finding("memory", ok=True, what=str(found))
+
+
+def _memory_by_catalogue(patient: Patient) -> Finding:
+    """What the catalogue says that the models take; they need not be here for that."""
     have_mb, free_mb = recognise(patient.root).memory_mb, health.available_mb(patient.root)
     need_mb = sum(entry.ram_mb or 0 for entry in _chosen(patient))
     what = f"the models take about {need_mb} MB; {free_mb} of {have_mb} MB are free"
-    smaller = "Choose a smaller llm.model: `assistant models list` shows what each takes."
+    smaller = "Choose a smaller llm.model: `assistant models list --fit` shows what each takes."
     if not have_mb or free_mb is None:
-        yield Finding(
-            "memory", ok=None, what=f"the models take about {need_mb} MB; how much is free is unknown"
-        )
-    elif need_mb > have_mb:
-        yield Finding("memory", ok=False, what=what, next_step=smaller)
-    elif need_mb > free_mb:
-        yield Finding("memory", ok=None, what=what, next_step=f"End other programs. {smaller}")
-    else:
-        yield Finding("memory", ok=True, what=what)
+        what = f"the models take about {need_mb} MB; how much is free is unknown"
+        return Finding("memory", ok=None, what=what)
+    if need_mb > have_mb:
+        return Finding("memory", ok=False, what=what, next_step=smaller)
+    if need_mb > free_mb:
+        return Finding("memory", ok=None, what=what, next_step=f"End other programs. {smaller}")
+    return Finding("memory", ok=True, what=what)
 
 
 def _swap(patient: Patient) -> Iterator[Finding]:

@@ -1,0 +1,223 @@
+"""What a language model will take of memory, from its header and before any of it is loaded.
+
+Pure. The figures follow what llama.cpp allocates (``llama_kv_cache``, ``sched_reserve`` and
+``ggml_graph_plan`` say so in its log) and were held against the peak of real processes:
+`assistant bench memory`, docs/boards.md. Another runtime (ONNX) would make a ``Shape`` of its own
+configuration and an ``LlmMemory`` of that: its weights are copied as they are, its memory of the
+conversation has the same size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from assistant.errors import ModelCorrupt
+from assistant.gguf import GgufHeader, LongArray, Tensor
+
+MICRO_BATCH_TOKENS = 128
+"""Tokens that the engine evaluates together; its buffers are as long."""
+
+CONTEXT_STEP = 256
+"""llama.cpp rounds a context up to a multiple of this (GGML_PAD in llama-context.cpp)."""
+
+KV_ELEMENT_BYTES = {"f16": 2.0, "q8_0": 34 / 32}
+"""Of one number in the memory of the conversation."""
+
+REPACKED = {
+    "avx2": {"Q4_0": 8, "Q4_K": 8, "IQ4_NL": 8, "MXFP4": 8},
+    "avx512f": {"Q2_K": 8},
+    "asimddp": {"Q4_0": 4, "Q4_K": 8, "IQ4_NL": 4, "Q8_0": 4, "Q5_K": 8, "Q6_K": 8},
+}
+"""An ability as /proc/cpuinfo calls it -> the types of which llama.cpp keeps a rearranged copy there, and
+what the number of rows must be a multiple of (ggml_repack_get_optimal_repack_type in repack.cpp)."""
+
+MAPPED_BLOCK_BYTES = 2 * 1024 * 1024
+"""A kernel maps more around a page that is read: with the large pages of today's file systems 2 MB. So small
+tensors between big ones that are not needed bring parts of these along."""
+
+_WORDS = "token_embd.weight"
+"""The table of words; models without an "output.weight" multiply with it too."""
+
+_LIBRARY_BYTES = 10_000_000
+"""llama.cpp's code, its Python side and the chat template's; measured."""
+_ENTRY_BYTES = 270
+"""What llama.cpp's tables keep of an entry of the vocabulary: 2.7 MB and 268 bytes an entry, measured with
+49,152 and 151,936 entries; and of its scores, twice sorted, 24 bytes."""
+_SCORE_BYTES = 24
+_LOADING_ENTRY_BYTES = 32
+"""While it loads, the header's lists are there once more: a std::string for each of their entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Of a decoder, whatever file it comes from."""
+
+    kv_numbers: int
+    """Numbers that it remembers of one token: keys and values of all layers."""
+    heads: int
+    """The most heads that any layer has."""
+    width: int
+    """Length of a token's vector."""
+    feed_forward: int
+    vocabulary: int
+    """Entries."""
+    train_context: int
+    """Tokens it was made for; longer contexts are cut to this."""
+    listed: int
+    """Texts in its header: vocabulary and merges."""
+
+
+@dataclass(frozen=True, slots=True)
+class LlmMemory:
+    """Bytes by what they are for."""
+
+    file: int
+    """The whole model file, all of which is mapped while it is loaded; 0 when it is read instead."""
+    mapped: int
+    """Weights read from the mapped file. They can go when memory is short, and then every token is slow."""
+    words: int
+    """Of these, the table of words where it is for reading only: a row a token, so it may well go."""
+    copied: int
+    """Weights in memory of their own: rearranged for this processor, or all of them without mmap."""
+    kv: int
+    """Memory of the conversation."""
+    compute: int
+    """Between the layers, while tokens are read."""
+    tables: int
+    """The library and the vocabulary."""
+    loading: int
+    """What is needed until it is loaded, beside the file."""
+
+    @property
+    def running(self) -> int:
+        """Resident once the context is full and every word has been read."""
+        return self.mapped + self.copied + self.kv + self.compute + self.tables
+
+    @property
+    def needed(self) -> int:
+        """Less than this, and every token waits for the disk."""
+        return self.running - self.words
+
+    @property
+    def peak(self) -> int:
+        """The most at any moment, that of loading included."""
+        return max(self.running, self.file + self.copied + self.tables + self.loading)
+
+
+def shape_of(header: GgufHeader) -> Shape:
+    """Raises ModelCorrupt for a header that does not say what a decoder looks like."""
+
+    def numbers(name: str, otherwise: int = 0) -> tuple[int, ...]:
+        value = header.hyperparameter(name)
+        values = value if isinstance(value, tuple) else (value,)
+        return tuple(int(one) if isinstance(one, int | float) else otherwise for one in values)
+
+    (layers, *_), (width, *_), heads = (
+        numbers("block_count"),
+        numbers("embedding_length"),
+        numbers("attention.head_count"),
+    )
+    if min(layers, width, max(heads, default=0)) < 1:
+        raise ModelCorrupt(
+            "The model file does not say how many layers and heads its network has.",
+            "Fetch the model again, or choose another one (llm.model).",
+        )
+    head_size = width // max(heads)
+    each = numbers("attention.key_length", head_size)[0] + numbers("attention.value_length", head_size)[0]
+    kv_heads = numbers("attention.head_count_kv", max(heads))
+    # A list names every layer; one number holds for all of them.
+    kv_total = sum(kv_heads[:layers]) if len(kv_heads) > 1 else kv_heads[0] * layers
+    vocabulary = _length(header, "tokenizer.ggml.tokens")
+    return Shape(
+        kv_numbers=kv_total * each,
+        heads=max(heads),
+        width=width,
+        feed_forward=max(numbers("feed_forward_length")),
+        vocabulary=vocabulary,
+        train_context=numbers("context_length")[0],
+        listed=vocabulary + _length(header, "tokenizer.ggml.merges"),
+    )
+
+
+def kv_bytes(shape: Shape, context_tokens: int, kv_type: str) -> int:
+    """Memory of the conversation for that many tokens."""
+    return int(shape.kv_numbers * KV_ELEMENT_BYTES[kv_type] * _rounded_up(context_tokens))
+
+
+def compute_bytes(shape: Shape, context_tokens: int, *, flash_attention: bool) -> int:
+    """What lies between the layers while a micro-batch of tokens is read at the end of a full context.
+
+    Without flash attention every head has a score for each token of the context, in 32 bits, and a
+    copy of them in 16 for the product with the values.
+    """
+    batch, context = MICRO_BATCH_TOKENS, _rounded_up(context_tokens)
+    layers_between = batch * 4 * (shape.feed_forward + 2 * shape.width)
+    if flash_attention:
+        scores, copy = batch * context * (4 + 2), 0
+    else:
+        scores, copy = batch * context * 4 * (shape.heads + 1), batch * context * 2 * shape.heads
+    work = max(copy, batch * shape.feed_forward * 2)
+    return layers_between + scores + work + _SCORE_BYTES * shape.vocabulary
+
+
+def of_gguf(
+    header: GgufHeader,
+    *,
+    context_tokens: int,
+    kv_type: str = "f16",
+    flash_attention: bool = False,
+    mmap: bool = True,
+    abilities: Collection[str] = (),
+) -> LlmMemory:
+    """``abilities`` are the words of /proc/cpuinfo. Raises ModelCorrupt."""
+    shape = shape_of(header)
+    context = min(context_tokens, shape.train_context or context_tokens)
+    again = [tensor for tensor in header.tensors if is_repacked(tensor, abilities)]
+    kept = [tensor for tensor in header.tensors if not is_repacked(tensor, abilities)]
+    table = next((tensor for tensor in header.tensors if tensor.name == _WORDS), None)
+    only_read = table is not None and any(tensor.name == "output.weight" for tensor in header.tensors)
+    tables = _LIBRARY_BYTES + _ENTRY_BYTES * shape.vocabulary
+    return LlmMemory(
+        file=header.data_offset + header.tensor_bytes if mmap else 0,
+        mapped=_blocks(kept) if mmap else 0,
+        words=table.size_bytes if mmap and table is not None and only_read else 0,
+        copied=sum(tensor.size_bytes for tensor in (again if mmap else header.tensors)),
+        kv=kv_bytes(shape, context, kv_type),
+        compute=compute_bytes(shape, context, flash_attention=flash_attention),
+        tables=tables,
+        loading=_LOADING_ENTRY_BYTES * shape.listed,
+    )
+
+
+def is_repacked(tensor: Tensor, abilities: Collection[str]) -> bool:
+    """Whether llama.cpp rearranges this tensor for a processor that can do these things.
+
+    The table of words is looked up and not multiplied with, so it stays as it is.
+    """
+    if len(tensor.shape) < 2 or tensor.name == _WORDS:
+        return False
+    rows = (REPACKED[ability].get(tensor.type, 0) for ability in abilities if ability in REPACKED)
+    return any(multiple and tensor.shape[1] % multiple == 0 for multiple in rows)
+
+
+def _blocks(tensors: Iterable[Tensor]) -> int:
+    """Bytes of the file that are mapped when these tensors are read."""
+    blocks: set[int] = set()
+    for tensor in tensors:
+        first = tensor.offset // MAPPED_BLOCK_BYTES
+        last = (tensor.offset + tensor.size_bytes - 1) // MAPPED_BLOCK_BYTES
+        blocks.update(range(first, last + 1))
+    return len(blocks) * MAPPED_BLOCK_BYTES
+
+
+def _rounded_up(context_tokens: int) -> int:
+    return math.ceil(context_tokens / CONTEXT_STEP) * CONTEXT_STEP
+
+
+def _length(header: GgufHeader, key: str) -> int:
+    value = header.metadata.get(key)
+    if isinstance(value, LongArray):
+        return value.length
+    return len(value) if isinstance(value, tuple) else 0

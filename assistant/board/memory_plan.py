@@ -1,0 +1,170 @@
+"""Whether everything fits into the memory here, decided before any of it is loaded.
+
+Pure but for reading /proc. What the language model takes is computed from its header
+(``llm_memory``); what the program, the recogniser and the voice take is measured on x86 and follows
+the size of their files. When it is too much, this says what would fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from assistant.board import health, limits
+from assistant.board.limits import ROOT
+from assistant.board.llm_memory import CONTEXT_STEP, LlmMemory
+from assistant.gguf import TENSOR_TYPES, GgufHeader
+
+PROGRAM_BYTES = 62_000_000
+"""Python, NumPy and the assistant itself; measured with 3.11 on x86."""
+HEARING_BYTES = 46_000_000
+"""ONNX Runtime, two networks that tell speech from noise, and the wake word's; measured."""
+
+_STT_BASE, _STT_SHARE = 72_000_000, 0.85
+"""Whisper at rest beside its file: 136 MB with tiny.en (76 MB), 195 MB with base (145 MB), in int8."""
+_STT_SPIKE_BASE, _STT_SPIKE_SHARE = 50_000_000, 0.35
+"""What it takes more for a moment, loading or hearing 28 s: 76 MB and 100 MB."""
+_TTS_BASE, _TTS_SHARE = 14_000_000, 1.0
+"""A VITS voice at rest beside its file: 77 MB with a file of 63 MB."""
+_TTS_SPIKE = 92_000_000
+"""While it speaks 100 symbols at once; longer text is spoken in pieces."""
+
+PLAN_ERROR = 0.10
+"""How far a plan may be off; docs/boards.md has what was measured."""
+
+SMALLEST_CONTEXT = 512
+"""Shorter ones hold no system prompt, question and answer."""
+
+FORMATS = {"q8_0": 8.50, "q6_k": 6.56, "q5_k_m": 5.70, "q4_k_m": 4.89, "q4_0": 4.67}
+"""Formats of `assistant quantize`, finest first, and the bits that a weight has in them on average, some
+tensors being kept finer (Llama 3.1 8B in llama.cpp's tools/quantize/README.md; Q4_0 there is as Q4_K_S)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Bytes by who takes them."""
+
+    program: int
+    """The process itself, and what hears."""
+    llm: LlmMemory
+    stt: int
+    tts: int
+    spike: int
+    """Of the recogniser or the voice, whichever takes more for a moment: they work in turn."""
+
+    @property
+    def needed(self) -> int:
+        """The most that must be there while it works, with a full context."""
+        return self.program + self.llm.needed + self.stt + self.tts + self.spike
+
+    @property
+    def peak(self) -> int:
+        """The most that its resident memory will ever be. More than is needed: what is mapped of a file
+        makes room where there is none."""
+        others = self.program + self.stt + self.tts
+        return max(others + self.spike + self.llm.running, others + self.llm.peak)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Memory that this program may take, what it has already included; None where it cannot be told."""
+
+    free: int | None
+    total: int | None
+    why: str
+    """Where the figure comes from, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What would fit."""
+
+    what: Literal["context", "format", "nothing"]
+    value: str = ""
+    """Tokens, or the name of a format."""
+
+
+def need(
+    llm: LlmMemory, *, stt_file: int, tts_file: int, hears: bool = True, program: int = PROGRAM_BYTES
+) -> Need:
+    """``stt_file`` and ``tts_file`` are bytes of their weights, 0 where there is none."""
+    stt_spike = int(_STT_SPIKE_BASE + _STT_SPIKE_SHARE * stt_file) if stt_file else 0
+    return Need(
+        program=program + (HEARING_BYTES if hears else 0),
+        llm=llm,
+        stt=int(_STT_BASE + _STT_SHARE * stt_file) if stt_file else 0,
+        tts=int(_TTS_BASE + _TTS_SHARE * tts_file) if tts_file else 0,
+        spike=max(stt_spike, _TTS_SPIKE if tts_file else 0),
+    )
+
+
+def room(root: Path = ROOT, *, already: int = 0) -> Room:
+    """``already`` is what this process has, which counts as free for it. Never raises.
+
+    What a control group has in cached files makes room when it is needed, so it is not counted.
+    """
+    available, total = health.memory_bytes("MemAvailable", root), health.memory_bytes("MemTotal", root)
+    free = None if available is None else available + already
+    why = "free in this machine"
+    of_group, limit = limits.memory_left_bytes(root) + already, limits.memory_bytes(root)
+    if free is not None and of_group < free:
+        free, why = int(of_group), "left of this control group's limit"
+    return Room(free, None if total is None else int(min(total, limit)), why)
+
+
+def largest_context(fits: Callable[[int], bool], most: int) -> int | None:
+    """The longest context, a multiple of 256 up to ``most``, that ``fits``; None when not even 512 does.
+
+    A longer one never takes less, so halving finds it.
+    """
+    low, high = SMALLEST_CONTEXT // CONTEXT_STEP, most // CONTEXT_STEP
+    if high < low or not fits(low * CONTEXT_STEP):
+        return None
+    while low < high:
+        middle = (low + high + 1) // 2
+        if fits(middle * CONTEXT_STEP):
+            low = middle
+        else:
+            high = middle - 1
+    return low * CONTEXT_STEP
+
+
+def in_format(header: GgufHeader, llm: LlmMemory, bits: float) -> LlmMemory:
+    """About what the model takes with so many bits a weight: its weights shrink, the rest stays."""
+    share = min(1.0, bits / _bits(header))
+    return LlmMemory(
+        file=int(llm.file * share),
+        mapped=int(llm.mapped * share),
+        words=int(llm.words * share),
+        copied=int(llm.copied * share),
+        kv=llm.kv,
+        compute=llm.compute,
+        tables=llm.tables,
+        loading=llm.loading,
+    )
+
+
+def remedy(
+    header: GgufHeader, with_context: Callable[[int], LlmMemory], most: int, fits: Callable[[LlmMemory], bool]
+) -> Remedy:
+    """The largest context below ``most`` that fits; else the finest format that does, at that context."""
+    context = largest_context(lambda tokens: fits(with_context(tokens)), most)
+    if context is not None:
+        return Remedy("context", str(context))
+    for name, bits in FORMATS.items():
+        if bits < _bits(header) and fits(in_format(header, with_context(most), bits)):
+            return Remedy("format", name)
+    return Remedy("nothing")
+
+
+def _bits(header: GgufHeader) -> float:
+    """Bits a weight has in this file."""
+    numbers = sum(
+        tensor.size_bytes // block_bytes * block_numbers
+        for tensor in header.tensors
+        for name, block_numbers, block_bytes in TENSOR_TYPES.values()
+        if name == tensor.type
+    )
+    return 8 * header.tensor_bytes / max(1, numbers)

@@ -1,0 +1,148 @@
+"""Do the models that the settings name fit into this machine's memory, and if not, what would?
+
+Brings together what the rooms know: settings, the store's files, the header of the model and
+``board.memory_plan``. Nothing is loaded. Only models of llama.cpp are planned; for another engine, or
+where the memory cannot be told, there is no plan and nothing is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from assistant import paths
+from assistant.board import memory_plan
+from assistant.board.limits import ROOT, text
+from assistant.board.llm_memory import LlmMemory, of_gguf
+from assistant.board.memory_plan import Need, Remedy, Room
+from assistant.errors import ModelTooBig
+from assistant.gguf import GgufHeader, read_header
+from assistant.settings import Settings
+from assistant.store import open_store
+
+_LOOKED_AT = "`assistant doctor` and `assistant models list --fit` show the plan."
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What is needed, what there is, and what would fit where that is too little."""
+
+    model: str
+    context_tokens: int
+    need: Need
+    room: Room
+    remedy: Remedy | None
+    """None when it fits, or nobody knows."""
+
+    @property
+    def fits(self) -> bool | None:
+        """None where it cannot be told how much is free."""
+        return None if self.room.free is None else self.need.needed <= self.room.free
+
+    @property
+    def tight(self) -> bool:
+        """It fits by less than a plan may be wrong by."""
+        margin = memory_plan.PLAN_ERROR * self.need.needed
+        return bool(self.fits) and self.need.needed + margin > (self.room.free or 0)
+
+    def __str__(self) -> str:
+        llm, free = self.need.llm, self.room.free
+        there = "how much is free is unknown" if free is None else f"{_mb(free)} MB {self.room.why}"
+        return (
+            f"{_mb(self.need.needed)} MB needed (weights {_mb(llm.mapped + llm.copied - llm.words)}, "
+            f"{self.context_tokens} tokens {_mb(llm.kv)}, buffers {_mb(llm.compute + llm.tables)}, "
+            f"hearing words {_mb(self.need.stt)}, voice {_mb(self.need.tts)}, "
+            f"for a moment {_mb(self.need.spike)}, program {_mb(self.need.program)}); {there}"
+        )
+
+
+def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: bool = False) -> Fit | None:
+    """The plan for everything that the settings name; None where the LLM is not llama.cpp's.
+
+    ``already`` is what this process has taken of the memory. ``llm_only`` leaves out who hears and
+    speaks. Raises ModelError when the model is not
+    there or damaged.
+    """
+    if settings.llm.engine != "llama_cpp":
+        return None
+    store = open_store(paths.models(settings.store.models))
+    sizes = {entry.name: entry.size_bytes for entry in store.entries()}
+    header = read_header(next(iter(sorted(store.path(settings.llm.model, "llm").glob("*.gguf")))))
+    voice = sizes.get(settings.tts.model, 0) if settings.tts.runtime == "onnx" else 0
+    with_rest = partial(
+        memory_plan.need,
+        stt_file=0 if llm_only else sizes.get(settings.stt.model, 0),
+        tts_file=0 if llm_only else voice,
+        hears=not llm_only,
+    )
+    return fit(settings, header, with_rest, memory_plan.room(root, already=already), root)
+
+
+def fit(
+    settings: Settings, header: GgufHeader, with_rest: Callable[[LlmMemory], Need], room: Room, root: Path
+) -> Fit:
+    """Hold a model against the memory there is. Raises ModelCorrupt for a header that cannot be planned."""
+    abilities = frozenset(text(root / "proc/cpuinfo").split())
+
+    def with_context(tokens: int) -> LlmMemory:
+        return of_gguf(
+            header,
+            context_tokens=tokens,
+            kv_type=settings.llm.kv_type,
+            flash_attention=settings.llm.flash_attention,
+            mmap=settings.llm.mmap,
+            abilities=abilities,
+        )
+
+    def fits(llm: LlmMemory) -> bool:
+        return room.free is None or with_rest(llm).needed <= room.free
+
+    wanted = settings.llm.context_tokens
+    llm = with_context(wanted)
+    remedy = None if fits(llm) else memory_plan.remedy(header, with_context, wanted, fits)
+    return Fit(settings.llm.model, wanted, with_rest(llm), room, remedy)
+
+
+def require(settings: Settings, root: Path = ROOT, *, llm_only: bool = False) -> None:
+    """Raise ModelTooBig, with what would fit, when the models do not; before any of them is loaded.
+
+    Also raises what ``plan`` raises.
+    """
+    found = plan(settings, root, already=_own_bytes(root), llm_only=llm_only)
+    if found is not None and found.fits is False:
+        raise too_big(found, settings)
+
+
+def too_big(found: Fit, settings: Settings) -> ModelTooBig:
+    """The refusal, with the way out of it."""
+    return ModelTooBig(
+        f"{found.model} does not fit: {found}.", f"{advice(found.remedy, settings)} {_LOOKED_AT}"
+    )
+
+
+def advice(remedy: Remedy | None, settings: Settings) -> str:
+    """What to write or to run to have what would fit."""
+    if remedy is not None and remedy.what == "context":
+        tokens = int(remedy.value)
+        # What is left beside the longest reply is shared by history, system prompt and question.
+        longest = min(settings.llm.max_tokens, tokens // 4)
+        history = min(settings.llm.history_tokens, max(0, (tokens - longest) // 2))
+        wanted = f"context_tokens: {tokens}, history_tokens: {history}, max_tokens: {longest}"
+        return f"{tokens} tokens of context fit; write into your settings:  llm: {{{wanted}}}"
+    if remedy is not None and remedy.what == "format":
+        command = f"assistant quantize {settings.llm.model} --to {remedy.value}"
+        return f"As {remedy.value} it would fit: run `{command}`, and name what it makes in llm.model."
+    return "Choose a smaller llm.model, or end other programs."
+
+
+def _own_bytes(root: Path) -> int:
+    """What this process has now, of its own and not of files: free memory does not count that any more."""
+    lines = text(root / "proc/self/status").splitlines()
+    own = next((line.split()[1] for line in lines if line.startswith("RssAnon:")), "0")
+    return int(own) * 1024 if own.isdecimal() else 0
+
+
+def _mb(count: int) -> int:
+    return round(count / 1e6)
