@@ -20,6 +20,8 @@ from assistant.audio.enhancement import enhancer
 from assistant.audio.files import read_sound
 from assistant.audio.filtered import FilteredMicrophone, SoundFilter
 from assistant.audio.reference import Reference
+from assistant.board import core_plan
+from assistant.board.core_plan import CorePlan
 from assistant.board.cores import big_cores
 from assistant.board.heap import return_what_is_freed
 from assistant.conversation import Conversation, opening
@@ -110,8 +112,14 @@ def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | T
         section.engine,
         settings=section,
         model=store_of(settings).path(section.model, kind),
-        threads=section.threads or len(big_cores()),
+        threads=_threads(section.threads),
     )
+
+
+def _threads(wanted: int) -> int:
+    """One on each core that this thread, on which the engine is loaded, may use; never more."""
+    cores = len(big_cores())
+    return min(wanted or cores, cores)
 
 
 @contextmanager
@@ -148,10 +156,12 @@ def read_opening(llm: Llm, conversation: Conversation) -> None:
 
 
 @asynccontextmanager
-async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContext) -> AsyncIterator[Chain]:
-    """Load and warm every engine of the chain; free them in reverse.
+async def _open_chain(
+    settings: Settings, speaker: Speaker, context: SkillContext, cores: CorePlan
+) -> AsyncIterator[Chain]:
+    """Load and warm every engine of the chain; free them in reverse. Raises ModelTooBig before that.
 
-    Each of them uses all big cores, one at a time: while the voice makes a sentence, the language
+    Each of them uses all the engines' cores, one at a time: while the voice makes a sentence, the language
     model waits between two tokens.
     """
     fit.require(settings)
@@ -161,7 +171,7 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
     async with AsyncExitStack() as stack:
 
         async def start(name: str, load: Callable[[Settings], E]) -> Worker[E]:
-            worker: Worker[E] = Worker(name, in_turn=in_turn)
+            worker: Worker[E] = Worker(name, cores.engines if cores.pinned else (), in_turn)
             stack.push_async_callback(worker.close)
             await worker.start(lambda: load(settings))
             return worker
@@ -222,7 +232,12 @@ async def open_loop(
     wake_word = load_wake_word(settings) if hands_free else None
     with ExitStack() as stack:
         context = context or stack.enter_context(skill_context(loudness=lambda: speaker.volume))
-        async with _open_chain(settings, speaker, context) as chain:
+        cores = core_plan.for_settings(settings)
+        log.info("cores=%r", str(cores))
+        if cores.loop:
+            asyncio.get_running_loop().set_default_executor(core_plan.helpers(cores))
+            stack.enter_context(core_plan.kept_on(cores.loop))
+        async with _open_chain(settings, speaker, context, cores) as chain:
             phrases = [word.phrase for word in settings.wake.words] if wake_word else []
             yield VoiceLoop(
                 microphone=FilteredMicrophone(microphone, filters),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from assistant import app, configuration, earcons, logs, paths
 from assistant.audio.files import read_sound
+from assistant.board.core_plan import kept_on
 from assistant.board.health import available_mb
 from assistant.configuration import Loaded
 from assistant.conversation import Conversation
@@ -47,6 +48,8 @@ _NOT_THE_ENGINE = {
 """Keys of an engine's section that others read: a change of these leaves the engine alone."""
 
 _AT_START_ONLY = {
+    "cores.pin",
+    "cores.engines",
     "audio.input",
     "audio.output",
     "audio.echo_cancellation",
@@ -148,7 +151,9 @@ class Reloader:
                 fresh.hearing = await in_thread(lambda: (app.load_vad(new), app.load_wake_word(new)))
             for kind in _ENGINES:
                 if _concerns_engine(kind, changed):
-                    fresh.engines[kind] = await in_thread(partial(_warm, kind, new))
+                    fresh.engines[kind] = await in_thread(
+                        partial(_warm, kind, new, getattr(voice_loop.chain, kind).cores)
+                    )
             if fresh.prompt != self._prompt or any(key.startswith("llm.") for key in changed):
                 llm = fresh.engines.get("llm") or voice_loop.chain.llm.engine
                 fresh.conversation = app.new_conversation(new, llm)
@@ -201,8 +206,11 @@ def _concerns_engine(kind: str, changed: set[str]) -> bool:
     return hears_turns_end or bool(keys - _NOT_THE_ENGINE[kind])
 
 
-def _warm(kind: str, settings: Settings) -> Any:
-    """A new engine beside the one at work. Raises OrderRefused when the memory is too small for both."""
+def _warm(kind: str, settings: Settings, cores: Collection[int]) -> Any:
+    """A new engine beside the one at work, on its cores.
+
+    Raises OrderRefused when the memory is too small for both.
+    """
     name = getattr(settings, kind).model
     need_mb = next((entry.ram_mb or 0 for entry in app.store_of(settings).entries() if entry.name == name), 0)
     free_mb = available_mb()
@@ -211,13 +219,14 @@ def _warm(kind: str, settings: Settings) -> Any:
             f"{name} takes about {need_mb} MB beside what is at work, and {free_mb} MB are free.",
             "Restart the assistant: then only the new one is loaded.",
         )
-    engine = {"stt": app.load_stt, "llm": app.load_llm, "tts": app.load_tts}[kind](settings)
-    try:
-        engine.warm_up()
-    except BaseException:
-        engine.close()
-        raise
-    return engine
+    with kept_on(cores):
+        engine = {"stt": app.load_stt, "llm": app.load_llm, "tts": app.load_tts}[kind](settings)
+        try:
+            engine.warm_up()
+        except BaseException:
+            engine.close()
+            raise
+        return engine
 
 
 def _files(loaded: Loaded) -> tuple[Path, ...]:

@@ -51,6 +51,16 @@ class AudioSettings(Section):
     earcons: EarconSettings = EarconSettings()
 
 
+class CoresSettings(Section):
+    """Which processor cores do what."""
+
+    pin: bool = True
+    """With three cores or more, keep one for listening and the models on the others. `assistant doctor` shows
+    which; `assistant bench cores` measures what it is worth here."""
+    engines: tuple[Annotated[int, Field(ge=0, lt=8192)], ...] = ()
+    """Cores for the models, by number; empty: the fastest, one thread on each. They take turns on them."""
+
+
 class EndpointSettings(Section):
     """When an utterance begins and when a turn has ended."""
 
@@ -173,6 +183,7 @@ class Settings(Section):
 
     device: str = "auto"
     """Board profile: a file of config/devices/ without its ending; auto recognises the board."""
+    cores: CoresSettings = CoresSettings()
     audio: AudioSettings = AudioSettings()
     wake: WakeSettings = WakeSettings()
     vad: VadSettings = VadSettings()

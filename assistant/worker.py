@@ -52,6 +52,7 @@ class Worker(Generic[E]):
         in_turn: AbstractContextManager[object] = nullcontext(),  # noqa: B008 - it has no state
     ) -> None:
         self.name = name
+        self.cores = tuple(cores)
         self._in_turn = in_turn
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_pin, initargs=(cores,))
         self._job: asyncio.Future[Any] | None = None

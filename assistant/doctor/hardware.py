@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 from assistant import fit
-from assistant.board import health
+from assistant.board import core_plan, health
 from assistant.board.recognise import recognise
 from assistant.doctor.finding import Check, Finding, Patient
 from assistant.errors import AssistantError
@@ -26,6 +26,18 @@ def _board(patient: Patient) -> Iterator[Finding]:
     board = recognise(patient.root)
     have = f"{board.cores} processors ({board.big_cores} big cores), {board.memory_mb} MB"
     yield Finding("board", ok=True, what=f"{board.name}: {board.why}; {have}")
+
+
+def _cores(patient: Patient) -> Iterator[Finding]:
+    """Who runs where, and settings that ask for more than there is."""
+    plan = core_plan.for_settings(patient.settings, patient.root)
+    counts = {kind: getattr(patient.settings, kind).threads for kind in ("stt", "llm", "tts")}
+    too_many = [f"{kind}.threads" for kind, count in counts.items() if count > len(plan.engines)]
+    if too_many:
+        step = f"Leave {' and '.join(too_many)} at 0: more threads than cores wait for each other."
+        yield Finding("cores", ok=None, what=str(plan), next_step=step)
+    else:
+        yield Finding("cores", ok=True, what=str(plan))
 
 
 def _memory(patient: Patient) -> Iterator[Finding]:
@@ -118,6 +130,7 @@ def _chosen(patient: Patient) -> list[Entry]:
 
 CHECKS: dict[str, Check] = {
     "board": _board,
+    "cores": _cores,
     "memory": _memory,
     "swap": _swap,
     "disk": _disk,

@@ -17,7 +17,7 @@ from tests import gguf_writer
 
 GB = 1_000_000_000
 
-LLAMA_2_7B = {
+LLAMA_2_7B: dict[str, gguf_writer.Value] = {
     "general.architecture": "llama",
     "llama.block_count": 32,
     "llama.context_length": 4096,
@@ -29,7 +29,7 @@ LLAMA_2_7B = {
 """config.json of meta-llama/Llama-2-7b: every head has keys and values of its own."""
 
 
-def a_header(metadata: Mapping[str, object], tensors: Sequence[Tensor] = ()) -> GgufHeader:
+def a_header(metadata: Mapping[str, gguf_writer.Value], tensors: Sequence[Tensor] = ()) -> GgufHeader:
     return GgufHeader(3, dict(metadata), tuple(tensors), 1000)  # type: ignore[arg-type]
 
 
