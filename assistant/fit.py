@@ -51,7 +51,7 @@ class Fit:
         llm, free = self.need.llm, self.room.free
         there = "how much is free is unknown" if free is None else f"{_mb(free)} MB {self.room.why}"
         return (
-            f"{_mb(self.need.needed)} MB needed (weights {_mb(llm.mapped + llm.copied - llm.words)}, "
+            f"{_mb(self.need.needed)} MB needed (weights {_mb(llm.mapped + llm.copied)}, "
             f"{self.context_tokens} tokens {_mb(llm.kv)}, buffers {_mb(llm.compute + llm.tables)}, "
             f"hearing words {_mb(self.need.stt)}, voice {_mb(self.need.tts)}, "
             f"for a moment {_mb(self.need.spike)}, program {_mb(self.need.program)}); {there}"

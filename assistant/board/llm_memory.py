@@ -38,7 +38,8 @@ MAPPED_BLOCK_BYTES = 2 * 1024 * 1024
 tensors between big ones that are not needed bring parts of these along."""
 
 _WORDS = "token_embd.weight"
-"""The table of words; models without an "output.weight" multiply with it too."""
+"""The table of words. Of it a row a token is read, which is next to nothing, but where there is no
+"output.weight" it is multiplied with as well."""
 
 _LIBRARY_BYTES = 10_000_000
 """llama.cpp's code, its Python side and the chat template's; measured."""
@@ -77,8 +78,6 @@ class LlmMemory:
     """The whole model file, all of which is mapped while it is loaded; 0 when it is read instead."""
     mapped: int
     """Weights read from the mapped file. They can go when memory is short, and then every token is slow."""
-    words: int
-    """Of these, the table of words where it is for reading only: a row a token, so it may well go."""
     copied: int
     """Weights in memory of their own: rearranged for this processor, or all of them without mmap."""
     kv: int
@@ -92,13 +91,8 @@ class LlmMemory:
 
     @property
     def running(self) -> int:
-        """Resident once the context is full and every word has been read."""
+        """Once the context is full. With less, every token waits for the disk."""
         return self.mapped + self.copied + self.kv + self.compute + self.tables
-
-    @property
-    def needed(self) -> int:
-        """Less than this, and every token waits for the disk."""
-        return self.running - self.words
 
     @property
     def peak(self) -> int:
@@ -175,14 +169,16 @@ def of_gguf(
     shape = shape_of(header)
     context = min(context_tokens, shape.train_context or context_tokens)
     again = [tensor for tensor in header.tensors if is_repacked(tensor, abilities)]
-    kept = [tensor for tensor in header.tensors if not is_repacked(tensor, abilities)]
-    table = next((tensor for tensor in header.tensors if tensor.name == _WORDS), None)
-    only_read = table is not None and any(tensor.name == "output.weight" for tensor in header.tensors)
+    only_read = {_WORDS} if any(tensor.name == "output.weight" for tensor in header.tensors) else set()
+    kept = [
+        tensor
+        for tensor in header.tensors
+        if not is_repacked(tensor, abilities) and tensor.name not in only_read
+    ]
     tables = _LIBRARY_BYTES + _ENTRY_BYTES * shape.vocabulary
     return LlmMemory(
         file=header.data_offset + header.tensor_bytes if mmap else 0,
         mapped=_blocks(kept) if mmap else 0,
-        words=table.size_bytes if mmap and table is not None and only_read else 0,
         copied=sum(tensor.size_bytes for tensor in (again if mmap else header.tensors)),
         kv=kv_bytes(shape, context, kv_type),
         compute=compute_bytes(shape, context, flash_attention=flash_attention),

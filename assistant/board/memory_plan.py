@@ -57,7 +57,7 @@ class Need:
     @property
     def needed(self) -> int:
         """The most that must be there while it works, with a full context."""
-        return self.program + self.llm.needed + self.stt + self.tts + self.spike
+        return self.program + self.llm.running + self.stt + self.tts + self.spike
 
     @property
     def peak(self) -> int:
@@ -137,7 +137,6 @@ def in_format(header: GgufHeader, llm: LlmMemory, bits: float) -> LlmMemory:
     return LlmMemory(
         file=int(llm.file * share),
         mapped=int(llm.mapped * share),
-        words=int(llm.words * share),
         copied=int(llm.copied * share),
         kv=llm.kv,
         compute=llm.compute,
