@@ -6,6 +6,8 @@ Plain facts from /proc and /sys; what they mean for a voice assistant is for ``d
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 from assistant.board.limits import ROOT, text
@@ -54,10 +56,28 @@ def hottest_c(root: Path = ROOT) -> float | None:
 
 
 def throttling(root: Path = ROOT) -> tuple[str, ...]:
-    """What a Raspberry Pi's firmware says slows it down, or did since boot; empty elsewhere."""
-    said = text(root / "sys/devices/platform/soc/soc:firmware/get_throttled").removeprefix("0x")
+    """What a Raspberry Pi's firmware says slows it down, or did since boot; empty elsewhere.
+
+    Kernels that do not pass it on leave it to the Pi's own program.
+    """
+    said = text(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
+    program = shutil.which("vcgencmd") if not said and root == ROOT else None
+    if program is not None:
+        said = _said_by(program, "get_throttled")
+    said = said.removeprefix("throttled=").removeprefix("0x")
     bits = int(said, 16) if re.fullmatch("[0-9a-fA-F]{1,8}", said) else 0
     return tuple(meaning for bit, meaning in THROTTLING.items() if bits >> bit & 1)
+
+
+def _said_by(*command: str) -> str:
+    """What a small program prints; empty when it fails or hangs."""
+    try:
+        done = subprocess.run(  # noqa: S603 - a program found on the PATH, and our own words
+            command, capture_output=True, text=True, errors="replace", timeout=2, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
 
 
 def memory_bytes(key: str, root: Path = ROOT) -> int | None:

@@ -47,6 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     llm = _stage(stages, "llm", _llm, "the language model beside a bare llama.cpp loop")
     for each, rounds in ((stt, 3), (llm, 7)):
         each.add_argument("--rounds", type=count, default=rounds, metavar="N", help=f"default {rounds}")
+    cores = _stage(stages, "cores", _cores, "thread counts and cores, quiet and beside busy programs")
+    cores.add_argument("--rounds", type=count, default=5, metavar="N", help="default 5")
     memory = _stage(stages, "memory", _memory, "the memory plan beside the peak of real processes")
     memory.add_argument(
         "--models", nargs="+", metavar="NAME", help="language models; default: all that are here"
@@ -142,6 +144,12 @@ def _llm(arguments: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import llm  # noqa: PLC0415
 
     return llm.run(settings, rounds=arguments.rounds, progress=_progress)
+
+
+def _cores(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import cores  # noqa: PLC0415
+
+    return cores.run(settings, rounds=arguments.rounds, progress=_progress)
 
 
 def _memory(arguments: argparse.Namespace, settings: Settings) -> Result:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 from assistant import fit
-from assistant.board import core_plan, health
+from assistant.board import core_plan, health, storage
 from assistant.board.recognise import recognise
 from assistant.doctor.finding import Check, Finding, Patient
 from assistant.errors import AssistantError
@@ -20,6 +20,11 @@ SWAPPED_MB = 100
 
 HOT_C = 80.0
 """Where a Raspberry Pi begins to slow down; Jetsons and PCs do so later."""
+
+
+SLOW_DISK_BYTES_PER_S = 60_000_000
+"""A Raspberry Pi 4 reads at most 50 MB a second from a card (DDR50), a Pi 5 some 90 (SDR104), USB disks
+hundreds. Below this a model of half a gigabyte takes eight seconds and more."""
 
 
 def _board(patient: Patient) -> Iterator[Finding]:
@@ -103,6 +108,30 @@ def _disk(patient: Patient) -> Iterator[Finding]:
         yield Finding("disk", ok=True, what=what)
 
 
+def _storage(patient: Patient) -> Iterator[Finding]:
+    """How fast the language model comes from its disk: at the start, and whenever its pages had to go."""
+    folder = patient.models / patient.settings.llm.model
+    file = next(iter(sorted(folder.glob("*.gguf"))), None) if folder.is_dir() else None
+    rate = storage.read_rate(file) if file else None
+    if file is None or rate is None:
+        yield Finding(
+            "storage", ok=None, what="the language model is not here, or its disk cannot be measured"
+        )
+        return
+    medium = storage.medium(file, patient.root)
+    seconds = file.stat().st_size / rate.bytes_per_s
+    how = "past the cache" if rate.direct else "perhaps from the cache"
+    what = (
+        f"{medium or 'the disk'} of the language model reads {rate.bytes_per_s / 1e6:.0f} MB/s ({how}): "
+        f"{seconds:.0f} s for all of it"
+    )
+    if rate.direct and rate.bytes_per_s < SLOW_DISK_BYTES_PER_S:
+        step = "Let store.models name a folder on a USB 3 or NVMe disk, or use a faster card (A2, SDR104)."
+        yield Finding("storage", ok=None, what=what, next_step=step)
+    else:
+        yield Finding("storage", ok=True, what=what)
+
+
 def _speed(patient: Patient) -> Iterator[Finding]:
     governor = health.slow_governor(patient.root)
     if governor:
@@ -134,5 +163,6 @@ CHECKS: dict[str, Check] = {
     "memory": _memory,
     "swap": _swap,
     "disk": _disk,
+    "storage": _storage,
     "speed": _speed,
 }

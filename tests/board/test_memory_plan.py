@@ -149,7 +149,7 @@ def _remedy(free: int, wanted: int = 4096) -> memory_plan.Remedy:
 
 def test_a_shorter_context_is_offered_first_then_a_smaller_format_then_nothing() -> None:
     assert _remedy(GB) == memory_plan.Remedy("context", str(1536))
-    tight = _remedy(320_000_000, wanted=512)
+    tight = _remedy(345_000_000, wanted=512)
     assert tight.what == "format"
     assert tight.value in memory_plan.FORMATS
     assert _remedy(50_000_000) == memory_plan.Remedy("nothing")

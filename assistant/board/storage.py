@@ -1,0 +1,72 @@
+"""How fast a file can be read from the medium that it lies on, and what that medium is.
+
+What lies in the page cache is read at the speed of memory, which says nothing about the next start. So
+the cache is gone around (O_DIRECT) where the file system allows that. Bounded in time and bytes.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.board.limits import ROOT, text
+
+PIECE_BYTES = 1024 * 1024
+"""As much as the kernel reads ahead on such boards, or more."""
+MOST_BYTES = 64 * 1024 * 1024
+MOST_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    bytes_per_s: float
+    direct: bool
+    """Measured past the page cache, so it is the medium's own."""
+
+
+def read_rate(file: Path, *, most_s: float = MOST_S) -> Rate | None:
+    """Read up to 64 MB for up to a second; None when the file cannot be read or holds less than a piece."""
+    for flag, direct in ((getattr(os, "O_DIRECT", 0), True), (0, False)):
+        if direct and not flag:
+            continue
+        try:
+            found = _read(file, flag, most_s)
+        except OSError:  # this file system has no O_DIRECT
+            continue
+        return Rate(found, direct) if found else None
+    return None
+
+
+def _read(file: Path, flag: int, most_s: float) -> float:
+    """Bytes a second; 0 when nothing was read. A mapping's memory is aligned, as O_DIRECT wants it."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | flag)
+    try:
+        with mmap.mmap(-1, PIECE_BYTES) as piece:
+            began_s, done = time.perf_counter(), 0
+            while done < MOST_BYTES and time.perf_counter() - began_s < most_s:
+                count = os.readv(descriptor, [piece])
+                done += count
+                if count < PIECE_BYTES:
+                    break
+            return done / (time.perf_counter() - began_s)
+    finally:
+        os.close(descriptor)
+
+
+def medium(file: Path, root: Path = ROOT) -> str:
+    """What the file lies on, for people: "the SD card (mmcblk0)"; empty when the kernel does not say."""
+    try:
+        device = file.stat().st_dev
+    except OSError:
+        return ""
+    place = root / f"sys/dev/block/{os.major(device)}:{os.minor(device)}"
+    uevent = dict(line.partition("=")[::2] for line in text(place / "uevent").splitlines())
+    name = uevent.get("DEVNAME", "")
+    if not name:
+        return ""
+    kinds = (("mmcblk", "the SD card or eMMC"), ("nvme", "the NVMe disk"), ("sd", "the USB or SATA disk"))
+    kind = next((kind for start, kind in kinds if name.startswith(start)), "the disk")
+    return f"{kind} ({name})"
