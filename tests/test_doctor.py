@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import pytest
 
 from assistant import doctor, engines
-from assistant.board import storage
 from assistant.commands import doctor as command
 from assistant.doctor import CHECKS, Finding, Patient, examine
 from assistant.doctor.finding import Check
@@ -311,47 +310,3 @@ def test_programs_get_one_json_document(
         "what": "not there",
         "next_step": "Run: sudo apt install espeak-ng",
     }
-
-
-# ---- plans -------------------------------------------------------------------------------------
-
-
-def test_who_runs_where_is_told(tmp_path: Path) -> None:
-    (finding,) = check("cores", PI_4.lay_out(tmp_path))
-    assert finding.ok is True
-    assert "cores 1-3 for the models, core 0 for listening" in finding.what
-
-
-def test_more_threads_than_cores_are_too_many(tmp_path: Path) -> None:
-    settings = Settings.model_validate({"llm": {"threads": 12}})
-    (finding,) = check("cores", PI_4.lay_out(tmp_path), settings)
-    assert finding.ok is None
-    assert "llm.threads" in finding.next_step
-
-
-@pytest.mark.parametrize(("bytes_per_s", "ok"), [(40e6, None), (300e6, True)])
-def test_a_slow_card_below_the_model_is_worth_knowing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_per_s: float, ok: bool | None
-) -> None:
-    settings = Settings.model_validate({"store": {"models": tmp_path}})
-    folder = tmp_path / settings.llm.model
-    folder.mkdir()
-    (folder / "a.gguf").write_bytes(b"GGUF")
-    monkeypatch.setattr(storage, "read_rate", lambda _: storage.Rate(bytes_per_s, direct=True))
-    (finding,) = check("storage", tmp_path, settings)
-    assert finding.ok is ok
-    assert bool(finding.next_step) is (ok is None)
-
-
-@pytest.mark.models
-@pytest.mark.parametrize(
-    ("free_mb", "total_mb", "ok"), [(4000, 4000, True), (600, 4000, None), (600, 620, False)]
-)
-def test_the_memory_plan_is_shown(tmp_path: Path, free_mb: int, total_mb: int, ok: bool | None) -> None:
-    (tmp_path / "proc").mkdir()
-    meminfo = f"MemTotal: {total_mb * 1000} kB\nMemAvailable: {free_mb * 1000} kB\n"
-    (tmp_path / "proc/meminfo").write_text(meminfo)
-    (finding,) = check("memory", tmp_path)
-    assert finding.ok is ok
-    assert "2048 tokens" in finding.what
-    assert bool(finding.next_step) is (ok is not True)
