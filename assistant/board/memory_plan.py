@@ -61,10 +61,10 @@ class Need:
 
     @property
     def peak(self) -> int:
-        """The most that its resident memory will ever be. More than is needed: what is mapped of a file
-        makes room where there is none."""
-        others = self.program + self.stt + self.tts
-        return max(others + self.spike + self.llm.running, others + self.llm.peak)
+        """The most that its resident memory will ever be: while the language model is loaded, which is
+        first, or later. What a file has mapped for loading makes room where there is none, so this may
+        be more than is needed."""
+        return max(self.program + self.llm.peak, self.needed)
 
 
 @dataclass(frozen=True, slots=True)
