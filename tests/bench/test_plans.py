@@ -1,0 +1,73 @@
+"""The benches of the plans: what they try, what they conclude, and that the plan of memory holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from assistant.bench import cores, memory
+from assistant.board.cores import big_cores
+from assistant.settings import Settings
+from assistant.types import Message
+
+MACHINE = {
+    "machine": {"board": "a-board", "why": "it says so", "cores": 2, "big_cores": 2, "load_before": 0.1},
+    "settings": {section: {"model": "m"} for section in ("stt", "llm", "tts")},
+}
+
+
+def test_the_plan_in_force_is_tried_first_and_none_twice() -> None:
+    tried = cores.cases(Settings())
+    assert tried[0].beside == ("foreign", "stt", "tts")
+    assert len({(case.threads, case.cores) for case in tried}) == len(tried)
+    assert all(1 <= case.threads <= len(big_cores()) for case in tried)
+    assert all(not case.cores or len(case.cores) == case.threads for case in tried)
+
+
+def _plan(name: str, quiet: float, foreign: float, **turns: dict[str, float]) -> dict[str, Any]:
+    return {
+        "plan": name,
+        "quiet": {"clock": quiet, "turn": quiet},
+        "foreign": {"clock": foreign, "turn": foreign},
+        **turns,
+    }
+
+
+def test_what_is_missed_is_said() -> None:
+    own = _plan("2 threads, anywhere", 30, 15, stt={"clock": 6.0, "turn": 27.0})
+    document = {
+        "plans": [own, _plan("1 thread, anywhere", 24, 21)],
+        "best_quiet": "2 threads, anywhere",
+        "best_beside_others": "1 thread, anywhere",
+        **MACHINE,
+    }
+    lines = cores._as_text(document).splitlines()
+    busy, recognising = (next(line for line in lines if word in line) for word in ("busy", "recognition"))
+    assert "0.50" in busy
+    assert busy.endswith("missed")
+    # Beside an engine that it takes turns with, its own speed counts; that of the clock is told too.
+    assert "0.90" in recognising
+    assert " 6.0 " in recognising
+    assert recognising.endswith("met")
+
+
+@pytest.mark.parametrize("context_tokens", [256, 2048])
+def test_a_prompt_fills_the_context_and_leaves_room_for_the_answer(context_tokens: int) -> None:
+    def count(messages: Sequence[Message]) -> int:
+        return 10 + 3 * len(messages[0].content.split())
+
+    tokens = count(memory._filling(count, context_tokens))
+    room = 0.97 * context_tokens - memory.ANSWER_TOKENS
+    assert room - 4 < tokens <= room
+
+
+@pytest.mark.models
+def test_the_plan_is_within_a_tenth_of_a_real_process() -> None:
+    settings = Settings()
+    result = memory.run(
+        settings, models=["smollm2-135m-instruct-q4_1"], contexts=[512], progress=lambda _: None
+    )
+    assert result.document["worst_error"] < 0.10
+    assert "smollm2" in result.text
