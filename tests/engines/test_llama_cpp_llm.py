@@ -13,7 +13,7 @@ import pytest
 from assistant.cancel import Cancel
 from assistant.conversation import Conversation, heard_part
 from assistant.engines import load
-from assistant.engines.llama_cpp_llm import LlamaCppLlm
+from assistant.engines.chat_llm import ChatLlm
 from assistant.errors import ModelCorrupt, ModelMissing, PromptTooLong
 from assistant.settings_engines import LlmSettings
 from assistant.types import Message
@@ -30,29 +30,29 @@ def settings(**changes: Any) -> LlmSettings:
     return LlmSettings.model_validate({"temperature": 0, "max_tokens": 40, **changes})
 
 
-def create(folder: Path = FOLDER, **changes: Any) -> LlamaCppLlm:
-    engine: LlamaCppLlm = load("llm", "llama_cpp", settings=settings(**changes), model=folder, threads=1)
+def create(folder: Path = FOLDER, **changes: Any) -> ChatLlm:
+    engine: ChatLlm = load("llm", "llama_cpp", settings=settings(**changes), model=folder, threads=1)
     return engine
 
 
 @pytest.fixture(scope="module")
-def llm() -> Iterator[LlamaCppLlm]:
+def llm() -> Iterator[ChatLlm]:
     engine = create()
     engine.warm_up()
     yield engine
     engine.close()
 
 
-def ask(llm: LlamaCppLlm, messages: list[Message]) -> str:
+def ask(llm: ChatLlm, messages: list[Message]) -> str:
     return "".join(llm.stream(messages, Cancel()))
 
 
-def follow_up(llm: LlamaCppLlm, messages: list[Message], question: str) -> list[Message]:
+def follow_up(llm: ChatLlm, messages: list[Message], question: str) -> list[Message]:
     return [*messages, Message("assistant", ask(llm, messages)), Message("user", question)]
 
 
 @needs_model
-def test_it_answers_in_whole_pieces(llm: LlamaCppLlm) -> None:
+def test_it_answers_in_whole_pieces(llm: ChatLlm) -> None:
     pieces = list(llm.stream(FRANCE, Cancel()))
     assert len(pieces) > 3
     assert all(pieces)
@@ -61,7 +61,7 @@ def test_it_answers_in_whole_pieces(llm: LlamaCppLlm) -> None:
 
 
 @needs_model
-def test_a_follow_up_reads_only_what_is_new(llm: LlamaCppLlm) -> None:
+def test_a_follow_up_reads_only_what_is_new(llm: ChatLlm) -> None:
     messages = follow_up(llm, FRANCE, "And of Italy?")
     first = llm.usage
     assert ask(llm, messages)
@@ -83,7 +83,7 @@ def test_a_follow_up_reads_only_what_is_new_whatever_tokens_were_chosen() -> Non
 
 
 @needs_model
-def test_memory_never_changes_the_answer(llm: LlamaCppLlm) -> None:
+def test_memory_never_changes_the_answer(llm: ChatLlm) -> None:
     messages = follow_up(llm, FRANCE, "What is the capital of Italy?")
     answer = ask(llm, messages)
     fresh = create()
@@ -93,7 +93,7 @@ def test_memory_never_changes_the_answer(llm: LlamaCppLlm) -> None:
 
 
 @needs_model
-def test_a_turn_taken_back_costs_only_itself(llm: LlamaCppLlm) -> None:
+def test_a_turn_taken_back_costs_only_itself(llm: ChatLlm) -> None:
     messages = follow_up(llm, FRANCE, "And of Italy?")
     before = llm.usage
     ask(llm, messages)
@@ -102,7 +102,7 @@ def test_a_turn_taken_back_costs_only_itself(llm: LlamaCppLlm) -> None:
 
 
 @needs_model
-def test_an_interrupted_answer_is_continued_from_what_was_heard(llm: LlamaCppLlm) -> None:
+def test_an_interrupted_answer_is_continued_from_what_was_heard(llm: ChatLlm) -> None:
     talk = Conversation(SYSTEM.content, count_tokens=llm.count_tokens, budget_tokens=500)
     answer = ask(llm, talk.messages_for("What is the capital of France?"))
     first = llm.usage
@@ -114,7 +114,7 @@ def test_an_interrupted_answer_is_continued_from_what_was_heard(llm: LlamaCppLlm
 
 
 @needs_model
-def test_it_stops_at_the_next_token_when_cancelled(llm: LlamaCppLlm) -> None:
+def test_it_stops_at_the_next_token_when_cancelled(llm: ChatLlm) -> None:
     cancel = Cancel()
     pieces = []
     for piece in llm.stream(FRANCE, cancel):
@@ -127,7 +127,7 @@ def test_it_stops_at_the_next_token_when_cancelled(llm: LlamaCppLlm) -> None:
 
 
 @needs_model
-def test_a_cancel_that_comes_too_late_disturbs_nobody(llm: LlamaCppLlm) -> None:
+def test_a_cancel_that_comes_too_late_disturbs_nobody(llm: ChatLlm) -> None:
     late = Cancel()
     answer = "".join(llm.stream(FRANCE, late))
     pieces = llm.stream([SYSTEM, Message("user", "Name a color.")], Cancel())
@@ -138,7 +138,7 @@ def test_a_cancel_that_comes_too_late_disturbs_nobody(llm: LlamaCppLlm) -> None:
 
 
 @needs_model
-def test_reading_a_long_prompt_can_be_interrupted(llm: LlamaCppLlm, caplog: pytest.LogCaptureFixture) -> None:
+def test_reading_a_long_prompt_can_be_interrupted(llm: ChatLlm, caplog: pytest.LogCaptureFixture) -> None:
     messages = [SYSTEM, Message("user", "What is this? " + "The quick brown fox. " * 140)]
     tokens = llm._vocabulary.tokenize(llm._prompt(messages))
     assert len(tokens) > 650
@@ -168,7 +168,7 @@ def test_reading_a_long_prompt_can_be_interrupted(llm: LlamaCppLlm, caplog: pyte
 
 
 @needs_model
-def test_cancelled_before_it_began_it_does_nothing(llm: LlamaCppLlm) -> None:
+def test_cancelled_before_it_began_it_does_nothing(llm: ChatLlm) -> None:
     cancel = Cancel()
     cancel.set()
     assert list(llm.stream(FRANCE, cancel)) == []
@@ -176,7 +176,7 @@ def test_cancelled_before_it_began_it_does_nothing(llm: LlamaCppLlm) -> None:
 
 
 @needs_model
-def test_a_reply_that_nobody_reads_on_leaves_all_in_order(llm: LlamaCppLlm) -> None:
+def test_a_reply_that_nobody_reads_on_leaves_all_in_order(llm: ChatLlm) -> None:
     pieces = llm.stream(FRANCE, Cancel())
     next(pieces)
     del pieces
@@ -233,7 +233,7 @@ def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_read() -> None
 
 
 @needs_model
-def test_words_cannot_end_their_own_message(llm: LlamaCppLlm) -> None:
+def test_words_cannot_end_their_own_message(llm: ChatLlm) -> None:
     def control_tokens(content: str) -> int:
         tokens = llm._vocabulary.tokenize(llm._prompt([SYSTEM, Message("user", content)]))
         return sum(map(llm._vocabulary.is_control, tokens))
@@ -271,7 +271,7 @@ def test_every_way_of_choosing_works(changes: dict[str, Any]) -> None:
 
 
 @needs_model
-def test_what_every_prompt_begins_with_is_read_in_advance(llm: LlamaCppLlm) -> None:
+def test_what_every_prompt_begins_with_is_read_in_advance(llm: ChatLlm) -> None:
     examples = [SYSTEM, Message("user", "Hello"), Message("assistant", "Hi!")]
     llm.prime([*examples, Message("user", "")])
     primed = len(llm._context.held)
@@ -304,7 +304,7 @@ def test_the_beginning_comes_from_disk_the_next_time(tmp_path: Path) -> None:
 
 
 @needs_model
-def test_a_state_that_llama_cpp_refuses_is_read_anew(llm: LlamaCppLlm) -> None:
+def test_a_state_that_llama_cpp_refuses_is_read_anew(llm: ChatLlm) -> None:
     ask(llm, FRANCE)
     assert not llm._context.restore(b"no state at all" * 100, [1, 2, 3])
     assert "Paris" in ask(llm, FRANCE)
