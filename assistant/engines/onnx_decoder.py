@@ -63,7 +63,7 @@ class OnnxDecoder:
         self.forget()
 
     def evaluate(self, tokens: Sequence[int], start: int, keep: int, options: Any) -> Float32s:
-        """Read ``tokens`` after the first ``start`` in the memory; the scores after the last ``keep`` of them.
+        """Read ``tokens`` after the first ``start`` held; the scores after the last ``keep`` of them.
 
         [keep, vocabulary size]; ``keep`` 0 means all. ``options`` are RunOptions. Raises whatever ONNX
         Runtime does; the memory then holds ``start`` tokens.

@@ -45,7 +45,9 @@ class OnnxVocabulary:
         self._end_tokens = {*end_tokens, *(token for token in self._control if self._added[token] in marks)}
         self.begin, self.end = begin, end
         # What the tokenizer itself would put around a text says whether the model was trained with it.
-        self._wants_begin = bool(begin) and self._tokenizer.token_to_id(begin) in self._tokenizer.encode("").ids
+        self._wants_begin = (
+            bool(begin) and self._tokenizer.token_to_id(begin) in self._tokenizer.encode("").ids
+        )
 
     def tokenize(self, text: str) -> list[int]:
         """Tokens of a text; control tokens that it spells out become those tokens."""

@@ -8,6 +8,7 @@ when that is 0, as in the exports of transformers.js.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,8 @@ class Decoder:
         self._numbers = numbers
         self._importance = importance
         self._add = add
+        self.types: Counter[str] = Counter()
+        """Type -> how many matrices have it."""
         self._inputs = [value("input_ids", np.int64, [1, "sequence"])]
         self._inputs.append(value("attention_mask", np.int64, [1, "total"]))
         self._outputs = [value("logits", numbers.float_type, [1, "kept", shape.vocabulary])]
@@ -100,6 +103,7 @@ class Decoder:
         """The rows of the table for the tokens."""
         graph, shape = self._graph, self._shape
         table = self._weights.array("token_embd.weight", (shape.vocabulary, shape.width))
+        self._done(1, table.size, FINE_BITS)
         if not self._numbers.bits:
             name = graph.constant("token_embd.weight", table.astype(self._numbers.float_type))
             return graph.node("Gather", [name, "input_ids"])[0]
@@ -165,6 +169,7 @@ class Decoder:
             found = self._weights.array(name, (shape.vocabulary, shape.width))
             shared = name == "token_embd.weight"
             blocks = None if shared else rounded(found, FINE_BITS)
+            self._done(0 if shared else 1, 0 if shared else found.size, FINE_BITS)
             self._multiply_blocks(
                 kept, self._blocks(name, blocks), FINE_BITS, (shape.vocabulary, shape.width), "logits"
             )
@@ -193,7 +198,7 @@ class Decoder:
         else:
             joined = np.concatenate(arrays).T.astype(self._numbers.float_type)
             (product,) = graph.node("MatMul", [inputs, graph.constant(f"{label}.weight", joined)])
-        self._add(rows * columns)
+        self._done(len(names), rows * columns, bits)
         if not any(f"{name}.bias" in self._weights for name in names):
             return product
         biases = [self._weights.array(f"{name}.bias", (length,)) for name, length in rows_of.items()]
@@ -207,6 +212,12 @@ class Decoder:
             self._graph.constant(names[0], blocks.numbers)
             self._graph.constant(names[1], blocks.scales.astype(self._numbers.float_type))
         return names
+
+    def _done(self, matrices: int, elements: int, bits: int) -> None:
+        self.types[f"int{bits}" if self._numbers.bits else np.dtype(self._numbers.float_type).name] += (
+            matrices
+        )
+        self._add(elements)
 
     def _multiply_blocks(
         self, inputs: str, blocks: tuple[str, str], bits: int, shape: tuple[int, int], name: str = ""

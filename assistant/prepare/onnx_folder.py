@@ -7,6 +7,7 @@ The exporters of others (Optimum, onnxruntime-genai) need torch, five gigabytes 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from assistant.errors import ModelCorrupt
 from assistant.gguf import GgufHeader
 from assistant.prepare.gguf_weights import Float32s, GgufWeights
 from assistant.prepare.onnx_decoder import Decoder, Numbers
-from assistant.prepare.onnx_graph import DATA_SUFFIX, Graph
+from assistant.prepare.onnx_graph import Graph
 from assistant.prepare.onnx_shape import Shape, shape_of
 from assistant.prepare.onnx_tokenizer import mark, tokenizer
 from assistant.store.disk import require
@@ -37,16 +38,18 @@ MODEL = "model.onnx"
 
 def write(
     source: Path, folder: Path, chosen: str, importance: Mapping[str, Float32s], watcher: Watcher
-) -> None:
+) -> Counter[str]:
     """Write the GGUF file ``source`` into ``folder`` in the format ``chosen`` of NUMBERS.
 
-    Raises ModelCorrupt for a network or a tokenizer of a kind that is not known here, StorageFull.
+    Gives the types of the matrices and how many have each. Raises ModelCorrupt for a network or a
+    tokenizer of a kind that is not known here, StorageFull.
     """
     weights = GgufWeights(source)
     shape = shape_of(weights.header)
     numbers = NUMBERS[chosen]
     elements = sum(int(np.prod(tensor.shape)) for tensor in weights.header.tensors)
-    require(elements * (numbers.bits + 1 or 8 * np.dtype(numbers.float_type).itemsize) // 8, folder)
+    bits = numbers.bits + 2 if numbers.bits else 8 * np.dtype(numbers.float_type).itemsize  # with scales
+    require(elements * bits // 8, folder)
     _save(folder / "tokenizer.json", tokenizer(weights.header.metadata))
     _save(folder / "config.json", _config(weights.header, shape))
     _save(folder / "tokenizer_config.json", _tokenizer_config(weights.header))
@@ -64,11 +67,7 @@ def write(
             f"The model has tensors that no network known here has, such as {weights.unused[0]!r:.80}.",
             "Choose a GGUF format, such as q4_k_m.",
         )
-
-
-def size_bytes(folder: Path) -> int:
-    """What the network and its weights take."""
-    return sum((folder / name).stat().st_size for name in (MODEL, MODEL + DATA_SUFFIX))
+    return decoder.types
 
 
 def _config(header: GgufHeader, shape: Shape) -> dict[str, Any]:
