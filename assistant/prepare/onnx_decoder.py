@@ -9,7 +9,7 @@ when that is 0, as in the exports of transformers.js.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,17 +165,15 @@ class Decoder:
         (start,) = graph.node("Reshape", [back, graph.numbers(1)])
         (kept,) = graph.node("Slice", [branch, start, graph.numbers(END), graph.numbers(1)])
         name = "output.weight" if "output.weight" in self._weights else "token_embd.weight"
+        table = self._weights.array(name, (shape.vocabulary, shape.width))
+        is_own = name == "output.weight"  # else it is the table of words again
+        if is_own:
+            self._done(1, table.size, FINE_BITS)
         if self._numbers.bits:
-            found = self._weights.array(name, (shape.vocabulary, shape.width))
-            shared = name == "token_embd.weight"
-            blocks = None if shared else rounded(found, FINE_BITS)
-            self._done(0 if shared else 1, 0 if shared else found.size, FINE_BITS)
-            self._multiply_blocks(
-                kept, self._blocks(name, blocks), FINE_BITS, (shape.vocabulary, shape.width), "logits"
-            )
+            blocks = self._blocks(name, rounded(table, FINE_BITS) if is_own else None)
+            self._multiply_blocks(kept, blocks, FINE_BITS, table.shape, "logits")
             return
         (flat,) = graph.node("Reshape", [kept, graph.numbers(-1, shape.width)])
-        table = self._weights.array(name, (shape.vocabulary, shape.width))
         table_name = graph.constant(name, table.astype(self._numbers.float_type))
         (scores,) = graph.node("Gemm", [flat, table_name], transB=1)
         graph.node("Reshape", [scores, graph.numbers(1, -1, shape.vocabulary)], ["logits"])
@@ -220,7 +218,7 @@ class Decoder:
         self._add(elements)
 
     def _multiply_blocks(
-        self, inputs: str, blocks: tuple[str, str], bits: int, shape: tuple[int, int], name: str = ""
+        self, inputs: str, blocks: tuple[str, str], bits: int, shape: Sequence[int], name: str = ""
     ) -> str:
         rows, columns = shape
         settings = {"N": rows, "K": columns, "bits": bits, "block_size": BLOCK, "accuracy_level": INTEGERS}
