@@ -39,7 +39,7 @@ class TensorRtSettings(Section):
     """How TensorRT computes, where it is used."""
 
     fp16: bool = True
-    """With 16 bits: twice as fast on a Jetson."""
+    """With 16 bits instead of 32."""
     int8: bool = False
     """With 8 bits, where the network has the scales for it."""
 
@@ -187,7 +187,7 @@ class LlmSettings(Section):
     """A number makes replies repeatable; null does not."""
     stop: tuple[str, ...] = ()
     """The reply ends before any of these; the model's own end marks always end it."""
-    providers: Providers = ()
+    providers: Providers = Field(default="auto", validate_default=True)
     """onnx only: where it runs, in order: tensorrt, cuda, coreml, cpu. "auto" is all that are there."""
     tensorrt: TensorRtSettings = TensorRtSettings()
     flash_attention: bool = False
@@ -228,7 +228,7 @@ class TtsSettings(Section):
     """Variation of the sound; null is the voice's own value."""
     noise_width_scale: Annotated[float, Field(ge=0, le=2)] | None = None
     """Variation of the rhythm; null is the voice's own value."""
-    providers: Providers = ()
+    providers: Providers = Field(default="auto", validate_default=True)
     """onnx only: where it runs, in order: tensorrt, cuda, coreml, cpu. "auto" is all that are there."""
     tensorrt: TensorRtSettings = TensorRtSettings()
     phrase_cache: bool = True

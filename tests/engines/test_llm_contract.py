@@ -27,7 +27,7 @@ pytestmark = pytest.mark.models
 def make(request: pytest.FixtureRequest) -> Make:
     """Creates an engine with other settings than usual."""
     engine: str = request.param
-    folder: Path = SMOLLM2 if engine == "llama_cpp" else request.getfixturevalue("smollm2_onnx")("onnx-int8")
+    folder: Path = SMOLLM2 if engine == "llama_cpp" else request.getfixturevalue("smollm2_onnx")("onnx-fp32")
 
     def create(**changes: Any) -> ChatLlm:
         llm: ChatLlm = load(
