@@ -24,7 +24,7 @@ MAX_HEADER_BYTES = 128 * 1024 * 1024
 MAX_ENTRIES = 65_536
 """Metadata entries, and tensors: the largest models have thousands."""
 MAX_KEPT_ELEMENTS = 1024
-"""Longer arrays (vocabulary, merges) are checked but not kept."""
+"""Longer arrays (vocabulary, merges) are checked, but kept only when they are asked for."""
 MAX_DIMENSIONS = 4
 """GGML_MAX_DIMS of ggml.h."""
 CHUNK_BYTES = 1024 * 1024
@@ -98,15 +98,16 @@ class GgufHeader:
         return sum(tensor.size_bytes for tensor in self.tensors)
 
 
-def read_header(path: Path) -> GgufHeader:
-    """Read and check the header of the GGUF file at ``path``.
+def read_header(path: Path, *, keep_long: bool = False) -> GgufHeader:
+    """Read and check the header of the GGUF file at ``path``; ``keep_long`` keeps its vocabulary too.
 
     Every length is checked against the file before it is used, and every tensor's data must lie
     inside the file. Raises ModelMissing when the file cannot be opened, ModelCorrupt otherwise.
     """
     try:
         with path.open("rb") as file:
-            return _read(_Cursor(file, path.stat().st_size))
+            kept_elements = MAX_HEADER_BYTES if keep_long else MAX_KEPT_ELEMENTS
+            return _read(_Cursor(file, path.stat().st_size, kept_elements))
     except _Damaged as damage:
         raise ModelCorrupt(
             f"The model file {path.name} cannot be used: {damage}.",
@@ -126,8 +127,9 @@ class _Damaged(Exception):
 class _Cursor:
     """Reads values from the start of a file onwards, never past its end."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: BinaryIO, size: int, kept_elements: int) -> None:
         self._file = file
+        self.kept_elements = kept_elements
         self._size = min(size, MAX_HEADER_BYTES)
         self.file_bytes = size
         self._data = bytearray()
@@ -220,7 +222,7 @@ def _value(cursor: _Cursor, kind: int) -> Value:
 def _array(cursor: _Cursor, kind: int) -> Value:
     if kind == STRING:
         length = cursor.count(MAX_HEADER_BYTES, 8, "texts in one list")
-        if length > MAX_KEPT_ELEMENTS:
+        if length > cursor.kept_elements:
             cursor.skip_texts(length)
             return LongArray(length)
         return tuple(cursor.text(strict=False) for _ in range(length))
@@ -228,7 +230,7 @@ def _array(cursor: _Cursor, kind: int) -> Value:
         raise _Damaged(f"its metadata hold a list of type {kind}, which does not exist")
     element_bytes = struct.calcsize("<" + SCALARS[kind])
     length = cursor.count(MAX_HEADER_BYTES, element_bytes, "numbers in one list")
-    if length > MAX_KEPT_ELEMENTS:
+    if length > cursor.kept_elements:
         cursor.skip(length * element_bytes)
         return LongArray(length)
     return struct.unpack(f"<{length}{SCALARS[kind]}", cursor.take(length * element_bytes))

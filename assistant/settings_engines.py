@@ -5,12 +5,43 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from assistant.settings_section import Fraction, Section, Threads
 from assistant.types import Beginning
 
 BuiltInWord = Literal["okay_nabu", "hey_jarvis", "alexa", "hey_mycroft", "hey_rhasspy"]
+
+
+Provider = Literal["tensorrt", "cuda", "coreml", "cpu"]
+
+
+def _named_places(providers: object) -> object:
+    """No names mean that all are tried."""
+    return () if providers == "auto" else [providers] if isinstance(providers, str) else providers
+
+
+Providers = Annotated[
+    tuple[Provider, ...],
+    BeforeValidator(_named_places, json_schema_input_type=Literal["auto"] | Provider | list[Provider]),
+    PlainSerializer(lambda names: list(names) or "auto"),
+]
+
+
+class TensorRtSettings(Section):
+    """How TensorRT computes, where it is used."""
+
+    fp16: bool = True
+    """With 16 bits instead of 32."""
+    int8: bool = False
+    """With 8 bits, where the network has the scales for it."""
 
 
 class WakeWordSettings(Section):
@@ -130,8 +161,8 @@ class SttSettings(Section):
 class LlmSettings(Section):
     """The language model: what to answer."""
 
-    engine: Literal["llama_cpp"] = "llama_cpp"
-    """llama_cpp: a GGUF file on llama.cpp."""
+    engine: Literal["llama_cpp", "onnx"] = "llama_cpp"
+    """llama_cpp: a GGUF file on llama.cpp; onnx: a decoder in ONNX on ONNX Runtime (docs/onnx.md)."""
     model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
     """A model of kind llm from `assistant models list`."""
     prompt: str = "default"
@@ -156,8 +187,12 @@ class LlmSettings(Section):
     """A number makes replies repeatable; null does not."""
     stop: tuple[str, ...] = ()
     """The reply ends before any of these; the model's own end marks always end it."""
+    providers: Providers = Field(default="auto", validate_default=True)
+    """onnx only: where it runs, in order: tensorrt, cuda, coreml, cpu. "auto" is all that are there."""
+    tensorrt: TensorRtSettings = TensorRtSettings()
     flash_attention: bool = False
-    """Attention in one pass over the memory: half as fast on a processor, needed on most graphics cards."""
+    """llama_cpp only, as are the keys down to mlock. Attention in one pass over the memory: half as fast on
+    a processor, needed on most graphics cards."""
     kv_type: Literal["f16", "q8_0"] = "f16"
     """Number format of the memory; q8_0 takes half, is slower, and needs flash_attention."""
     mmap: bool = True
@@ -193,6 +228,9 @@ class TtsSettings(Section):
     """Variation of the sound; null is the voice's own value."""
     noise_width_scale: Annotated[float, Field(ge=0, le=2)] | None = None
     """Variation of the rhythm; null is the voice's own value."""
+    providers: Providers = Field(default="auto", validate_default=True)
+    """onnx only: where it runs, in order: tensorrt, cuda, coreml, cpu. "auto" is all that are there."""
+    tensorrt: TensorRtSettings = TensorRtSettings()
     phrase_cache: bool = True
     """Keep how it sounds what skills say again and again: times and sums, not what is yours. Up to 18 MB."""
     begin_with: Beginning = "words"

@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="a model of the store, a GGUF file, or a folder with either or with a Hugging Face checkpoint",
     )
     goal = parser.add_mutually_exclusive_group()
-    goal.add_argument("--to", metavar="FORMAT", help="q4_k_m (default), q4_0, q8_0, ...")
+    goal.add_argument("--to", metavar="FORMAT", help="q4_k_m (default), q4_0, q8_0, onnx-int4, ...")
     goal.add_argument(
         "--for", dest="board", metavar="BOARD", help="the format for a board of config/devices/"
     )
@@ -180,10 +180,11 @@ def _told(result: Result) -> str:
     for answer in result.spoken.answers:
         lines += [f"           > {answer.question}", f"           {answer.text or '(nothing)'}"]
     lines += [f"By force   {doubt}" for doubt in result.doubts]
+    engine = "engine: onnx, " if result.format.startswith("onnx-") else ""
     lines += [
         f"Licence    {result.licence or 'not known: look where the model comes from'}",
         f"Installed  {result.path}",
-        f"           To use it, write into your settings:  llm: {{model: {result.name}}}",
+        f"           To use it, write into your settings:  llm: {{{engine}model: {result.name}}}",
     ]
     return "\n".join(lines)
 

@@ -107,7 +107,10 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "stt": {"faster_whisper": "assistant.engines.whisper_stt"},
     "turn": {"smart_turn": "assistant.engines.smart_turn"},
-    "llm": {"llama_cpp": "assistant.engines.llama_cpp_llm"},
+    "llm": {
+        "llama_cpp": "assistant.engines.llama_cpp_llm",
+        "onnx": "assistant.engines.onnx_llm",
+    },
     "tts": {"coqui": "assistant.engines.coqui_tts"},
 }
 """kind -> name in the settings -> module with its ``create`` function."""

@@ -6,9 +6,15 @@ can build text and nothing else. Knows nothing of tokens.
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
-from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+from jinja2 import BaseLoader, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.types import Message
@@ -20,9 +26,10 @@ class ChatTemplate:
     def __init__(self, source: str, begin: str, end: str) -> None:
         """``begin`` and ``end`` are the texts of the model's begin and end tokens."""
         try:
-            self._format = Jinja2ChatFormatter(template=source, bos_token=begin, eos_token=end)
+            self._template = _environment().from_string(source)
         except Exception as error:  # A hostile template may raise anything while it is compiled.
             raise _unusable(error) from error
+        self._marks = {"bos_token": begin, "eos_token": end}
         self._takes_system = True
         try:
             self._takes_system = self._keeps_system()
@@ -37,7 +44,13 @@ class ChatTemplate:
         chat = [{"role": message.role, "content": message.content} for message in messages]
         try:
             # Models that think aloud before they answer are asked not to: it would be spoken.
-            return str(self._format(messages=chat, enable_thinking=False).prompt)  # type: ignore[arg-type]
+            return self._template.render(
+                messages=chat,
+                **self._marks,
+                **_OFFERED,
+                add_generation_prompt=True,
+                enable_thinking=False,
+            )
         except Exception as error:  # Templates refuse a chat by raising whatever they like.
             raise EngineFailed(
                 f"The model's chat template could not be used ({type(error).__name__}).",
@@ -51,6 +64,45 @@ class ChatTemplate:
         except EngineFailed:
             return False
 
+
+class _WholeReplies(Extension):
+    """Transformers marks what a model is trained on with ``{% generation %}``; here it is text like any."""
+
+    tags = {"generation"}  # noqa: RUF012  as Jinja declares it
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        parser.stream.skip(1)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """The dialect of Jinja that Transformers has for chat templates."""
+    environment = ImmutableSandboxedEnvironment(
+        loader=BaseLoader(), trim_blocks=True, lstrip_blocks=True, extensions=[_WholeReplies, loopcontrols]
+    )
+    environment.filters["tojson"] = _to_json
+    return environment
+
+
+def _to_json(value: Any, **how: Any) -> str:
+    return json.dumps(value, **{"ensure_ascii": False, **how})
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise ValueError(message)
+
+
+def _strftime_now(form: str) -> str:
+    return dt.datetime.now().astimezone().strftime(form)
+
+
+_OFFERED = {
+    "raise_exception": _raise_exception,
+    "strftime_now": _strftime_now,
+    "tools": None,
+    "documents": None,
+}
+"""What templates may call and look at."""
 
 _PROBE = (Message("system", "Zebra crossing."), Message("user", "Hello"))
 

@@ -20,6 +20,7 @@ import llama_cpp.llama_cpp as lib
 
 from assistant.cancel import Cancel
 from assistant.engines import mapped_file
+from assistant.engines.common_tokens import common_length, longest_match
 from assistant.engines.llama_cpp_vocabulary import Vocabulary
 from assistant.engines.thread_choice import ThreadChoice
 from assistant.errors import EngineFailed, ModelCorrupt
@@ -201,20 +202,6 @@ class LlamaCppContext:
     def _forget(self) -> None:
         lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
         self._held = []
-
-
-def longest_match(held: Sequence[int], begin: int, wanted: Sequence[int]) -> tuple[int, int]:
-    """Where behind ``begin`` most of ``wanted``, from its first token on, is held: start and length."""
-    starts = (at for at in range(begin + 1, len(held)) if wanted and held[at] == wanted[0])
-    lengths = ((common_length(held[start:], wanted), start) for start in starts)
-    length, start = max(lengths, default=(0, begin))
-    return start, length
-
-
-def common_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens both begin with."""
-    pairs = zip(first, second)  # noqa: B905  one is shorter
-    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
 
 
 def _sampler_chain(settings: LlmSettings, vocabulary_size: int) -> Any:

@@ -19,7 +19,9 @@ import numpy as np
 import onnxruntime
 
 from assistant.cancel import Cancel
+from assistant.engines import onnx_providers
 from assistant.engines.espeak import Clause, Espeak, split_at_marks
+from assistant.engines.onnx_providers import first_line
 from assistant.engines.speech_sound import BREATH, Wave, gain_for, pause_after, to_pcm, trim
 from assistant.engines.vits_voice import Voice
 from assistant.engines.voice_folder import read_voice
@@ -41,6 +43,9 @@ SHORT_SYMBOLS = 32
 _IDS_A_SYMBOL = 2
 """A blank follows each."""
 
+LENGTHS = {"input": ((1, 1), (1, 80), (1, 2 * MAX_SYMBOLS + 8))}
+"""For TensorRT: the ids of a sentence, usually 40 symbols, with what stands at both ends."""
+
 _NOTHING: Pcm16 = np.zeros(0, dtype=np.int16)
 
 
@@ -52,7 +57,8 @@ def create(settings: TtsSettings, model: Path, threads: int) -> VitsTts:
     onnx, voice = read_voice(model)
     speaker = voice.speaker_id(settings.speaker)
     espeak = Espeak(voice.espeak_voice) if voice.espeak_voice else None
-    return VitsTts(_open(onnx, threads or os.cpu_count() or 1), voice, espeak, speaker, settings)
+    session = _open(onnx, settings, threads or os.cpu_count() or 1)
+    return VitsTts(session, voice, espeak, speaker, settings)
 
 
 class VitsTts:
@@ -137,7 +143,7 @@ class VitsTts:
         except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
             if cancel:
                 return np.zeros(0, dtype=np.float32)
-            raise _failed(_first_line(error)) from error
+            raise _failed(first_line(error)) from error
         if not np.isfinite(wave).all():
             raise _failed("its output is no sound")
         return trim(wave, self.sample_rate_hz)
@@ -173,7 +179,7 @@ def _parts(clause: Clause) -> Iterator[Clause]:
     yield Clause(rest, clause.mark)
 
 
-def _open(onnx: Path, threads: int) -> Any:
+def _open(onnx: Path, settings: TtsSettings, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # Other engines share the cores: a thread that spins while it waits takes theirs.
@@ -182,10 +188,8 @@ def _open(onnx: Path, threads: int) -> Any:
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     again = f"Fetch it again with: assistant models pull {onnx.parent.name}"
-    try:
-        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
-        raise ModelCorrupt(f"The voice {onnx.name} cannot be read: {_first_line(error)}.", again) from error
+    places = onnx_providers.choose(settings.providers, settings.tensorrt, LENGTHS, network="voice")
+    session, _ = onnx_providers.open_session(onnx, options, places)
     names = _input_names(session)
     if names - {"sid"} != {"input", "input_lengths", "scales"}:
         raise ModelCorrupt(
@@ -202,7 +206,3 @@ def _failed(reason: str) -> EngineFailed:
     return EngineFailed(
         f"The voice could not speak: {reason}.", "Check its files with: assistant models verify"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

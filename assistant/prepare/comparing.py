@@ -16,12 +16,14 @@ from typing import Any
 from assistant.errors import AssistantError
 from assistant.prepare import dialogues, gate
 from assistant.prepare import source as sources
+from assistant.prepare.building import build
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.loss import Loss, Reference
 from assistant.prepare.making import Wish, figures, job, matching, target, text, weigh
-from assistant.prepare.probe import Passage, Probe
-from assistant.prepare.quantizer import Job, quantize
+from assistant.prepare.passages import Passage
+from assistant.prepare.quantizer import Job
+from assistant.prepare.scorers import opened
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
 from assistant.store.progress import Meter, Watcher
@@ -112,13 +114,13 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher) -> list[Row]
 def _row(wish: Wish, told: Job, validation: Texts, reference: Reference, watcher: Watcher) -> Row:
     """Make one file and measure it."""
     began_s = time.monotonic()
-    made = quantize(told, wish.format, watcher)
+    made = build(told, wish.format, watcher)
     seconds = round(time.monotonic() - began_s, 1)
     folder = made.file.parent
     return Row(
         wish.format.name,
         imatrix=wish.imatrix,
-        size_bytes=made.file.stat().st_size,
+        size_bytes=made.size_bytes,
         loss=gate.measure(folder, validation, reference, wish.threads, watcher),
         speeds=speeds(folder, wish.threads, watcher),
         fell_back=len(made.fell_back),
@@ -134,16 +136,18 @@ def speeds(folder: Path, threads: int, watcher: Watcher) -> tuple[Speed, ...]:
 
 
 def _speed(folder: Path, threads: int, meter: Meter) -> Speed:
-    with Probe(folder, threads) as probe:
-        words = probe.vocabulary.tokenize("The story of the fox and the hen goes on and on. " * PROMPT_TOKENS)
+    with opened(folder, threads) as scorer:
+        words = scorer.vocabulary.tokenize(
+            "The story of the fox and the hen goes on and on. " * PROMPT_TOKENS
+        )
         prompt = Passage(tuple(words[:PROMPT_TOKENS]), (PROMPT_TOKENS - 1,))
         prompts, replies = [], []
         for _ in range(ROUNDS):
             began_s = time.perf_counter()
-            probe.read(prompt)
+            scorer.read(prompt)
             read_s = time.perf_counter()
             for place in range(REPLY_TOKENS):
-                probe.append(words[place], PROMPT_TOKENS + place)
+                scorer.append(words[place], PROMPT_TOKENS + place)
             prompts.append(PROMPT_TOKENS / (read_s - began_s))
             replies.append(REPLY_TOKENS / (time.perf_counter() - read_s))
             meter.add(1)

@@ -1,13 +1,15 @@
 """The number formats that a language model can have here, and how much each may lose.
 
-The formats are llama.cpp's. Which tensors really get one is for the library: K types need rows of
+Most formats are llama.cpp's. Which tensors really get one is for the library: K types need rows of
 256 elements, and the layer that makes the words is kept finer. ``quantizer`` says what became of it.
+Those that begin with ``onnx-`` are our own (``onnx_folder``).
 """
 
 from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import Literal
 
 from assistant import resources
 from assistant.errors import SettingsError
@@ -20,12 +22,14 @@ class Format:
 
     name: str
     number: int
-    """LLAMA_FTYPE_... of llama.h."""
+    """LLAMA_FTYPE_... of llama.h; nothing to ONNX."""
     kl_limit: float
     """Nats per token: a model that loses more against its source was damaged, not rounded. About three
     times what the format costs a model of 135 million weights, on which rounding tells most."""
     imatrix: bool
     """Whether an importance matrix is gathered unless told otherwise: formats of 4 bits gain much by one."""
+    runtime: Literal["llama_cpp", "onnx"] = "llama_cpp"
+    """What runs it: the value of ``llm.engine``."""
 
 
 FORMATS = {
@@ -41,6 +45,10 @@ FORMATS = {
         Format("iq4_nl", 25, 0.50, imatrix=True),
         Format("q4_1", 3, 0.70, imatrix=True),
         Format("q4_0", 2, 1.00, imatrix=True),
+        Format("onnx-fp32", 0, 0.01, imatrix=False, runtime="onnx"),
+        Format("onnx-fp16", 0, 0.02, imatrix=False, runtime="onnx"),
+        Format("onnx-int8", 0, 0.05, imatrix=False, runtime="onnx"),
+        Format("onnx-int4", 0, 0.70, imatrix=True, runtime="onnx"),
     )
 }
 
@@ -68,9 +76,10 @@ TENSOR_NUMBERS = {name.lower(): number for number, (name, _, _) in TENSOR_TYPES.
 def find(name: str) -> Format:
     """The format of that name. Raises SettingsError."""
     wanted = name.lower().replace("-", "_")
-    if wanted not in FORMATS:
-        raise SettingsError(f"There is no format {name[:40]!r}.", f"{_hint(wanted)}{_all(list(FORMATS))}")
-    return FORMATS[wanted]
+    for known, found in FORMATS.items():
+        if known.replace("-", "_") == wanted:
+            return found
+    raise SettingsError(f"There is no format {name[:40]!r}.", f"{_hint(wanted)}{_all(list(FORMATS))}")
 
 
 def for_board(board: str) -> str:

@@ -18,7 +18,7 @@ from assistant.cancel import Cancel
 from assistant.errors import ModelCorrupt
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.loss import Loss, Reference
-from assistant.prepare.probe import Probe
+from assistant.prepare.scorers import engine_of, opened
 from assistant.prepare.source import check_weights
 from assistant.settings_engines import LlmSettings
 from assistant.store.disk import require
@@ -65,13 +65,13 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
     Raises ModelCorrupt when it is damaged, StorageFull, EngineFailed.
     """
     check_weights(folder)
-    with Probe(folder, threads) as probe:
-        passages = probe.passages(texts)
-        require(2 * probe.vocabulary.size * sum(len(passage.scored) for passage in passages), workshop)
+    with opened(folder, threads) as scorer:
+        passages = scorer.passages(texts)
+        require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), workshop)
         kept = Reference(passages, workshop)
         meter = Meter("Measuring the source", kept.tokens, watcher, unit="tokens")
         try:
-            kept.record(probe, meter.add)
+            kept.record(scorer, meter.add)
         except BaseException:
             kept.close()
             raise
@@ -81,20 +81,20 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
 def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
     """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
     check_weights(folder)
-    with Probe(folder, threads) as probe:
-        if tuple(probe.passages(texts)) != against.passages:
+    with opened(folder, threads) as scorer:
+        if tuple(scorer.passages(texts)) != against.passages:
             raise ModelCorrupt(
                 "The new file reads text differently: it has another vocabulary or chat template.",
                 "Make it again from a source that is whole.",
             )
         meter = Meter("Measuring the loss", against.tokens, watcher, unit="tokens")
-        return against.compare(probe, meter.add)
+        return against.compare(scorer, meter.add)
 
 
 def ask(folder: Path, threads: int, watcher: Watcher) -> Spoken:
     """Hold a short conversation with the model in ``folder``. Raises ModelCorrupt, EngineFailed."""
     settings = LlmSettings(temperature=0, max_tokens=ANSWER_TOKENS, context_tokens=512, history_tokens=0)
-    engine = engines.load("llm", "llama_cpp", settings=settings, model=folder, threads=threads)
+    engine = engines.load("llm", engine_of(folder), settings=settings, model=folder, threads=threads)
     try:
         meter = Meter("Asking it", len(QUESTIONS), watcher, unit="questions")
         answers, speeds = [], [(0, 0.0)]

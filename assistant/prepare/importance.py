@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from assistant.errors import EngineUnavailable, ModelCorrupt, SettingsError
 from assistant.prepare.dialogues import Texts
-from assistant.prepare.probe import Passage, Probe
+from assistant.prepare.passages import Passage
+from assistant.prepare.probe import Probe
 from assistant.store.progress import Meter, Watcher
 
 Importance: TypeAlias = Mapping[str, npt.NDArray[np.float32]]

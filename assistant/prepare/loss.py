@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assistant.errors import ModelCorrupt
-from assistant.prepare.probe import Passage, Probe
+from assistant.prepare.passages import Passage, Scorer
 
 Float32s = npt.NDArray[np.float32]
 Report = Callable[[int], None]
@@ -74,11 +74,11 @@ class Reference:
         """Let go of the file, and with it of its room."""
         self._file.close()
 
-    def record(self, probe: Probe, report: Report) -> Loss:
+    def record(self, scorer: Scorer, report: Report) -> Loss:
         """Let the source predict everything. Raises ModelCorrupt, EngineFailed, OSError on a full disk."""
         surprises: list[Float32s] = []
         for passage in self.passages:
-            for log_probabilities, said in _predictions(probe, passage):
+            for log_probabilities, said in _predictions(scorer, passage):
                 self._file.write(log_probabilities.astype(np.float16).tobytes())
                 surprises.append(_surprise(log_probabilities, said))
             report(len(passage.scored))
@@ -86,7 +86,7 @@ class Reference:
         self.loss = Loss(self.tokens, float(np.concatenate(surprises).mean()))
         return self.loss
 
-    def compare(self, probe: Probe, report: Report) -> Loss:
+    def compare(self, scorer: Scorer, report: Report) -> Loss:
         """The loss of a model with the same vocabulary. Raises ModelCorrupt, EngineFailed."""
         self._file.seek(0)
         surprises: list[Float32s] = []
@@ -95,7 +95,7 @@ class Reference:
         same = 0
         for passage in self.passages:
             total = 0.0
-            for ours, said in _predictions(probe, passage):
+            for ours, said in _predictions(scorer, passage):
                 theirs = self._next(ours.shape)
                 total += float(np.sum(np.exp(theirs) * (theirs - ours), dtype=np.float64))
                 same += int(np.sum(theirs.argmax(axis=1) == ours.argmax(axis=1)))
@@ -118,11 +118,11 @@ class Reference:
         return np.frombuffer(data, np.float16).reshape(shape).astype(np.float32)
 
 
-def _predictions(probe: Probe, passage: Passage) -> Iterator[tuple[Float32s, npt.NDArray[np.int64]]]:
+def _predictions(scorer: Scorer, passage: Passage) -> Iterator[tuple[Float32s, npt.NDArray[np.int64]]]:
     """Log-probabilities [some, vocabulary size] with the tokens that really came, piece by piece."""
     said = np.array([passage.tokens[position] for position in passage.scored])
     start = 0
-    for logits in probe.scores(passage):
+    for logits in scorer.scores(passage):
         if not np.isfinite(logits).all():
             raise ModelCorrupt(
                 "The model computes numbers that are none (NaN or infinite).",

@@ -18,11 +18,12 @@ from assistant import __version__, resources
 from assistant.errors import ModelRefused, SettingsError
 from assistant.prepare import dialogues, gate, importance
 from assistant.prepare import source as sources
+from assistant.prepare.building import build
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import Format
 from assistant.prepare.loss import Loss
-from assistant.prepare.quantizer import Job, Made, quantize
+from assistant.prepare.quantizer import Job, Made
 from assistant.prepare.source import Source
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
@@ -128,7 +129,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             doubts = gate.doubts_about_source(reference.loss)
             refuse(doubts, wish, f"{source.named} was not used")
             matrix = weigh(wish, source, validation, shop, watcher) if wish.imatrix else ""
-            made = quantize(job(wish, source, matrix, target(shop, name)), wish.format, watcher)
+            made = build(job(wish, source, matrix, target(shop, name)), wish.format, watcher)
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
         spoken = gate.ask(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
@@ -140,7 +141,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             source=source.named,
             licence=source.licence,
             source_bytes=source.size_bytes,
-            size_bytes=made.file.stat().st_size,
+            size_bytes=made.size_bytes,
             source_loss=reference.loss,
             loss=loss,
             imatrix=bool(matrix),
@@ -216,20 +217,19 @@ def refuse(doubts: list[str], wish: Wish, what: str) -> None:
 
 
 def _install(result: Result, store: Store, watcher: Watcher) -> None:
-    """Move the file and its card into the store, whole."""
+    """Move the files and their card into the store, whole."""
     incoming = Incoming(store.models_dir, result.name)
     incoming.clear()
     incoming.prepare()
     with writing(store.models_dir):
         meter = Meter(f"Checking {result.name}", result.size_bytes, watcher)
-        file = result.made.file.rename(incoming.files / result.made.file.name)
+        for file in sorted(result.made.file.parent.iterdir()):
+            file.rename(incoming.files / file.name)
         card = incoming.files / CARD
         card.write_text(json.dumps(result.document(), indent=1) + "\n", encoding="utf-8")
-        files = {
-            path.name: ModelFile(bytes=path.stat().st_size, sha256=sha256_of(path, meter))
-            for path in (file, card)
-        }
-        for path in (file, card):
+        files = {}
+        for path in sorted(incoming.files.iterdir()):
+            files[path.name] = ModelFile(bytes=path.stat().st_size, sha256=sha256_of(path, meter))
             path.chmod(0o644)
     origin = f"{result.source} by assistant quantize" + (" --force" if result.doubts else "")
     incoming.settle("llm", origin, files, result.licence)

@@ -1,4 +1,4 @@
-"""A loaded model to be looked at: the scores it gives to the tokens of a text.
+"""A model in llama.cpp to be looked at: the scores it gives to the tokens of a text.
 
 Unlike the engine, which wants the next token only, this wants the whole distribution at many
 places, and tells an observer of every matrix product when asked to. Knows nothing of files' formats
@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import gc
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,23 +22,12 @@ from assistant.engines import gguf_model
 from assistant.engines.chat_template import ChatTemplate
 from assistant.engines.llama_cpp_vocabulary import Vocabulary
 from assistant.errors import EngineFailed, ModelCorrupt
-from assistant.prepare.dialogues import Exchange, Texts
+from assistant.prepare.dialogues import Texts
 from assistant.prepare.native import quiet
-from assistant.types import Message
+from assistant.prepare.passages import WINDOW_TOKENS, Passage, read
 
-WINDOW_TOKENS = 512
-"""Longest passage; what llama.cpp's own perplexity tool takes."""
 BATCH_TOKENS = 128
 """Evaluated together; the scores of so many positions over 150,000 tokens are 77 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """Tokens that are read in one go, and which of them are worth scoring."""
-
-    tokens: tuple[int, ...]
-    scored: tuple[int, ...]
-    """Positions in ``tokens``, ascending, none of them 0: each is predicted from those before it."""
 
 
 class Probe:
@@ -62,6 +50,7 @@ class Probe:
                 "Choose another source: one that is whole, of an architecture that llama.cpp knows.",
             )
         self.vocabulary = Vocabulary(self._model)
+        self.vocabulary_size = self.vocabulary.size
         self._chat = ChatTemplate(found.chat_template, begin=self.vocabulary.begin, end=self.vocabulary.end)
         with quiet():
             self._context = lib.llama_init_from_model(self._model, self._parameters(threads))
@@ -102,44 +91,8 @@ class Probe:
         gc.collect()
 
     def passages(self, texts: Texts) -> list[Passage]:
-        """The texts as this model reads them: conversations through its chat template, replies scored."""
-        passages = [passage for one in texts.conversations for passage in self._conversation(one)]
-        for prose in texts.prose:
-            tokens = self.vocabulary.tokenize(prose)
-            for start in range(0, len(tokens), WINDOW_TOKENS):
-                window = tuple(tokens[start : start + WINDOW_TOKENS])
-                passages.append(Passage(window, tuple(range(1, len(window)))))
-        return passages
-
-    def _conversation(self, exchanges: Sequence[Exchange]) -> Iterator[Passage]:
-        """One passage, or several where the template rewrites earlier turns; end marks are scored too."""
-        messages: list[Message] = []
-        tokens: list[int] = []
-        scored: list[int] = []
-        said = ""
-        for exchange in [*exchanges, Exchange("And?", "")]:
-            messages.append(Message("user", exchange.question))
-            prompt = self._prompt(messages)
-            goes_on = bool(tokens) and prompt.startswith(said)
-            added = self.vocabulary.tokenize(prompt[len(said) :] if goes_on else prompt)
-            if goes_on:
-                scored.append(len(tokens))  # the mark that ends the reply
-            if not exchange.answer:
-                tokens += added[:1] if goes_on else []
-                break
-            if not goes_on and tokens:
-                yield from _cut(tokens, scored)
-                tokens, scored = [], []
-            tokens += added
-            reply = self.vocabulary.tokenize(exchange.answer)
-            scored += range(len(tokens), len(tokens) + len(reply))
-            tokens += reply
-            said = prompt + exchange.answer
-            messages.append(Message("assistant", exchange.answer))
-        yield from _cut(tokens, scored)
-
-    def _prompt(self, messages: Sequence[Message]) -> str:
-        return self.vocabulary.begun(self._chat.render(messages))
+        """The texts as this model reads them."""
+        return read(texts, self.vocabulary, self._chat)
 
     def scores(self, passage: Passage) -> Iterator[npt.NDArray[np.float32]]:
         """The logits that predict each scored token, [some, vocabulary size], in order, in pieces.
@@ -187,11 +140,3 @@ class Probe:
         return np.ctypeslib.as_array(
             ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (self.vocabulary.size,)
         ).copy()
-
-
-def _cut(tokens: list[int], scored: list[int]) -> Iterator[Passage]:
-    """A passage no longer than a window; what is behind that is left out."""
-    kept = tuple(tokens[: 2 * WINDOW_TOKENS])
-    places = tuple(place for place in scored if 0 < place < len(kept))
-    if places:
-        yield Passage(kept, places)

@@ -44,13 +44,18 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A file that was made."""
+    """A file that was made, alone in its folder with what belongs to it."""
 
     file: Path
     fell_back: dict[str, tuple[str, str]]
     """Tensor -> the type it should have had, and the one it has because its rows do not divide."""
     types: dict[str, int]
     """Type -> how many tensors of two or more dimensions have it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The file with all that was made for it."""
+        return sum(file.stat().st_size for file in self.file.parent.iterdir())
 
 
 def quantize(job: Job, chosen: Format, watcher: Watcher) -> Made:

@@ -18,7 +18,7 @@ from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
 from assistant.gguf import GgufHeader, read_header
 from assistant.store import Store
 
-FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*)$", re.IGNORECASE)
+FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*|onnx-[a-z0-9]+)$", re.IGNORECASE)
 """The end of names such as "model-q4_k_m", which the new file does not keep."""
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

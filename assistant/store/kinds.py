@@ -31,7 +31,7 @@ def recognise(kind: Kind, files: dict[str, Path]) -> None:
 
 NEEDS: dict[Kind, str] = {
     "stt": "It must be a CTranslate2 folder: model.bin, config.json, vocabulary.txt (or .json).",
-    "llm": "It must be one GGUF file.",
+    "llm": "It must be one GGUF file, or a folder with one decoder in ONNX and its tokenizer.json.",
     "tts": "It must be one VITS voice: an .onnx file and its .onnx.json (or config.json).",
     "wake": "It must be an .onnx or .tflite file.",
     "vad": "It must be an .onnx or .tflite file.",
@@ -40,11 +40,21 @@ NEEDS: dict[Kind, str] = {
 
 
 def _llm(files: dict[str, Path]) -> str:
-    models = _ending(files, ".gguf")
+    models, decoders = _ending(files, ".gguf"), _ending(files, ".onnx")
+    if not models and decoders:
+        return _decoder(files, decoders)
     if len(models) != 1:
         return f"there are {len(models)} files ending in .gguf, not one"
     read_header(models[0])  # says for itself what is wrong
     return ""
+
+
+def _decoder(files: dict[str, Path], decoders: list[Path]) -> str:
+    if len(decoders) != 1:
+        return f"there are {len(decoders)} files ending in .onnx, not one"
+    if "tokenizer.json" not in files:
+        return "tokenizer.json missing"
+    return "" if _is_onnx(decoders[0]) else f"{decoders[0].name} is not an ONNX file"
 
 
 def _stt(files: dict[str, Path]) -> str:

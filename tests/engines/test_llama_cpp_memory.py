@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.conversation import Conversation
-from assistant.engines.llama_cpp_context import common_length, longest_match
+from assistant.engines.common_tokens import common_length, longest_match
 from assistant.types import Message
-from tests.engines.test_llama_cpp_llm import SYSTEM, ask, create, needs_model
+from tests.engines.conftest import SYSTEM, ask
+from tests.engines.test_llama_cpp_llm import create, needs_model
 
 
 @needs_model

@@ -14,7 +14,8 @@ import pytest
 from assistant.errors import DownloadFailed, EngineUnavailable, ModelCorrupt, StorageFull
 from assistant.gguf import read_header
 from assistant.prepare import checkpoint, converter, making
-from assistant.prepare.probe import Passage, Probe
+from assistant.prepare.passages import Passage
+from assistant.prepare.probe import Probe
 from assistant.store.progress import Unwatched
 
 TEMPLATE = (

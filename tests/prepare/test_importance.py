@@ -10,7 +10,7 @@ import pytest
 from assistant.errors import SettingsError
 from assistant.prepare import importance
 from assistant.prepare.dialogues import Exchange, Texts
-from assistant.prepare.probe import Passage
+from assistant.prepare.passages import Passage
 from assistant.store.progress import Unwatched
 from tests.prepare.conftest import REAL
 

@@ -12,7 +12,7 @@ import pytest
 
 from assistant.errors import ModelCorrupt
 from assistant.prepare.loss import Loss, Reference
-from assistant.prepare.probe import Passage
+from assistant.prepare.passages import Passage
 
 PASSAGES = [Passage((0, 1, 0, 1, 1), (1, 2, 3, 4)), Passage((1, 0, 1), (1, 2))]
 

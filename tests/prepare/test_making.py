@@ -17,14 +17,18 @@ from typing import Any
 
 import pytest
 
+from assistant import engines
+from assistant.cancel import Cancel
 from assistant.errors import ModelMissing, ModelRefused, SettingsError, StorageFull
 from assistant.gguf import read_header
 from assistant.prepare import making
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.making import CARD, Result, Wish
 from assistant.prepare.workshop import workshop
+from assistant.settings_engines import LlmSettings
 from assistant.store import Store
 from assistant.store.progress import Unwatched
+from assistant.types import Message
 from tests.conftest import CHECKOUT
 from tests.prepare.conftest import NAME, left_behind
 
@@ -55,6 +59,28 @@ def test_what_is_sound_is_installed(store: Store) -> None:
     assert 0.05 < card["kl"] < 1
     assert card["perplexity"] > 2
     assert card["licence"] == "Apache-2.0"
+    assert not left_behind(store.models_dir)
+
+
+def test_what_is_made_for_onnx_is_installed_and_answers(store: Store) -> None:
+    pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
+    result = make(store, format=FORMATS["onnx-int4"], name="")
+    assert result.name == "smollm2-135m-instruct-onnx-int4"
+    store.verify(result.name)
+    assert result.made.types == {"int4": 210, "int8": 1}
+    assert 0.05 < result.loss.kl < 0.7
+    assert result.loss.tokens == result.source_loss.tokens
+    assert result.size_bytes < 1.1 * result.source_bytes
+    folder = store.path(result.name, "llm")
+    assert not list(folder.glob("*.gguf"))
+    llm = engines.load("llm", "onnx", settings=LlmSettings(engine="onnx"), model=folder, threads=1)
+    assert "Paris" in "".join(llm.stream([Message("user", "What is the capital of France?")], Cancel()))
+    llm.close()
+
+
+def test_onnx_has_no_tensors_of_other_types(store: Store) -> None:
+    with pytest.raises(SettingsError, match="for GGUF formats only"):
+        make(store, format=FORMATS["onnx-int8"], output_type=8)
     assert not left_behind(store.models_dir)
 
 

@@ -1,0 +1,99 @@
+"""Writes a GGUF model as a folder that ``llm.engine: onnx`` runs: network, tokenizer, chat template.
+
+The exporters of others (Optimum, onnxruntime-genai) need torch, five gigabytes on a PC; this needs the
+``onnx`` package. The weights must be of 16 bits or more (``gguf_weights``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assistant import __version__
+from assistant.errors import ModelCorrupt
+from assistant.gguf import GgufHeader
+from assistant.prepare.gguf_weights import Float32s, GgufWeights
+from assistant.prepare.onnx_decoder import Decoder, Numbers
+from assistant.prepare.onnx_graph import Graph
+from assistant.prepare.onnx_shape import Shape, shape_of
+from assistant.prepare.onnx_tokenizer import mark, tokenizer
+from assistant.store.disk import require
+from assistant.store.progress import Meter, Watcher
+
+NUMBERS = {
+    "onnx-fp32": Numbers(),
+    "onnx-fp16": Numbers(np.float16),
+    "onnx-int8": Numbers(bits=8),
+    "onnx-int4": Numbers(bits=4),
+}
+"""Format -> how its weights are stored."""
+
+MODEL = "model.onnx"
+
+
+def write(
+    source: Path, folder: Path, chosen: str, importance: Mapping[str, Float32s], watcher: Watcher
+) -> Counter[str]:
+    """Write the GGUF file ``source`` into ``folder`` in the format ``chosen`` of NUMBERS.
+
+    Gives the types of the matrices and how many have each. Raises ModelCorrupt for a network or a
+    tokenizer of a kind that is not known here, StorageFull.
+    """
+    weights = GgufWeights(source)
+    shape = shape_of(weights.header)
+    numbers = NUMBERS[chosen]
+    elements = sum(int(np.prod(tensor.shape)) for tensor in weights.header.tensors)
+    bits = numbers.bits + 2 if numbers.bits else 8 * np.dtype(numbers.float_type).itemsize  # with scales
+    require(elements * bits // 8, folder)
+    _save(folder / "tokenizer.json", tokenizer(weights.header.metadata))
+    _save(folder / "config.json", _config(weights.header, shape))
+    _save(folder / "tokenizer_config.json", _tokenizer_config(weights.header))
+    template = weights.header.metadata.get("tokenizer.chat_template")
+    (folder / "chat_template.jinja").write_text(str(template), encoding="utf-8")
+    meter = Meter(f"Making {chosen}", elements, watcher, unit="weights")
+    graph = Graph(folder / MODEL)
+    try:
+        decoder = Decoder(graph, shape, weights, numbers, importance=importance, add=meter.add)
+        decoder.write(f"assistant {__version__}")
+    finally:
+        graph.close()
+    if weights.unused:
+        raise ModelCorrupt(
+            f"The model has tensors that no network known here has, such as {weights.unused[0]!r:.80}.",
+            "Choose a GGUF format, such as q4_k_m.",
+        )
+    return decoder.types
+
+
+def _config(header: GgufHeader, shape: Shape) -> dict[str, Any]:
+    marks = {
+        f"{name}_token_id": found[0] for name in ("bos", "eos") if (found := mark(header.metadata, name))
+    }
+    return {
+        "architectures": ["DecoderInOnnx"],
+        "model_type": shape.architecture,
+        "hidden_size": shape.width,
+        "intermediate_size": shape.feed_forward,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.key_heads,
+        "head_dim": shape.head_width,
+        "vocab_size": shape.vocabulary,
+        "max_position_embeddings": shape.positions,
+        "rms_norm_eps": shape.epsilon,
+        "rope_theta": shape.rope_base,
+        **marks,
+    }
+
+
+def _tokenizer_config(header: GgufHeader) -> dict[str, Any]:
+    return {f"{name}_token": found[1] for name in ("bos", "eos") if (found := mark(header.metadata, name))}
+
+
+def _save(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

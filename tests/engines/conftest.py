@@ -1,0 +1,59 @@
+"""SmolLM2 in the formats that the language model engines read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assistant.cancel import Cancel
+from assistant.engines.chat_llm import ChatLlm
+from assistant.prepare.building import build
+from assistant.prepare.formats import FORMATS
+from assistant.prepare.quantizer import Job
+from assistant.settings_engines import LlmSettings
+from assistant.store.progress import Unwatched
+from assistant.types import Message
+
+SMOLLM2 = Path("~/.local/share/assistant/models/smollm2-135m-instruct-q4_1").expanduser()
+SYSTEM = Message("system", "You are a helpful assistant. You answer in one short sentence.")
+FRANCE = [SYSTEM, Message("user", "What is the capital of France?")]
+
+
+def settings(**changes: Any) -> LlmSettings:
+    return LlmSettings.model_validate({"temperature": 0, "max_tokens": 40, **changes})
+
+
+def ask(llm: ChatLlm, messages: list[Message]) -> str:
+    return "".join(llm.stream(messages, Cancel()))
+
+
+def made(source: Path, folder: Path, chosen: str) -> Path:
+    """The GGUF file ``source`` in another format, in ``folder``."""
+    format_ = FORMATS[chosen]
+    folder.mkdir()
+    job = Job(str(source), str(folder / "model.gguf"), format_.number, threads=1)
+    build(job, format_, Unwatched())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2_f16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the model's GGUF file of 16 bits."""
+    source = next(SMOLLM2.glob("*.gguf"))
+    return made(source, tmp_path_factory.mktemp("f16") / "smollm2", "f16")
+
+
+@pytest.fixture(scope="session")
+def smollm2_onnx(smollm2_f16: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes a folder with the model in one of the formats of ONNX, once."""
+    pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
+
+    @cache
+    def in_format(chosen: str) -> Path:
+        return made(smollm2_f16 / "model.gguf", tmp_path_factory.mktemp("onnx") / "smollm2", chosen)
+
+    return in_format
