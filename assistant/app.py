@@ -91,7 +91,11 @@ def load_stt(settings: Settings) -> Stt:
 
 
 def load_llm(settings: Settings) -> Llm:
-    llm: Llm = _load("llm", settings, settings.llm)
+    llm: Llm
+    if settings.llm.needs_model:
+        llm = _load("llm", settings, settings.llm)
+    else:
+        llm = engines.load("llm", settings.llm.engine, settings=settings.llm, model=None, threads=0)
     return llm
 
 

@@ -203,7 +203,8 @@ def _concerns_engine(kind: str, changed: set[str]) -> bool:
 
 def _warm(kind: str, settings: Settings) -> Any:
     """A new engine beside the one at work. Raises OrderRefused when the memory is too small for both."""
-    name = getattr(settings, kind).model
+    section = getattr(settings, kind)
+    name = section.model if getattr(section, "needs_model", True) else None
     need_mb = next((entry.ram_mb or 0 for entry in app.store_of(settings).entries() if entry.name == name), 0)
     free_mb = available_mb()
     if free_mb is not None and need_mb > free_mb:

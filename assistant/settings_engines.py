@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from assistant.settings_section import Fraction, Section, Threads
 from assistant.types import Beginning
@@ -127,11 +134,36 @@ class SttSettings(Section):
     guard: SttGuard = SttGuard()
 
 
+class ServerSettings(Section):
+    """Where the language model runs with llm.engine openai: any server that speaks OpenAI's language."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] = "http://127.0.0.1:8080/v1"
+    """Where its API begins. With http, others on the network can read what you say, and the key."""
+    model: Annotated[str, Field(min_length=1)] = "default"
+    """The model's name there; llama-server takes any."""
+    key: SecretStr | None = None
+    """The key that it wants. Better in a file of its own, or in ASSISTANT__LLM__SERVER__KEY."""
+    key_file: Path | None = None
+    """File with nothing but the key; null is the systemd credential llm-key, where there is one."""
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """Give up on a connection that takes longer."""
+    first_token_timeout_s: Annotated[float, Field(gt=0, le=600)] = 2.0
+    """The local model answers when nothing has come after so long, connecting and retries included."""
+    idle_timeout_s: Annotated[float, Field(gt=0, le=600)] = 1.5
+    """It goes on with a reply of which no more has come for so long."""
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    """How often a server that is busy or cannot be reached is asked again, within that time."""
+    fallback: bool = True
+    """Load the local model (llm.model) too, and answer with it when the server does not. It takes its memory
+    all the time. Otherwise there is an apology."""
+
+
 class LlmSettings(Section):
     """The language model: what to answer."""
 
-    engine: Literal["llama_cpp"] = "llama_cpp"
-    """llama_cpp: a GGUF file on llama.cpp."""
+    engine: Literal["llama_cpp", "openai"] = "llama_cpp"
+    """llama_cpp: a GGUF file on llama.cpp; openai: a server of your own (llm.server), which llama.cpp
+    stands in for when it is away."""
     model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
     """A model of kind llm from `assistant models list`."""
     prompt: str = "default"
@@ -166,6 +198,12 @@ class LlmSettings(Section):
     """Keep the model in memory even when that is short (needs the right to: LimitMEMLOCK, ulimit -l)."""
     threads: Threads = 0
     """Threads; 0 takes all big cores. Fewer work while other programs keep the cores busy."""
+    server: ServerSettings = ServerSettings()
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether ``model`` is used at all."""
+        return self.engine == "llama_cpp" or self.server.fallback
 
     @model_validator(mode="after")
     def _fits(self) -> LlmSettings:

@@ -40,7 +40,8 @@ class Worker(Generic[E]):
     """A named thread and, once ``start`` has returned, the engine on it.
 
     ``cores`` are the CPU numbers that the thread may run on; empty means any. ``in_turn`` is held
-    during each call, in a stream for each item: workers that share it never compute at once.
+    during each call, in a stream for each item: workers that share it never compute at once. An
+    engine whose ``waits`` is true does not hold it: the voice speaks while a server is waited for.
     """
 
     engine: E
@@ -70,7 +71,7 @@ class Worker(Generic[E]):
         """Run ``call`` with the engine on its thread and return what it returns."""
 
         def take_turn(cancel: Cancel) -> T:
-            with self._in_turn:
+            with self._turn():
                 return call(self.engine, cancel)
 
         return await self._submit(take_turn, meter)
@@ -86,7 +87,7 @@ class Worker(Generic[E]):
             try:
                 source = call(self.engine, cancel)
                 while not cancel:
-                    with self._in_turn:
+                    with self._turn():
                         began_s = time.perf_counter()
                         item = next(source, _END)
                         took_s = time.perf_counter() - began_s
@@ -106,6 +107,9 @@ class Worker(Generic[E]):
         finally:
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
+
+    def _turn(self) -> AbstractContextManager[object]:
+        return nullcontext() if getattr(self.engine, "waits", False) else self._in_turn
 
     async def exchange(self, engine: E) -> None:
         """Work with ``engine``, which is warm, from the next call on, and close the one before."""

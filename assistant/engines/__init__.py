@@ -20,7 +20,8 @@ from assistant.types import Message, Pcm16, Sentence, Transcript
 
 
 class Engine(Protocol):
-    """What every engine has."""
+    """What every engine has. One that does not compute but waits for others may have a ``waits``: then it
+    does not keep the cores from other engines while that is true (``worker``)."""
 
     def warm_up(self) -> None:
         """Do the work once, so that the first real call is as fast as the tenth."""
@@ -83,6 +84,7 @@ class Llm(Engine, Protocol):
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         """Yield the reply piece by piece, each whole Unicode text; stops soon after ``cancel``.
 
+        A last message of the assistant's own is the beginning of the reply, which goes on from there.
         Raises PromptTooLong before the first piece, EngineFailed at any time.
         """
 
@@ -107,7 +109,10 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "stt": {"faster_whisper": "assistant.engines.whisper_stt"},
     "turn": {"smart_turn": "assistant.engines.smart_turn"},
-    "llm": {"llama_cpp": "assistant.engines.llama_cpp_llm"},
+    "llm": {
+        "llama_cpp": "assistant.engines.llama_cpp_llm",
+        "openai": "assistant.engines.openai_llm",
+    },
     "tts": {"coqui": "assistant.engines.coqui_tts"},
 }
 """kind -> name in the settings -> module with its ``create`` function."""
@@ -121,7 +126,7 @@ def load(kind: str, name: str, **what: Any) -> Any:
     """Import the one engine module that is wanted and create the engine.
 
     ``what`` is ``settings`` (the section of that kind) and, but for wake and VAD, ``model``
-    (a Path, the model's folder) and ``threads`` (int).
+    (a Path, the model's folder; None where an engine does without) and ``threads`` (int).
     Raises EngineUnavailable when its package is not installed.
     """
     module_name = REGISTRY[kind][name]

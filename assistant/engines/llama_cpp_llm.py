@@ -139,10 +139,11 @@ class LlamaCppLlm:
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         """Yield the reply piece by piece; a model with nothing to say yields nothing.
 
-        Ends within milliseconds of ``cancel``, while the prompt is being read too; what was read
-        until then stays in memory. Raises PromptTooLong before the first piece, EngineFailed at any time.
+        A last message of the assistant's own is gone on with. Ends within milliseconds of ``cancel``,
+        while the prompt is being read too; what was read until then stays in memory. Raises
+        PromptTooLong before the first piece, EngineFailed at any time.
         """
-        prompt = self._prompt(messages)
+        prompt = self._begun(messages)
         tokens = self._tokens(prompt)
         self._check_length(tokens)
         pieces = TextPieces(self._settings.stop)
@@ -191,6 +192,15 @@ class LlamaCppLlm:
     def _prompt(self, messages: Sequence[Message]) -> str:
         plain = [replace(message, content=self._plain(message.content)) for message in messages]
         return self._vocabulary.begun(self._chat.render(plain))
+
+    def _begun(self, messages: Sequence[Message]) -> str:
+        """The prompt and, behind it, what of the reply is there already."""
+        *before, last = messages
+        return (
+            self._prompt(before) + self._plain(last.content)
+            if last.role == "assistant"
+            else self._prompt(messages)
+        )
 
     def _plain(self, text: str) -> str:
         """Break up what spells a control token, so that no words can end their own message."""
