@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from assistant import __version__, configuration, earcons, engines, paths, resources, skills
+from assistant import __version__, configuration, credentials, earcons, engines, paths, resources, skills
 from assistant.audio import Microphone, Speaker
 from assistant.audio.echo import EchoCanceller
 from assistant.audio.enhancement import enhancer
@@ -22,6 +22,7 @@ from assistant.audio.filtered import FilteredMicrophone, SoundFilter
 from assistant.audio.reference import Reference
 from assistant.board.cores import big_cores
 from assistant.board.heap import return_what_is_freed
+from assistant.chain import Chain
 from assistant.conversation import Conversation, opening
 from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.confirmed_vad import ConfirmedVad
@@ -34,11 +35,11 @@ from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import Settings
 from assistant.settings_engines import LlmSettings, SttSettings, TtsSettings
-from assistant.skills import ListBook, SkillContext, Skills, TimerBook
+from assistant.skills import Agent, ListBook, SkillContext, Skills, TimerBook
+from assistant.skills.home_assistant import HomeAssistant
 from assistant.state import State
 from assistant.store import Store, open_store
 from assistant.store.catalog import Kind
-from assistant.turn import Chain
 from assistant.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,22 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
     return skills.load([intents] if intents.is_file() else [], context, settings.skills.folder)
 
 
+def load_agent(settings: Settings) -> Agent | None:
+    """Home Assistant, if the settings name one. Raises SettingsError when its token cannot be read."""
+    home = settings.skills.home_assistant
+    if home.url is None:
+        return None
+    language = settings.stt.language
+    return HomeAssistant(
+        home.url,
+        credentials.read(home.token, home.token_file, "home-assistant-token"),
+        language=None if language == "auto" else language,
+        agent=home.agent,
+        timeout_s=home.timeout_s,
+        when_away=home.when_away,
+    )
+
+
 def new_conversation(settings: Settings, llm: Llm) -> Conversation:
     """A conversation whose history leaves room for the prompt, a long question and the reply."""
     prompt = configuration.prompt_text(settings)
@@ -183,6 +200,7 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
             conversation=conversation,
             speaker=speaker,
             settings=settings,
+            agent=load_agent(settings),
         )
 
 

@@ -25,7 +25,7 @@ from assistant.ears import Hearing
 from assistant.errors import AssistantError, OrderRefused
 from assistant.loop import VoiceLoop
 from assistant.settings import Settings
-from assistant.skills import SkillContext, Skills
+from assistant.skills import Agent, SkillContext, Skills
 from assistant.state import State
 from assistant.types import SpokenAudio
 from assistant.worker import in_thread
@@ -64,6 +64,7 @@ class _Fresh:
 
     engines: dict[str, Any]
     skills: Skills
+    agent: Agent | None
     sounds: Mapping[Earcon, SpokenAudio]
     prompt: str
     hearing: Hearing | None = None
@@ -140,6 +141,7 @@ class Reloader:
         fresh = _Fresh(
             engines={},
             skills=await in_thread(partial(app.load_skills, new, context)),
+            agent=await in_thread(partial(app.load_agent, new)),
             sounds=await in_thread(partial(earcons.load, new.audio.earcons, read_sound)),
             prompt=await in_thread(partial(configuration.prompt_text, new)),
         )
@@ -173,6 +175,7 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
     chain = replace(
         chain,
         skills=fresh.skills,
+        agent=fresh.agent,
         conversation=fresh.conversation or chain.conversation,
         settings=new,
         wake_phrases=phrases,

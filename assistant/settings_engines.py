@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from assistant.settings_section import Fraction, Section, Threads
+from assistant.settings_section import Fraction, Section, Threads, WebAddress
 from assistant.types import Beginning
 
 BuiltInWord = Literal["okay_nabu", "hey_jarvis", "alexa", "hey_mycroft", "hey_rhasspy"]
@@ -137,7 +137,7 @@ class SttSettings(Section):
 class ServerSettings(Section):
     """Where the language model runs with llm.engine openai: any server that speaks OpenAI's language."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] = "http://127.0.0.1:8080/v1"
+    url: WebAddress = "http://127.0.0.1:8080/v1"
     """Where its API begins. With http, others on the network can read what you say, and the key."""
     model: Annotated[str, Field(min_length=1)] = "default"
     """The model's name there; llama-server takes any."""

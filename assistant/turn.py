@@ -12,27 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from assistant import own_voice, stt_guard
-from assistant.audio import Speaker
-from assistant.conversation import Conversation
+from assistant.chain import Chain
 from assistant.delivery import Delivery
-from assistant.engines import Llm, Stt, Tts
 from assistant.errors import AssistantError, AudioError, EmptyAnswer, EngineError, EngineTimeout
 from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
 from assistant.report import Report
 from assistant.sentences import Sentences
-from assistant.settings import Settings
-from assistant.skills import Match, Skills
-from assistant.speakable import speakable
+from assistant.skills import Match
 from assistant.types import Pcm16, Sentence, SpokenAudio, Transcript, Utterance
-from assistant.wake_phrase import without_wake_phrase
-from assistant.worker import Meter, Worker, in_thread, prefetch, unmetered
+from assistant.worker import in_thread, prefetch
 
 log = logging.getLogger(__name__)
 
@@ -44,31 +39,6 @@ _SENTENCES_AHEAD = 2
 _CUT_LATE_S = 0.5
 """So far behind what was heard a word may begin that an echo brings back: which of a sentence's words were
 heard is reckoned from its letters."""
-
-
-@dataclass(frozen=True)
-class Chain:
-    """What a turn works with."""
-
-    stt: Worker[Stt]
-    llm: Worker[Llm]
-    tts: Worker[Tts]
-    skills: Skills
-    conversation: Conversation
-    speaker: Speaker
-    settings: Settings
-    wake_phrases: Sequence[str] = ()
-    """What is taken off the beginning of what was said ("okay nabu")."""
-
-    async def transcribe(self, pcm: Pcm16, meter: Meter = unmetered) -> Transcript:
-        """What a person said to the assistant. Raises EngineFailed."""
-        heard = await self.stt.run(lambda stt, cancel: stt.transcribe(pcm, cancel), meter)
-        return replace(heard, text=without_wake_phrase(heard.text, self.wake_phrases))
-
-    async def synthesize(self, sentence: Sentence, meter: Meter = unmetered) -> Pcm16:
-        """The sound of a sentence as it is written. Raises EngineFailed."""
-        words = replace(sentence, text=speakable(sentence.text, self.settings.stt.language))
-        return await self.tts.run(lambda tts, cancel: tts.synthesize(words, cancel), meter)
 
 
 class Turn:
@@ -100,6 +70,7 @@ class Turn:
         self._task: asyncio.Task[None] | None = None
         self._written = ""
         self._match: Match | None = None
+        self._has_acted = False
         self._is_taken_back = False
         self._delivery = Delivery(chain.speaker)
 
@@ -148,7 +119,7 @@ class Turn:
     @property
     def may_be_taken_back(self) -> bool:
         """Nothing came of it but words."""
-        return self._match is None or self._match.only_answers
+        return not self._has_acted and (self._match is None or self._match.only_answers)
 
     @property
     def done(self) -> bool:
@@ -201,7 +172,7 @@ class Turn:
         self._match = match
         await self._on_transcript(transcript, match)
         try:
-            await self._speak(self._skill(match) if match else self._ask(transcript.text))
+            await self._speak(self._skill(match) if match else self._answer(transcript.text))
         finally:
             self._remember(transcript.text)
 
@@ -241,6 +212,30 @@ class Turn:
         self.report.outcome = outcome
         if speech := outcome.speech_after(self._last_reply):
             yield Sentence(speech, is_phrase=match.only_answers and outcome.action is None)
+
+    def _answer(self, text: str) -> AsyncGenerator[Sentence, None]:
+        """What to say to that when no skill's sentence fits."""
+        agent = self._chain.agent
+        return self._ask_agent(agent.name, text) if agent else self._ask(text)
+
+    async def _ask_agent(self, name: str, text: str) -> AsyncGenerator[Sentence, None]:
+        """The agent's answer, or else the model's, which is being written meanwhile."""
+        async with aclosing(prefetch(self._ask(text), _SENTENCES_AHEAD)) as replies:
+            first = asyncio.ensure_future(anext(replies, None))
+            try:
+                await self._released.wait()
+                if outcome := await self._chain.ask_agent(text):
+                    self._has_acted = True
+                    self.report.handled_by, self.report.outcome = name, outcome
+                    if outcome.speech:
+                        yield Sentence(outcome.speech)
+                elif sentence := await first:
+                    yield sentence
+                    async for sentence in replies:
+                        yield sentence
+            finally:
+                first.cancel()
+                await asyncio.gather(first, return_exceptions=True)
 
     async def _ask(self, text: str) -> AsyncGenerator[Sentence, None]:
         """The model's reply, sentence by sentence."""

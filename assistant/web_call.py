@@ -14,6 +14,7 @@ import queue
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -64,9 +65,10 @@ class Call:
         return line if isinstance(line, bytes) else None
 
     def rest(self, timeout_s: float) -> bytes:
-        """All lines that are left, ``timeout_s`` for each. Raises CallFailed."""
+        """All that is left. Raises CallFailed, also when it is late."""
+        deadline_s = time.monotonic() + timeout_s
         lines = []
-        while (line := self.line(timeout_s)) is not None:
+        while (line := self.line(deadline_s - time.monotonic())) is not None:
             lines.append(line)
         return b"\n".join(lines)
 

@@ -24,15 +24,19 @@ def run(arguments: argparse.Namespace) -> int:
     logs.set_up(settings.log.level)
     with app.skill_context() as context:
         match = app.load_skills(settings, context).match(arguments.text)
-        reply = match.run().speech if match else ""
-    if not match:
+        outcome, handled_by = (match.run(), match.name) if match else (None, "llm")
+    if outcome is None and (agent := app.load_agent(settings)):
+        outcome = agent.ask(arguments.text, Cancel())
+        handled_by = agent.name if outcome else "llm"
+    if outcome:
+        reply = outcome.speech
+    else:
         llm = app.load_llm(settings)
         messages = app.new_conversation(settings, llm).messages_for(arguments.text)
         reply = "".join(llm.stream(messages, Cancel())).strip()
         llm.close()
     if not reply:
         raise EmptyAnswer
-    handled_by = match.name if match else "llm"
     print(
         json.dumps({"reply": reply, "handled_by": handled_by}, ensure_ascii=False)
         if arguments.json

@@ -43,6 +43,7 @@ from assistant.skills import (
 from assistant.skills.contract import (
     GIVEN,
     Action,
+    Agent,
     Forget,
     Mute,
     Outcome,
@@ -59,6 +60,7 @@ from assistant.skills.words import Word, words
 
 __all__ = [
     "Action",
+    "Agent",
     "Clocks",
     "Forget",
     "ListBook",

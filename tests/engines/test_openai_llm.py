@@ -22,7 +22,7 @@ from assistant.errors import EngineError, EngineFailed, PromptTooLong
 from assistant.settings_engines import LlmSettings
 from assistant.types import Message
 from assistant.web_call import MAX_ANSWER_BYTES, MAX_LINE_BYTES, CallFailed
-from tests.engines.chat_server import HEAD, Act, ChatServer, event, says, sends, serving, status
+from tests.http_double import HEAD, Act, ChatServer, event, says, sends, serving, status
 
 QUESTION = [Message("system", "Be brief."), Message("user", "What is the capital of France?")]
 PATIENT: dict[str, Any] = {"first_token_timeout_s": 20, "idle_timeout_s": 20, "connect_timeout_s": 10}
