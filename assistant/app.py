@@ -24,7 +24,7 @@ from assistant.board.cores import big_cores
 from assistant.board.heap import return_what_is_freed
 from assistant.chain import Chain
 from assistant.conversation import Conversation, opening
-from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
+from assistant.engines import CallingLlm, Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.confirmed_vad import ConfirmedVad
 from assistant.engines.phrase_cache import PhraseCache
 from assistant.errors import EngineUnavailable
@@ -45,6 +45,9 @@ from assistant.worker import Worker
 log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Engine)
+
+_CALLING_PARAMETERS = 1_000_000_000
+"""Models smaller than this call what nobody asked for (docs/skills.md)."""
 
 _QUESTION_TOKENS = 128
 """Half a minute of speech."""
@@ -152,9 +155,23 @@ def load_agent(settings: Settings) -> Agent | None:
     )
 
 
-def new_conversation(settings: Settings, llm: Llm) -> Conversation:
-    """A conversation whose history leaves room for the prompt, a long question and the reply."""
+def offers_calls(settings: Settings, llm: Llm, skills: Skills) -> bool:
+    """Whether the model may call skills: its engine can, the settings want it and the model is fit for it."""
+    wants = settings.llm.tools
+    if wants == "off" or not skills.grammar or not isinstance(llm, CallingLlm):
+        return False
+    return wants == "on" or llm.parameters >= _CALLING_PARAMETERS
+
+
+def new_conversation(settings: Settings, llm: Llm, skills: Skills | None = None) -> Conversation:
+    """A conversation whose history leaves room for the prompt, a long question and the reply.
+
+    With ``skills`` the prompt tells of those that may be called, in its static beginning.
+    """
     prompt = configuration.prompt_text(settings)
+    if skills:
+        # The prompt's own examples come last: behind those of calls, small models only call.
+        prompt = f"{skills.call_prompt}\n\n{prompt}"
     taken = llm.count_tokens(opening(prompt)) + settings.llm.max_tokens + _QUESTION_TOKENS
     return Conversation(
         prompt,
@@ -189,18 +206,21 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
         # First the one that needs most memory while it loads: all of its file, for a moment.
         llm = await start("llm", load_llm)
         stt, tts = await asyncio.gather(start("stt", load_stt), start("tts", load_tts))
-        conversation = new_conversation(settings, llm.engine)
+        known = load_skills(settings, context)
+        may_call = offers_calls(settings, llm.engine, known)
+        conversation = new_conversation(settings, llm.engine, known if may_call else None)
         await llm.run(lambda engine, _: read_opening(engine, conversation))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
         yield Chain(
             stt=stt,
             llm=llm,
             tts=tts,
-            skills=load_skills(settings, context),
+            skills=known,
             conversation=conversation,
             speaker=speaker,
             settings=settings,
             agent=load_agent(settings),
+            may_call=may_call,
         )
 
 

@@ -41,7 +41,7 @@ _ENGINES = ("stt", "llm", "tts")
 
 _NOT_THE_ENGINE = {
     "stt": {"guard"},
-    "llm": {"prompt", "history_tokens"},
+    "llm": {"prompt", "history_tokens", "tools"},
     "tts": {"begin_with"},
 }
 """Keys of an engine's section that others read: a change of these leaves the engine alone."""
@@ -69,6 +69,8 @@ class _Fresh:
     prompt: str
     hearing: Hearing | None = None
     conversation: Conversation | None = None
+    may_call: bool = False
+    """Whether the new conversation tells of the skills."""
 
 
 class SavedFiles:
@@ -151,9 +153,12 @@ class Reloader:
             for kind in _ENGINES:
                 if _concerns_engine(kind, changed):
                     fresh.engines[kind] = await in_thread(partial(_warm, kind, new))
-            if fresh.prompt != self._prompt or any(key.startswith("llm.") for key in changed):
+            if fresh.prompt != self._prompt or any(
+                key.startswith(("llm.", "skills.folder")) for key in changed
+            ):
                 llm = fresh.engines.get("llm") or voice_loop.chain.llm.engine
-                fresh.conversation = app.new_conversation(new, llm)
+                fresh.may_call = app.offers_calls(new, llm, fresh.skills)
+                fresh.conversation = app.new_conversation(new, llm, fresh.skills if fresh.may_call else None)
             if fresh.conversation and "llm" in fresh.engines:
                 await in_thread(partial(app.read_opening, fresh.engines["llm"], fresh.conversation))
         except BaseException:
@@ -177,6 +182,7 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
         skills=fresh.skills,
         agent=fresh.agent,
         conversation=fresh.conversation or chain.conversation,
+        may_call=fresh.may_call if fresh.conversation else chain.may_call,
         settings=new,
         wake_phrases=phrases,
     )

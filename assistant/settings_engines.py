@@ -166,6 +166,9 @@ class LlmSettings(Section):
     stands in for when it is away."""
     model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
     """A model of kind llm from `assistant models list`."""
+    tools: Literal["auto", "on", "off"] = "auto"
+    """Whether the model may call skills (timers, lists, ...) for what no sentence of theirs fits. auto: not
+    small ones, which call what nobody asked for; docs/skills.md has the figures. llama_cpp only."""
     prompt: str = "default"
     """System prompt: a file of config/prompts/ without its ending, or the path of your own."""
     context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 2048

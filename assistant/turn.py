@@ -26,7 +26,7 @@ from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyS
 from assistant.report import Report
 from assistant.sentences import Sentences
 from assistant.skills import Match
-from assistant.types import Pcm16, Sentence, SpokenAudio, Transcript, Utterance
+from assistant.types import Call, Pcm16, Sentence, SpokenAudio, Transcript, Utterance
 from assistant.worker import in_thread, prefetch
 
 log = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ class Turn:
         self._match = match
         await self._on_transcript(transcript, match)
         try:
-            await self._speak(self._skill(match) if match else self._answer(transcript.text))
+            await self._speak(self._skill(match, self._released) if match else self._answer(transcript.text))
         finally:
             self._remember(transcript.text)
 
@@ -187,8 +187,7 @@ class Turn:
 
     async def _apologise(self, error: AssistantError) -> None:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""
-        self.report.error = error.code
-        log.error("turn=%d problem=%s", self.report.number, error)
+        self._note(error)
         if not self._delivery.sounds:
             self.report.handled_by = "apology"
             try:
@@ -204,10 +203,10 @@ class Turn:
         self.report.transcript = transcript.text
         return transcript
 
-    async def _skill(self, match: Match) -> AsyncGenerator[Sentence, None]:
+    async def _skill(self, match: Match, may_act: asyncio.Event) -> AsyncGenerator[Sentence, None]:
         self.report.handled_by = match.name
         if not match.only_answers:
-            await self._released.wait()
+            await may_act.wait()
         outcome = await in_thread(match.run)
         self.report.outcome = outcome
         if speech := outcome.speech_after(self._last_reply):
@@ -216,41 +215,57 @@ class Turn:
     def _answer(self, text: str) -> AsyncGenerator[Sentence, None]:
         """What to say to that when no skill's sentence fits."""
         agent = self._chain.agent
-        return self._ask_agent(agent.name, text) if agent else self._ask(text)
+        return self._ask_agent(agent.name, text) if agent else self._ask(text, self._released)
 
     async def _ask_agent(self, name: str, text: str) -> AsyncGenerator[Sentence, None]:
         """The agent's answer, or else the model's, which is being written meanwhile."""
-        async with aclosing(prefetch(self._ask(text), _SENTENCES_AHEAD)) as replies:
+        is_declined = asyncio.Event()
+        async with aclosing(prefetch(self._ask(text, is_declined), _SENTENCES_AHEAD)) as replies:
             first = asyncio.ensure_future(anext(replies, None))
             try:
                 await self._released.wait()
-                if outcome := await self._chain.ask_agent(text):
-                    self._has_acted = True
-                    self.report.handled_by, self.report.outcome = name, outcome
-                    if outcome.speech:
-                        yield Sentence(outcome.speech)
-                elif sentence := await first:
-                    yield sentence
-                    async for sentence in replies:
+                outcome = await self._chain.ask_agent(text)
+                if outcome is None:
+                    is_declined.set()
+                    if sentence := await first:
                         yield sentence
+                        async for sentence in replies:
+                            yield sentence
+                    return
             finally:
                 first.cancel()
                 await asyncio.gather(first, return_exceptions=True)
+        self._has_acted = True
+        self.report.handled_by, self.report.outcome = name, outcome
+        if outcome.speech:
+            yield Sentence(outcome.speech)
 
-    async def _ask(self, text: str) -> AsyncGenerator[Sentence, None]:
-        """The model's reply, sentence by sentence."""
+    async def _ask(self, text: str, may_act: asyncio.Event) -> AsyncGenerator[Sentence, None]:
+        """The model's reply, sentence by sentence, or that of the skill that it calls."""
         self.report.handled_by = "llm"
         self._mark("llm_begin")
-        messages = self._chain.conversation.messages_for(text)
         sentences = Sentences(begin_with=self._chain.settings.tts.begin_with)
-        pieces = self._chain.llm.stream(
-            lambda llm, cancel: llm.stream(messages, cancel), partial(self.report.worked, "llm")
-        )
-        async with aclosing(pieces):
-            async for piece in pieces:
-                self._mark("first_token")
-                self._written += piece
-                for sentence in sentences.add(piece):
+        pieces = self._chain.ask_model(text, partial(self.report.worked, "llm"))
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    self._mark("first_token")
+                    if isinstance(piece, Call):
+                        self._match = self._chain.called(piece)
+                        break
+                    self._written += piece
+                    for sentence in sentences.add(piece):
+                        yield sentence
+        except EngineError as error:
+            if not self._written:
+                raise
+            # Part of it is heard, or will be: who hears no end of it is told that there is none.
+            self._note(error)
+            yield Sentence(self._chain.settings.conversation.apology)
+            return
+        if self._match:
+            async with aclosing(self._skill(self._match, may_act)) as said:
+                async for sentence in said:
                     yield sentence
         for sentence in sentences.finish():
             yield sentence
@@ -307,6 +322,10 @@ class Turn:
         written = self._written if self._delivery.was_heard_out else self.report.heard
         if self._released.is_set() and self.report.handled_by == "llm" and not self._is_taken_back:
             self._chain.conversation.add(text, written)
+
+    def _note(self, error: AssistantError) -> None:
+        self.report.error = error.code
+        log.error("turn=%d problem=%s", self.report.number, error)
 
     def _mark(self, name: str, at_s: float | None = None) -> None:
         """Note when something first happened (``speech_end`` may move: the person went on)."""

@@ -47,6 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     llm = _stage(stages, "llm", _llm, "the language model beside a bare llama.cpp loop")
     for each, rounds in ((stt, 3), (llm, 7)):
         each.add_argument("--rounds", type=count, default=rounds, metavar="N", help=f"default {rounds}")
+    _stage(stages, "tools", _tools, "does the language model call skills when it should, and only then")
     _stage(stages, "tts", _tts, "the voice beside plain ONNX Runtime")
     barge_in = _stage(
         stages, "barge-in", _barge_in, "how fast it falls silent for a person, and whether for itself"
@@ -135,6 +136,12 @@ def _llm(arguments: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import llm  # noqa: PLC0415
 
     return llm.run(settings, rounds=arguments.rounds, progress=_progress)
+
+
+def _tools(_: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import tools  # noqa: PLC0415
+
+    return tools.run(settings, progress=_progress)
 
 
 def _tts(_: argparse.Namespace, settings: Settings) -> Result:

@@ -12,11 +12,11 @@ import importlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from assistant.cancel import Cancel
 from assistant.errors import EngineUnavailable
-from assistant.types import Message, Pcm16, Sentence, Transcript
+from assistant.types import Call, Message, Pcm16, Sentence, Transcript
 
 
 class Engine(Protocol):
@@ -87,6 +87,19 @@ class Llm(Engine, Protocol):
         A last message of the assistant's own is the beginning of the reply, which goes on from there.
         Raises PromptTooLong before the first piece, EngineFailed at any time.
         """
+
+
+@runtime_checkable
+class CallingLlm(Llm, Protocol):
+    """One that can keep to a grammar, so that what it calls can be called."""
+
+    parameters: int
+    """How many weights it has: small ones call what nobody asked for."""
+
+    def stream_or_call(
+        self, messages: Sequence[Message], cancel: Cancel, grammar: str
+    ) -> Iterator[str | Call]:
+        """As ``stream``; or one Call alone, of the ``grammar`` (GBNF), of which all texts begin with "@"."""
 
 
 class Tts(Engine, Protocol):

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import llama_cpp
@@ -22,10 +23,11 @@ from assistant.cancel import Cancel
 from assistant.engines import gguf_model, kept_file
 from assistant.engines.chat_template import ChatTemplate
 from assistant.engines.llama_cpp_context import LlamaCppContext, common_length
+from assistant.engines.llama_cpp_grammar import keeping_to
 from assistant.engines.text_pieces import TextPieces
 from assistant.errors import ModelCorrupt, PromptTooLong
 from assistant.settings_engines import LlmSettings
-from assistant.types import Message
+from assistant.types import Call, Message
 
 _SCRIPTS = 4
 """Turns whose tokens are remembered: the last one, and those before it in case it is taken back."""
@@ -85,6 +87,7 @@ class LlamaCppLlm:
         self, context: LlamaCppContext, chat: ChatTemplate, settings: LlmSettings, *, file: Path
     ) -> None:
         self.context_tokens = context.context_tokens
+        self.parameters = context.parameters
         self.usage = Usage()
         """What the last reply cost; complete once it has ended."""
         self._context = context
@@ -143,14 +146,34 @@ class LlamaCppLlm:
         while the prompt is being read too; what was read until then stays in memory. Raises
         PromptTooLong before the first piece, EngineFailed at any time.
         """
+        with closing(self._reply(messages, cancel, None)) as pieces:
+            for piece in pieces:
+                if isinstance(piece, str):
+                    yield piece
+
+    def stream_or_call(
+        self, messages: Sequence[Message], cancel: Cancel, grammar: str
+    ) -> Iterator[str | Call]:
+        """As ``stream``; but where the likeliest reply begins with "@" it is one Call of the ``grammar``.
+
+        The grammar costs nothing until then. A call is written with the likeliest tokens, whatever
+        the settings for replies. Raises EngineFailed for one that had no room to end, too.
+        """
+        return self._reply(messages, cancel, grammar)
+
+    def _reply(
+        self, messages: Sequence[Message], cancel: Cancel, grammar: str | None
+    ) -> Generator[str | Call, None, None]:
         prompt = self._begun(messages)
         tokens = self._tokens(prompt)
         self._check_length(tokens)
         pieces = TextPieces(self._settings.stop)
         reply, said = [], ""
-        with closing(self._choose(tokens, cancel)) as chosen:
+        with closing(self._choose(tokens, cancel, grammar)) as chosen:
             for token in chosen:
                 reply.append(token)
+                if grammar and self._is_mark(reply[0]):
+                    continue
                 if text := pieces.feed(self._vocabulary.piece(token)):
                     said += text
                     yield text
@@ -158,22 +181,30 @@ class LlamaCppLlm:
                     return
         if cancel:
             return
+        if grammar and reply and self._is_mark(reply[0]):
+            yield Call(b"".join(map(self._vocabulary.piece, reply)).decode("utf-8", "replace"))
+            return
         if text := pieces.finish():
             said += text
             yield text
         script = _Script(prompt + said, (*tokens, *reply))
         self._scripts = (*self._scripts[1 - _SCRIPTS :], script)
 
-    def _choose(self, prompt: Sequence[int], cancel: Cancel) -> Generator[int, None, None]:
+    def _choose(
+        self, prompt: Sequence[int], cancel: Cancel, grammar: str | None
+    ) -> Generator[int, None, None]:
         """Read the prompt, then give one token after the other until the reply ends or room does."""
         began_s = time.perf_counter()
         limit = min(self._settings.max_tokens, self.context_tokens - len(prompt))
-        with self._context.interruptible(cancel):
+        with self._context.interruptible(cancel), ExitStack() as stack:
             reused = self._context.read(prompt)
             self.usage = Usage(len(prompt), reused)
             self._context.begin_reply()
+            choose = self._context.choose
+            if grammar and not cancel:
+                choose = self._way_to_choose(grammar, stack)
             for count in range(1, limit + 1):
-                if cancel or self._vocabulary.ends_reply(token := self._context.choose()):
+                if cancel or self._vocabulary.ends_reply(token := choose()):
                     return
                 now_s = time.perf_counter() - began_s
                 first_s = now_s if count == 1 else self.usage.first_token_s
@@ -181,6 +212,20 @@ class LlamaCppLlm:
                 yield token
                 if count < limit and not cancel:
                     self._context.append([token])
+
+    def _way_to_choose(self, grammar: str, stack: ExitStack) -> Callable[[], int]:
+        """Within the grammar if a call is what the model wants most; otherwise anything but a call."""
+        likeliest = self._context.likeliest()
+        if self._is_mark(likeliest):
+            allowed = stack.enter_context(keeping_to(grammar, self._vocabulary))
+            return partial(self._context.choose_within, allowed)
+        # A call that was chosen by chance, at some temperature, would be meant by nobody.
+        first = self._context.choose()
+        waiting = [likeliest if self._is_mark(first) else first]
+        return lambda: waiting.pop() if waiting else self._context.choose()
+
+    def _is_mark(self, token: int) -> bool:
+        return self._vocabulary.piece(token).lstrip().startswith(b"@")
 
     def _check_length(self, tokens: Sequence[int]) -> None:
         if len(tokens) >= self.context_tokens:
