@@ -261,6 +261,7 @@ class Turn:
                 raise
             # Part of it is heard, or will be: who hears no end of it is told that there is none.
             self._note(error)
+            self._written = ""
             yield Sentence(self._chain.settings.conversation.apology)
             return
         if self._match:

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.bench.tool_sentences import QUESTIONS, REQUESTS
-from assistant.skills import Skills, call_prompt, calls
+from assistant.skills import Skills, call_prompt, calls, slot_types
 from assistant.skills.control import Level
 from assistant.skills.moments import DatedMoment, Moment
 from assistant.skills.timer_book import TimerBook
 from assistant.skills.units import Measure
+from tests.skills.conftest import Home
 
 TYPES: list[Any] = [
     *(str, int, float, timedelta, tuple[str, ...], Level, Moment, timedelta | None, Moment | None),
@@ -48,21 +49,21 @@ def skill(slots: dict[str, tuple[Any, bool]], *, is_given: bool = True) -> Calla
 def as_regex(gbnf: str) -> str:
     """The same language as a regular expression: our grammars are not recursive."""
     rules = dict(line.split(" ::= ", 1) for line in gbnf.splitlines())
-    tokens = re.compile(r'"(?:\\.|[^"\\])*"|\[[^\]]*\]|[a-z][a-z0-9-]*|[()|?]|\{\d+,\d+\}|\s+')
+    parts = re.compile(r'"(?:\\.|[^"\\])*"|\[[^\]]*\]|[a-z][a-z0-9-]*|[()|?]|\{\d+,\d+\}|\s+')
 
     def of(rule: str) -> str:
-        parts, end = [], 0
-        for found in tokens.finditer(rule):
+        pieces, end = [], 0
+        for found in parts.finditer(rule):
             assert found.start() == end, rule[end:]
-            token, end = found.group(), found.end()
-            if token.startswith('"'):
-                parts.append(re.escape(re.sub(r"\\(.)", r"\1", token[1:-1])).join(("(?:", ")")))
-            elif token[0].isalpha():
-                parts.append(f"(?:{of(rules[token])})")
-            elif not token.isspace():
-                parts.append("(?:" if token == "(" else token)
+            part, end = found.group(), found.end()
+            if part.startswith('"'):
+                pieces.append(re.escape(re.sub(r"\\(.)", r"\1", part[1:-1])).join(("(?:", ")")))
+            elif part[0].isalpha():
+                pieces.append(f"(?:{of(rules[part])})")
+            elif not part.isspace():
+                pieces.append("(?:" if part == "(" else part)
         assert end == len(rule), rule[end:]
-        return "".join(parts)
+        return "".join(pieces)
 
     return of("root")
 
@@ -88,9 +89,8 @@ def test_whatever_the_grammar_lets_through_can_be_called(
     assert {slot for slot, (_, required) in slots.items() if required} <= arguments.keys() <= slots.keys()
     for slot, value in arguments.items():
         kind = slots[slot][0]
-        expected = {timedelta | None: timedelta, Moment | None: Moment, tuple[str, ...]: tuple}.get(
-            kind, kind
-        )
+        expected = slot_types.without_none(kind)
+        expected = tuple if expected == tuple[str, ...] else expected
         assert isinstance(value, expected if isinstance(expected, type) else str), (slot, value)
 
 
@@ -153,11 +153,11 @@ def test_what_the_bench_asks_is_what_no_sentence_fits(skills: Skills) -> None:
     assert all(skills.called(call) for _, call in REQUESTS)
 
 
-def test_a_call_does_what_a_sentence_does(skills: Skills, timers: TimerBook) -> None:
-    match = skills.called('@set_timer(duration="1 hours and 30 minutes", name="roast")')
+def test_a_call_does_what_a_sentence_does(home: Home) -> None:
+    match = home.skills.called('@set_timer(duration="1 hours and 30 minutes", name="roast")')
     assert match is not None
     assert not match.only_answers
-    assert timers.all("timer") == []
+    assert home.timers.all("timer") == []
     assert match.run().speech == "One hour and thirty minutes, roast. Starting now."
-    (timer,) = timers.all("timer")
+    (timer,) = home.timers.all("timer")
     assert (timer.name, timer.duration) == ("roast", timedelta(minutes=90))
