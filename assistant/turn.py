@@ -21,13 +21,13 @@ from typing import Any, TypeVar
 from assistant import own_voice, stt_guard
 from assistant.chain import Chain
 from assistant.delivery import Delivery
-from assistant.errors import AssistantError, AudioError, EmptyAnswer, EngineError, EngineTimeout
+from assistant.errors import AssistantError, AudioError, EmptyAnswer, EngineError
 from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
 from assistant.report import Report
 from assistant.sentences import Sentences
 from assistant.skills import Match
 from assistant.types import Call, Pcm16, Sentence, SpokenAudio, Transcript, Utterance
-from assistant.worker import in_thread, prefetch
+from assistant.worker import in_thread, prefetch, within
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ class Turn:
     async def _transcribe(self, pcm: Pcm16) -> Transcript:
         self._mark("stt_begin")
         transcribing = self._chain.transcribe(pcm, partial(self.report.worked, "stt"))
-        transcript = await _within(self._chain.settings.conversation.turn_timeout_s, transcribing)
+        transcript = await within(self._chain.settings.conversation.turn_timeout_s, transcribing)
         self._mark("stt_end")
         self.report.transcript = transcript.text
         return transcript
@@ -283,7 +283,7 @@ class Turn:
         try:
             try:
                 async with aclosing(sounds):
-                    while sound := await _within(limit_s, anext(sounds, None)):
+                    while sound := await within(limit_s, anext(sounds, None)):
                         self._mark("first_sound")
                         await self._released.wait()
                         delivery.write(sound)
@@ -334,22 +334,6 @@ class Turn:
             self.report.times_s[name] = at_s
         else:
             self.report.times_s.setdefault(name, asyncio.get_running_loop().time())
-
-
-async def _within(limit_s: float, waiting: Awaitable[T]) -> T:
-    """What ``waiting`` gives, or EngineTimeout. (``wait_for`` may swallow a cancellation before 3.12.)"""
-    job = asyncio.ensure_future(waiting)
-    try:
-        await asyncio.wait({job}, timeout=limit_s)
-        if job.done():
-            return job.result()
-    finally:
-        job.cancel()
-        await asyncio.gather(job, return_exceptions=True)
-    raise EngineTimeout(
-        f"No part of the answer came within {limit_s:g} s.",
-        "Choose a smaller model, or raise conversation.turn_timeout_s.",
-    )
 
 
 async def _once(text: str) -> AsyncGenerator[Sentence, None]:

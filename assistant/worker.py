@@ -12,7 +12,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 from assistant import clock
 from assistant.cancel import Cancel
 from assistant.engines import Engine
+from assistant.errors import EngineTimeout
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
@@ -181,6 +182,22 @@ async def prefetch(source: AsyncGenerator[T, None], depth: int) -> AsyncGenerato
     finally:
         filling.cancel()
         await asyncio.gather(filling, return_exceptions=True)
+
+
+async def within(limit_s: float, waiting: Awaitable[T]) -> T:
+    """What ``waiting`` gives, or EngineTimeout. (``wait_for`` may swallow a cancellation before 3.12.)"""
+    job = asyncio.ensure_future(waiting)
+    try:
+        await asyncio.wait({job}, timeout=limit_s)
+        if job.done():
+            return job.result()
+    finally:
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+    raise EngineTimeout(
+        f"No part of the answer came within {limit_s:g} s.",
+        "Choose a smaller model, or raise conversation.turn_timeout_s.",
+    )
 
 
 def _take_note(job: asyncio.Future[Any]) -> None:
