@@ -190,10 +190,11 @@ class Skills:
 
         Only those that a sentence calls too: the others are not for the language spoken.
         """
+        known = self._with_sentences
         offered = [
-            self._functions[name]
-            for name in self._with_sentences
-            if name in call_prompt.EXAMPLES or not _is_built_in(self._functions[name])
+            function
+            for name, function in self._functions.items()
+            if name in known and (name in call_prompt.EXAMPLES or not _is_built_in(function))
         ]
         found = (calls.call_of(function) for function in offered)
         return {call.name: call for call in found if call}

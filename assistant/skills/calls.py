@@ -63,7 +63,7 @@ class Call:
     @property
     def pattern(self) -> str:
         """How it is written, for the model to read."""
-        filled = ", ".join(f"{name}={_SHOWN.get(kind, _SHOWN[str])}" for name, kind in self.slots.items())
+        filled = ", ".join(f"{name}={_SHOWN.get(kind, '...')}" for name, kind in self.slots.items())
         return f"{MARK}{self.name}({filled})"
 
 
