@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from assistant.engines.llama_cpp_vocabulary import Vocabulary
 from assistant.errors import EngineFailed
 
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+"""llama_token_data of llama.h, as NumPy has it: a whole vocabulary is filled in at once."""
+
 
 class Grammar:
     """One text on its way through a grammar, from the root rule on."""
@@ -26,14 +29,14 @@ class Grammar:
 
         The end of the reply is allowed exactly where the grammar may end.
         """
-        candidates = (lib.llama_token_data * len(tokens))()
-        for place, number in enumerate(tokens):
-            candidates[place].id = int(number)  # type: ignore[assignment]  # ctypes takes it
-        array = lib.llama_token_data_array(candidates, len(tokens), -1, False)  # noqa: FBT003
+        candidates = np.zeros(len(tokens), _CANDIDATE)
+        candidates["id"] = tokens
+        data = candidates.ctypes.data_as(lib.llama_token_data_p)
+        array = lib.llama_token_data_array(data, len(tokens), -1, False)  # noqa: FBT003
         lib.llama_sampler_apply(self._sampler, ctypes.byref(array))
         # What is not allowed got minus infinity.
-        allowed = (int(each.id) for each in candidates if each.logit == 0)
-        token: int | None = next(allowed, None)
+        allowed = np.flatnonzero(candidates["logit"] == 0)
+        token = int(candidates["id"][allowed[0]]) if len(allowed) else None
         if token is not None:
             lib.llama_sampler_accept(self._sampler, token)
         return token
