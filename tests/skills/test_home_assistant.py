@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from assistant.cancel import Cancel
@@ -148,6 +149,7 @@ JSON = st.recursive(
 )
 
 
+@hypothesis_settings(deadline=None)
 @given(JSON.map(lambda document: json.dumps(document).encode()) | st.binary())
 def test_no_answer_does_harm(content: bytes) -> None:
     agent = home("http://127.0.0.1:1")
