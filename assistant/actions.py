@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from assistant.chain import Chain
 from assistant.events import Event, Muted
 from assistant.ringer import Ringer
 from assistant.skills import Action, Forget, Mute, Stop, Volume
-from assistant.turn import Chain
 
 
 def carry_out(action: Action | None, chain: Chain, ringer: Ringer, post: Callable[[Event], None]) -> None:

@@ -13,7 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from assistant import __version__, configuration, earcons, engines, fit, paths, resources, skills
+from assistant import (
+    __version__,
+    configuration,
+    credentials,
+    earcons,
+    engines,
+    fit,
+    paths,
+    resources,
+    skills,
+)
 from assistant.audio import Microphone, Speaker
 from assistant.audio.echo import EchoCanceller
 from assistant.audio.enhancement import enhancer
@@ -24,8 +34,9 @@ from assistant.board import core_plan
 from assistant.board.core_plan import CorePlan
 from assistant.board.cores import big_cores
 from assistant.board.heap import return_what_is_freed
+from assistant.chain import Chain
 from assistant.conversation import Conversation, opening
-from assistant.engines import Engine, Llm, Stt, Tts, Vad, WakeWord
+from assistant.engines import CallingLlm, Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.confirmed_vad import ConfirmedVad
 from assistant.engines.phrase_cache import PhraseCache
 from assistant.errors import EngineUnavailable
@@ -36,16 +47,19 @@ from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import Settings
 from assistant.settings_engines import LlmSettings, SttSettings, TtsSettings
-from assistant.skills import ListBook, SkillContext, Skills, TimerBook
+from assistant.skills import Agent, ListBook, SkillContext, Skills, TimerBook
+from assistant.skills.home_assistant import HomeAssistant
 from assistant.state import State
 from assistant.store import Store, open_store
 from assistant.store.catalog import Kind
-from assistant.turn import Chain
 from assistant.worker import Worker
 
 log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Engine)
+
+_CALLING_PARAMETERS = 1_000_000_000
+"""Models smaller than this call what nobody asked for (docs/skills.md)."""
 
 _QUESTION_TOKENS = 128
 """Half a minute of speech."""
@@ -93,7 +107,11 @@ def load_stt(settings: Settings) -> Stt:
 
 
 def load_llm(settings: Settings) -> Llm:
-    llm: Llm = _load("llm", settings, settings.llm)
+    llm: Llm
+    if settings.llm.needs_model:
+        llm = _load("llm", settings, settings.llm)
+    else:
+        llm = engines.load("llm", settings.llm.engine, settings=settings.llm, model=None, threads=0)
     return llm
 
 
@@ -139,9 +157,39 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
     return skills.load([intents] if intents.is_file() else [], context, settings.skills.folder)
 
 
-def new_conversation(settings: Settings, llm: Llm) -> Conversation:
-    """A conversation whose history leaves room for the prompt, a long question and the reply."""
+def load_agent(settings: Settings) -> Agent | None:
+    """Home Assistant, if the settings name one. Raises SettingsError when its token cannot be read."""
+    home = settings.skills.home_assistant
+    if home.url is None:
+        return None
+    language = settings.stt.language
+    return HomeAssistant(
+        home.url,
+        credentials.read(home.token, home.token_file, "home-assistant-token"),
+        language=None if language == "auto" else language,
+        agent=home.agent,
+        timeout_s=home.timeout_s,
+        when_away=home.when_away,
+    )
+
+
+def offers_calls(settings: Settings, llm: Llm, skills: Skills) -> bool:
+    """Whether the model may call skills: its engine can, the settings want it and the model is fit for it."""
+    wants = settings.llm.tools
+    if wants == "off" or not skills.grammar or not isinstance(llm, CallingLlm):
+        return False
+    return wants == "on" or llm.parameters >= _CALLING_PARAMETERS
+
+
+def new_conversation(settings: Settings, llm: Llm, skills: Skills | None = None) -> Conversation:
+    """A conversation whose history leaves room for the prompt, a long question and the reply.
+
+    With ``skills`` the prompt tells of those that may be called, in its static beginning.
+    """
     prompt = configuration.prompt_text(settings)
+    if skills:
+        # The prompt's own examples come last: behind those of calls, small models only call.
+        prompt = f"{skills.call_prompt}\n\n{prompt}"
     taken = llm.count_tokens(opening(prompt)) + settings.llm.max_tokens + _QUESTION_TOKENS
     return Conversation(
         prompt,
@@ -179,17 +227,21 @@ async def _open_chain(
         # First the one that needs most memory while it loads: all of its file, for a moment.
         llm = await start("llm", load_llm)
         stt, tts = await asyncio.gather(start("stt", load_stt), start("tts", load_tts))
-        conversation = new_conversation(settings, llm.engine)
+        known = load_skills(settings, context)
+        may_call = offers_calls(settings, llm.engine, known)
+        conversation = new_conversation(settings, llm.engine, known if may_call else None)
         await llm.run(lambda engine, _: read_opening(engine, conversation))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
         yield Chain(
             stt=stt,
             llm=llm,
             tts=tts,
-            skills=load_skills(settings, context),
+            skills=known,
             conversation=conversation,
             speaker=speaker,
             settings=settings,
+            agent=load_agent(settings),
+            may_call=may_call,
         )
 
 

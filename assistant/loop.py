@@ -14,6 +14,7 @@ from assistant import actions
 from assistant import events as e
 from assistant.attention import attention_in, interruption_by
 from assistant.audio import Microphone
+from assistant.chain import Chain
 from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
 from assistant.ears import Ears, Hearing
@@ -24,7 +25,7 @@ from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.skills import Action, Match
 from assistant.state import State, StateMachine
-from assistant.turn import Chain, Turn
+from assistant.turn import Turn
 from assistant.turns import Turns
 from assistant.types import SpokenAudio, Transcript, Utterance
 

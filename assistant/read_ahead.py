@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from assistant.chain import Chain
 from assistant.errors import EngineError
-from assistant.turn import Chain
 from assistant.types import Utterance
 
 log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from assistant.ears import Hearing
 from assistant.errors import AssistantError, OrderRefused
 from assistant.loop import VoiceLoop
 from assistant.settings import Settings
-from assistant.skills import SkillContext, Skills
+from assistant.skills import Agent, SkillContext, Skills
 from assistant.state import State
 from assistant.types import SpokenAudio
 from assistant.worker import in_thread
@@ -42,7 +42,7 @@ _ENGINES = ("stt", "llm", "tts")
 
 _NOT_THE_ENGINE = {
     "stt": {"guard"},
-    "llm": {"prompt", "history_tokens"},
+    "llm": {"prompt", "history_tokens", "tools"},
     "tts": {"begin_with"},
 }
 """Keys of an engine's section that others read: a change of these leaves the engine alone."""
@@ -67,10 +67,13 @@ class _Fresh:
 
     engines: dict[str, Any]
     skills: Skills
+    agent: Agent | None
     sounds: Mapping[Earcon, SpokenAudio]
     prompt: str
     hearing: Hearing | None = None
     conversation: Conversation | None = None
+    may_call: bool = False
+    """Whether the new conversation tells of the skills."""
 
 
 class SavedFiles:
@@ -143,6 +146,7 @@ class Reloader:
         fresh = _Fresh(
             engines={},
             skills=await in_thread(partial(app.load_skills, new, context)),
+            agent=await in_thread(partial(app.load_agent, new)),
             sounds=await in_thread(partial(earcons.load, new.audio.earcons, read_sound)),
             prompt=await in_thread(partial(configuration.prompt_text, new)),
         )
@@ -154,9 +158,12 @@ class Reloader:
                     fresh.engines[kind] = await in_thread(
                         partial(_warm, kind, new, getattr(voice_loop.chain, kind).cores)
                     )
-            if fresh.prompt != self._prompt or any(key.startswith("llm.") for key in changed):
+            if fresh.prompt != self._prompt or any(
+                key.startswith(("llm.", "skills.folder")) for key in changed
+            ):
                 llm = fresh.engines.get("llm") or voice_loop.chain.llm.engine
-                fresh.conversation = app.new_conversation(new, llm)
+                fresh.may_call = app.offers_calls(new, llm, fresh.skills)
+                fresh.conversation = app.new_conversation(new, llm, fresh.skills if fresh.may_call else None)
             if fresh.conversation and "llm" in fresh.engines:
                 await in_thread(partial(app.read_opening, fresh.engines["llm"], fresh.conversation))
         except BaseException:
@@ -178,7 +185,9 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
     chain = replace(
         chain,
         skills=fresh.skills,
+        agent=fresh.agent,
         conversation=fresh.conversation or chain.conversation,
+        may_call=fresh.may_call if fresh.conversation else chain.may_call,
         settings=new,
         wake_phrases=phrases,
     )
@@ -211,7 +220,8 @@ def _warm(kind: str, settings: Settings, cores: Collection[int]) -> Any:
 
     Raises OrderRefused when the memory is too small for both.
     """
-    name = getattr(settings, kind).model
+    section = getattr(settings, kind)
+    name = section.model if getattr(section, "needs_model", True) else None
     need_mb = next((entry.ram_mb or 0 for entry in app.store_of(settings).entries() if entry.name == name), 0)
     free_mb = available_mb()
     if free_mb is not None and need_mb > free_mb:

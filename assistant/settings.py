@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from assistant.settings_engines import LlmSettings, SttSettings, TtsSettings, VadSettings, WakeSettings
-from assistant.settings_section import Fraction, Milliseconds, Section
+from assistant.settings_section import Fraction, Milliseconds, Section, WebAddress
 
 
 class EarconSettings(Section):
@@ -124,11 +124,29 @@ class ConversationSettings(Section):
     """Work on the answer during the pause that may end the turn; thrown away if you go on."""
 
 
+class HomeAssistantSettings(Section):
+    """Home Assistant answers what no skill here does, and does it; the rest is for the language model."""
+
+    url: WebAddress | None = None
+    """Such as http://homeassistant.local:8123; null is off."""
+    token: SecretStr | None = None
+    """A long-lived access token of it. Better in a file of its own."""
+    token_file: Path | None = None
+    """File with nothing but the token; null is the systemd credential home-assistant-token."""
+    agent: str | None = None
+    """Which of its conversation agents, such as conversation.home_assistant; null is its usual one."""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """Go on without it when it has not answered by then."""
+    when_away: Literal["llm", "apology"] = "llm"
+    """Who answers then: the language model, or a sentence that says so."""
+
+
 class SkillsSettings(Section):
     """What is answered without the language model."""
 
     folder: Path | None = None
     """Your own skills: Python files and YAML sentences that only you can write to; null is none."""
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
 
 
 class GpioSettings(Section):

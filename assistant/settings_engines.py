@@ -9,12 +9,13 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
+    SecretStr,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
 
-from assistant.settings_section import Fraction, Section, Threads
+from assistant.settings_section import Fraction, Section, Threads, WebAddress
 from assistant.types import Beginning
 
 BuiltInWord = Literal["okay_nabu", "hey_jarvis", "alexa", "hey_mycroft", "hey_rhasspy"]
@@ -158,13 +159,41 @@ class SttSettings(Section):
     guard: SttGuard = SttGuard()
 
 
+class ServerSettings(Section):
+    """Where the language model runs with llm.engine openai: any server that speaks OpenAI's language."""
+
+    url: WebAddress = "http://127.0.0.1:8080/v1"
+    """Where its API begins. With http, others on the network can read what you say, and the key."""
+    model: Annotated[str, Field(min_length=1)] = "default"
+    """The model's name there; llama-server takes any."""
+    key: SecretStr | None = None
+    """The key that it wants. Better in a file of its own, or in ASSISTANT__LLM__SERVER__KEY."""
+    key_file: Path | None = None
+    """File with nothing but the key; null is the systemd credential llm-key, where there is one."""
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """Give up on a connection that takes longer."""
+    first_token_timeout_s: Annotated[float, Field(gt=0, le=600)] = 2.0
+    """The local model answers when nothing has come after so long, connecting and retries included."""
+    idle_timeout_s: Annotated[float, Field(gt=0, le=600)] = 1.5
+    """It goes on with a reply of which no more has come for so long."""
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    """How often a server that is busy or cannot be reached is asked again, within that time."""
+    fallback: bool = True
+    """Load the local model (llm.model) too, and answer with it when the server does not. It takes its memory
+    all the time. Otherwise there is an apology."""
+
+
 class LlmSettings(Section):
     """The language model: what to answer."""
 
-    engine: Literal["llama_cpp", "onnx"] = "llama_cpp"
-    """llama_cpp: a GGUF file on llama.cpp; onnx: a decoder in ONNX on ONNX Runtime (docs/onnx.md)."""
+    engine: Literal["llama_cpp", "onnx", "openai"] = "llama_cpp"
+    """llama_cpp: a GGUF file on llama.cpp; onnx: a decoder in ONNX on ONNX Runtime (docs/onnx.md); openai: a
+    server of your own (llm.server), which llama.cpp stands in for when it is away."""
     model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
     """A model of kind llm from `assistant models list`."""
+    tools: Literal["auto", "on", "off"] = "auto"
+    """Whether the model may call skills (timers, lists, ...) for what no sentence of theirs fits. auto: not
+    small ones, which call what nobody asked for; docs/skills.md has the figures. llama_cpp only."""
     prompt: str = "default"
     """System prompt: a file of config/prompts/ without its ending, or the path of your own."""
     context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 2048
@@ -201,6 +230,12 @@ class LlmSettings(Section):
     """Keep the model in memory even when that is short (needs the right to: LimitMEMLOCK, ulimit -l)."""
     threads: Threads = 0
     """Threads; 0 takes all big cores. Fewer work while other programs keep the cores busy."""
+    server: ServerSettings = ServerSettings()
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether ``model`` is used at all."""
+        return self.engine == "llama_cpp" or self.server.fallback
 
     @model_validator(mode="after")
     def _fits(self) -> LlmSettings:

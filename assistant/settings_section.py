@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+"""Neither a key in it nor a question behind it: both would be logged with it."""
 Threads = Annotated[int, Field(ge=0, le=256)]
 
 

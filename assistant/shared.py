@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
+from assistant.chain import Chain
 from assistant.errors import EngineUnavailable
 from assistant.sentences import Sentences
-from assistant.turn import Chain
 from assistant.types import Pcm16
 
 

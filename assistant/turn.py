@@ -12,27 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from assistant import own_voice, stt_guard
-from assistant.audio import Speaker
-from assistant.conversation import Conversation
+from assistant.chain import Chain
 from assistant.delivery import Delivery
-from assistant.engines import Llm, Stt, Tts
-from assistant.errors import AssistantError, AudioError, EmptyAnswer, EngineError, EngineTimeout
+from assistant.errors import AssistantError, AudioError, EmptyAnswer, EngineError
 from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
 from assistant.report import Report
 from assistant.sentences import Sentences
-from assistant.settings import Settings
-from assistant.skills import Match, Skills
-from assistant.speakable import speakable
-from assistant.types import Pcm16, Sentence, SpokenAudio, Transcript, Utterance
-from assistant.wake_phrase import without_wake_phrase
-from assistant.worker import Meter, Worker, in_thread, prefetch, unmetered
+from assistant.skills import Match
+from assistant.types import Call, Pcm16, Sentence, SpokenAudio, Transcript, Utterance
+from assistant.worker import in_thread, prefetch, within
 
 log = logging.getLogger(__name__)
 
@@ -44,31 +39,6 @@ _SENTENCES_AHEAD = 2
 _CUT_LATE_S = 0.5
 """So far behind what was heard a word may begin that an echo brings back: which of a sentence's words were
 heard is reckoned from its letters."""
-
-
-@dataclass(frozen=True)
-class Chain:
-    """What a turn works with."""
-
-    stt: Worker[Stt]
-    llm: Worker[Llm]
-    tts: Worker[Tts]
-    skills: Skills
-    conversation: Conversation
-    speaker: Speaker
-    settings: Settings
-    wake_phrases: Sequence[str] = ()
-    """What is taken off the beginning of what was said ("okay nabu")."""
-
-    async def transcribe(self, pcm: Pcm16, meter: Meter = unmetered) -> Transcript:
-        """What a person said to the assistant. Raises EngineFailed."""
-        heard = await self.stt.run(lambda stt, cancel: stt.transcribe(pcm, cancel), meter)
-        return replace(heard, text=without_wake_phrase(heard.text, self.wake_phrases))
-
-    async def synthesize(self, sentence: Sentence, meter: Meter = unmetered) -> Pcm16:
-        """The sound of a sentence as it is written. Raises EngineFailed."""
-        words = replace(sentence, text=speakable(sentence.text, self.settings.stt.language))
-        return await self.tts.run(lambda tts, cancel: tts.synthesize(words, cancel), meter)
 
 
 class Turn:
@@ -100,6 +70,7 @@ class Turn:
         self._task: asyncio.Task[None] | None = None
         self._written = ""
         self._match: Match | None = None
+        self._has_acted = False
         self._is_taken_back = False
         self._delivery = Delivery(chain.speaker)
 
@@ -148,7 +119,7 @@ class Turn:
     @property
     def may_be_taken_back(self) -> bool:
         """Nothing came of it but words."""
-        return self._match is None or self._match.only_answers
+        return not self._has_acted and (self._match is None or self._match.only_answers)
 
     @property
     def done(self) -> bool:
@@ -201,7 +172,7 @@ class Turn:
         self._match = match
         await self._on_transcript(transcript, match)
         try:
-            await self._speak(self._skill(match) if match else self._ask(transcript.text))
+            await self._speak(self._skill(match, self._released) if match else self._answer(transcript.text))
         finally:
             self._remember(transcript.text)
 
@@ -216,8 +187,7 @@ class Turn:
 
     async def _apologise(self, error: AssistantError) -> None:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""
-        self.report.error = error.code
-        log.error("turn=%d problem=%s", self.report.number, error)
+        self._note(error)
         if not self._delivery.sounds:
             self.report.handled_by = "apology"
             try:
@@ -228,34 +198,75 @@ class Turn:
     async def _transcribe(self, pcm: Pcm16) -> Transcript:
         self._mark("stt_begin")
         transcribing = self._chain.transcribe(pcm, partial(self.report.worked, "stt"))
-        transcript = await _within(self._chain.settings.conversation.turn_timeout_s, transcribing)
+        transcript = await within(self._chain.settings.conversation.turn_timeout_s, transcribing)
         self._mark("stt_end")
         self.report.transcript = transcript.text
         return transcript
 
-    async def _skill(self, match: Match) -> AsyncGenerator[Sentence, None]:
+    async def _skill(self, match: Match, may_act: asyncio.Event) -> AsyncGenerator[Sentence, None]:
         self.report.handled_by = match.name
         if not match.only_answers:
-            await self._released.wait()
+            await may_act.wait()
         outcome = await in_thread(match.run)
         self.report.outcome = outcome
         if speech := outcome.speech_after(self._last_reply):
             yield Sentence(speech, is_phrase=match.only_answers and outcome.action is None)
 
-    async def _ask(self, text: str) -> AsyncGenerator[Sentence, None]:
-        """The model's reply, sentence by sentence."""
+    def _answer(self, text: str) -> AsyncGenerator[Sentence, None]:
+        """What to say to that when no skill's sentence fits."""
+        agent = self._chain.agent
+        return self._ask_agent(agent.name, text) if agent else self._ask(text, self._released)
+
+    async def _ask_agent(self, name: str, text: str) -> AsyncGenerator[Sentence, None]:
+        """The agent's answer, or else the model's, which is being written meanwhile."""
+        is_declined = asyncio.Event()
+        async with aclosing(prefetch(self._ask(text, is_declined), _SENTENCES_AHEAD)) as replies:
+            first = asyncio.ensure_future(anext(replies, None))
+            try:
+                await self._released.wait()
+                outcome = await self._chain.ask_agent(text)
+                if outcome is None:
+                    is_declined.set()
+                    if sentence := await first:
+                        yield sentence
+                        async for sentence in replies:
+                            yield sentence
+                    return
+            finally:
+                first.cancel()
+                await asyncio.gather(first, return_exceptions=True)
+        self._has_acted = True
+        self.report.handled_by, self.report.outcome = name, outcome
+        if outcome.speech:
+            yield Sentence(outcome.speech)
+
+    async def _ask(self, text: str, may_act: asyncio.Event) -> AsyncGenerator[Sentence, None]:
+        """The model's reply, sentence by sentence, or that of the skill that it calls."""
         self.report.handled_by = "llm"
         self._mark("llm_begin")
-        messages = self._chain.conversation.messages_for(text)
         sentences = Sentences(begin_with=self._chain.settings.tts.begin_with)
-        pieces = self._chain.llm.stream(
-            lambda llm, cancel: llm.stream(messages, cancel), partial(self.report.worked, "llm")
-        )
-        async with aclosing(pieces):
-            async for piece in pieces:
-                self._mark("first_token")
-                self._written += piece
-                for sentence in sentences.add(piece):
+        pieces = self._chain.ask_model(text, partial(self.report.worked, "llm"))
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    self._mark("first_token")
+                    if isinstance(piece, Call):
+                        self._match = self._chain.called(piece)
+                        break
+                    self._written += piece
+                    for sentence in sentences.add(piece):
+                        yield sentence
+        except EngineError as error:
+            if not self._written:
+                raise
+            # Part of it is heard, or will be: who hears no end of it is told that there is none.
+            self._note(error)
+            self._written = ""
+            yield Sentence(self._chain.settings.conversation.apology)
+            return
+        if self._match:
+            async with aclosing(self._skill(self._match, may_act)) as said:
+                async for sentence in said:
                     yield sentence
         for sentence in sentences.finish():
             yield sentence
@@ -272,7 +283,7 @@ class Turn:
         try:
             try:
                 async with aclosing(sounds):
-                    while sound := await _within(limit_s, anext(sounds, None)):
+                    while sound := await within(limit_s, anext(sounds, None)):
                         self._mark("first_sound")
                         await self._released.wait()
                         delivery.write(sound)
@@ -313,28 +324,16 @@ class Turn:
         if self._released.is_set() and self.report.handled_by == "llm" and not self._is_taken_back:
             self._chain.conversation.add(text, written)
 
+    def _note(self, error: AssistantError) -> None:
+        self.report.error = error.code
+        log.error("turn=%d problem=%s", self.report.number, error)
+
     def _mark(self, name: str, at_s: float | None = None) -> None:
         """Note when something first happened (``speech_end`` may move: the person went on)."""
         if at_s is not None:
             self.report.times_s[name] = at_s
         else:
             self.report.times_s.setdefault(name, asyncio.get_running_loop().time())
-
-
-async def _within(limit_s: float, waiting: Awaitable[T]) -> T:
-    """What ``waiting`` gives, or EngineTimeout. (``wait_for`` may swallow a cancellation before 3.12.)"""
-    job = asyncio.ensure_future(waiting)
-    try:
-        await asyncio.wait({job}, timeout=limit_s)
-        if job.done():
-            return job.result()
-    finally:
-        job.cancel()
-        await asyncio.gather(job, return_exceptions=True)
-    raise EngineTimeout(
-        f"No part of the answer came within {limit_s:g} s.",
-        "Choose a smaller model, or raise conversation.turn_timeout_s.",
-    )
 
 
 async def _once(text: str) -> AsyncGenerator[Sentence, None]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from assistant.chain import Chain
 from assistant.events import Event
 from assistant.read_ahead import ReadAhead
 from assistant.report import Report
 from assistant.skills import Match
-from assistant.turn import Chain, Turn
+from assistant.turn import Turn
 from assistant.types import Transcript, Utterance
 
 _ECHO_S = 1.0

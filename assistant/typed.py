@@ -8,9 +8,10 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from assistant.chain import Chain
 from assistant.errors import EmptyAnswer
 from assistant.skills import Action
-from assistant.turn import Chain
+from assistant.types import Call
 from assistant.worker import in_thread
 
 
@@ -20,7 +21,7 @@ class Answer:
 
     text: str
     handled_by: str
-    """``llm`` or the skill's name."""
+    """``llm``, the skill's name or the agent's."""
     action: Action | None = None
 
 
@@ -30,10 +31,17 @@ async def answer(chain: Chain, question: str, last_reply: str) -> Answer:
     if match:
         outcome = await in_thread(match.run)
         return Answer(outcome.speech_after(last_reply), match.name, outcome.action)
-    messages = chain.conversation.messages_for(question)
-    pieces = chain.llm.stream(lambda llm, cancel: llm.stream(messages, cancel))
-    async with aclosing(pieces):
-        reply = "".join([piece async for piece in pieces]).strip()
+    if chain.agent and (done := await chain.ask_agent(question)):
+        return Answer(done.speech, chain.agent.name, done.action)
+    reply = ""
+    async with aclosing(chain.ask_model(question)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Call):
+                match = chain.called(piece)
+                outcome = await in_thread(match.run)
+                return Answer(outcome.speech_after(last_reply), match.name, outcome.action)
+            reply += piece
+    reply = reply.strip()
     if not reply:
         raise EmptyAnswer
     chain.conversation.add(question, reply)

@@ -76,6 +76,13 @@ class Message:
     content: str
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a language model writes, within a grammar, to have something done instead of a reply."""
+
+    text: str
+
+
 Beginning: TypeAlias = Literal["words", "clause", "sentence"]
 """What of a reply is spoken first."""
 

@@ -12,7 +12,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 from assistant import clock
 from assistant.cancel import Cancel
 from assistant.engines import Engine
+from assistant.errors import EngineTimeout
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
@@ -40,7 +41,8 @@ class Worker(Generic[E]):
     """A named thread and, once ``start`` has returned, the engine on it.
 
     ``cores`` are the CPU numbers that the thread may run on; empty means any. ``in_turn`` is held
-    during each call, in a stream for each item: workers that share it never compute at once.
+    during each call, in a stream for each item: workers that share it never compute at once. An
+    engine whose ``waits`` is true does not hold it: the voice speaks while a server is waited for.
     """
 
     engine: E
@@ -71,7 +73,7 @@ class Worker(Generic[E]):
         """Run ``call`` with the engine on its thread and return what it returns."""
 
         def take_turn(cancel: Cancel) -> T:
-            with self._in_turn:
+            with self._turn():
                 return call(self.engine, cancel)
 
         return await self._submit(take_turn, meter)
@@ -87,7 +89,7 @@ class Worker(Generic[E]):
             try:
                 source = call(self.engine, cancel)
                 while not cancel:
-                    with self._in_turn:
+                    with self._turn():
                         began_s = time.perf_counter()
                         item = next(source, _END)
                         took_s = time.perf_counter() - began_s
@@ -107,6 +109,9 @@ class Worker(Generic[E]):
         finally:
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
+
+    def _turn(self) -> AbstractContextManager[object]:
+        return nullcontext() if getattr(self.engine, "waits", False) else self._in_turn
 
     async def exchange(self, engine: E) -> None:
         """Work with ``engine``, which is warm, from the next call on, and close the one before."""
@@ -178,6 +183,22 @@ async def prefetch(source: AsyncGenerator[T, None], depth: int) -> AsyncGenerato
     finally:
         filling.cancel()
         await asyncio.gather(filling, return_exceptions=True)
+
+
+async def within(limit_s: float, waiting: Awaitable[T]) -> T:
+    """What ``waiting`` gives, or EngineTimeout. (``wait_for`` may swallow a cancellation before 3.12.)"""
+    job = asyncio.ensure_future(waiting)
+    try:
+        await asyncio.wait({job}, timeout=limit_s)
+        if job.done():
+            return job.result()
+    finally:
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+    raise EngineTimeout(
+        f"No part of the answer came within {limit_s:g} s.",
+        "Choose a smaller model, or raise conversation.turn_timeout_s.",
+    )
 
 
 def _take_note(job: asyncio.Future[Any]) -> None:

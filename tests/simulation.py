@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from assistant import clock, skills
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
+from assistant.chain import Chain
 from assistant.conversation import Conversation
 from assistant.earcons import Earcon
 from assistant.engines.scripted import (
@@ -33,7 +34,6 @@ from assistant.ringer import Ringer
 from assistant.settings import Settings
 from assistant.skills import Clocks, ListBook, SkillContext, TimerBook
 from assistant.state import State
-from assistant.turn import Chain
 from assistant.types import SAMPLE_RATE_HZ, Message, SpokenAudio
 from assistant.worker import Worker
 

@@ -19,6 +19,7 @@ from assistant.errors import DeviceUnavailable
 from assistant.settings import Settings
 from assistant.store.progress import Unwatched
 from tests.board.machines import JETSON_NANO, PI_4
+from tests.http_double import says, serving
 from tests.installation import install
 
 
@@ -265,6 +266,19 @@ def run(*words: str) -> int:
     arguments.config = None
     status: int = arguments.run(arguments)
     return status
+
+
+def test_a_server_of_the_language_model_is_asked_for_a_word(tmp_path: Path) -> None:
+    with serving(says("Hello.")) as server:
+        llm = {"engine": "openai", "server": {"url": server.url, "fallback": False}}
+        settings = Settings.model_validate({"llm": llm})
+        (finding,) = check("llm server", tmp_path, settings)
+    assert (finding.ok, server.url in finding.what) == (True, True)
+    (finding,) = check("llm model", tmp_path, settings)
+    assert finding.ok is None
+    (finding,) = check("llm server", tmp_path, settings)
+    assert finding.ok is False, "by now it is gone"
+    assert check("llm server", tmp_path) == []
 
 
 def _finds(*findings: Finding) -> dict[str, Check]:

@@ -42,7 +42,7 @@ SPINE = (
         "delivery",
     },
     {
-        *("turn", "turns", "read_ahead", "ears", "ringer", "loop"),
+        *("chain", "turn", "turns", "read_ahead", "ears", "ringer", "loop"),
         *("typed", "orders", "actions", "heartbeat", "mute_mark", "recordings"),
     },
 )

@@ -263,3 +263,21 @@ def test_closing_prefetch_closes_its_source() -> None:
         return closed
 
     assert clock.run(main(), "virtual")
+
+
+def test_an_engine_that_only_waits_leaves_the_others_their_turn() -> None:
+    class Waiting(ScriptedVad):
+        waits = True
+
+    async def main() -> bool:
+        lock = FairLock()
+        worker: Worker[Waiting] = Worker("test", (), lock)
+        await worker.start(Waiting)
+        with lock:  # somebody else computes
+            waited = await asyncio.wait_for(worker.run(lambda engine, _: engine.waits), 20)
+        Waiting.waits = False
+        assert not await worker.run(lambda engine, _: engine.waits)
+        await worker.close()
+        return waited
+
+    assert clock.run(main())

@@ -29,6 +29,7 @@ from assistant.bench.measuring import Document, Result, ratio, rounded, share, s
 from assistant.bench.room import Acoustics, Room, living_room, loudness, unit_energy
 from assistant.bench.speech_end import WINDOW_SAMPLES, levels_db
 from assistant.bench.variants import changed
+from assistant.chain import Chain
 from assistant.conversation import Conversation
 from assistant.engines.scripted import ScriptedLlm
 from assistant.events import Announced, Stopped
@@ -37,7 +38,6 @@ from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import Settings
 from assistant.state import State
-from assistant.turn import Chain
 from assistant.types import SAMPLE_RATE_HZ
 from assistant.word_error import normalize_words, word_errors
 from assistant.worker import Worker

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import closing
 
 from assistant import configuration, fit, logs
 from assistant.cancel import Cancel
+from assistant.engines import CallingLlm
 from assistant.errors import EmptyAnswer
+from assistant.settings import Settings
+from assistant.skills import Skills
+from assistant.types import Call
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,20 +28,35 @@ def run(arguments: argparse.Namespace) -> int:
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
     with app.skill_context() as context:
-        match = app.load_skills(settings, context).match(arguments.text)
-        reply = match.run().speech if match else ""
-    if not match:
-        fit.require(settings, llm_only=True)
-        llm = app.load_llm(settings)
-        messages = app.new_conversation(settings, llm).messages_for(arguments.text)
-        reply = "".join(llm.stream(messages, Cancel())).strip()
-        llm.close()
+        reply, handled_by = _answered(settings, app.load_skills(settings, context), arguments.text)
     if not reply:
         raise EmptyAnswer
-    handled_by = match.name if match else "llm"
     print(
         json.dumps({"reply": reply, "handled_by": handled_by}, ensure_ascii=False)
         if arguments.json
         else reply
     )
     return 0
+
+
+def _answered(settings: Settings, skills: Skills, text: str) -> tuple[str, str]:
+    """What to say, and who says it."""
+    from assistant import app  # noqa: PLC0415
+
+    if match := skills.match(text):
+        return match.run().speech, match.name
+    agent = app.load_agent(settings)
+    if agent and (outcome := agent.ask(text, Cancel())):
+        return outcome.speech, agent.name
+    fit.require(settings, llm_only=True)
+    pieces: list[str | Call]
+    with closing(app.load_llm(settings)) as llm:
+        if isinstance(llm, CallingLlm) and app.offers_calls(settings, llm, skills):
+            messages = app.new_conversation(settings, llm, skills).messages_for(text)
+            pieces = list(llm.stream_or_call(messages, Cancel(), skills.grammar))
+        else:
+            pieces = list(llm.stream(app.new_conversation(settings, llm).messages_for(text), Cancel()))
+    called = next((each.text for each in pieces if isinstance(each, Call)), "")
+    if match := skills.called(called):
+        return match.run().speech, match.name
+    return "".join(each for each in pieces if isinstance(each, str)).strip(), "llm"

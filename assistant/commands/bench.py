@@ -56,6 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     memory.add_argument(
         "--contexts", nargs="+", type=count, default=[512, 2048, 4096], metavar="N", help="in tokens"
     )
+    _stage(stages, "tools", _tools, "does the language model call skills when it should, and only then")
     _stage(stages, "tts", _tts, "the voice beside plain ONNX Runtime")
     barge_in = _stage(
         stages, "barge-in", _barge_in, "how fast it falls silent for a person, and whether for itself"
@@ -158,6 +159,12 @@ def _memory(arguments: argparse.Namespace, settings: Settings) -> Result:
     return memory.run(
         settings, models=arguments.models, contexts=tuple(arguments.contexts), progress=_progress
     )
+
+
+def _tools(_: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import tools  # noqa: PLC0415
+
+    return tools.run(settings, progress=_progress)
 
 
 def _tts(_: argparse.Namespace, settings: Settings) -> Result:

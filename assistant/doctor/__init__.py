@@ -1,8 +1,9 @@
 """What is wrong with this installation, and what to do about it.
 
 Each check looks at one thing and yields findings; a check that fails itself is a finding too, so
-whatever is broken the others are still looked at. Nothing here changes anything, opens a sound
-device or uses the network. How findings are shown is for ``commands.doctor``.
+whatever is broken the others are still looked at. Nothing here changes anything or opens a sound
+device; the network is used only where the language model is on a server. How findings are shown is
+for ``commands.doctor``.
 """
 
 from __future__ import annotations

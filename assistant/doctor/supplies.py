@@ -6,14 +6,21 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
+from assistant import credentials
 from assistant.audio import portaudio
+from assistant.cancel import Cancel
 from assistant.doctor.finding import Check, Finding, Patient
+from assistant.engines.openai_server import Server
+from assistant.types import Message
 
 
 def _model(kind: Literal["stt", "llm", "tts"], patient: Patient) -> Iterator[Finding]:
     """Raises ModelError for one that cannot be loaded."""
     name = getattr(patient.settings, kind).model
     check = f"{kind} model"
+    if kind == "llm" and not patient.settings.llm.needs_model:
+        yield Finding(check, ok=None, what="not needed: llm.server.fallback is off")
+        return
     if kind == "tts" and patient.settings.tts.runtime == "torch":
         yield Finding(check, ok=None, what=f"{name}: Coqui keeps its models itself")
         return
@@ -24,6 +31,18 @@ def _model(kind: Literal["stt", "llm", "tts"], patient: Patient) -> Iterator[Fin
     yield Finding(
         check, ok=True, what=f"{name} in {place}, {'hashes' if patient.hash_models else 'sizes'} right"
     )
+
+
+def _server(patient: Patient) -> Iterator[Finding]:
+    """Does the language model's server say a word? Raises EngineError or SettingsError if not."""
+    settings = patient.settings.llm
+    if settings.engine != "openai":
+        return
+    key = credentials.read(settings.server.key, settings.server.key_file, "llm-key")
+    messages = [Message("user", "Say hello.")]
+    word = next(Server(settings, key).stream(messages, Cancel()), None)
+    what = f"{settings.server.url} {'answers' if word else 'has nothing to say'}"
+    yield Finding("llm server", ok=word is not None, what=what, next_step="Check llm.server.model.")
 
 
 def _device(kind: portaudio.Kind, patient: Patient) -> Iterator[Finding]:
@@ -43,6 +62,7 @@ CHECKS: dict[str, Check] = {
     "stt model": partial(_model, "stt"),
     "llm model": partial(_model, "llm"),
     "tts model": partial(_model, "tts"),
+    "llm server": _server,
     "microphone": partial(_device, "input"),
     "speaker": partial(_device, "output"),
 }

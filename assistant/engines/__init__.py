@@ -12,15 +12,16 @@ import importlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from assistant.cancel import Cancel
 from assistant.errors import EngineUnavailable
-from assistant.types import Message, Pcm16, Sentence, Transcript
+from assistant.types import Call, Message, Pcm16, Sentence, Transcript
 
 
 class Engine(Protocol):
-    """What every engine has."""
+    """What every engine has. One that does not compute but waits for others may have a ``waits``: then it
+    does not keep the cores from other engines while that is true (``worker``)."""
 
     def warm_up(self) -> None:
         """Do the work once, so that the first real call is as fast as the tenth."""
@@ -83,8 +84,22 @@ class Llm(Engine, Protocol):
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         """Yield the reply piece by piece, each whole Unicode text; stops soon after ``cancel``.
 
+        A last message of the assistant's own is the beginning of the reply, which goes on from there.
         Raises PromptTooLong before the first piece, EngineFailed at any time.
         """
+
+
+@runtime_checkable
+class CallingLlm(Llm, Protocol):
+    """One that can keep to a grammar, so that what it calls can be called."""
+
+    parameters: int
+    """How many weights it has: small ones call what nobody asked for."""
+
+    def stream_or_call(
+        self, messages: Sequence[Message], cancel: Cancel, grammar: str
+    ) -> Iterator[str | Call]:
+        """As ``stream``; or one Call alone, of the ``grammar`` (GBNF), of which all texts begin with "@"."""
 
 
 class Tts(Engine, Protocol):
@@ -110,6 +125,7 @@ REGISTRY: dict[str, dict[str, str]] = {
     "llm": {
         "llama_cpp": "assistant.engines.llama_cpp_llm",
         "onnx": "assistant.engines.onnx_llm",
+        "openai": "assistant.engines.openai_llm",
     },
     "tts": {"coqui": "assistant.engines.coqui_tts"},
 }
@@ -124,7 +140,7 @@ def load(kind: str, name: str, **what: Any) -> Any:
     """Import the one engine module that is wanted and create the engine.
 
     ``what`` is ``settings`` (the section of that kind) and, but for wake and VAD, ``model``
-    (a Path, the model's folder) and ``threads`` (int).
+    (a Path, the model's folder; None where an engine does without) and ``threads`` (int).
     Raises EngineUnavailable when its package is not installed.
     """
     module_name = REGISTRY[kind][name]

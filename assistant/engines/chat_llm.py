@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +56,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """A prompt with its whole reply, as text and as tokens."""
+    """A prompt, with its whole reply or without, as text and as tokens."""
 
     text: str
     tokens: tuple[int, ...]
@@ -192,40 +192,51 @@ class ChatLlm:
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         """Yield the reply piece by piece; a model with nothing to say yields nothing.
 
-        Ends within milliseconds of ``cancel``, while the prompt is being read too; what was read
-        until then stays in memory. Raises PromptTooLong before the first piece, EngineFailed at any time.
+        A last message of the assistant's own is gone on with. Ends within milliseconds of ``cancel``,
+        while the prompt is being read too; what was read until then stays in memory. Raises
+        PromptTooLong before the first piece, EngineFailed at any time.
         """
-        prompt = self._prompt(messages)
-        tokens = self._tokens(prompt)
-        self._check_length(tokens)
+        prompt = self._begun(messages)
+        with closing(self._choose(prompt.tokens, cancel, lambda: self._context.choose)) as chosen:
+            yield from self._write(prompt, chosen, cancel)
+
+    def _write(self, prompt: _Script, chosen: Iterable[int], cancel: Cancel) -> Iterator[str]:
+        """The text of the tokens that are chosen; remembered, unless it was cut short."""
         pieces = TextPieces(self._settings.stop)
         reply, said = [], ""
-        with closing(self._choose(tokens, cancel)) as chosen:
-            for token in chosen:
-                reply.append(token)
-                if text := pieces.feed(self._vocabulary.piece(token)):
-                    said += text
-                    yield text
-                if pieces.stopped:
-                    return
+        for token in chosen:
+            reply.append(token)
+            if text := pieces.feed(self._vocabulary.piece(token)):
+                said += text
+                yield text
+            if pieces.stopped:
+                return
         if cancel:
             return
         if text := pieces.finish():
             said += text
             yield text
-        script = _Script(prompt + said, (*tokens, *reply))
+        script = _Script(prompt.text + said, (*prompt.tokens, *reply))
         self._scripts = (*self._scripts[1 - _SCRIPTS :], script)
 
-    def _choose(self, prompt: Sequence[int], cancel: Cancel) -> Generator[int, None, None]:
-        """Read the prompt, then give one token after the other until the reply ends or room does."""
+    def _choose(
+        self, prompt: Sequence[int], cancel: Cancel, way: Callable[[], Callable[[], int]]
+    ) -> Generator[int, None, None]:
+        """Read the prompt, then give one token after the other until the reply ends or room does.
+
+        ``way``, asked when the prompt has been read, gives what chooses the tokens.
+        """
         began_s = time.perf_counter()
         limit = min(self._settings.max_tokens, self.context_tokens - len(prompt))
         with self._context.interruptible(cancel):
             reused = self._context.read(prompt)
             self.usage = Usage(len(prompt), reused)
             self._context.begin_reply()
+            if cancel:
+                return
+            choose = way()
             for count in range(1, limit + 1):
-                if cancel or self._vocabulary.ends_reply(token := self._context.choose()):
+                if cancel or self._vocabulary.ends_reply(token := choose()):
                     return
                 now_s = time.perf_counter() - began_s
                 first_s = now_s if count == 1 else self.usage.first_token_s
@@ -233,6 +244,15 @@ class ChatLlm:
                 yield token
                 if count < limit and not cancel:
                     self._context.append([token])
+
+    def _begun(self, messages: Sequence[Message]) -> _Script:
+        """The prompt and, behind it, what of the reply is there already. Raises PromptTooLong."""
+        *before, last = messages
+        goes_on = last.role == "assistant"
+        text = self._prompt(before) + self._plain(last.content) if goes_on else self._prompt(messages)
+        tokens = tuple(self._tokens(text))
+        self._check_length(tokens)
+        return _Script(text, tokens)
 
     def _check_length(self, tokens: Sequence[int]) -> None:
         if len(tokens) >= self.context_tokens:

@@ -16,7 +16,7 @@ import numpy as np
 
 from assistant import clock
 from assistant.cancel import Cancel
-from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Message, Pcm16, Sentence, Transcript
+from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Call, Message, Pcm16, Sentence, Transcript
 
 _QUIET = 100
 """Amplitude up to which ScriptedVad hears nothing."""
@@ -121,6 +121,7 @@ class ScriptedLlm(_Scripted):
     """Answers with what ``reply`` makes of the messages, a word at a time."""
 
     context_tokens = 2048
+    parameters = 0
 
     def __init__(
         self,
@@ -158,6 +159,20 @@ class ScriptedLlm(_Scripted):
                 return
             yield word + " "
             self._work(self._token_seconds)
+
+    def stream_or_call(
+        self,
+        messages: Sequence[Message],
+        cancel: Cancel,
+        grammar: str,  # noqa: ARG002
+    ) -> Iterator[str | Call]:
+        """What begins with "@" is a call; the grammar is not looked at."""
+        if self._reply(messages).startswith("@"):
+            self.prompts.append(list(messages))
+            self._work(self._first_seconds)
+            yield Call(self._reply(messages))
+            return
+        yield from self.stream(messages, cancel)
 
 
 class ScriptedTts(_Scripted):

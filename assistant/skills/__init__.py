@@ -22,6 +22,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -29,6 +30,8 @@ from assistant.errors import AssistantError, SkillInvalid
 from assistant.skills import (
     alarms,
     arithmetic,
+    call_prompt,
+    calls,
     chance,
     control,
     lists,
@@ -43,6 +46,7 @@ from assistant.skills import (
 from assistant.skills.contract import (
     GIVEN,
     Action,
+    Agent,
     Forget,
     Mute,
     Outcome,
@@ -59,6 +63,7 @@ from assistant.skills.words import Word, words
 
 __all__ = [
     "Action",
+    "Agent",
     "Clocks",
     "Forget",
     "ListBook",
@@ -126,8 +131,7 @@ class Match:
 
         Known of built-in skills that are not given what can be changed; others may do anything.
         """
-        is_built_in = any(self._skill.__module__ == topic.__name__ for topic in TOPICS)
-        return is_built_in and not _CHANGEABLE & _parameters(self._skill).keys()
+        return _is_built_in(self._skill) and not _CHANGEABLE & _parameters(self._skill).keys()
 
     def run(self) -> Outcome:
         """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is spoken."""
@@ -180,10 +184,46 @@ class Skills:
                 )
         return None
 
+    @cached_property
+    def calls(self) -> Mapping[str, calls.Call]:
+        """The skills that a language model may call: some built-in ones, and all of the owner's.
+
+        Only those that a sentence calls too: the others are not for the language spoken.
+        """
+        known = self._with_sentences
+        offered = [
+            function
+            for name, function in self._functions.items()
+            if name in known and (name in call_prompt.EXAMPLES or not _is_built_in(function))
+        ]
+        found = (calls.call_of(function) for function in offered)
+        return {call.name: call for call in found if call}
+
+    @cached_property
+    def grammar(self) -> str:
+        """What a call of one of them looks like, as GBNF; empty when there are none."""
+        return calls.grammar(list(self.calls.values())) if self.calls else ""
+
+    @property
+    def call_prompt(self) -> str:
+        """How a model is told of them: paragraphs of a prompt."""
+        return call_prompt.prompt(self.calls.values())
+
+    def called(self, text: str) -> Match | None:
+        """The skill that this call (``calls``) is of, or None."""
+        found = calls.read(text, self.calls)
+        if found is None:
+            return None
+        name, arguments = found
+        return Match(name, arguments, ends_open=False, _skill=self._functions[name], _context=self._context)
+
     def schemas(self) -> list[slot_types.Schema]:
         """Every skill that a sentence can call, as a tool for a language model."""
-        called = {sentence.skill for entries in self._by_first_word.values() for _, sentence in entries}
-        return [slot_types.schema(self._functions[name], GIVEN) for name in sorted(called)]
+        return [slot_types.schema(self._functions[name], GIVEN) for name in self._with_sentences]
+
+    @property
+    def _with_sentences(self) -> list[str]:
+        return sorted({each.skill for entries in self._by_first_word.values() for _, each in entries})
 
     def _candidates(self, readings: Sequence[Sequence[Word]]) -> Iterator[tuple[Sentence, pattern.Said]]:
         """Sentences that may begin as one of these readings does, the most important first."""
@@ -228,6 +268,10 @@ def _functions(module: ModuleType) -> Iterator[tuple[str, Skill]]:
     for name, member in vars(module).items():
         if inspect.isfunction(member) and member.__module__ == module.__name__ and not name.startswith("_"):
             yield name, member
+
+
+def _is_built_in(skill: Skill) -> bool:
+    return any(skill.__module__ == topic.__name__ for topic in TOPICS)
 
 
 def _parameters(skill: Skill) -> Mapping[str, inspect.Parameter]:

@@ -10,7 +10,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
+from assistant.cancel import Cancel
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import TimerBook
 
@@ -60,6 +62,16 @@ class Outcome:
     def speech_after(self, last_reply: str) -> str:
         """What to say, where ``last_reply`` was said last."""
         return last_reply if isinstance(self.action, Repeat) else self.speech
+
+
+class Agent(Protocol):
+    """Somebody else who may answer what no sentence of a skill fits, and do it too."""
+
+    name: str
+    """As it stands in reports."""
+
+    def ask(self, text: str, cancel: Cancel) -> Outcome | None:
+        """What came of it; None when it is not for them. Blocks until ``cancel``; never raises."""
 
 
 def _local_now() -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from assistant.skills import wording
 from assistant.skills.contract import Forget, Mute, Outcome, Repeat, Stop, Volume
@@ -13,6 +14,8 @@ from assistant.skills.number_words import number
 @dataclass(frozen=True, slots=True)
 class Level:
     """How loud: "5" of ten, "40 percent", "half", "maximum"."""
+
+    GRAMMAR: ClassVar[str] = '("100" | [1-9] [0-9]?) " percent"'
 
     value: float
     """0 to 1."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from assistant.skills.number_words import occur_in, whole
 
@@ -31,9 +31,17 @@ _VOCABULARY = frozenset([
 _PLAIN = {"noon": 12, "midday": 12, "midnight": 0}
 
 
+_WEEKDAY = "(" + " | ".join(f'"{day}"' for day in WEEKDAYS) + ")"
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A clock time as people name it, on a day if they name one."""
+
+    GRAMMAR: ClassVar[str] = (
+        '("noon" | "midnight" | ([1-9] | "1" [0-2]) (":" [0-5] [0-9])? (" am" | " pm")) '
+        f'(" " ("today" | "tomorrow" | ("on " | "every ") {_WEEKDAY} | "every day" | "every weekday"))?'
+    )
 
     hour: int
     """0 to 23, or 1 to 12 when it may be in either half of the day."""

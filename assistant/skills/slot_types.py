@@ -5,7 +5,8 @@
     timedelta         a duration, "an hour and a half"
     tuple[str, ...]   several things, "milk, eggs and bread"
     Literal["a"]      one of these words
-    a class           whatever its ``from_keys`` makes of the keys of the words; None refuses
+    a class           whatever its ``from_keys`` makes of the keys of the words; None refuses. With a
+                      ``GRAMMAR`` (GBNF) of phrases that it never refuses, a model may call the skill too
     X | None          as X
 
 The same types as JSON Schema describe a skill to a language model, which would fill in the
@@ -39,7 +40,7 @@ _ARTICLES = frozenset(("a", "an", "the", "my", "our", "your", "this", "that"))
 @cache
 def reader(annotation: object) -> Read | None:
     """The function that reads a slot of this type, or None when it is no slot type."""
-    annotation = _without_none(annotation)
+    annotation = without_none(annotation)
     if annotation in _BY_TYPE:
         return _BY_TYPE[annotation][0]
     if get_origin(annotation) is Literal:
@@ -53,7 +54,7 @@ def reader(annotation: object) -> Read | None:
 
 def is_free_text(annotation: object) -> bool:
     """Any words will do: such a slot takes as few as it can, and may go on after a pause."""
-    return _without_none(annotation) is str
+    return without_none(annotation) is str
 
 
 def schema(function: Callable[..., object], given: Mapping[str, object]) -> Schema:
@@ -66,7 +67,7 @@ def schema(function: Callable[..., object], given: Mapping[str, object]) -> Sche
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
         if name in given:
             continue
-        properties[name] = _type_schema(_without_none(parameter.annotation))
+        properties[name] = _type_schema(without_none(parameter.annotation))
         if parameter.default is parameter.empty:
             required.append(name)
     return {
@@ -89,7 +90,7 @@ def _type_schema(annotation: Any) -> Schema:
     return {"type": "string", "description": (inspect.getdoc(annotation) or "").split("\n")[0]}
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
     """``X`` of ``X | None``."""
     if get_origin(annotation) in (Union, types.UnionType):
         inner = [option for option in get_args(annotation) if option is not type(None)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assistant.engines import load
-from assistant.engines.chat_llm import ChatLlm
+from assistant.engines.llama_cpp_llm import LlamaCppLlm
 from assistant.errors import ModelCorrupt, ModelMissing
 from tests.engines.conftest import FRANCE, SMOLLM2, ask, settings
 from tests.gguf_writer import Value, gguf
@@ -16,8 +16,8 @@ from tests.gguf_writer import Value, gguf
 needs_model = pytest.mark.models
 
 
-def create(folder: Path = SMOLLM2, **changes: Any) -> ChatLlm:
-    engine: ChatLlm = load("llm", "llama_cpp", settings=settings(**changes), model=folder, threads=1)
+def create(folder: Path = SMOLLM2, **changes: Any) -> LlamaCppLlm:
+    engine: LlamaCppLlm = load("llm", "llama_cpp", settings=settings(**changes), model=folder, threads=1)
     return engine
 
 

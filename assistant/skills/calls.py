@@ -1,0 +1,158 @@
+"""Skills as calls that a language model may write, and the grammar in which it can write no other.
+
+::
+
+    @set_timer(duration="10 minutes", name="pasta")
+
+A call is one line of text. Its grammar (GBNF, as llama.cpp has it) is made from the signatures:
+whatever it lets through is read here without fail. The values are the phrases that people say,
+read by the same ``slot_types`` as a sentence's. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, get_args, get_origin
+
+from assistant.skills import slot_types
+from assistant.skills.contract import GIVEN
+from assistant.skills.words import words
+
+MARK = "@"
+"""Begins a call. No answer that is to be spoken begins so."""
+
+_TEXT = "[a-zA-Z0-9] [a-zA-Z0-9' -]{0,38}"
+"""A name or a thing. Its length is limited because a model that repeats itself would fill the context."""
+_RULES = {
+    "text": f'"\\"" {_TEXT} "\\""',
+    "several": '"[" text (", " text){0,5} "]"',
+    "whole": '"-"? ("0" | [1-9] [0-9]{0,4})',
+    "number": 'whole ("." [0-9]{1,2})?',
+    "duration": '"\\"" (seconds | minutes (" and " seconds)? | hours (" and " minutes)? | days) "\\""',
+    "seconds": '[1-9] [0-9]{0,2} " seconds"',
+    "minutes": '[1-9] [0-9]{0,2} " minutes"',
+    "hours": '[1-9] [0-9]? " hours"',
+    "days": '[1-9] [0-9]? " days"',
+}
+_RULE_OF: dict[object, str] = {
+    str: "text",
+    tuple[str, ...]: "several",
+    int: "whole",
+    float: "number",
+    timedelta: "duration",
+}
+_MAX_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One skill as a call."""
+
+    name: str
+    about: str
+    """What it does, in a sentence."""
+    slots: Mapping[str, object]
+    """Parameters that the model fills in, and their types."""
+    required: frozenset[str]
+
+    @property
+    def pattern(self) -> str:
+        """How it is written, for the model to read."""
+        filled = ", ".join(f"{name}={_SHOWN.get(kind, '...')}" for name, kind in self.slots.items())
+        return f"{MARK}{self.name}({filled})"
+
+
+_SHOWN: dict[object, str] = {
+    str: '"..."',
+    tuple[str, ...]: '["...", "..."]',
+    int: "1",
+    float: "1",
+    timedelta: '"10 minutes"',
+}
+
+
+def call_of(function: Callable[..., object]) -> Call | None:
+    """The skill as a call; None when a parameter has a type that no grammar can write."""
+    parameters = inspect.signature(function, eval_str=True).parameters
+    slots = {
+        name: slot_types.without_none(parameter.annotation)
+        for name, parameter in parameters.items()
+        if name not in GIVEN
+    }
+    if not all(_value_rule(kind) for kind in slots.values()):
+        return None
+    required = frozenset(name for name in slots if parameters[name].default is inspect.Parameter.empty)
+    about = (inspect.getdoc(function) or "").split("\n")[0]
+    return Call(function.__name__, about, slots, required)
+
+
+def grammar(calls: Sequence[Call]) -> str:
+    """The GBNF of one of these calls. Nothing in it is recursive, so each call has an end."""
+    rules = {"root": " | ".join(f"call-{number}" for number in range(len(calls)))}
+    for number, call in enumerate(calls):
+        rules[f"call-{number}"] = f'"{MARK}{call.name}(" {_arguments(call)} ")"'
+    return "\n".join(f"{name} ::= {rule}" for name, rule in {**rules, **_RULES}.items()) + "\n"
+
+
+def read(text: str, calls: Mapping[str, Call]) -> tuple[str, dict[str, object]] | None:
+    """Name and arguments of a call; None for what is none of these."""
+    if not text.startswith(MARK) or len(text) > _MAX_CHARACTERS:
+        return None
+    try:
+        node = ast.parse(text[len(MARK) :], mode="eval").body
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
+            return None
+        call = calls[node.func.id]
+        said = {str(each.arg): ast.literal_eval(each.value) for each in node.keywords}
+        values = {name: _value(call.slots[name], raw) for name, raw in said.items()}
+    except (SyntaxError, ValueError, KeyError, TypeError, RecursionError, MemoryError):
+        return None
+    complete = call.required <= values.keys() and len(said) == len(node.keywords)
+    return (call.name, values) if complete and None not in values.values() else None
+
+
+def _arguments(call: Call) -> str:
+    """The required ones in their order, then any of the others in theirs."""
+    must = [_argument(name, kind) for name, kind in call.slots.items() if name in call.required]
+    may = [_argument(name, kind) for name, kind in call.slots.items() if name not in call.required]
+    if must:
+        return " ".join([' ", " '.join(must), *(f'(", " {each})?' for each in may)])
+    firsts = [
+        " ".join([each, *(f'(", " {later})?' for later in may[place + 1 :])])
+        for place, each in enumerate(may)
+    ]
+    return f"({' | '.join(firsts)})?" if firsts else '""'
+
+
+def _argument(name: str, kind: object) -> str:
+    return f'"{name}=" {_value_rule(kind)}'
+
+
+def _value_rule(kind: object) -> str | None:
+    """What of the grammar writes a value of this type; a class says it itself in ``GRAMMAR``."""
+    if kind in _RULE_OF:
+        return _RULE_OF[kind]
+    if get_origin(kind) is Literal:
+        return "(" + " | ".join(json.dumps(json.dumps(str(choice))) for choice in get_args(kind)) + ")"
+    own = getattr(kind, "GRAMMAR", None)
+    return f'"\\"" ({own}) "\\""' if isinstance(own, str) else None
+
+
+def _value(kind: Any, raw: Any) -> object | None:
+    """What a written value is; None when it is not of this type."""
+    if kind is str:
+        return raw if isinstance(raw, str) and raw.strip() else None
+    if kind in (int, float):
+        is_number = isinstance(raw, int | float) and not isinstance(raw, bool)
+        return kind(raw) if is_number and (kind is float or isinstance(raw, int)) else None
+    if kind == tuple[str, ...]:
+        return (
+            tuple(raw) if isinstance(raw, list) and raw and all(_value(str, each) for each in raw) else None
+        )
+    reader = slot_types.reader(kind)
+    return reader(words(raw)) if reader and isinstance(raw, str) else None

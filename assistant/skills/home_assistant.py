@@ -1,0 +1,87 @@
+"""Home Assistant as a skill: what no sentence of ours fits is put to its conversation API.
+
+It may switch a lamp for it, so it is asked once, and only when the person has finished. What it
+does not understand either is left to the language model.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from contextlib import closing
+from typing import Literal
+
+from assistant.cancel import Cancel
+from assistant.skills.contract import Outcome
+from assistant.web_call import Call, CallFailed
+
+log = logging.getLogger(__name__)
+
+_NOT_UNDERSTOOD = "no_intent_match"
+_AWAY = "Sorry, Home Assistant does not answer."
+_OK = 200
+_IN_WORDS = {401: "it refuses the token", 404: "it has no conversation API at that address"}
+_LONGEST_ANSWER = 1000
+"""Characters; a minute of speech."""
+_LONGEST_ID = 200
+
+
+class HomeAssistant:
+    """One Home Assistant. ``language`` is how it names the language spoken; None is its own."""
+
+    name = "home_assistant"
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        *,
+        language: str | None,
+        agent: str | None = None,
+        timeout_s: float,
+        when_away: Literal["llm", "apology"],
+    ) -> None:
+        self._url = url.rstrip("/") + "/api/conversation/process"
+        self._headers = {"Content-Type": "application/json"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._about = {"language": language, "agent_id": agent}
+        self._timeout_s = timeout_s
+        self._when_away = when_away
+        self._conversation: str | None = None
+        """What it calls this conversation, so that "and in the kitchen" means what was said before."""
+
+    def ask(self, text: str, cancel: Cancel) -> Outcome | None:
+        """What it says to this; None when the language model is to answer. Blocks; never raises."""
+        question = {"text": text, "conversation_id": self._conversation, **self._about}
+        try:
+            return self._read(self._post({key: value for key, value in question.items() if value}, cancel))
+        except CallFailed as failure:
+            if not cancel:
+                log.error("home_assistant=away reason=%r see=skills.home_assistant", str(failure))
+            return Outcome(_AWAY) if self._when_away == "apology" else None
+
+    def _post(self, question: dict[str, str], cancel: Cancel) -> bytes:
+        deadline_s = time.monotonic() + self._timeout_s
+        body = json.dumps(question).encode()
+        call = Call(self._url, body, self._headers, connect_timeout_s=self._timeout_s, cancel=cancel)
+        with closing(call):
+            status = call.status(deadline_s - time.monotonic())
+            if status != _OK:
+                raise CallFailed(_IN_WORDS.get(status, f"HTTP status {status}"))
+            return call.rest(deadline_s - time.monotonic())
+
+    def _read(self, content: bytes) -> Outcome | None:
+        try:
+            answer = json.loads(content)
+            response = answer["response"]
+            if response["response_type"] == "error" and response["data"]["code"] == _NOT_UNDERSTOOD:
+                return None
+            speech = response["speech"].get("plain", {}).get("speech") or ""
+            said = speech[:_LONGEST_ANSWER].encode("utf-8", "replace").decode().strip()
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            raise CallFailed("what came is no answer of its conversation API") from None
+        named = answer.get("conversation_id")
+        self._conversation = named if isinstance(named, str) and len(named) <= _LONGEST_ID else None
+        return Outcome(said)

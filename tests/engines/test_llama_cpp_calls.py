@@ -1,0 +1,102 @@
+"""A real, small model calls within a grammar, and answers as before where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from assistant.cancel import Cancel
+from assistant.engines import CallingLlm
+from assistant.engines.llama_cpp_grammar import keeping_to
+from assistant.engines.llama_cpp_llm import LlamaCppLlm
+from assistant.errors import EngineFailed
+from assistant.skills import Skills
+from assistant.types import Call, Message
+from tests.engines.conftest import FRANCE, ask
+from tests.engines.test_llama_cpp_llm import create
+from tests.skills.conftest import skills
+
+__all__ = ["skills"]  # the fixture
+
+pytestmark = pytest.mark.models
+
+COINS = [
+    Message("system", "Answer each message with a call."),
+    *(
+        message
+        for said, call in (
+            ("Heads or tails?", "@flip_coin()"),
+            ("Ten minutes for the tea.", '@set_timer(duration="10 minutes", name="tea")'),
+            ("Heads or tails, please.", "@flip_coin()"),
+            ("Five minutes for the eggs.", '@set_timer(duration="5 minutes", name="eggs")'),
+        )
+        for message in (Message("user", said), Message("assistant", call))
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[LlamaCppLlm]:
+    engine = create()
+    yield engine
+    engine.close()
+
+
+def test_it_calls_where_that_is_what_it_wants_most(llm: LlamaCppLlm, skills: Skills) -> None:
+    assert isinstance(llm, CallingLlm)
+    messages = [*COINS, Message("user", "Twelve minutes for the pizza.")]
+    (call,) = llm.stream_or_call(messages, Cancel(), skills.grammar)
+    assert isinstance(call, Call)
+    match = skills.called(call.text)
+    assert match is not None
+    assert match.name == "set_timer"
+    assert isinstance(match.arguments["duration"], timedelta)
+
+
+def test_it_answers_as_without_a_grammar_where_it_does_not(llm: LlamaCppLlm, skills: Skills) -> None:
+    assert list(llm.stream_or_call(FRANCE, Cancel(), skills.grammar)) == list(llm.stream(FRANCE, Cancel()))
+
+
+def test_without_a_grammar_it_never_calls(llm: LlamaCppLlm) -> None:
+    messages = [*COINS, Message("user", "Heads or tails?")]
+    assert "flip_coin" in ask(llm, messages), "here it is but text"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Why is the sky blue?", "{{{{", "Fünf Minuten für die Nüsse!", "word " * 60, '")\n@mute()'],
+)
+def test_whatever_is_said_a_call_is_a_valid_one(llm: LlamaCppLlm, skills: Skills, said: str) -> None:
+    """Made to call, by the examples before it and a grammar that knows nothing else."""
+    tokens = llm._vocabulary.tokenize(llm._prompt([*COINS, Message("user", said)]))
+    text = b""
+    with keeping_to(skills.grammar, llm._vocabulary) as grammar:
+        llm._context.read(tokens)
+        while not llm._vocabulary.ends_reply(token := llm._context.choose_within(grammar)):
+            text += llm._vocabulary.piece(token)
+            llm._context.append([token])
+            assert len(text) < 500
+    assert skills.called(text.decode()) is not None, text
+
+
+def test_a_call_can_be_cancelled(llm: LlamaCppLlm, skills: Skills) -> None:
+    cancel = Cancel()
+    cancel.set()
+    assert list(llm.stream_or_call([*COINS, Message("user", "Heads?")], cancel, skills.grammar)) == []
+    assert "Paris" in ask(llm, FRANCE)
+
+
+def test_a_grammar_that_is_none_is_refused(llm: LlamaCppLlm) -> None:
+    with pytest.raises(EngineFailed, match="grammar"), keeping_to("root ::= (", llm._vocabulary):
+        pass
+
+
+def test_a_call_that_had_no_room_to_end_is_none(skills: Skills) -> None:
+    with closing(create(max_tokens=4)) as short:
+        messages = [*COINS, Message("user", "Twelve minutes for the pizza.")]
+        (call,) = short.stream_or_call(messages, Cancel(), skills.grammar)
+        assert isinstance(call, Call)
+        assert skills.called(call.text) is None
