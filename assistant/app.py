@@ -131,13 +131,17 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
     return skills.load([intents] if intents.is_file() else [], context, settings.skills.folder)
 
 
-def new_conversation(settings: Settings, llm: Llm) -> Conversation:
-    """A conversation whose history leaves room for the prompt, a long question and the reply."""
+def new_conversation(settings: Settings, llm: Llm, at_work: Callable[[], Llm] | None = None) -> Conversation:
+    """A conversation whose history leaves room for the prompt, a long question and the reply.
+
+    ``at_work`` tells which engine counts tokens later, if it may be another than ``llm``.
+    """
+    counts = at_work or (lambda: llm)
     prompt = configuration.prompt_text(settings)
     taken = llm.count_tokens(opening(prompt)) + settings.llm.max_tokens + _QUESTION_TOKENS
     return Conversation(
         prompt,
-        count_tokens=llm.count_tokens,
+        count_tokens=lambda messages: counts().count_tokens(messages),
         budget_tokens=max(0, min(settings.llm.history_tokens, llm.context_tokens - taken)),
     )
 
@@ -168,7 +172,7 @@ async def _open_chain(settings: Settings, speaker: Speaker, context: SkillContex
         # First the one that needs most memory while it loads: all of its file, for a moment.
         llm = await start("llm", load_llm)
         stt, tts = await asyncio.gather(start("stt", load_stt), start("tts", load_tts))
-        conversation = new_conversation(settings, llm.engine)
+        conversation = new_conversation(settings, llm.engine, lambda: llm.engine)
         await llm.run(lambda engine, _: read_opening(engine, conversation))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
         yield Chain(

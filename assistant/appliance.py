@@ -28,6 +28,7 @@ from assistant.mute_mark import MuteMark
 from assistant.orders import Orders
 from assistant.recordings import Recordings
 from assistant.reload import Reloader
+from assistant.repairs import Repairs
 from assistant.report import Report
 from assistant.services.control import ControlServer
 from assistant.services.systemd import Notifier
@@ -142,6 +143,7 @@ async def live(
             is_ringing=lambda: _rings(context.timers),
         )
         await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
+        await stack.enter_async_context(_beside(Repairs(voice_loop).watch()))
         if systemd.watchdog_s:
             await stack.enter_async_context(
                 _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))

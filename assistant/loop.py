@@ -18,7 +18,7 @@ from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
 from assistant.ears import Ears, Hearing
 from assistant.engines import Vad, WakeWord
-from assistant.errors import AssistantError
+from assistant.errors import AssistantError, EngineError
 from assistant.patience import Patience
 from assistant.report import Report
 from assistant.ringer import Ringer
@@ -255,12 +255,16 @@ class VoiceLoop:
         if self.state is State.STARTING:
             raise error
         known = isinstance(error, AssistantError)
-        log.error("state=%s fault=%s", self.state.value, error, exc_info=None if known else error)
+        level = (
+            logging.DEBUG if self.state is State.FAULTED else logging.ERROR
+        )  # once, however often it is tried
+        log.log(level, "state=%s fault=%s", self.state.value, error, exc_info=None if known else error)
         await self._turns.end()
         await self._ears.close()
-        self._fire(event)
-        if self.state is State.FAULTED:
-            self._ears.reopen()
+        if self._fire(event):
+            self._earcons.play("error")
+        if self.state is State.FAULTED and not isinstance(error, EngineError):
+            self._ears.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
 
     # Actions
 
