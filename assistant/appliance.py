@@ -18,6 +18,7 @@ from assistant import paths, shared
 from assistant.app import open_loop, skill_context
 from assistant.audio import Microphone, Speaker
 from assistant.audio.files import write_wav
+from assistant.audio.liveness import LiveMicrophone
 from assistant.audio.reference import Reference
 from assistant.configuration import Loaded
 from assistant.errors import AlreadyRunning, AssistantError, ControlError, StateUnavailable
@@ -120,7 +121,7 @@ async def live(
         voice_loop = await stack.enter_async_context(
             open_loop(
                 settings,
-                counted,
+                LiveMicrophone(counted, 60 * settings.audio.silent_minutes),
                 speaker,
                 on_report=note_report,
                 on_change=note_change,

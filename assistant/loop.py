@@ -236,8 +236,8 @@ class VoiceLoop:
     async def _announce(self, event: e.Event, text: str) -> None:
         """Say something unasked, unless somebody talks. Muted, it stays so."""
         if self.state is State.MUTED or self._fire(event):
-            self._ringer.announced()
             await self._turns.end()
+            self._ringer.announced()
             self._turns.announce(text)
 
     async def _on_mute_button(self, event: e.Event) -> None:
@@ -321,6 +321,8 @@ class VoiceLoop:
         report.log(with_words=self._chain.settings.privacy.log_transcripts)
         self._on_report(report)
         self.carry_out(report.outcome.action if report.outcome else None)
+        if report.handled_by == "announcement" and not turn.heard_ms:
+            self._ringer.unheard()
         if report.sign and not turn.heard_ms:
             self._earcons.play(report.sign)
 

@@ -51,6 +51,7 @@ _AT_START_ONLY = {
     "audio.echo_cancellation",
     "audio.noise_suppression",
     "audio.automatic_gain",
+    "audio.silent_minutes",
     "gpio.button",
     "gpio.lamp",
     "services.wyoming",

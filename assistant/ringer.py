@@ -52,6 +52,12 @@ class Ringer:
         for timer in self._ringing:
             self._since_s.setdefault(timer.id, self._announced_s)
 
+    def unheard(self) -> None:
+        """It was not heard after all, as the speaker failed: who was announced first does not ring yet."""
+        first = [number for number, since_s in self._since_s.items() if since_s == self._announced_s]
+        for number in first:
+            del self._since_s[number]
+
     def silence(self) -> None:
         """Somebody has heard what was announced; what became due since then still rings."""
         try:

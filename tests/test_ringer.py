@@ -113,3 +113,18 @@ def test_a_defect_in_one_look_does_not_end_the_watch(
 
     simulate(story)
     assert "timers=unannounced" in caplog.text
+
+
+def test_a_ring_that_the_speaker_failed_to_sound_does_not_count_towards_the_limit() -> None:
+    """Otherwise a timer that was due while the speaker was pulled would be over before anybody heard it."""
+
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(seconds=5), "pasta")
+        house.speaker.broken = True
+        await asyncio.sleep(60)
+        assert not house.speaker.written
+        house.speaker.broken = False
+        await asyncio.sleep(20)
+        assert "Your pasta timer is done." in house.speaker.written
+
+    simulate(story, settings={"conversation": {"ring_limit_s": 20}})

@@ -121,7 +121,6 @@ async def _listen(settings: Settings, files: list[Path]) -> int:
         microphone=FilteredMicrophone(microphone, app.sound_filters(settings, Reference())),
         speaker=WavSpeaker(None),
         vad=app.load_vad(settings),
-        onset_vad=app.load_onset_vad(settings),
         wake_word=wake_word,
         settings=settings,
         post=heard,

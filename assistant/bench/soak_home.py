@@ -177,7 +177,6 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
         loop = home.loop = VoiceLoop(
             microphone=home.microphone,
             vad=ScriptedVad(),
-            onset_vad=ScriptedVad(),
             wake_word=ScriptedWake({_WAKE: "okay_nabu"}),
             chain=chain,
             ringer=Ringer(home.timers, now=context.clock, limit_s=SETTINGS.conversation.ring_limit_s),

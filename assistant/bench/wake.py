@@ -139,7 +139,7 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
     wake_word = app.load_wake_word(settings)
     if wake_word is None:
         raise AssistantError("No wake word is in use.", "Set wake.engine to open_wake_word.")
-    vad, onset_vad = app.load_vad(settings), app.load_onset_vad(settings)
+    vad = app.load_vad(settings)
     words: list[list[str]] = []
     began_s = time.process_time()
     for each in recordings:
@@ -154,7 +154,6 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
             microphone=microphone,
             speaker=WavSpeaker(None),
             vad=vad,
-            onset_vad=onset_vad,
             wake_word=wake_word,
             settings=settings,
             post=heard,
