@@ -237,7 +237,7 @@ class VoiceLoop:
         """Say something unasked, unless somebody talks. Muted, it stays so."""
         if self.state is State.MUTED or self._fire(event):
             await self._turns.end()
-            self._ringer.announced()
+            self._ringer.announced(text)
             self._turns.announce(text)
 
     async def _on_mute_button(self, event: e.Event) -> None:
@@ -321,11 +321,16 @@ class VoiceLoop:
         report.log(with_words=self._chain.settings.privacy.log_transcripts)
         self._on_report(report)
         self.carry_out(report.outcome.action if report.outcome else None)
-        if report.handled_by == "announcement" and not turn.heard_ms:
-            self._ringer.unheard()
+        self._note_rung(turn)
         if report.sign and not turn.heard_ms:
             self._earcons.play(report.sign)
 
     def carry_out(self, action: Action | None) -> None:
         """What a skill asks of the appliance, whoever called it."""
+        for turn in self._turns.alive:
+            self._note_rung(turn)
         actions.carry_out(action, self._chain, self._ringer, self.post)
+
+    def _note_rung(self, turn: Turn) -> None:
+        if turn.report.handled_by == "announcement" and turn.heard_ms:
+            self._ringer.heard()

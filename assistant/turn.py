@@ -218,7 +218,7 @@ class Turn:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""
         self.report.error = error.code
         log.error("turn=%d problem=%s", self.report.number, error)
-        if not self._delivery.sounds:
+        if not self._delivery.sounds and self.report.handled_by != "announcement":
             self.report.handled_by = "apology"
             try:
                 await self._speak(_once(self._chain.settings.conversation.apology))

@@ -45,14 +45,17 @@ async def main():
     app.load_vad = lambda _: ScriptedVad()
     app.sound_filters = lambda *_: []
     settings = Settings.model_validate({"wake": {"engine": "none"}})
-    await appliance.live(
-        lambda: Loaded(settings, {}, None, "generic-x86", "a test"),
+    loaded = Loaded(settings, {}, None, "generic-x86", "a test")
+    life = appliance.live(
+        loaded,
+        lambda: loaded,
         ScriptedMicrophone(),
         ScriptedSpeaker(),
         reference=None,
         on_report=lambda _: None,
         rescan=lambda: None,
     )
+    await appliance.until_ended(life)
 
 asyncio.run(main())
 """
@@ -91,9 +94,8 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     """A life, from when it takes orders."""
     homes = {f"XDG_{kind.upper()}_HOME": str(folder / kind) for kind in ("data", "config", "cache")}
     environment = {**os.environ, **homes, "XDG_RUNTIME_DIR": str(folder / "run")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", CHILD], env=environment, cwd=CHECKOUT, stderr=(folder / "log").open("ab")
-    )
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-c", CHILD], env=environment, cwd=CHECKOUT, stderr=log)
     end_s = time.monotonic() + PATIENCE_S
     while not is_awake(folder):
         assert process.poll() is None, (folder / "log").read_text()

@@ -107,6 +107,8 @@ async def _question(home: Home, ledger: Ledger, random: Random, tally: Tally, fa
         if isinstance(failed, Exception):
             tally.wrong.append(f"{where}: {type(failed).__name__}: {failed}")
     await _sleeping(home, tally, where)
+    await asyncio.sleep(random.uniform(0, 3))
+    await _sleeping(home, tally, where)
     _judge(home, tally, where, handled_by, is_faulty=bool(faults))
     tally.wrong += [f"{where}: {what}" for what in ledger.look()]
 

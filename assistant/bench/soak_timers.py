@@ -42,10 +42,8 @@ class Ledger:
         now_s = asyncio.get_running_loop().time()
         kept = {timer.id: timer for timer in self._home.timers.all()}
         new = [timer for number, timer in kept.items() if number > self._newest]
-        said = [
-            report for report in self._home.reports if report.handled_by == "set_timer" and report.outcome
-        ]
-        confirmed = [report for report in said if report.outcome and "Starting now" in report.outcome.speech]
+        outcomes = [report.outcome for report in self._home.reports if report.outcome]
+        confirmed = [outcome for outcome in outcomes if "Starting now" in outcome.speech]
         wrong = [] if len(new) == len(confirmed) else [f"{len(confirmed)} timers confirmed, {len(new)} set"]
         for timer in new:
             self._newest = max(self._newest, timer.id)
