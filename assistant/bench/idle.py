@@ -28,6 +28,7 @@ from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.bench import machine
 from assistant.bench.clips import read_set
 from assistant.bench.measuring import Document, Result, table
+from assistant.board.heap import return_what_is_freed
 from assistant.ears import Ears
 from assistant.errors import AssistantError
 from assistant.events import Event, Woken
@@ -52,10 +53,10 @@ def run(settings: Settings, speech: Path, *, seconds: float, progress: Callable[
         progress(f"{name}: {seconds:g} s")
         document[name] = _measured(settings, files, seconds)
     rows = [
-        (name, document[name]["cpu_percent"], document[name]["rss_mb"], document[name]["woken"])
+        (name, *(document[name].get(key) for key in ("cpu_percent", "rss_mb", "woken", "behind_s")))
         for name in ("quiet", "speech")
     ]
-    text = table(("listening for the wake word", "% of one core", "RSS, MB", "woken"), rows)
+    text = table(("listening for the wake word", "% of one core", "RSS, MB", "woken", "s behind"), rows)
     return Result(f"{machine.headline(document)}\n\n{text}", document)
 
 
@@ -76,13 +77,13 @@ def _measured(settings: Settings, files: list[str], seconds: float) -> Document:
             took_s, after_s = time.perf_counter() - began_s, _cpu_s(process)
             rss_mb = machine.rss_mb(process / "status")
             child.stdin.close()
-            woken = int(child.stdout.readline() or 0)
+            told = json.loads(child.stdout.readline() or "{}")
         finally:
             child.kill()
     return {
         "cpu_percent": round(100 * (after_s - before_s) / took_s, 2),
         "rss_mb": round(rss_mb, 1),
-        "woken": woken,
+        **told,
     }
 
 
@@ -93,7 +94,8 @@ def _cpu_s(process: Path) -> float:
 
 
 def in_child() -> None:
-    """Listen until the standard input is closed; then tell how often it was woken."""
+    """Listen until the standard input is closed; then tell how often it was woken, and whether it kept up."""
+    return_what_is_freed()
     task = json.loads(sys.stdin.readline())
     settings = Settings.model_validate(task["settings"])
     _tell(clock.run(_listen(settings, [Path(file) for file in task["files"]])))
@@ -104,7 +106,7 @@ def _tell(what: object) -> None:
     sys.stdout.flush()
 
 
-async def _listen(settings: Settings, files: list[Path]) -> int:
+async def _listen(settings: Settings, files: list[Path]) -> str:
     woken = 0
     wake_word = app.load_wake_word(settings)
     room = np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, 60 * SAMPLE_RATE_HZ).astype(np.int16)
@@ -132,17 +134,21 @@ async def _listen(settings: Settings, files: list[Path]) -> int:
     _tell("listening")
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await ears.close()
-    return woken
+    return json.dumps({"woken": woken, "behind_s": round(microphone.behind_s, 1)})
 
 
 class _Endless(WavMicrophone):
     """The same sound again and again."""
+
+    behind_s = 0.0
+    """How late a frame was at most: on a machine that is too busy the rest of the work was left undone."""
 
     def __init__(self, pcm: Pcm16) -> None:
         self._again = pcm
         super().__init__([pcm])
 
     def _next_frame(self, start_s: float) -> Any:
+        self.behind_s = max(self.behind_s, asyncio.get_running_loop().time() - start_s)
         if not self.sounding:
             self._clips.append(self._again)
             self.feed_next()
