@@ -24,6 +24,9 @@ pytestmark = [pytest.mark.models, pytest.mark.sound_server]
 
 PULLS = int(os.environ.get("ASSISTANT_TEST_PULLS", "4"))
 
+SMALL = "smollm2-135m-instruct-q4_1"
+"""Nothing is asked of it: the question is a skill's."""
+
 WHATS = ("microphone", "speaker", "both", "server")
 WHENS = ("sleeping", "mid-word", "thinking", "mid-answer")
 
@@ -87,7 +90,7 @@ def test_whatever_is_pulled_whenever_the_next_question_is_answered(
     cases = [(what, when) for when in WHENS for what in WHATS]
     moments.shuffle(cases)
     failed = []
-    with sound_server() as server, running(server, tmp_path) as appliance:
+    with sound_server() as server, running(server, tmp_path, ASSISTANT__LLM__MODEL=SMALL) as appliance:
         appliance.logged("microphone=heard")
         for number in range(PULLS):
             what, when = cases[number % len(cases)]

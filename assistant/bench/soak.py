@@ -24,6 +24,7 @@ from assistant.bench.measuring import Document, Result, rounded, table
 from assistant.bench.soak_faults import FAULTS
 from assistant.bench.soak_home import Home, open_home
 from assistant.bench.soak_timers import Ledger
+from assistant.board.heap import return_what_is_freed
 from assistant.state import State
 
 SLEEPS_WITHIN_S = 5.0
@@ -62,6 +63,7 @@ class Tally:
 
 def run(*, turns: int, seed: int, progress: Callable[[str], None]) -> Result:
     """Live through so many turns. The same seed makes the same run."""
+    return_what_is_freed()
     logging.getLogger("assistant").setLevel(logging.CRITICAL)  # it is full of faults, all on purpose
     return clock.run(_run(turns, seed, progress), "virtual")
 
