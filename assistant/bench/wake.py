@@ -104,7 +104,7 @@ def _judged(
     of_talk = hear(settings, talk)
     by_word: dict[str, Counter[str]] = {word: Counter() for word in called}
     for each, words in zip(calls, of_calls.words, strict=True):
-        by_word[each.word].update(calls=1, missed=each.word not in words)
+        by_word[each.word].update(calls=1, missed=int(each.word not in words))
     return {
         "missed": [c.name for c, words in zip(calls, of_calls.words, strict=True) if c.word not in words],
         "woken_by": [t.name for t, words in zip(talk, of_talk.words, strict=True) if words],
