@@ -181,11 +181,18 @@ def offers_calls(settings: Settings, llm: Llm, skills: Skills) -> bool:
     return wants == "on" or llm.parameters >= _CALLING_PARAMETERS
 
 
-def new_conversation(settings: Settings, llm: Llm, skills: Skills | None = None) -> Conversation:
+def new_conversation(
+    settings: Settings,
+    llm: Llm,
+    skills: Skills | None = None,
+    at_work: Callable[[], Llm] | None = None,
+) -> Conversation:
     """A conversation whose history leaves room for the prompt, a long question and the reply.
 
     With ``skills`` the prompt tells of those that may be called, in its static beginning.
+    ``at_work`` tells which engine counts tokens later, if it may be another than ``llm``.
     """
+    counts = at_work or (lambda: llm)
     prompt = configuration.prompt_text(settings)
     if skills:
         # The prompt's own examples come last: behind those of calls, small models only call.
@@ -193,7 +200,7 @@ def new_conversation(settings: Settings, llm: Llm, skills: Skills | None = None)
     taken = llm.count_tokens(opening(prompt)) + settings.llm.max_tokens + _QUESTION_TOKENS
     return Conversation(
         prompt,
-        count_tokens=llm.count_tokens,
+        count_tokens=lambda messages: counts().count_tokens(messages),
         budget_tokens=max(0, min(settings.llm.history_tokens, llm.context_tokens - taken)),
     )
 
@@ -229,7 +236,7 @@ async def _open_chain(
         stt, tts = await asyncio.gather(start("stt", load_stt), start("tts", load_tts))
         known = load_skills(settings, context)
         may_call = offers_calls(settings, llm.engine, known)
-        conversation = new_conversation(settings, llm.engine, known if may_call else None)
+        conversation = new_conversation(settings, llm.engine, known if may_call else None, lambda: llm.engine)
         await llm.run(lambda engine, _: read_opening(engine, conversation))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
         yield Chain(

@@ -18,6 +18,7 @@ from assistant import paths, shared
 from assistant.app import open_loop, skill_context
 from assistant.audio import Microphone, Speaker
 from assistant.audio.files import write_wav
+from assistant.audio.liveness import LiveMicrophone
 from assistant.audio.reference import Reference
 from assistant.configuration import Loaded
 from assistant.errors import AlreadyRunning, AssistantError, ControlError, StateUnavailable
@@ -28,6 +29,7 @@ from assistant.mute_mark import MuteMark
 from assistant.orders import Orders
 from assistant.recordings import Recordings
 from assistant.reload import Reloader
+from assistant.repairs import Repairs
 from assistant.report import Report
 from assistant.services.control import ControlServer
 from assistant.services.systemd import Notifier
@@ -119,7 +121,7 @@ async def live(
         voice_loop = await stack.enter_async_context(
             open_loop(
                 settings,
-                counted,
+                LiveMicrophone(counted, 60 * settings.audio.silent_minutes),
                 speaker,
                 on_report=note_report,
                 on_change=note_change,
@@ -142,6 +144,7 @@ async def live(
             is_ringing=lambda: _rings(context.timers),
         )
         await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
+        await stack.enter_async_context(_beside(Repairs(voice_loop).watch()))
         if systemd.watchdog_s:
             await stack.enter_async_context(
                 _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))

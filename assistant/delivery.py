@@ -23,6 +23,8 @@ class Delivery:
     def __init__(self, speaker: Speaker) -> None:
         self._speaker = speaker
         self._before_s = 0.0
+        self._held_s: float | None = None
+        """How much had been heard when it fell silent: other sounds are heard meanwhile."""
         self._may_sound = asyncio.Event()
         self._may_sound.set()
         self.sounds: list[SpokenAudio] = []
@@ -35,6 +37,8 @@ class Delivery:
     @property
     def heard_s(self) -> float:
         """How much of the answer has been heard."""
+        if self._held_s is not None:
+            return self._held_s
         return self._speaker.heard_s - self._before_s if self.sounds else 0.0
 
     def write(self, sound: SpokenAudio) -> None:
@@ -55,11 +59,13 @@ class Delivery:
         """Silence, for now."""
         self._may_sound.clear()
         self._speaker.cut()
+        self._held_s = self.heard_s
 
     def go_on(self) -> None:
         """Sound again from where it fell silent. Raises DeviceLost."""
         self._may_sound.set()
-        skip_s = self.heard_s
+        skip_s, self._held_s = self.heard_s, None
+        self._before_s = self._speaker.heard_s - skip_s
         for sound in self.sounds:
             rest = sound.pcm[round(min(skip_s, sound.duration_s) * sound.sample_rate_hz) :]
             skip_s = max(0.0, skip_s - sound.duration_s)

@@ -22,8 +22,8 @@ from assistant.settings import Settings
 from assistant.types import FRAME_MS, AudioFrame
 from assistant.wake_gate import WakeGate, end_of_speech
 
-_RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 30.0
-"""Waits before a lost device is tried again, each twice the last: a re-plugged one is back in seconds."""
+_RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 4.0
+"""Waits before a lost device is tried again, each twice the last: a re-plugged one is back within 5 s."""
 
 _BEGINS = 0.2
 """So probable is the beginning of speech after 40 ms, and more later. Behind 74 recordings
@@ -139,8 +139,8 @@ class Ears:
             self._wake_word.reset()
 
     async def _find(self) -> None:
+        await asyncio.sleep(self._retry_s)  # long enough to be told so, if the speaker still sounds
         self._speaker.close()
-        await asyncio.sleep(self._retry_s)
         self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
         try:
             self._rescan()

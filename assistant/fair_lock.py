@@ -16,21 +16,29 @@ class FairLock:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._held = False
-        self._waiting: deque[threading.Event] = deque()
+        self._holder: int | None = None
+        self._waiting: deque[tuple[int, threading.Event]] = deque()
 
     def __enter__(self) -> None:
+        me = threading.get_ident()
         with self._guard:
-            if not self._held:
-                self._held = True
+            if self._holder is None:
+                self._holder = me
                 return
             mine = threading.Event()
-            self._waiting.append(mine)
+            self._waiting.append((me, mine))
         mine.wait()
 
     def __exit__(self, *_: object) -> None:
+        self.take_from(threading.get_ident())
+
+    def take_from(self, thread: int | None) -> None:
+        """Give it to the next one, if this thread has it: also to be called for a thread that hangs."""
         with self._guard:
+            if thread is None or self._holder != thread:
+                return
             if self._waiting:
-                self._waiting.popleft().set()  # it stays held, by the next one
+                self._holder, event = self._waiting.popleft()
+                event.set()
             else:
-                self._held = False
+                self._holder = None

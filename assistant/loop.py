@@ -19,7 +19,7 @@ from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
 from assistant.ears import Ears, Hearing
 from assistant.engines import Vad, WakeWord
-from assistant.errors import AssistantError
+from assistant.errors import AssistantError, EngineError
 from assistant.patience import Patience
 from assistant.report import Report
 from assistant.ringer import Ringer
@@ -237,8 +237,8 @@ class VoiceLoop:
     async def _announce(self, event: e.Event, text: str) -> None:
         """Say something unasked, unless somebody talks. Muted, it stays so."""
         if self.state is State.MUTED or self._fire(event):
-            self._ringer.announced()
             await self._turns.end()
+            self._ringer.announced(text)
             self._turns.announce(text)
 
     async def _on_mute_button(self, event: e.Event) -> None:
@@ -256,12 +256,16 @@ class VoiceLoop:
         if self.state is State.STARTING:
             raise error
         known = isinstance(error, AssistantError)
-        log.error("state=%s fault=%s", self.state.value, error, exc_info=None if known else error)
+        level = (
+            logging.DEBUG if self.state is State.FAULTED else logging.ERROR
+        )  # once, however often it is tried
+        log.log(level, "state=%s fault=%s", self.state.value, error, exc_info=None if known else error)
         await self._turns.end()
         await self._ears.close()
-        self._fire(event)
-        if self.state is State.FAULTED:
-            self._ears.reopen()
+        if self._fire(event):
+            self._earcons.play("error")
+        if self.state is State.FAULTED and not isinstance(error, EngineError):
+            self._ears.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
 
     # Actions
 
@@ -318,9 +322,16 @@ class VoiceLoop:
         report.log(with_words=self._chain.settings.privacy.log_transcripts)
         self._on_report(report)
         self.carry_out(report.outcome.action if report.outcome else None)
+        self._note_rung(turn)
         if report.sign and not turn.heard_ms:
             self._earcons.play(report.sign)
 
     def carry_out(self, action: Action | None) -> None:
         """What a skill asks of the appliance, whoever called it."""
+        for turn in self._turns.alive:
+            self._note_rung(turn)
         actions.carry_out(action, self._chain, self._ringer, self.post)
+
+    def _note_rung(self, turn: Turn) -> None:
+        if turn.report.handled_by == "announcement" and turn.heard_ms:
+            self._ringer.heard()

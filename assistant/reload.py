@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from assistant import app, configuration, earcons, logs, paths
+from assistant import app, beside, configuration, earcons, logs, paths
 from assistant.audio.files import read_sound
-from assistant.board.core_plan import kept_on
-from assistant.board.health import available_mb
 from assistant.configuration import Loaded
 from assistant.conversation import Conversation
 from assistant.earcons import Earcon
 from assistant.ears import Hearing
-from assistant.errors import AssistantError, OrderRefused
+from assistant.errors import AssistantError
 from assistant.loop import VoiceLoop
 from assistant.settings import Settings
 from assistant.skills import Agent, SkillContext, Skills
@@ -55,6 +53,7 @@ _AT_START_ONLY = {
     "audio.echo_cancellation",
     "audio.noise_suppression",
     "audio.automatic_gain",
+    "audio.silent_minutes",
     "gpio.button",
     "gpio.lamp",
     "services.wyoming",
@@ -155,15 +154,16 @@ class Reloader:
                 fresh.hearing = await in_thread(lambda: (app.load_vad(new), app.load_wake_word(new)))
             for kind in _ENGINES:
                 if _concerns_engine(kind, changed):
-                    fresh.engines[kind] = await in_thread(
-                        partial(_warm, kind, new, getattr(voice_loop.chain, kind).cores)
-                    )
+                    worker = getattr(voice_loop.chain, kind)
+                    fresh.engines[kind] = await in_thread(partial(beside.load, kind, new, worker.cores))
             if fresh.prompt != self._prompt or any(
                 key.startswith(("llm.", "skills.folder")) for key in changed
             ):
-                llm = fresh.engines.get("llm") or voice_loop.chain.llm.engine
+                worker = voice_loop.chain.llm
+                llm = fresh.engines.get("llm") or worker.engine
                 fresh.may_call = app.offers_calls(new, llm, fresh.skills)
-                fresh.conversation = app.new_conversation(new, llm, fresh.skills if fresh.may_call else None)
+                known = fresh.skills if fresh.may_call else None
+                fresh.conversation = app.new_conversation(new, llm, known, lambda: worker.engine)
             if fresh.conversation and "llm" in fresh.engines:
                 await in_thread(partial(app.read_opening, fresh.engines["llm"], fresh.conversation))
         except BaseException:
@@ -213,30 +213,6 @@ def _concerns_engine(kind: str, changed: set[str]) -> bool:
     keys = {key.split(".")[1] for key in changed if key.startswith(f"{kind}.")}
     hears_turns_end = kind == "stt" and "endpoint.turn_model" in changed
     return hears_turns_end or bool(keys - _NOT_THE_ENGINE[kind])
-
-
-def _warm(kind: str, settings: Settings, cores: Collection[int]) -> Any:
-    """A new engine beside the one at work, on its cores.
-
-    Raises OrderRefused when the memory is too small for both.
-    """
-    section = getattr(settings, kind)
-    name = section.model if getattr(section, "needs_model", True) else None
-    need_mb = next((entry.ram_mb or 0 for entry in app.store_of(settings).entries() if entry.name == name), 0)
-    free_mb = available_mb()
-    if free_mb is not None and need_mb > free_mb:
-        raise OrderRefused(
-            f"{name} takes about {need_mb} MB beside what is at work, and {free_mb} MB are free.",
-            "Restart the assistant: then only the new one is loaded.",
-        )
-    with kept_on(cores):
-        engine = {"stt": app.load_stt, "llm": app.load_llm, "tts": app.load_tts}[kind](settings)
-        try:
-            engine.warm_up()
-        except BaseException:
-            engine.close()
-            raise
-        return engine
 
 
 def _files(loaded: Loaded) -> tuple[Path, ...]:

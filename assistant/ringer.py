@@ -23,6 +23,9 @@ _LOOK_EVERY_S = 1.0
 _AGAIN_AFTER_S = 8.0
 """Time to say "stop" between two announcements."""
 
+_UNHEARD_TIMES = 10
+"""What nobody can hear, as the voice fails, is tried for so many times the limit."""
+
 
 class Ringer:
     """Rings what is due in ``timers``, each for at most ``limit_s`` seconds."""
@@ -31,9 +34,14 @@ class Ringer:
         self._timers = timers
         self._now = now
         self.limit_s = limit_s
-        self._since_s: dict[int, float] = {}
-        """When each ringing entry was first announced, on the loop's clock."""
-        self._ringing: list[Timer] = []
+        self._told_s: dict[int, float] = {}
+        """When each ringing entry was first to be announced, on the loop's clock."""
+        self._heard_s: dict[int, float] = {}
+        """When that was first heard: a speaker may be pulled, and a voice may fail."""
+        self._posted: tuple[str, list[Timer]] = ("", [])
+        """What was to be said last, and of what."""
+        self._said: list[Timer] = []
+        """What is being announced."""
         self._announced_s = -_AGAIN_AFTER_S
 
     async def watch(self, post: Callable[[Event], None]) -> None:
@@ -46,36 +54,54 @@ class Ringer:
             except Exception:  # a timer that cannot be told must not keep the next one from being told
                 log.exception("timers=unannounced")
 
-    def announced(self) -> None:
-        """What was posted last is being said: it was not dropped because somebody was talking."""
-        self._announced_s = asyncio.get_running_loop().time()
-        for timer in self._ringing:
-            self._since_s.setdefault(timer.id, self._announced_s)
+    def announced(self, text: str) -> None:
+        """This is about to be said, whoever posted it: it was not dropped because somebody was talking."""
+        posted, timers = self._posted
+        self._said = timers if text == posted else []
+        if self._said:
+            self._announced_s = asyncio.get_running_loop().time()
+            for timer in self._said:
+                self._told_s.setdefault(timer.id, self._announced_s)
+
+    def heard(self) -> None:
+        """Somebody has heard what was announced last, or its beginning."""
+        now_s = asyncio.get_running_loop().time()
+        for timer in self._said:
+            self._heard_s.setdefault(timer.id, now_s)
 
     def silence(self) -> None:
-        """Somebody has heard what was announced; what became due since then still rings."""
+        """Somebody wants no more of what was heard; what became due since then still rings."""
         try:
-            self._timers.acknowledge([timer for timer in self._timers.due() if timer.id in self._since_s])
+            self._timers.acknowledge([timer for timer in self._timers.due() if timer.id in self._heard_s])
         except StateUnavailable as error:
             log.error("timers=unreadable problem=%s", error)
-        self._since_s.clear()
+        self._heard_s.clear()
 
     def _due_text(self) -> str:
         """What is to be said now; nothing while the last time is not long enough ago."""
         now_s = asyncio.get_running_loop().time()
-        self._ringing = self._due(now_s)
-        is_new = any(timer.id not in self._since_s for timer in self._ringing)
-        if self._ringing and (is_new or now_s - self._announced_s >= _AGAIN_AFTER_S):
-            return announcement(self._ringing, self._now())
-        return ""
+        ringing = self._due(now_s)
+        is_new = any(timer.id not in self._told_s for timer in ringing)
+        if not ringing or not (is_new or now_s - self._announced_s >= _AGAIN_AFTER_S):
+            return ""
+        self._posted = (announcement(ringing, self._now()), ringing)
+        return self._posted[0]
 
     def _due(self, now_s: float) -> list[Timer]:
         """What is due and has not rung for long enough."""
         try:
             due = self._timers.due()
-            over = [timer for timer in due if now_s - self._since_s.get(timer.id, now_s) >= self.limit_s]
+            over = [timer for timer in due if self._is_over(timer.id, now_s)]
             self._timers.acknowledge(over)
         except StateUnavailable as error:
             log.error("timers=unreadable problem=%s", error)
             return []
-        return [timer for timer in due if timer not in over]
+        ringing = [timer for timer in due if timer not in over]
+        for noted in (self._told_s, self._heard_s):
+            for number in noted.keys() - {timer.id for timer in ringing}:
+                del noted[number]
+        return ringing
+
+    def _is_over(self, number: int, now_s: float) -> bool:
+        heard_s, told_s = self._heard_s.get(number, now_s), self._told_s.get(number, now_s)
+        return now_s - heard_s >= self.limit_s or now_s - told_s >= _UNHEARD_TIMES * self.limit_s

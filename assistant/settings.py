@@ -48,6 +48,9 @@ class AudioSettings(Section):
     was trained on noisy speech and is seldom helped by it; a fan beside the microphone is a reason."""
     automatic_gain: bool = False
     """Needs the extra `echo`: bring quiet voices up to one level, for a microphone that is too quiet."""
+    silent_minutes: Annotated[float, Field(ge=0, le=1440)] = 5.0
+    """A microphone that gives nothing but zeros for so long is taken for lost and opened again; 0: never. A
+    real room always has some noise, but a microphone with a noise gate of its own hides it."""
     earcons: EarconSettings = EarconSettings()
 
 

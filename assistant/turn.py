@@ -188,7 +188,7 @@ class Turn:
     async def _apologise(self, error: AssistantError) -> None:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""
         self._note(error)
-        if not self._delivery.sounds:
+        if not self._delivery.sounds and self.report.handled_by != "announcement":
             self.report.handled_by = "apology"
             try:
                 await self._speak(_once(self._chain.settings.conversation.apology))

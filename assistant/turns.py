@@ -59,6 +59,11 @@ class Turns:
     def none(self) -> bool:
         return self.at_work is None and self._held is None
 
+    @property
+    def alive(self) -> list[Turn]:
+        """The one at work and the one that is held."""
+        return [turn for turn in (self.at_work, self._held) if turn is not None]
+
     async def begin(self, utterance: Utterance) -> None:
         """Work on an answer to this, silently, instead of what was worked on before."""
         await self.discard()

@@ -3,24 +3,30 @@
 Engines block; the loop must not. A ``Worker`` runs its engine's calls one after another on its
 own thread, pinned to the cores it was given. Cancelling the awaiting task sets the call's
 ``Cancel`` and returns at once: the thread ends its call at the next token or chunk, and the
-next call waits its turn behind it.
+next call waits its turn behind it. A call that never ends cannot be ended from outside: ``hangs``
+tells of it, and ``leave`` leaves its thread and its engine behind. Threads are daemons, so that
+one that hangs does not keep the process alive.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from assistant import clock
 from assistant.cancel import Cancel
 from assistant.engines import Engine
 from assistant.errors import EngineTimeout
+from assistant.fair_lock import FairLock
+
+log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
@@ -31,6 +37,13 @@ _END = object()
 _BREATH = 0.03
 """So much of an item's time a stream pauses after it. What the item leads to may then be asked of the next
 engine first: the voice need not wait for another token before it speaks the sentence that this one ended."""
+
+_ENDS_WITHIN_S = 5.0
+"""A call that was cancelled ends at the next token or chunk; the slowest board's chunk takes 3 s."""
+
+_NOBODY_WAITS = 10
+"""Times its limit, after which a call hangs although nobody has cancelled it: a long prompt read on a slow
+board takes as long as two turns may."""
 
 
 def unmetered(_: float) -> None:
@@ -56,8 +69,11 @@ class Worker(Generic[E]):
         self.name = name
         self.cores = tuple(cores)
         self._in_turn = in_turn
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_pin, initargs=(cores,))
+        self._thread = _Thread(name, cores)
         self._job: asyncio.Future[Any] | None = None
+        self._cancel = Cancel()
+        self.results = 0
+        """How many calls have ended well."""
 
     async def start(self, create: Callable[[], E]) -> None:
         """Create the engine on its thread and warm it up there."""
@@ -73,7 +89,7 @@ class Worker(Generic[E]):
         """Run ``call`` with the engine on its thread and return what it returns."""
 
         def take_turn(cancel: Cancel) -> T:
-            with self._turn():
+            with self._thread.computing(self._turn()):
                 return call(self.engine, cancel)
 
         return await self._submit(take_turn, meter)
@@ -86,10 +102,11 @@ class Worker(Generic[E]):
         items: asyncio.Queue[Any] = asyncio.Queue()
 
         def pump(cancel: Cancel) -> None:
+            thread = self._thread
             try:
                 source = call(self.engine, cancel)
                 while not cancel:
-                    with self._turn():
+                    with thread.computing(self._turn()):
                         began_s = time.perf_counter()
                         item = next(source, _END)
                         took_s = time.perf_counter() - began_s
@@ -122,16 +139,53 @@ class Worker(Generic[E]):
 
         await self._submit(swap)
 
-    async def close(self) -> None:
-        """Close the engine, if there is one, and end the thread."""
-        with suppress(AttributeError):
+    def hangs(self, limit_s: float) -> bool:
+        """Whether its engine computes for longer than that, and does not end although it should."""
+        since_s = self._thread.computing_since_s
+        if since_s is None:
+            return False
+        computing_s = asyncio.get_running_loop().time() - since_s
+        return computing_s > (limit_s + _ENDS_WITHIN_S if self._cancel else limit_s * _NOBODY_WAITS)
+
+    def leave(self, engine: E) -> None:
+        """Work with ``engine``, which is warm, from now on; the one that hangs is closed if it ever ends.
+
+        Whoever still waits for it gets EngineTimeout.
+        """
+        job, thread, before = self._job, self._thread, self.engine
+        self._cancel.set()
+        self._thread, self._job, self.engine = _Thread(self.name, self.cores), None, engine
+        if isinstance(self._in_turn, FairLock):
+            self._in_turn.take_from(thread.ident)
+        thread.end(before.close)
+        if job is not None and not job.done():
+            job.add_done_callback(_take_note)
+            job.set_exception(
+                EngineTimeout(f"The {self.name} engine hung.", "It was loaded anew; ask again.")
+            )
+
+    async def close(self, within_s: float = 2 * _ENDS_WITHIN_S) -> None:
+        """Close the engine, if there is one, and end the thread; one that hangs is left behind."""
+        closing = asyncio.ensure_future(self._close())
+        try:
+            await asyncio.wait({closing}, timeout=within_s)
+            if not closing.done():
+                log.error("engine=%s closed=no reason=hangs", self.name)
+        finally:
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+            self._thread.end()
+
+    async def _close(self) -> None:
+        if self._job is not None:
+            await asyncio.wait({self._job})
+        if hasattr(self, "engine"):
             await self.run(lambda engine, _: engine.close())
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _submit(self, call: Callable[[Cancel], T], meter: Meter = unmetered) -> T:
         loop = asyncio.get_running_loop()
 
-        def metered(cancel: Cancel) -> T:
+        def metered() -> T:
             began_s = loop.time()
             try:
                 return call(cancel)
@@ -140,16 +194,81 @@ class Worker(Generic[E]):
 
         while self._job is not None and not self._job.done():
             await asyncio.wait({self._job})
-        cancel = Cancel()
-        job = loop.run_in_executor(self._thread, metered, cancel)
-        self._job = job
-        clock.hold(loop, job)
+        cancel = self._cancel = Cancel()
+        job = self._job = self._thread.submit(loop, metered)
         try:
-            return await asyncio.shield(job)
+            result: T = await asyncio.shield(job)
         except asyncio.CancelledError:
             cancel.set()
             job.add_done_callback(_take_note)
             raise
+        self.results += 1
+        return result
+
+
+class _Thread:
+    """Runs calls one after another, from the first one on."""
+
+    def __init__(self, name: str, cores: Collection[int]) -> None:
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, args=(cores,), name=name, daemon=True)
+        self._now: Callable[[], float] = lambda: 0.0
+        self.computing_since_s: float | None = None
+
+    @property
+    def ident(self) -> int | None:
+        return self._thread.ident
+
+    @contextmanager
+    def computing(self, in_turn: AbstractContextManager[object]) -> Iterator[None]:
+        """On this thread: nobody else computes who shares ``in_turn``, and since when is noted."""
+        with in_turn:
+            self.computing_since_s = self._now()
+            try:
+                yield
+            finally:
+                self.computing_since_s = None
+
+    def submit(self, loop: asyncio.AbstractEventLoop, call: Callable[[], T]) -> asyncio.Future[T]:
+        """What ``call`` returns or raises, in a future of ``loop`` that may be settled before by others."""
+        job: asyncio.Future[T] = loop.create_future()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def tell(settle: Callable[[Any], None], outcome: Any) -> None:
+            ended.set_result(None)
+            if not job.done():
+                settle(outcome)
+
+        def run() -> None:
+            settle: Callable[[Any], None] = job.set_result
+            outcome: Any = None
+            try:
+                outcome = call()
+            except BaseException as error:  # noqa: BLE001 - it is raised again where it is awaited
+                settle, outcome = job.set_exception, error
+            with suppress(RuntimeError):  # the loop is closed when the program is ending
+                loop.call_soon_threadsafe(tell, settle, outcome)
+
+        clock.hold(loop, ended)
+        self._now = loop.time
+        self._calls.put(run)
+        if self._thread.ident is None:
+            self._thread.start()
+        return job
+
+    def end(self, last: Callable[[], object] | None = None) -> None:
+        """After the calls that wait, and after ``last``; the thread itself is not waited for."""
+        if last is not None:
+            self._calls.put(last)
+        self._calls.put(None)
+
+    def _run(self, cores: Collection[int]) -> None:
+        if cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(threading.get_native_id(), cores)
+        while call := self._calls.get():
+            with suppress(Exception):  # calls that somebody waits for tell it themselves
+                call()
+            del call  # what it holds must not live until the next one
 
 
 async def in_thread(call: Callable[[], T]) -> T:
@@ -205,8 +324,3 @@ def _take_note(job: asyncio.Future[Any]) -> None:
     """Look at an abandoned call's failure, so that asyncio does not complain of it."""
     if not job.cancelled():
         job.exception()
-
-
-def _pin(cores: Collection[int]) -> None:
-    if cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(threading.get_native_id(), cores)

@@ -45,13 +45,27 @@ class Cable:
         self._env = {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "PATH": os.environ["PATH"]}
         self._env["PULSE_SERVER"] = self.address
         self._listener: subprocess.Popen[bytes] | None = None
+        self._socket = folder / name
+        self._serve()
+
+    def _serve(self) -> None:
         self._daemon = self._start(
             *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"),
             *("--disable-shm=yes", "--log-target=stderr"),
-            *("-L", f"module-native-protocol-unix socket={folder}/{name} auth-anonymous=1"),
+            *("-L", f"module-native-protocol-unix socket={self._socket} auth-anonymous=1"),
         )
-        _wait_until((folder / name).exists)
+        _wait_until(self._socket.exists)
         self.plug()
+
+    def restart(self) -> None:
+        """Kill the server from under everybody, and start it again."""
+        self._daemon.kill()
+        self._daemon.wait()
+        self._socket.unlink(missing_ok=True)
+        if self._listener:
+            _stop(self._listener)
+            self._listener = None
+        self._serve()
 
     def plug(self) -> None:
         """Make the sink exist, awake.

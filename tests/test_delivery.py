@@ -91,3 +91,22 @@ def test_however_often_it_is_held_all_of_it_is_heard_once(
         assert delivery.heard_text.split() == [str(number) for number in range(len(lengths_s))]
 
     deliver(story)
+
+
+def test_what_sounds_while_it_is_held_is_no_part_of_it() -> None:
+    """Otherwise a chime would be skipped when the answer goes on, as if that much of it had been heard."""
+
+    async def story(delivery: Delivery, speaker: ScriptedSpeaker) -> None:
+        delivery.write(sound("one two three four", 2))
+        await asyncio.sleep(1)
+        delivery.hold()
+        speaker.write(sound("chime", 0.5))
+        await asyncio.sleep(1)
+        assert delivery.heard_s == pytest.approx(1, abs=0.03)
+        delivery.go_on()
+        began_s = asyncio.get_running_loop().time()
+        await delivery.heard_out()
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(1, abs=0.05)
+        assert delivery.was_heard_out
+
+    deliver(story)

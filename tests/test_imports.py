@@ -50,6 +50,7 @@ COMPOSITION = {
     "app",
     "appliance",
     "bench",
+    "beside",
     "cli",
     "commands",
     "configuration",
@@ -59,6 +60,7 @@ COMPOSITION = {
     "prepare",
     "front_panel",
     "reload",
+    "repairs",
     "shared",
 }
 ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}

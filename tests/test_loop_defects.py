@@ -151,3 +151,19 @@ def test_stop_is_obeyed_where_the_timers_cannot_be_read(monkeypatch: pytest.Monk
         assert (await house.answered(QUESTION)).handled_by == "llm"
 
     simulate(story, words=["Stop.", QUESTION], intents=INTENTS)
+
+
+def test_a_lost_device_is_told_once_however_long_it_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(house: House) -> None:
+        house.microphone.broken = True
+        await house.until(State.FAULTED)
+        await asyncio.sleep(600)
+        assert house.speaker.written == ["(error)"]
+        house.microphone.broken = False
+        began_s = asyncio.get_running_loop().time()
+        await house.until(State.SLEEPING)
+        assert asyncio.get_running_loop().time() - began_s < 5
+
+    with caplog.at_level("INFO"):
+        simulate(story, hands_free=True)
+    assert [record.levelname for record in caplog.records if "fault=" in record.message] == ["ERROR"]

@@ -20,7 +20,6 @@ from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.cancel import Cancel
 from assistant.converse import hold
 from assistant.engines import llama_cpp_llm
-from assistant.engines.chat_llm import ChatLlm
 from assistant.report import Report
 from assistant.settings import Settings
 from assistant.speakable import speakable
@@ -122,12 +121,12 @@ def test_the_second_question_is_asked_with_the_first(
 ) -> None:
     asked: list[list[Message]] = []
 
-    class Overheard(ChatLlm):
+    class Overheard(llama_cpp_llm.LlamaCppLlm):
         def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
             asked.append(list(messages))
             return super().stream(messages, cancel)
 
-    monkeypatch.setattr(llama_cpp_llm, "ChatLlm", Overheard)
+    monkeypatch.setattr(llama_cpp_llm, "LlamaCppLlm", Overheard)
     by_name = {clip.path.stem: clip.path for clip in shared_audio}
     talk = conversation([by_name["audio"], by_name["seine"]], tmp_path)
     first, second = talk.reports

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from assistant import app, configuration, reload
+from assistant import app, beside, configuration
 from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad, ScriptedWake
 from assistant.errors import ModelMissing, OrderRefused, SettingsError
 from assistant.reload import Reloader, SavedFiles, changes
@@ -52,7 +52,7 @@ def owned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stories:
     """A house whose engines are scripted, also those that a reload loads."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(reload, "available_mb", lambda: 100_000)
+    monkeypatch.setattr(beside, "available_mb", lambda: 100_000)
     file = tmp_path / "assistant.yaml"
 
     def run(story: Callable[[Owner], Awaitable[None]]) -> None:
@@ -200,7 +200,7 @@ def test_a_model_for_which_the_memory_is_too_small_is_refused(
     owned: Stories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story(owner: Owner) -> None:
-        monkeypatch.setattr(reload, "available_mb", lambda: 10)
+        monkeypatch.setattr(beside, "available_mb", lambda: 10)
         with pytest.raises(OrderRefused, match="MB are free"):
             await owner.reload("llm: {seed: 3}")
         assert owner.made == []

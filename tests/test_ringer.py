@@ -7,7 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from assistant.errors import EngineFailed
+from assistant.events import Stopped
 from assistant.resources import folder
+from assistant.skills import Stop
 from assistant.state import State
 from tests.simulation import House, simulate
 
@@ -113,3 +116,48 @@ def test_a_defect_in_one_look_does_not_end_the_watch(
 
     simulate(story)
     assert "timers=unannounced" in caplog.text
+
+
+def test_a_ring_that_the_speaker_failed_to_sound_does_not_count_towards_the_limit() -> None:
+    """Otherwise a timer that was due while the speaker was pulled would be over before anybody heard it."""
+
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(seconds=5), "pasta")
+        house.speaker.broken = True
+        await asyncio.sleep(60)
+        assert not house.speaker.written
+        house.speaker.broken = False
+        await asyncio.sleep(20)
+        assert "Your pasta timer is done." in house.speaker.written
+
+    simulate(story, settings={"conversation": {"ring_limit_s": 20}})
+
+
+def test_stop_in_the_moment_before_it_rings_does_not_silence_it() -> None:
+    """Nothing of it was heard yet, so something else was meant."""
+
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(seconds=5), "pasta")
+        await house.until(State.SPEAKING)
+        assert RING not in house.speaker.written
+        house.voice_loop.carry_out(Stop())
+        house.voice_loop.post(Stopped())
+        await asyncio.sleep(12)
+        assert "Your pasta timer is done." in house.speaker.written
+
+    simulate(story)
+
+
+def test_what_the_voice_cannot_say_is_given_up_at_last() -> None:
+    async def story(house: House) -> None:
+        def broken() -> None:
+            raise EngineFailed("It broke.", "Try again.")
+
+        house.faults.tts = broken
+        house.timers.count_down("timer", timedelta(seconds=5), "pasta")
+        await asyncio.sleep(190)
+        assert house.timers.all(), "it is tried for longer than it would ring"
+        await asyncio.sleep(30)
+        assert not house.timers.all()
+
+    simulate(story, settings={"conversation": {"ring_limit_s": 20}})

@@ -13,6 +13,7 @@ import pytest
 from assistant import clock
 from assistant.cancel import Cancel
 from assistant.engines.scripted import ScriptedVad
+from assistant.errors import EngineTimeout
 from assistant.fair_lock import FairLock
 from assistant.worker import Worker, prefetch
 
@@ -281,3 +282,65 @@ def test_an_engine_that_only_waits_leaves_the_others_their_turn() -> None:
         return waited
 
     assert clock.run(main())
+
+
+def test_one_that_hangs_is_left_behind_with_its_lock_and_closed_when_it_ends_at_last() -> None:
+    lock, released, closed = FairLock(), threading.Event(), threading.Event()
+
+    class Closing(ScriptedVad):
+        def close(self) -> None:
+            closed.set()
+
+    async def main() -> None:
+        worker: Worker[ScriptedVad] = Worker("test", in_turn=lock)
+        other = await started(in_turn=lock)
+        await worker.start(Closing)
+        hanging = asyncio.ensure_future(worker.run(lambda *_: released.wait()))
+        behind = asyncio.ensure_future(worker.run(lambda engine, _: engine))
+        blocked = asyncio.ensure_future(other.run(lambda *_: "computed"))
+        await asyncio.sleep(0.05)
+        assert worker.hangs(limit_s=0.001)
+        hanging.cancel()
+        fresh = ScriptedVad()
+        worker.leave(fresh)
+        assert await behind is fresh
+        assert await blocked == "computed"
+        released.set()
+        assert await asyncio.to_thread(closed.wait, 10)
+        assert await other.run(lambda *_: "again") == "again", "the late one gave back what was not its"
+        assert not worker.hangs(limit_s=0.001)
+        await worker.close()
+        await other.close()
+
+    clock.run(main())
+
+
+def test_who_still_waits_for_one_that_is_left_behind_is_told() -> None:
+    released = threading.Event()
+
+    async def main() -> None:
+        worker = await started()
+        waiting = asyncio.ensure_future(worker.run(lambda *_: released.wait()))
+        await asyncio.sleep(0.01)
+        worker.leave(ScriptedVad())
+        with pytest.raises(EngineTimeout):
+            await waiting
+        await worker.close()
+
+    clock.run(main())
+    released.set()
+
+
+def test_closing_waits_for_one_that_hangs_no_longer_than_told() -> None:
+    released = threading.Event()
+
+    async def main() -> None:
+        worker = await started()
+        waiting = asyncio.ensure_future(worker.run(lambda *_: released.wait()))
+        await asyncio.sleep(0.01)
+        await worker.close(within_s=0.05)
+        assert not waiting.done()
+        waiting.cancel()
+
+    clock.run(main())
+    released.set()

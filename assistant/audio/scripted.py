@@ -23,6 +23,10 @@ class ScriptedMicrophone:
         self._sound = np.zeros(0, np.int16)
         self.broken = False
         """While true it cannot be opened, and an open one is lost."""
+        self.refuses = ""
+        """Why it cannot be opened, though it is there: somebody else holds it, or it knows no such rate."""
+        self.deaf = False
+        """While true it hears nothing but zeros, as behind a switch on the cable."""
         self.stuck = False
         """While true it stays open and gives nothing, as some drivers do."""
         self.opened = 0
@@ -33,6 +37,10 @@ class ScriptedMicrophone:
         """Sound from the next frame on, or behind what already sounds; samples at 16 kHz."""
         self._sound = np.concatenate([self._sound, pcm])
 
+    def lose(self, frames: int) -> None:
+        """So much of what sounds now was never heard: an overrun."""
+        self._sound = self._sound[frames * FRAME_SAMPLES :]
+
     @property
     def sounding(self) -> bool:
         return bool(len(self._sound))
@@ -40,6 +48,8 @@ class ScriptedMicrophone:
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
         if self.broken:
             raise DeviceUnavailable("The microphone is not there.", "Plug it in.")
+        if self.refuses:
+            raise DeviceUnavailable(f"The microphone {self.refuses}.", "End the other program.")
         self.opened += 1
         self.is_open = True
         now = asyncio.get_running_loop().time
@@ -53,6 +63,8 @@ class ScriptedMicrophone:
                 if self.stuck:
                     continue
                 frame, self._sound = self._sound[:FRAME_SAMPLES], self._sound[FRAME_SAMPLES:]
+                if self.deaf:
+                    frame = frame[:0]
                 yield AudioFrame(np.pad(frame, (0, FRAME_SAMPLES - len(frame))), due_s)
         finally:
             self.is_open = False
@@ -68,6 +80,10 @@ class ScriptedSpeaker(WavSpeaker):
         self.written: list[str] = []
         """The texts of what was written."""
 
+    @property
+    def is_sounding(self) -> bool:
+        return self._unheard_s() > 0
+
     def open(self) -> None:
         if self.broken:
             raise DeviceUnavailable("The speaker is not there.", "Plug it in.")
@@ -78,3 +94,10 @@ class ScriptedSpeaker(WavSpeaker):
             raise DeviceLost("The speaker went away.", "Plug it in again.")
         self.written.append(audio.text)
         super().write(audio)
+
+    async def drained(self) -> None:
+        while self.is_sounding:
+            if self.broken:
+                raise DeviceLost("The speaker went away.", "Plug it in again.")
+            await asyncio.sleep(0.02)
+        await super().drained()

@@ -45,11 +45,7 @@ def read_set(folder: Path, limit: int | None = None) -> list[Clip]:
 
     Raises AudioFileInvalid when there are none, or one cannot be read; EngineUnavailable without Silero.
     """
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file())
-    if not files:
-        raise AudioFileInvalid(
-            f"{folder} holds no recordings.", "Give a folder with WAV or FLAC files in it."
-        )
+    files = sound_files(folder)
     if limit is not None and limit < len(files):
         # The files of one speaker or kind often follow each other.
         files = [files[number * len(files) // limit] for number in range(limit)]
@@ -66,6 +62,16 @@ def read_set(folder: Path, limit: int | None = None) -> list[Clip]:
     if not clips:
         raise AudioFileInvalid(f"Nobody speaks in the recordings in {folder}.", "Give other recordings.")
     return clips
+
+
+def sound_files(folder: Path) -> list[Path]:
+    """Every recording below ``folder``, by name. Raises AudioFileInvalid when there are none."""
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file())
+    if not files:
+        raise AudioFileInvalid(
+            f"{folder} holds no recordings.", "Give a folder with WAV or FLAC files in it."
+        )
+    return files
 
 
 def _manifest(folder: Path) -> dict[Path, tuple[str, str]]:

@@ -57,14 +57,25 @@ def headline(document: Document) -> str:
 
 def peak_rss_mb(status: Path = Path("/proc/self/status")) -> float:
     """Most memory that this process has had at once, in units of 1,000,000 bytes."""
-    try:
-        peak = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text("ascii", "replace"), re.MULTILINE)
-    except OSError:
-        peak = None
-    if peak:
-        return int(peak[1]) * 1024 / 1e6
+    peak = _status_mb("VmHWM", status)
+    if peak is not None:
+        return peak
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used * (1 if sys.platform == "darwin" else 1024) / 1e6  # macOS counts bytes
+
+
+def rss_mb(status: Path = Path("/proc/self/status")) -> float:
+    """Memory that this process, or another one, has now; its most where that cannot be told."""
+    now = _status_mb("VmRSS", status)
+    return peak_rss_mb(status) if now is None else now
+
+
+def _status_mb(key: str, status: Path) -> float | None:
+    try:
+        found = re.search(rf"^{key}:\s*(\d+) kB", status.read_text("ascii", "replace"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 / 1e6 if found else None
 
 
 def cpu_s() -> float:

@@ -71,6 +71,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     barge_in.add_argument(
         "--room", type=Path, metavar="WAV", help="recorded impulse response; default synthetic"
     )
+    soak = _stage(stages, "soak", _soak, "thousands of turns in virtual time, with faults in most of them")
+    soak.add_argument("--turns", type=count, default=10_000, metavar="N", help="default 10000")
+    soak.add_argument("--seed", type=int, default=1, metavar="N", help="another one is another run")
+    idle = _stage(stages, "idle", _idle, "what waiting for the wake word costs")
+    idle.add_argument("--set", type=Path, default=DEMO, metavar="FOLDER", help="people who talk all the time")
+    idle.add_argument("--seconds", type=float, default=30, metavar="N", help="of each; default 30")
+    wake = _stage(stages, "wake", _wake, "calls that are missed, and talk that wakes")
+    wake.add_argument(
+        "--set",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FOLDER",
+        help="recordings; those in a folder named like a built-in word call with it",
+    )
     everything = _stage(stages, "all", _all, "all of these, and what was promised beside it: half an hour")
     for name, what in (("commands", "spoken commands and questions"), ("dialog", "longer speech")):
         everything.add_argument(f"--{name}", type=Path, required=True, metavar="FOLDER", help=what)
@@ -184,6 +199,24 @@ def _barge_in(arguments: argparse.Namespace, settings: Settings) -> Result:
         response=arguments.room,
         progress=_progress,
     )
+
+
+def _soak(arguments: argparse.Namespace, _: Settings) -> Result:
+    from assistant.bench import soak  # noqa: PLC0415
+
+    return soak.run(turns=arguments.turns, seed=arguments.seed, progress=_progress)
+
+
+def _idle(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import idle  # noqa: PLC0415
+
+    return idle.run(settings, arguments.set, seconds=arguments.seconds, progress=_progress)
+
+
+def _wake(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import wake  # noqa: PLC0415
+
+    return wake.run(settings, arguments.set, progress=_progress)
 
 
 def _all(arguments: argparse.Namespace, _: Settings) -> Result:

@@ -1,0 +1,155 @@
+"""``assistant bench idle``: what waiting for the wake word costs, in a quiet room and beside talk.
+
+A child process listens as the appliance does while it sleeps: the same ears, filters, detectors and
+wake word at a microphone's pace, without a sound card. Its processor time and memory are read
+from /proc by the parent, so measuring costs nothing of what is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assistant import app, clock
+from assistant.attention import Attention
+from assistant.audio.files import read_sound
+from assistant.audio.filtered import FilteredMicrophone
+from assistant.audio.reference import Reference
+from assistant.audio.wav import WavMicrophone, WavSpeaker
+from assistant.bench import machine
+from assistant.bench.clips import read_set
+from assistant.bench.measuring import Document, Result, table
+from assistant.board.heap import return_what_is_freed
+from assistant.ears import Ears
+from assistant.errors import AssistantError
+from assistant.events import Event, Woken
+from assistant.settings import Settings
+from assistant.types import SAMPLE_RATE_HZ, Pcm16
+
+ROOM_AMPLITUDE = 20
+"""Standard deviation of a quiet room's noise, of 32768: -64 dB of full scale."""
+
+_SETTLES_S = 3.0
+"""After the first frame; what loading has left to do is done by then."""
+
+_STARTS_WITHIN_S = 120.0
+
+
+def run(settings: Settings, speech: Path, *, seconds: float, progress: Callable[[str], None]) -> Result:
+    """Listen for so long to each. Raises AssistantError when the child does not start."""
+    document: Document = {"bench": "idle", "seconds": seconds, **machine.describe(settings)}
+    document["wakes_by"] = [word.label for word in settings.wake.words]
+    clips = [str(speech / clip.name) for clip in read_set(speech)]
+    for name, files in (("quiet", []), ("speech", clips)):
+        progress(f"{name}: {seconds:g} s")
+        document[name] = _measured(settings, files, seconds)
+    rows = [
+        (name, *(document[name].get(key) for key in ("cpu_percent", "rss_mb", "woken", "behind_s")))
+        for name in ("quiet", "speech")
+    ]
+    text = table(("listening for the wake word", "% of one core", "RSS, MB", "woken", "s behind"), rows)
+    return Result(f"{machine.headline(document)}\n\n{text}", document)
+
+
+def _measured(settings: Settings, files: list[str], seconds: float) -> Document:
+    command = [sys.executable, "-c", "from assistant.bench import idle; idle.in_child()"]
+    task = json.dumps({"settings": settings.model_dump(mode="json"), "files": files})
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
+        try:
+            assert child.stdin and child.stdout  # noqa: S101, PT018
+            child.stdin.write(task + "\n")
+            child.stdin.flush()
+            if child.stdout.readline().strip() != "listening":
+                raise AssistantError("The listening process did not start.", "See what it said above.")
+            time.sleep(_SETTLES_S)
+            process = Path("/proc") / str(child.pid)
+            began_s, before_s = time.perf_counter(), _cpu_s(process)
+            time.sleep(seconds)
+            took_s, after_s = time.perf_counter() - began_s, _cpu_s(process)
+            rss_mb = machine.rss_mb(process / "status")
+            child.stdin.close()
+            told = json.loads(child.stdout.readline() or "{}")
+        finally:
+            child.kill()
+    return {
+        "cpu_percent": round(100 * (after_s - before_s) / took_s, 2),
+        "rss_mb": round(rss_mb, 1),
+        **told,
+    }
+
+
+def _cpu_s(process: Path) -> float:
+    """Processor seconds of all threads of a process (proc(5), fields 14 and 15)."""
+    fields = (process / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def in_child() -> None:
+    """Listen until the standard input is closed; then tell how often it was woken, and whether it kept up."""
+    return_what_is_freed()
+    task = json.loads(sys.stdin.readline())
+    settings = Settings.model_validate(task["settings"])
+    _tell(clock.run(_listen(settings, [Path(file) for file in task["files"]])))
+
+
+def _tell(what: object) -> None:
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
+async def _listen(settings: Settings, files: list[Path]) -> str:
+    woken = 0
+    wake_word = app.load_wake_word(settings)
+    room = np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, 60 * SAMPLE_RATE_HZ).astype(np.int16)
+    sound = np.concatenate([read_sound(file) for file in files]) if files else room
+    microphone = _Endless(sound)
+
+    def heard(event: Event) -> None:
+        nonlocal woken
+        if isinstance(event, Woken):
+            woken += 1
+            ears.attention = Attention.WAKE_WORD
+
+    ears = Ears(
+        microphone=FilteredMicrophone(microphone, app.sound_filters(settings, Reference())),
+        speaker=WavSpeaker(None),
+        vad=app.load_vad(settings),
+        wake_word=wake_word,
+        settings=settings,
+        post=heard,
+        rescan=lambda: None,
+    )
+    ears.attention = Attention.WAKE_WORD if wake_word else Attention.SPEECH
+    ears.open()
+    await asyncio.sleep(0.1)
+    _tell("listening")
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await ears.close()
+    return json.dumps({"woken": woken, "behind_s": round(microphone.behind_s, 1)})
+
+
+class _Endless(WavMicrophone):
+    """The same sound again and again."""
+
+    behind_s = 0.0
+    """How late a frame was at most: on a machine that is too busy the rest of the work was left undone."""
+
+    def __init__(self, pcm: Pcm16) -> None:
+        self._again = pcm
+        super().__init__([pcm])
+
+    def _next_frame(self, start_s: float) -> Any:
+        self.behind_s = max(self.behind_s, asyncio.get_running_loop().time() - start_s)
+        if not self.sounding:
+            self._clips.append(self._again)
+            self.feed_next()
+        return super()._next_frame(start_s)

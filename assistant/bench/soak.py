@@ -1,0 +1,206 @@
+"""``assistant bench soak``: thousands of turns in virtual time, with something going wrong in most of them.
+
+After each turn with faults comes one without. Checked: every question is answered or there is a
+reason why not; the appliance sleeps again soon after; every timer that was confirmed rings, and none
+rings again that was silenced; and memory does not grow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from assistant import clock, resources
+from assistant.bench.machine import rss_mb
+from assistant.bench.measuring import Document, Result, rounded, table
+from assistant.bench.soak_faults import FAULTS
+from assistant.bench.soak_home import Home, open_home
+from assistant.bench.soak_timers import Ledger
+from assistant.board.heap import return_what_is_freed
+from assistant.state import State
+
+SLEEPS_WITHIN_S = 5.0
+"""Once nothing is wrong any more and nothing sounds."""
+
+_STUCK_AFTER_S = 120.0
+
+_WARM_UP = 0.1
+"""Share of the turns after which memory counts."""
+
+_BLOCK_BYTES = 80
+"""A block of Python's allocator has at most 512 bytes, and about this many on average."""
+
+_QUESTIONS = {
+    "What is the capital of France?": "llm",
+    "What time is it?": "tell_time",
+    "What is twelve times twelve?": "calculate",
+    "Flip a coin.": "flip_coin",
+}
+
+
+@dataclass
+class Tally:
+    """What a run has come to."""
+
+    turns: int = 0
+    answered: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why a question had no answer -> how often."""
+    slowest_s: float = 0.0
+    """The longest way back to sleep."""
+    wrong: list[str] = field(default_factory=list)
+    """What must not happen; empty is good."""
+
+
+def run(*, turns: int, seed: int, progress: Callable[[str], None]) -> Result:
+    """Live through so many turns. The same seed makes the same run."""
+    return_what_is_freed()
+    logging.getLogger("assistant").setLevel(logging.CRITICAL)  # it is full of faults, all on purpose
+    return clock.run(_run(turns, seed, progress), "virtual")
+
+
+async def _run(turns: int, seed: int, progress: Callable[[str], None]) -> Result:
+    random, tally = Random(seed), Tally()  # noqa: S311 - the same faults every time, not secrets
+    memory: dict[str, tuple[float, float]] = {}
+    intents = resources.folder("config") / "intents" / "en.yaml"
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_home(Path(folder), intents) as home:
+            ledger = Ledger(home)
+            await _sleeping(home, tally, "the start")
+            while tally.turns < turns:
+                await _turn(home, ledger, random, tally)
+                if "begin" not in memory and tally.turns >= turns * _WARM_UP:
+                    memory["begin"] = _memory_mb()
+                if tally.turns % 500 < 2:
+                    progress(f"{tally.turns} turns, {len(tally.wrong)} wrong")
+            memory["end"] = _memory_mb()
+            await ledger.ring_out()
+            return _result(seed, tally, ledger, home, memory)
+
+
+async def _turn(home: Home, ledger: Ledger, random: Random, tally: Tally) -> None:
+    """One question, perhaps with faults; behind those another one, without."""
+    faults = random.choices(list(FAULTS), k=random.choice((0, 1, 1, 1, 2)))
+    tally.faults.update(faults)
+    await _question(home, ledger, random, tally, faults)
+    if faults:
+        await _question(home, ledger, random, tally, [])
+
+
+async def _question(home: Home, ledger: Ledger, random: Random, tally: Tally, faults: list[str]) -> None:
+    where = f"turn {tally.turns} ({', '.join(faults) or 'no fault'})"
+    tally.turns += 1
+    home.forget()
+    words, handled_by = _words(ledger, random)
+    happening = [asyncio.ensure_future(_later(fault, home, random)) for fault in faults]
+    home.call()
+    if random.random() < 0.5:
+        await asyncio.sleep(random.uniform(0.6, 1.2))
+    home.say(words)
+    for failed in await asyncio.gather(*happening, return_exceptions=True):
+        if isinstance(failed, Exception):
+            tally.wrong.append(f"{where}: {type(failed).__name__}: {failed}")
+    await _sleeping(home, tally, where)
+    await asyncio.sleep(random.uniform(0, 3))
+    await _sleeping(home, tally, where)
+    _judge(home, tally, where, handled_by, is_faulty=bool(faults))
+    tally.wrong += [f"{where}: {what}" for what in ledger.look()]
+
+
+def _words(ledger: Ledger, random: Random) -> tuple[str, str]:
+    """What the person says, and who should answer."""
+    chance = random.random()
+    if chance < 0.15:
+        return ledger.new_timer(random), "set_timer"
+    if chance < 0.2:
+        return "Stop.", "stop"
+    return random.choice(list(_QUESTIONS.items()))
+
+
+async def _later(fault: str, home: Home, random: Random) -> None:
+    await asyncio.sleep(random.uniform(0, 4))
+    await FAULTS[fault](home, random)
+
+
+async def _sleeping(home: Home, tally: Tally, where: str) -> None:
+    """Wait until it sleeps; note how long that took from when nothing sounded any more."""
+    now = asyncio.get_running_loop().time
+    began_s = quiet_s = now()
+    while home.loop.state is not State.SLEEPING or home.microphone.sounding:
+        if home.microphone.sounding or home.speaker.is_sounding:
+            quiet_s = now()
+        if now() - began_s > _STUCK_AFTER_S:
+            tally.wrong.append(f"{where}: stuck while {home.loop.state.value}")
+            break
+        await asyncio.sleep(0.02)
+    took_s = now() - quiet_s
+    tally.slowest_s = max(tally.slowest_s, took_s)
+    if took_s > SLEEPS_WITHIN_S:
+        tally.wrong.append(f"{where}: slept after {took_s:.1f} s only")
+
+
+def _judge(home: Home, tally: Tally, where: str, handled_by: str, *, is_faulty: bool) -> None:
+    """Was it answered, and if not, is there a reason?"""
+    spoken = [report for report in home.reports if report.handled_by != "announcement"]
+    if any(report.handled_by == handled_by and not report.error for report in spoken):
+        tally.answered += 1
+        return
+    reasons = [report.refused or report.error for report in spoken if report.refused or report.error]
+    if not is_faulty:
+        said = [(report.transcript, report.handled_by, report.refused, report.error) for report in spoken]
+        tally.wrong.append(f"{where}: not answered by {handled_by}: {said}")
+    elif reasons:
+        tally.reasons[str(reasons[-1])] += 1
+    else:
+        lost = home.states & {State.FAULTED, State.MUTED}
+        tally.reasons[next(iter(lost)).value if lost else "not heard, or said something else"] += 1
+
+
+def _memory_mb() -> tuple[float, float]:
+    """RSS, and about what Python's own objects take (blocks of its allocator), in MB."""
+    gc.collect()
+    return rss_mb(), sys.getallocatedblocks() * _BLOCK_BYTES / 1e6
+
+
+def _result(
+    seed: int, tally: Tally, ledger: Ledger, home: Home, memory: dict[str, tuple[float, float]]
+) -> Result:
+    rss, traced = (
+        rounded(after - before, 2) for before, after in zip(memory["begin"], memory["end"], strict=True)
+    )
+    timers = {"set": ledger.confirmed, "lost": len(ledger.lost), "doubled": len(ledger.doubled)}
+    document: Document = {
+        "bench": "soak",
+        "seed": seed,
+        "turns": tally.turns,
+        "answered": tally.answered,
+        "not_answered": dict(tally.reasons.most_common()),
+        "faults": dict(sorted(tally.faults.items())),
+        "engines_rebuilt": home.rebuilt,
+        "slowest_back_to_sleep_s": rounded(tally.slowest_s, 2),
+        "timers": timers,
+        "memory_growth_mb": {"rss": rss, "python": traced},
+        "wrong": [*tally.wrong, *ledger.lost, *ledger.doubled],
+    }
+    rows = [
+        ("turns", tally.turns),
+        ("answered", tally.answered),
+        *((f"no answer: {reason}", times) for reason, times in tally.reasons.most_common()),
+        ("faults", sum(tally.faults.values())),
+        ("engines loaded anew", home.rebuilt),
+        ("slowest way back to sleep, s", document["slowest_back_to_sleep_s"]),
+        *((f"timers {what}", number) for what, number in timers.items()),
+        ("memory growth, MB of RSS", rss),
+        ("memory growth, MB of Python's objects", traced),
+        ("wrong", len(document["wrong"])),
+    ]
+    return Result("\n".join([table(("soak", ""), rows), *document["wrong"][:20]]), document)

@@ -1,0 +1,191 @@
+"""``assistant bench wake``: calls that are missed and talk that wakes, beside the library used plainly.
+
+Ours is all that the appliance does with a frame while it sleeps: its detectors, the gate that they open,
+and the network behind it. Plain is the same network, given every frame, as its package has it.
+A recording in a folder that is named like a built-in word is a call; all others are talk, of
+which none may wake the words in the settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from assistant import app, clock
+from assistant.attention import Attention
+from assistant.audio.files import read_sound
+from assistant.audio.wav import WavMicrophone, WavSpeaker
+from assistant.bench import machine
+from assistant.bench.clips import sound_files
+from assistant.bench.idle import ROOM_AMPLITUDE
+from assistant.bench.measuring import Document, Result, ratio, rounded, share, table
+from assistant.ears import Ears
+from assistant.errors import AssistantError
+from assistant.events import Event, Woken
+from assistant.settings import Settings
+from assistant.settings_engines import BuiltInWord, WakeSettings
+from assistant.types import SAMPLE_RATE_HZ, Pcm16
+
+_ROOM_S = 1.0
+"""Quiet before and after each recording."""
+
+_STEP_SAMPLES = 1280
+"""What the package takes at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is heard, and the word that it calls with; empty for talk."""
+
+    name: str
+    word: str
+    pcm: Pcm16
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Which words a contender heard in each recording, and what it cost."""
+
+    words: list[list[str]]
+    cpu_s: float
+
+
+def run(settings: Settings, folders: Sequence[Path], *, progress: Callable[[str], None]) -> Result:
+    """Let both hear every recording in the folders. Raises AudioFileInvalid, EngineUnavailable."""
+    document: Document = {"bench": "wake", **machine.describe(settings)}
+    recordings = [each for folder in folders for each in _read(folder)]
+    called = sorted({each.word for each in recordings} - {""})
+    chosen = [word.label for word in settings.wake.words]
+    calls = [each for each in recordings if each.word]
+    talk = [each for each in recordings if not each.word]
+    document.update(calls=len(calls), talk=len(talk), words=called, chosen=chosen)
+    for name, hear in (("ours", _ours), ("plain", _plain)):
+        progress(f"{name}: {len(recordings)} recordings")
+        document[name] = _judged(settings, calls, talk, called, hear)
+    seconds = sum(len(each.pcm) / SAMPLE_RATE_HZ + 2 * _ROOM_S for each in recordings)
+    document["audio_s"] = round(seconds, 1)
+    document["cost_ratio"] = ratio(document["ours"]["cpu_s"], document["plain"]["cpu_s"])
+    rows = [_row(name, document[name], len(calls), len(talk), seconds) for name in ("ours", "plain")]
+    head = ("", "calls missed", "of all", "woken by talk", "% of one core")
+    missed = [f"missed: {name}" for name in document["ours"]["missed"]]
+    woken = [f"woken by: {name}" for name in document["ours"]["woken_by"]]
+    text = "\n".join([f"{machine.headline(document)}\n", table(head, rows), *missed, *woken])
+    return Result(text, document)
+
+
+def _row(name: str, found: Document, calls: int, talk: int, seconds: float) -> Sequence[object]:
+    missed = len(found["missed"])
+    return (
+        name,
+        f"{missed} of {calls}",
+        share(missed / calls) if calls else None,
+        f"{len(found['woken_by'])} of {talk}",
+        100 * found["cpu_s"] / seconds,
+    )
+
+
+def _judged(
+    settings: Settings,
+    calls: Sequence[Recording],
+    talk: Sequence[Recording],
+    called: Sequence[str],
+    hear: Callable[[Settings, Sequence[Recording]], Heard],
+) -> Document:
+    """Calls are heard with all words that are called, talk with those that were chosen."""
+    wake = WakeSettings.model_validate({"engine": "open_wake_word", "words": called or ["okay_nabu"]})
+    of_calls = hear(settings.model_copy(update={"wake": wake}), calls)
+    of_talk = hear(settings, talk)
+    by_word: dict[str, Counter[str]] = {word: Counter() for word in called}
+    for each, words in zip(calls, of_calls.words, strict=True):
+        by_word[each.word].update(calls=1, missed=int(each.word not in words))
+    return {
+        "missed": [c.name for c, words in zip(calls, of_calls.words, strict=True) if c.word not in words],
+        "woken_by": [t.name for t, words in zip(talk, of_talk.words, strict=True) if words],
+        "by_word": {word: dict(counts) for word, counts in by_word.items()},
+        "cpu_s": rounded(of_calls.cpu_s + of_talk.cpu_s, 2),
+    }
+
+
+def _read(folder: Path) -> list[Recording]:
+    words = set(get_args(BuiltInWord))
+    return [
+        Recording(
+            f"{file.parent.name}/{file.stem}",
+            file.parent.name if file.parent.name in words else "",
+            read_sound(file),
+        )
+        for file in sound_files(folder)
+    ]
+
+
+def _in_a_room(pcm: Pcm16) -> Pcm16:
+    room = np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, round(_ROOM_S * SAMPLE_RATE_HZ))
+    quiet: Pcm16 = room.astype(np.int16)
+    return np.concatenate([quiet, pcm, quiet])
+
+
+def _ours(settings: Settings, recordings: Sequence[Recording]) -> Heard:
+    return clock.run(_listen(settings, recordings), "virtual")
+
+
+async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
+    wake_word = app.load_wake_word(settings)
+    if wake_word is None:
+        raise AssistantError("No wake word is in use.", "Set wake.engine to open_wake_word.")
+    vad = app.load_vad(settings)
+    words: list[list[str]] = []
+    began_s = time.process_time()
+    for each in recordings:
+        said: list[str] = []
+        microphone = WavMicrophone([_in_a_room(each.pcm)])
+
+        def heard(event: Event, said: list[str] = said) -> None:
+            if isinstance(event, Woken):
+                said.append(event.by)
+
+        ears = Ears(
+            microphone=microphone,
+            speaker=WavSpeaker(None),
+            vad=vad,
+            wake_word=wake_word,
+            settings=settings,
+            post=heard,
+            rescan=lambda: None,
+        )
+        ears.attention = Attention.WAKE_WORD
+        ears.open()
+        while microphone.sounding:
+            ears.attention = Attention.WAKE_WORD  # one that was woken sleeps again at once
+            await asyncio.sleep(0.1)
+        await ears.close()
+        words.append(said)
+    cpu_s = time.process_time() - began_s
+    wake_word.close()
+    return Heard(words, cpu_s)
+
+
+def _plain(settings: Settings, recordings: Sequence[Recording]) -> Heard:
+    from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures  # noqa: PLC0415 - an extra
+
+    features: Any = OpenWakeWordFeatures.from_builtin()
+    chosen = [word for word in settings.wake.words if word.name]
+    networks: list[Any] = [OpenWakeWord.from_builtin(Model(word.name)) for word in chosen]
+    words: list[list[str]] = []
+    began_s = time.process_time()
+    for each in recordings:
+        said = []
+        sound = _in_a_room(each.pcm)
+        for start in range(0, len(sound), _STEP_SAMPLES):
+            for made in features.process_streaming(sound[start : start + _STEP_SAMPLES].tobytes()):
+                for word, network in zip(chosen, networks, strict=True):
+                    if any(chance >= word.threshold for chance in network.process_streaming(made)):
+                        said.append(word.label)
+        words.append(said)
+    return Heard(words, time.process_time() - began_s)

@@ -1,0 +1,24 @@
+"""Some hundreds of turns with every kind of fault: what ``assistant bench soak`` does for ten thousand."""
+
+from __future__ import annotations
+
+from assistant.bench import soak
+from assistant.bench.soak_faults import FAULTS
+
+
+def test_whatever_goes_wrong_it_answers_sleeps_and_loses_no_timer() -> None:
+    result = soak.run(turns=300, seed=2, progress=lambda _: None)
+    document = result.document
+    assert document["wrong"] == []
+    assert document["turns"] >= 300
+    assert document["faults"].keys() == FAULTS.keys()
+    assert document["timers"]["set"] > 10
+    assert document["answered"] > 200
+    assert document["memory_growth_mb"]["python"] < 5
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    one, other = (soak.run(turns=20, seed=3, progress=lambda _: None).document for _ in range(2))
+    for document in (one, other):
+        del document["memory_growth_mb"]
+    assert one == other

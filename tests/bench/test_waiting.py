@@ -1,0 +1,45 @@
+"""What waiting for the wake word costs, and how well it is heard; the figures are not judged."""
+
+from __future__ import annotations
+
+import json
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.cli import main
+from tests.conftest import Clip
+
+pytest.importorskip("pyopen_wakeword")
+
+
+def test_idle_is_measured_in_a_process_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "idle", "--seconds", "2", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    for room in ("quiet", "speech"):
+        assert 0 < document[room]["cpu_percent"] < 100
+        assert 20 < document[room]["rss_mb"] < 1000
+        assert document[room]["woken"] == 0
+    assert document["quiet"]["cpu_percent"] < document["speech"]["cpu_percent"]
+
+
+def test_calls_are_heard_and_what_is_no_call_is_called_missed(
+    shared_audio: list[Clip], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "alexa").mkdir()
+    (tmp_path / "talk").mkdir()
+    call = next(clip for clip in shared_audio if clip.category == "wake/alexa")
+    (tmp_path / "alexa" / "a.wav").write_bytes(call.path.read_bytes())
+    for name in ("alexa/silence.wav", "talk/silence.wav"):
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", ""))
+            file.writeframes(np.zeros(16_000, np.int16).tobytes())
+    assert main(["bench", "wake", "--set", str(tmp_path), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    for contender in ("ours", "plain"):
+        assert document[contender]["missed"] == ["alexa/silence"]
+        assert document[contender]["woken_by"] == []
+        assert document[contender]["by_word"] == {"alexa": {"calls": 2, "missed": 1}}
+        assert document[contender]["cpu_s"] > 0
