@@ -31,7 +31,7 @@ LETTERS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hot
 
 CHILD = """
 import asyncio
-from assistant import app, appliance
+from assistant import app, appliance, fit
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.configuration import Loaded
 from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad
@@ -39,6 +39,7 @@ from assistant.settings import Settings
 
 async def main():
     loop = asyncio.get_running_loop()
+    fit.require = lambda _: None
     app.load_stt = lambda _: ScriptedStt(loop, {})
     app.load_llm = lambda _: ScriptedLlm(loop, lambda _: "Paris.")
     app.load_tts = lambda _: ScriptedTts(loop)

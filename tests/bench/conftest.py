@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant import app, clock
+from assistant import app, clock, fit
 from assistant.audio.files import read_sound
 from assistant.bench.clips import Clip
 from assistant.bench.measuring import Document
@@ -65,6 +65,7 @@ def rehearsed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rehearse:
         monkeypatch.setattr(app, "load_vad", lambda _: ScriptedVad())
         # In virtual time an engine that waits for its turn would stop the time that the other one needs.
         monkeypatch.setattr(app, "FairLock", nullcontext)
+        monkeypatch.setattr(fit, "require", lambda _: None)
         monkeypatch.setattr(app, "load_stt", lambda _: ScriptedStt(loop, WORDS))
         monkeypatch.setattr(
             app, "load_llm", lambda _: ScriptedLlm(loop, lambda _: "It scatters. More than red.")
