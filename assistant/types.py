@@ -34,6 +34,8 @@ class AudioFrame:
     """Time of the last sample on the event loop's clock, seconds."""
     is_echo: bool = False
     """Whether the assistant's own voice explains all of it: nobody else was heard."""
+    is_near: bool = False
+    """Whether the assistant's own voice was to be heard, and somebody else beside it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from assistant import clock
 from assistant.attention import Attention
+from assistant.audio.filtered import FilteredMicrophone, SoundFilter
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.ears import Ears
+from assistant.engines import Vad
 from assistant.engines.scripted import ScriptedVad, ScriptedWake, clip
 from assistant.events import Event, Faulted, Ready, SpeechStarted, TurnEnded, Woken
 from assistant.settings import Settings
-from assistant.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.types import SAMPLE_RATE_HZ, AudioFrame, Pcm16
 
 WORD, SPEECH, QUIET = 500, 1000, 1
 
@@ -23,15 +26,15 @@ WORD, SPEECH, QUIET = 500, 1000, 1
 class Room:
     """Ears, and what they reported and when (seconds, rounded to the frame)."""
 
-    def __init__(self, attention: Attention) -> None:
+    def __init__(self, attention: Attention, vad: Vad | None = None, *filters: SoundFilter) -> None:
         self.heard: list[tuple[float, Event]] = []
         self.microphone = ScriptedMicrophone()
         self.speaker = ScriptedSpeaker()
         self.wake_word = ScriptedWake({WORD: "okay_nabu"})
         self.ears = Ears(
-            microphone=self.microphone,
+            microphone=FilteredMicrophone(self.microphone, filters),
             speaker=self.speaker,
-            vad=ScriptedVad(),
+            vad=vad or ScriptedVad(),
             wake_word=self.wake_word,
             settings=Settings(),
             post=self._post,
@@ -198,3 +201,41 @@ def test_a_lost_microphone_is_looked_for_ever_more_rarely() -> None:
     assert waits[0] == pytest.approx(0.5, abs=0.1)
     assert waits == sorted(waits)
     assert waits[-1] == pytest.approx(4, abs=0.1)
+
+
+class Unsure(ScriptedVad):
+    """A network that an echo confuses."""
+
+    def __init__(self, probability: float) -> None:
+        self._probability = probability
+
+    def speech_probability(self, pcm: Pcm16) -> float:
+        return self._probability * super().speech_probability(pcm)
+
+
+class Vouching:
+    """A canceller that hears somebody beside the assistant's own voice, or cannot tell."""
+
+    def __init__(self, *, is_near: bool) -> None:
+        self._is_near = is_near
+
+    def process(self, frame: AudioFrame) -> AudioFrame:
+        return replace(frame, is_near=self._is_near)
+
+
+@pytest.mark.parametrize(
+    ("probability", "is_near", "interrupts"),
+    [(0.05, True, True), (0.05, False, False), (0.3, False, True), (0.01, True, False)],
+)
+def test_where_the_canceller_hears_somebody_the_detector_need_not_be_sure(
+    probability: float, is_near: bool, interrupts: bool
+) -> None:
+    async def main() -> Room:
+        room = Room(Attention.INTERRUPTION, Unsure(probability), Vouching(is_near=is_near))
+        room.microphone.say(clip(SPEECH, 1000))
+        room.ears.open()
+        await asyncio.sleep(1)
+        await room.ears.close()
+        return room
+
+    assert (SpeechStarted in clock.run(main(), "virtual").kinds) is interrupts

@@ -76,7 +76,7 @@ class EchoCanceller:
         is_near = self._near.in_frame(parts)
         if not is_near:
             self._follow(heard, parts)
-        return replace(frame, pcm=to_pcm16(parts.rest), is_echo=not is_near)
+        return replace(frame, pcm=to_pcm16(parts.rest), is_echo=not is_near, is_near=is_near)
 
     def _follow(self, heard: Samples, parts: Heard) -> None:
         """Keep the two clocks together, once the echo can be told from the rest."""
