@@ -53,7 +53,7 @@ def run(
     into: Path | None,
     progress: Callable[[str], None],
 ) -> Result:
-    """Run all of them, half an hour with some 50 recordings each. Raises AssistantError when one fails."""
+    """Run all of them: three quarters of an hour with 50 recordings. Raises AssistantError when one fails."""
     if into is not None:
         _split(into)
     few = () if limit is None else ("--limit", str(limit))
@@ -61,11 +61,13 @@ def run(
     benches: Mapping[str, Sequence[str]] = {
         "latency": ("latency", "--set", str(commands), *few, *picture),
         "plain": ("latency", "--set", str(commands), *few, "--plain"),
+        "warm": ("latency", "--repeat", "10"),
         "stt": ("stt", "--set", str(commands), *few),
         "llm": ("llm",),
         "tts": ("tts",),
         "dialog": ("endpoint", "--set", str(dialog), *few),
         "pauses": ("endpoint", "--set", str(commands), *few, "--insert-pauses"),
+        "barge-in": ("barge-in", "--set", str(commands)),
     }
     results = {}
     for name, arguments in benches.items():
@@ -83,6 +85,7 @@ def promises(found: Mapping[str, Document]) -> list[Promise]:
     """What these documents, by name as in ``run``, come to, and what it should be."""
     latency, stt, llm = found["latency"], found["stt"], found["llm"]
     follow_ups = llm["conversation"][1:]
+    stops, own_voice = found["barge-in"]["interruptions"], found["barge-in"]["own_voice"]
     return [
         Promise("LLM answers, response p50, ms", latency["llm"]["response"]["p50_ms"], 700),
         Promise("LLM answers, response p95, ms", latency["llm"]["response"]["p95_ms"], 1300),
@@ -107,7 +110,23 @@ def promises(found: Mapping[str, Document]) -> list[Promise]:
             max((turn["read"] - turn["new"] for turn in follow_ups), default=None),
             0,
         ),
+        Promise("first turn over the tenth", _first_over_last(found["warm"]), 1.1, show=_two_digits),
+        Promise(
+            "interruptions that stopped it within 150 ms",
+            ratio(stops["within_150_ms"], stops["n"]),
+            1,
+            at_most=False,
+            show=share,
+        ),
+        Promise("self-interruptions in half an hour", own_voice["self_interruptions"], 0),
+        Promise("answers to itself in half an hour", own_voice["self_answers"], 0),
     ]
+
+
+def _first_over_last(latency: Document) -> float | None:
+    """Of the responses to one question asked again and again."""
+    turns = latency["turns"]
+    return ratio(turns[0]["response"], turns[-1]["response"]) if len(turns) > 1 else None
 
 
 def _bench(config: Path | None, arguments: Sequence[str]) -> Result:

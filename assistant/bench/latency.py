@@ -41,10 +41,11 @@ def run(
     *,
     plain: bool = False,
     limit: int | None = None,
+    repeat: int = 1,
     picture: Path | None = None,
     progress: Callable[[str], None],
 ) -> Result:
-    """Speak every recording below ``folder`` in real time and tell how long each answer took.
+    """Speak every recording below ``folder``, ``repeat`` times, in real time and tell how long answers took.
 
     Interrupted by Ctrl-C it tells of what was answered until then. Raises any AssistantError.
     """
@@ -52,7 +53,7 @@ def run(
         check_writable(picture)
     settings = changed(settings, PLAIN if plain else {})
     about = machine.describe(settings)
-    clips = read_set(folder, limit)
+    clips = read_set(folder, limit) * repeat
     session = Session()
 
     def on_turn(said: Said) -> None:

@@ -23,6 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     latency = _stage(
         stages, "latency", _latency, "real turns in real time: what a person waits, and for what"
     )
+    latency.add_argument(
+        "--repeat", type=count, default=1, metavar="N", help="speak all of them N times, in one conversation"
+    )
     latency.add_argument("--picture", type=Path, metavar="SVG", help="draw the median turn into this file")
     endpoint = _stage(stages, "endpoint", _endpoint, "how often a person is cut off")
     endpoint.add_argument(
@@ -130,6 +133,7 @@ def _latency(arguments: argparse.Namespace, settings: Settings) -> Result:
         arguments.set,
         plain=arguments.plain,
         limit=arguments.limit,
+        repeat=arguments.repeat,
         picture=arguments.picture,
         progress=_progress,
     )

@@ -53,9 +53,9 @@ FORMATS = {
 }
 
 FOR_BOARDS = {
-    "raspberry-pi-4": "q4_0",
+    "raspberry-pi-4": "q4_k_m",
     "raspberry-pi-5": "q4_0",
-    "jetson-nano": "q4_0",
+    "jetson-nano": "q4_k_m",
     "jetson-orin-nano": "q4_0",
     "apple-silicon": "q4_0",
     "generic-arm": "q4_0",
@@ -63,9 +63,10 @@ FOR_BOARDS = {
     "intel-nuc": "q4_k_m",
     "ryzen-5600g": "q4_k_m",
 }
-"""Board profile -> format. llama.cpp rearranges Q4_0 for the vector units of every processor here, so it
-is the fastest to read a prompt with (docs/quantize.md has the figures for x86; for Arm it is a
-judgement); where cores are fast anyway, what Q4_0 loses is not worth the time."""
+"""Board profile -> format. llama.cpp rearranges Q4_0 for vector units (on Arm those with dot products, which
+a Raspberry Pi 4 and the first Jetson Nano lack), so it is the fastest to read a prompt with (docs/quantize.md
+has the figures for x86; for Arm it is a judgement). Elsewhere, and where cores are fast anyway, what it loses
+is not worth the time."""
 
 DEFAULT = "q4_k_m"
 

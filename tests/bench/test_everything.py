@@ -24,6 +24,7 @@ DOCUMENTS: dict[str, Any] = {
         "settings": {section: {"model": "m"} for section in ("stt", "llm", "tts")},
     },
     "plain": {"response": {"p50_ms": 1500.0}},
+    "warm": {"turns": [{"response": 700.0}, {"response": 900.0}, {"response": 680.0}]},
     "stt": {
         "ratio": 0.25,
         "ours": {"word_error_rate": 0.052},
@@ -34,6 +35,10 @@ DOCUMENTS: dict[str, Any] = {
     "tts": {},
     "dialog": {"cut_off": {"rate": 0.01}},
     "pauses": {"cut_off": {"rate": 0.2}},
+    "barge-in": {
+        "interruptions": {"n": 100, "within_150_ms": 99},
+        "own_voice": {"self_interruptions": 0, "self_answers": 0},
+    },
 }
 
 
@@ -44,6 +49,7 @@ def test_misses_are_called_misses() -> None:
         "cut off, pause put into commands",
         "the same, recordings below 2 s",
         "tokens read again in a follow-up",
+        "interruptions that stopped it within 150 ms",
     ]
     assert verdicts["skills, response p50, ms"] == "-"
 
