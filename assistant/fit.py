@@ -92,6 +92,7 @@ def fit(
             context_tokens=tokens,
             kv_type=settings.llm.kv_type,
             flash_attention=settings.llm.flash_attention,
+            micro_batch=settings.llm.micro_batch,
             mmap=settings.llm.mmap,
             abilities=abilities,
         )

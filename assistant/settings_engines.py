@@ -224,6 +224,9 @@ class LlmSettings(Section):
     a processor, needed on most graphics cards."""
     kv_type: Literal["f16", "q8_0"] = "f16"
     """Number format of the memory; q8_0 takes half, is slower, and needs flash_attention."""
+    micro_batch: Annotated[int, Field(ge=8, le=512)] = 128
+    """Tokens of a prompt that are read together. 64 to 512 are equally fast on a processor; memory grows with
+    it, and an interruption waits for as many."""
     mmap: bool = True
     """Map the model file instead of copying it: quick to start, and its pages can go when memory is short."""
     mlock: bool = False
@@ -235,7 +238,7 @@ class LlmSettings(Section):
     @property
     def needs_model(self) -> bool:
         """Whether ``model`` is used at all."""
-        return self.engine == "llama_cpp" or self.server.fallback
+        return self.engine != "openai" or self.server.fallback
 
     @model_validator(mode="after")
     def _fits(self) -> LlmSettings:

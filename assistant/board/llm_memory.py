@@ -16,9 +16,6 @@ from dataclasses import dataclass
 from assistant.errors import ModelCorrupt
 from assistant.gguf import GgufHeader, LongArray, Tensor
 
-MICRO_BATCH_TOKENS = 128
-"""Tokens that the engine evaluates together; its buffers are as long."""
-
 CONTEXT_STEP = 256
 """llama.cpp rounds a context up to a multiple of this (GGML_PAD in llama-context.cpp)."""
 
@@ -140,13 +137,13 @@ def kv_bytes(shape: Shape, context_tokens: int, kv_type: str) -> int:
     return int(shape.kv_numbers * KV_ELEMENT_BYTES[kv_type] * _rounded_up(context_tokens))
 
 
-def compute_bytes(shape: Shape, context_tokens: int, *, flash_attention: bool) -> int:
-    """What lies between the layers while a micro-batch of tokens is read at the end of a full context.
+def compute_bytes(shape: Shape, context_tokens: int, *, flash_attention: bool, micro_batch: int) -> int:
+    """What lies between the layers while ``micro_batch`` tokens are read at the end of a full context.
 
     Without flash attention every head has a score for each token of the context, in 32 bits, and a
     copy of them in 16 for the product with the values.
     """
-    batch, context = MICRO_BATCH_TOKENS, _rounded_up(context_tokens)
+    batch, context = micro_batch, _rounded_up(context_tokens)
     layers_between = batch * 4 * (shape.feed_forward + 2 * shape.width)
     if flash_attention:
         scores, copy = batch * context * (4 + 2), 0
@@ -162,6 +159,7 @@ def of_gguf(
     context_tokens: int,
     kv_type: str = "f16",
     flash_attention: bool = False,
+    micro_batch: int = 128,
     mmap: bool = True,
     abilities: Collection[str] = (),
 ) -> LlmMemory:
@@ -181,7 +179,7 @@ def of_gguf(
         mapped=_blocks(kept) if mmap else 0,
         copied=sum(tensor.size_bytes for tensor in (again if mmap else header.tensors)),
         kv=kv_bytes(shape, context, kv_type),
-        compute=compute_bytes(shape, context, flash_attention=flash_attention),
+        compute=compute_bytes(shape, context, flash_attention=flash_attention, micro_batch=micro_batch),
         tables=tables,
         loading=_LOADING_ENTRY_BYTES * shape.listed,
     )

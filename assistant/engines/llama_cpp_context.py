@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 
 BATCH_TOKENS = 512
 """Most tokens given to llama.cpp in one call."""
-MICRO_BATCH_TOKENS = 128
-"""Tokens evaluated together: as fast as 512 on a CPU, and an interruption loses at most these."""
 FLASH_ATTENTION = {False: lib.LLAMA_FLASH_ATTN_TYPE_DISABLED, True: lib.LLAMA_FLASH_ATTN_TYPE_ENABLED}
 KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0}
 PENALTY_WINDOW = 64
@@ -86,7 +84,7 @@ class LlamaCppContext:
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = self.context_tokens
         parameters.n_batch = BATCH_TOKENS
-        parameters.n_ubatch = MICRO_BATCH_TOKENS
+        parameters.n_ubatch = settings.micro_batch
         parameters.n_outputs_max = 1  # Only the scores after the last token are ever wanted.
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.flash_attn_type = FLASH_ATTENTION[settings.flash_attention]

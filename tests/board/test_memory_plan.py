@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.board import limits, llm_memory, memory_plan
+from assistant.board import limits, memory_plan
 from assistant.board.llm_memory import LlmMemory, is_repacked, of_gguf, shape_of
 from assistant.errors import ModelCorrupt
 from assistant.gguf import GgufHeader, Tensor, read_header
@@ -115,6 +115,13 @@ def test_without_mmap_all_weights_are_copied_and_the_file_is_not_resident() -> N
     memory = of_gguf(header, context_tokens=512, mmap=False)
     assert (memory.file, memory.mapped) == (0, 0)
     assert memory.copied == header.tensor_bytes
+
+
+def test_larger_micro_batches_take_longer_buffers() -> None:
+    header = a_header(LLAMA_2_7B)
+    small, large = (of_gguf(header, context_tokens=2048, micro_batch=count) for count in (128, 512))
+    assert small.compute < large.compute <= 4 * small.compute
+    assert small.kv == large.kv
 
 
 @given(st.integers(1, 4096), st.integers(1, 4096), st.booleans())
@@ -232,9 +239,3 @@ def test_a_written_file_is_planned(tmp_path: Path) -> None:
     shape = shape_of(read_header(path))
     assert (shape.vocabulary, shape.listed) == (2, 3)
     assert of_gguf(read_header(path), context_tokens=512).file >= path.stat().st_size - 32
-
-
-@pytest.mark.models
-def test_the_engine_evaluates_as_many_tokens_at_once_as_is_planned_for() -> None:
-    context = pytest.importorskip("assistant.engines.llama_cpp_context")
-    assert context.MICRO_BATCH_TOKENS == llm_memory.MICRO_BATCH_TOKENS
