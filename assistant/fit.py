@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 
 from assistant import paths
-from assistant.board import memory_plan
+from assistant.board import health, memory_plan
 from assistant.board.limits import ROOT, text
 from assistant.board.llm_memory import LlmMemory, of_gguf
 from assistant.board.memory_plan import Need, Remedy, Room
+from assistant.engines import gguf_model
 from assistant.errors import ModelTooBig
-from assistant.gguf import GgufHeader, read_header
+from assistant.gguf import GgufHeader
 from assistant.settings import Settings
 from assistant.store import open_store
 
@@ -69,7 +70,7 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
         return None
     store = open_store(paths.models(settings.store.models))
     sizes = {entry.name: entry.size_bytes for entry in store.entries()}
-    header = read_header(next(iter(sorted(store.path(settings.llm.model, "llm").glob("*.gguf")))))
+    header = gguf_model.find(store.path(settings.llm.model, "llm")).header
     voice = sizes.get(settings.tts.model, 0) if settings.tts.runtime == "onnx" else 0
     with_rest = partial(
         memory_plan.need,
@@ -111,7 +112,9 @@ def require(settings: Settings, root: Path = ROOT, *, llm_only: bool = False) ->
 
     Also raises what ``plan`` raises.
     """
-    found = plan(settings, root, already=_own_bytes(root), llm_only=llm_only)
+    # What this process has of its own, and not of files: free memory does not count that any more.
+    own = health.memory_bytes("RssAnon", root, of="self/status") or 0
+    found = plan(settings, root, already=own, llm_only=llm_only)
     if found is not None and found.fits is False:
         raise too_big(found, settings)
 
@@ -136,13 +139,6 @@ def advice(remedy: Remedy | None, settings: Settings) -> str:
         command = f"assistant quantize {settings.llm.model} --to {remedy.value}"
         return f"As {remedy.value} it would fit: run `{command}`, and name what it makes in llm.model."
     return "Choose a smaller llm.model, or end other programs."
-
-
-def _own_bytes(root: Path) -> int:
-    """What this process has now, of its own and not of files: free memory does not count that any more."""
-    lines = text(root / "proc/self/status").splitlines()
-    own = next((line.split()[1] for line in lines if line.startswith("RssAnon:")), "0")
-    return int(own) * 1024 if own.isdecimal() else 0
 
 
 def _mb(count: int) -> int:

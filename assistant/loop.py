@@ -256,9 +256,8 @@ class VoiceLoop:
         if self.state is State.STARTING:
             raise error
         known = isinstance(error, AssistantError)
-        level = (
-            logging.DEBUG if self.state is State.FAULTED else logging.ERROR
-        )  # once, however often it is tried
+        # Once, however often it is tried.
+        level = logging.DEBUG if self.state is State.FAULTED else logging.ERROR
         log.log(level, "state=%s fault=%s", self.state.value, error, exc_info=None if known else error)
         await self._turns.end()
         await self._ears.close()

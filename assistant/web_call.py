@@ -29,6 +29,12 @@ _READ_TIMEOUT_S = 60.0
 """Frees the thread when even the shutdown of its socket is not noticed."""
 
 
+def json_headers(secret: str | None) -> dict[str, str]:
+    """Of a question in JSON to a server that wants ``secret`` as a bearer token (RFC 6750), or none."""
+    said = {"Content-Type": "application/json"}
+    return said if secret is None else {**said, "Authorization": f"Bearer {secret}"}
+
+
 class CallFailed(Exception):
     """There is no answer, or no more of it. Its text says why, in a few words."""
 

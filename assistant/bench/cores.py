@@ -26,12 +26,12 @@ import numpy as np
 
 from assistant import app
 from assistant.bench import machine
-from assistant.bench.measuring import Document, Result, ratio, table
+from assistant.bench.measuring import Document, Result, in_own_process, ratio, table
 from assistant.bench.variants import changed
 from assistant.board import core_plan
 from assistant.board.cores import allowed_cores, big_cores
 from assistant.cancel import Cancel
-from assistant.errors import AssistantError, EngineFailed
+from assistant.errors import AssistantError
 from assistant.fair_lock import FairLock
 from assistant.settings import Settings
 from assistant.types import Message, Sentence
@@ -113,14 +113,7 @@ def _measured(settings: Settings, case: Case, rounds: int) -> Document:
         "beside": case.beside,
         "rounds": rounds,
     }
-    child = [sys.executable, "-c", "from assistant.bench import cores; cores.in_child()"]
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        child, input=json.dumps(order), stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise EngineFailed(f"The plan '{case.name}' could not be measured.", "See what it said above.")
-    measured: Document = json.loads(done.stdout.splitlines()[-1])
-    return measured
+    return in_own_process(__name__, json.dumps(order), f"The plan '{case.name}'")
 
 
 def in_child() -> None:

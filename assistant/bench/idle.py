@@ -27,7 +27,7 @@ from assistant.audio.reference import Reference
 from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.bench import machine
 from assistant.bench.clips import read_set
-from assistant.bench.measuring import Document, Result, table
+from assistant.bench.measuring import Document, Result, child_command, table
 from assistant.board.heap import return_what_is_freed
 from assistant.ears import Ears
 from assistant.errors import AssistantError
@@ -61,9 +61,10 @@ def run(settings: Settings, speech: Path, *, seconds: float, progress: Callable[
 
 
 def _measured(settings: Settings, files: list[str], seconds: float) -> Document:
-    command = [sys.executable, "-c", "from assistant.bench import idle; idle.in_child()"]
     task = json.dumps({"settings": settings.model_dump(mode="json"), "files": files})
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and code
+        child_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         try:
             assert child.stdin and child.stdout  # noqa: S101, PT018
             child.stdin.write(task + "\n")
@@ -75,7 +76,7 @@ def _measured(settings: Settings, files: list[str], seconds: float) -> Document:
             began_s, before_s = time.perf_counter(), _cpu_s(process)
             time.sleep(seconds)
             took_s, after_s = time.perf_counter() - began_s, _cpu_s(process)
-            rss_mb = machine.rss_mb(process / "status")
+            rss_mb = machine.rss_mb(str(child.pid))
             child.stdin.close()
             told = json.loads(child.stdout.readline() or "{}")
         finally:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import resource
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from assistant import __version__
 from assistant.bench.measuring import Document
+from assistant.board import health
+from assistant.board.limits import ROOT
 from assistant.board.recognise import recognise
 from assistant.settings import Settings
 
@@ -55,27 +56,19 @@ def headline(document: Document) -> str:
     )
 
 
-def peak_rss_mb(status: Path = Path("/proc/self/status")) -> float:
-    """Most memory that this process has had at once, in units of 1,000,000 bytes."""
-    peak = _status_mb("VmHWM", status)
+def peak_rss_mb(process: str = "self", root: Path = ROOT) -> float:
+    """Most memory that this process, or another one, has had at once, in units of 1,000,000 bytes."""
+    peak = health.memory_bytes("VmHWM", root, of=f"{process}/status")
     if peak is not None:
-        return peak
+        return peak / 1e6
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used * (1 if sys.platform == "darwin" else 1024) / 1e6  # macOS counts bytes
 
 
-def rss_mb(status: Path = Path("/proc/self/status")) -> float:
+def rss_mb(process: str = "self") -> float:
     """Memory that this process, or another one, has now; its most where that cannot be told."""
-    now = _status_mb("VmRSS", status)
-    return peak_rss_mb(status) if now is None else now
-
-
-def _status_mb(key: str, status: Path) -> float | None:
-    try:
-        found = re.search(rf"^{key}:\s*(\d+) kB", status.read_text("ascii", "replace"), re.MULTILINE)
-    except OSError:
-        return None
-    return int(found[1]) * 1024 / 1e6 if found else None
+    now = health.memory_bytes("VmRSS", of=f"{process}/status")
+    return peak_rss_mb(process) if now is None else now / 1e6
 
 
 def cpu_s() -> float:

@@ -6,12 +6,16 @@ Knows nothing of what is measured.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+
+from assistant.errors import EngineFailed
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -65,6 +69,22 @@ def timed(call: Callable[[], T]) -> tuple[float, T]:
     began_s = time.perf_counter()
     result = call()
     return time.perf_counter() - began_s, result
+
+
+def child_command(module: str) -> list[str]:
+    """What runs ``in_child`` of a bench in a process of its own."""
+    return [sys.executable, "-c", f"from {module} import in_child; in_child()"]
+
+
+def in_own_process(module: str, order: str, what: str) -> Document:
+    """What ``in_child`` of a bench prints last for ``order``, one line of JSON. Raises EngineFailed."""
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        child_command(module), input=order, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise EngineFailed(f"{what} could not be measured.", "See what it said above.")
+    measured: Document = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def in_turn(contenders: Sequence[Callable[[], T]], rounds: int) -> list[list[T]]:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import random
 import string
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
 from assistant import app, fit
 from assistant.bench import machine
-from assistant.bench.measuring import Document, Result, table
+from assistant.bench.measuring import Document, Result, in_own_process, table
 from assistant.bench.variants import changed
 from assistant.board.heap import return_what_is_freed
 from assistant.cancel import Cancel
@@ -62,13 +61,7 @@ def _case(settings: Settings) -> Document:
     found = fit.plan(settings, llm_only=True)
     if found is None:
         raise EngineFailed("Only models of llama.cpp are planned.", "Set llm.engine to llama_cpp.")
-    child = [sys.executable, "-c", "from assistant.bench import memory; memory.in_child()"]
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        child, input=settings.model_dump_json(), stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise EngineFailed(f"{found.model} could not be measured.", "See what it said above.")
-    measured = json.loads(done.stdout.splitlines()[-1])
+    measured = in_own_process(__name__, settings.model_dump_json(), found.model)
     planned_mb = found.need.peak / 1e6
     return {
         "model": found.model,

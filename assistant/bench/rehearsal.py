@@ -81,6 +81,8 @@ async def rehearse(
         context.timers.cancel(context.timers.all())
         if report.outcome and isinstance(report.outcome.action, Mute):
             loop.call_soon(voice_loop.post, Unmuted())  # behind the Muted that follows
+        for attempt in (report, *report.discarded):
+            attempt.pcm = None  # The appliance would not keep it either, and its memory is measured.
         if "speech_end" not in report.times_s:
             return
         while len(session.said) < len(microphone.started_s):

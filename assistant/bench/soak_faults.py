@@ -34,32 +34,30 @@ REPLIES = (
 MISHEARD = ("", " ", "minutes, " * 60, "[BLANK_AUDIO]", "...", "\u00e9\u4e2d\u0000x")
 
 
+async def _for_a_while(device: object, state: str, seconds: float) -> None:
+    setattr(device, state, True)
+    await asyncio.sleep(seconds)
+    setattr(device, state, False)
+
+
 async def microphone_pulled(home: Home, random: Random) -> None:
-    home.microphone.broken = True
-    await asyncio.sleep(random.uniform(0.1, 8))
-    home.microphone.broken = False
+    await _for_a_while(home.microphone, "broken", random.uniform(0.1, 8))
 
 
 async def microphone_refuses(home: Home, random: Random) -> None:
     """Pulled, and when it is back somebody else holds it, or it knows another rate only."""
-    home.microphone.broken = True
     home.microphone.refuses = random.choice(("is busy", "does not support 16000 Hz"))
-    await asyncio.sleep(random.uniform(0.1, 2))
-    home.microphone.broken = False
+    await _for_a_while(home.microphone, "broken", random.uniform(0.1, 2))
     await asyncio.sleep(random.uniform(0.1, 6))
     home.microphone.refuses = ""
 
 
 async def microphone_deaf(home: Home, random: Random) -> None:
-    home.microphone.deaf = True
-    await asyncio.sleep(random.uniform(0.5, 8))
-    home.microphone.deaf = False
+    await _for_a_while(home.microphone, "deaf", random.uniform(0.5, 8))
 
 
 async def microphone_stuck(home: Home, random: Random) -> None:
-    home.microphone.stuck = True
-    await asyncio.sleep(random.uniform(0.1, 2))
-    home.microphone.stuck = False
+    await _for_a_while(home.microphone, "stuck", random.uniform(0.1, 2))
 
 
 async def overruns(home: Home, random: Random) -> None:
@@ -69,9 +67,7 @@ async def overruns(home: Home, random: Random) -> None:
 
 
 async def speaker_pulled(home: Home, random: Random) -> None:
-    home.speaker.broken = True
-    await asyncio.sleep(random.uniform(0.1, 8))
-    home.speaker.broken = False
+    await _for_a_while(home.speaker, "broken", random.uniform(0.1, 8))
 
 
 async def both_pulled(home: Home, random: Random) -> None:

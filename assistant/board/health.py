@@ -80,9 +80,9 @@ def _said_by(*command: str) -> str:
     return done.stdout.strip()
 
 
-def memory_bytes(key: str, root: Path = ROOT) -> int | None:
-    """A figure of /proc/meminfo, such as "MemAvailable"; None where it is not given."""
-    found = re.search(rf"^{key}:\s*(\d+) kB", text(root / "proc/meminfo"), re.MULTILINE)
+def memory_bytes(key: str, root: Path = ROOT, of: str = "meminfo") -> int | None:
+    """A figure of /proc/meminfo, such as "MemAvailable", or of such a file; None where it is not given."""
+    found = re.search(rf"^{key}:\s*(\d+) kB", text(root / "proc" / of), re.MULTILINE)
     return int(found[1]) * 1024 if found else None
 
 

@@ -69,12 +69,11 @@ class Vocabulary(Protocol):
     """Spells the token that begins a text; empty when there is none."""
     end: str
     """Spells the token that ends a text; empty when there is none."""
+    first: str
+    """What every prompt must begin with; empty where the model wants nothing."""
 
     def tokenize(self, text: str) -> list[int]:
         """Tokens of a text; control tokens that it spells out become those tokens."""
-
-    def begun(self, prompt: str) -> str:
-        """The prompt with the token that must begin it, if this model wants one and it is not there."""
 
     def piece(self, token: int, *, spell_control: bool = False) -> bytes:
         """The bytes that a token stands for; nothing for control tokens, unless they are to be spelled."""
@@ -263,7 +262,7 @@ class ChatLlm:
 
     def _prompt(self, messages: Sequence[Message]) -> str:
         plain = [replace(message, content=self._plain(message.content)) for message in messages]
-        return self._vocabulary.begun(self._chat.render(plain))
+        return self._chat.render(plain)
 
     def _plain(self, text: str) -> str:
         """Break up what spells a control token, so that no words can end their own message."""

@@ -23,13 +23,17 @@ from assistant.types import Message
 class ChatTemplate:
     """One model's chat format. Raises ModelCorrupt when it cannot even render one question."""
 
-    def __init__(self, source: str, begin: str, end: str) -> None:
-        """``begin`` and ``end`` are the texts of the model's begin and end tokens."""
+    def __init__(self, source: str, begin: str, end: str, first: str = "") -> None:
+        """``begin`` and ``end`` are the texts of the model's begin and end tokens.
+
+        ``first`` must begin every prompt; templates that write it themselves get no second one.
+        """
         try:
             self._template = _environment().from_string(source)
         except Exception as error:  # A hostile template may raise anything while it is compiled.
             raise _unusable(error) from error
         self._marks = {"bos_token": begin, "eos_token": end}
+        self._first = first
         self._takes_system = True
         try:
             self._takes_system = self._keeps_system()
@@ -44,7 +48,7 @@ class ChatTemplate:
         chat = [{"role": message.role, "content": message.content} for message in messages]
         try:
             # Models that think aloud before they answer are asked not to: it would be spoken.
-            return self._template.render(
+            prompt = self._template.render(
                 messages=chat,
                 **self._marks,
                 **_OFFERED,
@@ -56,6 +60,7 @@ class ChatTemplate:
                 f"The model's chat template could not be used ({type(error).__name__}).",
                 "Choose another model (llm.model), or fetch this one again.",
             ) from error
+        return prompt if prompt.startswith(self._first) else self._first + prompt
 
     def _keeps_system(self) -> bool:
         """Some models know no system role: their template raises, or silently leaves it out."""

@@ -25,6 +25,7 @@ from assistant.engines import mapped_file
 from assistant.engines.common_tokens import common_length, longest_match
 from assistant.engines.llama_cpp_grammar import Grammar
 from assistant.engines.llama_cpp_vocabulary import Vocabulary
+from assistant.engines.sampling import PENALTY_WINDOW
 from assistant.engines.thread_choice import ThreadChoice
 from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.settings_engines import LlmSettings
@@ -35,8 +36,6 @@ BATCH_TOKENS = 512
 """Most tokens given to llama.cpp in one call."""
 FLASH_ATTENTION = {False: lib.LLAMA_FLASH_ATTN_TYPE_DISABLED, True: lib.LLAMA_FLASH_ATTN_TYPE_ENABLED}
 KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0}
-PENALTY_WINDOW = 64
-"""How many of the latest tokens of the reply the repeat penalty looks at."""
 FEW = 32
 """Tokens among which a grammar nearly always allows one."""
 WORTH_MOVING = 24

@@ -32,7 +32,7 @@ def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
     context = LlamaCppContext(found.file, settings, threads or os.cpu_count() or 1)
     vocabulary = context.vocabulary
     try:
-        chat = ChatTemplate(found.chat_template, begin=vocabulary.begin, end=vocabulary.end)
+        chat = ChatTemplate(found.chat_template, vocabulary.begin, vocabulary.end, vocabulary.first)
     except ModelCorrupt:
         context.close()
         raise

@@ -20,7 +20,8 @@ class Vocabulary:
         """Spells the token that begins a text; empty when there is none."""
         self.end = self._text(lib.llama_vocab_eos(self.handle))
         """Spells the token that ends a text; empty when there is none."""
-        self._wants_begin: bool = lib.llama_vocab_get_add_bos(self.handle)
+        self.first = self.begin if lib.llama_vocab_get_add_bos(self.handle) else ""
+        """What every prompt must begin with; empty where the model wants nothing."""
 
     def tokenize(self, text: str) -> list[int]:
         """Tokens of a text; control tokens that it spells out become those tokens."""
@@ -31,11 +32,6 @@ class Vocabulary:
         if count < 0:
             raise EngineFailed("A text could not be split into tokens.", "Choose another model (llm.model).")
         return list(tokens[:count])
-
-    def begun(self, prompt: str) -> str:
-        """The prompt with the token that must begin it, if this model wants one and it is not there."""
-        begin = self.begin if self._wants_begin else ""
-        return prompt if prompt.startswith(begin) else begin + prompt
 
     def piece(self, token: int, *, spell_control: bool = False) -> bytes:
         """The bytes that a token stands for; nothing for control tokens, unless they are to be spelled."""

@@ -23,7 +23,7 @@ def create(settings: LlmSettings, model: Path, threads: int) -> ChatLlm:
     """
     found = onnx_model.find(model)
     vocabulary = found.vocabulary
-    chat = ChatTemplate(found.chat_template, begin=vocabulary.begin, end=vocabulary.end)
+    chat = ChatTemplate(found.chat_template, vocabulary.begin, vocabulary.end, vocabulary.first)
     context_tokens = min(settings.context_tokens, found.positions)
     places = onnx_providers.choose(
         settings.providers, settings.tensorrt, lengths(context_tokens, PART_TOKENS), network="llm"

@@ -45,20 +45,14 @@ class OnnxVocabulary:
         self._end_tokens = {*end_tokens, *(token for token in self._control if self._added[token] in marks)}
         self.begin, self.end = begin, end
         # What the tokenizer itself would put around a text says whether the model was trained with it.
-        self._wants_begin = (
-            bool(begin) and self._tokenizer.token_to_id(begin) in self._tokenizer.encode("").ids
-        )
+        wants_begin = bool(begin) and self._tokenizer.token_to_id(begin) in self._tokenizer.encode("").ids
+        self.first = begin if wants_begin else ""
 
     def tokenize(self, text: str) -> list[int]:
         """Tokens of a text; control tokens that it spells out become those tokens."""
         spelled = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
         ids: list[int] = self._tokenizer.encode(spelled, add_special_tokens=False).ids
         return ids
-
-    def begun(self, prompt: str) -> str:
-        """The prompt with the token that must begin it, if this model wants one and it is not there."""
-        begin = self.begin if self._wants_begin else ""
-        return prompt if prompt.startswith(begin) else begin + prompt
 
     def piece(self, token: int, *, spell_control: bool = False) -> bytes:
         """The bytes that a token stands for; nothing for control tokens, unless they are to be spelled."""

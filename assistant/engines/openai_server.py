@@ -16,7 +16,7 @@ from assistant.cancel import Cancel
 from assistant.errors import EngineFailed
 from assistant.settings_engines import LlmSettings
 from assistant.types import Message
-from assistant.web_call import Call, CallFailed
+from assistant.web_call import Call, CallFailed, json_headers
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,7 @@ class Server:
     def __init__(self, settings: LlmSettings, key: str | None) -> None:
         self._settings = settings
         self._url = settings.server.url.rstrip("/") + "/chat/completions"
-        self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-        if key is not None:
-            self._headers["Authorization"] = f"Bearer {key}"
+        self._headers = {**json_headers(key), "Accept": "text/event-stream"}
         self._away_until_s = 0.0
 
     @property

@@ -14,10 +14,7 @@ from assistant.engines.onnx_decoder import OnnxDecoder, run_options
 from assistant.engines.onnx_providers import Place, first_line
 from assistant.errors import EngineFailed
 from assistant.prepare.dialogues import Texts
-from assistant.prepare.passages import WINDOW_TOKENS, Passage, read
-
-BATCH_TOKENS = 128
-"""Evaluated together; the scores of so many positions over 150,000 tokens are 77 MB."""
+from assistant.prepare.passages import BATCH_TOKENS, WINDOW_TOKENS, Passage, read
 
 
 class OnnxProbe:
@@ -26,7 +23,8 @@ class OnnxProbe:
     def __init__(self, folder: Path, threads: int) -> None:
         found = onnx_model.find(folder)
         self.vocabulary = found.vocabulary
-        self._chat = ChatTemplate(found.chat_template, begin=self.vocabulary.begin, end=self.vocabulary.end)
+        words = self.vocabulary
+        self._chat = ChatTemplate(found.chat_template, words.begin, words.end, words.first)
         self._decoder = OnnxDecoder(
             found.file, [Place("cpu")], threads=threads, context_tokens=2 * WINDOW_TOKENS
         )

@@ -24,10 +24,7 @@ from assistant.engines.llama_cpp_vocabulary import Vocabulary
 from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.native import quiet
-from assistant.prepare.passages import WINDOW_TOKENS, Passage, read
-
-BATCH_TOKENS = 128
-"""Evaluated together; the scores of so many positions over 150,000 tokens are 77 MB."""
+from assistant.prepare.passages import BATCH_TOKENS, WINDOW_TOKENS, Passage, read
 
 
 class Probe:
@@ -51,7 +48,8 @@ class Probe:
             )
         self.vocabulary = Vocabulary(self._model)
         self.vocabulary_size = self.vocabulary.size
-        self._chat = ChatTemplate(found.chat_template, begin=self.vocabulary.begin, end=self.vocabulary.end)
+        words = self.vocabulary
+        self._chat = ChatTemplate(found.chat_template, words.begin, words.end, words.first)
         with quiet():
             self._context = lib.llama_init_from_model(self._model, self._parameters(threads))
         if not self._context:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from assistant.cancel import Cancel
 from assistant.skills.contract import Outcome
-from assistant.web_call import Call, CallFailed
+from assistant.web_call import Call, CallFailed, json_headers
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,7 @@ class HomeAssistant:
         when_away: Literal["llm", "apology"],
     ) -> None:
         self._url = url.rstrip("/") + "/api/conversation/process"
-        self._headers = {"Content-Type": "application/json"}
-        if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._headers = json_headers(token)
         self._about = {"language": language, "agent_id": agent}
         self._timeout_s = timeout_s
         self._when_away = when_away

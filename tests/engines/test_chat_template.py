@@ -37,6 +37,12 @@ def test_a_chat_becomes_the_models_own_format() -> None:
     )
 
 
+def test_a_prompt_begins_once_with_what_every_prompt_must_begin_with() -> None:
+    plain = "{{ messages[-1]['content'] }}"
+    for source in (plain, "{{ bos_token }}" + plain):
+        assert ChatTemplate(source, "<s>", "</s>", first="<s>").render(CHAT[1:2]) == "<s>Hello"
+
+
 def test_a_chat_that_goes_on_begins_with_the_one_before() -> None:
     chatml = template(CHATML)
     assert chatml.render(CHAT).startswith(chatml.render(CHAT[:2]) + "Hi.")

@@ -193,7 +193,7 @@ def test_a_vocabulary_becomes_a_tokenizer(tmp_path: Path) -> None:
     file.write_text(json.dumps(tokenizer(WORDS)), encoding="utf-8")
     words = OnnxVocabulary(file, begin="<s>", end="", end_tokens=(), end_marks=())
     assert words.tokenize("<s>abba") == [0, 3, 2, 1]
-    assert words.begun("ab") == "<s>ab" == words.begun("<s>ab")
+    assert words.first == "<s>"
     assert words.is_control(0)
     assert words.piece(0) == b""
     assert words.piece(0, spell_control=True) == b"<s>"
