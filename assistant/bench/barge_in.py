@@ -5,42 +5,35 @@ answer makes no difference, so the language model is scripted. Time is virtual: 
 the figures are those of the decisions, the same on every machine.
 
 The onset of a recording is its first 10 ms that are at most 20 dB below its loud parts: what is
-quieter is breath, or drowned by the voice that it interrupts.
+quieter is breath, or drowned by the voice that it interrupts. A recording that breaks off sooner than
+it must be heard by is left out: who falls silent after the first sound of a word interrupts nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from assistant import app, clock, skills
+from assistant import clock
 from assistant.audio.files import read_sound
-from assistant.audio.filtered import FilteredMicrophone
 from assistant.audio.resample import Samples, to_float, to_pcm16
 from assistant.bench import machine
+from assistant.bench.appliance_in_room import Stage, open_stage
 from assistant.bench.clips import Clip, read_set
 from assistant.bench.measuring import Document, Result, ratio, rounded, share, spread_ms, table
-from assistant.bench.room import Acoustics, Room, living_room, loudness, unit_energy
+from assistant.bench.room import Acoustics, living_room, loudness, unit_energy
 from assistant.bench.speech_end import WINDOW_SAMPLES, levels_db
 from assistant.bench.variants import changed
-from assistant.chain import Chain
-from assistant.conversation import Conversation
-from assistant.engines.scripted import ScriptedLlm
+from assistant.errors import AudioFileInvalid
 from assistant.events import Announced, Stopped
-from assistant.loop import VoiceLoop
-from assistant.report import Report
-from assistant.ringer import Ringer
 from assistant.settings import Settings
 from assistant.state import State
 from assistant.types import SAMPLE_RATE_HZ
 from assistant.word_error import normalize_words, word_errors
-from assistant.worker import Worker
 
 WITHIN_MS = 150
 """So fast it has to be silent: people stop within 200 ms when they are interrupted."""
@@ -86,19 +79,6 @@ class Interruption:
     """What the recogniser made of it, over the end of the answer and its echo."""
 
 
-@dataclass
-class Stage:
-    """The appliance in its room."""
-
-    room: Room
-    voice_loop: VoiceLoop
-    reports: list[Report] = field(default_factory=list)
-
-    async def until(self, *states: State) -> None:
-        while self.voice_loop.state not in states:  # noqa: ASYNC110 - watches from outside
-            await asyncio.sleep(0.01)
-
-
 def run(
     settings: Settings,
     folder: Path,
@@ -114,7 +94,7 @@ def run(
     any AssistantError.
     """
     about = machine.describe(settings)
-    clips = read_set(folder, interruptions)
+    clips, broken_off = sorted_out(read_set(folder, interruptions))
     settings = changed(settings, {"conversation": {"interruption": "speech", "follow_up_ms": 0}})
     acoustics = Acoustics(unit_energy(to_float(read_sound(response))) if response else living_room())
     found: Document = {}
@@ -122,7 +102,7 @@ def run(
     async def all_of_it() -> None:
         async with open_stage(settings, acoustics) as stage:
             for answer in ANSWERS[:_LEARNING]:
-                await _talk(stage, answer)
+                await stage.talk(answer)
             said = [
                 await _interrupt(stage, number, clips[number % len(clips)], progress)
                 for number in range(interruptions)
@@ -133,54 +113,17 @@ def run(
             found["own_voice"] = await _own_voice(stage, minutes * 60, progress)
 
     clock.run(all_of_it(), "virtual")
-    document = {"bench": "barge-in", "room": response.name if response else "living room", **found, **about}
+    room = response.name if response else "living room"
+    document = {"bench": "barge-in", "room": room, "left_out": broken_off, **found, **about}
     return Result(_as_text(document), document)
 
 
-@asynccontextmanager
-async def open_stage(settings: Settings, acoustics: Acoustics) -> AsyncIterator[Stage]:
-    """Everything as ``app`` puts it together, but for the room and the language model."""
-    async with AsyncExitStack() as stack:
-        stt, tts, llm = Worker("stt"), Worker("tts"), Worker("llm")  # type: ignore[var-annotated]
-        for worker in (stt, tts, llm):
-            stack.push_async_callback(worker.close)
-        scripted = ScriptedLlm(
-            asyncio.get_running_loop(), lambda _: "Okay.", first_seconds=0, token_seconds=0
-        )
-        await stt.start(lambda: app.load_stt(settings))
-        await tts.start(lambda: app.load_tts(settings))
-        await llm.start(lambda: scripted)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        context = stack.enter_context(app.skill_context(folder))
-        room = Room(acoustics)
-        reports: list[Report] = []
-        voice_loop = VoiceLoop(
-            microphone=FilteredMicrophone(room.microphone, app.sound_filters(settings, room.reference)),
-            vad=app.load_vad(settings),
-            wake_word=None,
-            chain=Chain(
-                stt=stt,
-                llm=llm,
-                tts=tts,
-                skills=skills.load([], context),
-                conversation=Conversation("", count_tokens=scripted.count_tokens, budget_tokens=1000),
-                speaker=room.speaker,
-                settings=settings,
-            ),
-            ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
-            earcons={},
-            hears_itself=False,
-            on_report=reports.append,
-        )
-        living = asyncio.ensure_future(voice_loop.run())
-        try:
-            stage = Stage(room, voice_loop, reports)
-            await stage.until(State.SLEEPING)
-            yield stage
-        finally:
-            living.cancel()
-            with suppress(asyncio.CancelledError):
-                await living
+def sorted_out(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
+    """What can interrupt, and the names of what breaks off too soon. Raises AudioFileInvalid."""
+    long_enough = [clip for clip in clips if (clip.spoken.end_s - onset(clip)) * 1000 >= WITHIN_MS]
+    if not long_enough:
+        raise AudioFileInvalid("Every recording breaks off at once.", "Give recordings of whole words.")
+    return long_enough, [clip.name for clip in clips if clip not in long_enough]
 
 
 def onset(clip: Clip) -> float:
@@ -190,14 +133,6 @@ def onset(clip: Clip) -> float:
     levels = levels_db(clip.pcm)[first : round(clip.spoken.end_s * a_second)]
     loud = np.flatnonzero(levels >= np.percentile(levels, 95) - _ONSET_BELOW_DB)
     return float((first + loud[0]) / a_second)
-
-
-async def _talk(stage: Stage, text: str) -> None:
-    """Let it say ``text``, to the end or until it is interrupted for good."""
-    await asyncio.sleep(0.5)
-    stage.voice_loop.post(Announced(text))
-    await stage.until(State.SPEAKING)
-    await stage.until(State.SLEEPING)
 
 
 async def _interrupt(stage: Stage, number: int, clip: Clip, progress: Callable[[str], None]) -> Interruption:
@@ -241,7 +176,7 @@ async def _own_voice(stage: Stage, seconds: float, progress: Callable[[str], Non
     """Let it talk and count what it took for somebody else."""
     number = 0
     while stage.room.speaker.heard_s < seconds:
-        await _talk(stage, ANSWERS[number % len(ANSWERS)])
+        await stage.talk(ANSWERS[number % len(ANSWERS)])
         number += 1
         if number % len(ANSWERS) == 0:
             progress(f"own voice: {stage.room.speaker.heard_s / 60:.1f} min")
@@ -306,6 +241,7 @@ def _as_text(document: Document) -> str:
             machine.headline(document),
             "",
             head,
+            *(f"left out, as it breaks off: {name}" for name in document["left_out"]),
             "",
             table(("from the onset, ms", "p50", "p95", "max"), rows),
             "",

@@ -11,11 +11,12 @@ import pytest
 
 from assistant import clock
 from assistant.audio.resample import to_float
-from assistant.bench.barge_in import Interruption, onset, summary
+from assistant.bench.barge_in import Interruption, onset, sorted_out, summary
 from assistant.bench.clips import Clip
 from assistant.bench.room import Acoustics, Room, living_room, loudness, unit_energy
 from assistant.bench.speech_end import Spoken
 from assistant.cli import main
+from assistant.errors import AudioFileInvalid
 from assistant.types import SAMPLE_RATE_HZ, SpokenAudio
 from tests.rooms import babble
 
@@ -27,6 +28,14 @@ def test_a_breath_is_not_the_onset() -> None:
     quiet = np.zeros(SAMPLE_RATE_HZ // 2, np.int16)
     clip = Clip("clip.wav", np.concatenate([breath, quiet, speech]), Spoken(0.0, 2.5))
     assert 1.5 <= onset(clip) <= 1.8
+
+
+def test_what_breaks_off_before_it_must_be_heard_is_no_interruption() -> None:
+    word = babble(1)
+    broken = Clip("broken.wav", word[: SAMPLE_RATE_HZ // 10], Spoken(0.0, 0.1))
+    assert sorted_out([CLIP, broken]) == ([CLIP], ["broken.wav"])
+    with pytest.raises(AudioFileInvalid):
+        sorted_out([broken])
 
 
 def test_who_is_stopped_early_was_not_interrupted() -> None:
