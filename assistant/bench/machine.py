@@ -70,6 +70,11 @@ def rss_mb(status: Path = Path("/proc/self/status")) -> float:
     return peak_rss_mb(status) if now is None else now
 
 
+def anonymous_mb(status: Path = Path("/proc/self/status")) -> float | None:
+    """Of that, what is in no file and so cannot go when memory is short; None where it cannot be told."""
+    return _status_mb("RssAnon", status)
+
+
 def _status_mb(key: str, status: Path) -> float | None:
     try:
         found = re.search(rf"^{key}:\s*(\d+) kB", status.read_text("ascii", "replace"), re.MULTILINE)
