@@ -71,6 +71,12 @@ def rss_mb(process: str = "self") -> float:
     return peak_rss_mb(process) if now is None else now / 1e6
 
 
+def anonymous_mb(process: str = "self") -> float | None:
+    """Of that, what is in no file and so cannot go when memory is short; None where it cannot be told."""
+    now = health.memory_bytes("RssAnon", of=f"{process}/status")
+    return None if now is None else now / 1e6
+
+
 def cpu_s() -> float:
     """Processor seconds of this process, and of the programs that it ran and that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
