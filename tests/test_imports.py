@@ -60,9 +60,11 @@ COMPOSITION = {
     "fit",
     "prepare",
     "front_panel",
+    "relief",
     "reload",
     "repairs",
     "shared",
+    "unit_limits",
 }
 ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}
 

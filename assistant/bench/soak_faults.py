@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any
 
 from assistant import clock
 from assistant import events as e
-from assistant.bench.soak_home import BUDGET_S, SETTINGS, Home
+from assistant.bench.soak_home import BUDGET_S, REPLY, SETTINGS, WELL, Home
 from assistant.errors import AssistantError, EngineFailed
 
 Fault = Callable[[Home, Random], Coroutine[Any, Any, None]]
@@ -107,9 +108,9 @@ async def _fault(home: Home, kind: str, fault: Callable[[], None], lasts_s: floa
 
 
 async def degenerate_reply(home: Home, random: Random) -> None:
-    home.reply, reply = random.choice(REPLIES), home.reply
+    home.reply = random.choice(REPLIES)
     await asyncio.sleep(3)
-    home.reply = reply
+    home.reply = REPLY
 
 
 async def misheard(home: Home, random: Random) -> None:
@@ -130,6 +131,29 @@ async def disk_full(home: Home, random: Random) -> None:
     database._connection.set_authorizer(_no_writing)  # noqa: SLF001
     await asyncio.sleep(random.uniform(1, 10))
     database._connection.set_authorizer(lambda *_: sqlite3.SQLITE_OK)  # noqa: SLF001
+
+
+async def memory_short(home: Home, random: Random) -> None:
+    await _strain(home, random, memory_mb=random.uniform(0, 79))
+
+
+async def memory_slow(home: Home, random: Random) -> None:
+    """Programs wait for memory, as a model's weights are read again and again."""
+    await _strain(home, random, stalled_percent=random.uniform(21, 100))
+
+
+async def disk_short(home: Home, random: Random) -> None:
+    await _strain(home, random, disk_mb=random.uniform(0, 99))
+
+
+async def hot(home: Home, random: Random) -> None:
+    await _strain(home, random, hot_c=random.uniform(81, 110))
+
+
+async def _strain(home: Home, random: Random, **values: float) -> None:
+    home.reading = replace(home.reading, **values)
+    await asyncio.sleep(random.uniform(1, 20))
+    home.reading = replace(home.reading, **{key: getattr(WELL, key) for key in values})
 
 
 def _no_writing(action: int, *_: object) -> int:
@@ -166,15 +190,16 @@ async def ordered(home: Home, random: Random) -> None:
     order = random.choice(("say", "ask", "stop", "listen", "status"))
     try:
         await home.orders.obey({"order": order, "text": "What is the capital of France?"})
-    except AssistantError:
-        return  # a reason was given
+    except Exception:  # noqa: BLE001 - the control socket answers every one with a reason
+        return
 
 
 async def signalled(home: Home, random: Random) -> None:
-    """SIGUSR1 twice."""
-    home.orders.toggle_mute()
-    await asyncio.sleep(random.uniform(0.1, 3))
-    home.orders.toggle_mute()
+    """SIGUSR1 twice; and whoever finds it muted at the end unmutes it."""
+    for _ in range(2):
+        home.orders.toggle_mute()
+        await asyncio.sleep(random.uniform(0.1, 3))
+    home.loop.post(e.Unmuted())
 
 
 FAULTS: dict[str, Fault] = {
@@ -183,6 +208,7 @@ FAULTS: dict[str, Fault] = {
         *(microphone_pulled, microphone_refuses, microphone_deaf, microphone_stuck, overruns),
         *(speaker_pulled, both_pulled, engine_fails, engine_hangs, engine_slow),
         *(degenerate_reply, misheard, clock_jumps, disk_full, settings_saved),
+        *(memory_short, memory_slow, disk_short, hot),
         *(muted, interrupted, noise, ordered, signalled),
     )
 }

@@ -18,8 +18,6 @@ SPARE_DISK_MB = 500
 SWAPPED_MB = 100
 """Less is what any system that has run for a while moves out."""
 
-HOT_C = 80.0
-"""Where a Raspberry Pi begins to slow down; Jetsons and PCs do so later."""
 
 
 def _board(patient: Patient) -> Iterator[Finding]:
@@ -136,12 +134,9 @@ def _speed(patient: Patient) -> Iterator[Finding]:
     for problem in health.throttling(patient.root):
         step = "Use the board's own power supply and a heat sink or fan."
         yield Finding("speed", ok=None, what=f"the firmware says {problem}", next_step=step)
-    hottest_c = health.hottest_c(patient.root)
-    if hottest_c is not None and hottest_c >= HOT_C:
-        what = f"the hottest sensor is at {hottest_c:.0f} °C, where processors slow down"
-        yield Finding("speed", ok=None, what=what, next_step="Give it a heat sink, a fan or more air.")
-    elif not governor:
-        heat = "" if hottest_c is None else f"; the hottest sensor is at {hottest_c:.0f} °C"
+    if not governor:
+        hottest_c = health.hottest_c(patient.root)
+        heat = "" if hottest_c is None else f"; its hottest sensor is at {hottest_c:.0f} °C"
         yield Finding("speed", ok=True, what=f"nothing holds the processor back{heat}")
 
 

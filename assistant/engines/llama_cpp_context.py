@@ -49,10 +49,13 @@ class LlamaCppContext:
         self.parameters = model.parameters
         self._model = model
         self._settings = settings
-        self._most_threads = threads
+        self._most_tokens, self._most_threads = self.context_tokens, threads
+        self._threads_limit = threads
         self._context = self._sampler = None
+        self._adapter = adapter
+        self._threads = ThreadChoice(threads)
         try:
-            self.renew(adapter)
+            self._open(self.context_tokens)
         except EngineFailed:
             self.close()
             raise
@@ -63,15 +66,40 @@ class LlamaCppContext:
 
         Raises EngineFailed when there is no memory beside the one before, which then stays.
         """
+        before, self._adapter = self._adapter, adapter
+        try:
+            self._open(self.context_tokens)
+        except EngineFailed:
+            self._adapter = before
+            raise
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
+        """Do with so much from now on; None and 1 are what it was made with.
+
+        With another context the memory is empty. Raises EngineFailed when there is no room for a longer one.
+        """
+        threads = max(1, int(self._most_threads * threads_share))
+        if threads != self._threads_limit:
+            self._threads_limit, self._threads = threads, ThreadChoice(threads)
+            if self._context:
+                lib.llama_set_n_threads(self._context, threads, threads)
+        tokens = min(context_tokens or self._most_tokens, self._most_tokens)
+        if tokens < self.context_tokens and self._context:
+            lib.llama_free(self._context)  # First of all: there is little memory, or nobody would ask.
+            self._context, self._held = None, []
+        if tokens != self.context_tokens:
+            self._open(tokens)
+
+    def _open(self, context_tokens: int) -> None:
+        """Begin with an empty memory of that size, instead of the one before. Raises EngineFailed."""
         context = self._model.new_context(
-            self._settings, self._most_threads, self.context_tokens, adapter=adapter
+            self._settings, self._threads.threads, context_tokens, adapter=self._adapter
         )
         if self._context:
             lib.llama_free(self._context)
-        self._context = context
-        self._memory = lib.llama_get_memory(context)
-        self._threads = ThreadChoice(self._most_threads)
+        self._context, self._memory = context, lib.llama_get_memory(context)
         self._held: list[int] = []
+        self.context_tokens = context_tokens
 
     def close(self) -> None:
         """Free everything; harmless when done twice."""
@@ -138,6 +166,7 @@ class LlamaCppContext:
             )
 
     def _decode(self, tokens: ctypes.Array[Any], count: int) -> int:
+        self._require_memory()
         threads = self._threads.threads
         began_s = time.perf_counter()
         status = int(lib.llama_decode(self._context, lib.llama_batch_get_one(tokens, count)))
@@ -177,6 +206,7 @@ class LlamaCppContext:
     @contextmanager
     def interruptible(self, cancel: Cancel) -> Iterator[None]:
         """Inside it ``read`` and ``append`` end within milliseconds once ``cancel`` is set."""
+        self._require_memory()
         with interruptible(self._context, cancel):
             yield
 
@@ -189,6 +219,8 @@ class LlamaCppContext:
 
     def restore(self, state: bytes, tokens: Sequence[int]) -> bool:
         """Bring the memory to what ``state`` said when it held ``tokens``; false and empty if it cannot."""
+        if not self._context:
+            return False
         self._forget()
         buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
         if lib.llama_state_seq_set_data(self._context, buffer, len(state), 0) != len(state):
@@ -196,6 +228,13 @@ class LlamaCppContext:
             return False
         self._held = list(tokens)
         return True
+
+    def _require_memory(self) -> None:
+        if not self._context:
+            raise EngineFailed(
+                "The language model has lost its memory, and there is none for another.",
+                "End other programs, or restart the assistant.",
+            )
 
     def _forget(self) -> None:
         lib.llama_memory_clear(self._memory, True)  # noqa: FBT003

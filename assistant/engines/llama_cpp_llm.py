@@ -45,7 +45,7 @@ def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
 
 
 class LlamaCppLlm(ChatLlm):
-    """One that also keeps to a grammar and changes its adapter: a ``CallingLlm``, an ``AdaptableLlm``."""
+    """Keeps to a grammar, changes its adapter, does with less: Calling-, Adaptable- and ``FrugalLlm``."""
 
     _context: LlamaCppContext
     _vocabulary: Vocabulary
@@ -83,6 +83,11 @@ class LlamaCppLlm(ChatLlm):
     def _name_runtime(self) -> None:
         """What was read with one adapter is not for another."""
         self._runtime = (*self._layout, *(self._worn.version if self._worn else ()))
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
+        """Do with so much until told otherwise; None and 1 are what it was made with. Raises EngineFailed."""
+        self._context.limit(context_tokens=context_tokens, threads_share=threads_share)
+        self.context_tokens = self._context.context_tokens
 
     def stream_or_call(
         self, messages: Sequence[Message], cancel: Cancel, grammar: str

@@ -89,7 +89,7 @@ class LlamaCppModel:
         lib.llama_log_set(_while_running, None)
         if not context:
             raise EngineFailed(
-                f"There is no memory for {settings.context_tokens} tokens of context.",
+                f"There is no memory for {tokens} tokens of context.",
                 "Lower llm.context_tokens, or choose a smaller model (llm.model).",
             )
         if adapter is not None:
