@@ -19,7 +19,6 @@ SWAPPED_MB = 100
 """Less is what any system that has run for a while moves out."""
 
 
-
 def _board(patient: Patient) -> Iterator[Finding]:
     board = recognise(patient.root)
     have = f"{board.cores} processors ({board.big_cores} big cores), {board.memory_mb} MB"
