@@ -51,6 +51,7 @@ class LlamaCppContext:
         self._settings = settings
         self._most_tokens, self._most_threads = self.context_tokens, threads
         self._threads_limit = threads
+        self._held: list[int] = []
         self._context = self._sampler = None
         self._adapter = adapter
         self._threads = ThreadChoice(threads)
@@ -98,7 +99,7 @@ class LlamaCppContext:
         if self._context:
             lib.llama_free(self._context)
         self._context, self._memory = context, lib.llama_get_memory(context)
-        self._held: list[int] = []
+        self._held = []
         self.context_tokens = context_tokens
 
     def close(self) -> None:
