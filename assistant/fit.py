@@ -18,7 +18,7 @@ from assistant.board.limits import ROOT, text
 from assistant.board.llm_memory import LlmMemory, of_gguf
 from assistant.board.memory_plan import Need, Remedy, Room
 from assistant.errors import ModelTooBig
-from assistant.gguf import GgufHeader, read_header
+from assistant.gguf import GgufHeader
 from assistant.settings import Settings
 from assistant.store import open_store
 
@@ -67,23 +67,36 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
     """
     if settings.llm.engine != "llama_cpp":
         return None
-    store = open_store(paths.models(settings.store.models))
-    sizes = {entry.name: entry.size_bytes for entry in store.entries()}
-    header = read_header(next(iter(sorted(store.path(settings.llm.model, "llm").glob("*.gguf")))))
-    voice = sizes.get(settings.tts.model, 0) if settings.tts.runtime == "onnx" else 0
+    store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
+    entries = {entry.name: entry for entry in store.entries()}
+    header = store.header(settings.llm.model)
+    voice = settings.tts.model if settings.tts.runtime == "onnx" else ""
+    rest = [entries.get(name) for name in (() if llm_only else (settings.stt.model, voice))]
+    stt_file, tts_file = (entry.size_bytes if entry else 0 for entry in rest) if rest else (0, 0)
     with_rest = partial(
         memory_plan.need,
-        stt_file=0 if llm_only else sizes.get(settings.stt.model, 0),
-        tts_file=0 if llm_only else voice,
+        stt_file=stt_file,
+        tts_file=tts_file,
+        in_memory=sum(entry.size_bytes for entry in rest if entry and entry.encrypted),
         hears=not llm_only,
     )
-    return fit(settings, header, with_rest, memory_plan.room(root, already=already), root)
+    room = memory_plan.room(root, already=already)
+    return fit(settings, header, with_rest, room, root, in_memory=entries[settings.llm.model].encrypted)
 
 
 def fit(
-    settings: Settings, header: GgufHeader, with_rest: Callable[[LlmMemory], Need], room: Room, root: Path
+    settings: Settings,
+    header: GgufHeader,
+    with_rest: Callable[[LlmMemory], Need],
+    room: Room,
+    root: Path,
+    *,
+    in_memory: bool = False,
 ) -> Fit:
-    """Hold a model against the memory there is. Raises ModelCorrupt for a header that cannot be planned."""
+    """Hold a model against the memory there is; ``in_memory`` is one that is encrypted on the disk.
+
+    Raises ModelCorrupt for a header that cannot be planned.
+    """
     abilities = frozenset(text(root / "proc/cpuinfo").split())
 
     def with_context(tokens: int) -> LlmMemory:
@@ -94,6 +107,7 @@ def fit(
             flash_attention=settings.llm.flash_attention,
             micro_batch=settings.llm.micro_batch,
             mmap=settings.llm.mmap,
+            in_memory=in_memory,
             abilities=abilities,
         )
 

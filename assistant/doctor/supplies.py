@@ -25,12 +25,13 @@ def _model(kind: Literal["stt", "llm", "tts"], patient: Patient) -> Iterator[Fin
         yield Finding(check, ok=None, what=f"{name}: Coqui keeps its models itself")
         return
     store = patient.store()
-    place = store.path(name, kind)
+    place = store.place(name, kind)
+    store.try_key(name)
     if patient.hash_models:
         store.verify(name, patient.watcher)
-    yield Finding(
-        check, ok=True, what=f"{name} in {place}, {'hashes' if patient.hash_models else 'sizes'} right"
-    )
+    encrypted = ", encrypted, and the key fits" if store.sealed(name) else ""
+    right = "hashes" if patient.hash_models else "sizes"
+    yield Finding(check, ok=True, what=f"{name} in {place}, {right} right{encrypted}")
 
 
 def _server(patient: Patient) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """The store: which models are on this disk, and whether they are what they should be.
 
-``path`` is what the engines live on; it never touches the network, and neither does anything here
+``opened`` is what the engines live on; it never touches the network, and neither does anything here
 but ``pull``.
 """
 
@@ -9,18 +9,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from assistant import resources
-from assistant.errors import ModelCorrupt, ModelMissing, ModelUnknown, SettingsError
+from assistant.errors import ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown, SettingsError
+from assistant.gguf import GgufHeader
+from assistant.store import keys
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile, read_catalog, unknown
 from assistant.store.disk import writing
 from assistant.store.folder import Record, hash_faults, read_record, size_faults, unrecorded, write_record
-from assistant.store.incoming import Arrival, Incoming, locked
+from assistant.store.incoming import Arrival, Incoming, locked, restore
 from assistant.store.progress import Meter, Unwatched, Watcher
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class Entry:
     description: str
     path: Path
     """Where it is, or would be."""
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,62 @@ class Store:
 
     models_dir: Path
     catalog: Catalog
+    key_file: Path | None = None
+    """Of encrypted models; None is systemd's credential, where there is one."""
+
+    @contextlib.contextmanager
+    def opened(self, name: str, kind: Kind) -> Iterator[Path]:
+        """The folder of a model that is to be loaded, while inside; checked as ``place`` does.
+
+        An encrypted one is decrypted into memory. Raises what ``place`` raises, ModelLocked,
+        EngineUnavailable, EngineFailed.
+        """
+        folder = self.place(name, kind)
+        sealed = self.sealed(name)
+        if not sealed:
+            yield folder
+            return
+        from assistant.store.opening import in_memory  # noqa: PLC0415  few models are encrypted
+
+        with in_memory(folder, list(sealed), keys.find(self.key_file)) as unlocked:
+            yield unlocked
 
     def path(self, name: str, kind: Kind) -> Path:
-        """The folder of a model that is to be loaded, checked by size and time against its record.
+        """As ``place``, of a model that is not encrypted. Raises ModelLocked for one that is."""
+        folder = self.place(name, kind)
+        if self.sealed(name):
+            raise ModelLocked(
+                f"{name} is encrypted, and only the assistant itself can use it so.",
+                f"Decrypt it first: `assistant models decrypt {name}`.",
+            )
+        return folder
+
+    def sealed(self, name: str) -> Mapping[str, ModelFile]:
+        """What the files of an encrypted model become; empty for all others."""
+        record = read_record(self.models_dir / name)
+        return record.sealed if record else {}
+
+    def try_key(self, name: str) -> None:
+        """Raises ModelLocked when the model is encrypted and cannot be opened here, ModelCorrupt."""
+        if sealed := self.sealed(name):
+            from assistant.store.opening import try_key  # noqa: PLC0415  as in opened
+
+            try_key(self.models_dir / name, list(sealed), keys.find(self.key_file))
+
+    def header(self, name: str) -> GgufHeader:
+        """Of the language model of that name, encrypted or not. Raises what ``opened`` raises."""
+        from assistant.store.opening import header_of  # noqa: PLC0415  as in opened
+
+        folder = self.place(name, "llm")
+        return header_of(folder, keys.find(self.key_file) if self.sealed(name) else None)
+
+    def place(self, name: str, kind: Kind) -> Path:
+        """The folder of a model, encrypted or not, checked by size and time against its record.
 
         Files that were touched since, or put there by hand, are hashed once. Raises ModelUnknown,
         ModelMissing, ModelCorrupt.
         """
+        restore(self.models_dir, name)
         found, files = self._described(name)
         if found != kind:
             others = ", ".join(entry.name for entry in self.entries() if entry.kind == kind)
@@ -125,19 +177,25 @@ class Store:
                 raise ModelMissing(f"{name} is not on this disk.", "There is nothing to remove.")
             incoming.prepare()
             if place.exists():
-                place.rename(incoming.base / "old")  # at once, so that no half of it is ever seen
+                place.rename(incoming.base / "gone")  # at once, so that no half of it is ever seen
             incoming.clear()
         log.info("removed model=%s", name)
         return freed
 
     def _described(self, name: str) -> tuple[Kind, Mapping[str, ModelFile]]:
-        """Kind and files of a model, from the catalogue or from the record of one's own."""
+        """Kind and files of a model, from the catalogue or from the record of an own or encrypted one."""
         if name in self.catalog.models:
+            if sealed := self._sealed_record(name):
+                return sealed.kind, sealed.expected
             model = self.catalog.models[name]
             return model.kind, model.files
         if re.fullmatch(MODEL_NAME, name) and (record := read_record(self.models_dir / name)):
             return record.kind, record.expected
         raise unknown(name, [entry.name for entry in self.entries()])
+
+    def _sealed_record(self, name: str) -> Record | None:
+        record = read_record(self.models_dir / name)
+        return record if record and record.sealed else None
 
     def _check(
         self, name: str, files: Mapping[str, ModelFile], *, everything: bool, watcher: Watcher
@@ -171,14 +229,16 @@ class Store:
         record = read_record(folder)
         with contextlib.suppress(OSError):
             origin, licence = (record.origin, record.licence) if record else ("found here", "")
-            write_record(folder, self._described(name)[0], origin, files, licence)
+            sealed = record.sealed if record else {}
+            write_record(folder, self._described(name)[0], origin, files, licence=licence, sealed=sealed)
 
     def _known_entry(self, name: str) -> Entry:
         model = self.catalog.models[name]
+        sealed = self._sealed_record(name)
         return Entry(
             name=name,
             kind=model.kind,
-            state=_state(self.models_dir / name, model.files),
+            state=_state(self.models_dir / name, sealed.expected if sealed else model.files),
             size_bytes=model.size_bytes,
             ram_mb=model.ram_mb,
             languages=model.languages,
@@ -187,18 +247,21 @@ class Store:
             attribution=model.attribution,
             description=model.description,
             path=self.models_dir / name,
+            encrypted=sealed is not None,
         )
 
 
-def open_store(models_dir: Path, catalog: Path | None = None) -> Store:
+def open_store(models_dir: Path, catalog: Path | None = None, key_file: Path | None = None) -> Store:
     """The store in ``models_dir``, which need not exist yet, with the shipped catalogue or another.
+
+    ``key_file`` opens encrypted models.
 
     Raises SettingsError for a catalogue that is not valid.
     """
     if catalog is None:
         catalog = resources.folder("models") / "catalog.yaml"
     saved_ns = catalog.stat().st_mtime_ns if catalog.is_file() else 0
-    return Store(models_dir.expanduser().absolute(), _catalog(catalog, saved_ns))
+    return Store(models_dir.expanduser().absolute(), _catalog(catalog, saved_ns), key_file)
 
 
 @cache
@@ -220,6 +283,7 @@ def _own_entry(folder: Path, record: Record) -> Entry:
         attribution="",
         description=f"Your own, from {record.origin}",
         path=folder,
+        encrypted=bool(record.sealed),
     )
 
 
