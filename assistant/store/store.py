@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from assistant import resources
 from assistant.errors import ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown, SettingsError
 from assistant.gguf import GgufHeader
-from assistant.store import keys
+from assistant.store import keys, listing
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile, read_catalog, unknown
 from assistant.store.disk import writing
 from assistant.store.folder import Record, hash_faults, read_record, size_faults, unrecorded, write_record
@@ -26,30 +25,6 @@ from assistant.store.incoming import Arrival, Incoming, locked, restore
 from assistant.store.progress import Meter, Unwatched, Watcher
 
 log = logging.getLogger(__name__)
-
-State: TypeAlias = Literal["installed", "unchecked", "damaged", "missing"]
-"""unchecked: complete by its sizes, but put there by hand or touched since it was verified."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A model as a list shows it."""
-
-    name: str
-    kind: Kind
-    state: State
-    size_bytes: int
-    ram_mb: int | None
-    """Memory it takes in use; None for a model of one's own."""
-    languages: tuple[str, ...]
-    licence: str
-    """SPDX identifier; empty when nobody said."""
-    licence_note: str
-    attribution: str
-    description: str
-    path: Path
-    """Where it is, or would be."""
-    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,41 +102,46 @@ class Store:
         """Read and hash every file. Raises ModelUnknown, ModelMissing, ModelCorrupt."""
         self._check(name, self._described(name)[1], everything=True, watcher=watcher or Unwatched())
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[listing.Entry, ...]:
         """Every model of the catalogue, then the person's own; told from sizes and times only."""
-        known = [self._known_entry(name) for name in self.catalog.models]
-        own = [
-            _own_entry(folder, record)
-            for folder in _folders(self.models_dir)
-            if folder.name not in self.catalog.models and (record := read_record(folder))
-        ]
-        return (*known, *own)
+        return listing.entries(self.models_dir, self.catalog)
 
-    def pull(self, names: Sequence[str], watcher: Watcher | None = None) -> tuple[Arrival, ...]:
+    def pull(
+        self, names: Sequence[str], watcher: Watcher | None = None, *, accept: bool = False
+    ) -> tuple[Arrival, ...]:
         """Fetch the models (or sets) that are not here or damaged; the only use of the network.
 
-        Raises ModelUnknown, StorageFull, DownloadFailed.
+        ``accept`` agrees to their licences. Raises ModelUnknown, LicenceNotAccepted, StorageFull,
+        DownloadFailed.
         """
         from assistant.store.pull import pull  # noqa: PLC0415  starting up needs no TLS and no HTTP
 
-        return pull(self.models_dir, self.catalog, names, watcher or Unwatched())
+        return pull(self.models_dir, self.catalog, names, watcher or Unwatched(), accept=accept)
 
     def import_from(
-        self, path: Path, name: str | None = None, kind: Kind | None = None, watcher: Watcher | None = None
+        self,
+        path: Path,
+        name: str | None = None,
+        kind: Kind | None = None,
+        watcher: Watcher | None = None,
+        *,
+        accept: bool = False,
     ) -> tuple[Arrival, ...]:
         """Take in what ``path`` holds of the catalogue; with ``name`` and ``kind``, a model of one's own.
 
-        Raises what ``importing.import_known`` and ``own.import_own`` raise.
+        ``accept`` agrees to their licences. Raises what ``importing.import_known`` and ``own.import_own``
+        raise.
         """
         from assistant.store.importing import import_known  # noqa: PLC0415  as in pull
         from assistant.store.own import import_own  # noqa: PLC0415
 
         watcher = watcher or Unwatched()
         if name is None and kind is None:
-            return import_known(self.models_dir, self.catalog, path, watcher)
+            return import_known(self.models_dir, self.catalog, path, watcher, accept=accept)
         if name is None or kind is None:
             raise SettingsError("A model of your own needs both a name and a kind.", "Give --as and --kind.")
-        return (import_own(self.models_dir, self.catalog, path, name=name, kind=kind, watcher=watcher),)
+        place, catalog = self.models_dir, self.catalog
+        return (import_own(place, catalog, path, name=name, kind=kind, watcher=watcher, accept=accept),)
 
     def remove(self, name: str, watcher: Watcher | None = None) -> int:
         """Delete a model and what an unfinished pull left of it; the bytes that it took.
@@ -232,24 +212,6 @@ class Store:
             sealed = record.sealed if record else {}
             write_record(folder, self._described(name)[0], origin, files, licence=licence, sealed=sealed)
 
-    def _known_entry(self, name: str) -> Entry:
-        model = self.catalog.models[name]
-        sealed = self._sealed_record(name)
-        return Entry(
-            name=name,
-            kind=model.kind,
-            state=_state(self.models_dir / name, sealed.expected if sealed else model.files),
-            size_bytes=model.size_bytes,
-            ram_mb=model.ram_mb,
-            languages=model.languages,
-            licence=model.licence,
-            licence_note=model.licence_note,
-            attribution=model.attribution,
-            description=model.description,
-            path=self.models_dir / name,
-            encrypted=sealed is not None,
-        )
-
 
 def open_store(models_dir: Path, catalog: Path | None = None, key_file: Path | None = None) -> Store:
     """The store in ``models_dir``, which need not exist yet, with the shipped catalogue or another.
@@ -268,41 +230,6 @@ def open_store(models_dir: Path, catalog: Path | None = None, key_file: Path | N
 def _catalog(file: Path, _saved_ns: int) -> Catalog:
     """As long as it is the same, it is checked once: that takes 40 ms, and every engine asks for it."""
     return read_catalog(file)
-
-
-def _own_entry(folder: Path, record: Record) -> Entry:
-    return Entry(
-        name=folder.name,
-        kind=record.kind,
-        state=_state(folder, record.expected),
-        size_bytes=sum(file.bytes for file in record.files.values()),
-        ram_mb=None,
-        languages=(),
-        licence=record.licence,
-        licence_note="",
-        attribution="",
-        description=f"Your own, from {record.origin}",
-        path=folder,
-        encrypted=bool(record.sealed),
-    )
-
-
-def _state(folder: Path, files: Mapping[str, ModelFile]) -> State:
-    if not folder.is_dir():
-        return "missing"
-    try:
-        if size_faults(folder, files):
-            return "damaged"
-        return "unchecked" if unrecorded(folder, files, read_record(folder)) else "installed"
-    except OSError:
-        return "damaged"
-
-
-def _folders(models_dir: Path) -> list[Path]:
-    try:
-        return sorted(path for path in models_dir.iterdir() if path.name[0] != "." and path.is_dir())
-    except OSError:
-        return []
 
 
 def _size(folder: Path) -> int:
