@@ -92,8 +92,8 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
     sequences, waves = _spoken(model, symbols.num_chars)
     arrays = {f"ids{number}": each for number, each in enumerate(sequences)}
     arrays |= {f"wave{number}": each for number, each in enumerate(waves)}
-    np.savez(job["probes"], **arrays)  # type: ignore[arg-type]
-    speakers = dict(model.speaker_manager.name_to_id) if model.num_speakers > 0 else {}
+    np.savez(job["probes"], **arrays)
+    speakers = dict(model.speaker_manager.name_to_id) if model.speaker_manager else {}
     return {
         "characters": model.config.characters.to_dict(),
         "symbols": table,

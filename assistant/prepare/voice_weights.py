@@ -1,7 +1,7 @@
 """Stores the weights of a voice's decoder in 16 or 8 bits; ONNX Runtime unpacks them when it loads.
 
-The decoder, which makes sound of features, has most of a VITS voice's weights, and rounding them is hardly
-heard. What computes stays as it is, in 32 bits: on processors its convolutions of integers are slower.
+The decoder makes sound of features. It has half of the weights of a voice of Coqui's usual size, and rounding
+them is hardly heard. It still computes in 32 bits: on processors convolutions of integers are slower.
 So the file becomes smaller, and speed and memory do not change.
 """
 

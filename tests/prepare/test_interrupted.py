@@ -1,4 +1,4 @@
-"""Work that is interrupted at a random moment: the store has whole models only, and the next run sweeps up."""
+"""Work that is interrupted at a random moment: the store has whole models only; the next run cleans up."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ def main(folder: Path, speakers: list[str]) -> None:
         num_layers_posterior_encoder=2,
         num_layers_flow=2,
         upsample_initial_channel_decoder=32,
+        init_discriminator=False,  # only training needs it, and it has 190 MB
         use_speaker_embedding=bool(speakers),
-        num_speakers=len(speakers),
         speaker_embedding_channels=8 if speakers else 0,
     )
     config = configs.VitsConfig(
