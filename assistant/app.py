@@ -69,7 +69,7 @@ _QUESTION_TOKENS = 128
 
 def store_of(settings: Settings) -> Store:
     """The model store that these settings name."""
-    return open_store(paths.models(settings.store.models))
+    return open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
 
 
 def load_vad(settings: Settings) -> Vad:
@@ -103,8 +103,8 @@ def load_wake_word(settings: Settings) -> WakeWord | None:
 def load_stt(settings: Settings) -> Stt:
     stt: Stt = _load("stt", settings, settings.stt)
     if name := settings.endpoint.turn_model:
-        folder = store_of(settings).path(name, "turn")
-        stt = engines.load("turn", "smart_turn", stt=stt, model=folder, threads=len(big_cores()))
+        with store_of(settings).opened(name, "turn") as folder:
+            stt = engines.load("turn", "smart_turn", stt=stt, model=folder, threads=len(big_cores()))
     return stt
 
 
@@ -150,19 +150,16 @@ def load_tts(settings: Settings) -> Tts:
     tts: Tts = _load("tts", settings, settings.tts)
     if settings.tts.phrase_cache:
         sound = settings.tts.model_dump_json(exclude={"phrase_cache", "begin_with", "threads"})
-        model = store_of(settings).path(settings.tts.model, "tts").stat().st_mtime_ns
+        model = store_of(settings).place(settings.tts.model, "tts").stat().st_mtime_ns
         tts = PhraseCache(tts, paths.cache() / "phrases", f"{__version__} {sound} {model}")
     return tts
 
 
 def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> Any:
-    return engines.load(
-        kind,
-        section.engine,
-        settings=section,
-        model=store_of(settings).path(section.model, kind),
-        threads=_threads(section.threads),
-    )
+    with store_of(settings).opened(section.model, kind) as folder:
+        return engines.load(
+            kind, section.engine, settings=section, model=folder, threads=_threads(section.threads)
+        )
 
 
 def _threads(wanted: int) -> int:

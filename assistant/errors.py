@@ -11,6 +11,8 @@
     |  |- ModelCorrupt        model-corrupt          on this disk, but not what the catalogue promises
     |  |- ModelRefused        model-refused          it was measured, and it is not good enough
     |  |- ModelTooBig         model-too-big          it does not fit into the memory here
+    |  |- ModelLocked         model-locked           it is encrypted, and the key is missing or another one
+    |  |- LicenceNotAccepted  licence-not-accepted   its licence has conditions that nobody here agreed to
     |  `- DownloadFailed      download-failed        no source could deliver it
     |- StorageFull            storage-full           the disk cannot hold it
     |- StateUnavailable       state-unavailable      where timers and lists are kept cannot be used
@@ -90,6 +92,14 @@ class ModelRefused(ModelError):
 
 class ModelTooBig(ModelError):
     code = "model-too-big"
+
+
+class ModelLocked(ModelError):
+    code = "model-locked"
+
+
+class LicenceNotAccepted(ModelError):
+    code = "licence-not-accepted"
 
 
 class DownloadFailed(ModelError):

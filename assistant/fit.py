@@ -17,7 +17,7 @@ from assistant.board import health, memory_plan
 from assistant.board.limits import ROOT, text
 from assistant.board.llm_memory import LlmMemory, of_gguf
 from assistant.board.memory_plan import Need, Remedy, Room
-from assistant.engines import gguf_adapter, gguf_model
+from assistant.engines import gguf_adapter
 from assistant.errors import ModelTooBig
 from assistant.gguf import GgufHeader, read_header
 from assistant.settings import Settings
@@ -69,18 +69,29 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
     """
     if settings.llm.engine != "llama_cpp":
         return None
-    store = open_store(paths.models(settings.store.models))
-    sizes = {entry.name: entry.size_bytes for entry in store.entries()}
-    header = gguf_model.find(store.path(settings.llm.model, "llm")).header
-    voice = sizes.get(settings.tts.model, 0) if settings.tts.runtime == "onnx" else 0
+    store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
+    entries = {entry.name: entry for entry in store.entries()}
+    header = store.header(settings.llm.model)
+    voice = settings.tts.model if settings.tts.runtime == "onnx" else ""
+    rest = [entries.get(name) for name in (() if llm_only else (settings.stt.model, voice))]
+    stt_file, tts_file = (entry.size_bytes if entry else 0 for entry in rest) if rest else (0, 0)
     with_rest = partial(
         memory_plan.need,
-        stt_file=0 if llm_only else sizes.get(settings.stt.model, 0),
-        tts_file=0 if llm_only else voice,
+        stt_file=stt_file,
+        tts_file=tts_file,
+        in_memory=sum(entry.size_bytes for entry in rest if entry and entry.encrypted),
         hears=not llm_only,
     )
     room = memory_plan.room(root, already=already)
-    return fit(settings, header, with_rest, room, root, adapter_bytes=_adapter_bytes(settings))
+    return fit(
+        settings,
+        header,
+        with_rest,
+        room,
+        root,
+        adapter_bytes=_adapter_bytes(settings),
+        in_memory=entries[settings.llm.model].encrypted,
+    )
 
 
 def fit(
@@ -91,8 +102,12 @@ def fit(
     root: Path,
     *,
     adapter_bytes: int = 0,
+    in_memory: bool = False,
 ) -> Fit:
-    """Hold a model against the memory there is. Raises ModelCorrupt for a header that cannot be planned."""
+    """Hold a model against the memory there is; ``in_memory`` is one that is encrypted on the disk.
+
+    Raises ModelCorrupt for a header that cannot be planned.
+    """
     abilities = frozenset(text(root / "proc/cpuinfo").split())
 
     def with_context(tokens: int) -> LlmMemory:
@@ -103,6 +118,7 @@ def fit(
             flash_attention=settings.llm.flash_attention,
             micro_batch=settings.llm.micro_batch,
             mmap=settings.llm.mmap,
+            in_memory=in_memory,
             abilities=abilities,
             adapter_bytes=adapter_bytes,
         )

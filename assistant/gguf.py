@@ -109,18 +109,23 @@ def read_header(path: Path, *, keep_long: bool = False) -> GgufHeader:
     """
     try:
         with path.open("rb") as file:
-            kept_elements = MAX_HEADER_BYTES if keep_long else MAX_KEPT_ELEMENTS
-            return _read(_Cursor(file, path.stat().st_size, kept_elements))
-    except _Damaged as damage:
-        raise ModelCorrupt(
-            f"The model file {path.name} cannot be used: {damage}.",
-            "Fetch the model again, or choose another one.",
-        ) from None
+            return read_header_from(file, path.stat().st_size, path.name, keep_long=keep_long)
     except OSError as error:
         raise ModelMissing(
             f"The model file {path} cannot be read: {error.strerror or error}.",
             "Check that it is there and may be read, or fetch the model again.",
         ) from error
+
+
+def read_header_from(file: BinaryIO, size_bytes: int, name: str, *, keep_long: bool = False) -> GgufHeader:
+    """As ``read_header``, of an open file of that length and name. Raises ModelCorrupt, OSError."""
+    try:
+        return _read(_Cursor(file, size_bytes, MAX_HEADER_BYTES if keep_long else MAX_KEPT_ELEMENTS))
+    except _Damaged as damage:
+        raise ModelCorrupt(
+            f"The model file {name} cannot be used: {damage}.",
+            "Fetch the model again, or choose another one.",
+        ) from None
 
 
 class _Damaged(Exception):

@@ -214,6 +214,9 @@ class StoreSettings(Section):
 
     models: Path | None = None
     """Where models are kept; null is ~/.local/share/assistant/models (XDG)."""
+    key_file: Path | None = None
+    """File with the key of encrypted models, readable by its owner only; null is the systemd credential
+    model-key, where there is one."""
 
 
 class Settings(Section):

@@ -76,7 +76,8 @@ class LlmMemory:
     mapped: int
     """Weights read from the mapped file. They can go when memory is short, and then every token is slow."""
     copied: int
-    """Weights in memory of their own: rearranged for this processor, or all of them without mmap."""
+    """Weights in memory of their own: rearranged for this processor, all of them without mmap, and the whole
+    file where it is in memory only (an encrypted model): it cannot go when memory is short."""
     kv: int
     """Memory of the conversation."""
     compute: int
@@ -161,10 +162,13 @@ def of_gguf(
     flash_attention: bool = False,
     micro_batch: int = 128,
     mmap: bool = True,
+    in_memory: bool = False,
     abilities: Collection[str] = (),
     adapter_bytes: int = 0,
 ) -> LlmMemory:
-    """``abilities`` are the words of /proc/cpuinfo. Raises ModelCorrupt."""
+    """``abilities`` are the words of /proc/cpuinfo; ``in_memory`` is a file that no disk backs. Raises
+    ModelCorrupt.
+    """
     shape = shape_of(header)
     context = min(context_tokens, shape.train_context or context_tokens)
     again = [tensor for tensor in header.tensors if is_repacked(tensor, abilities)]
@@ -175,10 +179,13 @@ def of_gguf(
         if not is_repacked(tensor, abilities) and tensor.name not in only_read
     ]
     tables = _LIBRARY_BYTES + _ENTRY_BYTES * shape.vocabulary + adapter_bytes
+    whole = header.data_offset + header.tensor_bytes
+    copied = sum(tensor.size_bytes for tensor in (again if mmap else header.tensors))
     return LlmMemory(
-        file=header.data_offset + header.tensor_bytes if mmap else 0,
-        mapped=_blocks(kept) if mmap else 0,
-        copied=sum(tensor.size_bytes for tensor in (again if mmap else header.tensors)),
+        # Without mmap a file in memory is there beside its copy until that is made.
+        file=whole if mmap != in_memory else 0,
+        mapped=_blocks(kept) if mmap and not in_memory else 0,
+        copied=copied + (whole if mmap and in_memory else 0),
         kv=kv_bytes(shape, context, kv_type),
         compute=compute_bytes(shape, context, flash_attention=flash_attention, micro_batch=micro_batch),
         tables=tables,

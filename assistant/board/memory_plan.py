@@ -90,16 +90,25 @@ class Remedy:
 
 
 def need(
-    llm: LlmMemory, *, stt_file: int, tts_file: int, hears: bool = True, program: int = PROGRAM_BYTES
+    llm: LlmMemory,
+    *,
+    stt_file: int,
+    tts_file: int,
+    in_memory: int = 0,
+    hears: bool = True,
+    program: int = PROGRAM_BYTES,
 ) -> Need:
-    """``stt_file`` and ``tts_file`` are bytes of their weights, 0 where there is none."""
+    """``stt_file`` and ``tts_file`` are bytes of their weights, 0 where there is none.
+
+    ``in_memory`` are bytes of those two that are decrypted into memory while they load.
+    """
     stt_spike = int(_STT_SPIKE_BASE + _STT_SPIKE_SHARE * stt_file) if stt_file else 0
     return Need(
         program=program + (HEARING_BYTES if hears else 0),
         llm=llm,
         stt=int(_STT_BASE + _STT_SHARE * stt_file) if stt_file else 0,
         tts=int(_TTS_BASE + _TTS_SHARE * tts_file) if tts_file else 0,
-        spike=max(stt_spike, _TTS_SPIKE if tts_file else 0),
+        spike=max(stt_spike, _TTS_SPIKE if tts_file else 0) + in_memory,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from assistant import configuration, fit, paths
 from assistant.errors import AssistantError
 from assistant.settings import Settings
-from assistant.store import Entry, Store, open_store
+from assistant.store import Entry, Store, licences, open_store
 from assistant.store.catalog import Kind
 from assistant.store.incoming import Arrival
 from assistant.store.progress import Terminal, megabytes
@@ -22,7 +22,9 @@ from assistant.store.progress import Terminal, megabytes
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the `assistant` parser's subcommands."""
     parser = subparsers.add_parser("models", help="list, fetch, check, import and remove models")
-    actions = parser.add_subparsers(metavar="list|pull|verify|import|remove", required=True)
+    actions = parser.add_subparsers(
+        metavar="list|pull|verify|import|remove|encrypt|decrypt|licences", required=True
+    )
 
     def action(name: str, work: Callable[..., int], text: str) -> argparse.ArgumentParser:
         sub = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
@@ -45,8 +47,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     bring.add_argument("path", type=Path, metavar="PATH", help="folder or file")
     bring.add_argument("--as", dest="name", metavar="NAME", help="a name for a model of your own")
     bring.add_argument("--kind", choices=get_args(Kind), help="what a model of your own is")
+    for sub in (pull, bring):
+        sub.add_argument(
+            "--accept-licence",
+            action="store_true",
+            help="agree to the conditions of their licences; kept in mind",
+        )
+    action("licences", _licences, "print the licence of every model, here or in the catalogue")
     remove = action("remove", _remove, "delete models, and what an unfinished pull left of them")
     remove.add_argument("names", nargs="+", metavar="NAME")
+    for name, text in (
+        ("encrypt", "encrypt models where they lie; the assistant decrypts them into its memory"),
+        ("decrypt", "put the plain files in the place of the encrypted ones"),
+    ):
+        change = action(name, _change, text)
+        change.add_argument("names", nargs="+", metavar="NAME")
+        change.add_argument(
+            "--key-file",
+            type=Path,
+            metavar="FILE",
+            help="32 bytes that only you can read; else store.key_file",
+        )
+        change.set_defaults(change=name)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -127,7 +149,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return (
         entry.name,
         entry.kind,
-        entry.state,
+        "encrypted" if entry.encrypted and entry.state == "installed" else entry.state,
         megabytes(entry.size_bytes),
         f"{entry.ram_mb} MB" if entry.ram_mb else "-",
         " ".join(entry.languages[:3]) + more or "-",
@@ -137,13 +159,14 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 def _pull(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
     names = [*arguments.names, *arguments.set] or ["default"]
-    arrivals = store.pull(names, terminal)
+    arrivals = store.pull(names, terminal, accept=arguments.accept_licence)
     _report("pulled", arrivals, arguments)
     return 0
 
 
 def _import(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
-    arrivals = store.import_from(arguments.path, arguments.name, arguments.kind, terminal)
+    accept = arguments.accept_licence
+    arrivals = store.import_from(arguments.path, arguments.name, arguments.kind, terminal, accept=accept)
     _report("imported", arrivals, arguments)
     return 0
 
@@ -191,6 +214,52 @@ def _remove(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> 
     else:
         for one in removed:
             print(f"{one['name']}: removed, {megabytes(one['freed_bytes'])} freed")
+    return 0
+
+
+def _licences(store: Store, arguments: argparse.Namespace, _terminal: Terminal) -> int:
+    agreed = licences.accepted(store.models_dir)
+    told = []
+    for entry in store.entries():
+        known = store.catalog.models.get(entry.name)
+        terms = licences.terms_of(known) if known else licences.terms(entry.licence)
+        told.append(
+            {
+                "name": entry.name,
+                "installed": entry.state != "missing",
+                "licence": entry.licence,
+                "note": entry.licence_note,
+                "attribution": entry.attribution or entry.description,
+                "conditions": terms.address if terms else None,
+                "accepted_at": agreed.get(terms.key) if terms else None,
+            }
+        )
+    if arguments.json:
+        _print_json(models=told)
+        return 0
+    for one in told:
+        where = "installed" if one["installed"] else "not here"
+        print(f"{one['name']} ({where}): {one['licence'] or 'not known'}")
+        if one["conditions"]:
+            when = one["accepted_at"]
+            agreed_to = f"agreed to on {when}" if when else "not agreed to: --accept-licence"
+            print(f"  Conditions: {one['conditions']} ({agreed_to})")
+        print(*(f"  {line}" for line in (one["note"], one["attribution"]) if line), sep="\n")
+    return 0
+
+
+def _change(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Encrypt or decrypt."""
+    from assistant.store import encrypting, keys  # noqa: PLC0415  few models are encrypted
+
+    key = keys.find(arguments.key_file or arguments.settings.store.key_file)
+    work = getattr(encrypting, arguments.change)
+    done = [work(store, name, key, terminal) for name in arguments.names]
+    if arguments.json:
+        _print_json(**{f"{arguments.change}ed": [_plain(asdict(one)) for one in done]})
+    else:
+        for one in done:
+            print(f"{one.name}: {arguments.change}ed, {megabytes(one.size_bytes)} in {one.path}")
     return 0
 
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant import configuration, logs, paths
 from assistant.board import cores
+from assistant.commands import quantize_others
 from assistant.errors import SettingsError
+from assistant.gguf import read_header
 from assistant.store import Store, open_store
 from assistant.store.progress import Terminal, megabytes
 
 if TYPE_CHECKING:
+    from assistant.prepare.boards import Advice
     from assistant.prepare.making import Result, Wish
 
 
 USAGE = """assistant quantize SOURCE [options]
-       assistant quantize compare SOURCE --types a,b,c [options]"""
+       assistant quantize compare SOURCE --types a,b,c [options]
+       assistant quantize whisper SOURCE [--to ct2-int8] [options]
+       assistant quantize voice SOURCE [--to onnx] [options]"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -72,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.threads = arguments.threads if arguments.threads > 0 else len(cores.big_cores())
     terminal = Terminal(sys.stderr)
     try:
+        if arguments.source[0] in quantize_others.NAMES and not Path(arguments.source[0]).exists():
+            return quantize_others.run(arguments, store, terminal)
         if arguments.source[0] == "compare":
             return _compare(arguments, store, terminal)
         return _quantize(arguments, store, terminal)
@@ -96,8 +104,26 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
         raise SettingsError("--calibration is for an importance matrix only.", "Add --imatrix.")
     result = making.make(wish, store, terminal)
     terminal.clear()
-    print(json.dumps(result.document(), ensure_ascii=False) if arguments.json else _told(result))
+    told, advice = _told(result), _advice(arguments, result)
+    if arguments.json:
+        print(
+            json.dumps(result.document() | ({"for": advice.document()} if advice else {}), ensure_ascii=False)
+        )
+    else:
+        print(told, *([advice] if advice else []), sep="\n")
     return 0
+
+
+def _advice(arguments: argparse.Namespace, result: Result) -> Advice | None:
+    """What to set on the board that it was made for."""
+    from assistant.prepare import boards  # noqa: PLC0415  as above
+
+    files = sorted(result.path.glob("*.gguf"))
+    if not arguments.board or not files:
+        return None
+    environ = {**os.environ, "ASSISTANT__DEVICE": arguments.board}
+    settings = configuration.load(arguments.config, environ).settings
+    return boards.advise(arguments.board, settings, read_header(files[0]), result.name)
 
 
 def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:

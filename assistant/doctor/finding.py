@@ -44,7 +44,7 @@ class Patient:
 
     def store(self) -> Store:
         """Raises SettingsError when the catalogue is broken."""
-        return open_store(self.models)
+        return open_store(self.models, key_file=self.settings.store.key_file)
 
 
 Check: TypeAlias = Callable[[Patient], Iterator[Finding]]

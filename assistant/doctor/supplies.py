@@ -26,13 +26,14 @@ def _model(kind: Literal["stt", "llm", "tts"], patient: Patient) -> Iterator[Fin
         yield Finding(check, ok=None, what=f"{name}: Coqui keeps its models itself")
         return
     store = patient.store()
-    place = store.path(name, kind)
+    place = store.place(name, kind)
+    store.try_key(name)
     if patient.hash_models:
         store.verify(name, patient.watcher)
-    yield Finding(
-        check, ok=True, what=f"{name} in {place}, {'hashes' if patient.hash_models else 'sizes'} right"
-    )
-    if kind == "llm" and (adapter := adapters.place(patient.settings)) is not None:
+    encrypted = ", encrypted, and the key fits" if store.sealed(name) else ""
+    right = "hashes" if patient.hash_models else "sizes"
+    yield Finding(check, ok=True, what=f"{name} in {place}, {right} right{encrypted}")
+    if kind == "llm" and (adapter := adapters.place(patient.settings)) is not None and not encrypted:
         model = gguf_model.find(place)
         fitting = gguf_adapter.check(adapter, model.header.architecture, model.shapes)
         scale = patient.settings.llm.adapter_scale

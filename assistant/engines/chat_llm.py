@@ -143,7 +143,9 @@ class ChatLlm:
         self._vocabulary = vocabulary
         self._chat = chat
         self._settings = settings
-        self._file = file
+        # The file may be gone by the time that a state is kept: one in memory only is there for loading.
+        facts = file.stat()
+        self._made_of = (file.stem, facts.st_size, facts.st_mtime_ns)
         self._runtime = runtime
         self._scripts: tuple[_Script, ...] = ()
 
@@ -167,9 +169,9 @@ class ChatLlm:
         if cache is None:
             self._context.read(prefix)
             return
-        path = cache / f"{self._file.stem}.prefix"
-        facts = self._file.stat()
-        key = json.dumps([*self._runtime, facts.st_size, facts.st_mtime_ns, prefix]).encode()
+        stem, *facts = self._made_of
+        path = cache / f"{stem}.prefix"
+        key = json.dumps([*self._runtime, *facts, prefix]).encode()
         state = kept_file.load(path, key)
         if state is None or not self._context.restore(state, prefix):
             self._context.read(prefix)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes.util
 import logging
-from collections.abc import Collection, Mapping, Sequence
+import mmap
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import onnxruntime
 
-from assistant import paths
+from assistant import memory_file, paths
 from assistant.errors import ModelCorrupt
 from assistant.settings_engines import Provider, TensorRtSettings
 
@@ -68,9 +70,11 @@ def open_session(file: Path, options: Any, places: Sequence[Place]) -> tuple[Any
 
     A provider that is there but does not start (its libraries do not fit) is skipped by ONNX Runtime.
     """
-    providers = [(NAMES[place.provider], place.options) for place in places]
+    held = memory_file.is_held(file)
+    providers = [(NAMES[place.provider], _kept_off_disk(place.options, held)) for place in places]
     try:
-        session = onnxruntime.InferenceSession(file, options, providers=providers)
+        with _beside(file, options) if held else nullcontext(file) as network:
+            session = onnxruntime.InferenceSession(network, options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
         raise ModelCorrupt(
             f"The network {file.name} cannot be loaded: {first_line(error)}.",
@@ -83,6 +87,28 @@ def open_session(file: Path, options: Any, places: Sequence[Place]) -> tuple[Any
                 "provider=%s network=%s skipped=yes reason='it did not start'", place.provider, file.stem
             )
     return session, next(place.provider for place in places if NAMES[place.provider] in running)
+
+
+@contextmanager
+def _beside(file: Path, options: Any) -> Iterator[bytes]:
+    """The network of a file in memory; ``options`` learn of the weights that lie in files beside it.
+
+    ONNX Runtime follows no link to those by itself. It copies them while it opens the session.
+    """
+    others = [each for each in file.parent.iterdir() if each != file and each.name.startswith(file.stem)]
+    with ExitStack() as stack:
+        opened = [stack.enter_context(each.open("rb")) for each in others]
+        maps = [stack.enter_context(mmap.mmap(each.fileno(), 0, access=mmap.ACCESS_READ)) for each in opened]
+        if maps:
+            options.add_external_initializers_from_files_in_memory(
+                [each.name for each in others], maps, [len(each) for each in maps]
+            )
+        yield file.read_bytes()
+
+
+def _kept_off_disk(options: dict[str, Any], held: bool) -> dict[str, Any]:  # noqa: FBT001
+    """Nothing that TensorRT makes of an encrypted network is kept."""
+    return {key: value for key, value in options.items() if not (held and "cache" in key)}
 
 
 def first_line(error: Exception) -> str:

@@ -70,10 +70,12 @@ def convert(folder: Path, to: Path, watcher: Watcher) -> None:
 
 def check(folder: Path) -> str:
     """The checkpoint's number format, "float32", "float16" or "bfloat16". Raises ModelCorrupt."""
-    config = _json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if not config.get("architectures"):
         raise _refused(folder, "its config.json names no architecture")
-    if list(folder.glob("*.py")) or any("auto_map" in _json(file) for file in folder.glob("*config.json")):
+    if list(folder.glob("*.py")) or any(
+        "auto_map" in read_json(file) for file in folder.glob("*config.json")
+    ):
         raise _refused(folder, "it wants to run code of its own, and only data are accepted")
     if not list(folder.glob("*.safetensors")):
         raise _refused(
@@ -91,7 +93,7 @@ def _refused(folder: Path, why: str) -> ModelCorrupt:
     return ModelCorrupt(f"The checkpoint in {folder} is not used: {why}.", "Choose another checkpoint.")
 
 
-def _json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as opened:
             content = json.loads(opened.read(MAX_JSON_BYTES))

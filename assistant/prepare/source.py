@@ -16,12 +16,15 @@ import numpy as np
 from assistant.engines import gguf_model
 from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
 from assistant.gguf import GgufHeader, read_header
+from assistant.prepare import hub_checkpoint
 from assistant.store import Store
+from assistant.store.progress import Unwatched, Watcher
 
 FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*|onnx-[a-z0-9]+)$", re.IGNORECASE)
 """The end of names such as "model-q4_k_m", which the new file does not keep."""
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+UNWATCHED = Unwatched()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,18 @@ class Source:
     size_bytes: int
 
 
-def find(named: str, store: Store, workshop: Path, convert: Callable[[Path, Path], None]) -> Source:
+def find(
+    named: str,
+    store: Store,
+    workshop: Path,
+    convert: Callable[[Path, Path], None],
+    watcher: Watcher = UNWATCHED,
+) -> Source:
     """The source that a person named; links and conversions are made in ``workshop``.
 
-    ``convert`` turns a checkpoint's folder into a GGUF file. Raises ModelMissing, ModelCorrupt,
-    ModelUnknown, SettingsError and what ``convert`` raises.
+    A name of Hugging Face is fetched, once. ``convert`` turns a checkpoint's folder into a GGUF file.
+    Raises ModelMissing, ModelCorrupt, ModelUnknown, SettingsError, DownloadFailed, StorageFull and what
+    ``convert`` raises.
     """
     path = Path(named).expanduser()
     licence = ""
@@ -57,6 +67,7 @@ def find(named: str, store: Store, workshop: Path, convert: Callable[[Path, Path
         folder, stem = path, path.resolve().name
     elif path.is_dir() and (path / "config.json").is_file():
         folder, stem = workshop / "converted", path.resolve().name
+        licence = hub_checkpoint.declared_licence(path)
         folder.mkdir()
         convert(path, folder / "model.gguf")
     elif path.is_dir():
@@ -67,11 +78,11 @@ def find(named: str, store: Store, workshop: Path, convert: Callable[[Path, Path
     elif named in {entry.name for entry in store.entries()}:
         folder, stem = store.path(named, "llm"), named
         licence = next(entry.licence for entry in store.entries() if entry.name == named)
-    elif HUB_NAME.fullmatch(named):
-        raise ModelMissing(
-            f"{named} is not on this computer, and nothing is downloaded here.",
-            f"Get it with `hf download {named} --local-dir FOLDER`, and name the folder.",
-        )
+    elif hub_checkpoint.HUB_NAME.fullmatch(named):
+        checkpoint = hub_checkpoint.find(named, watcher)
+        folder, stem, licence = workshop / "converted", named.rpartition("/")[2], checkpoint.licence
+        folder.mkdir()
+        convert(checkpoint.folder, folder / "model.gguf")
     else:
         store.path(named, "llm")  # says what names there are
         raise ModelMissing(f"There is no file or model {named}.", "`assistant models list` shows the models.")

@@ -1,11 +1,13 @@
-"""Models on this disk: the catalogue, fetching, checking, importing.
+"""Models on this disk: the catalogue, fetching, checking, importing, encrypting.
 
 ``open_store`` is the way in for everybody else. Room by room: ``catalog`` says what exists,
-``store`` what is here, ``folder`` whether it is whole; ``pull`` and ``importing`` bring models in
-through ``incoming``, ``fetch`` from one source; ``indexes``, ``hub``, ``wheels``, ``download`` and
-``web`` are what sources are made of.
+``store`` what is here (``listing`` shows it), ``folder`` whether it is whole; ``pull`` and ``importing``
+bring models in through ``incoming``, ``fetch`` from one source, when their ``licences`` were agreed to;
+``indexes``, ``hub``, ``wheels``, ``download`` and ``web`` are what sources are made of. ``encrypting``
+makes ``sealed`` files of a model's, and ``opening`` reads them into memory with the key of ``keys``.
 """
 
-from assistant.store.store import Entry, Store, open_store
+from assistant.store.listing import Entry
+from assistant.store.store import Store, open_store
 
 __all__ = ["Entry", "Store", "open_store"]

@@ -121,6 +121,9 @@ class Model(Frozen):
     """SPDX identifier of the weights' licence."""
     licence_note: str = ""
     """What the identifier does not say."""
+    licence_terms: Annotated[str, Field(pattern=r"^(https://\S+)?$")] = ""
+    """Where conditions are read that must be agreed to before it comes in. Those of Llama and Gemma are
+    known by their names (``licences``)."""
     attribution: str
     """Who made it, and who packaged it."""
     languages: tuple[str, ...]

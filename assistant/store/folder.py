@@ -49,6 +49,8 @@ class Record(Frozen):
     licence: str = ""
     """SPDX identifier of a model that no catalogue describes; empty when nobody said."""
     files: Annotated[dict[OwnFileName, RecordedFile], Field(min_length=1)]
+    sealed: Annotated[dict[OwnFileName, ModelFile], Field(default_factory=dict)]
+    """Of an encrypted model, what its files are once decrypted; ``files`` are then the encrypted ones."""
 
     @property
     def expected(self) -> dict[str, ModelFile]:
@@ -70,9 +72,18 @@ def read_record(folder: Path) -> Record | None:
 
 
 def write_record(
-    folder: Path, kind: Kind, origin: str, files: Mapping[str, ModelFile], licence: str = ""
+    folder: Path,
+    kind: Kind,
+    origin: str,
+    files: Mapping[str, ModelFile],
+    *,
+    licence: str = "",
+    sealed: Mapping[str, ModelFile] | None = None,
 ) -> None:
-    """Record that ``files`` have just been verified as they lie in ``folder``. Raises OSError."""
+    """Record that ``files`` have just been verified as they lie in ``folder``. Raises OSError.
+
+    ``sealed`` are the files that they become when they are decrypted.
+    """
     record = {
         "format": 1,
         "kind": kind,
@@ -87,6 +98,7 @@ def write_record(
             }
             for name, file in files.items()
         },
+        "sealed": {name: file.model_dump() for name, file in (sealed or {}).items()},
     }
     temporary = folder / f"{RECORD}.new"
     temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -120,8 +132,11 @@ def unrecorded(folder: Path, files: Mapping[str, ModelFile], record: Record | No
 def is_whole(folder: Path, model: Model, watcher: Watcher) -> bool:
     """Whether the model lies in ``folder`` as the catalogue has it.
 
-    One that was put there by hand is hashed and recorded. Raises OSError.
+    One that was put there by hand is hashed and recorded. One that is encrypted is whole by its sizes.
+    Raises OSError.
     """
+    if (record := read_record(folder)) and record.sealed:
+        return record.sealed == model.files and not size_faults(folder, record.expected)
     if size_faults(folder, model.files):
         return False
     if doubtful := unrecorded(folder, model.files, read_record(folder)):

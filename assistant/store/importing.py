@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.errors import ModelCorrupt, ModelMissing
+from assistant.store import licences
 from assistant.store.catalog import Catalog, Model, ModelFile, Wheels
 from assistant.store.disk import reading, require, writing
 from assistant.store.fetch import Fetch
 from assistant.store.folder import is_whole, sha256_of
 from assistant.store.incoming import Arrival, Incoming, locked
+from assistant.store.licences import terms_of
 from assistant.store.progress import Meter, Watcher, megabytes
 from assistant.store.web import SourceFailed
 
@@ -34,11 +36,14 @@ class Found:
     size_bytes: int
 
 
-def import_known(models_dir: Path, catalog: Catalog, path: Path, watcher: Watcher) -> tuple[Arrival, ...]:
+def import_known(
+    models_dir: Path, catalog: Catalog, path: Path, watcher: Watcher, *, accept: bool = False
+) -> tuple[Arrival, ...]:
     """Take in every model of the catalogue that ``path`` (a folder or one file) holds.
 
-    Raises ModelMissing when it holds none; ModelCorrupt, after taking in the others, when it holds
-    one that is damaged or incomplete; StorageFull; DownloadFailed when ``path`` cannot be read.
+    ``accept`` agrees to their licences. Raises ModelMissing when it holds none; ModelCorrupt, after taking
+    in the others, when it holds one that is damaged or incomplete; LicenceNotAccepted, StorageFull;
+    DownloadFailed when ``path`` cannot be read.
     """
     found = _scan(path.expanduser().absolute())
     arrivals: list[Arrival] = []
@@ -52,6 +57,7 @@ def import_known(models_dir: Path, catalog: Catalog, path: Path, watcher: Watche
                 watcher.note(f"{name} is here already.")
                 arrivals.append(Arrival(name, models_dir / name, model.size_bytes, ""))
             else:
+                licences.require(models_dir, [(name, terms_of(model))], accept=accept)
                 require(model.size_bytes, models_dir)
                 try:
                     arrivals.append(

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 LOCK = ".lock"
 INCOMING = ".incoming"
+OLD = "old"
+"""What is being replaced, below a model's incoming folder."""
 
 
 @contextlib.contextmanager
@@ -42,7 +44,29 @@ def locked(models_dir: Path, watcher: Watcher) -> Iterator[None]:
             except BlockingIOError:
                 watcher.note("Another `assistant models` command is at work here; waiting for it.")
                 fcntl.flock(file, fcntl.LOCK_EX)
+            for old in models_dir.glob(f"{INCOMING}/*/{OLD}"):
+                _give_back(models_dir, old)
         yield
+
+
+def restore(models_dir: Path, name: str) -> None:
+    """Give a model its folder back when it was being replaced as the power went; else do nothing.
+
+    Nothing is done either while somebody else is at work in the store. Never raises.
+    """
+    old = models_dir / INCOMING / name / OLD
+    with contextlib.suppress(OSError):
+        if old.is_dir():
+            with (models_dir / LOCK).open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _give_back(models_dir, old)
+
+
+def _give_back(models_dir: Path, old: Path) -> None:
+    place = models_dir / old.parent.name
+    if not place.exists() and not place.is_symlink():
+        old.rename(place)
+        log.warning("restored model=%s", place.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +109,10 @@ class Incoming:
             self.downloads.mkdir(parents=True, exist_ok=True)
 
     def clear(self) -> None:
-        """Forget everything that came so far."""
+        """Forget everything that came so far, and give back what was replaced by nothing."""
+        with contextlib.suppress(OSError):
+            if (self.base / OLD).exists():
+                _give_back(self.models_dir, self.base / OLD)
         shutil.rmtree(self.base, ignore_errors=True)
         with contextlib.suppress(OSError):  # still in use by another model, or never made
             (self.models_dir / INCOMING).rmdir()
@@ -95,12 +122,23 @@ class Incoming:
         if not any(path.is_file() and path.stat().st_size for path in self.base.rglob("*")):
             self.clear()
 
-    def settle(self, kind: Kind, origin: str, files: Mapping[str, ModelFile], licence: str = "") -> Path:
-        """Let the model, whose files have just been verified, into the store; its folder."""
+    def settle(
+        self,
+        kind: Kind,
+        origin: str,
+        files: Mapping[str, ModelFile],
+        licence: str = "",
+        sealed: Mapping[str, ModelFile] | None = None,
+    ) -> Path:
+        """Let the model, whose files have just been verified, into the store; its folder.
+
+        ``sealed`` is what the files of an encrypted one become. Between two renames the folder has no
+        name; whoever comes next gives the old one back (``restore``).
+        """
         place = self.models_dir / self.name
-        old = self.base / "old"
+        old = self.base / OLD
         with writing(self.models_dir):
-            write_record(self.files, kind, origin, files, licence)
+            write_record(self.files, kind, origin, files, licence=licence, sealed=sealed)
             for name in (*files, RECORD):
                 sync(self.files / name)
             discard(old)

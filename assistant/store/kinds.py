@@ -13,7 +13,8 @@ from typing import Any
 
 from assistant.errors import ModelCorrupt
 from assistant.gguf import read_header
-from assistant.store.catalog import Kind
+from assistant.store.catalog import Kind, ModelFile
+from assistant.store.sealed import SUFFIX, read_head
 
 MAX_JSON_BYTES = 50_000_000
 """The largest tokenizers are a few megabytes."""
@@ -22,11 +23,43 @@ CTRANSLATE2_VERSIONS = range(1, 16)
 """Today's converter writes 6."""
 
 
+CARD = "model-card.json"
+"""What `assistant quantize` writes beside a model."""
+
+MAX_LICENCE_LETTERS = 100
+
+
 def recognise(kind: Kind, files: dict[str, Path]) -> None:
     """``files`` is name -> path. Raises ModelCorrupt, saying what a model of that kind has."""
     problem = {"stt": _stt, "llm": _llm, "tts": _tts}.get(kind, _network)(files)
     if problem:
         raise ModelCorrupt(f"This is not a model of kind {kind}: {problem}.", NEEDS[kind])
+
+
+def recognise_sealed(kind: Kind, files: dict[str, Path]) -> dict[str, ModelFile]:
+    """What the files of an encrypted model become, as far as their heads and names tell; empty for others.
+
+    Raises ModelCorrupt for files that are damaged, or are no model of that kind by their names.
+    """
+    if not files or not all(name.endswith(SUFFIX) for name in files):
+        return {}
+    heads = [read_head(path) for path in files.values()]
+    telling = {"llm": (".gguf", ".onnx"), "stt": ("model.bin",)}.get(kind, (".onnx", ".tflite"))
+    if not any(head.name.endswith(telling) for head in heads):
+        raise ModelCorrupt(f"This is no encrypted model of kind {kind}.", NEEDS[kind])
+    return {head.name: ModelFile(bytes=head.size_bytes, sha256=head.sha256) for head in heads}
+
+
+def licence_of(files: dict[str, Path]) -> str:
+    """The licence that a model's own files name: its card, or a GGUF header; empty when none does."""
+    card = _json(files[CARD]) if CARD in files else None
+    if isinstance(card, dict) and isinstance(card.get("licence"), str):
+        return str(card["licence"])[:MAX_LICENCE_LETTERS]
+    for path in _ending(files, ".gguf"):
+        declared = read_header(path).metadata.get("general.license")
+        if isinstance(declared, str):
+            return declared[:MAX_LICENCE_LETTERS]
+    return ""
 
 
 NEEDS: dict[Kind, str] = {

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from assistant.errors import ModelCorrupt, SettingsError
+from assistant.store import licences
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile
 from assistant.store.disk import reading, require, writing
 from assistant.store.folder import OWN_FILE_NAME
 from assistant.store.incoming import Arrival, Incoming, copy, locked
-from assistant.store.kinds import recognise
+from assistant.store.kinds import licence_of, recognise, recognise_sealed
 from assistant.store.progress import Meter, Watcher, megabytes
 
 MAX_FILES = 200
@@ -19,27 +20,38 @@ MAX_FILES = 200
 
 
 def import_own(
-    models_dir: Path, catalog: Catalog, path: Path, *, name: str, kind: Kind, watcher: Watcher
+    models_dir: Path,
+    catalog: Catalog,
+    path: Path,
+    *,
+    name: str,
+    kind: Kind,
+    watcher: Watcher,
+    accept: bool = False,
 ) -> Arrival:
     """Take in the model at ``path`` (one file, or a folder of files) as ``name``.
 
-    One of that name that came the same way before is replaced. Raises SettingsError for an
-    impossible name, ModelCorrupt when it is not of that kind, StorageFull, DownloadFailed when
-    ``path`` cannot be read.
+    One of that name that came the same way before is replaced. ``accept`` agrees to the licence that
+    its files name. Raises SettingsError for an impossible name, ModelCorrupt when it is not of that kind,
+    LicenceNotAccepted, StorageFull, DownloadFailed when ``path`` cannot be read.
     """
     check_name(catalog, name)
     with reading(path):
         files = _files(path)
-        recognise(kind, files)
+        sealed = recognise_sealed(kind, files) or None
+        if sealed is None:
+            recognise(kind, files)
+        licence = licence_of(files)
         size_bytes = sum(file.stat().st_size for file in files.values())
     incoming = Incoming(models_dir, name)
     with locked(models_dir, watcher), writing(models_dir):
+        licences.require(models_dir, [(name, licences.terms(licence))], accept=accept)
         incoming.clear()
         require(size_bytes, models_dir)
         incoming.prepare()
         try:
             taken = _copy(files, incoming.files, Meter(f"Copying {name}", size_bytes, watcher))
-            place = incoming.settle(kind, str(path), taken)
+            place = incoming.settle(kind, str(path), taken, licence, sealed)
         finally:
             incoming.clear()
     watcher.note(f"{name} is here: {megabytes(size_bytes)} from {path}.")

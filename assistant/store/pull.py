@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assistant.errors import DownloadFailed
+from assistant.store import licences
 from assistant.store.catalog import Catalog, Model, Wheels
 from assistant.store.disk import require, writing
 from assistant.store.fetch import Fetch
@@ -27,15 +28,21 @@ def pull(
     catalog: Catalog,
     names: Sequence[str],
     watcher: Watcher,
+    *,
+    accept: bool = False,
 ) -> tuple[Arrival, ...]:
     """Fetch what is missing or damaged among ``names`` (models, or sets of them), in order.
 
-    Raises ModelUnknown, StorageFull before anything is fetched where it can be known, DownloadFailed.
+    ``accept`` agrees to their licences. Raises ModelUnknown; LicenceNotAccepted, and StorageFull where it can
+    be known, before anything is fetched; DownloadFailed.
     """
     wanted = catalog.expand(tuple(names))
     with locked(models_dir, watcher), writing(models_dir):
         here = {name for name in wanted if is_whole(models_dir / name, catalog.models[name], watcher)}
         missing = [name for name in wanted if name not in here]
+        licences.require(
+            models_dir, ((name, licences.terms_of(catalog.models[name])) for name in missing), accept=accept
+        )
         require(_needed_bytes(models_dir, {name: catalog.models[name] for name in missing}), models_dir)
         pulled = []
         for name in wanted:

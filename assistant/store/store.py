@@ -1,6 +1,6 @@
 """The store: which models are on this disk, and whether they are what they should be.
 
-``path`` is what the engines live on; it never touches the network, and neither does anything here
+``opened`` is what the engines live on; it never touches the network, and neither does anything here
 but ``pull``.
 """
 
@@ -9,44 +9,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from assistant import resources
-from assistant.errors import ModelCorrupt, ModelMissing, ModelUnknown, SettingsError
+from assistant.errors import ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown, SettingsError
+from assistant.gguf import GgufHeader
+from assistant.store import keys, listing
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile, read_catalog, unknown
 from assistant.store.disk import writing
 from assistant.store.folder import Record, hash_faults, read_record, size_faults, unrecorded, write_record
-from assistant.store.incoming import Arrival, Incoming, locked
+from assistant.store.incoming import Arrival, Incoming, locked, restore
 from assistant.store.progress import Meter, Unwatched, Watcher
 
 log = logging.getLogger(__name__)
-
-State: TypeAlias = Literal["installed", "unchecked", "damaged", "missing"]
-"""unchecked: complete by its sizes, but put there by hand or touched since it was verified."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A model as a list shows it."""
-
-    name: str
-    kind: Kind
-    state: State
-    size_bytes: int
-    ram_mb: int | None
-    """Memory it takes in use; None for a model of one's own."""
-    languages: tuple[str, ...]
-    licence: str
-    """SPDX identifier; empty when nobody said."""
-    licence_note: str
-    attribution: str
-    description: str
-    path: Path
-    """Where it is, or would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +33,62 @@ class Store:
 
     models_dir: Path
     catalog: Catalog
+    key_file: Path | None = None
+    """Of encrypted models; None is systemd's credential, where there is one."""
+
+    @contextlib.contextmanager
+    def opened(self, name: str, kind: Kind) -> Iterator[Path]:
+        """The folder of a model that is to be loaded, while inside; checked as ``place`` does.
+
+        An encrypted one is decrypted into memory. Raises what ``place`` raises, ModelLocked,
+        EngineUnavailable, EngineFailed.
+        """
+        folder = self.place(name, kind)
+        sealed = self.sealed(name)
+        if not sealed:
+            yield folder
+            return
+        from assistant.store.opening import in_memory  # noqa: PLC0415  few models are encrypted
+
+        with in_memory(folder, list(sealed), keys.find(self.key_file)) as unlocked:
+            yield unlocked
 
     def path(self, name: str, kind: Kind) -> Path:
-        """The folder of a model that is to be loaded, checked by size and time against its record.
+        """As ``place``, of a model that is not encrypted. Raises ModelLocked for one that is."""
+        folder = self.place(name, kind)
+        if self.sealed(name):
+            raise ModelLocked(
+                f"{name} is encrypted, and only the assistant itself can use it so.",
+                f"Decrypt it first: `assistant models decrypt {name}`.",
+            )
+        return folder
+
+    def sealed(self, name: str) -> Mapping[str, ModelFile]:
+        """What the files of an encrypted model become; empty for all others."""
+        record = read_record(self.models_dir / name)
+        return record.sealed if record else {}
+
+    def try_key(self, name: str) -> None:
+        """Raises ModelLocked when the model is encrypted and cannot be opened here, ModelCorrupt."""
+        if sealed := self.sealed(name):
+            from assistant.store.opening import try_key  # noqa: PLC0415  as in opened
+
+            try_key(self.models_dir / name, list(sealed), keys.find(self.key_file))
+
+    def header(self, name: str) -> GgufHeader:
+        """Of the language model of that name, encrypted or not. Raises what ``opened`` raises."""
+        from assistant.store.opening import header_of  # noqa: PLC0415  as in opened
+
+        folder = self.place(name, "llm")
+        return header_of(folder, keys.find(self.key_file) if self.sealed(name) else None)
+
+    def place(self, name: str, kind: Kind) -> Path:
+        """The folder of a model, encrypted or not, checked by size and time against its record.
 
         Files that were touched since, or put there by hand, are hashed once. Raises ModelUnknown,
         ModelMissing, ModelCorrupt.
         """
+        restore(self.models_dir, name)
         found, files = self._described(name)
         if found != kind:
             others = ", ".join(entry.name for entry in self.entries() if entry.kind == kind)
@@ -75,41 +102,46 @@ class Store:
         """Read and hash every file. Raises ModelUnknown, ModelMissing, ModelCorrupt."""
         self._check(name, self._described(name)[1], everything=True, watcher=watcher or Unwatched())
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[listing.Entry, ...]:
         """Every model of the catalogue, then the person's own; told from sizes and times only."""
-        known = [self._known_entry(name) for name in self.catalog.models]
-        own = [
-            _own_entry(folder, record)
-            for folder in _folders(self.models_dir)
-            if folder.name not in self.catalog.models and (record := read_record(folder))
-        ]
-        return (*known, *own)
+        return listing.entries(self.models_dir, self.catalog)
 
-    def pull(self, names: Sequence[str], watcher: Watcher | None = None) -> tuple[Arrival, ...]:
+    def pull(
+        self, names: Sequence[str], watcher: Watcher | None = None, *, accept: bool = False
+    ) -> tuple[Arrival, ...]:
         """Fetch the models (or sets) that are not here or damaged; the only use of the network.
 
-        Raises ModelUnknown, StorageFull, DownloadFailed.
+        ``accept`` agrees to their licences. Raises ModelUnknown, LicenceNotAccepted, StorageFull,
+        DownloadFailed.
         """
         from assistant.store.pull import pull  # noqa: PLC0415  starting up needs no TLS and no HTTP
 
-        return pull(self.models_dir, self.catalog, names, watcher or Unwatched())
+        return pull(self.models_dir, self.catalog, names, watcher or Unwatched(), accept=accept)
 
     def import_from(
-        self, path: Path, name: str | None = None, kind: Kind | None = None, watcher: Watcher | None = None
+        self,
+        path: Path,
+        name: str | None = None,
+        kind: Kind | None = None,
+        watcher: Watcher | None = None,
+        *,
+        accept: bool = False,
     ) -> tuple[Arrival, ...]:
         """Take in what ``path`` holds of the catalogue; with ``name`` and ``kind``, a model of one's own.
 
-        Raises what ``importing.import_known`` and ``own.import_own`` raise.
+        ``accept`` agrees to their licences. Raises what ``importing.import_known`` and ``own.import_own``
+        raise.
         """
         from assistant.store.importing import import_known  # noqa: PLC0415  as in pull
         from assistant.store.own import import_own  # noqa: PLC0415
 
         watcher = watcher or Unwatched()
         if name is None and kind is None:
-            return import_known(self.models_dir, self.catalog, path, watcher)
+            return import_known(self.models_dir, self.catalog, path, watcher, accept=accept)
         if name is None or kind is None:
             raise SettingsError("A model of your own needs both a name and a kind.", "Give --as and --kind.")
-        return (import_own(self.models_dir, self.catalog, path, name=name, kind=kind, watcher=watcher),)
+        place, catalog = self.models_dir, self.catalog
+        return (import_own(place, catalog, path, name=name, kind=kind, watcher=watcher, accept=accept),)
 
     def remove(self, name: str, watcher: Watcher | None = None) -> int:
         """Delete a model and what an unfinished pull left of it; the bytes that it took.
@@ -125,19 +157,25 @@ class Store:
                 raise ModelMissing(f"{name} is not on this disk.", "There is nothing to remove.")
             incoming.prepare()
             if place.exists():
-                place.rename(incoming.base / "old")  # at once, so that no half of it is ever seen
+                place.rename(incoming.base / "gone")  # at once, so that no half of it is ever seen
             incoming.clear()
         log.info("removed model=%s", name)
         return freed
 
     def _described(self, name: str) -> tuple[Kind, Mapping[str, ModelFile]]:
-        """Kind and files of a model, from the catalogue or from the record of one's own."""
+        """Kind and files of a model, from the catalogue or from the record of an own or encrypted one."""
         if name in self.catalog.models:
+            if sealed := self._sealed_record(name):
+                return sealed.kind, sealed.expected
             model = self.catalog.models[name]
             return model.kind, model.files
         if re.fullmatch(MODEL_NAME, name) and (record := read_record(self.models_dir / name)):
             return record.kind, record.expected
         raise unknown(name, [entry.name for entry in self.entries()])
+
+    def _sealed_record(self, name: str) -> Record | None:
+        record = read_record(self.models_dir / name)
+        return record if record and record.sealed else None
 
     def _check(
         self, name: str, files: Mapping[str, ModelFile], *, everything: bool, watcher: Watcher
@@ -171,74 +209,27 @@ class Store:
         record = read_record(folder)
         with contextlib.suppress(OSError):
             origin, licence = (record.origin, record.licence) if record else ("found here", "")
-            write_record(folder, self._described(name)[0], origin, files, licence)
-
-    def _known_entry(self, name: str) -> Entry:
-        model = self.catalog.models[name]
-        return Entry(
-            name=name,
-            kind=model.kind,
-            state=_state(self.models_dir / name, model.files),
-            size_bytes=model.size_bytes,
-            ram_mb=model.ram_mb,
-            languages=model.languages,
-            licence=model.licence,
-            licence_note=model.licence_note,
-            attribution=model.attribution,
-            description=model.description,
-            path=self.models_dir / name,
-        )
+            sealed = record.sealed if record else {}
+            write_record(folder, self._described(name)[0], origin, files, licence=licence, sealed=sealed)
 
 
-def open_store(models_dir: Path, catalog: Path | None = None) -> Store:
+def open_store(models_dir: Path, catalog: Path | None = None, key_file: Path | None = None) -> Store:
     """The store in ``models_dir``, which need not exist yet, with the shipped catalogue or another.
+
+    ``key_file`` opens encrypted models.
 
     Raises SettingsError for a catalogue that is not valid.
     """
     if catalog is None:
         catalog = resources.folder("models") / "catalog.yaml"
     saved_ns = catalog.stat().st_mtime_ns if catalog.is_file() else 0
-    return Store(models_dir.expanduser().absolute(), _catalog(catalog, saved_ns))
+    return Store(models_dir.expanduser().absolute(), _catalog(catalog, saved_ns), key_file)
 
 
 @cache
 def _catalog(file: Path, _saved_ns: int) -> Catalog:
     """As long as it is the same, it is checked once: that takes 40 ms, and every engine asks for it."""
     return read_catalog(file)
-
-
-def _own_entry(folder: Path, record: Record) -> Entry:
-    return Entry(
-        name=folder.name,
-        kind=record.kind,
-        state=_state(folder, record.expected),
-        size_bytes=sum(file.bytes for file in record.files.values()),
-        ram_mb=None,
-        languages=(),
-        licence=record.licence,
-        licence_note="",
-        attribution="",
-        description=f"Your own, from {record.origin}",
-        path=folder,
-    )
-
-
-def _state(folder: Path, files: Mapping[str, ModelFile]) -> State:
-    if not folder.is_dir():
-        return "missing"
-    try:
-        if size_faults(folder, files):
-            return "damaged"
-        return "unchecked" if unrecorded(folder, files, read_record(folder)) else "installed"
-    except OSError:
-        return "damaged"
-
-
-def _folders(models_dir: Path) -> list[Path]:
-    try:
-        return sorted(path for path in models_dir.iterdir() if path.name[0] != "." and path.is_dir())
-    except OSError:
-        return []
 
 
 def _size(folder: Path) -> int:

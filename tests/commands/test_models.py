@@ -12,7 +12,7 @@ import pytest
 
 from assistant import resources
 from assistant.commands import models
-from assistant.errors import ModelCorrupt, ModelMissing, ModelUnknown
+from assistant.errors import LicenceNotAccepted, ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown
 from tests.store.site import blob, model_entry, write_catalog
 
 FILES = {"m.gguf": blob(30_000)}
@@ -162,3 +162,52 @@ def test_wrong_words_are_refused(models_dir: Path, words: tuple[str, ...]) -> No
     with pytest.raises(SystemExit) as caught:
         command(*words)
     assert caught.value.code == 2
+
+
+def test_licences_of_all(models_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("licences") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "small (not here): CC0-1.0"
+    command("pull", "small")
+    capsys.readouterr()
+    assert command("licences", "--json") == 0
+    told = document(capsys)["models"]
+    assert [(one["name"], one["installed"], one["conditions"]) for one in told] == [
+        ("small", True, None),
+        ("lost", False, None),
+    ]
+
+
+def test_conditions_are_shown_and_agreed_to(
+    models_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = model_entry(FILES, {"type": "folder", "path": str(tmp_path / "source")})
+    write_catalog(tmp_path / "models" / "catalog.yaml", asks={**entry, "licence": "gemma"})
+    with pytest.raises(LicenceNotAccepted):
+        command("pull", "asks")
+    assert command("licences") == 0
+    assert "not agreed to: --accept-licence" in capsys.readouterr().out
+    assert command("pull", "asks", "--accept-licence") == 0
+    capsys.readouterr()
+    assert command("licences") == 0
+    assert "gemma/terms (agreed to on 20" in capsys.readouterr().out
+
+
+def test_encrypt_and_decrypt(models_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("cryptography", reason="the extra encryption is not installed")
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    command("pull", "small")
+    capsys.readouterr()
+    assert command("encrypt", "small", "--key-file", str(key)) == 0
+    assert capsys.readouterr().out.startswith("small: encrypted, 31 kB in ")
+    assert command("list") == 0
+    assert "encrypted" in capsys.readouterr().out.splitlines()[1]
+    key.chmod(0o644)
+    with pytest.raises(ModelLocked, match="mode 0644"):
+        command("decrypt", "small", "--key-file", str(key))
+    key.chmod(0o600)
+    assert command("decrypt", "small", "--key-file", str(key), "--json") == 0
+    assert document(capsys)["decrypted"][0]["name"] == "small"
+    assert (models_dir / "small" / "m.gguf").read_bytes() == FILES["m.gguf"]

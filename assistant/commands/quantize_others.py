@@ -1,0 +1,84 @@
+"""``assistant quantize whisper|voice SOURCE``: models for the ears and the mouth, made and installed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from assistant.errors import SettingsError
+from assistant.store import Store
+from assistant.store.progress import Watcher, megabytes
+
+NAMES = ("whisper", "voice")
+"""What may stand before the source instead of nothing, which is a language model."""
+
+_FOR_LANGUAGE_MODELS = (
+    *("board", "types", "picture", "calibration", "keep_f16", "output_type", "embedding_type", "imatrix"),
+    "method",
+)
+
+
+def run(arguments: argparse.Namespace, store: Store, watcher: Watcher) -> int:
+    """``arguments.source`` is one of NAMES and the source. Raises AssistantError."""
+    what, *sources = arguments.source
+    if len(sources) != 1:
+        raise SettingsError(f"`quantize {what}` needs one source.", f"Write it like {_EXAMPLES[what]}.")
+    strange = [key for key in _FOR_LANGUAGE_MODELS if getattr(arguments, key, None)]
+    if strange:
+        raise SettingsError(f"--{strange[0].replace('_', '-')} is for language models only.", "Leave it out.")
+    about = _MAKERS[what](arguments, sources[0], store, watcher)
+    if arguments.json:
+        print(json.dumps(about, ensure_ascii=False))
+    else:
+        print(_told(about))
+    return 0
+
+
+def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
+    from assistant.prepare import whisper_making  # noqa: PLC0415  its packages take a second
+
+    wish = whisper_making.Wish(
+        source,
+        arguments.to or "ct2-int8",
+        name=arguments.name,
+        threads=arguments.threads,
+        force=arguments.force,
+    )
+    return whisper_making.make(wish, store, watcher)
+
+
+def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
+    from assistant.prepare import voice_making  # noqa: PLC0415  as above
+
+    wish = voice_making.Wish(
+        source,
+        arguments.to or "onnx",
+        name=arguments.name,
+        threads=arguments.threads,
+        force=arguments.force,
+    )
+    return voice_making.make(wish, store, watcher)
+
+
+_MAKERS = {"whisper": _whisper, "voice": _voice}
+_EXAMPLES = {
+    "whisper": "`assistant quantize whisper openai/whisper-tiny --to ct2-int8`",
+    "voice": "`assistant quantize voice tts_models/en/ljspeech/vits --to onnx`",
+}
+
+
+def _told(about: dict[str, Any]) -> str:
+    """The card, for people."""
+    skipped = {"name", "kind", "format", "forced", "path", "bytes", "licence"}
+    lines = [f"{about['format']:<18} {megabytes(about['bytes'])}"]
+    for key, value in about.items():
+        if key not in skipped and value not in ("", None):
+            lines.append(f"{key.replace('_', ' ').capitalize():<18} {value}")
+    lines += [f"{'By force':<18} {doubt}" for doubt in about["forced"]]
+    lines += [
+        f"{'Licence':<18} {about['licence'] or 'not known: look where the model comes from'}",
+        f"{'Installed':<18} {about['path']}",
+        f"{'':<18} To use it, write into your settings:  {about['kind']}: {{model: {about['name']}}}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,16 @@
+"""What happens to a model that there are doubts about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assistant.errors import ModelRefused
+
+
+def refuse(doubts: Sequence[str], what: str, *, force: bool) -> None:
+    """Raises ModelRefused when there are ``doubts`` that nobody overruled; ``what`` was not done."""
+    if doubts and not force:
+        raise ModelRefused(
+            f"{what}: {'; '.join(doubts)}.",
+            "Try another format or another source; --force installs it all the same.",
+        )

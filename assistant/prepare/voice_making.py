@@ -1,0 +1,160 @@
+"""A Coqui VITS voice (a folder, or a name of Coqui's) becomes a voice that speaks without torch.
+
+Coqui's library writes the network, ``voice_weights`` stores its decoder smaller, ``voice_gate`` listens.
+Of the training's config.json only what speaking needs goes along: it names folders of other computers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import onnxruntime
+
+from assistant.errors import ModelMissing, SettingsError
+from assistant.prepare import voice_export, voice_gate
+from assistant.prepare.checkpoint import read_json
+from assistant.prepare.hub_checkpoint import declared_licence
+from assistant.prepare.installing import card, install
+from assistant.prepare.judging import refuse
+from assistant.prepare.naming import stem_of
+from assistant.prepare.workshop import require_memory, workshop
+from assistant.store import Store
+from assistant.store.disk import require, writing
+from assistant.store.own import check_name
+from assistant.store.progress import Watcher
+
+SHRUNK: dict[str, Literal["", "fp16", "int8"]] = {"onnx": "", "onnx-fp16": "fp16", "onnx-int8": "int8"}
+"""Format -> how the decoder's weights are stored."""
+
+CHECKPOINTS = ("model_file.pth", "model_file.pth.tar", "model.pth", "checkpoint.pth", "best_model.pth")
+SPEAKERS = ("speaker_ids.json", "speakers.json", "speaker_ids.pth", "speakers.pth")
+COQUI_NAME = re.compile(r"tts_models/[\w-]+/[\w-]+/[\w.-]+")
+
+KEPT = (
+    *("model", "use_phonemes", "phonemizer", "phoneme_language", "text_cleaner"),
+    *("enable_eos_bos_chars", "add_blank", "speakers"),
+)
+KEPT_ARGS = ("inference_noise_scale", "length_scale", "inference_noise_scale_dp", "num_speakers")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for."""
+
+    source: str
+    format: str = "onnx"
+    name: str = ""
+    threads: int = 1
+    force: bool = False
+
+
+def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
+    """Do all of it; the voice's card with its ``path``. On any error the store is as it was.
+
+    Raises SettingsError, ModelMissing, ModelCorrupt, ModelRefused, DownloadFailed, EngineUnavailable without
+    the extra, StorageFull, EngineFailed.
+    """
+    if wish.format not in SHRUNK:
+        raise SettingsError(f"A voice cannot become {wish.format[:40]!r}.", f"There are {', '.join(SHRUNK)}.")
+    if wish.name:
+        check_name(store.catalog, wish.name)
+    folder, licence = _found(wish.source, watcher)
+    checkpoint = _one_of(folder, CHECKPOINTS)
+    assert checkpoint is not None  # noqa: S101  _found looked
+    stem = stem_of(wish.source.removeprefix("tts_models/").replace("/", "-") if licence else str(folder))
+    name = wish.name or f"{stem}-{wish.format}"
+    check_name(store.catalog, name)
+    voice_export.require_packages()
+    size_bytes = checkpoint.stat().st_size
+    require_memory(3 * size_bytes)
+    with workshop(store.models_dir, watcher) as shop:
+        require(2 * size_bytes, shop)
+        made = shop / "made" / name
+        made.mkdir(parents=True)
+        onnx, probes = made / f"{name}.onnx", shop / "probes.npz"
+        speakers = _one_of(folder, SPEAKERS)
+        job = {
+            "config": str(folder / "config.json"),
+            "checkpoint": str(checkpoint),
+            "speakers": str(speakers) if speakers else "",
+            "onnx": str(onnx),
+            "probes": str(probes),
+            "threads": wish.threads,
+        }
+        answer = voice_export.export(job, watcher)
+        with writing(store.models_dir):
+            _describe(made, read_json(folder / "config.json"), answer)
+            full_bytes = onnx.stat().st_size
+            if kind := SHRUNK[wish.format]:
+                from assistant.prepare.voice_weights import shrink  # noqa: PLC0415  needs the package onnx
+
+                shrink(onnx, kind)
+        voice_gate.check_symbols(made, answer["symbols"])
+        spoken = voice_gate.listen(made, probes, wish.threads)
+        doubts = voice_gate.doubts(spoken, wish.format)
+        refuse(doubts, f"{name} was not installed", force=wish.force)
+        about = card(
+            {
+                "name": name,
+                "kind": "tts",
+                "format": wish.format,
+                "source": wish.source,
+                "licence": licence or declared_licence(folder),
+                "source_bytes": size_bytes,
+                "bytes": onnx.stat().st_size,
+                "fp32_bytes": full_bytes,
+                "speakers": len(answer["speakers"]),
+                "symbols": len(answer["symbols"]),
+                "correlation": round(spoken.correlation, 6),
+                "largest_difference": float(f"{spoken.largest_difference:.3g}"),
+                "sentence_s": round(spoken.seconds, 2),
+                "forced": doubts,
+            },
+            f"{answer['versions']}, onnxruntime {onnxruntime.__version__}",
+        )
+        place = install(store, "tts", made, about, watcher)
+    return {**about, "path": str(place)}
+
+
+def _found(source: str, watcher: Watcher) -> tuple[Path, str]:
+    """The folder of the voice, and its licence where Coqui's library says one."""
+    home = os.environ.get("TTS_HOME") or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    kept = Path(home, "tts", source.replace("/", "--")).expanduser()
+    for folder in (Path(source).expanduser(), kept):
+        if (folder / "config.json").is_file() and _one_of(folder, CHECKPOINTS):
+            return folder, ""
+    if COQUI_NAME.fullmatch(source):
+        voice_export.require_packages()
+        return voice_export.fetch(source, watcher)
+    raise ModelMissing(
+        f"There is no Coqui voice in {source}: a config.json and one of {', '.join(CHECKPOINTS)}.",
+        "Name its folder, or one of Coqui's names such as tts_models/en/ljspeech/vits.",
+    )
+
+
+def _one_of(folder: Path, names: tuple[str, ...]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _describe(made: Path, config: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """Write what the engine must know of the voice: its config, its symbols, its speakers."""
+    arguments, audio = config.get("model_args") or {}, config.get("audio") or {}
+    said = {key: config[key] for key in KEPT if config.get(key) is not None}
+    said["characters"] = answer["characters"]
+    said["audio"] = {"sample_rate": audio.get("sample_rate", 22_050)}
+    said["model_args"] = {key: arguments[key] for key in KEPT_ARGS if arguments.get(key) is not None}
+    said["model_args"]["num_speakers"] = answer["num_speakers"]
+    _save(made / "config.json", said)
+    _save(made / "phonemes.json", answer["symbols"])
+    if answer["speakers"]:
+        _save(made / "speaker_ids.json", answer["speakers"])
+
+
+def _save(file: Path, content: object) -> None:
+    file.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,105 @@
+"""A Whisper checkpoint of Hugging Face becomes a model for the ears: written, heard with, judged, installed.
+
+The checkpoint in 32 bits is the reference, written by the same hand; the round trip in the tests says
+that this hand is right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+
+from assistant.errors import ModelCorrupt, SettingsError
+from assistant.prepare import checkpoint, hub_checkpoint, whisper_gate
+from assistant.prepare.installing import card, install
+from assistant.prepare.judging import refuse
+from assistant.prepare.naming import stem_of
+from assistant.prepare.whisper_folder import TYPES, Whisper
+from assistant.prepare.workshop import require_memory, workshop
+from assistant.store import Store
+from assistant.store.disk import require, writing
+from assistant.store.own import check_name
+from assistant.store.progress import Watcher
+
+COMPUTE = {"ct2-int8": "int8", "ct2-float16": "float32", "ct2-float32": "float32"}
+"""Format -> how it is tried: a processor computes no 16-bit floats."""
+
+BYTES = {"ct2-int8": 1.1, "ct2-float16": 2.0, "ct2-float32": 4.0}
+"""A weight's, with scales."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for."""
+
+    source: str
+    """A folder, or a name on Hugging Face."""
+    format: str
+    name: str = ""
+    threads: int = 1
+    force: bool = False
+
+
+def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
+    """Do all of it; the model's card with its ``path``. On any error the store is as it was.
+
+    Raises SettingsError, ModelMissing, ModelCorrupt, ModelRefused, DownloadFailed, StorageFull, EngineFailed.
+    """
+    if wish.format not in TYPES:
+        raise SettingsError(f"Whisper cannot become {wish.format[:40]!r}.", f"There are {', '.join(TYPES)}.")
+    if wish.name:
+        check_name(store.catalog, wish.name)
+    source = hub_checkpoint.find(wish.source, watcher)
+    whisper = opened(source.folder)
+    name = wish.name or f"{stem_of(source.named)}-{wish.format.removeprefix('ct2-')}"
+    check_name(store.catalog, name)
+    elements = whisper.tensors.elements
+    require_memory(2 * 4 * elements)
+    with workshop(store.models_dir, watcher) as shop:
+        require(int(elements * (BYTES[wish.format] + BYTES["ct2-float32"])), shop)
+        made, reference = shop / "made" / name, shop / "reference"
+        for folder, kind in ((reference, "ct2-float32"), (made, wish.format)):
+            folder.mkdir(parents=True)
+            with writing(store.models_dir):
+                whisper.write(folder, kind, watcher)
+        before = whisper_gate.hear(reference, "float32", wish.threads)
+        after = whisper_gate.hear(made, COMPUTE[wish.format], wish.threads)
+        doubts = whisper_gate.doubts(before, after, wish.format)
+        refuse(doubts, f"{name} was not installed", force=wish.force)
+        about = card(
+            {
+                "name": name,
+                "kind": "stt",
+                "format": wish.format,
+                "source": source.named,
+                "revision": source.revision,
+                "licence": source.licence,
+                "source_bytes": sum(file.stat().st_size for file in source.folder.glob("*.safetensors")),
+                "bytes": (made / "model.bin").stat().st_size,
+                "said": whisper_gate.SAID,
+                "source_heard": before.text,
+                "source_word_error": round(before.error, 4),
+                "heard": after.text,
+                "word_error": round(after.error, 4),
+                "encoder_drift": round(whisper_gate.drift(before, after), 5),
+                "forced": doubts,
+            },
+            f"ctranslate2 {ctranslate2.__version__}",
+        )
+        place = install(store, "stt", made, about, watcher)
+    return {**about, "path": str(place)}
+
+
+def opened(folder: Path) -> Whisper:
+    """The checkpoint, which is data only. Raises ModelCorrupt."""
+    checkpoint.check(folder)
+    architectures = checkpoint.read_json(folder / "config.json")["architectures"]
+    if "WhisperForConditionalGeneration" not in architectures:
+        raise ModelCorrupt(
+            f"The checkpoint in {folder} is no Whisper model: its architecture is {architectures!r:.80}.",
+            "A language model is quantized without the word `whisper`.",
+        )
+    return Whisper(folder)

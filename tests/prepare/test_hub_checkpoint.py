@@ -1,0 +1,120 @@
+"""A checkpoint by its name on Hugging Face: fetched once, only what is safe, or a clear sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assistant.errors import DownloadFailed, ModelMissing, StorageFull
+from assistant.prepare import hub_checkpoint
+from assistant.store import disk
+from assistant.store.progress import Unwatched
+
+pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+FILES = {
+    "config.json": b'{"architectures": ["X"]}',
+    "model.safetensors": bytes(5000),
+    "pytorch_model.bin": b"a pickle",
+    "modeling_own.py": b"import os",
+    "README.md": b"---\nlicense: apache-2.0\n---\n",
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
+    """What a hub on this machine, which has maker/model, was asked for."""
+    paths: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            paths.append(path)
+            name = path.rpartition("/")[2]
+            if path.startswith("/api/models/maker/model"):
+                siblings = [{"rfilename": name, "size": len(content)} for name, content in FILES.items()]
+                told = {"id": "maker/model", "sha": COMMIT, "siblings": siblings}
+                self._send(
+                    json.dumps(told | {"modelId": "maker/model", "private": False, "tags": []}).encode()
+                )
+            elif "/resolve/" in path and name in FILES:
+                self._send(FILES[name])
+            else:
+                self.send_error(404)
+
+        def _send(self, content: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')  # noqa: S324  as hubs do
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    yield paths
+    server.shutdown()
+    server.server_close()
+
+
+def test_it_is_fetched_once_and_data_only(asked: list[str]) -> None:
+    found = hub_checkpoint.find("maker/model", Unwatched())
+    assert (found.revision, found.licence) == (COMMIT, "apache-2.0")
+    assert (found.folder / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    assert not (found.folder / "pytorch_model.bin").exists()
+    assert not (found.folder / "modeling_own.py").exists()
+    before = len(asked)
+    assert hub_checkpoint.find("maker/model", Unwatched()) == found
+    assert len(asked) == before
+
+
+def test_one_that_is_not_there(asked: list[str]) -> None:
+    with pytest.raises(DownloadFailed, match="maker/other is not on this computer and could not be fetched"):
+        hub_checkpoint.find("maker/other", Unwatched())
+
+
+def test_the_disk_is_planned(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
+    with pytest.raises(StorageFull, match="This needs"):
+        hub_checkpoint.find("maker/model", Unwatched())
+    assert not any("/resolve/" in path for path in asked)
+
+
+@pytest.mark.parametrize("named", ["nothing", "./nothing", "a/b/c", "../x/y", "a b/c"])
+def test_what_is_neither_a_folder_nor_a_name(named: str) -> None:
+    with pytest.raises(ModelMissing, match="There is no folder"):
+        hub_checkpoint.find(named, Unwatched())
+
+
+@pytest.mark.parametrize(
+    ("head", "licence"),
+    [
+        ("---\nlicense: mit\n---\n", "mit"),
+        ("---\nlicense: other\nlicense_name: gemma\n---\n", "gemma"),
+        ("---\nlanguage: en\n---\nlicense: mit\n", ""),
+        ("license: mit", ""),
+        ("", ""),
+    ],
+)
+def test_the_licence_in_the_head_of_the_readme(tmp_path: Path, head: str, licence: str) -> None:
+    (tmp_path / "README.md").write_text(head)
+    assert hub_checkpoint.declared_licence(tmp_path) == licence

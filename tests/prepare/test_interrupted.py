@@ -1,0 +1,74 @@
+"""Work that is interrupted at a random moment: the store has whole models only; the next run cleans up."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from assistant import paths
+from assistant.store import Store, open_store
+from tests.conftest import CHECKOUT
+from tests.prepare.conftest import NAME, left_behind
+from tests.prepare.whisper_checkpoints import random_checkpoint
+
+pytestmark = pytest.mark.models
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from assistant.prepare import making
+from assistant.cli import main
+texts = Path(sys.argv[1])
+making.text = lambda name: texts / name
+sys.exit(main(sys.argv[2:]))
+"""
+SIGNALS = (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
+
+
+def start(store: Store, texts: Path, *words: str) -> subprocess.Popen[str]:
+    environ = {**os.environ, "ASSISTANT__STORE__MODELS": str(store.models_dir)}
+    command = [sys.executable, "-c", SCRIPT, str(texts), "quantize", *words, "--force", "--json"]
+    return subprocess.Popen(
+        command, cwd=CHECKOUT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def interrupt_and_finish(store: Store, texts: Path, longest_s: float, *words: str) -> None:
+    chance = random.Random(7)  # noqa: S311  not for secrets
+    for how in SIGNALS:
+        with start(store, texts, *words) as process:
+            time.sleep(chance.uniform(0.2, longest_s))
+            process.send_signal(how)
+            _, complaints = process.communicate(timeout=600)
+        assert "Traceback" not in complaints
+        for entry in open_store(store.models_dir).entries():
+            assert entry.state in ("installed", "missing")
+        if how != signal.SIGKILL:
+            assert left_behind(store.models_dir) == []
+    with start(store, texts, *words) as process:
+        said, complaints = process.communicate(timeout=600)
+    assert process.returncode == 0, complaints
+    assert said.count("\n") == 1
+    assert left_behind(store.models_dir) == []
+    open_store(store.models_dir).verify("mine")
+
+
+@pytest.mark.usefixtures("few_dialogues")
+def test_a_language_model(store: Store, tmp_path: Path) -> None:
+    interrupt_and_finish(store, tmp_path / "texts", 12, NAME, "--to", "q8_0", "--as", "mine")
+
+
+def test_ears(tmp_path: Path) -> None:
+    source = random_checkpoint(
+        tmp_path / "tiny", paths.models() / "whisper-tiny.en" / "tokenizer.json", words=51864
+    )
+    store = open_store(tmp_path / "models")
+    store.models_dir.mkdir()
+    interrupt_and_finish(store, tmp_path, 8, "whisper", str(source), "--as", "mine")

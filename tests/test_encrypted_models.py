@@ -1,0 +1,129 @@
+"""Real encrypted models do their work, and their plaintext is on no disk."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from assistant import app, configuration, fit, paths
+from assistant.audio.files import read_sound
+from assistant.bench.variants import changed
+from assistant.cancel import Cancel
+from assistant.errors import ModelCorrupt, ModelLocked
+from assistant.settings import Settings
+from assistant.store import Store, encrypting, open_store
+from assistant.store.progress import Unwatched
+from assistant.types import Message, Sentence
+from tests.conftest import CHECKOUT
+
+pytest.importorskip("cryptography", reason="the extra encryption is not installed")
+pytestmark = pytest.mark.models
+
+LLM, STT, TTS = "smollm2-135m-instruct-q4_1", "whisper-tiny.en", "voice-en-us-joe"
+KEY = bytes(range(32))
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store of its own with the three models of a chain, encrypted."""
+    folder = tmp_path_factory.mktemp("encrypted")
+    for name in (LLM, STT, TTS):
+        shutil.copytree(paths.models() / name, folder / "models" / name)
+    key = folder / "key"
+    key.write_bytes(KEY)
+    key.chmod(0o600)
+    store = open_store(folder / "models", key_file=key)
+    for name in (LLM, STT, TTS):
+        encrypting.encrypt(store, name, KEY, Unwatched())
+    return store
+
+
+@pytest.fixture
+def settings(encrypted: Store) -> Settings:
+    where = {"models": str(encrypted.models_dir), "key_file": str(encrypted.key_file)}
+    return changed(Settings(), {"llm": {"model": LLM, "temperature": 0, "seed": 1}, "store": where})
+
+
+def plain(settings: Settings) -> Settings:
+    return changed(settings, {"store": {"models": None, "key_file": None}})
+
+
+def said(settings: Settings) -> str:
+    llm = app.load_llm(settings)
+    try:
+        return "".join(llm.stream([Message("user", "What is the capital of France?")], Cancel()))
+    finally:
+        llm.close()
+
+
+def test_it_answers_as_the_plain_one_does(settings: Settings) -> None:
+    assert said(settings) == said(plain(settings)) != ""
+
+
+def test_what_is_loaded_is_no_file_of_a_disk(settings: Settings, encrypted: Store) -> None:
+    llm = app.load_llm(settings)
+    try:
+        mapped = Path("/proc/self/maps").read_text(encoding="utf-8")
+        assert "/memfd:SmolLM2-135M-Instruct.Q4_1.gguf" in mapped
+        assert str(encrypted.models_dir) not in mapped
+    finally:
+        llm.close()
+
+
+def test_the_opening_is_kept_for_the_next_start(settings: Settings, tmp_path: Path) -> None:
+    """Its file was gone when the state was written, and is another file at the next start."""
+    messages = [Message("system", configuration.prompt_text(settings)), Message("user", "")]
+    for _ in range(2):
+        llm = app.load_llm(settings)
+        llm.prime(messages, tmp_path)
+        llm.close()
+        kept = [(file.name, file.stat().st_mtime_ns) for file in tmp_path.iterdir()]
+        assert len(kept) == 1
+    llm = app.load_llm(settings)
+    llm.prime(messages, tmp_path)
+    llm.close()
+    assert [(file.name, file.stat().st_mtime_ns) for file in tmp_path.iterdir()] == kept
+
+
+def test_ears_and_voice(settings: Settings, fixtures: Path) -> None:
+    stt, tts = app.load_stt(settings), app.load_tts(settings)
+    try:
+        clip = CHECKOUT / "assistant" / "demo" / "how_old_is_the_brooklyn_bridge.wav"
+        sound = read_sound(clip)
+        heard = stt.transcribe(sound, Cancel())
+        assert "brooklyn bridge" in heard.text.lower()
+        assert len(tts.synthesize(Sentence("One, two, three."), Cancel())) > 10_000
+    finally:
+        stt.close()
+        tts.close()
+
+
+def test_the_plan_counts_it_as_copied(settings: Settings) -> None:
+    """Its memory cannot go to the disk when others need it."""
+    on_disk, in_memory = fit.plan(plain(settings)), fit.plan(settings)
+    assert on_disk is not None
+    assert in_memory is not None
+    assert in_memory.need.llm.mapped == 0 < on_disk.need.llm.mapped
+    size = (paths.models() / LLM / "SmolLM2-135M-Instruct.Q4_1.gguf").stat().st_size
+    assert in_memory.need.llm.copied == pytest.approx(on_disk.need.llm.copied + size, rel=0.001)
+    assert in_memory.need.spike > on_disk.need.spike
+    assert in_memory.need.needed > on_disk.need.needed
+
+
+def test_a_changed_byte_and_another_key(settings: Settings, encrypted: Store, tmp_path: Path) -> None:
+    shutil.copytree(encrypted.models_dir / LLM, tmp_path / "models" / LLM)
+    file = tmp_path / "models" / LLM / "SmolLM2-135M-Instruct.Q4_1.gguf.sealed"
+    with file.open("r+b") as opened:
+        opened.seek(50_000_000)
+        byte = opened.read(1)[0]
+        opened.seek(50_000_000)
+        opened.write(bytes([byte ^ 1]))
+    other = changed(settings, {"store": {"models": str(tmp_path / "models")}})
+    with pytest.raises(ModelCorrupt, match=r"content of .*\.sealed is not what it should be"):
+        app.load_llm(other)
+    (tmp_path / "key").write_bytes(bytes(32))
+    (tmp_path / "key").chmod(0o600)
+    with pytest.raises(ModelLocked, match="another key"):
+        app.load_llm(changed(settings, {"store": {"key_file": str(tmp_path / "key")}}))
