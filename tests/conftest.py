@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,17 @@ from typing import Any
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+EXTRAS = frozenset(name for name in os.environ.get("ASSISTANT_TEST_EXTRAS", "").split(",") if name)
+"""The heavy environments whose tests are wanted; scripts/test has installed their extras."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test marked ``extra("prepare")`` is skipped unless ASSISTANT_TEST_EXTRAS names what it needs."""
+    for item in items:
+        needed = {str(name) for marker in item.iter_markers("extra") for name in marker.args}
+        if missing := sorted(needed - EXTRAS):
+            item.add_marker(pytest.mark.skip(reason=f"run with ASSISTANT_TEST_EXTRAS={','.join(missing)}"))
 
 
 @dataclass(frozen=True)
