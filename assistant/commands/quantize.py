@@ -49,6 +49,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action=argparse.BooleanOptionalAction,
         help="watch which weights matter first (default for formats of 4 bits)",
     )
+    parser.add_argument(
+        "--method", metavar="METHOD", help="rtn (default), gptq or awq: how the numbers are found"
+    )
+    parser.add_argument(
+        "--act-order",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="gptq: round the columns first that matter most (default)",
+    )
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="text to watch them on")
     parser.add_argument(
         "--keep-f16", default="", metavar="REGEX", help="leave the tensors of these names at 16 bits"
@@ -80,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    from assistant.prepare import formats, making  # noqa: PLC0415  their packages take a second
+    from assistant.prepare import formats, making, methods  # noqa: PLC0415  their packages take a second
 
     if len(arguments.source) != 1 or arguments.types or arguments.picture:
         raise SettingsError(
@@ -91,9 +100,11 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
     if arguments.board:
         chosen = formats.for_board(arguments.board)
         terminal.note(f"For {arguments.board}: {chosen}.")
-    wish = _wish(arguments, arguments.source[0], chosen, arguments.imatrix)
-    if wish.calibration and not wish.imatrix:
-        raise SettingsError("--calibration is for an importance matrix only.", "Add --imatrix.")
+    wish = _wish(arguments, arguments.source[0], chosen, arguments.imatrix, arguments.method)
+    if wish.calibration and not wish.imatrix and wish.method == methods.DEFAULT:
+        raise SettingsError(
+            "--calibration is for an importance matrix and for --method only.", "Add --imatrix."
+        )
     result = making.make(wish, store, terminal)
     terminal.clear()
     print(json.dumps(result.document(), ensure_ascii=False) if arguments.json else _told(result))
@@ -124,25 +135,43 @@ def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) ->
 
 
 def _compared(arguments: argparse.Namespace, source: str, name: str) -> Wish:
-    """One of the formats to compare: "q4_0", "q4_0+imatrix", "q4_0+plain"."""
-    chosen, _, how = name.partition("+")
-    if how not in ("", "imatrix", "plain"):
-        raise SettingsError(f"'+{how[:40]}' means nothing.", f"Write {chosen}+imatrix or {chosen}+plain.")
-    return _wish(arguments, source, chosen, how == "imatrix" if how else arguments.imatrix)
+    """One of the formats to compare: "q4_0", "q4_0+imatrix", "q4_0+plain", "onnx-int4+gptq"."""
+    from assistant.prepare import methods  # noqa: PLC0415
+
+    chosen, *ways = name.split("+")
+    imatrix, method = arguments.imatrix, arguments.method
+    for way in ways:
+        if way in ("imatrix", "plain"):
+            imatrix = way == "imatrix"
+        elif way in methods.METHODS:
+            method = way
+        else:
+            known = ", ".join(f"+{one}" for one in ("imatrix", "plain", *methods.METHODS))
+            raise SettingsError(f"'+{way[:40]}' means nothing.", f"There are {known}.")
+    return _wish(arguments, source, chosen, imatrix, method)
 
 
-def _wish(arguments: argparse.Namespace, source: str, chosen: str, imatrix: bool | None) -> Wish:  # noqa: FBT001
-    """What is to be made; ``imatrix`` None leaves that to the format."""
-    from assistant.prepare import formats  # noqa: PLC0415
+def _wish(
+    arguments: argparse.Namespace,
+    source: str,
+    chosen: str,
+    imatrix: bool | None,  # noqa: FBT001
+    method: str | None,
+) -> Wish:
+    """What is to be made; ``imatrix`` None leaves that to the format and the method."""
+    from assistant.prepare import formats, methods  # noqa: PLC0415
     from assistant.prepare.making import Wish  # noqa: PLC0415
 
     into = formats.find(chosen)
+    how = methods.find(method or methods.DEFAULT, into)
     output, embedding = arguments.output_type, arguments.embedding_type
     return Wish(
         source=source,
         format=into,
         name=arguments.name,
-        imatrix=into.imatrix if imatrix is None else imatrix,
+        imatrix=(into.imatrix and how.name != "gptq") if imatrix is None else imatrix,
+        method=how.name,
+        act_order=arguments.act_order,
         calibration=arguments.calibration,
         keep_f16=arguments.keep_f16,
         output_type=formats.tensor_number(output) if output else None,

@@ -51,6 +51,35 @@ def rounded(matrix: Float32s, bits: int, importance: Float32s | None = None) -> 
     )
 
 
+def coarse(matrix: Float32s) -> Float32s:
+    """``matrix`` as 4 bits without any search would have it: quick, to compare candidates with."""
+    blocks = _blocks(matrix)
+    place = np.abs(blocks).argmax(axis=2)[..., None]
+    scales: Float32s = np.take_along_axis(blocks, place, axis=2)[..., 0] / np.float32(-8)
+    values = _clipped(blocks, _inverse(scales)) * scales[..., None]
+    flat: Float32s = values.reshape(len(values), -1)[:, : matrix.shape[1]]
+    return flat
+
+
+def packed(numbers: npt.NDArray[np.int8], scales: Float32s) -> Blocks:
+    """Numbers [rows, columns] from -8 to 7 in halves of bytes; a short last block is filled with zeros."""
+    rows, columns = numbers.shape
+    width = BLOCK * scales.shape[1]
+    halves = np.pad(numbers + np.int8(8), ((0, 0), (0, width - columns)), constant_values=8).astype(np.uint8)
+    halves = halves.reshape(rows, -1, BLOCK)
+    return Blocks(halves[..., 0::2] | halves[..., 1::2] << np.uint8(4), scales)
+
+
+def unpacked(blocks: Blocks, bits: int, columns: int) -> Float32s:
+    """The matrix [rows, columns] that ``blocks`` stand for."""
+    numbers = blocks.numbers
+    if bits == 4:
+        numbers = np.stack([numbers & 15, numbers >> 4], axis=-1).reshape(*blocks.scales.shape, BLOCK)
+    values = (numbers.astype(np.float32) - 2 ** (bits - 1)) * blocks.scales[..., None]
+    flat: Float32s = values.reshape(len(values), -1)[:, :columns]
+    return flat
+
+
 def _blocks(matrix: Float32s) -> Float32s:
     """[rows, blocks, BLOCK]"""
     rows, columns = matrix.shape

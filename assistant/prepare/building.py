@@ -1,60 +1,109 @@
 """Makes a model of another format: GGUF by llama.cpp's quantizer, ONNX by a writer of our own.
 
-For ONNX llama.cpp first unpacks the weights to 16 bits, in a file that is gone afterwards.
+For ONNX llama.cpp first unpacks the weights to 16 bits, in a file that is gone afterwards. A
+``Recipe`` is what a person may choose about it.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assistant.errors import EngineUnavailable, SettingsError
-from assistant.gguf import read_header
-from assistant.prepare import importance
-from assistant.prepare.formats import FORMATS, Format
-from assistant.prepare.gguf_weights import is_plain
+from assistant.prepare import gguf_changes, rounding
+from assistant.prepare.formats import Format
+from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.quantizer import Job, Made, quantize
+from assistant.prepare.rounding import Rounding
 from assistant.store.disk import writing
-from assistant.store.progress import Watcher
 
 
-def build(job: Job, chosen: Format, watcher: Watcher) -> Made:
-    """Do ``job``; what is made lies alone in the folder of its target.
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a file is made."""
 
-    Raises StorageFull, EngineFailed; for ONNX also EngineUnavailable without the package ``onnx``,
-    ModelCorrupt for a network of a kind that cannot be written, SettingsError for options that it lacks.
+    format: Format
+    method: str = "rtn"
+    """A name of ``methods``."""
+    imatrix: bool = True
+    act_order: bool = True
+    """GPTQ: the columns first that matter most."""
+    keep_f16: str = ""
+    """Regular expression; tensors whose names it finds stay at 16 bits."""
+    output_type: int | None = None
+    embedding_type: int | None = None
+
+
+def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
+    """Make the file; all that belongs to it lies alone in the folder of ``target``.
+
+    Raises StorageFull, EngineFailed and what the groundwork raises; for ONNX also EngineUnavailable
+    without the package ``onnx``, ModelCorrupt for a network of a kind that cannot be written,
+    SettingsError for options that it lacks.
     """
-    if chosen.runtime == "llama_cpp":
-        return quantize(job, chosen, watcher)
-    if job.keep_f16 or job.output_type is not None or job.embedding_type is not None:
+    if recipe.format.runtime == "llama_cpp":
+        return _gguf(recipe, ground, target)
+    if recipe.keep_f16 or recipe.output_type is not None or recipe.embedding_type is not None:
         raise SettingsError(
             "--keep-f16, --output-type and --embedding-type are for GGUF formats only.",
-            f"Leave them out for {chosen.name}.",
+            f"Leave them out for {recipe.format.name}.",
         )
-    onnx_folder = _writer()
-    source, folder = Path(job.source), Path(job.target).parent
-    plain = source if is_plain(read_header(source)) else folder / "plain.gguf"
-    weighed = importance.load(Path(job.importance)) if job.importance else {}
-    try:
-        if plain != source:
-            unpacked = replace(job, target=str(plain), format=FORMATS["f16"].number, importance="")
-            quantize(unpacked, FORMATS["f16"], watcher)
-        with writing(folder):
-            types: Counter[str] = onnx_folder.write(plain, folder, chosen.name, weighed, watcher)
-    finally:
-        if plain != source:
-            plain.unlink(missing_ok=True)
-    return Made(folder / onnx_folder.MODEL, {}, dict(types.most_common()))
+    write = _writer()
+    plain = ground.balanced[0] if recipe.method == "awq" else ground.plain
+    with writing(target.parent):
+        types: Counter[str] = write(
+            plain, target.parent, recipe.format.name, _rounding(recipe, ground), ground.watcher
+        )
+    return Made(target.parent / "model.onnx", {}, dict(types.most_common()))
 
 
-def _writer() -> Any:
+def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
+    source, matrix = ground.source.file, ""
+    if recipe.method == "awq":
+        source = ground.balanced[0]
+    if recipe.imatrix:
+        weighed = ground.balanced[1] if recipe.method == "awq" else ground.importance
+        matrix = str(ground.saved(weighed, f"importance-{recipe.method}"))
+    told = Job(
+        source=str(source),
+        target=str(target),
+        format=recipe.format.number,
+        threads=ground.threads,
+        keep_f16=recipe.keep_f16,
+        output_type=recipe.output_type,
+        embedding_type=recipe.embedding_type,
+        importance=matrix,
+    )
+    made = quantize(told, recipe.format, ground.watcher)
+    if recipe.method == "gptq":
+        again = rounding.with_feedback(
+            ground.correlations, by_importance=recipe.act_order, scale_type=np.float16
+        )
+        gguf_changes.round_again(made.file, ground.plain, again, ground.watcher)
+    return made
+
+
+def _rounding(recipe: Recipe, ground: Groundwork) -> Rounding:
+    if recipe.method == "gptq":
+        return rounding.with_feedback(ground.correlations, by_importance=recipe.act_order)
+    if not recipe.imatrix:
+        return rounding.nearest({})
+    return rounding.nearest(ground.balanced[1] if recipe.method == "awq" else ground.importance)
+
+
+def _writer() -> Callable[..., Counter[str]]:
     try:
-        return importlib.import_module("assistant.prepare.onnx_folder")
+        module: Any = importlib.import_module("assistant.prepare.onnx_folder")
     except ImportError as error:
         raise EngineUnavailable(
             f"Writing ONNX needs the Python package '{error.name}', which is not installed.",
             "Install it (`pip install onnx`), or the assistant with the extra `prepare`.",
         ) from error
+    write: Callable[..., Counter[str]] = module.write
+    return write

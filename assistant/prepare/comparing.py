@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import AssistantError
-from assistant.prepare import dialogues, gate
+from assistant.prepare import dialogues, gate, methods
 from assistant.prepare import source as sources
-from assistant.prepare.building import build
+from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
+from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss, Reference
-from assistant.prepare.making import Wish, figures, job, matching, target, text, weigh
+from assistant.prepare.making import Wish, figures, groundwork, matching, target, text
 from assistant.prepare.passages import Passage
-from assistant.prepare.quantizer import Job
 from assistant.prepare.scorers import opened
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
@@ -54,6 +54,7 @@ class Row:
 
     format: str
     imatrix: bool = False
+    method: str = "rtn"
     size_bytes: int = 0
     loss: Loss = NOT_MEASURED
     speeds: tuple[Speed, ...] = ()
@@ -66,11 +67,11 @@ class Row:
 
     def document(self) -> dict[str, Any]:
         """As plain values."""
+        made = {"format": self.format, "imatrix": self.imatrix, "method": self.method}
         if self.fault:
-            return {"format": self.format, "imatrix": self.imatrix, "fault": self.fault}
+            return {**made, "fault": self.fault}
         return {
-            "format": self.format,
-            "imatrix": self.imatrix,
+            **made,
             "bytes": self.size_bytes,
             **figures(self.loss),
             "speeds": [
@@ -97,32 +98,30 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher) -> list[Row]
         with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
             fast = speeds(source.folder, first.threads, watcher)
             rows = [Row("source", size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
-            matrix = ""
-            if any(wish.imatrix for wish in wishes):
-                matrix = weigh(first, source, validation, shop, watcher)
+            ground = groundwork(first, source, validation, shop, watcher)
             for number, wish in enumerate(wishes):
                 to = target(shop, f"{number}-{wish.format.name}")
-                told = job(wish, source, matrix if wish.imatrix else "", to)
                 try:
-                    rows.append(_row(wish, told, validation, reference, watcher))
+                    rows.append(_row(wish.recipe, ground, to, validation, reference))
                 except AssistantError as error:
-                    rows.append(Row(wish.format.name, imatrix=wish.imatrix, fault=error.problem))
+                    rows.append(Row(wish.format.name, wish.imatrix, wish.method, fault=error.problem))
                 shutil.rmtree(to.parent)
     return rows
 
 
-def _row(wish: Wish, told: Job, validation: Texts, reference: Reference, watcher: Watcher) -> Row:
+def _row(recipe: Recipe, ground: Groundwork, to: Path, validation: Texts, reference: Reference) -> Row:
     """Make one file and measure it."""
     began_s = time.monotonic()
-    made = build(told, wish.format, watcher)
+    made = build(recipe, ground, to)
     seconds = round(time.monotonic() - began_s, 1)
     folder = made.file.parent
     return Row(
-        wish.format.name,
-        imatrix=wish.imatrix,
+        recipe.format.name,
+        recipe.imatrix,
+        recipe.method,
         size_bytes=made.size_bytes,
-        loss=gate.measure(folder, validation, reference, wish.threads, watcher),
-        speeds=speeds(folder, wish.threads, watcher),
+        loss=gate.measure(folder, validation, reference, ground.threads, ground.watcher),
+        speeds=speeds(folder, ground.threads, ground.watcher),
         fell_back=len(made.fell_back),
         seconds=seconds,
     )
@@ -189,4 +188,5 @@ def _cells(row: Row) -> list[str]:
 
 def name(row: Row) -> str:
     """As the table and the picture call it."""
-    return row.format + (" + imatrix" if row.imatrix else "")
+    method = "" if row.method == methods.DEFAULT else f" + {row.method}"
+    return row.format + method + (" + imatrix" if row.imatrix else "")

@@ -52,6 +52,11 @@ class GgufWeights:
         kind = np.float32 if tensor.type == "F32" else np.float16
         return raw.view(kind).astype(np.float32).reshape(shape)
 
+    def tensor(self, name: str) -> Float32s:
+        """The tensor as float32 in its own shape. Raises ModelCorrupt when it is missing."""
+        found = self._tensors.get(name)
+        return self.array(name, found.shape[::-1] if found else ())
+
     @property
     def unused(self) -> list[str]:
         """Tensors that were never read."""

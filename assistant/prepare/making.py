@@ -16,14 +16,15 @@ import llama_cpp
 
 from assistant import __version__, resources
 from assistant.errors import ModelRefused, SettingsError
-from assistant.prepare import dialogues, gate, importance
+from assistant.prepare import dialogues, gate
 from assistant.prepare import source as sources
-from assistant.prepare.building import build
+from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import Format
+from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss
-from assistant.prepare.quantizer import Job, Made
+from assistant.prepare.quantizer import Made
 from assistant.prepare.source import Source
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
@@ -46,6 +47,10 @@ class Wish:
     name: str = ""
     """In the store; empty makes one of the source's name and the format's."""
     imatrix: bool = True
+    method: str = "rtn"
+    """A name of ``methods``."""
+    act_order: bool = True
+    """GPTQ: the columns first that matter most."""
     calibration: Path | None = None
     """Text that shows which weights matter; None is the one that ships."""
     keep_f16: str = ""
@@ -54,6 +59,19 @@ class Wish:
     threads: int = 1
     force: bool = False
     """Install what is measurably worse than it should be. What is broken is refused all the same."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the file is made."""
+        return Recipe(
+            self.format,
+            self.method,
+            self.imatrix,
+            self.act_order,
+            self.keep_f16,
+            self.output_type,
+            self.embedding_type,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,7 @@ class Result:
     source_loss: Loss
     loss: Loss
     imatrix: bool
+    method: str
     kept_f16: int
     made: Made
     spoken: gate.Spoken
@@ -90,6 +109,7 @@ class Result:
             "source_perplexity": round(self.source_loss.perplexity, 3),
             **figures(self.loss),
             "imatrix": self.imatrix,
+            "method": self.method,
             "kept_f16": self.kept_f16,
             "types": self.made.types,
             "fell_back": len(self.made.fell_back),
@@ -128,8 +148,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             refuse(doubts, wish, f"{source.named} was not used")
-            matrix = weigh(wish, source, validation, shop, watcher) if wish.imatrix else ""
-            made = build(job(wish, source, matrix, target(shop, name)), wish.format, watcher)
+            made = build(wish.recipe, groundwork(wish, source, validation, shop, watcher), target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
         spoken = gate.ask(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
@@ -144,7 +163,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             size_bytes=made.size_bytes,
             source_loss=reference.loss,
             loss=loss,
-            imatrix=bool(matrix),
+            imatrix=wish.imatrix,
+            method=wish.method,
             kept_f16=kept,
             made=made,
             spoken=spoken,
@@ -159,12 +179,11 @@ def text(name: str) -> Path:
     return resources.folder("models") / "calibration" / name
 
 
-def weigh(wish: Wish, source: Source, spoken: Texts, shop: Path, watcher: Watcher) -> str:
-    """Find out which weights matter; the file that says so. ``spoken`` is what the assistant says."""
-    calibration = dialogues.read(wish.calibration or text("calibration.txt"))
-    matrix = shop / "importance.npz"
-    importance.save(importance.gather(source.folder, calibration, spoken, wish.threads, watcher), matrix)
-    return str(matrix)
+def groundwork(wish: Wish, source: Source, spoken: Texts, shop: Path, watcher: Watcher) -> Groundwork:
+    """What may have to be found out first. ``spoken`` is what the assistant says."""
+    return Groundwork(
+        source, wish.calibration or text("calibration.txt"), spoken, wish.threads, shop, watcher
+    )
 
 
 def matching(source: Source, pattern: str) -> int:
@@ -191,20 +210,6 @@ def target(shop: Path, name: str) -> Path:
     folder = shop / "made" / name
     folder.mkdir(parents=True)
     return folder / f"{name}.gguf"
-
-
-def job(wish: Wish, source: Source, matrix: str, to: Path) -> Job:
-    """What the quantizer is told."""
-    return Job(
-        source=str(source.file),
-        target=str(to),
-        format=wish.format.number,
-        threads=wish.threads,
-        keep_f16=wish.keep_f16,
-        output_type=wish.output_type,
-        embedding_type=wish.embedding_type,
-        importance=matrix,
-    )
 
 
 def refuse(doubts: list[str], wish: Wish, what: str) -> None:

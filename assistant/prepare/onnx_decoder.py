@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from assistant.prepare.block_numbers import BLOCK, Blocks, rounded
-from assistant.prepare.gguf_weights import Float32s, GgufWeights
+from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.onnx_graph import Graph, value
 from assistant.prepare.onnx_shape import Shape, turns
+from assistant.prepare.rounding import Rounding
 
 END = 2**63 - 1
 """For Slice: to the end."""
@@ -50,14 +51,14 @@ class Decoder:
         weights: GgufWeights,
         numbers: Numbers,
         *,
-        importance: Mapping[str, Float32s],
+        rounding: Rounding,
         add: Any,
     ) -> None:
         self._graph = graph
         self._shape = shape
         self._weights = weights
         self._numbers = numbers
-        self._importance = importance
+        self._round = rounding
         self._add = add
         self.types: Counter[str] = Counter()
         """Type -> how many matrices have it."""
@@ -186,8 +187,7 @@ class Decoder:
         label, rows = "+".join(names), sum(rows_of.values())
         if bits := self._numbers.bits:
             each = [
-                rounded(array, bits, self._importance.get(f"{name}.weight"))
-                for name, array in zip(names, arrays, strict=True)
+                self._round(f"{name}.weight", array, bits) for name, array in zip(names, arrays, strict=True)
             ]
             both = Blocks(
                 np.concatenate([one.numbers for one in each]), np.concatenate([one.scales for one in each])

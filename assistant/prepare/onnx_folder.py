@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ import numpy as np
 from assistant import __version__
 from assistant.errors import ModelCorrupt
 from assistant.gguf import GgufHeader
-from assistant.prepare.gguf_weights import Float32s, GgufWeights
+from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.onnx_decoder import Decoder, Numbers
 from assistant.prepare.onnx_graph import Graph
 from assistant.prepare.onnx_shape import Shape, shape_of
 from assistant.prepare.onnx_tokenizer import mark, tokenizer
+from assistant.prepare.rounding import Rounding
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
 
@@ -36,9 +36,7 @@ NUMBERS = {
 MODEL = "model.onnx"
 
 
-def write(
-    source: Path, folder: Path, chosen: str, importance: Mapping[str, Float32s], watcher: Watcher
-) -> Counter[str]:
+def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: Watcher) -> Counter[str]:
     """Write the GGUF file ``source`` into ``folder`` in the format ``chosen`` of NUMBERS.
 
     Gives the types of the matrices and how many have each. Raises ModelCorrupt for a network or a
@@ -58,7 +56,7 @@ def write(
     meter = Meter(f"Making {chosen}", elements, watcher, unit="weights")
     graph = Graph(folder / MODEL)
     try:
-        decoder = Decoder(graph, shape, weights, numbers, importance=importance, add=meter.add)
+        decoder = Decoder(graph, shape, weights, numbers, rounding=rounding, add=meter.add)
         decoder.write(f"assistant {__version__}")
     finally:
         graph.close()

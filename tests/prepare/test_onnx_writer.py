@@ -16,7 +16,7 @@ from assistant.engines.onnx_providers import Place
 from assistant.engines.onnx_vocabulary import OnnxVocabulary
 from assistant.errors import ModelCorrupt
 from assistant.gguf import GgufHeader, Value
-from assistant.prepare.block_numbers import BLOCK, Blocks, rounded
+from assistant.prepare.block_numbers import BLOCK, rounded, unpacked
 from assistant.prepare.onnx_shape import shape_of
 from assistant.prepare.onnx_tokenizer import tokenizer
 
@@ -117,15 +117,6 @@ def test_what_is_written_computes_what_it_should(kind: str, stored: str, tmp_pat
     decoder.close()
     assert np.sqrt(np.square(everything - expected).mean()) < tolerance * expected.std()
     assert np.sqrt(np.square(last - expected[-1:]).mean()) < tolerance * expected.std()
-
-
-def unpacked(blocks: Blocks, bits: int, columns: int) -> Array:
-    numbers = blocks.numbers
-    if bits == 4:
-        numbers = np.stack([numbers & 15, numbers >> 4], axis=-1).reshape(*blocks.scales.shape, BLOCK)
-    values = (numbers.astype(np.float32) - (128 if bits == 8 else 8)) * blocks.scales[..., None]
-    flat: Array = values.reshape(len(values), -1)[:, :columns]
-    return flat
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 70), st.sampled_from([4, 8]))

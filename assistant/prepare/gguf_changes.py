@@ -1,0 +1,82 @@
+"""Puts other numbers into the tensors of a GGUF file, in their place: types and shapes stay as they are.
+
+So no writer of GGUF files is needed: llama.cpp makes the file, and a method changes what is in it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.errors import ModelCorrupt
+from assistant.gguf import Tensor, read_header
+from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s
+from assistant.prepare.gguf_weights import GgufWeights
+from assistant.prepare.rounding import Rounding
+from assistant.store.disk import require, writing
+from assistant.store.progress import Meter, Watcher
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def copy_with(source: Path, target: Path, arrays: Mapping[str, Float32s]) -> None:
+    """Copy a plain model with other values in the tensors ``arrays``. Raises StorageFull, ModelCorrupt."""
+    require(source.stat().st_size, target.parent)
+    tensors = {tensor.name: tensor for tensor in read_header(source).tensors}
+    with writing(target.parent):
+        shutil.copyfile(source, target)
+        with target.open("r+b") as file:
+            for name, array in arrays.items():
+                file.seek(tensors[name].offset)
+                file.write(_plain_bytes(array, tensors[name]))
+
+
+def round_again(made: Path, plain: Path, rounding: Rounding, watcher: Watcher) -> int:
+    """Round the tensors of ``made`` that llama.cpp made Q4_0 by another method; how many there were.
+
+    ``plain`` is the model that ``made`` was made of. Raises ModelCorrupt, StorageFull.
+    """
+    tensors = [
+        tensor
+        for tensor in read_header(made).tensors
+        if tensor.type == "Q4_0" and tensor.name.startswith("blk.") and len(tensor.shape) == 2
+    ]
+    weights = GgufWeights(plain)
+    meter = Meter("Rounding", sum(tensor.size_bytes for tensor in tensors), watcher)
+    with writing(made.parent), made.open("r+b") as file:
+        for tensor in tensors:
+            data = q4_0_bytes(rounding(tensor.name, weights.tensor(tensor.name), 4))
+            if data.size != tensor.size_bytes:
+                raise ModelCorrupt(
+                    f"The tensor {tensor.name!r:.80} has another length than it should.", "Choose q4_k_m."
+                )
+            file.seek(tensor.offset)
+            file.write(data.tobytes())
+            meter.add(tensor.size_bytes)
+    return len(tensors)
+
+
+def q4_0_bytes(blocks: Blocks) -> Bytes:
+    """As ggml's ``block_q4_0`` has them: a scale of 16 bits, then 16 bytes with the numbers i and i + 16."""
+    count = blocks.scales.size
+    pairs = blocks.numbers.reshape(count, BLOCK // 2)
+    numbers = np.stack([pairs & 15, pairs >> 4], axis=-1).reshape(count, BLOCK)
+    halves = numbers[:, : BLOCK // 2] | numbers[:, BLOCK // 2 :] << np.uint8(4)
+    scales = blocks.scales.reshape(count, 1).astype(np.float16).view(np.uint8)
+    return np.concatenate([scales, halves], axis=1)
+
+
+def _plain_bytes(array: Float32s, tensor: Tensor) -> bytes:
+    if tensor.shape[::-1] != array.shape:
+        raise ModelCorrupt(f"The tensor {tensor.name!r:.80} has another shape.", "Use another source.")
+    if tensor.type == "F32":
+        return array.astype(np.float32).tobytes()
+    if tensor.type == "F16":
+        return array.astype(np.float16).tobytes()
+    rounded = array.astype(np.float32).view(np.uint32)
+    rounded = rounded + (0x7FFF + (rounded >> 16 & 1))  # to the nearest that BF16 has
+    return (rounded >> 16).astype(np.uint16).tobytes()
