@@ -43,6 +43,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--for", dest="board", metavar="BOARD", help="the format for a board of config/devices/"
     )
     goal.add_argument("--types", metavar="a,b,c", help="compare: the formats")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where a checkpoint hf-... is written; it is for elsewhere",
+    )
     parser.add_argument("--as", dest="name", default="", metavar="NAME", help="its name in the store")
     parser.add_argument(
         "--imatrix",
@@ -177,6 +183,7 @@ def _wish(
         output_type=formats.tensor_number(output) if output else None,
         embedding_type=formats.tensor_number(embedding) if embedding else None,
         threads=arguments.threads,
+        output=arguments.output,
         force=arguments.force,
     )
 
@@ -205,13 +212,16 @@ def _told(result: Result) -> str:
         lines.append(f"           {_fallbacks(made.fell_back)}")
     if result.kept_f16:
         lines.append(f"           {result.kept_f16} kept at 16 bits by --keep-f16")
-    lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine")
+    if result.spoken.answers:
+        lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine")
     for answer in result.spoken.answers:
         lines += [f"           > {answer.question}", f"           {answer.text or '(nothing)'}"]
     lines += [f"By force   {doubt}" for doubt in result.doubts]
+    lines.append(f"Licence    {result.licence or 'not known: look where the model comes from'}")
+    if not result.spoken.answers:
+        return "\n".join([*lines, f"Written    {result.path}"])
     engine = "engine: onnx, " if result.format.startswith("onnx-") else ""
     lines += [
-        f"Licence    {result.licence or 'not known: look where the model comes from'}",
         f"Installed  {result.path}",
         f"           To use it, write into your settings:  llm: {{{engine}model: {result.name}}}",
     ]

@@ -1,12 +1,13 @@
-"""Makes a model of another format: GGUF by llama.cpp's quantizer, ONNX by a writer of our own.
+"""Makes a model of another format: GGUF by llama.cpp's quantizer, all else by writers of our own.
 
-For ONNX llama.cpp first unpacks the weights to 16 bits, in a file that is gone afterwards. A
-``Recipe`` is what a person may choose about it.
+For those llama.cpp first unpacks the weights to 16 bits, in a file that is gone afterwards;
+bitsandbytes rounds what they wrote. A ``Recipe`` is what a person may choose about it.
 """
 
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +17,16 @@ from typing import Any
 import numpy as np
 
 from assistant.errors import EngineUnavailable, SettingsError
-from assistant.prepare import gguf_changes, rounding
+from assistant.prepare import gguf_changes, hf_folder, rounding
 from assistant.prepare.formats import Format
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.quantizer import Job, Made, quantize
 from assistant.prepare.rounding import Rounding
+from assistant.prepare.torch_child import TorchChild
 from assistant.store.disk import writing
+
+WITH_TORCH = ("hf-int8", "hf-nf4")
+"""Formats that bitsandbytes makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,31 @@ def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
             "--keep-f16, --output-type and --embedding-type are for GGUF formats only.",
             f"Leave them out for {recipe.format.name}.",
         )
-    write = _writer()
+    write = _onnx_writer() if recipe.format.runtime == "onnx" else hf_folder.write
     plain = ground.balanced[0] if recipe.method == "awq" else ground.plain
-    with writing(target.parent):
-        types: Counter[str] = write(
-            plain, target.parent, recipe.format.name, _rounding(recipe, ground), ground.watcher
-        )
-    return Made(target.parent / "model.onnx", {}, dict(types.most_common()))
+    folder, chosen = target.parent, recipe.format.name
+    if chosen in WITH_TORCH:
+        return _by_torch(plain, folder, chosen, ground)
+    with writing(folder):
+        types = write(plain, folder, chosen, _rounding(recipe, ground), ground.watcher)
+    model = "model.onnx" if recipe.format.runtime == "onnx" else hf_folder.MODEL
+    return Made(folder / model, {}, dict(types.most_common()))
+
+
+def _by_torch(plain: Path, folder: Path, chosen: str, ground: Groundwork) -> Made:
+    """bitsandbytes rounds a plain checkpoint, which is gone afterwards."""
+    checkpoint = ground.shop / "checkpoint"
+    checkpoint.mkdir()
+    try:
+        with writing(folder):
+            types = hf_folder.write(plain, checkpoint, "hf-f16", rounding.nearest({}), ground.watcher)
+        with TorchChild(ground.watcher) as child:
+            child.order("round", folder=str(checkpoint), to=str(folder), format=chosen)
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            shutil.copy(checkpoint / name, folder)
+    finally:
+        shutil.rmtree(checkpoint)
+    return Made(folder / hf_folder.MODEL, {}, {chosen.removeprefix("hf-"): sum(types.values()) - 1})
 
 
 def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
@@ -97,7 +120,7 @@ def _rounding(recipe: Recipe, ground: Groundwork) -> Rounding:
     return rounding.nearest(ground.balanced[1] if recipe.method == "awq" else ground.importance)
 
 
-def _writer() -> Callable[..., Counter[str]]:
+def _onnx_writer() -> Callable[..., Counter[str]]:
     try:
         module: Any = importlib.import_module("assistant.prepare.onnx_folder")
     except ImportError as error:

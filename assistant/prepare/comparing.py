@@ -131,11 +131,11 @@ def speeds(folder: Path, threads: int, watcher: Watcher) -> tuple[Speed, ...]:
     """How fast the model in ``folder`` is at one thread and at ``threads``. Raises EngineFailed."""
     counts = sorted({1, threads})
     meter = Meter("Measuring the speed", len(counts) * ROUNDS, watcher, unit="rounds")
-    return tuple(_speed(folder, count, meter) for count in counts)
+    return tuple(_speed(folder, count, meter, watcher) for count in counts)
 
 
-def _speed(folder: Path, threads: int, meter: Meter) -> Speed:
-    with opened(folder, threads) as scorer:
+def _speed(folder: Path, threads: int, meter: Meter, watcher: Watcher) -> Speed:
+    with opened(folder, threads, watcher) as scorer:
         words = scorer.vocabulary.tokenize(
             "The story of the fox and the hen goes on and on. " * PROMPT_TOKENS
         )

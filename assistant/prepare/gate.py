@@ -59,13 +59,16 @@ class Spoken:
     tokens_per_s: float
 
 
+NOT_ASKED = Spoken((), 0.0)
+
+
 def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher: Watcher) -> Reference:
     """Measure the source in ``folder``; what it predicts is kept to compare with. Close it in the end.
 
     Raises ModelCorrupt when it is damaged, StorageFull, EngineFailed.
     """
     check_weights(folder)
-    with opened(folder, threads) as scorer:
+    with opened(folder, threads, watcher) as scorer:
         passages = scorer.passages(texts)
         require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), workshop)
         kept = Reference(passages, workshop)
@@ -81,7 +84,7 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
 def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
     """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
     check_weights(folder)
-    with opened(folder, threads) as scorer:
+    with opened(folder, threads, watcher) as scorer:
         if tuple(scorer.passages(texts)) != against.passages:
             raise ModelCorrupt(
                 "The new file reads text differently: it has another vocabulary or chat template.",
@@ -129,7 +132,7 @@ def doubts(source: Loss, made: Loss, kl_limit: float, answers: Sequence[Answer])
             f"its perplexity is {ratio:,.2f} times its source's, and {math.exp(kl_limit):.2f} is the limit"
         )
     silent = [answer for answer in answers if not answer.text]
-    if len(silent) == len(answers):
+    if answers and len(silent) == len(answers):
         found.append("it answers nothing at all")
     found += [
         f"its answer to '{answer.question}' is {wrong}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ class Wish:
     output_type: int | None = None
     embedding_type: int | None = None
     threads: int = 1
+    output: Path | None = None
+    """For formats that nothing here runs: the folder that is made, instead of a model in the store."""
     force: bool = False
     """Install what is measurably worse than it should be. What is broken is refused all the same."""
 
@@ -136,6 +139,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
     Raises ModelRefused when it lost too much, ModelCorrupt when source or result are broken, and
     what finding the source, the disk and the memory may raise.
     """
+    _check_destination(wish)
     if wish.name:
         check_name(store.catalog, wish.name)
     validation = dialogues.read(text("validation.txt"))
@@ -150,12 +154,14 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             refuse(doubts, wish, f"{source.named} was not used")
             made = build(wish.recipe, groundwork(wish, source, validation, shop, watcher), target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
-        spoken = gate.ask(made.file.parent, wish.threads, watcher)
+        spoken = gate.NOT_ASKED
+        if not wish.output:
+            spoken = gate.ask(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
         refuse(doubts, wish, f"{name} was not installed")
         result = Result(
             name=name,
-            path=store.models_dir / name,
+            path=wish.output or store.models_dir / name,
             format=wish.format.name,
             source=source.named,
             licence=source.licence,
@@ -170,8 +176,26 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             spoken=spoken,
             doubts=tuple(doubts),
         )
-        _install(result, store, watcher)
+        if wish.output:
+            _deliver(result, wish.output)
+        else:
+            _install(result, store, watcher)
     return result
+
+
+def _check_destination(wish: Wish) -> None:
+    for_elsewhere = wish.format.runtime == "transformers"
+    if for_elsewhere and wish.output is None:
+        raise SettingsError(
+            f"Nothing here runs {wish.format.name}, so it does not belong into the store.",
+            "Say with --output FOLDER where the checkpoint is to be written.",
+        )
+    if wish.output and not for_elsewhere:
+        raise SettingsError(
+            "--output is for the formats hf-... only.", "Use --as to name a model of the store."
+        )
+    if wish.output and wish.output.exists():
+        raise SettingsError(f"{wish.output} is there already.", "Name a folder that is not.")
 
 
 def text(name: str) -> Path:
@@ -219,6 +243,15 @@ def refuse(doubts: list[str], wish: Wish, what: str) -> None:
             f"{what[0].upper()}{what[1:]}: {'; '.join(doubts)}.",
             "Try another format (q8_0 loses least), or another source; --force installs it all the same.",
         )
+
+
+def _deliver(result: Result, folder: Path) -> None:
+    """Move the files and their card to where the person wants them."""
+    made = result.made.file.parent
+    (made / CARD).write_text(json.dumps(result.document(), indent=1) + "\n", encoding="utf-8")
+    with writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, folder)
 
 
 def _install(result: Result, store: Store, watcher: Watcher) -> None:

@@ -6,7 +6,6 @@ The exporters of others (Optimum, onnxruntime-genai) need torch, five gigabytes 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,12 @@ import numpy as np
 from assistant import __version__
 from assistant.errors import ModelCorrupt
 from assistant.gguf import GgufHeader
+from assistant.prepare import tokenizer_files
 from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.onnx_decoder import Decoder, Numbers
 from assistant.prepare.onnx_graph import Graph
 from assistant.prepare.onnx_shape import Shape, shape_of
-from assistant.prepare.onnx_tokenizer import mark, tokenizer
+from assistant.prepare.onnx_tokenizer import mark
 from assistant.prepare.rounding import Rounding
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
@@ -48,11 +48,8 @@ def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: 
     elements = sum(int(np.prod(tensor.shape)) for tensor in weights.header.tensors)
     bits = numbers.bits + 2 if numbers.bits else 8 * np.dtype(numbers.float_type).itemsize  # with scales
     require(elements * bits // 8, folder)
-    _save(folder / "tokenizer.json", tokenizer(weights.header.metadata))
-    _save(folder / "config.json", _config(weights.header, shape))
-    _save(folder / "tokenizer_config.json", _tokenizer_config(weights.header))
-    template = weights.header.metadata.get("tokenizer.chat_template")
-    (folder / "chat_template.jinja").write_text(str(template), encoding="utf-8")
+    tokenizer_files.write(weights.header, folder)
+    tokenizer_files.save(folder / "config.json", _config(weights.header, shape))
     meter = Meter(f"Making {chosen}", elements, watcher, unit="weights")
     graph = Graph(folder / MODEL)
     try:
@@ -87,11 +84,3 @@ def _config(header: GgufHeader, shape: Shape) -> dict[str, Any]:
         "rope_theta": shape.rope_base,
         **marks,
     }
-
-
-def _tokenizer_config(header: GgufHeader) -> dict[str, Any]:
-    return {f"{name}_token": found[1] for name in ("bos", "eos") if (found := mark(header.metadata, name))}
-
-
-def _save(file: Path, content: dict[str, Any]) -> None:
-    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
