@@ -175,7 +175,7 @@ def _wish(
         source=source,
         format=into,
         name=arguments.name,
-        imatrix=(into.imatrix and how.name != "gptq") if imatrix is None else imatrix,
+        imatrix=into.imatrix if imatrix is None else imatrix,
         method=how.name,
         act_order=arguments.act_order,
         calibration=arguments.calibration,

@@ -6,8 +6,9 @@ So no writer of GGUF files is needed: llama.cpp makes the file, and a method cha
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,20 +37,21 @@ def copy_with(source: Path, target: Path, arrays: Mapping[str, Float32s]) -> Non
 
 
 def round_again(made: Path, plain: Path, rounding: Rounding, watcher: Watcher) -> int:
-    """Round the tensors of ``made`` that llama.cpp made Q4_0 by another method; how many there were.
+    """Round the tensors of ``made`` that have a type of AGAIN by another method; how many there were.
 
     ``plain`` is the model that ``made`` was made of. Raises ModelCorrupt, StorageFull.
     """
     tensors = [
         tensor
         for tensor in read_header(made).tensors
-        if tensor.type == "Q4_0" and tensor.name.startswith("blk.") and len(tensor.shape) == 2
+        if tensor.type in AGAIN and tensor.name.startswith("blk.") and len(tensor.shape) == 2
     ]
     weights = GgufWeights(plain)
     meter = Meter("Rounding", sum(tensor.size_bytes for tensor in tensors), watcher)
     with writing(made.parent), made.open("r+b") as file:
         for tensor in tensors:
-            data = q4_0_bytes(rounding(tensor.name, weights.tensor(tensor.name), 4))
+            bits, as_bytes = AGAIN[tensor.type]
+            data = as_bytes(rounding(tensor.name, weights.tensor(tensor.name), bits))
             if data.size != tensor.size_bytes:
                 raise ModelCorrupt(
                     f"The tensor {tensor.name!r:.80} has another length than it should.", "Choose q4_k_m."
@@ -61,13 +63,29 @@ def round_again(made: Path, plain: Path, rounding: Rounding, watcher: Watcher) -
 
 
 def q4_0_bytes(blocks: Blocks) -> Bytes:
-    """As ggml's ``block_q4_0`` has them: a scale of 16 bits, then 16 bytes with the numbers i and i + 16."""
-    count = blocks.scales.size
-    pairs = blocks.numbers.reshape(count, BLOCK // 2)
-    numbers = np.stack([pairs & 15, pairs >> 4], axis=-1).reshape(count, BLOCK)
-    halves = numbers[:, : BLOCK // 2] | numbers[:, BLOCK // 2 :] << np.uint8(4)
-    scales = blocks.scales.reshape(count, 1).astype(np.float16).view(np.uint8)
-    return np.concatenate([scales, halves], axis=1)
+    """As ggml's ``block_q4_0``: a scale of 16 bits, then 16 bytes with the numbers i and i + 16."""
+    numbers = (blocks.numbers.reshape(-1, BLOCK) + np.int8(8)).astype(np.uint8)
+    return np.concatenate([_scale_bytes(blocks), _halves(numbers)], axis=1)
+
+
+def q5_0_bytes(blocks: Blocks) -> Bytes:
+    """As ggml's ``block_q5_0``: a scale, the fifth bits of all numbers, then their halves as in Q4_0."""
+    numbers = (blocks.numbers.reshape(-1, BLOCK) + np.int8(16)).astype(np.uint8)
+    fifths = np.packbits(numbers >> 4, axis=1, bitorder="little")
+    return np.concatenate([_scale_bytes(blocks), fifths, _halves(numbers & 15)], axis=1)
+
+
+AGAIN: dict[str, tuple[int, Callable[[Blocks], Bytes]]] = {"Q4_0": (4, q4_0_bytes), "Q5_0": (5, q5_0_bytes)}
+"""Type of a tensor -> its bits, and how it lies in a file."""
+
+
+def _scale_bytes(blocks: Blocks) -> Bytes:
+    return blocks.scales.reshape(-1, 1).astype(np.float16).view(np.uint8)
+
+
+def _halves(numbers: npt.NDArray[Any]) -> Bytes:
+    halves: Bytes = numbers[:, : BLOCK // 2] | numbers[:, BLOCK // 2 :] << np.uint8(4)
+    return halves
 
 
 def _plain_bytes(array: Float32s, tensor: Tensor) -> bytes:

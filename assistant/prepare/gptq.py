@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from assistant.prepare.block_numbers import Blocks, Float32s, packed
+from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s, blocks_of
 
 Float64s = npt.NDArray[np.float64]
 
@@ -37,19 +37,20 @@ def spread(correlation: Float32s, *, by_importance: bool) -> tuple[npt.NDArray[n
 
 
 def rounded(
-    matrix: Float32s, scales: Float32s, order: npt.NDArray[np.intp], factor: Float32s, block: int
+    matrix: Float32s, bits: int, scales: Float32s, order: npt.NDArray[np.intp], factor: Float32s
 ) -> Blocks:
-    """``matrix`` [rows, columns] in 4 bits, with the ``scales`` [rows, blocks] and what ``spread`` gives."""
+    """``matrix`` [rows, columns] in ``bits``; ``scales`` are [rows, blocks], the rest is from ``spread``."""
+    half = 2 ** (bits - 1)
     left = np.ascontiguousarray(matrix[:, order].T)  # [columns, rows]: a column is what is read at once
     numbers = np.empty(left.shape, dtype=np.int8)
-    steps = np.ascontiguousarray(scales.T)[order // block]
+    steps = np.ascontiguousarray(scales.T)[order // BLOCK]
     for start in range(0, len(left), SPAN):
         end = min(start + SPAN, len(left))
         errors = np.empty((end - start, left.shape[1]), dtype=np.float32)
         for column in range(start, end):
             step = steps[column]
             number = np.rint(np.divide(left[column], step, out=np.zeros_like(step), where=step != 0))
-            np.clip(number, -8, 7, out=number)
+            np.clip(number, -half, half - 1, out=number)
             numbers[column] = number
             error = (left[column] - number * step) / factor[column, column]
             left[column + 1 : end] -= np.outer(factor[column, column + 1 : end], error)
@@ -57,4 +58,4 @@ def rounded(
         left[end:] -= factor[start:end, end:].T @ errors
     whole = np.empty_like(numbers)
     whole[order] = numbers
-    return packed(whole.T, scales)
+    return Blocks(blocks_of(whole.T), scales)

@@ -172,8 +172,9 @@ def _packed(weights: GgufWeights, name: str, shape: Shape, rounding: Rounding) -
 
     def numbers() -> npt.NDArray[np.int32]:
         kept["it"] = rounding(name, weights.tensor(name), 4)
-        flat = kept["it"].numbers.reshape(rows, -1)[_rows(name, rows, shape)]
-        return np.ascontiguousarray(flat).view("<i4")  # the first number is in the lowest half of a byte
+        numbers = (kept["it"].numbers + np.int8(8)).astype(np.uint8).reshape(rows, columns)
+        halves = numbers[:, 0::2] | numbers[:, 1::2] << np.uint8(4)
+        return halves[_rows(name, rows, shape)].view("<i4")  # the first number is in the lowest half
 
     def scales() -> Float32s:
         return kept.pop("it").scales[_rows(name, rows, shape)]

@@ -31,7 +31,7 @@ METHODS = {
         Method(
             "gptq",
             "rounds column by column and lets the columns to come make up for each error",
-            ("q4_0", "onnx-int4", "hf-int4"),
+            ("q4_0", "q4_k_m", "onnx-int4", "hf-int4"),
         ),
         Method("awq", "makes the columns that matter larger first, and what feeds them smaller"),
     )

@@ -7,16 +7,19 @@ from typing import Any, Protocol
 import numpy as np
 
 from assistant.prepare import block_numbers, gptq
-from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s
+from assistant.prepare.block_numbers import Blocks, Float32s
 from assistant.prepare.correlations import Correlations
 from assistant.prepare.importance import Importance
+
+MAX_BITS = 5
+"""With more the nearest numbers lose next to nothing."""
 
 
 class Rounding(Protocol):
     """Rounds one matrix."""
 
     def __call__(self, name: str, matrix: Float32s, bits: int) -> Blocks:
-        """``matrix`` [rows, columns] of the tensor ``name`` in ``bits`` 8 or 4."""
+        """``matrix`` [rows, columns] of the tensor ``name`` in ``bits``."""
 
 
 def nearest(importance: Importance) -> Rounding:
@@ -36,12 +39,12 @@ def with_feedback(
 
     def rounding(name: str, matrix: Float32s, bits: int) -> Blocks:
         nonlocal owner, spread
-        if bits != 4 or name not in correlations:
+        if bits > MAX_BITS or name not in correlations:
             return block_numbers.rounded(matrix, bits)
         correlation = correlations.of(name)
         if correlations.owner(name) != owner:  # keys and values follow the queries: it is the same
             owner, spread = correlations.owner(name), gptq.spread(correlation, by_importance=by_importance)
         scales = block_numbers.rounded(matrix, bits, correlation.diagonal()).scales
-        return gptq.rounded(matrix, scales.astype(scale_type).astype(np.float32), *spread, BLOCK)
+        return gptq.rounded(matrix, bits, scales.astype(scale_type).astype(np.float32), *spread)
 
     return rounding

@@ -18,7 +18,6 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
-from assistant.engines.common_tokens import common_length
 from assistant.errors import EngineUnavailable, SettingsError
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.passages import Passage
@@ -84,8 +83,6 @@ class _Watch:
 
     def __init__(self, see: See) -> None:
         self.fault = ""
-        self.skip = 0
-        """Inputs at the beginning of what is read next that are not shown."""
         self._show = see
         self._ggml = _Ggml()
         self.callback = lib.ggml_backend_sched_eval_callback(self._see)
@@ -114,8 +111,7 @@ class _Watch:
         # A view is left out; weights of layers are never multiplied with one.
         if inputs.nb[1] == 4 * columns and inputs.nb[2] == inputs.nb[1] * inputs.ne[1]:
             pointer = ctypes.cast(inputs.data, ctypes.POINTER(ctypes.c_float))
-            if rows > self.skip:
-                self._show(name, np.ctypeslib.as_array(pointer, (rows, columns))[self.skip :])
+            self._show(name, np.ctypeslib.as_array(pointer, (rows, columns)))
         return True
 
 
@@ -143,17 +139,12 @@ def watch(  # noqa: PLR0917
                 "it may be in another language, or about other things."
             )
         meter = Meter("Watching what matters", tokens, watcher, unit="tokens")
-        before: tuple[int, ...] = ()
         for passage in passages:
-            # Nobody learns from what every conversation begins with; and the first token of all is driven
-            # hundreds of times as strongly as others, whatever it is.
-            skip = max(1, common_length(before, passage.tokens))
-            before = passage.tokens
-            watching.skip = skip
-            # All scores are wanted: without them the last layer computes a few positions only.
-            for scores in probe.scores(Passage(passage.tokens, tuple(range(1, len(passage.tokens) + 1)))):
-                skip -= len(scores)
-                watching.skip = max(0, skip)
+            # All scores are wanted: without them the last layer computes a few positions only. All inputs
+            # count, those of the first token too, which are hundreds of times as strong as others:
+            # every layer leans on it, and a model whose GPTQ knew nothing of it lost six times as much.
+            for _ in probe.scores(Passage(passage.tokens, tuple(range(1, len(passage.tokens) + 1)))):
+                pass
             if watching.fault:
                 raise EngineUnavailable(
                     f"This build of llama.cpp cannot be watched: {watching.fault}.",
