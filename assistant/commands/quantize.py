@@ -42,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     goal.add_argument(
         "--for", dest="board", metavar="BOARD", help="the format for a board of config/devices/"
     )
-    goal.add_argument("--types", metavar="a,b,c", help="compare: the formats")
+    goal.add_argument("--types", metavar="a,b,c", help="compare: the formats, or `all`")
     parser.add_argument(
         "--output",
         type=Path,
@@ -120,7 +120,8 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
 def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
     from assistant.prepare import comparing, picture  # noqa: PLC0415
 
-    names = [name for name in (arguments.types or "").split(",") if name]
+    types = comparing.EVERYTHING if arguments.types == "all" else arguments.types or ""
+    names = [name for name in types.split(",") if name]
     if len(arguments.source) != 2 or not names or arguments.name or arguments.force:
         raise SettingsError(
             "A comparison needs one source and its formats, and installs nothing.",

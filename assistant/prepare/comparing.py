@@ -23,10 +23,17 @@ from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss, Reference
 from assistant.prepare.making import Wish, figures, groundwork, matching, target, text
 from assistant.prepare.passages import Passage
-from assistant.prepare.scorers import opened
+from assistant.prepare.scorers import engine_of, opened
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
-from assistant.store.progress import Meter, Watcher
+from assistant.store.progress import Meter, Watcher, duration
+
+EVERYTHING = (
+    "f16,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m,q4_k_m+gptq,q4_k_m+awq,iq4_xs,iq4_nl,"
+    "q4_1,q4_0+plain,q4_0,q4_0+gptq,q4_0+awq,onnx-fp32,onnx-fp16,onnx-int8,onnx-int4+plain,onnx-int4,"
+    "onnx-int4+gptq,onnx-int4+awq,hf-f16,hf-int8,hf-nf4,hf-int4+gptq,hf-int4+awq"
+)
+"""What ``--types all`` stands for: every way that there is."""
 
 PROMPT_TOKENS = 128
 REPLY_TOKENS = 32
@@ -121,7 +128,8 @@ def _row(recipe: Recipe, ground: Groundwork, to: Path, validation: Texts, refere
         recipe.method,
         size_bytes=made.size_bytes,
         loss=gate.measure(folder, validation, reference, ground.threads, ground.watcher),
-        speeds=speeds(folder, ground.threads, ground.watcher),
+        # What none of our engines runs has no speed that would tell anything.
+        speeds=speeds(folder, ground.threads, ground.watcher) if engine_of(folder) else (),
         fell_back=len(made.fell_back),
         seconds=seconds,
     )
@@ -156,8 +164,10 @@ def _speed(folder: Path, threads: int, meter: Meter, watcher: Watcher) -> Speed:
 def table(rows: Sequence[Row]) -> str:
     """For people."""
     heads = ["FORMAT", "SIZE", "PERPLEXITY", "KL", "SAME FIRST"]
+    columns = len(rows[0].speeds)
     heads += [f"{what}, {one.threads} THR" for one in rows[0].speeds for what in ("PROMPT/S", "REPLY/S")]
-    cells = [heads, *(_cells(row) for row in rows if not row.fault)]
+    heads.append("MADE IN")
+    cells = [heads, *(_cells(row, columns) for row in rows if not row.fault)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
     lines = [
         "  ".join(
@@ -175,7 +185,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, speeds_: int) -> list[str]:
     loss = row.loss
     figures_ = [
         f"{row.size_bytes / 1e6:.0f} MB",
@@ -183,7 +193,8 @@ def _cells(row: Row) -> list[str]:
         f"{loss.kl:.4f} ± {loss.kl_error:.4f}",
     ]
     fast = [f"{figure:.0f}" for one in row.speeds for figure in (one.prompt, one.reply)]
-    return [name(row), *figures_, f"{100 * loss.same_first:.1f} %", *fast]
+    fast = fast or ["-"] * 2 * speeds_
+    return [name(row), *figures_, f"{100 * loss.same_first:.1f} %", *fast, duration(row.seconds)]
 
 
 def name(row: Row) -> str:

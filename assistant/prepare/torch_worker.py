@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
@@ -71,6 +72,9 @@ class Worker:
 
 def _loaded(folder: str, **settings: Any) -> Any:
     """Computed with 32 bits, because processors have nothing faster that is as exact."""
+    packed = '"pack-quantized"' in Path(folder, "config.json").read_text(encoding="utf-8")
+    if packed:  # unpacked once, not for every token
+        settings["quantization_config"] = transformers.CompressedTensorsConfig(run_compressed=False)
     model = transformers.AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, **settings
     )
