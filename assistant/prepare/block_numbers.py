@@ -57,6 +57,11 @@ def rounded(matrix: Float32s, bits: int, importance: Float32s | None = None) -> 
     return joined(parts)
 
 
+def on_grid(matrix: Float32s, scales: Float32s, bits: int) -> Blocks:
+    """``matrix`` to the nearest numbers with these ``scales`` [rows, blocks]."""
+    return Blocks(_clipped(blocks_of(matrix), _inverse(scales), 2 ** (bits - 1)).astype(np.int8), scales)
+
+
 def joined(parts: list[Blocks]) -> Blocks:
     """Matrices of the same width, one below the other."""
     return Blocks(

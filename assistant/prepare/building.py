@@ -60,7 +60,7 @@ def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
             f"Leave them out for {recipe.format.name}.",
         )
     write = _onnx_writer() if recipe.format.runtime == "onnx" else hf_folder.write
-    plain = ground.balanced[0] if recipe.method == "awq" else ground.plain
+    plain = _plain(recipe, ground)
     folder, chosen = target.parent, recipe.format.name
     if chosen in WITH_TORCH:
         return _by_torch(plain, folder, chosen, ground)
@@ -87,9 +87,8 @@ def _by_torch(plain: Path, folder: Path, chosen: str, ground: Groundwork) -> Mad
 
 
 def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
-    source, matrix = ground.source.file, ""
-    if recipe.method == "awq":
-        source = ground.balanced[0]
+    source = ground.source.file if recipe.method in ("rtn", "gptq") else _plain(recipe, ground)
+    matrix = ""
     if recipe.imatrix:
         weighed = ground.balanced[1] if recipe.method == "awq" else ground.importance
         matrix = str(ground.saved(weighed, f"importance-{recipe.method}"))
@@ -104,17 +103,28 @@ def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
         importance=matrix,
     )
     made = quantize(told, recipe.format, ground.watcher)
-    if recipe.method == "gptq":
-        again = rounding.with_feedback(
-            ground.correlations, by_importance=recipe.act_order, scale_type=np.float16
-        )
-        gguf_changes.round_again(made.file, ground.plain, again, ground.watcher)
+    if recipe.method in ("gptq", "qat"):
+        gguf_changes.round_again(made.file, _plain(recipe, ground), _rounding(recipe, ground), ground.watcher)
     return made
+
+
+def _plain(recipe: Recipe, ground: Groundwork) -> Path:
+    """The model of 16 bits that is rounded."""
+    match recipe.method:
+        case "awq":
+            return ground.balanced[0]
+        case "qat":
+            return ground.trained.file
+        case _:
+            return ground.plain
 
 
 def _rounding(recipe: Recipe, ground: Groundwork) -> Rounding:
     if recipe.method == "gptq":
-        return rounding.with_feedback(ground.correlations, by_importance=recipe.act_order)
+        kept = np.float32 if recipe.format.runtime == "onnx" else np.float16
+        return rounding.with_feedback(ground.correlations, by_importance=recipe.act_order, scale_type=kept)
+    if recipe.method == "qat":
+        return ground.trained.rounding()
     if not recipe.imatrix:
         return rounding.nearest({})
     return rounding.nearest(ground.balanced[1] if recipe.method == "awq" else ground.importance)

@@ -104,6 +104,11 @@ def tensor_number(name: str) -> int:
     return TENSOR_NUMBERS[wanted]
 
 
+def tensor_name(number: int | None) -> str:
+    """The other way round; empty for none."""
+    return next((name for name, each in TENSOR_NUMBERS.items() if each == number), "")
+
+
 FOR_TENSORS = (
     "f16",
     "bf16",

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from assistant.prepare import awq, correlations, dialogues, importance
+from assistant.prepare import awq, correlations, dialogues, importance, qat
 from assistant.prepare.correlations import Correlations
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.gguf_changes import copy_with
 from assistant.prepare.gguf_weights import GgufWeights, is_plain
 from assistant.prepare.importance import Importance
+from assistant.prepare.qat import Trained
 from assistant.prepare.quantizer import Job, quantize
+from assistant.prepare.scorers import opened
 from assistant.prepare.source import Source
 from assistant.store.progress import Watcher
 
@@ -70,6 +72,15 @@ class Groundwork:
         file.parent.mkdir()
         copy_with(self.plain, file, found.arrays)
         return file, found.importance(self.correlations.importance())
+
+    @cached_property
+    def trained(self) -> Trained:
+        """What a short training for 4 bits makes of the plain model."""
+        with opened(self.source.folder, self.threads, self.watcher) as scorer:
+            passages = scorer.passages(dialogues.read(self.calibration))
+        return qat.train(
+            self.plain, self.importance, passages, self.threads, self.shop / "trained", self.watcher
+        )
 
     def saved(self, matrix: Importance, name: str) -> Path:
         """An importance matrix in a file, for the process that quantizes."""

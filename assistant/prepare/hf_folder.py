@@ -156,7 +156,7 @@ def _plain(weights: GgufWeights, name: str, shape: Shape) -> dict[str, Planned]:
     size = weights.shape(name)
 
     def make() -> Float32s:
-        return weights.tensor(name)[_rows(name, size[0], shape)]
+        return weights.tensor(name)[rows_of(name, size[0], shape)]
 
     return {name_of(name): Planned(np.float16, size, make)}
 
@@ -174,10 +174,10 @@ def _packed(weights: GgufWeights, name: str, shape: Shape, rounding: Rounding) -
         kept["it"] = rounding(name, weights.tensor(name), 4)
         numbers = (kept["it"].numbers + np.int8(8)).astype(np.uint8).reshape(rows, columns)
         halves = numbers[:, 0::2] | numbers[:, 1::2] << np.uint8(4)
-        return halves[_rows(name, rows, shape)].view("<i4")  # the first number is in the lowest half
+        return halves[rows_of(name, rows, shape)].view("<i4")  # the first number is in the lowest half
 
     def scales() -> Float32s:
-        return kept.pop("it").scales[_rows(name, rows, shape)]
+        return kept.pop("it").scales[rows_of(name, rows, shape)]
 
     at = name_of(name)
     return {
@@ -187,7 +187,7 @@ def _packed(weights: GgufWeights, name: str, shape: Shape, rounding: Rounding) -
     }
 
 
-def _rows(name: str, rows: int, shape: Shape) -> npt.NDArray[np.intp]:
+def rows_of(name: str, rows: int, shape: Shape) -> npt.NDArray[np.intp]:
     """Where transformers has each row: llama.cpp keeps the pairs that are turned together side by side."""
     order = np.arange(rows)
     if not shape.side_by_side or not TURNED.fullmatch(name):

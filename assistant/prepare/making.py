@@ -6,7 +6,6 @@ The order is the point: nothing enters the store before it was compared with wha
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ import llama_cpp
 
 from assistant import __version__, resources
 from assistant.errors import ModelRefused, SettingsError
-from assistant.prepare import dialogues, gate
+from assistant.prepare import card, dialogues, formats, gate
 from assistant.prepare import source as sources
 from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
@@ -35,8 +34,6 @@ from assistant.store.folder import sha256_of
 from assistant.store.incoming import Incoming
 from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher
-
-CARD = "model-card.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +61,24 @@ class Wish:
     """Install what is measurably worse than it should be. What is broken is refused all the same."""
 
     @property
+    def command(self) -> str:
+        """What makes it again."""
+        options: dict[str, str | bool] = {
+            "to": self.format.name,
+            "method": self.method,
+            "imatrix" if self.imatrix else "no-imatrix": True,
+            "no-act-order": not self.act_order,
+            "calibration": str(self.calibration or ""),
+            "keep-f16": self.keep_f16,
+            "output-type": formats.tensor_name(self.output_type),
+            "embedding-type": formats.tensor_name(self.embedding_type),
+            "as": self.name,
+            "output": str(self.output or ""),
+            "force": self.force,
+        }
+        return card.command(self.source, options)
+
+    @property
     def recipe(self) -> Recipe:
         """How the file is made."""
         return Recipe(
@@ -84,7 +99,9 @@ class Result:
     name: str
     path: Path
     format: str
+    command: str
     source: str
+    source_sha256: str
     licence: str
     source_bytes: int
     size_bytes: int
@@ -105,7 +122,10 @@ class Result:
             "format": self.format,
             "made_at": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             "made_by": f"assistant {__version__}, llama-cpp-python {llama_cpp.__version__}",
+            "command": self.command,
+            "versions": card.versions(),
             "source": self.source,
+            "source_sha256": self.source_sha256,
             "licence": self.licence,
             "source_bytes": self.source_bytes,
             "bytes": self.size_bytes,
@@ -163,7 +183,9 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             name=name,
             path=wish.output or store.models_dir / name,
             format=wish.format.name,
+            command=wish.command,
             source=source.named,
+            source_sha256=sha256_of(source.file, Meter("Checking the source", source.size_bytes, watcher)),
             licence=source.licence,
             source_bytes=source.size_bytes,
             size_bytes=made.size_bytes,
@@ -177,7 +199,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             doubts=tuple(doubts),
         )
         if wish.output:
-            _deliver(result, wish.output)
+            _deliver(result, wish.output, watcher)
         else:
             _install(result, store, watcher)
     return result
@@ -245,13 +267,19 @@ def refuse(doubts: list[str], wish: Wish, what: str) -> None:
         )
 
 
-def _deliver(result: Result, folder: Path) -> None:
+def _deliver(result: Result, folder: Path, watcher: Watcher) -> None:
     """Move the files and their card to where the person wants them."""
     made = result.made.file.parent
-    (made / CARD).write_text(json.dumps(result.document(), indent=1) + "\n", encoding="utf-8")
     with writing(folder.parent):
+        card.write(made, {**result.document(), "files": _checksums(made, watcher)})
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(made, folder)
+
+
+def _checksums(folder: Path, watcher: Watcher) -> dict[str, str]:
+    paths = sorted(folder.iterdir())
+    meter = Meter("Checking the files", sum(path.stat().st_size for path in paths), watcher)
+    return {path.name: sha256_of(path, meter) for path in paths}
 
 
 def _install(result: Result, store: Store, watcher: Watcher) -> None:
@@ -260,14 +288,14 @@ def _install(result: Result, store: Store, watcher: Watcher) -> None:
     incoming.clear()
     incoming.prepare()
     with writing(store.models_dir):
-        meter = Meter(f"Checking {result.name}", result.size_bytes, watcher)
         for file in sorted(result.made.file.parent.iterdir()):
             file.rename(incoming.files / file.name)
-        card = incoming.files / CARD
-        card.write_text(json.dumps(result.document(), indent=1) + "\n", encoding="utf-8")
+        checksums = _checksums(incoming.files, watcher)
+        card.write(incoming.files, {**result.document(), "files": checksums})
         files = {}
         for path in sorted(incoming.files.iterdir()):
-            files[path.name] = ModelFile(bytes=path.stat().st_size, sha256=sha256_of(path, meter))
+            checksum = checksums.get(path.name) or sha256_of(path, Meter(path.name, 0, watcher))
+            files[path.name] = ModelFile(bytes=path.stat().st_size, sha256=checksum)
             path.chmod(0o644)
     origin = f"{result.source} by assistant quantize" + (" --force" if result.doubts else "")
     incoming.settle("llm", origin, files, result.licence)

@@ -33,6 +33,9 @@ METHODS = {
             "rounds column by column and lets the columns to come make up for each error",
             ("q4_0", "q4_k_m", "onnx-int4", "hf-int4"),
         ),
+        Method(
+            "qat", "trains the weights for some minutes to be 4 bits wide", ("q4_0", "onnx-int4", "hf-int4")
+        ),
         Method("awq", "makes the columns that matter larger first, and what feeds them smaller"),
     )
 }

@@ -1,4 +1,4 @@
-"""Talks to ``torch_worker``, which runs in an environment of its own; and a checkpoint there as a scorer."""
+"""Talks to ``torch_side``, which runs in an environment of its own; and a checkpoint there as a scorer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from assistant.prepare.passages import Passage, read
 from assistant.prepare.watching import Float32s
 from assistant.store.progress import Watcher
 
-WORKER = Path(__file__).with_name("torch_worker.py")
+WORKER = Path(__file__).parent / "torch_side" / "worker.py"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
 
 
@@ -59,18 +59,29 @@ class TorchChild:
 
     def order(self, do: str, **details: object) -> dict[str, Any]:
         """Have something done; its answer. Raises EngineFailed."""
-        stdin, stdout = self._child.stdin, self._child.stdout
-        assert stdin is not None and stdout is not None  # noqa: S101, PT018  both are pipes
+        stdin = self._child.stdin
+        assert stdin is not None  # noqa: S101  it is a pipe
         try:
             stdin.write(json.dumps({"do": do, **details}).encode() + b"\n")
             stdin.flush()
-            line = stdout.readline()
         except BrokenPipeError:
-            line = b""
+            raise self._failed() from None
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._child.stdout is not None  # noqa: S101  it is a pipe
+        line = self._child.stdout.readline()
         if not line:
             raise self._failed()
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def follow(self, do: str, **details: object) -> Iterator[dict[str, Any]]:
+        """Have something done; what it tells until it is done. Raises EngineFailed."""
+        answer = self.order(do, **details)
+        while "done" not in answer:
+            yield answer
+            answer = self._answer()
 
     def numbers(self, count: int) -> bytes:
         """What comes behind an answer. Raises EngineFailed."""

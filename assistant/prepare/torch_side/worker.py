@@ -1,4 +1,4 @@
-"""The child process that has torch: it loads a checkpoint, tells scores, rounds it with bitsandbytes.
+"""The child process that has torch: it loads a checkpoint, tells scores, rounds or trains it.
 
 Runs in the environment "torch" and knows nothing of the assistant: orders come as lines of JSON on
 stdin, answers go as lines of JSON to stdout, scores behind theirs as raw numbers. Nothing is
@@ -7,6 +7,7 @@ downloaded, and no code of a checkpoint is run.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -65,6 +66,15 @@ class Worker:
         _loaded(folder, quantization_config=settings).save_pretrained(to)
         self._say(done=True)
 
+    def train(self, folder: str, to: str, passages: list[list[int]], plan: list[int], threads: int) -> None:
+        """Quantization-aware training (``training``), told step by step."""
+        training = importlib.import_module("training")  # it lies beside this file
+        torch.set_num_threads(threads)
+        training.train(
+            _loaded(folder), Path(to), passages, (plan[0], plan[1]), lambda loss: self._say(loss=loss)
+        )
+        self._say(done=True)
+
     def _say(self, **answer: object) -> None:
         self._answers.write(json.dumps(answer).encode() + b"\n")
         self._answers.flush()
@@ -87,11 +97,13 @@ def main() -> None:
     os.umask(0o077)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries print where they like
+    sys.path.append(str(Path(__file__).parent))
     worker = Worker(answers)
     orders: dict[str, Callable[..., None]] = {
         "load": worker.load,
         "scores": worker.scores,
         "round": worker.round,
+        "train": worker.train,
     }
     for line in sys.stdin:
         order = json.loads(line)
