@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="watch which weights matter first (default for formats of 4 bits)",
     )
     parser.add_argument(
-        "--method", metavar="METHOD", help="rtn (default), gptq or awq: how the numbers are found"
+        "--method", metavar="METHOD", help="rtn (default), gptq, awq or qat: how the numbers are found"
     )
     parser.add_argument(
         "--act-order",
@@ -73,6 +73,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: all big cores")
     parser.add_argument(
         "--force", action="store_true", help="install it although it lost more than it should"
+    )
+    parser.add_argument(
+        "--dither",
+        action="store_true",
+        help="compare: add noise first, so that a source of few bits favours no format",
     )
     parser.add_argument("--picture", type=Path, metavar="SVG", help="compare: draw size against loss")
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -128,7 +133,8 @@ def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) ->
             "Write it like `assistant quantize compare SOURCE --types q8_0,q4_k_m,q4_0`.",
         )
     source = arguments.source[1]
-    rows = comparing.compare([_compared(arguments, source, name) for name in names], store, terminal)
+    wishes = [_compared(arguments, source, name) for name in names]
+    rows = comparing.compare(wishes, store, terminal, dither=arguments.dither)
     terminal.clear()
     if arguments.picture:
         dots = [

@@ -19,6 +19,7 @@ from assistant.prepare import source as sources
 from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
+from assistant.prepare.dithering import dithered
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss, Reference
 from assistant.prepare.making import Wish, figures, groundwork, matching, target, text
@@ -30,7 +31,7 @@ from assistant.store.progress import Meter, Watcher, duration
 
 EVERYTHING = (
     "f16,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m,q4_k_m+gptq,q4_k_m+awq,iq4_xs,iq4_nl,"
-    "q4_1,q4_0+plain,q4_0,q4_0+gptq,q4_0+awq,onnx-fp32,onnx-fp16,onnx-int8,onnx-int4+plain,onnx-int4,"
+    "q4_1,q4_0+plain,q4_0,q4_0+gptq,q4_0+awq,q4_0+qat,onnx-fp32,onnx-fp16,onnx-int8,onnx-int4+plain,onnx-int4,"
     "onnx-int4+gptq,onnx-int4+awq,hf-f16,hf-int8,hf-nf4,hf-int4+gptq,hf-int4+awq"
 )
 """What ``--types all`` stands for: every way that there is."""
@@ -90,8 +91,10 @@ class Row:
         }
 
 
-def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher) -> list[Row]:
+def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: bool = False) -> list[Row]:
     """The source as it is, then a row for each wish; all wishes name the same source.
+
+    With ``dither`` the source is taken off the grid that it was rounded to first (``dithering``).
 
     A format that cannot be made has its fault in its row. Raises what finding and measuring the
     source may raise.
@@ -101,6 +104,8 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher) -> list[Row]
     with workshop(store.models_dir, watcher) as shop:
         source = sources.find(first.source, store, shop, lambda folder, to: convert(folder, to, watcher))
         matching(source, first.keep_f16)
+        if dither:
+            source = dithered(source, shop / "dithered", first.threads, watcher)
         require_memory(source.size_bytes)
         with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
             fast = speeds(source.folder, first.threads, watcher)

@@ -19,7 +19,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from assistant import paths, resources
 from assistant.errors import DownloadFailed, EngineUnavailable
@@ -106,7 +105,7 @@ def _run(command: list[str], error: type[DownloadFailed | EngineUnavailable], me
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
         )
         try:
-            _follow(child, said, meter)
+            _follow(child, meter)
         except BaseException:
             child.kill()
             child.wait()
@@ -118,12 +117,11 @@ def _run(command: list[str], error: type[DownloadFailed | EngineUnavailable], me
             )
 
 
-def _follow(child: subprocess.Popen[bytes], said: IO[bytes], meter: Meter | None) -> None:
+def _follow(child: subprocess.Popen[bytes], meter: Meter | None) -> None:
     """Until it has ended; pip tells of each package that it found."""
     assert child.stdout is not None  # noqa: S101  it is a pipe
     with child.stdout as lines:
         for line in lines:
-            said.write(line)
             if meter and line.startswith((b"Collecting ", b"Processing ", b"Ignoring ")):
                 meter.add(1)
     child.wait()

@@ -69,9 +69,9 @@ FOR_BOARDS = {
     "ryzen-5600g": "q4_k_m",
 }
 """Board profile -> format. llama.cpp rearranges Q4_0 for vector units (on Arm those with dot products, which
-a Raspberry Pi 4 and the first Jetson Nano lack), so it is the fastest to read a prompt with (docs/quantize.md
-has the figures for x86; for Arm it is a judgement). Elsewhere, and where cores are fast anyway, what it loses
-is not worth the time."""
+a Raspberry Pi 4 and the first Jetson Nano lack), so it is the fastest to read a prompt with
+(docs/quantization.md has the figures for x86; for Arm it is a judgement). Elsewhere, and where cores are
+fast anyway, what it loses is not worth the time."""
 
 DEFAULT = "q4_k_m"
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from assistant.errors import ModelCorrupt
 from assistant.gguf import Tensor, read_header
-from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s
+from assistant.prepare.block_numbers import BLOCK, Blocks
 from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.rounding import Rounding
 from assistant.store.disk import require, writing
@@ -24,7 +24,7 @@ from assistant.store.progress import Meter, Watcher
 Bytes = npt.NDArray[np.uint8]
 
 
-def copy_with(source: Path, target: Path, arrays: Mapping[str, Float32s]) -> None:
+def copy_with(source: Path, target: Path, arrays: Mapping[str, npt.NDArray[np.floating[Any]]]) -> None:
     """Copy a plain model with other values in the tensors ``arrays``. Raises StorageFull, ModelCorrupt."""
     require(source.stat().st_size, target.parent)
     tensors = {tensor.name: tensor for tensor in read_header(source).tensors}
@@ -88,7 +88,7 @@ def _halves(numbers: npt.NDArray[Any]) -> Bytes:
     return halves
 
 
-def _plain_bytes(array: Float32s, tensor: Tensor) -> bytes:
+def _plain_bytes(array: npt.NDArray[np.floating[Any]], tensor: Tensor) -> bytes:
     if tensor.shape[::-1] != array.shape:
         raise ModelCorrupt(f"The tensor {tensor.name!r:.80} has another shape.", "Use another source.")
     if tensor.type == "F32":

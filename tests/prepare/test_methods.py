@@ -14,6 +14,7 @@ from assistant.errors import ModelCorrupt, SettingsError
 from assistant.prepare import awq, gptq, methods
 from assistant.prepare.block_numbers import BLOCK, rounded
 from assistant.prepare.correlations import Correlations
+from assistant.prepare.dithering import noise
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.gguf_changes import q4_0_bytes, q5_0_bytes
 from assistant.prepare.gguf_weights import GgufWeights
@@ -164,3 +165,16 @@ def test_methods_are_found_for_formats_that_they_can_make() -> None:
         methods.find("gptq", FORMATS["iq4_xs"])
     with pytest.raises(SettingsError, match="no method 'magic'"):
         methods.find("magic", FORMATS["q4_0"])
+
+
+@given(st.integers(0, 2**32))
+def test_noise_is_up_to_half_a_step(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    steps = random.uniform(0.01, 1, (6, 1)).astype(np.float32)
+    numbers = np.stack([random.permutation(32) % 16 for _ in range(6)]).astype(np.float32)
+    values = (numbers * steps + 0.3).astype(np.float16).astype(np.float32)
+    values[0] = 0
+    drawn = noise(values.reshape(2, 96), random).reshape(6, 32)
+    assert not drawn[0].any()
+    assert (np.abs(drawn[1:]) <= 0.55 * steps[1:] + 1e-3).all()
+    assert (np.abs(drawn[1:]).max(axis=1) > 0.2 * steps[1:, 0]).all()
