@@ -66,6 +66,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="text to watch them on")
     parser.add_argument(
+        "--adapter", type=Path, metavar="FOLDER", help="a LoRA adapter of PEFT, made part of the model first"
+    )
+    parser.add_argument(
         "--keep-f16", default="", metavar="REGEX", help="leave the tensors of these names at 16 bits"
     )
     parser.add_argument("--output-type", metavar="TYPE", help="type of the layer that makes the words")
@@ -186,6 +189,7 @@ def _wish(
         method=how.name,
         act_order=arguments.act_order,
         calibration=arguments.calibration,
+        adapter=arguments.adapter,
         keep_f16=arguments.keep_f16,
         output_type=formats.tensor_number(output) if output else None,
         embedding_type=formats.tensor_number(embedding) if embedding else None,

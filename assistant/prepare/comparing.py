@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import AssistantError
-from assistant.prepare import dialogues, gate, methods
+from assistant.prepare import dialogues, gate, lora, methods
 from assistant.prepare import source as sources
 from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
@@ -104,6 +104,8 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
     with workshop(store.models_dir, watcher) as shop:
         source = sources.find(first.source, store, shop, lambda folder, to: convert(folder, to, watcher))
         matching(source, first.keep_f16)
+        if first.adapter:
+            source = lora.merged(source, first.adapter, shop / "merged", first.threads, watcher)
         if dither:
             source = dithered(source, shop / "dithered", first.threads, watcher)
         require_memory(source.size_bytes)

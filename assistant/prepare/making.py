@@ -16,7 +16,7 @@ import llama_cpp
 
 from assistant import __version__, resources
 from assistant.errors import ModelRefused, SettingsError
-from assistant.prepare import card, dialogues, formats, gate
+from assistant.prepare import card, dialogues, formats, gate, lora
 from assistant.prepare import source as sources
 from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
@@ -51,6 +51,8 @@ class Wish:
     """GPTQ: the columns first that matter most."""
     calibration: Path | None = None
     """Text that shows which weights matter; None is the one that ships."""
+    adapter: Path | None = None
+    """A folder with a LoRA adapter, which becomes part of the model first."""
     keep_f16: str = ""
     output_type: int | None = None
     embedding_type: int | None = None
@@ -69,6 +71,7 @@ class Wish:
             "imatrix" if self.imatrix else "no-imatrix": True,
             "no-act-order": not self.act_order,
             "calibration": str(self.calibration or ""),
+            "adapter": str(self.adapter or ""),
             "keep-f16": self.keep_f16,
             "output-type": formats.tensor_name(self.output_type),
             "embedding-type": formats.tensor_name(self.embedding_type),
@@ -165,6 +168,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
     validation = dialogues.read(text("validation.txt"))
     with workshop(store.models_dir, watcher) as shop:
         source = sources.find(wish.source, store, shop, lambda folder, to: convert(folder, to, watcher))
+        if wish.adapter:
+            source = lora.merged(source, wish.adapter, shop / "merged", wish.threads, watcher)
         name = wish.name or f"{source.stem}-{wish.format.name}"
         check_name(store.catalog, name)
         kept = matching(source, wish.keep_f16)
