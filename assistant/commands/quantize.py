@@ -105,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
     from assistant.prepare import formats, making, methods  # noqa: PLC0415  their packages take a second
 
+    if arguments.dither:
+        raise SettingsError("--dither is for `compare` only.", "Leave it out.")
     if len(arguments.source) != 1 or arguments.types or arguments.picture:
         raise SettingsError(
             "Either one source is quantized, or `compare` and one source are named.",
@@ -185,7 +187,7 @@ def _wish(
         source=source,
         format=into,
         name=arguments.name,
-        imatrix=into.imatrix if imatrix is None else imatrix,
+        imatrix=methods.weighs(how.name, into) if imatrix is None else imatrix,
         method=how.name,
         act_order=arguments.act_order,
         calibration=arguments.calibration,

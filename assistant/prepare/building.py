@@ -90,8 +90,7 @@ def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
     source = ground.source.file if recipe.method in ("rtn", "gptq") else _plain(recipe, ground)
     matrix = ""
     if recipe.imatrix:
-        weighed = ground.balanced[1] if recipe.method == "awq" else ground.importance
-        matrix = str(ground.saved(weighed, f"importance-{recipe.method}"))
+        matrix = str(ground.saved(ground.weighed(recipe.method), f"importance-{recipe.method}"))
     told = Job(
         source=str(source),
         target=str(target),
@@ -125,9 +124,7 @@ def _rounding(recipe: Recipe, ground: Groundwork) -> Rounding:
         return rounding.with_feedback(ground.correlations, by_importance=recipe.act_order, scale_type=kept)
     if recipe.method == "qat":
         return ground.trained.rounding()
-    if not recipe.imatrix:
-        return rounding.nearest({})
-    return rounding.nearest(ground.balanced[1] if recipe.method == "awq" else ground.importance)
+    return rounding.nearest(ground.weighed(recipe.method) if recipe.imatrix else {})
 
 
 def _onnx_writer() -> Callable[..., Counter[str]]:

@@ -22,7 +22,7 @@ from assistant.prepare.dialogues import Texts
 from assistant.prepare.dithering import dithered
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss, Reference
-from assistant.prepare.making import Wish, figures, groundwork, matching, target, text
+from assistant.prepare.making import Wish, figures, groundwork, matching, target, text, weights_of
 from assistant.prepare.passages import Passage
 from assistant.prepare.scorers import engine_of, opened
 from assistant.prepare.workshop import require_memory, workshop
@@ -108,7 +108,8 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
             source = lora.merged(source, first.adapter, shop / "merged", first.threads, watcher)
         if dither:
             source = dithered(source, shop / "dithered", first.threads, watcher)
-        require_memory(source.size_bytes)
+        needs = (methods.memory_bytes(wish.method, weights_of(source)) for wish in wishes)
+        require_memory(source.size_bytes + max(needs))
         with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
             fast = speeds(source.folder, first.threads, watcher)
             rows = [Row("source", size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]

@@ -50,8 +50,6 @@ class Groundwork:
     @cached_property
     def importance(self) -> Importance:
         """How strongly each column is driven."""
-        if "correlations" in vars(self):  # they say it too, and the text need not be read again
-            return self.correlations.importance()
         texts = dialogues.read(self.calibration)
         return importance.gather(self.source.folder, texts, self.spoken, self.threads, self.watcher)
 
@@ -81,6 +79,16 @@ class Groundwork:
         return qat.train(
             self.plain, self.importance, passages, self.threads, self.shop / "trained", self.watcher
         )
+
+    def weighed(self, method: str) -> Importance:
+        """How strongly the columns of what ``method`` rounds are driven."""
+        match method:
+            case "awq":
+                return self.balanced[1]
+            case "gptq":  # the text need not be read again
+                return self.correlations.importance()
+            case _:
+                return self.importance
 
     def saved(self, matrix: Importance, name: str) -> Path:
         """An importance matrix in a file, for the process that quantizes."""

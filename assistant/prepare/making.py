@@ -6,6 +6,7 @@ The order is the point: nothing enters the store before it was compared with wha
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ import llama_cpp
 
 from assistant import __version__, resources
 from assistant.errors import ModelRefused, SettingsError
-from assistant.prepare import card, dialogues, formats, gate, lora
+from assistant.prepare import card, dialogues, formats, gate, lora, methods
 from assistant.prepare import source as sources
 from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
@@ -173,7 +174,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         name = wish.name or f"{source.stem}-{wish.format.name}"
         check_name(store.catalog, name)
         kept = matching(source, wish.keep_f16)
-        require_memory(source.size_bytes)
+        require_memory(source.size_bytes + methods.memory_bytes(wish.method, weights_of(source)))
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             refuse(doubts, wish, f"{source.named} was not used")
@@ -235,6 +236,11 @@ def groundwork(wish: Wish, source: Source, spoken: Texts, shop: Path, watcher: W
     return Groundwork(
         source, wish.calibration or text("calibration.txt"), spoken, wish.threads, shop, watcher
     )
+
+
+def weights_of(source: Source) -> int:
+    """How many there are."""
+    return sum(math.prod(tensor.shape) for tensor in source.header.tensors)
 
 
 def matching(source: Source, pattern: str) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assistant.errors import SettingsError
+from assistant.prepare import correlations
 from assistant.prepare.formats import Format
 
 
@@ -41,6 +42,23 @@ METHODS = {
 }
 
 DEFAULT = "rtn"
+
+MEMORY_BYTES = {"gptq": correlations.MEMORY_BYTES, "awq": correlations.MEMORY_BYTES}
+"""What a method takes beside the model; ``qat`` by its weights."""
+TRAINING_BYTES = 24
+"""For each weight: itself, its gradient, two moments, and what is kept of a pass; of 32 bits each, and some."""
+
+
+def weighs(method: str, chosen: Format) -> bool:
+    """Whether an importance matrix is gathered unless told otherwise."""
+    if method == "gptq":  # it knows better, but for the K types that it does not make
+        return chosen.name == "q4_k_m"
+    return chosen.imatrix and method != "qat"
+
+
+def memory_bytes(method: str, weights: int) -> int:
+    """What ``method`` takes beside a model of so many ``weights``."""
+    return TRAINING_BYTES * weights if method == "qat" else MEMORY_BYTES.get(method, 0)
 
 
 def find(name: str, chosen: Format) -> Method:

@@ -96,6 +96,28 @@ def test_onnx_has_no_tensors_of_other_types(store: Store) -> None:
     assert not left_behind(store.models_dir)
 
 
+def test_gptq_makes_it_better_still(store: Store, tmp_path: Path) -> None:
+    """On a part of the calibration text, which has to be 1000 tokens long."""
+    words = tmp_path / "words.txt"
+    parts = making.text("calibration.txt").read_text(encoding="utf-8").split("---\n")
+    words.write_text("---\n".join(parts[:24]), encoding="utf-8")
+    plain = make(store)
+    result = make(store, name="better", method="gptq", calibration=words)
+    assert result.method == "gptq"
+    assert result.made.types == plain.made.types
+    assert result.size_bytes == plain.size_bytes
+    assert result.loss.kl < 0.8 * plain.loss.kl
+
+
+def test_a_checkpoint_for_elsewhere_needs_torch_to_be_measured(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--output FOLDER"):
+        make(store, format=FORMATS["hf-f16"])
+    (tmp_path / "there").mkdir()
+    with pytest.raises(SettingsError, match="is there already"):
+        make(store, format=FORMATS["hf-f16"], output=tmp_path / "there")
+    assert not left_behind(store.models_dir)
+
+
 def test_an_importance_matrix_makes_it_better(store: Store) -> None:
     plain, weighed = make(store), make(store, name="weighed", imatrix=True)
     assert weighed.imatrix

@@ -178,3 +178,14 @@ def test_noise_is_up_to_half_a_step(seed: int) -> None:
     assert not drawn[0].any()
     assert (np.abs(drawn[1:]) <= 0.55 * steps[1:] + 1e-3).all()
     assert (np.abs(drawn[1:]).max(axis=1) > 0.2 * steps[1:, 0]).all()
+
+
+def test_what_methods_need() -> None:
+    assert methods.weighs("rtn", FORMATS["q4_0"])
+    assert not methods.weighs("rtn", FORMATS["q8_0"])
+    assert not methods.weighs("gptq", FORMATS["q4_0"])
+    assert methods.weighs("gptq", FORMATS["q4_k_m"])
+    assert not methods.weighs("qat", FORMATS["q4_0"])
+    assert methods.memory_bytes("rtn", 10**9) == 0
+    assert methods.memory_bytes("qat", 10**9) > 16 * 10**9
+    assert methods.memory_bytes("awq", 10**9) > 10**9
