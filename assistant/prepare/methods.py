@@ -46,7 +46,7 @@ DEFAULT = "rtn"
 MEMORY_BYTES = {"gptq": correlations.MEMORY_BYTES, "awq": correlations.MEMORY_BYTES}
 """What a method takes beside the model; ``qat`` by its weights."""
 TRAINING_BYTES = 24
-"""For each weight: itself, its gradient, two moments, and what is kept of a pass; of 32 bits each, and some."""
+"""For each weight: itself, its gradient, two moments, what is kept of a pass: 32 bits each, and some."""
 
 
 def weighs(method: str, chosen: Format) -> bool:

@@ -29,8 +29,8 @@ def pins(file: Path) -> list[Requirement]:
 @pytest.mark.parametrize("file", LISTS, ids=lambda file: file.stem)
 def test_all_that_is_wanted_is_pinned(file: Path) -> None:
     pinned = pins(file.with_suffix(".txt"))
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
-    for wanted in map(Requirement, lines):
+    lines = [line.split("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    for wanted in map(Requirement, filter(None, lines)):
         found = [pin for pin in pinned if canonicalize_name(pin.name) == canonicalize_name(wanted.name)]
         assert found, f"{wanted.name} is not pinned: scripts/lock"
         for pin in found:
