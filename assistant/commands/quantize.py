@@ -48,14 +48,32 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     goal.add_argument(
         "--for", dest="board", metavar="BOARD", help="the format for a board of config/devices/"
     )
-    goal.add_argument("--types", metavar="a,b,c", help="compare: the formats")
+    goal.add_argument("--types", metavar="a,b,c", help="compare: the formats, or `all`")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where a checkpoint hf-... is written; it is for elsewhere",
+    )
     parser.add_argument("--as", dest="name", default="", metavar="NAME", help="its name in the store")
     parser.add_argument(
         "--imatrix",
         action=argparse.BooleanOptionalAction,
         help="watch which weights matter first (default for formats of 4 bits)",
     )
+    parser.add_argument(
+        "--method", metavar="METHOD", help="rtn (default), gptq, awq or qat: how the numbers are found"
+    )
+    parser.add_argument(
+        "--act-order",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="gptq: round the columns first that matter most (default)",
+    )
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="text to watch them on")
+    parser.add_argument(
+        "--adapter", type=Path, metavar="FOLDER", help="a LoRA adapter of PEFT, made part of the model first"
+    )
     parser.add_argument(
         "--keep-f16", default="", metavar="REGEX", help="leave the tensors of these names at 16 bits"
     )
@@ -64,6 +82,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: all big cores")
     parser.add_argument(
         "--force", action="store_true", help="install it although it lost more than it should"
+    )
+    parser.add_argument(
+        "--dither",
+        action="store_true",
+        help="compare: add noise first, so that a source of few bits favours no format",
     )
     parser.add_argument("--picture", type=Path, metavar="SVG", help="compare: draw size against loss")
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -88,8 +111,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    from assistant.prepare import formats, making  # noqa: PLC0415  their packages take a second
+    from assistant.prepare import formats, making, methods  # noqa: PLC0415  their packages take a second
 
+    if arguments.dither:
+        raise SettingsError("--dither is for `compare` only.", "Leave it out.")
     if len(arguments.source) != 1 or arguments.types or arguments.picture:
         raise SettingsError(
             "Either one source is quantized, or `compare` and one source are named.",
@@ -99,9 +124,11 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
     if arguments.board:
         chosen = formats.for_board(arguments.board)
         terminal.note(f"For {arguments.board}: {chosen}.")
-    wish = _wish(arguments, arguments.source[0], chosen, arguments.imatrix)
-    if wish.calibration and not wish.imatrix:
-        raise SettingsError("--calibration is for an importance matrix only.", "Add --imatrix.")
+    wish = _wish(arguments, arguments.source[0], chosen, arguments.imatrix, arguments.method)
+    if wish.calibration and not wish.imatrix and wish.method == methods.DEFAULT:
+        raise SettingsError(
+            "--calibration is for an importance matrix and for --method only.", "Add --imatrix."
+        )
     result = making.make(wish, store, terminal)
     terminal.clear()
     told, advice = _told(result), _advice(arguments, result)
@@ -129,14 +156,16 @@ def _advice(arguments: argparse.Namespace, result: Result) -> Advice | None:
 def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
     from assistant.prepare import comparing, picture  # noqa: PLC0415
 
-    names = [name for name in (arguments.types or "").split(",") if name]
+    types = comparing.EVERYTHING if arguments.types == "all" else arguments.types or ""
+    names = [name for name in types.split(",") if name]
     if len(arguments.source) != 2 or not names or arguments.name or arguments.force:
         raise SettingsError(
             "A comparison needs one source and its formats, and installs nothing.",
             "Write it like `assistant quantize compare SOURCE --types q8_0,q4_k_m,q4_0`.",
         )
     source = arguments.source[1]
-    rows = comparing.compare([_compared(arguments, source, name) for name in names], store, terminal)
+    wishes = [_compared(arguments, source, name) for name in names]
+    rows = comparing.compare(wishes, store, terminal, dither=arguments.dither)
     terminal.clear()
     if arguments.picture:
         dots = [
@@ -150,30 +179,50 @@ def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) ->
 
 
 def _compared(arguments: argparse.Namespace, source: str, name: str) -> Wish:
-    """One of the formats to compare: "q4_0", "q4_0+imatrix", "q4_0+plain"."""
-    chosen, _, how = name.partition("+")
-    if how not in ("", "imatrix", "plain"):
-        raise SettingsError(f"'+{how[:40]}' means nothing.", f"Write {chosen}+imatrix or {chosen}+plain.")
-    return _wish(arguments, source, chosen, how == "imatrix" if how else arguments.imatrix)
+    """One of the formats to compare: "q4_0", "q4_0+imatrix", "q4_0+plain", "onnx-int4+gptq"."""
+    from assistant.prepare import methods  # noqa: PLC0415
+
+    chosen, *ways = name.split("+")
+    imatrix, method = arguments.imatrix, arguments.method
+    for way in ways:
+        if way in ("imatrix", "plain"):
+            imatrix = way == "imatrix"
+        elif way in methods.METHODS:
+            method = way
+        else:
+            known = ", ".join(f"+{one}" for one in ("imatrix", "plain", *methods.METHODS))
+            raise SettingsError(f"'+{way[:40]}' means nothing.", f"There are {known}.")
+    return _wish(arguments, source, chosen, imatrix, method)
 
 
-def _wish(arguments: argparse.Namespace, source: str, chosen: str, imatrix: bool | None) -> Wish:  # noqa: FBT001
-    """What is to be made; ``imatrix`` None leaves that to the format."""
-    from assistant.prepare import formats  # noqa: PLC0415
+def _wish(
+    arguments: argparse.Namespace,
+    source: str,
+    chosen: str,
+    imatrix: bool | None,  # noqa: FBT001
+    method: str | None,
+) -> Wish:
+    """What is to be made; ``imatrix`` None leaves that to the format and the method."""
+    from assistant.prepare import formats, methods  # noqa: PLC0415
     from assistant.prepare.making import Wish  # noqa: PLC0415
 
     into = formats.find(chosen)
+    how = methods.find(method or methods.DEFAULT, into)
     output, embedding = arguments.output_type, arguments.embedding_type
     return Wish(
         source=source,
         format=into,
         name=arguments.name,
-        imatrix=into.imatrix if imatrix is None else imatrix,
+        imatrix=methods.weighs(how.name, into) if imatrix is None else imatrix,
+        method=how.name,
+        act_order=arguments.act_order,
         calibration=arguments.calibration,
+        adapter=arguments.adapter,
         keep_f16=arguments.keep_f16,
         output_type=formats.tensor_number(output) if output else None,
         embedding_type=formats.tensor_number(embedding) if embedding else None,
         threads=arguments.threads,
+        output=arguments.output,
         force=arguments.force,
     )
 
@@ -202,13 +251,16 @@ def _told(result: Result) -> str:
         lines.append(f"           {_fallbacks(made.fell_back)}")
     if result.kept_f16:
         lines.append(f"           {result.kept_f16} kept at 16 bits by --keep-f16")
-    lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine")
+    if result.spoken.answers:
+        lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine")
     for answer in result.spoken.answers:
         lines += [f"           > {answer.question}", f"           {answer.text or '(nothing)'}"]
     lines += [f"By force   {doubt}" for doubt in result.doubts]
+    lines.append(f"Licence    {result.licence or 'not known: look where the model comes from'}")
+    if not result.spoken.answers:
+        return "\n".join([*lines, f"Written    {result.path}"])
     engine = "engine: onnx, " if result.format.startswith("onnx-") else ""
     lines += [
-        f"Licence    {result.licence or 'not known: look where the model comes from'}",
         f"Installed  {result.path}",
         f"           To use it, write into your settings:  llm: {{{engine}model: {result.name}}}",
     ]

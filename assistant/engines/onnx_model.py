@@ -39,10 +39,23 @@ class OnnxModel:
 
 def find(folder: Path) -> OnnxModel:
     """The decoder in ``folder``. Raises ModelMissing or ModelCorrupt."""
+    config, genai = _json(folder / "config.json"), _section(_json(folder / "genai_config.json"), "model")
+    file = _file(folder, _section(genai, "decoder").get("filename"))
+    positions = [config.get("max_position_embeddings"), genai.get("context_length")]
+    vocabulary, template = words(folder)
+    return OnnxModel(
+        file,
+        vocabulary,
+        template,
+        min((number for number in _integers(positions) if number > 0), default=DEFAULT_POSITIONS),
+    )
+
+
+def words(folder: Path) -> tuple[OnnxVocabulary, str]:
+    """The vocabulary and the chat template of a checkpoint's folder. Raises ModelCorrupt."""
     names = ("config.json", "generation_config.json", "tokenizer_config.json", "genai_config.json")
     config, generation, tokenizer, genai = (_json(folder / name) for name in names)
     genai = _section(genai, "model")
-    file = _file(folder, _section(genai, "decoder").get("filename"))
     said = [_spelled(tokenizer.get(f"{mark}_token")) for mark in ("bos", "eos")]
     numbers = [each.get("eos_token_id") for each in (config, generation, genai)]
     vocabulary = OnnxVocabulary(
@@ -52,13 +65,7 @@ def find(folder: Path) -> OnnxModel:
         end_tokens=set(_integers(numbers)),
         end_marks={said[1], *END_MARKS},
     )
-    positions = [config.get("max_position_embeddings"), genai.get("context_length")]
-    return OnnxModel(
-        file,
-        vocabulary,
-        _template(folder, tokenizer.get("chat_template")),
-        min((number for number in _integers(positions) if number > 0), default=DEFAULT_POSITIONS),
-    )
+    return vocabulary, _template(folder, tokenizer.get("chat_template"))
 
 
 def _file(folder: Path, named: object) -> Path:

@@ -1,24 +1,29 @@
-"""Rounds matrices to 8 or 4 bits in blocks of 32 weights with one scale each, as MatMulNBits reads them.
+"""Rounds matrices to 8 bits or fewer in blocks of 32 weights with one scale each.
 
-A weight is ``(number - zero) * scale`` with the zero in the middle: symmetric. With 8 bits nearest is
-good enough. With 4 bits the scale is searched for that loses least, each weight counting by how
-strong the inputs are that it is multiplied with, where that is known. Knows nothing of models.
+A weight is its number times the scale: symmetric, as Q4_0, Q5_0 and Q8_0 of llama.cpp, MatMulNBits
+of ONNX Runtime and the packed checkpoints all have it; how the numbers lie in a file is theirs. With
+8 bits nearest is good enough. With fewer the scale is searched for that loses least, each weight
+counting by how strong the inputs are that it is multiplied with, where that is known. Knows nothing
+of models.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Float32s = npt.NDArray[np.float32]
 
+Number = TypeVar("Number", bound=np.generic)
+
 BLOCK = 32
 """Weights with one scale. Processors' fast paths want 32 or more; larger blocks lose more."""
 
 STEPS = np.linspace(-0.8, 0.8, 9)
-"""Scales that are tried around the one at which the largest weight just fits, in 4-bit steps."""
+"""Scales that are tried around the one at which the largest weight just fits, in steps of the grid."""
 
 ELEMENTS_AT_A_TIME = 32_768
 """The search goes over them again and again: they should fit into a core's cache."""
@@ -26,48 +31,66 @@ ELEMENTS_AT_A_TIME = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A rounded matrix of [rows, columns]."""
+    """A rounded matrix of [rows, columns]; a short last block is filled with zeros."""
 
-    numbers: npt.NDArray[np.uint8]
-    """[rows, blocks, bytes of a block]; of two numbers in a byte the first is the lower half."""
+    numbers: npt.NDArray[np.int8]
+    """[rows, blocks, BLOCK], from -2**(bits - 1) to below 2**(bits - 1)."""
     scales: Float32s
-    """[rows, blocks]"""
+    """[rows, blocks]; one may be negative."""
+
+    def matrix(self, columns: int) -> Float32s:
+        """What the numbers stand for, [rows, columns]."""
+        values = self.numbers * self.scales[..., None]
+        flat: Float32s = values.reshape(len(values), -1)[:, :columns]
+        return flat
 
 
 def rounded(matrix: Float32s, bits: int, importance: Float32s | None = None) -> Blocks:
-    """``matrix`` [rows, columns] in ``bits`` 8 or 4; a short last block is filled with zeros.
-
-    ``importance`` [columns] is the mean square of the inputs.
-    """
+    """``matrix`` [rows, columns] in ``bits``. ``importance`` [columns] is the mean square of the inputs."""
     weight = np.ones(matrix.shape[1], dtype=np.float32) if importance is None else importance
-    weight = _blocks(weight[None].astype(np.float32))[0]
+    weight = blocks_of(weight[None].astype(np.float32))[0]
     parts = []
     step = max(1, ELEMENTS_AT_A_TIME // matrix.shape[1])
     for start in range(0, len(matrix), step):
-        blocks = _blocks(matrix[start : start + step])
-        parts.append(_bytes_of(blocks) if bits == 8 else _halves_of(blocks, weight))
+        blocks = blocks_of(matrix[start : start + step])
+        parts.append(_nearest(blocks) if bits == 8 else _searched(blocks, 2 ** (bits - 1), weight))
+    return joined(parts)
+
+
+def on_grid(matrix: Float32s, scales: Float32s, bits: int) -> Blocks:
+    """``matrix`` to the nearest numbers with these ``scales`` [rows, blocks]."""
+    return Blocks(_clipped(blocks_of(matrix), _inverse(scales), 2 ** (bits - 1)).astype(np.int8), scales)
+
+
+def joined(parts: list[Blocks]) -> Blocks:
+    """Matrices of the same width, one below the other."""
     return Blocks(
         np.concatenate([part.numbers for part in parts]), np.concatenate([part.scales for part in parts])
     )
 
 
-def _blocks(matrix: Float32s) -> Float32s:
-    """[rows, blocks, BLOCK]"""
+def coarse(matrix: Float32s) -> Float32s:
+    """``matrix`` as 4 bits without any search would have it: quick, to compare candidates with."""
+    blocks = blocks_of(matrix)
+    scales: Float32s = _largest(blocks) / np.float32(-8)
+    return Blocks(_clipped(blocks, _inverse(scales), 8).astype(np.int8), scales).matrix(matrix.shape[1])
+
+
+def blocks_of(matrix: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """[rows, columns] -> [rows, blocks, BLOCK]"""
     rows, columns = matrix.shape
     padded = np.pad(matrix, ((0, 0), (0, -columns % BLOCK)))
-    return np.ascontiguousarray(padded.reshape(rows, -1, BLOCK), dtype=np.float32)
+    return np.ascontiguousarray(padded.reshape(rows, -1, BLOCK))
 
 
-def _bytes_of(blocks: Float32s) -> Blocks:
+def _nearest(blocks: Float32s) -> Blocks:
     scales = np.abs(blocks).max(axis=2) / 127
-    numbers = np.rint(blocks * _inverse(scales)[..., None]) + 128
-    return Blocks(numbers.astype(np.uint8), scales)
+    return Blocks(np.rint(blocks * _inverse(scales)[..., None]).astype(np.int8), scales)
 
 
-def _halves_of(blocks: Float32s, weight: Float32s) -> Blocks:
-    """The largest weight is -8 or near it, whatever its sign, so that all 16 numbers are in use."""
-    place = np.abs(blocks).argmax(axis=2)[..., None]
-    largest = np.take_along_axis(blocks, place, axis=2)[..., 0]
+def _searched(blocks: Float32s, half: int, weight: Float32s) -> Blocks:
+    """The largest weight is -``half`` or near it, whatever its sign, so that all numbers are in use."""
+    largest = _largest(blocks)
     # Large weights count more: small ones may fall to zero (ggml's make_qx_quants has the same).
     spread = np.square(blocks).mean(axis=2, keepdims=True)
     weight = weight * np.sqrt(spread + np.square(blocks))
@@ -75,7 +98,7 @@ def _halves_of(blocks: Float32s, weight: Float32s) -> Blocks:
     best = np.full(largest.shape, -1.0, dtype=np.float32)
     scales = np.zeros_like(largest)
     for step in STEPS:
-        tried = _clipped(blocks, -(8 + step) * _inverse(largest))
+        tried = _clipped(blocks, -(half + step) * _inverse(largest), half)
         along = np.einsum("rbk,rbk->rb", weighed, tried)
         length = np.einsum("rbk,rbk,rbk->rb", weight, tried, tried)
         scale = along * _inverse(length)
@@ -83,16 +106,21 @@ def _halves_of(blocks: Float32s, weight: Float32s) -> Blocks:
         better = gain > best
         np.copyto(best, gain, where=better)
         np.copyto(scales, scale, where=better)
-    halves = _clipped(blocks, _inverse(scales)) + 8
-    numbers: npt.NDArray[np.uint8] = halves.astype(np.uint8)
-    return Blocks(numbers[..., 0::2] | numbers[..., 1::2] << np.uint8(4), scales)
+    return Blocks(_clipped(blocks, _inverse(scales), half).astype(np.int8), scales)
 
 
-def _clipped(blocks: Float32s, factor: Float32s) -> Float32s:
+def _largest(blocks: Float32s) -> Float32s:
+    """The weight of each block that is furthest from zero, with its sign."""
+    place = np.abs(blocks).argmax(axis=2)[..., None]
+    largest: Float32s = np.take_along_axis(blocks, place, axis=2)[..., 0]
+    return largest
+
+
+def _clipped(blocks: Float32s, factor: Float32s, half: int) -> Float32s:
     numbers: Float32s = blocks * factor.astype(np.float32)[..., None]
     np.rint(numbers, out=numbers)
-    np.minimum(numbers, 7, out=numbers)
-    np.maximum(numbers, -8, out=numbers)
+    np.minimum(numbers, half - 1, out=numbers)
+    np.maximum(numbers, -half, out=numbers)
     return numbers
 
 

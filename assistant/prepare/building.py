@@ -1,60 +1,139 @@
-"""Makes a model of another format: GGUF by llama.cpp's quantizer, ONNX by a writer of our own.
+"""Makes a model of another format: GGUF by llama.cpp's quantizer, all else by writers of our own.
 
-For ONNX llama.cpp first unpacks the weights to 16 bits, in a file that is gone afterwards.
+For those llama.cpp first unpacks the weights to 16 bits, in a file that is gone afterwards;
+bitsandbytes rounds what they wrote. A ``Recipe`` is what a person may choose about it.
 """
 
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assistant.errors import EngineUnavailable, SettingsError
-from assistant.gguf import read_header
-from assistant.prepare import importance
-from assistant.prepare.formats import FORMATS, Format
-from assistant.prepare.gguf_weights import is_plain
+from assistant.prepare import gguf_changes, hf_folder, rounding
+from assistant.prepare.formats import Format
+from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.quantizer import Job, Made, quantize
+from assistant.prepare.rounding import Rounding
+from assistant.prepare.torch_child import TorchChild
 from assistant.store.disk import writing
-from assistant.store.progress import Watcher
+
+WITH_TORCH = ("hf-int8", "hf-nf4")
+"""Formats that bitsandbytes makes."""
 
 
-def build(job: Job, chosen: Format, watcher: Watcher) -> Made:
-    """Do ``job``; what is made lies alone in the folder of its target.
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a file is made."""
 
-    Raises StorageFull, EngineFailed; for ONNX also EngineUnavailable without the package ``onnx``,
-    ModelCorrupt for a network of a kind that cannot be written, SettingsError for options that it lacks.
+    format: Format
+    method: str = "rtn"
+    """A name of ``methods``."""
+    imatrix: bool = True
+    act_order: bool = True
+    """GPTQ: the columns first that matter most."""
+    keep_f16: str = ""
+    """Regular expression; tensors whose names it finds stay at 16 bits."""
+    output_type: int | None = None
+    embedding_type: int | None = None
+
+
+def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
+    """Make the file; all that belongs to it lies alone in the folder of ``target``.
+
+    Raises StorageFull, EngineFailed and what the groundwork raises; for ONNX also EngineUnavailable
+    without the package ``onnx``, ModelCorrupt for a network of a kind that cannot be written,
+    SettingsError for options that it lacks.
     """
-    if chosen.runtime == "llama_cpp":
-        return quantize(job, chosen, watcher)
-    if job.keep_f16 or job.output_type is not None or job.embedding_type is not None:
+    if recipe.format.runtime == "llama_cpp":
+        return _gguf(recipe, ground, target)
+    if recipe.keep_f16 or recipe.output_type is not None or recipe.embedding_type is not None:
         raise SettingsError(
             "--keep-f16, --output-type and --embedding-type are for GGUF formats only.",
-            f"Leave them out for {chosen.name}.",
+            f"Leave them out for {recipe.format.name}.",
         )
-    onnx_folder = _writer()
-    source, folder = Path(job.source), Path(job.target).parent
-    plain = source if is_plain(read_header(source)) else folder / "plain.gguf"
-    weighed = importance.load(Path(job.importance)) if job.importance else {}
+    write = _onnx_writer() if recipe.format.runtime == "onnx" else hf_folder.write
+    plain = _plain(recipe, ground)
+    folder, chosen = target.parent, recipe.format.name
+    if chosen in WITH_TORCH:
+        return _by_torch(plain, folder, chosen, ground)
+    with writing(folder):
+        types = write(plain, folder, chosen, _rounding(recipe, ground), ground.watcher)
+    model = "model.onnx" if recipe.format.runtime == "onnx" else hf_folder.MODEL
+    return Made(folder / model, {}, dict(types.most_common()))
+
+
+def _by_torch(plain: Path, folder: Path, chosen: str, ground: Groundwork) -> Made:
+    """bitsandbytes rounds a plain checkpoint, which is gone afterwards."""
+    checkpoint = ground.shop / "checkpoint"
+    checkpoint.mkdir()
     try:
-        if plain != source:
-            unpacked = replace(job, target=str(plain), format=FORMATS["f16"].number, importance="")
-            quantize(unpacked, FORMATS["f16"], watcher)
         with writing(folder):
-            types: Counter[str] = onnx_folder.write(plain, folder, chosen.name, weighed, watcher)
+            types = hf_folder.write(plain, checkpoint, "hf-f16", rounding.nearest({}), ground.watcher)
+        with TorchChild(ground.watcher) as child:
+            child.order("round", folder=str(checkpoint), to=str(folder), format=chosen)
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+            shutil.copy(checkpoint / name, folder)
     finally:
-        if plain != source:
-            plain.unlink(missing_ok=True)
-    return Made(folder / onnx_folder.MODEL, {}, dict(types.most_common()))
+        shutil.rmtree(checkpoint)
+    return Made(folder / hf_folder.MODEL, {}, {chosen.removeprefix("hf-"): sum(types.values()) - 1})
 
 
-def _writer() -> Any:
+def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
+    source = ground.source.file if recipe.method in ("rtn", "gptq") else _plain(recipe, ground)
+    matrix = ""
+    if recipe.imatrix:
+        matrix = str(ground.saved(ground.weighed(recipe.method), f"importance-{recipe.method}"))
+    told = Job(
+        source=str(source),
+        target=str(target),
+        format=recipe.format.number,
+        threads=ground.threads,
+        keep_f16=recipe.keep_f16,
+        output_type=recipe.output_type,
+        embedding_type=recipe.embedding_type,
+        importance=matrix,
+    )
+    made = quantize(told, recipe.format, ground.watcher)
+    if recipe.method in ("gptq", "qat"):
+        gguf_changes.round_again(made.file, _plain(recipe, ground), _rounding(recipe, ground), ground.watcher)
+    return made
+
+
+def _plain(recipe: Recipe, ground: Groundwork) -> Path:
+    """The model of 16 bits that is rounded."""
+    match recipe.method:
+        case "awq":
+            return ground.balanced[0]
+        case "qat":
+            return ground.trained.file
+        case _:
+            return ground.plain
+
+
+def _rounding(recipe: Recipe, ground: Groundwork) -> Rounding:
+    if recipe.method == "gptq":
+        kept = np.float32 if recipe.format.runtime == "onnx" else np.float16
+        return rounding.with_feedback(ground.correlations, by_importance=recipe.act_order, scale_type=kept)
+    if recipe.method == "qat":
+        return ground.trained.rounding()
+    return rounding.nearest(ground.weighed(recipe.method) if recipe.imatrix else {})
+
+
+def _onnx_writer() -> Callable[..., Counter[str]]:
     try:
-        return importlib.import_module("assistant.prepare.onnx_folder")
+        module: Any = importlib.import_module("assistant.prepare.onnx_folder")
     except ImportError as error:
         raise EngineUnavailable(
             f"Writing ONNX needs the Python package '{error.name}', which is not installed.",
             "Install it (`pip install onnx`), or the assistant with the extra `prepare`.",
         ) from error
+    write: Callable[..., Counter[str]] = module.write
+    return write

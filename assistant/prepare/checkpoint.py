@@ -1,30 +1,26 @@
 """A Hugging Face checkpoint (config.json, safetensors, tokenizer) becomes a GGUF file of 16 bits.
 
 The converter is llama.cpp's own, taken from the source package of the llama-cpp-python that is
-pinned here (``converter``), and run in a child process. A checkpoint is data from strangers: one
-that wants to run code of its own, or hides its weights in pickles, is refused.
+pinned here (``converter``), and run in a child process with an environment of its own. A checkpoint is
+data from strangers: one that wants to run code of its own, or hides its weights in pickles, is refused.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt
+from assistant.errors import EngineFailed, ModelCorrupt
+from assistant.prepare import environments
 from assistant.prepare.children import last_line
 from assistant.prepare.converter import SCRIPT, unpacked
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
-
-NEEDED = ("torch", "transformers", "sentencepiece")
-"""What the converter imports."""
 
 MAX_JSON_BYTES = 1_000_000
 POLL_S = 0.2
@@ -38,17 +34,13 @@ def convert(folder: Path, to: Path, watcher: Watcher) -> None:
     Raises ModelCorrupt, EngineUnavailable, StorageFull, DownloadFailed (of the converter), EngineFailed.
     """
     dtype = check(folder)
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
-        raise EngineUnavailable(
-            f"Converting a checkpoint needs the Python package '{missing[0]}', which is not installed.",
-            "Install the assistant with the extra `prepare`.",
-        )
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     size_bytes = weights * 2 // BYTES_OF[dtype]
     require(size_bytes, to.parent)
     script = unpacked(watcher) / SCRIPT
+    python = environments.interpreter("torch", watcher)
     kind = "bf16" if dtype == "bfloat16" else "f16"
-    command = [sys.executable, str(script), str(folder), "--outfile", str(to), "--outtype", kind]
+    command = [str(python), str(script), str(folder), "--outfile", str(to), "--outtype", kind]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(  # noqa: S603  a list of words; the folder is one of them

@@ -14,19 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import AssistantError
-from assistant.prepare import dialogues, gate
+from assistant.prepare import dialogues, gate, lora, methods
 from assistant.prepare import source as sources
-from assistant.prepare.building import build
+from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
+from assistant.prepare.dithering import dithered
+from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss, Reference
-from assistant.prepare.making import Wish, figures, job, matching, target, text, weigh
+from assistant.prepare.making import Wish, figures, groundwork, matching, target, text, weights_of
 from assistant.prepare.passages import Passage
-from assistant.prepare.quantizer import Job
-from assistant.prepare.scorers import opened
+from assistant.prepare.scorers import engine_of, opened
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
-from assistant.store.progress import Meter, Watcher
+from assistant.store.progress import Meter, Watcher, duration
+
+EVERYTHING = (
+    "f16,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m,q4_k_m+gptq,q4_k_m+awq,iq4_xs,iq4_nl,"
+    "q4_1,q4_0+plain,q4_0,q4_0+gptq,q4_0+awq,q4_0+qat,onnx-fp32,onnx-fp16,onnx-int8,onnx-int4+plain,onnx-int4,"
+    "onnx-int4+gptq,onnx-int4+awq,hf-f16,hf-int8,hf-nf4,hf-int4+gptq,hf-int4+awq"
+)
+"""What ``--types all`` stands for: every way that there is."""
 
 PROMPT_TOKENS = 128
 REPLY_TOKENS = 32
@@ -54,6 +62,7 @@ class Row:
 
     format: str
     imatrix: bool = False
+    method: str = "rtn"
     size_bytes: int = 0
     loss: Loss = NOT_MEASURED
     speeds: tuple[Speed, ...] = ()
@@ -66,11 +75,11 @@ class Row:
 
     def document(self) -> dict[str, Any]:
         """As plain values."""
+        made = {"format": self.format, "imatrix": self.imatrix, "method": self.method}
         if self.fault:
-            return {"format": self.format, "imatrix": self.imatrix, "fault": self.fault}
+            return {**made, "fault": self.fault}
         return {
-            "format": self.format,
-            "imatrix": self.imatrix,
+            **made,
             "bytes": self.size_bytes,
             **figures(self.loss),
             "speeds": [
@@ -82,8 +91,10 @@ class Row:
         }
 
 
-def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher) -> list[Row]:
+def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: bool = False) -> list[Row]:
     """The source as it is, then a row for each wish; all wishes name the same source.
+
+    With ``dither`` the source is taken off the grid that it was rounded to first (``dithering``).
 
     A format that cannot be made has its fault in its row. Raises what finding and measuring the
     source may raise.
@@ -93,36 +104,40 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher) -> list[Row]
     with workshop(store.models_dir, watcher) as shop:
         source = sources.find(first.source, store, shop, lambda folder, to: convert(folder, to, watcher))
         matching(source, first.keep_f16)
-        require_memory(source.size_bytes)
+        if first.adapter:
+            source = lora.merged(source, first.adapter, shop / "merged", first.threads, watcher)
+        if dither:
+            source = dithered(source, shop / "dithered", first.threads, watcher)
+        needs = (methods.memory_bytes(wish.method, weights_of(source)) for wish in wishes)
+        require_memory(source.size_bytes + max(needs))
         with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
             fast = speeds(source.folder, first.threads, watcher)
             rows = [Row("source", size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
-            matrix = ""
-            if any(wish.imatrix for wish in wishes):
-                matrix = weigh(first, source, validation, shop, watcher)
+            ground = groundwork(first, source, validation, shop, watcher)
             for number, wish in enumerate(wishes):
                 to = target(shop, f"{number}-{wish.format.name}")
-                told = job(wish, source, matrix if wish.imatrix else "", to)
                 try:
-                    rows.append(_row(wish, told, validation, reference, watcher))
+                    rows.append(_row(wish.recipe, ground, to, validation, reference))
                 except AssistantError as error:
-                    rows.append(Row(wish.format.name, imatrix=wish.imatrix, fault=error.problem))
+                    rows.append(Row(wish.format.name, wish.imatrix, wish.method, fault=error.problem))
                 shutil.rmtree(to.parent)
     return rows
 
 
-def _row(wish: Wish, told: Job, validation: Texts, reference: Reference, watcher: Watcher) -> Row:
+def _row(recipe: Recipe, ground: Groundwork, to: Path, validation: Texts, reference: Reference) -> Row:
     """Make one file and measure it."""
     began_s = time.monotonic()
-    made = build(told, wish.format, watcher)
+    made = build(recipe, ground, to)
     seconds = round(time.monotonic() - began_s, 1)
     folder = made.file.parent
     return Row(
-        wish.format.name,
-        imatrix=wish.imatrix,
+        recipe.format.name,
+        recipe.imatrix,
+        recipe.method,
         size_bytes=made.size_bytes,
-        loss=gate.measure(folder, validation, reference, wish.threads, watcher),
-        speeds=speeds(folder, wish.threads, watcher),
+        loss=gate.measure(folder, validation, reference, ground.threads, ground.watcher),
+        # What none of our engines runs has no speed that would tell anything.
+        speeds=speeds(folder, ground.threads, ground.watcher) if engine_of(folder) else (),
         fell_back=len(made.fell_back),
         seconds=seconds,
     )
@@ -132,11 +147,11 @@ def speeds(folder: Path, threads: int, watcher: Watcher) -> tuple[Speed, ...]:
     """How fast the model in ``folder`` is at one thread and at ``threads``. Raises EngineFailed."""
     counts = sorted({1, threads})
     meter = Meter("Measuring the speed", len(counts) * ROUNDS, watcher, unit="rounds")
-    return tuple(_speed(folder, count, meter) for count in counts)
+    return tuple(_speed(folder, count, meter, watcher) for count in counts)
 
 
-def _speed(folder: Path, threads: int, meter: Meter) -> Speed:
-    with opened(folder, threads) as scorer:
+def _speed(folder: Path, threads: int, meter: Meter, watcher: Watcher) -> Speed:
+    with opened(folder, threads, watcher) as scorer:
         words = scorer.vocabulary.tokenize(
             "The story of the fox and the hen goes on and on. " * PROMPT_TOKENS
         )
@@ -157,8 +172,10 @@ def _speed(folder: Path, threads: int, meter: Meter) -> Speed:
 def table(rows: Sequence[Row]) -> str:
     """For people."""
     heads = ["FORMAT", "SIZE", "PERPLEXITY", "KL", "SAME FIRST"]
+    columns = len(rows[0].speeds)
     heads += [f"{what}, {one.threads} THR" for one in rows[0].speeds for what in ("PROMPT/S", "REPLY/S")]
-    cells = [heads, *(_cells(row) for row in rows if not row.fault)]
+    heads.append("MADE IN")
+    cells = [heads, *(_cells(row, columns) for row in rows if not row.fault)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
     lines = [
         "  ".join(
@@ -176,7 +193,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, speeds_: int) -> list[str]:
     loss = row.loss
     figures_ = [
         f"{row.size_bytes / 1e6:.0f} MB",
@@ -184,9 +201,11 @@ def _cells(row: Row) -> list[str]:
         f"{loss.kl:.4f} ± {loss.kl_error:.4f}",
     ]
     fast = [f"{figure:.0f}" for one in row.speeds for figure in (one.prompt, one.reply)]
-    return [name(row), *figures_, f"{100 * loss.same_first:.1f} %", *fast]
+    fast = fast or ["-"] * 2 * speeds_
+    return [name(row), *figures_, f"{100 * loss.same_first:.1f} %", *fast, duration(row.seconds)]
 
 
 def name(row: Row) -> str:
     """As the table and the picture call it."""
-    return row.format + (" + imatrix" if row.imatrix else "")
+    method = "" if row.method == methods.DEFAULT else f" + {row.method}"
+    return row.format + method + (" + imatrix" if row.imatrix else "")

@@ -2,7 +2,8 @@
 
 Most formats are llama.cpp's. Which tensors really get one is for the library: K types need rows of
 256 elements, and the layer that makes the words is kept finer. ``quantizer`` says what became of it.
-Those that begin with ``onnx-`` are our own (``onnx_folder``).
+Those that begin with ``onnx-`` are our own (``onnx_folder``); those that begin with ``hf-`` are checkpoints
+for transformers, which nothing here runs: they are written for elsewhere.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Format:
     times what the format costs a model of 135 million weights, on which rounding tells most."""
     imatrix: bool
     """Whether an importance matrix is gathered unless told otherwise: formats of 4 bits gain much by one."""
-    runtime: Literal["llama_cpp", "onnx"] = "llama_cpp"
-    """What runs it: the value of ``llm.engine``."""
+    runtime: Literal["llama_cpp", "onnx", "transformers"] = "llama_cpp"
+    """What runs it: the value of ``llm.engine``, or nothing of ours."""
 
 
 FORMATS = {
@@ -49,6 +50,10 @@ FORMATS = {
         Format("onnx-fp16", 0, 0.02, imatrix=False, runtime="onnx"),
         Format("onnx-int8", 0, 0.05, imatrix=False, runtime="onnx"),
         Format("onnx-int4", 0, 0.70, imatrix=True, runtime="onnx"),
+        Format("hf-f16", 0, 0.01, imatrix=False, runtime="transformers"),
+        Format("hf-int8", 0, 0.20, imatrix=False, runtime="transformers"),
+        Format("hf-nf4", 0, 0.70, imatrix=False, runtime="transformers"),
+        Format("hf-int4", 0, 0.70, imatrix=True, runtime="transformers"),
     )
 }
 
@@ -64,9 +69,9 @@ FOR_BOARDS = {
     "ryzen-5600g": "q4_k_m",
 }
 """Board profile -> format. llama.cpp rearranges Q4_0 for vector units (on Arm those with dot products, which
-a Raspberry Pi 4 and the first Jetson Nano lack), so it is the fastest to read a prompt with (docs/quantize.md
-has the figures for x86; for Arm it is a judgement). Elsewhere, and where cores are fast anyway, what it loses
-is not worth the time."""
+a Raspberry Pi 4 and the first Jetson Nano lack), so it is the fastest to read a prompt with
+(docs/quantization.md has the figures for x86; for Arm it is a judgement). Elsewhere, and where cores are
+fast anyway, what it loses is not worth the time."""
 
 DEFAULT = "q4_k_m"
 
@@ -97,6 +102,11 @@ def tensor_number(name: str) -> int:
     if wanted not in FOR_TENSORS:
         raise SettingsError(f"A tensor cannot be of type {name[:40]!r}.", _all(list(FOR_TENSORS)))
     return TENSOR_NUMBERS[wanted]
+
+
+def tensor_name(number: int | None) -> str:
+    """The other way round; empty for none."""
+    return next((name for name, each in TENSOR_NUMBERS.items() if each == number), "")
 
 
 FOR_TENSORS = (

@@ -18,6 +18,7 @@ from assistant.cancel import Cancel
 from assistant.errors import ModelCorrupt
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.loss import Loss, Reference
+from assistant.prepare.passages import Scorer
 from assistant.prepare.scorers import engine_of, opened
 from assistant.prepare.source import check_weights
 from assistant.settings_engines import LlmSettings
@@ -59,16 +60,20 @@ class Spoken:
     tokens_per_s: float
 
 
+NOT_ASKED = Spoken((), 0.0)
+
+
 def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher: Watcher) -> Reference:
     """Measure the source in ``folder``; what it predicts is kept to compare with. Close it in the end.
 
     Raises ModelCorrupt when it is damaged, StorageFull, EngineFailed.
     """
     check_weights(folder)
-    with opened(folder, threads) as scorer:
+    with opened(folder, threads, watcher) as scorer:
         passages = scorer.passages(texts)
         require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), workshop)
         kept = Reference(passages, workshop)
+        kept.pieces = pieces(scorer)
         meter = Meter("Measuring the source", kept.tokens, watcher, unit="tokens")
         try:
             kept.record(scorer, meter.add)
@@ -81,14 +86,36 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
 def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
     """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
     check_weights(folder)
-    with opened(folder, threads) as scorer:
+    with opened(folder, threads, watcher) as scorer:
         if tuple(scorer.passages(texts)) != against.passages:
             raise ModelCorrupt(
                 "The new file reads text differently: it has another vocabulary or chat template.",
                 "Make it again from a source that is whole.",
             )
+        _check_vocabulary(against.pieces, pieces(scorer))
         meter = Meter("Measuring the loss", against.tokens, watcher, unit="tokens")
         return against.compare(scorer, meter.add)
+
+
+def pieces(scorer: Scorer) -> tuple[bytes, ...]:
+    """What each token stands for."""
+    words = scorer.vocabulary
+    return tuple(words.piece(token, spell_control=True) for token in range(scorer.vocabulary_size))
+
+
+def _check_vocabulary(source: Sequence[bytes], made: Sequence[bytes]) -> None:
+    """Raises ModelCorrupt unless both are the same; a token that stands for nothing fills a gap."""
+    for token, (one, other) in enumerate(zip(source, made, strict=False)):
+        if one and other and one != other:
+            raise ModelCorrupt(
+                f"The tokenizer does not match: token {token} is {one!r:.40}, and here {other!r:.40}.",
+                "Make it again from a source whose tokenizer belongs to it.",
+            )
+    if len(source) != len(made):
+        raise ModelCorrupt(
+            f"The tokenizer does not match: the source has {len(source)} tokens, and this {len(made)}.",
+            "Make it again from a source whose tokenizer belongs to it.",
+        )
 
 
 def ask(folder: Path, threads: int, watcher: Watcher) -> Spoken:
@@ -129,7 +156,7 @@ def doubts(source: Loss, made: Loss, kl_limit: float, answers: Sequence[Answer])
             f"its perplexity is {ratio:,.2f} times its source's, and {math.exp(kl_limit):.2f} is the limit"
         )
     silent = [answer for answer in answers if not answer.text]
-    if len(silent) == len(answers):
+    if answers and len(silent) == len(answers):
         found.append("it answers nothing at all")
     found += [
         f"its answer to '{answer.question}' is {wrong}"

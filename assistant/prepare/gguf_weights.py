@@ -52,6 +52,14 @@ class GgufWeights:
         kind = np.float32 if tensor.type == "F32" else np.float16
         return raw.view(kind).astype(np.float32).reshape(shape)
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The tensor's, the contiguous dimension last; empty when it is missing."""
+        return self._tensors[name].shape[::-1] if name in self else ()
+
+    def tensor(self, name: str) -> Float32s:
+        """The tensor as float32 in its own shape. Raises ModelCorrupt when it is missing."""
+        return self.array(name, self.shape(name))
+
     @property
     def unused(self) -> list[str]:
         """Tensors that were never read."""

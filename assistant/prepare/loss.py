@@ -56,6 +56,8 @@ class Reference:
         """``folder`` is where the file takes its room."""
         self.passages = tuple(passages)
         self.loss = Loss(0, 0.0)
+        self.pieces: tuple[bytes, ...] = ()
+        """What each of the source's tokens stands for."""
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed in close
 
     @property

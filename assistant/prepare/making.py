@@ -6,8 +6,9 @@ The order is the point: nothing enters the store before it was compared with wha
 from __future__ import annotations
 
 import datetime as dt
-import json
+import math
 import re
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,15 @@ import llama_cpp
 
 from assistant import __version__, resources
 from assistant.errors import ModelRefused, SettingsError
-from assistant.prepare import dialogues, gate, importance
+from assistant.prepare import card, dialogues, formats, gate, lora, methods
 from assistant.prepare import source as sources
-from assistant.prepare.building import build
+from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import Format
+from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss
-from assistant.prepare.quantizer import Job, Made
+from assistant.prepare.quantizer import Made
 from assistant.prepare.source import Source
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
@@ -33,8 +35,6 @@ from assistant.store.folder import sha256_of
 from assistant.store.incoming import Incoming
 from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher
-
-CARD = "model-card.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,54 @@ class Wish:
     name: str = ""
     """In the store; empty makes one of the source's name and the format's."""
     imatrix: bool = True
+    method: str = "rtn"
+    """A name of ``methods``."""
+    act_order: bool = True
+    """GPTQ: the columns first that matter most."""
     calibration: Path | None = None
     """Text that shows which weights matter; None is the one that ships."""
+    adapter: Path | None = None
+    """A folder with a LoRA adapter, which becomes part of the model first."""
     keep_f16: str = ""
     output_type: int | None = None
     embedding_type: int | None = None
     threads: int = 1
+    output: Path | None = None
+    """For formats that nothing here runs: the folder that is made, instead of a model in the store."""
     force: bool = False
     """Install what is measurably worse than it should be. What is broken is refused all the same."""
+
+    @property
+    def command(self) -> str:
+        """What makes it again."""
+        options: dict[str, str | bool] = {
+            "to": self.format.name,
+            "method": self.method,
+            "imatrix" if self.imatrix else "no-imatrix": True,
+            "no-act-order": not self.act_order,
+            "calibration": str(self.calibration or ""),
+            "adapter": str(self.adapter or ""),
+            "keep-f16": self.keep_f16,
+            "output-type": formats.tensor_name(self.output_type),
+            "embedding-type": formats.tensor_name(self.embedding_type),
+            "as": self.name,
+            "output": str(self.output or ""),
+            "force": self.force,
+        }
+        return card.command(self.source, options)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the file is made."""
+        return Recipe(
+            self.format,
+            self.method,
+            self.imatrix,
+            self.act_order,
+            self.keep_f16,
+            self.output_type,
+            self.embedding_type,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +103,16 @@ class Result:
     name: str
     path: Path
     format: str
+    command: str
     source: str
+    source_sha256: str
     licence: str
     source_bytes: int
     size_bytes: int
     source_loss: Loss
     loss: Loss
     imatrix: bool
+    method: str
     kept_f16: int
     made: Made
     spoken: gate.Spoken
@@ -83,13 +126,17 @@ class Result:
             "format": self.format,
             "made_at": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             "made_by": f"assistant {__version__}, llama-cpp-python {llama_cpp.__version__}",
+            "command": self.command,
+            "versions": card.versions(),
             "source": self.source,
+            "source_sha256": self.source_sha256,
             "licence": self.licence,
             "source_bytes": self.source_bytes,
             "bytes": self.size_bytes,
             "source_perplexity": round(self.source_loss.perplexity, 3),
             **figures(self.loss),
             "imatrix": self.imatrix,
+            "method": self.method,
             "kept_f16": self.kept_f16,
             "types": self.made.types,
             "fell_back": len(self.made.fell_back),
@@ -116,42 +163,67 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
     Raises ModelRefused when it lost too much, ModelCorrupt when source or result are broken, and
     what finding the source, the disk and the memory may raise.
     """
+    _check_destination(wish)
     if wish.name:
         check_name(store.catalog, wish.name)
     validation = dialogues.read(text("validation.txt"))
     with workshop(store.models_dir, watcher) as shop:
         source = sources.find(wish.source, store, shop, lambda folder, to: convert(folder, to, watcher))
+        if wish.adapter:
+            source = lora.merged(source, wish.adapter, shop / "merged", wish.threads, watcher)
         name = wish.name or f"{source.stem}-{wish.format.name}"
         check_name(store.catalog, name)
         kept = matching(source, wish.keep_f16)
-        require_memory(source.size_bytes)
+        require_memory(source.size_bytes + methods.memory_bytes(wish.method, weights_of(source)))
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             refuse(doubts, wish, f"{source.named} was not used")
-            matrix = weigh(wish, source, validation, shop, watcher) if wish.imatrix else ""
-            made = build(job(wish, source, matrix, target(shop, name)), wish.format, watcher)
+            made = build(wish.recipe, groundwork(wish, source, validation, shop, watcher), target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
-        spoken = gate.ask(made.file.parent, wish.threads, watcher)
+        spoken = gate.NOT_ASKED
+        if not wish.output:
+            spoken = gate.ask(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
         refuse(doubts, wish, f"{name} was not installed")
         result = Result(
             name=name,
-            path=store.models_dir / name,
+            path=wish.output or store.models_dir / name,
             format=wish.format.name,
+            command=wish.command,
             source=source.named,
+            source_sha256=sha256_of(source.file, Meter("Checking the source", source.size_bytes, watcher)),
             licence=source.licence,
             source_bytes=source.size_bytes,
             size_bytes=made.size_bytes,
             source_loss=reference.loss,
             loss=loss,
-            imatrix=bool(matrix),
+            imatrix=wish.imatrix,
+            method=wish.method,
             kept_f16=kept,
             made=made,
             spoken=spoken,
             doubts=tuple(doubts),
         )
-        _install(result, store, watcher)
+        if wish.output:
+            _deliver(result, wish.output, watcher)
+        else:
+            _install(result, store, watcher)
     return result
+
+
+def _check_destination(wish: Wish) -> None:
+    for_elsewhere = wish.format.runtime == "transformers"
+    if for_elsewhere and wish.output is None:
+        raise SettingsError(
+            f"Nothing here runs {wish.format.name}, so it does not belong into the store.",
+            "Say with --output FOLDER where the checkpoint is to be written.",
+        )
+    if wish.output and not for_elsewhere:
+        raise SettingsError(
+            "--output is for the formats hf-... only.", "Use --as to name a model of the store."
+        )
+    if wish.output and wish.output.exists():
+        raise SettingsError(f"{wish.output} is there already.", "Name a folder that is not.")
 
 
 def text(name: str) -> Path:
@@ -159,12 +231,16 @@ def text(name: str) -> Path:
     return resources.folder("models") / "calibration" / name
 
 
-def weigh(wish: Wish, source: Source, spoken: Texts, shop: Path, watcher: Watcher) -> str:
-    """Find out which weights matter; the file that says so. ``spoken`` is what the assistant says."""
-    calibration = dialogues.read(wish.calibration or text("calibration.txt"))
-    matrix = shop / "importance.npz"
-    importance.save(importance.gather(source.folder, calibration, spoken, wish.threads, watcher), matrix)
-    return str(matrix)
+def groundwork(wish: Wish, source: Source, spoken: Texts, shop: Path, watcher: Watcher) -> Groundwork:
+    """What may have to be found out first. ``spoken`` is what the assistant says."""
+    return Groundwork(
+        source, wish.calibration or text("calibration.txt"), spoken, wish.threads, shop, watcher
+    )
+
+
+def weights_of(source: Source) -> int:
+    """How many there are."""
+    return sum(math.prod(tensor.shape) for tensor in source.header.tensors)
 
 
 def matching(source: Source, pattern: str) -> int:
@@ -193,20 +269,6 @@ def target(shop: Path, name: str) -> Path:
     return folder / f"{name}.gguf"
 
 
-def job(wish: Wish, source: Source, matrix: str, to: Path) -> Job:
-    """What the quantizer is told."""
-    return Job(
-        source=str(source.file),
-        target=str(to),
-        format=wish.format.number,
-        threads=wish.threads,
-        keep_f16=wish.keep_f16,
-        output_type=wish.output_type,
-        embedding_type=wish.embedding_type,
-        importance=matrix,
-    )
-
-
 def refuse(doubts: list[str], wish: Wish, what: str) -> None:
     """Raises ModelRefused when there are doubts that nobody overruled."""
     if doubts and not wish.force:
@@ -216,20 +278,35 @@ def refuse(doubts: list[str], wish: Wish, what: str) -> None:
         )
 
 
+def _deliver(result: Result, folder: Path, watcher: Watcher) -> None:
+    """Move the files and their card to where the person wants them."""
+    made = result.made.file.parent
+    with writing(folder.parent):
+        card.write(made, {**result.document(), "files": _checksums(made, watcher)})
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, folder)
+
+
+def _checksums(folder: Path, watcher: Watcher) -> dict[str, str]:
+    paths = sorted(folder.iterdir())
+    meter = Meter("Checking the files", sum(path.stat().st_size for path in paths), watcher)
+    return {path.name: sha256_of(path, meter) for path in paths}
+
+
 def _install(result: Result, store: Store, watcher: Watcher) -> None:
     """Move the files and their card into the store, whole."""
     incoming = Incoming(store.models_dir, result.name)
     incoming.clear()
     incoming.prepare()
     with writing(store.models_dir):
-        meter = Meter(f"Checking {result.name}", result.size_bytes, watcher)
         for file in sorted(result.made.file.parent.iterdir()):
             file.rename(incoming.files / file.name)
-        card = incoming.files / CARD
-        card.write_text(json.dumps(result.document(), indent=1) + "\n", encoding="utf-8")
+        checksums = _checksums(incoming.files, watcher)
+        card.write(incoming.files, {**result.document(), "files": checksums})
         files = {}
         for path in sorted(incoming.files.iterdir()):
-            files[path.name] = ModelFile(bytes=path.stat().st_size, sha256=sha256_of(path, meter))
+            checksum = checksums.get(path.name) or sha256_of(path, Meter(path.name, 0, watcher))
+            files[path.name] = ModelFile(bytes=path.stat().st_size, sha256=checksum)
             path.chmod(0o644)
     origin = f"{result.source} by assistant quantize" + (" --force" if result.doubts else "")
     incoming.settle("llm", origin, files, result.licence)

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from assistant.prepare.block_numbers import BLOCK, Blocks, rounded
-from assistant.prepare.gguf_weights import Float32s, GgufWeights
+from assistant.prepare.block_numbers import BLOCK, Blocks, joined, rounded
+from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.onnx_graph import Graph, value
 from assistant.prepare.onnx_shape import Shape, turns
+from assistant.prepare.rounding import Rounding
 
 END = 2**63 - 1
 """For Slice: to the end."""
@@ -29,6 +30,12 @@ FINE_BITS = 8
 
 INTEGERS = 4
 """MatMulNBits: multiply with inputs rounded to 8 bits, two to four times as fast; the gate sees the loss."""
+
+
+def in_bytes(blocks: Blocks, bits: int) -> npt.NDArray[np.uint8]:
+    """[rows, blocks, bytes of a block] with the zero in the middle; the first of two is the lower half."""
+    numbers: npt.NDArray[np.uint8] = (blocks.numbers.astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8)
+    return numbers if bits == 8 else numbers[..., 0::2] | numbers[..., 1::2] << np.uint8(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +57,14 @@ class Decoder:
         weights: GgufWeights,
         numbers: Numbers,
         *,
-        importance: Mapping[str, Float32s],
+        rounding: Rounding,
         add: Any,
     ) -> None:
         self._graph = graph
         self._shape = shape
         self._weights = weights
         self._numbers = numbers
-        self._importance = importance
+        self._round = rounding
         self._add = add
         self.types: Counter[str] = Counter()
         """Type -> how many matrices have it."""
@@ -108,7 +115,7 @@ class Decoder:
             name = graph.constant("token_embd.weight", table.astype(self._numbers.float_type))
             return graph.node("Gather", [name, "input_ids"])[0]
         # Its numbers are shared with the layer that makes the words, so they are unpacked here by hand.
-        numbers, scales = self._blocks("token_embd.weight", rounded(table, FINE_BITS))
+        numbers, scales = self._blocks("token_embd.weight", FINE_BITS, rounded(table, FINE_BITS))
         (row,) = graph.node("Gather", [numbers, "input_ids"])
         (plain,) = graph.node("Cast", [row], to=1)  # FLOAT
         (centred,) = graph.node("Sub", [plain, graph.constant("zero", np.array(128, dtype=np.float32))])
@@ -170,7 +177,7 @@ class Decoder:
         if is_own:
             self._done(1, table.size, FINE_BITS)
         if self._numbers.bits:
-            blocks = self._blocks(name, rounded(table, FINE_BITS) if is_own else None)
+            blocks = self._blocks(name, FINE_BITS, rounded(table, FINE_BITS) if is_own else None)
             self._multiply_blocks(kept, blocks, FINE_BITS, table.shape, "logits")
             return
         (flat,) = graph.node("Reshape", [kept, graph.numbers(-1, shape.width)])
@@ -186,16 +193,13 @@ class Decoder:
         label, rows = "+".join(names), sum(rows_of.values())
         if bits := self._numbers.bits:
             each = [
-                rounded(array, bits, self._importance.get(f"{name}.weight"))
-                for name, array in zip(names, arrays, strict=True)
+                self._round(f"{name}.weight", array, bits) for name, array in zip(names, arrays, strict=True)
             ]
-            both = Blocks(
-                np.concatenate([one.numbers for one in each]), np.concatenate([one.scales for one in each])
-            )
-            product = self._multiply_blocks(inputs, self._blocks(label, both), bits, (rows, columns))
+            names_of_both = self._blocks(label, bits, joined(each))
+            product = self._multiply_blocks(inputs, names_of_both, bits, (rows, columns))
         else:
-            joined = np.concatenate(arrays).T.astype(self._numbers.float_type)
-            (product,) = graph.node("MatMul", [inputs, graph.constant(f"{label}.weight", joined)])
+            whole = np.concatenate(arrays).T.astype(self._numbers.float_type)
+            (product,) = graph.node("MatMul", [inputs, graph.constant(f"{label}.weight", whole)])
         self._done(len(names), rows * columns, bits)
         if not any(f"{name}.bias" in self._weights for name in names):
             return product
@@ -203,11 +207,11 @@ class Decoder:
         bias = graph.constant(f"{label}.bias", np.concatenate(biases).astype(self._numbers.float_type))
         return graph.node("Add", [product, bias])[0]
 
-    def _blocks(self, label: str, blocks: Blocks | None) -> tuple[str, str]:
+    def _blocks(self, label: str, bits: int, blocks: Blocks | None) -> tuple[str, str]:
         """Names of rounded weights; None when they were added before."""
         names = f"{label}.numbers", f"{label}.scales"
         if blocks is not None:
-            self._graph.constant(names[0], blocks.numbers)
+            self._graph.constant(names[0], in_bytes(blocks, bits))
             self._graph.constant(names[1], blocks.scales.astype(self._numbers.float_type))
         return names
 

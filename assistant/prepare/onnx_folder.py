@@ -6,9 +6,7 @@ The exporters of others (Optimum, onnxruntime-genai) need torch, five gigabytes 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,13 @@ import numpy as np
 from assistant import __version__
 from assistant.errors import ModelCorrupt
 from assistant.gguf import GgufHeader
-from assistant.prepare.gguf_weights import Float32s, GgufWeights
+from assistant.prepare import tokenizer_files
+from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.onnx_decoder import Decoder, Numbers
 from assistant.prepare.onnx_graph import Graph
 from assistant.prepare.onnx_shape import Shape, shape_of
-from assistant.prepare.onnx_tokenizer import mark, tokenizer
+from assistant.prepare.onnx_tokenizer import mark
+from assistant.prepare.rounding import Rounding
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
 
@@ -36,9 +36,7 @@ NUMBERS = {
 MODEL = "model.onnx"
 
 
-def write(
-    source: Path, folder: Path, chosen: str, importance: Mapping[str, Float32s], watcher: Watcher
-) -> Counter[str]:
+def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: Watcher) -> Counter[str]:
     """Write the GGUF file ``source`` into ``folder`` in the format ``chosen`` of NUMBERS.
 
     Gives the types of the matrices and how many have each. Raises ModelCorrupt for a network or a
@@ -50,15 +48,12 @@ def write(
     elements = sum(int(np.prod(tensor.shape)) for tensor in weights.header.tensors)
     bits = numbers.bits + 2 if numbers.bits else 8 * np.dtype(numbers.float_type).itemsize  # with scales
     require(elements * bits // 8, folder)
-    _save(folder / "tokenizer.json", tokenizer(weights.header.metadata))
-    _save(folder / "config.json", _config(weights.header, shape))
-    _save(folder / "tokenizer_config.json", _tokenizer_config(weights.header))
-    template = weights.header.metadata.get("tokenizer.chat_template")
-    (folder / "chat_template.jinja").write_text(str(template), encoding="utf-8")
+    tokenizer_files.write(weights.header, folder)
+    tokenizer_files.save(folder / "config.json", _config(weights.header, shape))
     meter = Meter(f"Making {chosen}", elements, watcher, unit="weights")
     graph = Graph(folder / MODEL)
     try:
-        decoder = Decoder(graph, shape, weights, numbers, importance=importance, add=meter.add)
+        decoder = Decoder(graph, shape, weights, numbers, rounding=rounding, add=meter.add)
         decoder.write(f"assistant {__version__}")
     finally:
         graph.close()
@@ -89,11 +84,3 @@ def _config(header: GgufHeader, shape: Shape) -> dict[str, Any]:
         "rope_theta": shape.rope_base,
         **marks,
     }
-
-
-def _tokenizer_config(header: GgufHeader) -> dict[str, Any]:
-    return {f"{name}_token": found[1] for name in ("bos", "eos") if (found := mark(header.metadata, name))}
-
-
-def _save(file: Path, content: dict[str, Any]) -> None:
-    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

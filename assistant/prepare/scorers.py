@@ -1,4 +1,4 @@
-"""Opens a model to be looked at, by what lies in its folder: GGUF in llama.cpp, the rest in ONNX Runtime."""
+"""Opens a model to be looked at, by what lies in its folder: GGUF, ONNX, or a checkpoint for torch."""
 
 from __future__ import annotations
 
@@ -9,18 +9,28 @@ from pathlib import Path
 from assistant.prepare.onnx_probe import OnnxProbe
 from assistant.prepare.passages import Scorer
 from assistant.prepare.probe import Probe
+from assistant.prepare.torch_child import TorchProbe
+from assistant.store.progress import Watcher
 
 
 def engine_of(folder: Path) -> str:
-    """What ``llm.engine`` must be for the model in ``folder``."""
-    return "llama_cpp" if any(folder.glob("*.gguf")) else "onnx"
+    """What ``llm.engine`` must be for the model in ``folder``; empty when no engine runs it."""
+    if any(folder.glob("*.gguf")):
+        return "llama_cpp"
+    return "onnx" if any(folder.glob("*.onnx")) else ""
 
 
 @contextmanager
-def opened(folder: Path, threads: int) -> Iterator[Scorer]:
+def opened(folder: Path, threads: int, watcher: Watcher) -> Iterator[Scorer]:
     """The model in ``folder``; closed at the end. Raises ModelMissing, ModelCorrupt or EngineFailed."""
-    kind = Probe if engine_of(folder) == "llama_cpp" else OnnxProbe
-    scorer: Scorer = kind(folder, threads)
+    scorer: Scorer
+    match engine_of(folder):
+        case "llama_cpp":
+            scorer = Probe(folder, threads)
+        case "onnx":
+            scorer = OnnxProbe(folder, threads)
+        case _:
+            scorer = TorchProbe(folder, threads, watcher)
     try:
         yield scorer
     finally:

@@ -30,7 +30,13 @@ def here(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ([NAME, "--to", "q4km"], "Did you mean 'q4_k_m'"),
         ([NAME, "--for", "raspberry-pi-9"], "no board named 'raspberry-pi-9'"),
         ([NAME, "--output-type", "i32"], "cannot be of type 'i32'"),
-        ([NAME, "--no-imatrix", "--calibration", "x.txt"], "importance matrix only"),
+        ([NAME, "--no-imatrix", "--calibration", "x.txt"], "importance matrix and for --method only"),
+        ([NAME, "--method", "magic"], "no method 'magic'"),
+        ([NAME, "--to", "q8_0", "--method", "gptq"], "gptq cannot make q8_0"),
+        ([NAME, "--to", "hf-f16"], "Nothing here runs hf-f16"),
+        ([NAME, "--to", "q4_0", "--output", "x"], "for the formats hf-... only"),
+        ([NAME, "--to", "hf-f16", "--output", "."], "is there already"),
+        ([NAME, "--dither"], "for `compare` only"),
         ([NAME, "q4_0"], "one source"),
         (["compare", NAME], "--types"),
         (["compare", NAME, "--types", ","], "--types"),
@@ -70,15 +76,16 @@ def test_a_model_for_a_board(here: Path, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.usefixtures("few_dialogues")
 def test_a_comparison(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "picture.svg"
-    words = ["quantize", "compare", NAME, "--types", "q8_0,q4_0+plain", "--threads", "1"]
+    words = ["quantize", "compare", NAME, "--types", "q8_0,q4_0+awq+plain", "--threads", "1", "--dither"]
     assert main([*words, "--picture", str(picture)]) == 0
     *table, last = capsys.readouterr().out.splitlines()
     rows = json.loads(last)["rows"]
     assert [row["format"] for row in rows] == ["source", "q8_0", "q4_0"]
+    assert [row["method"] for row in rows] == ["rtn", "rtn", "awq"]
     assert rows[0]["kl"] == 0 < rows[1]["kl"] < rows[2]["kl"]
     assert rows[1]["bytes"] > rows[2]["bytes"]
     assert all(row["speeds"][0]["reply_tokens_per_s"] > 0 for row in rows)
     assert table[0].split()[0] == "FORMAT"
-    assert "q4_0" in picture.read_text(encoding="utf-8")
+    assert "q4_0 + awq" in picture.read_text(encoding="utf-8")
     assert not left_behind(here)
     assert [path.name for path in here.iterdir() if path.name != ".lock"] == [NAME]

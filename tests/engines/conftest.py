@@ -11,9 +11,13 @@ import pytest
 
 from assistant.cancel import Cancel
 from assistant.engines.chat_llm import ChatLlm
-from assistant.prepare.building import build
+from assistant.gguf import read_header
+from assistant.prepare.building import Recipe, build
+from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import FORMATS
-from assistant.prepare.quantizer import Job
+from assistant.prepare.groundwork import Groundwork
+from assistant.prepare.making import text
+from assistant.prepare.source import Source
 from assistant.settings_engines import LlmSettings
 from assistant.store.progress import Unwatched
 from assistant.types import Message
@@ -33,10 +37,10 @@ def ask(llm: ChatLlm, messages: list[Message]) -> str:
 
 def made(source: Path, folder: Path, chosen: str) -> Path:
     """The GGUF file ``source`` in another format, in ``folder``."""
-    format_ = FORMATS[chosen]
     folder.mkdir()
-    job = Job(str(source), str(folder / "model.gguf"), format_.number, threads=1)
-    build(job, format_, Unwatched())
+    model = Source(source.name, source.parent, source, read_header(source), "smollm2", "", 0)
+    ground = Groundwork(model, text("calibration.txt"), Texts((), ()), 1, folder.parent, Unwatched())
+    build(Recipe(FORMATS[chosen], imatrix=False), ground, folder / "model.gguf")
     return folder
 
 

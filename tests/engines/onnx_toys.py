@@ -15,6 +15,7 @@ from assistant.prepare.gguf_weights import Float32s
 from assistant.prepare.onnx_decoder import Decoder, Numbers
 from assistant.prepare.onnx_graph import Graph, value
 from assistant.prepare.onnx_shape import shape_of
+from assistant.prepare.rounding import nearest
 
 WORDS, WIDTH, LAYERS, HEADS, KEY_HEADS, FEED_FORWARD = 10, 64, 2, 4, 2, 96
 
@@ -83,7 +84,7 @@ def written(weights: RandomWeights, folder: Path, numbers: Numbers = Numbers()) 
     graph = Graph(folder / "model.onnx")
     source: Any = weights
     shape = shape_of(weights.header)
-    Decoder(graph, shape, source, numbers, importance={}, add=lambda _: None).write("a test")
+    Decoder(graph, shape, source, numbers, rounding=nearest({}), add=lambda _: None).write("a test")
     return folder / "model.onnx"
 
 

@@ -19,6 +19,7 @@ from assistant.gguf import read_header
 from assistant.prepare.onnx_tokenizer import tokenizer
 from assistant.prepare.passages import Passage
 from assistant.prepare.scorers import opened
+from assistant.store.progress import Unwatched
 from assistant.types import Message
 from tests.engines.conftest import SMOLLM2, SYSTEM, ask, settings
 
@@ -66,7 +67,7 @@ def test_greedy_replies_are_the_same(smollm2_f16: Path, smollm2_onnx: Callable[[
 def test_the_scores_are_the_same(smollm2_f16: Path, smollm2_onnx: Callable[[str], Path]) -> None:
     scores = []
     for folder in (smollm2_f16, smollm2_onnx("onnx-fp32")):
-        with opened(folder, 1) as scorer:
+        with opened(folder, 1, Unwatched()) as scorer:
             tokens = tuple(scorer.vocabulary.tokenize("The quick brown fox jumps over the lazy dog. " * 20))
             scores.append(np.concatenate(list(scorer.scores(Passage(tokens, tuple(range(1, len(tokens))))))))
     assert len(scores[0]) > 150, "more than one part was to be read"
@@ -83,7 +84,7 @@ def vocabularies(
     content = tokenizer(read_header(file, keep_long=True).metadata)
     written = tmp_path_factory.mktemp("vocabulary") / "tokenizer.json"
     written.write_text(json.dumps(content), encoding="utf-8")
-    with opened(request.param, 1) as scorer:
+    with opened(request.param, 1, Unwatched()) as scorer:
         yield OnnxVocabulary(written, begin="", end="", end_tokens=(), end_marks=()), scorer.vocabulary
 
 

@@ -129,3 +129,13 @@ def test_a_truncated_source_is_not_used(copied: Path, few_dialogues: Texts, stor
     with pytest.raises(ModelCorrupt, match="part of it is missing"):
         making.make(making.Wish(str(copied), FORMATS["q4_0"], name="mine"), store, Unwatched())
     assert not left_behind(store.models_dir)
+
+
+def test_another_tokenizer_is_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
+    """Two words have changed their numbers; no dialogue that is measured on has them."""
+    priest, lizard = (struct.pack("<Q", 8) + word.encode() for word in ("Ġpriest", "Ġlizard"))
+    unused = struct.pack("<Q", 8) + b"........"
+    for old, new in ((priest, unused), (lizard, priest), (unused, lizard)):
+        swap(copied, old, new)
+    with pytest.raises(ModelCorrupt, match=r"tokenizer does not match: token \d+ is b' (priest|lizard)'"):
+        found_wrong(copied, few_dialogues, reference)

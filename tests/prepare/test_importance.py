@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from assistant.errors import SettingsError
-from assistant.prepare import importance
+from assistant.prepare import importance, watching
 from assistant.prepare.dialogues import Exchange, Texts
 from assistant.prepare.passages import Passage
 from assistant.store.progress import Unwatched
@@ -40,8 +40,8 @@ def test_a_short_text_is_refused() -> None:
 
 def test_how_strange_a_text_is() -> None:
     spoken = [Passage((1, 2, 3, 4, 5), (2, 3, 4)), Passage((9, 3), (1,))]
-    assert importance.lacking([Passage((3, 7), (1,))], spoken) == 0.5
-    assert importance.lacking(spoken, spoken) == 0
+    assert watching.lacking([Passage((3, 7), (1,))], spoken) == 0.5
+    assert watching.lacking(spoken, spoken) == 0
 
 
 def test_it_survives_its_file(tmp_path: Path) -> None:

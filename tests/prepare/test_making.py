@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import resource
@@ -21,9 +22,9 @@ from assistant import engines
 from assistant.cancel import Cancel
 from assistant.errors import ModelMissing, ModelRefused, SettingsError, StorageFull
 from assistant.gguf import read_header
-from assistant.prepare import making
+from assistant.prepare import card, making
 from assistant.prepare.formats import FORMATS
-from assistant.prepare.making import CARD, Result, Wish
+from assistant.prepare.making import Result, Wish
 from assistant.prepare.workshop import workshop
 from assistant.settings_engines import LlmSettings
 from assistant.store import Store
@@ -35,6 +36,10 @@ from tests.prepare.conftest import NAME, left_behind
 pytestmark = [pytest.mark.models, pytest.mark.usefixtures("few_dialogues")]
 
 Q4_0 = FORMATS["q4_0"]
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def make(store: Store, **changes: Any) -> Result:
@@ -55,10 +60,17 @@ def test_what_is_sound_is_installed(store: Store) -> None:
     assert (types["blk.0.attn_v.weight"], types["blk.2.attn_v.weight"]) == ("F16", "Q4_0")
     assert result.kept_f16 == 2
     assert result.made.fell_back == {"token_embd.weight": ("Q6_K", "Q8_0")}
-    card = json.loads((result.path / CARD).read_text(encoding="utf-8"))
-    assert 0.05 < card["kl"] < 1
-    assert card["perplexity"] > 2
-    assert card["licence"] == "Apache-2.0"
+    facts = json.loads((result.path / card.JSON).read_text(encoding="utf-8"))
+    assert 0.05 < facts["kl"] < 1
+    assert facts["perplexity"] > 2
+    assert facts["licence"] == "Apache-2.0"
+    assert facts["files"] == {f"{result.name}.gguf": sha256(result.path / f"{result.name}.gguf")}
+    assert facts["source_sha256"] == sha256(next((store.models_dir / NAME).glob("*.gguf")))
+    assert facts["command"].startswith(f"assistant quantize {NAME} --to q4_0 --method rtn --no-imatrix")
+    written = (result.path / card.MARKDOWN).read_text(encoding="utf-8")
+    assert f"({card.PICTURE})" in written
+    assert f"{facts['kl']:.4f}" in written
+    assert "q4_0" in (result.path / card.PICTURE).read_text(encoding="utf-8")
     assert not left_behind(store.models_dir)
 
 
@@ -81,6 +93,28 @@ def test_what_is_made_for_onnx_is_installed_and_answers(store: Store) -> None:
 def test_onnx_has_no_tensors_of_other_types(store: Store) -> None:
     with pytest.raises(SettingsError, match="for GGUF formats only"):
         make(store, format=FORMATS["onnx-int8"], output_type=8)
+    assert not left_behind(store.models_dir)
+
+
+def test_gptq_makes_it_better_still(store: Store, tmp_path: Path) -> None:
+    """On a part of the calibration text, which has to be 1000 tokens long."""
+    words = tmp_path / "words.txt"
+    parts = making.text("calibration.txt").read_text(encoding="utf-8").split("---\n")
+    words.write_text("---\n".join(parts[:24]), encoding="utf-8")
+    plain = make(store)
+    result = make(store, name="better", method="gptq", calibration=words)
+    assert result.method == "gptq"
+    assert result.made.types == plain.made.types
+    assert result.size_bytes == plain.size_bytes
+    assert result.loss.kl < 0.8 * plain.loss.kl
+
+
+def test_a_checkpoint_for_elsewhere_needs_torch_to_be_measured(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--output FOLDER"):
+        make(store, format=FORMATS["hf-f16"])
+    (tmp_path / "there").mkdir()
+    with pytest.raises(SettingsError, match="is there already"):
+        make(store, format=FORMATS["hf-f16"], output=tmp_path / "there")
     assert not left_behind(store.models_dir)
 
 

@@ -1,0 +1,127 @@
+"""Python environments of their own for libraries that are heavy, or that clash with what the assistant needs.
+
+Each is a list of pinned packages in models/environments (written by scripts/lock, every file with its
+hash), and is installed into the cache when it is first needed. The name of its folder holds a
+checksum of the list, so that another list makes another environment. What runs in there is a child
+process; nothing of it is ever imported here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from assistant import paths, resources
+from assistant.errors import DownloadFailed, EngineUnavailable
+from assistant.prepare.children import last_line
+from assistant.store.disk import require, writing
+from assistant.store.progress import Meter, Watcher
+
+NEEDED_BYTES = 7_000_000_000
+"""While one with torch for CUDA is installed; 5.1 GB are left of it, and 1.3 of one for processors only."""
+
+GPU_LIBRARIES = re.compile(r"(nvidia-|cuda-|triton\b)")
+"""What only torch for CUDA needs."""
+
+PIP = ("-m", "pip", "--no-input", "--disable-pip-version-check", "install", "--no-deps", "--require-hashes")
+COMPLETE = "complete"
+"""A file that says that the installation was finished."""
+
+
+def interpreter(name: str, watcher: Watcher) -> Path:
+    """The Python of the environment ``name``, which is installed first where it is not there.
+
+    Raises EngineUnavailable, DownloadFailed, StorageFull.
+    """
+    pins = resources.folder("models") / "environments" / f"{name}.txt"
+    folder = folder_of(name, pins)
+    python = folder / "bin" / "python"
+    with writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder.with_suffix(".lock")):
+        if not (folder / COMPLETE).exists():
+            watcher.note(f"Installing the environment '{name}' into {folder}; this is done once.")
+            shutil.rmtree(folder, ignore_errors=True)
+            require(NEEDED_BYTES, folder.parent)
+            try:
+                _install(pins, folder, watcher)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+    return python
+
+
+def folder_of(name: str, pins: Path) -> Path:
+    """Where an environment with these pins and this Python lies."""
+    here = f"{platform.python_version()} {platform.machine()} {sys.executable}"
+    checksum = hashlib.sha256(pins.read_bytes() + here.encode()).hexdigest()
+    return paths.cache() / "environments" / f"{name}-{checksum[:12]}"
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process installs, others wait for it."""
+    with writing(lock.parent), lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _install(pins: Path, folder: Path, watcher: Watcher) -> None:
+    _run([sys.executable, "-m", "venv", str(folder)], EngineUnavailable, None)
+    python = str(folder / "bin" / "python")
+    wanted = requirements(pins.read_text(encoding="utf-8"))
+    only_processor = pins.with_name(f"{pins.stem}-cpu.txt")
+    meter = Meter("Installing packages", len(wanted), watcher, unit="packages")
+    if only_processor.is_file():
+        with contextlib.suppress(DownloadFailed):
+            _run([python, *PIP, "-r", str(only_processor)], DownloadFailed, None)
+            wanted = [one for one in wanted if not GPU_LIBRARIES.match(one) and not one.startswith("torch==")]
+            meter = Meter("Installing packages", len(wanted), watcher, unit="packages")
+    chosen = folder / "requirements.txt"
+    chosen.write_text("\n".join(wanted) + "\n", encoding="utf-8")
+    _run([python, *PIP, "-r", str(chosen)], DownloadFailed, meter)
+    (folder / COMPLETE).touch()
+
+
+def requirements(pins: str) -> list[str]:
+    """The entries of a list of pins, each with its hashes."""
+    entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", pins, flags=re.MULTILINE).strip())
+    return [entry for entry in entries if entry]
+
+
+def _run(command: list[str], error: type[DownloadFailed | EngineUnavailable], meter: Meter | None) -> None:
+    """Run pip or venv; gone when this ends, however it ends."""
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(  # noqa: S603  a list of words
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
+        )
+        try:
+            _follow(child, meter)
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
+        if child.returncode != 0:
+            raise error(
+                f"The packages could not be installed: {last_line(said)}.",
+                "Check the network and pip's settings, and do it again.",
+            )
+
+
+def _follow(child: subprocess.Popen[bytes], meter: Meter | None) -> None:
+    """Until it has ended; pip tells of each package that it found."""
+    assert child.stdout is not None  # noqa: S101  it is a pipe
+    with child.stdout as lines:
+        for line in lines:
+            if meter and line.startswith((b"Collecting ", b"Processing ", b"Ignoring ")):
+                meter.add(1)
+    child.wait()

@@ -1,0 +1,61 @@
+"""GPTQ: rounds a matrix column by column, and lets the columns to come make up for each error.
+
+Frantar and others, 2022 (arXiv 2210.17323). What a layer puts out is to change least, so every error is
+pushed into the columns that are still to be rounded, as far as their inputs go along with it; how
+they hang together is their correlation. The steps of the grid are fixed before, so that the columns
+may be rounded in any order and lie in their own again afterwards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s, blocks_of
+
+Float64s = npt.NDArray[np.float64]
+
+DAMPING = 0.01
+"""Added to the diagonal, as a share of its mean: without it few tokens of text would be trusted too much."""
+
+SPAN = 32
+"""Columns whose errors are carried on together; a matter of speed only."""
+
+
+def spread(correlation: Float32s, *, by_importance: bool) -> tuple[npt.NDArray[np.intp], Float32s]:
+    """The order in which columns are rounded, and how the error of each is spread over those after it.
+
+    The second is the upper Cholesky factor of the inverse. ``by_importance`` (act-order) takes the
+    columns first that are driven most, while there are others to make up for them.
+    """
+    diagonal = correlation.diagonal()
+    order = np.argsort(-diagonal, kind="stable") if by_importance else np.arange(len(diagonal))
+    damped = correlation[np.ix_(order, order)].astype(np.float64)
+    damped[np.diag_indices_from(damped)] += DAMPING * diagonal.mean(dtype=np.float64) + 1e-12
+    factor: Float64s = np.linalg.cholesky(np.linalg.inv(damped)).T
+    return order, factor.astype(np.float32)
+
+
+def rounded(
+    matrix: Float32s, bits: int, scales: Float32s, order: npt.NDArray[np.intp], factor: Float32s
+) -> Blocks:
+    """``matrix`` [rows, columns] in ``bits``; ``scales`` are [rows, blocks], the rest is from ``spread``."""
+    half = 2 ** (bits - 1)
+    left = np.ascontiguousarray(matrix[:, order].T)  # [columns, rows]: a column is what is read at once
+    numbers = np.empty(left.shape, dtype=np.int8)
+    steps = np.ascontiguousarray(scales.T)[order // BLOCK]
+    for start in range(0, len(left), SPAN):
+        end = min(start + SPAN, len(left))
+        errors = np.empty((end - start, left.shape[1]), dtype=np.float32)
+        for column in range(start, end):
+            step = steps[column]
+            number = np.rint(np.divide(left[column], step, out=np.zeros_like(step), where=step != 0))
+            np.clip(number, -half, half - 1, out=number)
+            numbers[column] = number
+            error = (left[column] - number * step) / factor[column, column]
+            left[column + 1 : end] -= np.outer(factor[column, column + 1 : end], error)
+            errors[column - start] = error
+        left[end:] -= factor[start:end, end:].T @ errors
+    whole = np.empty_like(numbers)
+    whole[order] = numbers
+    return Blocks(blocks_of(whole.T), scales)

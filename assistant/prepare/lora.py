@@ -1,0 +1,125 @@
+"""Works a LoRA adapter (a folder that PEFT wrote) into the model that it was trained for.
+
+Every matrix that it changes becomes W + B A * scale, in 16 bits, before anything is rounded: so every
+format can be made of it, and what runs it needs to know of no adapter. Its files are data from
+strangers, and what is in them that is not understood is refused: left out, it would make a model
+that is silently another one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from assistant.errors import ModelCorrupt
+from assistant.gguf import read_header
+from assistant.prepare import hf_folder
+from assistant.prepare.block_numbers import Float32s
+from assistant.prepare.formats import FORMATS
+from assistant.prepare.gguf_changes import copy_with
+from assistant.prepare.gguf_weights import GgufWeights
+from assistant.prepare.onnx_shape import shape_of
+from assistant.prepare.quantizer import Job, quantize
+from assistant.prepare.safetensors_folder import SafetensorsFolder
+from assistant.prepare.source import Source
+from assistant.store.progress import Watcher
+
+MAX_JSON_BYTES = 1_000_000
+
+NOT_UNDERSTOOD = (
+    "use_dora",
+    "rank_pattern",
+    "alpha_pattern",
+    "modules_to_save",
+    "lora_bias",
+    "fan_in_fan_out",
+)
+"""Settings that change what an adapter means; all of them are empty or false in an ordinary one."""
+
+
+def merged(source: Source, adapter: Path, folder: Path, threads: int, watcher: Watcher) -> Source:
+    """The model with the adapter in it, of 16 bits, made in the new ``folder``.
+
+    Raises ModelCorrupt for an adapter that does not fit or is not understood, StorageFull, EngineFailed.
+    """
+    scale = scale_of(adapter)
+    tensors = SafetensorsFolder(adapter)
+    folder.mkdir()
+    plain, file = folder / "plain.gguf", folder / f"{source.stem}.gguf"
+    quantize(Job(str(source.file), str(plain), FORMATS["f16"].number, threads), FORMATS["f16"], watcher)
+    copy_with(plain, file, changed(GgufWeights(plain), tensors, scale))
+    plain.unlink()
+    return replace(source, folder=folder, file=file, header=read_header(file), size_bytes=file.stat().st_size)
+
+
+def scale_of(adapter: Path) -> float:
+    """By what B A is multiplied, from adapter_config.json. Raises ModelCorrupt."""
+    try:
+        with (adapter / "adapter_config.json").open("rb") as opened:
+            config = json.loads(opened.read(MAX_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        raise _refused(adapter, "its adapter_config.json cannot be read") from None
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise _refused(adapter, "it is not of the type LORA")
+    if strange := [name for name in NOT_UNDERSTOOD if config.get(name)]:
+        raise _refused(adapter, f"its {strange[0]} is not understood here")
+    rank, alpha = (_number(config.get(name)) for name in ("r", "lora_alpha"))
+    if not alpha or not rank >= 1:
+        raise _refused(adapter, "it does not say its rank and alpha")
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def changed(weights: GgufWeights, tensors: SafetensorsFolder, scale: float) -> dict[str, Float32s]:
+    """The matrices that the adapter changes, by their names in GGUF. Raises ModelCorrupt."""
+    shape = shape_of(weights.header)
+    modules = {
+        hf_folder.name_of(tensor.name).removesuffix(".weight"): tensor.name
+        for tensor in weights.header.tensors
+        if len(tensor.shape) == 2 and tensor.name.startswith("blk.")
+    }
+    left = set(tensors.names)
+    result = {}
+    for module, name in modules.items():
+        pair = [_find(module, which, left) for which in "AB"]
+        if pair == ["", ""]:
+            continue
+        if "" in pair:
+            raise _damaged(f"of the change of {module} one half is missing")
+        down, up = (tensors.read(each) for each in pair)
+        matrix = weights.tensor(name)
+        if (
+            down.ndim != 2
+            or up.ndim != 2
+            or (len(up), down.shape[1]) != matrix.shape
+            or up.shape[1] != len(down)
+        ):
+            raise _damaged(f"its change of {module} does not fit this model")
+        matrix[hf_folder.rows_of(name, len(matrix), shape)] += np.float32(scale) * (up @ down)
+        result[name] = matrix
+        left -= set(pair)
+    if left:
+        raise _damaged(f"it changes {min(left)!r:.80}, which this model does not have")
+    return result
+
+
+def _find(module: str, which: str, names: set[str]) -> str:
+    """The name of one half in the adapter; empty when it has none."""
+    spellings = [f"base_model.model.{module}.lora_{which}{part}.weight" for part in ("", ".default")]
+    return next((name for name in spellings if name in names), "")
+
+
+def _number(value: object) -> float:
+    """As it is; 0 for anything that is no number."""
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
+
+
+def _damaged(why: str) -> ModelCorrupt:
+    return ModelCorrupt(f"The adapter cannot be used: {why}.", "Take it with the model it was trained for.")
+
+
+def _refused(folder: Path, why: str) -> ModelCorrupt:
+    return ModelCorrupt(f"The adapter in {folder} is not used: {why}.", "Choose another adapter.")

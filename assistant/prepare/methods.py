@@ -1,0 +1,74 @@
+"""What may be done to the weights before, or while, they are written in fewer bits.
+
+A format says what file comes out (``formats``); a method says how the numbers in it are found. Which
+columns matter (``--imatrix``) is a third thing: llama.cpp's quantizers and the nearest numbers of
+ONNX use it, GPTQ knows it in more detail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assistant.errors import SettingsError
+from assistant.prepare import correlations
+from assistant.prepare.formats import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One way."""
+
+    name: str
+    about: str
+    """What it does, as the rest of a sentence that begins with its name."""
+    formats: tuple[str, ...] = ()
+    """What can be made with it; empty when anything can."""
+
+
+METHODS = {
+    one.name: one
+    for one in (
+        Method("rtn", "rounds every weight to the nearest number"),
+        Method(
+            "gptq",
+            "rounds column by column and lets the columns to come make up for each error",
+            ("q4_0", "q4_k_m", "onnx-int4", "hf-int4"),
+        ),
+        Method(
+            "qat", "trains the weights for some minutes to be 4 bits wide", ("q4_0", "onnx-int4", "hf-int4")
+        ),
+        Method("awq", "makes the columns that matter larger first, and what feeds them smaller"),
+    )
+}
+
+DEFAULT = "rtn"
+
+MEMORY_BYTES = {"gptq": correlations.MEMORY_BYTES, "awq": correlations.MEMORY_BYTES}
+"""What a method takes beside the model; ``qat`` by its weights."""
+TRAINING_BYTES = 24
+"""For each weight: itself, its gradient, two moments, what is kept of a pass: 32 bits each, and some."""
+
+
+def weighs(method: str, chosen: Format) -> bool:
+    """Whether an importance matrix is gathered unless told otherwise."""
+    if method == "gptq":  # it knows better, but for the K types that it does not make
+        return chosen.name == "q4_k_m"
+    return chosen.imatrix and method != "qat"
+
+
+def memory_bytes(method: str, weights: int) -> int:
+    """What ``method`` takes beside a model of so many ``weights``."""
+    return TRAINING_BYTES * weights if method == "qat" else MEMORY_BYTES.get(method, 0)
+
+
+def find(name: str, chosen: Format) -> Method:
+    """The method of that name, for a format. Raises SettingsError when it is none, or not for that."""
+    found = METHODS.get(name.lower())
+    if found is None:
+        raise SettingsError(f"There is no method {name[:40]!r}.", f"There are {', '.join(METHODS)}.")
+    if found.formats and chosen.name not in found.formats:
+        raise SettingsError(
+            f"--method {found.name} cannot make {chosen.name}: it has to know the grid of the format.",
+            f"It makes {', '.join(found.formats)}; awq goes with every format.",
+        )
+    return found

@@ -1,0 +1,191 @@
+"""GPTQ and AWQ on matrices of random numbers, and on a whole network that must compute the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.errors import ModelCorrupt, SettingsError
+from assistant.prepare import awq, gptq, methods
+from assistant.prepare.block_numbers import BLOCK, rounded
+from assistant.prepare.correlations import Correlations
+from assistant.prepare.dithering import noise
+from assistant.prepare.formats import FORMATS
+from assistant.prepare.gguf_changes import q4_0_bytes, q5_0_bytes
+from assistant.prepare.gguf_weights import GgufWeights
+from assistant.prepare.rounding import nearest, with_feedback
+from assistant.store.progress import Unwatched
+from tests.engines.onnx_toys import FEED_FORWARD, LAYERS, WIDTH, RandomWeights
+from tests.prepare.test_onnx_writer import TOKENS, reference
+
+Array = np.ndarray[Any, Any]
+
+
+def correlated(columns: int, seed: int = 1) -> Array:
+    """Of inputs whose columns hang together, some driven much more than others."""
+    random = np.random.default_rng(seed)
+    mixed = random.normal(size=(4 * columns, columns // 4)) @ random.normal(size=(columns // 4, columns))
+    inputs = (mixed + random.normal(size=mixed.shape)) * random.lognormal(sigma=1, size=columns)
+    whole: Array = (inputs.T @ inputs / len(inputs)).astype(np.float32)
+    return whole
+
+
+def change_of_outputs(error: Array, correlation: Array) -> float:
+    return float(np.sum((error @ correlation) * error))
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Correlations:
+    """Of all matrices of the random network."""
+    columns = {tensor.name: tensor.shape[0] for tensor in RandomWeights().header.tensors}
+    columns = {name: count for name, count in columns.items() if "blk" in name and "norm" not in name}
+    for name, count in columns.items():
+        np.save(tmp_path / f"{name}.npy", correlated(count, seed=len(name) + count))
+    return Correlations(tmp_path, columns)
+
+
+@pytest.mark.parametrize("by_importance", [False, True])
+@pytest.mark.parametrize("bits", [4, 5])
+def test_gptq_changes_the_outputs_less(known: Correlations, bits: int, by_importance: bool) -> None:
+    name = "blk.0.ffn_down.weight"
+    matrix = np.random.default_rng(2).normal(size=(48, FEED_FORWARD)).astype(np.float32)
+    correlation = known.of(name)
+    plain = nearest({name: correlation.diagonal().copy()})
+    losses = [
+        change_of_outputs(way(name, matrix, bits).matrix(FEED_FORWARD) - matrix, correlation)
+        for way in (plain, with_feedback(known, by_importance=by_importance))
+    ]
+    assert losses[1] < 0.7 * losses[0]
+
+
+def test_without_a_connection_between_columns_gptq_is_rounding() -> None:
+    matrix = np.random.default_rng(3).normal(size=(8, 80)).astype(np.float32)
+    plain = rounded(matrix, 4)
+    order, factor = gptq.spread(np.eye(80, dtype=np.float32), by_importance=True)
+    again = gptq.rounded(matrix, 4, plain.scales, order, factor)
+    assert np.array_equal(again.numbers, plain.numbers)
+
+
+def test_what_is_not_known_is_rounded_all_the_same(known: Correlations) -> None:
+    matrix = np.ones((2, BLOCK), np.float32)
+    way = with_feedback(known, by_importance=True)
+    assert np.allclose(way("output.weight", matrix, 4).matrix(BLOCK), 1, atol=0.1)
+    assert np.allclose(way("blk.0.ffn_down.weight", matrix, 8).matrix(BLOCK), 1, atol=0.01)
+
+
+@pytest.mark.parametrize("kind", [{}, {"biases": True, "architecture": "qwen2"}, {"head_norms": True}])
+def test_a_network_after_awq_computes_the_same(kind: dict[str, Any], known: Correlations) -> None:
+    weights = RandomWeights(**kind)
+    before = reference(weights, TOKENS)
+    folded = awq.folded(_as_file(weights), known, Unwatched())
+    assert folded.factors.keys() == set(known.names())
+    changed = [name for name, array in folded.arrays.items() if not np.allclose(array, weights.arrays[name])]
+    assert {"blk.0.attn_norm.weight", "blk.1.ffn_norm.weight", "blk.0.attn_v.weight"} <= set(changed)
+    weights.arrays |= folded.arrays
+    assert np.allclose(reference(weights, TOKENS), before, atol=1e-3 * before.std())
+
+
+def test_awq_changes_the_outputs_less(known: Correlations) -> None:
+    weights = RandomWeights()
+    folded = awq.folded(_as_file(weights), known, Unwatched())
+    losses = np.zeros(2)
+    for name in known.names():
+        matrix, factors, correlation = weights.arrays[name], folded.factors[name], known.of(name)
+        original = matrix if "attn_v" not in name and "ffn_up" not in name else None
+        if original is None:  # its rows are smaller as well
+            continue
+        for at, scale in enumerate((np.ones_like(factors), factors)):
+            made = rounded(matrix * scale, 4).matrix(matrix.shape[1]) / scale
+            losses[at] += change_of_outputs(made - matrix, correlation)
+    assert losses[1] < losses[0]
+
+
+def test_the_importance_of_what_awq_changed(known: Correlations) -> None:
+    folded = awq.Folded({}, {"a": np.array([2, 1], np.float32)})
+    before = {"a": np.array([8, 8], np.float32), "b": np.array([3], np.float32)}
+    after = folded.importance(before)
+    assert after["a"].tolist() == [2, 8]
+    assert after["b"].tolist() == [3]
+
+
+def test_awq_needs_a_network_that_it_knows(known: Correlations) -> None:
+    weights = RandomWeights()
+    del weights.arrays["blk.1.ffn_gate.weight"]
+    with pytest.raises(ModelCorrupt, match=r"no tensor 'blk\.1\.ffn_gate\.weight'"):
+        awq.folded(_as_file(weights), known, Unwatched())
+
+
+def _as_file(weights: RandomWeights) -> GgufWeights:
+    """With the two methods that a file has beside those of the toy."""
+    toy: Any = weights
+    toy.shape = lambda name: weights.arrays[name].shape
+    toy.tensor = lambda name: weights.arrays[name]
+    result: GgufWeights = toy
+    return result
+
+
+def test_correlations_are_shared_by_matrices_with_the_same_input(known: Correlations) -> None:
+    assert known.owner("blk.1.attn_v.weight") == "blk.1.attn_q.weight"
+    assert known.owner("blk.1.ffn_up.weight") == "blk.1.ffn_gate.weight"
+    assert known.owner("blk.1.ffn_down.weight") == "blk.1.ffn_down.weight"
+    assert len(known.names()) == 7 * LAYERS
+    importance = known.importance()
+    assert np.array_equal(importance["blk.0.attn_k.weight"], known.of("blk.0.attn_q.weight").diagonal())
+    assert len(importance["blk.0.attn_output.weight"]) == WIDTH
+
+
+@given(st.integers(0, 2**32), st.sampled_from([4, 5]))
+def test_blocks_lie_as_ggml_has_them(seed: int, bits: int) -> None:
+    """Read back as dequantize_row_q4_0 and dequantize_row_q5_0 of ggml do."""
+    matrix = np.random.default_rng(seed).normal(size=(3, 64)).astype(np.float32)
+    blocks = rounded(matrix, bits)
+    data = (q4_0_bytes if bits == 4 else q5_0_bytes)(blocks)
+    assert data.shape == (6, 18 if bits == 4 else 22)
+    values = np.empty((6, 32), np.float32)
+    for block, row in enumerate(data):
+        scale = row[:2].view(np.float16)[0].astype(np.float32)
+        halves, fifths = row[-16:], int.from_bytes(row[2:6].tobytes(), "little") if bits == 5 else 0
+        for at in range(16):
+            low = (int(halves[at]) & 15) | (fifths >> at & 1) << 4
+            high = (int(halves[at]) >> 4) | (fifths >> (at + 16) & 1) << 4
+            middle = 2 ** (bits - 1)
+            values[block, at], values[block, at + 16] = (low - middle) * scale, (high - middle) * scale
+    assert np.allclose(values.reshape(3, 64), blocks.matrix(64), atol=2e-3 * np.abs(matrix).max())
+
+
+def test_methods_are_found_for_formats_that_they_can_make() -> None:
+    assert methods.find("GPTQ", FORMATS["onnx-int4"]).name == "gptq"
+    assert methods.find("awq", FORMATS["q5_k_m"]).name == "awq"
+    with pytest.raises(SettingsError, match="cannot make iq4_xs"):
+        methods.find("gptq", FORMATS["iq4_xs"])
+    with pytest.raises(SettingsError, match="no method 'magic'"):
+        methods.find("magic", FORMATS["q4_0"])
+
+
+@given(st.integers(0, 2**32))
+def test_noise_is_up_to_half_a_step(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    steps = random.uniform(0.01, 1, (6, 1)).astype(np.float32)
+    numbers = np.stack([random.permutation(32) % 16 for _ in range(6)]).astype(np.float32)
+    values = (numbers * steps + 0.3).astype(np.float16).astype(np.float32)
+    values[0] = 0
+    drawn = noise(values.reshape(2, 96), random).reshape(6, 32)
+    assert not drawn[0].any()
+    assert (np.abs(drawn[1:]) <= 0.55 * steps[1:] + 1e-3).all()
+    assert (np.abs(drawn[1:]).max(axis=1) > 0.2 * steps[1:, 0]).all()
+
+
+def test_what_methods_need() -> None:
+    assert methods.weighs("rtn", FORMATS["q4_0"])
+    assert not methods.weighs("rtn", FORMATS["q8_0"])
+    assert not methods.weighs("gptq", FORMATS["q4_0"])
+    assert methods.weighs("gptq", FORMATS["q4_k_m"])
+    assert not methods.weighs("qat", FORMATS["q4_0"])
+    assert methods.memory_bytes("rtn", 10**9) == 0
+    assert methods.memory_bytes("qat", 10**9) > 16 * 10**9
+    assert methods.memory_bytes("awq", 10**9) > 10**9

@@ -1,0 +1,126 @@
+"""What runs in the environment "torch", with a Llama of two layers: converted, rounded, packed and trained.
+
+The first of these tests installs the environment where it is not in the cache yet: about a minute.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant.errors import EngineFailed
+from assistant.gguf import read_header
+from assistant.prepare import checkpoint, dialogues, gate, making
+from assistant.prepare.building import Recipe, build
+from assistant.prepare.dialogues import Texts
+from assistant.prepare.formats import FORMATS
+from assistant.prepare.groundwork import Groundwork
+from assistant.prepare.loss import Loss, Reference
+from assistant.prepare.passages import Passage
+from assistant.prepare.scorers import opened
+from assistant.prepare.source import Source
+from assistant.prepare.torch_child import TorchChild
+from assistant.store.progress import Unwatched
+from tests.prepare import tiny
+
+pytestmark = [pytest.mark.models, pytest.mark.extra("prepare")]
+
+WATCHER = Unwatched()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint."""
+    return tiny.checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def file(folder: Path) -> Path:
+    """What llama.cpp's converter makes of it."""
+    made = folder.with_name("gguf") / "tiny.gguf"
+    made.parent.mkdir()
+    checkpoint.convert(folder, made, WATCHER)
+    return made
+
+
+@pytest.fixture(scope="module")
+def spoken() -> Texts:
+    """A few of the dialogues that are measured on."""
+    return Texts(dialogues.read(making.text("validation.txt")).conversations[:6], ())
+
+
+@pytest.fixture(scope="module")
+def ground(file: Path, spoken: Texts) -> Groundwork:
+    source = Source("tiny", file.parent, file, read_header(file), "tiny", "", 0)
+    shop = file.parent.with_name("shop")
+    shop.mkdir()
+    return Groundwork(source, making.text("calibration.txt"), spoken, 1, shop, WATCHER)
+
+
+@pytest.fixture(scope="module")
+def reference(file: Path, spoken: Texts) -> Iterator[Reference]:
+    with gate.reference(file.parent, spoken, 1, file.parent, WATCHER) as kept:
+        yield kept
+
+
+def lost(recipe: Recipe, ground: Groundwork, reference: Reference, to: Path) -> Loss:
+    to.mkdir()
+    made = build(recipe, ground, to / "made.gguf")
+    return gate.measure(made.file.parent, ground.spoken, reference, 1, WATCHER)
+
+
+def scores(folder: Path, tokens: tuple[int, ...]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    with opened(folder, 1, WATCHER) as scorer:
+        whole = np.concatenate(list(scorer.scores(Passage(tokens, tuple(range(1, len(tokens)))))))
+        assert whole.shape[1] == scorer.vocabulary_size
+    return whole.reshape(len(tokens) - 1, -1)
+
+
+def test_a_converted_checkpoint_computes_the_same(folder: Path, file: Path) -> None:
+    assert read_header(file).metadata["general.license"] == "cc0-1.0"
+    tokens = tuple(np.random.default_rng(1).integers(3, 40_000, 60).tolist())
+    ours, theirs = scores(file.parent, tokens), scores(folder, tokens)
+    assert np.abs(ours - theirs).max() < 0.02 * np.abs(theirs).max()
+    assert (ours.argmax(axis=1) == theirs.argmax(axis=1)).mean() > 0.95
+
+
+def test_a_checkpoint_that_cannot_be_converted_leaves_nothing(tmp_path: Path) -> None:
+    wrong = tiny.checkpoint(tmp_path / "wrong")
+    config = json.loads((wrong / "config.json").read_text())
+    (wrong / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchModel"]}))
+    with pytest.raises(EngineFailed, match="could not be converted"):
+        checkpoint.convert(wrong, tmp_path / "to.gguf", WATCHER)
+    assert not (tmp_path / "to.gguf").exists()
+
+
+def test_the_way_back_changes_nothing(ground: Groundwork, reference: Reference, tmp_path: Path) -> None:
+    loss = lost(Recipe(FORMATS["hf-f16"]), ground, reference, tmp_path / "hf")
+    assert loss.kl < 1e-4
+    assert loss.same_first > 0.99
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("hf-int8", "rtn"), ("hf-nf4", "rtn"), ("hf-int4", "rtn"), ("hf-int4", "gptq"), ("hf-int4", "awq")],
+)
+def test_rounded_checkpoints_load_and_predict_nearly_the_same(
+    ground: Groundwork, reference: Reference, tmp_path: Path, name: str, method: str
+) -> None:
+    loss = lost(Recipe(FORMATS[name], method), ground, reference, tmp_path / "made")
+    assert 1e-6 < loss.kl < FORMATS[name].kl_limit
+
+
+def test_training_loses_less_than_rounding(ground: Groundwork, reference: Reference, tmp_path: Path) -> None:
+    rounded = lost(Recipe(FORMATS["q4_0"]), ground, reference, tmp_path / "rounded")
+    trained = lost(Recipe(FORMATS["q4_0"], "qat"), ground, reference, tmp_path / "trained")
+    assert trained.kl < 0.95 * rounded.kl
+
+
+def test_what_torch_cannot_do_is_said(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with TorchChild(WATCHER) as child, pytest.raises(EngineFailed, match="torch could not do it: "):
+        child.order("load", folder=str(tmp_path), threads=1)
