@@ -1,4 +1,4 @@
-"""The composition root: the only module that sees engines, devices, settings and the loop together.
+"""The composition root: brings engines, devices, settings and the loop together.
 
 Engines start in parallel on their own threads and stop in reverse, whatever happens in between.
 """
@@ -11,48 +11,38 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from assistant import (
-    __version__,
-    adapters,
     configuration,
     credentials,
     earcons,
-    engines,
     fit,
+    loading,
     paths,
     resources,
     skills,
 )
 from assistant.audio import Microphone, Speaker
 from assistant.audio.echo import EchoCanceller
-from assistant.audio.enhancement import enhancer
 from assistant.audio.files import read_sound
-from assistant.audio.filtered import FilteredMicrophone, SoundFilter
+from assistant.audio.filtered import FilteredMicrophone
 from assistant.audio.reference import Reference
 from assistant.board import core_plan
 from assistant.board.core_plan import CorePlan
-from assistant.board.cores import big_cores
 from assistant.board.heap import return_what_is_freed
 from assistant.chain import Chain
 from assistant.conversation import Conversation, opening
-from assistant.engines import BatchLlm, CallingLlm, Engine, Llm, Stt, Tts, Vad, WakeWord
-from assistant.engines.confirmed_vad import ConfirmedVad
-from assistant.engines.phrase_cache import PhraseCache
-from assistant.errors import EngineUnavailable
+from assistant.engines import CallingLlm, Engine, Llm
 from assistant.events import Event
 from assistant.fair_lock import FairLock
 from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import Settings
-from assistant.settings_engines import LlmSettings, SttSettings, TtsSettings
 from assistant.skills import Agent, ListBook, SkillContext, Skills, TimerBook
 from assistant.skills.home_assistant import HomeAssistant
 from assistant.state import State
-from assistant.store import Store, open_store
-from assistant.store.catalog import Kind
 from assistant.types import Message
 from assistant.worker import Worker
 
@@ -65,107 +55,6 @@ _CALLING_PARAMETERS = 1_000_000_000
 
 _QUESTION_TOKENS = 128
 """Half a minute of speech."""
-
-
-def store_of(settings: Settings) -> Store:
-    """The model store that these settings name."""
-    return open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
-
-
-def load_vad(settings: Settings) -> Vad:
-    vad: Vad = engines.load("vad", settings.vad.engine, settings=settings.vad)
-    if settings.vad.engine == "webrtc" and settings.vad.confirm:
-        vad = ConfirmedVad(vad, engines.load("vad", "silero", settings=settings.vad))
-    vad.warm_up()
-    return vad
-
-
-def load_wake_word(settings: Settings) -> WakeWord | None:
-    """What hears the wake word; None where any speech wakes the assistant.
-
-    Raises EngineUnavailable where a wake word is asked for and this board has none.
-    """
-    engine = settings.wake.engine
-    if engine == "none":
-        return None
-    try:
-        wake_word: WakeWord = engines.load("wake", "open_wake_word", settings=settings.wake)
-    except EngineUnavailable as error:
-        if engine != "auto":
-            raise
-        log.info("wakes_by=speech reason=%r", error.problem)
-        return None
-    wake_word.warm_up()
-    log.info("wakes_by=%s", ",".join(word.label for word in settings.wake.words))
-    return wake_word
-
-
-def load_stt(settings: Settings) -> Stt:
-    stt: Stt = _load("stt", settings, settings.stt)
-    if name := settings.endpoint.turn_model:
-        with store_of(settings).opened(name, "turn") as folder:
-            stt = engines.load("turn", "smart_turn", stt=stt, model=folder, threads=len(big_cores()))
-    return stt
-
-
-def load_llm(settings: Settings) -> Llm:
-    llm: Llm
-    if settings.llm.needs_model:
-        llm = _load("llm", settings, with_adapter(settings))
-    else:
-        llm = engines.load("llm", settings.llm.engine, settings=settings.llm, model=None, threads=0)
-    return llm
-
-
-def load_batch(settings: Settings, at_once: int) -> BatchLlm:
-    """What answers so many prompts at once. Raises EngineUnavailable where the engine cannot, ModelTooBig."""
-    name = settings.llm.engine
-    if name not in engines.REGISTRY["batch"]:
-        able = " or ".join(sorted(engines.REGISTRY["batch"]))
-        raise EngineUnavailable(
-            f"The llm engine '{name}' answers one prompt at a time.", f"Set llm.engine to {able} for this."
-        )
-    model = None
-    if name != "openai":
-        fit.require(settings, llm_only=True)
-        model = store_of(settings).path(settings.llm.model, "llm")
-    batch: BatchLlm = engines.load(
-        "batch",
-        name,
-        settings=with_adapter(settings),
-        model=model,
-        threads=_threads(settings.llm.threads),
-        at_once=at_once,
-    )
-    return batch
-
-
-def with_adapter(settings: Settings) -> LlmSettings:
-    """The language model's section with the adapter's place instead of its name. Raises ModelError."""
-    place = adapters.place(settings)
-    return settings.llm.model_copy(update={"adapter": None if place is None else str(place)})
-
-
-def load_tts(settings: Settings) -> Tts:
-    tts: Tts = _load("tts", settings, settings.tts)
-    if settings.tts.phrase_cache:
-        sound = settings.tts.model_dump_json(exclude={"phrase_cache", "begin_with", "threads"})
-        model = store_of(settings).place(settings.tts.model, "tts").stat().st_mtime_ns
-        tts = PhraseCache(tts, paths.cache() / "phrases", f"{__version__} {sound} {model}")
-    return tts
-
-
-def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> Any:
-    with store_of(settings).opened(section.model, kind) as folder:
-        return engines.load(
-            kind, section.engine, settings=section, model=folder, threads=_threads(section.threads)
-        )
-
-
-def _threads(wanted: int) -> int:
-    """One on each core that this thread, on which the engine is loaded, may use; never more."""
-    cores = len(big_cores())
-    return min(wanted or cores, cores)
 
 
 @contextmanager
@@ -275,8 +164,8 @@ async def _open_chain(
             return worker
 
         # First the one that needs most memory while it loads: all of its file, for a moment.
-        llm = await start("llm", load_llm)
-        stt, tts = await asyncio.gather(start("stt", load_stt), start("tts", load_tts))
+        llm = await start("llm", loading.load_llm)
+        stt, tts = await asyncio.gather(start("stt", loading.load_stt), start("tts", loading.load_tts))
         known = load_skills(settings, context)
         may_call = offers_calls(settings, llm.engine, known)
         conversation = new_conversation(settings, llm.engine, known if may_call else None, lambda: llm.engine)
@@ -293,22 +182,6 @@ async def _open_chain(
             agent=load_agent(settings),
             may_call=may_call,
         )
-
-
-def sound_filters(settings: Settings, reference: Reference | None) -> list[SoundFilter]:
-    """What each frame goes through before anybody listens to it.
-
-    Without the extra `echo` there is neither noise suppression nor gain control, and the log says so.
-    """
-    filters: list[SoundFilter] = []
-    if reference is not None and settings.audio.echo_cancellation:
-        filters.append(EchoCanceller(reference))
-    if settings.audio.noise_suppression or settings.audio.automatic_gain:
-        try:
-            filters.append(enhancer(settings.audio))
-        except EngineUnavailable as error:
-            log.warning("enhanced=no problem=%r next_step=%r", error.problem, error.next_step)
-    return filters
 
 
 @asynccontextmanager
@@ -330,8 +203,8 @@ async def open_loop(
     ``hands_free`` is how it stands on a shelf: with its wake word and its earcons. ``reference`` is
     what the speaker is heard to play, where the microphone hears it.
     """
-    filters = sound_filters(settings, reference)
-    wake_word = load_wake_word(settings) if hands_free else None
+    filters = loading.sound_filters(settings, reference)
+    wake_word = loading.load_wake_word(settings) if hands_free else None
     with ExitStack() as stack:
         context = context or stack.enter_context(skill_context(loudness=lambda: speaker.volume))
         cores = core_plan.for_settings(settings)
@@ -343,7 +216,7 @@ async def open_loop(
             phrases = [word.phrase for word in settings.wake.words] if wake_word else []
             yield VoiceLoop(
                 microphone=FilteredMicrophone(microphone, filters),
-                vad=load_vad(settings),
+                vad=loading.load_vad(settings),
                 wake_word=wake_word,
                 chain=replace(chain, wake_phrases=phrases),
                 ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),

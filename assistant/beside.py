@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from assistant import app, fit
+from assistant import fit, loading
 from assistant.board import memory_plan
 from assistant.board.core_plan import kept_on
 from assistant.errors import OrderRefused
@@ -19,7 +19,9 @@ def load(kind: str, settings: Settings, cores: Collection[int]) -> Any:
     """
     section = getattr(settings, kind)
     name = section.model if getattr(section, "needs_model", True) else None
-    need_mb = next((entry.ram_mb or 0 for entry in app.store_of(settings).entries() if entry.name == name), 0)
+    need_mb = next(
+        (entry.ram_mb or 0 for entry in loading.store_of(settings).entries() if entry.name == name), 0
+    )
     room = memory_plan.room()
     if room.free is not None and need_mb * 1_000_000 > room.free:
         step = "Restart the assistant: then only the new one is loaded."
@@ -29,7 +31,7 @@ def load(kind: str, settings: Settings, cores: Collection[int]) -> Any:
             f"{fit.RAISE_LIMIT} {step}" if room.why == memory_plan.OF_GROUP else step,
         )
     with kept_on(cores):
-        engine = {"stt": app.load_stt, "llm": app.load_llm, "tts": app.load_tts}[kind](settings)
+        engine = {"stt": loading.load_stt, "llm": loading.load_llm, "tts": loading.load_tts}[kind](settings)
         try:
             engine.warm_up()
         except BaseException:

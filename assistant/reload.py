@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from assistant import adapters, app, beside, configuration, earcons, logs, paths
+from assistant import adapters, app, beside, configuration, earcons, loading, logs, paths
 from assistant.audio.files import read_sound
 from assistant.configuration import Loaded
 from assistant.conversation import Conversation
@@ -158,7 +158,7 @@ class Reloader:
         )
         try:
             if any(key.startswith(("vad.", "wake.")) and key != "vad.threshold" for key in changed):
-                fresh.hearing = await in_thread(lambda: (app.load_vad(new), app.load_wake_word(new)))
+                fresh.hearing = await in_thread(lambda: (loading.load_vad(new), loading.load_wake_word(new)))
             for kind in _ENGINES:
                 worker = getattr(voice_loop.chain, kind)
                 if kind == "llm" and _concerns_adapter_only(changed, worker.engine):

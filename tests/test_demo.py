@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from assistant import paths
-from assistant.app import load_stt
 from assistant.audio.files import read_sound
 from assistant.cancel import Cancel
+from assistant.loading import load_stt
 from assistant.settings import Settings
 from assistant.word_error import word_error_rate
 from tests.conftest import CHECKOUT

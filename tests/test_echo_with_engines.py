@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from assistant import app
+from assistant import loading
 from assistant.audio.files import read_sound
 from assistant.audio.resample import resample, to_float, to_pcm16
 from assistant.bench.barge_in import ANSWERS
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.models
 @pytest.fixture(scope="module")
 def answers() -> Iterator[list[Pcm16]]:
     """What the assistant's voice says, at 16 kHz."""
-    tts: Tts = app.load_tts(Settings())
+    tts: Tts = loading.load_tts(Settings())
     sounds = [tts.synthesize(Sentence(text), Cancel()) for text in ANSWERS[:6]]
     yield [to_pcm16(resample(to_float(pcm), tts.sample_rate_hz, SAMPLE_RATE_HZ)) for pcm in sounds]
     tts.close()
@@ -59,7 +59,7 @@ def test_its_own_voice_starts_no_utterance(shared_audio: list[Clip], answers: li
     for answer in answers:
         play(listening, answer)
         listen(listening, 1)
-    vad = app.load_vad(settings)
+    vad = loading.load_vad(settings)
     assert starts(vad, listening.heard, settings) > 3, "it would have, without the canceller"
     echoing = listening.cancelled[:-50]
     assert starts(vad, echoing[25:], settings) == 0
@@ -71,7 +71,7 @@ def test_who_speaks_over_it_is_understood_nearly_as_well_as_alone(
     listening = in_room(room_of(shared_audio))
     for answer in answers:
         play(listening, answer)
-    stt: Stt = app.load_stt(Settings())
+    stt: Stt = loading.load_stt(Settings())
     clips = [clip for clip in shared_audio if clip.kind == "command" and 2 < clip.seconds < 5][:8]
     counts = np.zeros(4)
     for clip in clips:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant import app, configuration, fit, paths
+from assistant import configuration, fit, loading, paths
 from assistant.audio.files import read_sound
 from assistant.bench.variants import changed
 from assistant.cancel import Cancel
@@ -51,7 +51,7 @@ def plain(settings: Settings) -> Settings:
 
 
 def said(settings: Settings) -> str:
-    llm = app.load_llm(settings)
+    llm = loading.load_llm(settings)
     try:
         return "".join(llm.stream([Message("user", "What is the capital of France?")], Cancel()))
     finally:
@@ -63,7 +63,7 @@ def test_it_answers_as_the_plain_one_does(settings: Settings) -> None:
 
 
 def test_what_is_loaded_is_no_file_of_a_disk(settings: Settings, encrypted: Store) -> None:
-    llm = app.load_llm(settings)
+    llm = loading.load_llm(settings)
     try:
         mapped = Path("/proc/self/maps").read_text(encoding="utf-8")
         assert "/memfd:SmolLM2-135M-Instruct.Q4_1.gguf" in mapped
@@ -76,19 +76,19 @@ def test_the_opening_is_kept_for_the_next_start(settings: Settings, tmp_path: Pa
     """Its file was gone when the state was written, and is another file at the next start."""
     messages = [Message("system", configuration.prompt_text(settings)), Message("user", "")]
     for _ in range(2):
-        llm = app.load_llm(settings)
+        llm = loading.load_llm(settings)
         llm.prime(messages, tmp_path)
         llm.close()
         kept = [(file.name, file.stat().st_mtime_ns) for file in tmp_path.iterdir()]
         assert len(kept) == 1
-    llm = app.load_llm(settings)
+    llm = loading.load_llm(settings)
     llm.prime(messages, tmp_path)
     llm.close()
     assert [(file.name, file.stat().st_mtime_ns) for file in tmp_path.iterdir()] == kept
 
 
 def test_ears_and_voice(settings: Settings, fixtures: Path) -> None:
-    stt, tts = app.load_stt(settings), app.load_tts(settings)
+    stt, tts = loading.load_stt(settings), loading.load_tts(settings)
     try:
         clip = CHECKOUT / "assistant" / "demo" / "how_old_is_the_brooklyn_bridge.wav"
         sound = read_sound(clip)
@@ -122,8 +122,8 @@ def test_a_changed_byte_and_another_key(settings: Settings, encrypted: Store, tm
         opened.write(bytes([byte ^ 1]))
     other = changed(settings, {"store": {"models": str(tmp_path / "models")}})
     with pytest.raises(ModelCorrupt, match=r"content of .*\.sealed is not what it should be"):
-        app.load_llm(other)
+        loading.load_llm(other)
     (tmp_path / "key").write_bytes(bytes(32))
     (tmp_path / "key").chmod(0o600)
     with pytest.raises(ModelLocked, match="another key"):
-        app.load_llm(changed(settings, {"store": {"key_file": str(tmp_path / "key")}}))
+        loading.load_llm(changed(settings, {"store": {"key_file": str(tmp_path / "key")}}))

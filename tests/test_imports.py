@@ -60,6 +60,7 @@ COMPOSITION = {
     "fit",
     "prepare",
     "front_panel",
+    "loading",
     "relief",
     "reload",
     "repairs",

@@ -31,7 +31,7 @@ LETTERS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hot
 
 CHILD = """
 import asyncio
-from assistant import app, appliance, fit
+from assistant import appliance, fit, loading
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.configuration import Loaded
 from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad
@@ -40,11 +40,11 @@ from assistant.settings import Settings
 async def main():
     loop = asyncio.get_running_loop()
     fit.require = lambda _: None
-    app.load_stt = lambda _: ScriptedStt(loop, {})
-    app.load_llm = lambda _: ScriptedLlm(loop, lambda _: "Paris.")
-    app.load_tts = lambda _: ScriptedTts(loop)
-    app.load_vad = lambda _: ScriptedVad()
-    app.sound_filters = lambda *_: []
+    loading.load_stt = lambda _: ScriptedStt(loop, {})
+    loading.load_llm = lambda _: ScriptedLlm(loop, lambda _: "Paris.")
+    loading.load_tts = lambda _: ScriptedTts(loop)
+    loading.load_vad = lambda _: ScriptedVad()
+    loading.sound_filters = lambda *_: []
     settings = Settings.model_validate({"wake": {"engine": "none"}})
     loaded = Loaded(settings, {}, None, "generic-x86", "a test")
     life = appliance.live(

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from assistant import clock
-from assistant.app import load_stt, open_loop, skill_context
+from assistant.app import open_loop, skill_context
 from assistant.audio.files import read_sound
 from assistant.audio.resample import resample, to_float, to_pcm16
 from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.cancel import Cancel
 from assistant.converse import hold
 from assistant.engines import llama_cpp_llm
+from assistant.loading import load_stt
 from assistant.report import Report
 from assistant.settings import Settings
 from assistant.speakable import speakable

@@ -3,89 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from assistant import app, configuration
+from assistant import loading
 from assistant.board import memory_plan
 from assistant.board.memory_plan import Room
-from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad, ScriptedWake
-from assistant.errors import EngineFailed, ModelMissing, OrderRefused, SettingsError
-from assistant.reload import Reloader, SavedFiles, changes
+from assistant.errors import ModelMissing, OrderRefused, SettingsError
+from assistant.reload import SavedFiles, changes
 from assistant.settings import Settings
 from assistant.state import State
-from assistant.types import Message
-from tests.simulation import House, simulate
-
-QUESTION = "What is the capital of France?"
-
-
-@dataclass
-class Owner:
-    """Somebody who edits the settings of a running house."""
-
-    house: House
-    file: Path
-    reloader: Reloader
-    made: list[Any] = field(default_factory=list)
-    """Engines that were loaded since."""
-
-    def write(self, text: str) -> None:
-        self.file.write_text(text)
-
-    async def reload(self, text: str) -> list[str]:
-        self.write(text)
-        told = await self.reloader.reload(self.house.voice_loop, self.house.context)
-        changed = told["changed"]
-        assert isinstance(changed, list)
-        return changed
-
-
-Stories = Callable[[Callable[[Owner], Awaitable[None]]], None]
+from tests.owner import QUESTION, Owner, Stories, ask, owned_house
 
 
 @pytest.fixture
 def owned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stories:
-    """A house whose engines are scripted, also those that a reload loads."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(memory_plan, "room", lambda: Room(10**11, 10**11, "free in this machine"))
-    file = tmp_path / "assistant.yaml"
-
-    def run(story: Callable[[Owner], Awaitable[None]]) -> None:
-        async def main(house: House) -> None:
-            loop = asyncio.get_running_loop()
-            owner = Owner(house, file, Reloader(load, load()))
-
-            def making(make: Callable[[], Any]) -> Callable[[Settings], Any]:
-                def made(_: Settings) -> Any:
-                    owner.made.append(make())
-                    return owner.made[-1]
-
-                return made
-
-            def other_reply(_: Sequence[Message]) -> str:
-                return "The other model says so."
-
-            monkeypatch.setattr(app, "load_stt", making(lambda: ScriptedStt(loop, {1000: QUESTION})))
-            monkeypatch.setattr(app, "load_llm", making(lambda: ScriptedLlm(loop, other_reply)))
-            monkeypatch.setattr(app, "load_tts", making(lambda: ScriptedTts(loop)))
-            monkeypatch.setattr(app, "load_vad", making(ScriptedVad))
-            monkeypatch.setattr(app, "load_wake_word", making(lambda: ScriptedWake({500: "alexa"})))
-            await story(owner)
-
-        def load() -> configuration.Loaded:
-            return configuration.load(file, {})
-
-        file.write_text("")
-        simulate(main, settings=load().settings.model_dump(mode="json"), hands_free=True)
-
-    return run
+    return owned_house(monkeypatch, tmp_path)
 
 
 def closings(**engines: Any) -> list[str]:
@@ -94,13 +30,6 @@ def closings(**engines: Any) -> list[str]:
     for name, engine in engines.items():
         engine.close = partial(closed.append, name)
     return closed
-
-
-async def ask(house: House) -> str:
-    house.wake_up()
-    await house.until(State.LISTENING)
-    await asyncio.sleep(1)
-    return (await house.answered(QUESTION)).reply
 
 
 def test_thresholds_and_volume_hold_from_the_next_turn_on_and_no_engine_is_touched(owned: Stories) -> None:
@@ -134,66 +63,6 @@ def test_a_changed_model_takes_over_and_the_others_stay(owned: Stories) -> None:
         assert owner.made == [chain.llm.engine]
         assert closed == ["llm"]
         assert await ask(owner.house) == "The other model says so."
-
-    owned(story)
-
-
-class Adaptable(ScriptedLlm):
-    """Answers as its adapter says."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop, lambda _: f"I wear {self.worn}.")
-        self.worn: object = None
-        self.dropped: list[object] = []
-        self.has_room = True
-
-    def load_adapter(self, place: Path, scale: float) -> object:
-        if not place.exists():
-            raise ModelMissing("There is no such adapter.", "Choose another one.")
-        return f"{place.stem} at {scale:g}"
-
-    def drop_adapter(self, adapter: object) -> None:
-        self.dropped.append(adapter)
-
-    def wear(self, adapter: object) -> None:
-        if not self.has_room:
-            raise EngineFailed("There is no memory.", "Choose a smaller one.")
-        self.worn = adapter
-
-
-def test_another_adapter_is_put_on_the_model_at_work(owned: Stories, tmp_path: Path) -> None:
-    (tmp_path / "pirate.gguf").write_bytes(b"")
-
-    async def story(owner: Owner) -> None:
-        worker = owner.house.voice_loop.chain.llm
-        llm = worker.engine = Adaptable(asyncio.get_running_loop())
-        assert await owner.reload("llm: {adapter: pirate.gguf}") == ["llm.adapter"]
-        assert await ask(owner.house) == "I wear pirate at 1."
-        changed = await owner.reload("llm: {adapter: pirate.gguf, adapter_scale: 0.5}")
-        assert changed == ["llm.adapter_scale"]
-        assert await ask(owner.house) == "I wear pirate at 0.5."
-        with pytest.raises(ModelMissing):
-            await owner.reload("llm: {adapter: parrot.gguf}")
-        llm.has_room = False
-        with pytest.raises(EngineFailed):
-            await owner.reload("llm: {adapter: pirate.gguf, adapter_scale: 0.7}")
-        assert llm.dropped == ["pirate at 0.7"]
-        assert await ask(owner.house) == "I wear pirate at 0.5."
-        llm.has_room = True
-        assert await owner.reload("") == ["llm.adapter", "llm.adapter_scale"]
-        assert await ask(owner.house) == "I wear None."
-        assert worker.engine is llm
-        assert owner.made == []
-
-    owned(story)
-
-
-def test_an_engine_that_cannot_change_its_adapter_is_loaded_again(owned: Stories, tmp_path: Path) -> None:
-    (tmp_path / "pirate.gguf").write_bytes(b"")
-
-    async def story(owner: Owner) -> None:
-        assert await owner.reload("llm: {adapter: pirate.gguf}") == ["llm.adapter"]
-        assert owner.made == [owner.house.voice_loop.chain.llm.engine]
 
     owned(story)
 
@@ -246,7 +115,7 @@ def test_a_model_that_cannot_be_loaded_changes_nothing_and_frees_what_was_loaded
             owner.made[0].close = lambda: closed.append("new llm")
             raise ModelMissing("The model is not on this disk.", "Fetch it.")
 
-        monkeypatch.setattr(app, "load_tts", missing)
+        monkeypatch.setattr(loading, "load_tts", missing)
         chain = owner.house.voice_loop.chain
         with pytest.raises(ModelMissing):
             await owner.reload("llm: {seed: 3}\ntts: {speed: 1.2}\naudio: {volume: 0.1}")

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from assistant import paths
-from assistant.app import load_stt
 from assistant.audio.files import read_sound
 from assistant.cancel import Cancel
+from assistant.loading import load_stt
 from assistant.settings import Settings
 from assistant.speakable import speakable
 from assistant.word_error import word_error_rate

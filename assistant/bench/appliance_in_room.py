@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from assistant import app, skills
+from assistant import app, loading, skills
 from assistant.audio.filtered import FilteredMicrophone
 from assistant.bench.room import Acoustics, Room
 from assistant.chain import Chain
@@ -57,16 +57,16 @@ async def open_stage(settings: Settings, acoustics: Acoustics) -> AsyncIterator[
         scripted = ScriptedLlm(
             asyncio.get_running_loop(), lambda _: "Okay.", first_seconds=0, token_seconds=0
         )
-        await stt.start(lambda: app.load_stt(settings))
-        await tts.start(lambda: app.load_tts(settings))
+        await stt.start(lambda: loading.load_stt(settings))
+        await tts.start(lambda: loading.load_tts(settings))
         await llm.start(lambda: scripted)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         context = stack.enter_context(app.skill_context(folder))
         room = Room(acoustics)
         reports: list[Report] = []
         voice_loop = VoiceLoop(
-            microphone=FilteredMicrophone(room.microphone, app.sound_filters(settings, room.reference)),
-            vad=app.load_vad(settings),
+            microphone=FilteredMicrophone(room.microphone, loading.sound_filters(settings, room.reference)),
+            vad=loading.load_vad(settings),
             wake_word=None,
             chain=Chain(
                 stt=stt,

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from assistant import app, configuration
+from assistant import configuration, loading
 from assistant.bench import machine
 from assistant.bench.measuring import Document, Result, median, percentile, ratio, rounded, table
 from assistant.bench.variants import changed
@@ -70,7 +70,7 @@ def in_child() -> None:
     before = opening(configuration.prompt_text(settings))
     prompts = [[*before, Message("user", f"Tell me a long story about {thing}.")] for thing in THINGS]
     try:
-        with closing(app.load_batch(settings, order["places"])) as batch:
+        with closing(loading.load_batch(settings, order["places"])) as batch:
             list(batch.answer_all(prompts[:1], Cancel()))  # The model's pages are there from here on.
             cpu_s = machine.cpu_s()
             replies = list(batch.answer_all(prompts, Cancel()))

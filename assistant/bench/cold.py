@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from assistant import app, clock
+from assistant import app, clock, loading
 from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.bench import machine
 from assistant.bench.measuring import Document, Result, in_turn, median, ratio, rounded, table
@@ -76,7 +76,7 @@ def run(
 
 def model_files(settings: Settings) -> list[Path]:
     """Every file of the models that the settings name. Raises ModelError for one that is not there."""
-    store = app.store_of(settings)
+    store = loading.store_of(settings)
     folders = [store.path(settings.stt.model, "stt"), store.path(settings.tts.model, "tts")]
     if settings.llm.needs_model:
         folders.append(store.path(settings.llm.model, "llm"))

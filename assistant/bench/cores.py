@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from assistant import app
+from assistant import loading
 from assistant.bench import machine
 from assistant.bench.measuring import Document, Result, in_own_process, ratio, table
 from assistant.bench.variants import changed
@@ -124,7 +124,7 @@ def in_child() -> None:
     beside = {"foreign": _foreign, "stt": _recognising, "tts": _speaking}
     try:
         with core_plan.kept_on(order["cores"]):
-            llm: Any = app.load_llm(settings)
+            llm: Any = loading.load_llm(settings)
             llm.warm_up()
             found = {"quiet": _speed(llm, in_turn, order["rounds"])}
             for name in order["beside"]:
@@ -168,7 +168,7 @@ def _foreign(_: Settings, __: FairLock) -> Iterator[None]:
 
 @contextmanager
 def _recognising(settings: Settings, in_turn: FairLock) -> Iterator[None]:
-    stt = app.load_stt(settings)
+    stt = loading.load_stt(settings)
     stt.warm_up()
     noise = (np.random.default_rng(0).normal(size=16_000 * HEARD_S) * 2000).astype(np.int16)
     with _again_and_again(lambda: stt.transcribe(noise, Cancel()), in_turn):
@@ -178,7 +178,7 @@ def _recognising(settings: Settings, in_turn: FairLock) -> Iterator[None]:
 
 @contextmanager
 def _speaking(settings: Settings, in_turn: FairLock) -> Iterator[None]:
-    tts = app.load_tts(changed(settings, {"tts": {"phrase_cache": False}}))
+    tts = loading.load_tts(changed(settings, {"tts": {"phrase_cache": False}}))
     tts.warm_up()
     with _again_and_again(lambda: tts.synthesize(SPOKEN, Cancel()), in_turn):
         yield

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from assistant import app, clock
+from assistant import clock, loading
 from assistant.attention import Attention
 from assistant.audio.files import read_sound
 from assistant.audio.filtered import FilteredMicrophone
@@ -109,7 +109,7 @@ def _tell(what: object) -> None:
 
 async def _listen(settings: Settings, files: list[Path]) -> str:
     woken = 0
-    wake_word = app.load_wake_word(settings)
+    wake_word = loading.load_wake_word(settings)
     room = np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, 60 * SAMPLE_RATE_HZ).astype(np.int16)
     sound = np.concatenate([read_sound(file) for file in files]) if files else room
     microphone = _Endless(sound)
@@ -121,9 +121,9 @@ async def _listen(settings: Settings, files: list[Path]) -> str:
             ears.attention = Attention.WAKE_WORD
 
     ears = Ears(
-        microphone=FilteredMicrophone(microphone, app.sound_filters(settings, Reference())),
+        microphone=FilteredMicrophone(microphone, loading.sound_filters(settings, Reference())),
         speaker=WavSpeaker(None),
-        vad=app.load_vad(settings),
+        vad=loading.load_vad(settings),
         wake_word=wake_word,
         settings=settings,
         post=heard,

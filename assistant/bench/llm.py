@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assistant import app
+from assistant import app, loading
 from assistant.bench import machine
 from assistant.bench.measuring import (
     Document,
@@ -56,7 +56,7 @@ def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> 
     """Write with both, then hold a conversation. Raises any AssistantError."""
     about = machine.describe(settings)
     short = changed(settings, {"llm": {"max_tokens": TOKENS}})
-    engine: Any = app.load_llm(short)
+    engine: Any = loading.load_llm(short)
     engine.warm_up()
     conversation = app.new_conversation(short, engine)
     engine.prime(conversation.messages_for(""))
@@ -126,7 +126,7 @@ class _Bare:
         self._lib = lib
         self.tokens = TOKENS
         """How many to write."""
-        file = gguf_model.find(app.store_of(settings).path(settings.llm.model, "llm")).file
+        file = gguf_model.find(loading.store_of(settings).path(settings.llm.model, "llm")).file
         self._model = lib.llama_model_load_from_file(bytes(file), lib.llama_model_default_params())
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = settings.llm.context_tokens

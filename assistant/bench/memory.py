@@ -13,7 +13,7 @@ import string
 import sys
 from collections.abc import Callable, Sequence
 
-from assistant import app, fit
+from assistant import fit, loading
 from assistant.bench import machine
 from assistant.bench.measuring import Document, Result, in_own_process, table
 from assistant.bench.variants import changed
@@ -48,7 +48,7 @@ def run(
 
 
 def _here(settings: Settings) -> list[str]:
-    entries = app.store_of(settings).entries()
+    entries = loading.store_of(settings).entries()
     return [entry.name for entry in entries if entry.kind == "llm" and entry.state == "installed"]
 
 
@@ -77,7 +77,7 @@ def in_child() -> None:
     settings = Settings.model_validate_json(sys.stdin.read())
     return_what_is_freed()
     try:
-        llm = app.load_llm(settings)
+        llm = loading.load_llm(settings)
         prompt = _filling(llm.count_tokens, settings.llm.context_tokens)
         for _ in llm.stream(prompt, Cancel()):
             pass

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from assistant import app
+from assistant import loading
 from assistant.bench import machine
 from assistant.bench.measuring import Document, Result, in_turn, median, rounded, table
 from assistant.bench.variants import changed
@@ -61,7 +61,7 @@ def run(
     cases = []
     with ExitStack() as stack:
         for name in models:
-            folder = Path(name) if "/" in name else app.store_of(settings).path(name, "llm")
+            folder = Path(name) if "/" in name else loading.store_of(settings).path(name, "llm")
             for count in threads:
                 progress(f"loading {folder.name}, {count} threads")
                 order = {"folder": str(folder), "threads": count, "llm": _settings(settings, folder)}

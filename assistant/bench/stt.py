@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from assistant import app
+from assistant import loading
 from assistant.bench import machine
 from assistant.bench.clips import Clip, read_set
 from assistant.bench.measuring import Document, Result, in_turn, median, ratio, share, spread_ms, table, timed
@@ -44,7 +44,7 @@ def run(
     """Recognise every recording below ``folder`` with both. Raises any AssistantError."""
     about = machine.describe(settings)
     clips = read_set(folder, limit)
-    ours, stock = app.load_stt(settings), load_stock(settings)
+    ours, stock = loading.load_stt(settings), load_stock(settings)
     ours.warm_up()
     _text_of(stock, clips[0].pcm, settings)
     rows: tuple[list[Row], list[Row]] = ([], [])
@@ -96,7 +96,7 @@ def load_stock(settings: Settings) -> Any:
     from faster_whisper import WhisperModel  # noqa: PLC0415 - only this bench needs the library itself
 
     return WhisperModel(
-        str(app.store_of(settings).path(settings.stt.model, "stt")),
+        str(loading.store_of(settings).path(settings.stt.model, "stt")),
         device=settings.stt.device,
         compute_type=settings.stt.compute_type,
         cpu_threads=settings.stt.threads or len(big_cores()),

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from assistant import app
+from assistant import app, loading
 from assistant.bench import machine
 from assistant.bench.measuring import Document, Result, median, ratio, rounded, share, table, timed
 from assistant.bench.tool_sentences import QUESTIONS, REQUESTS
@@ -34,7 +34,7 @@ def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
     """Ask everything. Raises any AssistantError."""
     about = machine.describe(settings)
     # The prompt for the commands is measured with them on, whatever the settings say of this model.
-    llm = app.load_llm(changed(settings, {"llm": {"tools": "on"}}))
+    llm = loading.load_llm(changed(settings, {"llm": {"tools": "on"}}))
     try:
         if not isinstance(llm, CallingLlm):
             raise EngineUnavailable(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from assistant import app
+from assistant import loading
 from assistant.bench import machine
 from assistant.bench.measuring import (
     Document,
@@ -72,7 +72,7 @@ class Spoken:
 def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
     """Speak texts of four lengths with both. Raises any AssistantError."""
     about = machine.describe(settings)
-    ours = app.load_tts(settings)
+    ours = loading.load_tts(settings)
     ours.warm_up()
     plain = _Plain(settings) if settings.tts.runtime == "onnx" else None
     document: Document = {"bench": "tts", "characters": {}}
@@ -123,7 +123,7 @@ class _Plain:
         from assistant.engines.espeak import Espeak  # noqa: PLC0415
         from assistant.engines.voice_folder import read_voice  # noqa: PLC0415
 
-        folder: Path = app.store_of(settings).path(settings.tts.model, "tts")
+        folder: Path = loading.store_of(settings).path(settings.tts.model, "tts")
         onnx, self._voice = read_voice(folder)
         self._espeak = Espeak(self._voice.espeak_voice) if self._voice.espeak_voice else None
         options = onnxruntime.SessionOptions()

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from assistant import app, clock
+from assistant import clock, loading
 from assistant.attention import Attention
 from assistant.audio.files import read_sound
 from assistant.audio.wav import WavMicrophone, WavSpeaker
@@ -136,10 +136,10 @@ def _ours(settings: Settings, recordings: Sequence[Recording]) -> Heard:
 
 
 async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
-    wake_word = app.load_wake_word(settings)
+    wake_word = loading.load_wake_word(settings)
     if wake_word is None:
         raise AssistantError("No wake word is in use.", "Set wake.engine to open_wake_word.")
-    vad = app.load_vad(settings)
+    vad = loading.load_vad(settings)
     words: list[list[str]] = []
     began_s = time.process_time()
     for each in recordings:

@@ -42,11 +42,11 @@ def answer(settings: Settings, prompts: Sequence[str], at_once: int, *, as_json:
 
     Raises AssistantError.
     """
-    from assistant import app, configuration  # noqa: PLC0415 - engines take a second to import
+    from assistant import configuration, loading  # noqa: PLC0415 - engines take a second to import
     from assistant.conversation import opening  # noqa: PLC0415
 
     before = opening(configuration.prompt_text(settings))
-    with closing(app.load_batch(settings, min(at_once, len(prompts)))) as batch:
+    with closing(loading.load_batch(settings, min(at_once, len(prompts)))) as batch:
         chats = [[*before, Message("user", prompt)] for prompt in prompts]
         for reply in in_order(batch.answer_all(chats, Cancel())):
             prompt = prompts[reply.number]

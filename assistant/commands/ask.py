@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _answered(settings: Settings, skills: Skills, text: str) -> tuple[str, str]:
     """What to say, and who says it."""
-    from assistant import app  # noqa: PLC0415
+    from assistant import app, loading  # noqa: PLC0415
 
     if match := skills.match(text):
         return match.run().speech, match.name
@@ -81,7 +81,7 @@ def _answered(settings: Settings, skills: Skills, text: str) -> tuple[str, str]:
         return outcome.speech, agent.name
     fit.require(settings, llm_only=True)
     pieces: list[str | Call]
-    with closing(app.load_llm(settings)) as llm:
+    with closing(loading.load_llm(settings)) as llm:
         if isinstance(llm, CallingLlm) and app.offers_calls(settings, llm, skills):
             messages = app.new_conversation(settings, llm, skills).messages_for(text)
             pieces = list(llm.stream_or_call(messages, Cancel(), skills.grammar))

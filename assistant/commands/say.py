@@ -21,8 +21,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from assistant.app import load_tts  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.files import write_wav  # noqa: PLC0415
+    from assistant.loading import load_tts  # noqa: PLC0415 - engines take a second to import
     from assistant.sentences import Sentences  # noqa: PLC0415
     from assistant.speakable import speakable  # noqa: PLC0415
 

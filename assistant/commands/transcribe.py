@@ -19,8 +19,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from assistant.app import load_stt  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.files import read_sound  # noqa: PLC0415
+    from assistant.loading import load_stt  # noqa: PLC0415 - engines take a second to import
 
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)

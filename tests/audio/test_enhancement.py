@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from assistant import app
+from assistant import loading
 from assistant.audio.enhancement import enhancer
 from assistant.audio.resample import to_float
 from assistant.errors import EngineUnavailable
@@ -50,9 +50,9 @@ def test_without_the_extra_it_listens_all_the_same(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
     settings = Settings(audio=AudioSettings(noise_suppression=1))
-    assert app.sound_filters(settings, None) == []
+    assert loading.sound_filters(settings, None) == []
     assert "pywebrtc-audio" in caplog.text
 
 
 def test_what_is_not_asked_for_is_not_done() -> None:
-    assert app.sound_filters(Settings(), None) == []
+    assert loading.sound_filters(Settings(), None) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant import app, clock, fit
+from assistant import app, clock, fit, loading
 from assistant.audio.files import read_sound
 from assistant.bench.clips import Clip
 from assistant.bench.measuring import Document
@@ -62,15 +62,15 @@ def rehearsed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rehearse:
 
     async def speak(clips: list[Clip], settings: Settings) -> Session:
         loop = asyncio.get_running_loop()
-        monkeypatch.setattr(app, "load_vad", lambda _: ScriptedVad())
+        monkeypatch.setattr(loading, "load_vad", lambda _: ScriptedVad())
         # In virtual time an engine that waits for its turn would stop the time that the other one needs.
         monkeypatch.setattr(app, "FairLock", nullcontext)
         monkeypatch.setattr(fit, "require", lambda _: None)
-        monkeypatch.setattr(app, "load_stt", lambda _: ScriptedStt(loop, WORDS))
+        monkeypatch.setattr(loading, "load_stt", lambda _: ScriptedStt(loop, WORDS))
         monkeypatch.setattr(
-            app, "load_llm", lambda _: ScriptedLlm(loop, lambda _: "It scatters. More than red.")
+            loading, "load_llm", lambda _: ScriptedLlm(loop, lambda _: "It scatters. More than red.")
         )
-        monkeypatch.setattr(app, "load_tts", lambda _: ScriptedTts(loop))
+        monkeypatch.setattr(loading, "load_tts", lambda _: ScriptedTts(loop))
         session = Session()
         await rehearse(settings, clips, session)
         return session

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant import app
+from assistant import loading
 from assistant.cancel import Cancel
 from assistant.cli import main
 from assistant.commands import _prompts
@@ -41,7 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         wanted.append(at_once)
         return Backwards()
 
-    monkeypatch.setattr(app, "load_batch", load)
+    monkeypatch.setattr(loading, "load_batch", load)
     return wanted
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from assistant import app, engines
+from assistant import engines, loading
 from assistant.engines import Vad, WakeWord
 from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing
 from assistant.settings import Settings
@@ -177,18 +177,18 @@ def test_a_board_without_it_names_the_other_way_in() -> None:
         load("okay_nabu")
     assert "wake.engine to none" in told.value.next_step
     with pytest.raises(EngineUnavailable):
-        app.load_wake_word(Settings(wake=WakeSettings(engine="open_wake_word")))
+        loading.load_wake_word(Settings(wake=WakeSettings(engine="open_wake_word")))
 
 
 @pytest.mark.usefixtures("board_without")
 def test_by_default_such_a_board_is_woken_by_speech_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    assert app.load_wake_word(Settings()) is None
+    assert loading.load_wake_word(Settings()) is None
     assert [record.getMessage().split()[0] for record in caplog.records] == ["wakes_by=speech"]
 
 
 def test_by_default_a_board_that_has_it_waits_for_the_word(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    assert app.load_wake_word(Settings()) is not None
+    assert loading.load_wake_word(Settings()) is not None
     assert [record.getMessage() for record in caplog.records] == ["wakes_by=okay_nabu"]
-    assert app.load_wake_word(Settings(wake=WakeSettings(engine="none"))) is None
+    assert loading.load_wake_word(Settings(wake=WakeSettings(engine="none"))) is None

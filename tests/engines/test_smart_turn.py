@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from assistant import app, paths
+from assistant import loading, paths
 from assistant.bench import speech_end
 from assistant.cancel import Cancel
 from assistant.engines import load
@@ -84,7 +84,7 @@ def test_only_words_are_judged(network: SmartTurn) -> None:
 @pytest.mark.models
 @pytest.mark.usefixtures("network")
 def test_the_settings_choose_it() -> None:
-    stt = app.load_stt(Settings(endpoint=EndpointSettings(turn_model="smart-turn-v3")))
+    stt = loading.load_stt(Settings(endpoint=EndpointSettings(turn_model="smart-turn-v3")))
     assert isinstance(stt, SmartTurn)
     stt.close()
 

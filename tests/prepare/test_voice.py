@@ -65,7 +65,7 @@ def speak(folder: Path, **settings: object) -> int:
         voice.close()
 
 
-@pytest.mark.extra("coqui")  # noqa: S610  no Django here
+@pytest.mark.extra("coqui")
 class TestWithCoqui:
     @pytest.mark.parametrize("kind", ["onnx", "onnx-fp16", "onnx-int8"])
     def test_it_sounds_as_torch_does(self, tiny: Path, store: Store, kind: str) -> None:

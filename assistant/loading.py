@@ -1,0 +1,148 @@
+"""Loads each engine that the settings name, with its model, its threads and what belongs around it.
+
+Knows settings, store and engines; nothing of the conversation that they are for.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+from assistant import __version__, adapters, engines, fit, paths
+from assistant.audio.echo import EchoCanceller
+from assistant.audio.enhancement import enhancer
+from assistant.audio.filtered import SoundFilter
+from assistant.audio.reference import Reference
+from assistant.board.cores import big_cores
+from assistant.engines import BatchLlm, Llm, Stt, Tts, Vad, WakeWord
+from assistant.engines.confirmed_vad import ConfirmedVad
+from assistant.engines.phrase_cache import PhraseCache
+from assistant.errors import EngineUnavailable
+from assistant.settings import Settings
+from assistant.settings_engines import LlmSettings, SttSettings, TtsSettings
+from assistant.store import Store, open_store
+from assistant.store.catalog import Kind
+
+log = logging.getLogger(__name__)
+
+
+def store_of(settings: Settings) -> Store:
+    """The model store that these settings name."""
+    return open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
+
+
+def load_vad(settings: Settings) -> Vad:
+    vad: Vad = engines.load("vad", settings.vad.engine, settings=settings.vad)
+    if settings.vad.engine == "webrtc" and settings.vad.confirm:
+        vad = ConfirmedVad(vad, engines.load("vad", "silero", settings=settings.vad))
+    vad.warm_up()
+    return vad
+
+
+def load_wake_word(settings: Settings) -> WakeWord | None:
+    """What hears the wake word; None where any speech wakes the assistant.
+
+    Raises EngineUnavailable where a wake word is asked for and this board has none.
+    """
+    engine = settings.wake.engine
+    if engine == "none":
+        return None
+    try:
+        wake_word: WakeWord = engines.load("wake", "open_wake_word", settings=settings.wake)
+    except EngineUnavailable as error:
+        if engine != "auto":
+            raise
+        log.info("wakes_by=speech reason=%r", error.problem)
+        return None
+    wake_word.warm_up()
+    log.info("wakes_by=%s", ",".join(word.label for word in settings.wake.words))
+    return wake_word
+
+
+def load_stt(settings: Settings) -> Stt:
+    stt: Stt = _load("stt", settings, settings.stt)
+    if name := settings.endpoint.turn_model:
+        with store_of(settings).opened(name, "turn") as folder:
+            stt = engines.load("turn", "smart_turn", stt=stt, model=folder, threads=len(big_cores()))
+    return stt
+
+
+def load_llm(settings: Settings) -> Llm:
+    llm: Llm
+    if settings.llm.needs_model:
+        llm = _load("llm", settings, with_adapter(settings))
+    else:
+        llm = engines.load("llm", settings.llm.engine, settings=settings.llm, model=None, threads=0)
+    return llm
+
+
+def load_batch(settings: Settings, at_once: int) -> BatchLlm:
+    """What answers so many prompts at once. Raises EngineUnavailable where the engine cannot, ModelTooBig."""
+    name = settings.llm.engine
+    if name not in engines.REGISTRY["batch"]:
+        able = " or ".join(sorted(engines.REGISTRY["batch"]))
+        raise EngineUnavailable(
+            f"The llm engine '{name}' answers one prompt at a time.", f"Set llm.engine to {able} for this."
+        )
+    section = with_adapter(settings)
+    load = partial(
+        engines.load,
+        "batch",
+        name,
+        settings=section,
+        threads=_threads(settings.llm.threads),
+        at_once=at_once,
+    )
+    batch: BatchLlm
+    if name == "openai":
+        batch = load(model=None)
+    else:
+        fit.require(settings, llm_only=True)
+        with store_of(settings).opened(section.model, "llm") as folder:
+            batch = load(model=folder)
+    return batch
+
+
+def with_adapter(settings: Settings) -> LlmSettings:
+    """The language model's section with the adapter's place instead of its name. Raises ModelError."""
+    place = adapters.place(settings)
+    return settings.llm.model_copy(update={"adapter": None if place is None else str(place)})
+
+
+def load_tts(settings: Settings) -> Tts:
+    tts: Tts = _load("tts", settings, settings.tts)
+    if settings.tts.phrase_cache:
+        sound = settings.tts.model_dump_json(exclude={"phrase_cache", "begin_with", "threads"})
+        model = store_of(settings).place(settings.tts.model, "tts").stat().st_mtime_ns
+        tts = PhraseCache(tts, paths.cache() / "phrases", f"{__version__} {sound} {model}")
+    return tts
+
+
+def sound_filters(settings: Settings, reference: Reference | None) -> list[SoundFilter]:
+    """What each frame goes through before anybody listens to it.
+
+    Without the extra `echo` there is neither noise suppression nor gain control, and the log says so.
+    """
+    filters: list[SoundFilter] = []
+    if reference is not None and settings.audio.echo_cancellation:
+        filters.append(EchoCanceller(reference))
+    if settings.audio.noise_suppression or settings.audio.automatic_gain:
+        try:
+            filters.append(enhancer(settings.audio))
+        except EngineUnavailable as error:
+            log.warning("enhanced=no problem=%r next_step=%r", error.problem, error.next_step)
+    return filters
+
+
+def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> Any:
+    with store_of(settings).opened(section.model, kind) as folder:
+        return engines.load(
+            kind, section.engine, settings=section, model=folder, threads=_threads(section.threads)
+        )
+
+
+def _threads(wanted: int) -> int:
+    """One on each core that this thread, on which the engine is loaded, may use; never more."""
+    cores = len(big_cores())
+    return min(wanted or cores, cores)
