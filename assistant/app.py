@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +52,7 @@ from assistant.skills.home_assistant import HomeAssistant
 from assistant.state import State
 from assistant.store import Store, open_store
 from assistant.store.catalog import Kind
+from assistant.types import Message
 from assistant.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -197,17 +198,32 @@ def new_conversation(
     if skills:
         # The prompt's own examples come last: behind those of calls, small models only call.
         prompt = f"{skills.call_prompt}\n\n{prompt}"
-    taken = llm.count_tokens(opening(prompt)) + settings.llm.max_tokens + _QUESTION_TOKENS
     return Conversation(
         prompt,
         count_tokens=lambda messages: counts().count_tokens(messages),
-        budget_tokens=max(0, min(settings.llm.history_tokens, llm.context_tokens - taken)),
+        budget_tokens=history_tokens(settings, llm, opening(prompt), llm.context_tokens),
     )
 
 
-def read_opening(llm: Llm, conversation: Conversation) -> None:
-    """Let the model read what every prompt begins with; kept on disk for the next start."""
-    llm.prime(conversation.messages_for(""), paths.data() / "prompts")
+def tokens_taken(settings: Settings, llm: Llm, beginning: Sequence[Message]) -> int:
+    """What the prompt's beginning, a long question and the reply need of the context."""
+    return llm.count_tokens(beginning) + settings.llm.max_tokens + _QUESTION_TOKENS
+
+
+def history_tokens(settings: Settings, llm: Llm, beginning: Sequence[Message], context_tokens: int) -> int:
+    """What earlier turns may take of a context."""
+    left = context_tokens - tokens_taken(settings, llm, beginning)
+    return max(0, min(settings.llm.history_tokens, left))
+
+
+def kept_prompts() -> Path:
+    """The folder of what models made of the beginning of every prompt."""
+    return paths.data() / "prompts"
+
+
+def read_opening(llm: Llm, conversation: Conversation, *, keep: bool = True) -> None:
+    """Let the model read what every prompt begins with, and never what was said: it is kept on disk."""
+    llm.prime([*conversation.beginning, Message("user", "")], kept_prompts() if keep else None)
 
 
 @asynccontextmanager

@@ -15,11 +15,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from assistant import paths, shared
-from assistant.app import open_loop, skill_context
+from assistant.app import kept_prompts, open_loop, skill_context
 from assistant.audio import Microphone, Speaker
 from assistant.audio.files import write_wav
 from assistant.audio.liveness import LiveMicrophone
 from assistant.audio.reference import Reference
+from assistant.board import strain
 from assistant.configuration import Loaded
 from assistant.errors import AlreadyRunning, AssistantError, ControlError, StateUnavailable
 from assistant.events import Event
@@ -28,11 +29,13 @@ from assistant.heartbeat import CountedMicrophone, Heartbeat
 from assistant.mute_mark import MuteMark
 from assistant.orders import Orders
 from assistant.recordings import Recordings
+from assistant.relief import Relief
 from assistant.reload import Reloader
 from assistant.repairs import Repairs
 from assistant.report import Report
 from assistant.services.control import ControlServer
 from assistant.services.systemd import Notifier
+from assistant.shortage import Shortages
 from assistant.skills import TimerBook
 from assistant.state import State
 
@@ -86,12 +89,18 @@ async def live(
     """
     settings = loaded.settings
     systemd = Notifier()
-    orders = Orders(settings)
+    shortages = Shortages()
+    orders = Orders(settings, shortages)
     mark = MuteMark(paths.control().with_name("muted"))
     if mark.is_set:
         orders.toggle_mute()
     reloader = Reloader(load, loaded)
-    recordings = Recordings(paths.data() / "recordings", lambda: orders.settings.privacy, write_wav)
+    recordings = Recordings(
+        paths.data() / "recordings",
+        lambda: orders.settings.privacy,
+        write_wav,
+        has_room=lambda: "disk" not in shortages.now,
+    )
     recordings.prune()
     counted = CountedMicrophone(microphone)
 
@@ -145,6 +154,8 @@ async def live(
         )
         await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
         await stack.enter_async_context(_beside(Repairs(voice_loop).watch()))
+        relief = Relief(voice_loop, shortages, lambda: strain.read(paths.data()), kept_prompts())
+        await stack.enter_async_context(_beside(relief.watch()))
         if systemd.watchdog_s:
             await stack.enter_async_context(
                 _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))

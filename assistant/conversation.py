@@ -69,6 +69,17 @@ class Conversation:
         if self._tokens > self._budget_tokens:
             self._drop()
 
+    @property
+    def beginning(self) -> list[Message]:
+        """What every prompt begins with, whatever was said."""
+        return self._opening
+
+    def allow(self, budget_tokens: int) -> None:
+        """Let the turns take so much from now on; what is too much now is forgotten."""
+        self._budget_tokens = budget_tokens
+        if self._tokens > budget_tokens:
+            self._drop()
+
     def forget(self) -> None:
         """Begin anew."""
         self._turns.clear()

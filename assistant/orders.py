@@ -18,6 +18,7 @@ from assistant.errors import AssistantError, EngineTimeout, OrderInvalid, OrderR
 from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.settings import Settings
+from assistant.shortage import Shortages
 from assistant.skills import Stop
 from assistant.state import State
 
@@ -38,8 +39,9 @@ _FREE = (State.SLEEPING, State.MUTED)
 class Orders:
     """Takes orders from the moment of its creation; those that need the loop, once it is attached."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, shortages: Shortages | None = None) -> None:
         self._settings = settings
+        self._shortages = shortages or Shortages()
         self._loop: VoiceLoop | None = None
         self._reload: Callable[[], Awaitable[Document]] | None = None
         self._is_ringing: Callable[[], bool] = lambda: False
@@ -136,6 +138,7 @@ class Orders:
             "turns": self._turns,
             "last_fault": fault
             and {"ago_s": round(now_s - fault[0], 1), "code": fault[1], "problem": fault[2]},
+            "gives_up": self._shortages.gives_up,
             "models": {kind: getattr(self.settings, kind).model for kind in ("stt", "llm", "tts")},
         }
 

@@ -23,7 +23,7 @@ _OURS = re.compile(r"\d{8}T\d{6}Z-turn\d+-[\w-]+\.wav")
 
 
 class Recordings:
-    """Keeps them in ``folder`` as far as ``settings`` allow; ``write`` makes a sound file."""
+    """Keeps them in ``folder``, as ``settings`` allow and while it ``has_room``; ``write`` makes one."""
 
     def __init__(
         self,
@@ -31,16 +31,21 @@ class Recordings:
         settings: Callable[[], PrivacySettings],
         write: Callable[[Path, Pcm16, int], None],
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._write = write
         self._now = now
+        self._has_room = has_room
 
     def keep(self, report: Report) -> None:
         """Keep what was said in this turn if it failed. Never raises."""
         reason = report.error or (report.refused and "refused")
         if not self._settings().record_failed_turns or not reason or report.pcm is None:
+            return
+        if not self._has_room():
+            log.warning("turn=%d recorded=no reason=disk-full", report.number)
             return
         name = f"{self._now():%Y%m%dT%H%M%SZ}-turn{report.number}-{reason}.wav"
         try:

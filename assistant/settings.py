@@ -177,6 +177,23 @@ class PrivacySettings(Section):
     """The oldest recordings go when all together take more; a minute takes 2 MB."""
 
 
+class SheddingSettings(Section):
+    """When to make do with less, before something fails: `assistant doctor` says what was given up. Each
+    value may be 0: never."""
+
+    memory_mb: Annotated[float, Field(ge=0, le=1_000_000)] = 80.0
+    """So little memory left, and the language model gets half its context. The recogniser and the voice take
+    up to 100 MB more for a moment each: below that something may have to go."""
+    stalled_percent: Annotated[float, Field(ge=0, le=100)] = 20.0
+    """The same where programs wait for memory for so much of the time: then a model's weights are read from
+    the disk again and again. Only kernels with PSI tell."""
+    disk_mb: Annotated[float, Field(ge=0, le=1_000_000)] = 100.0
+    """So little of the disk left, and nothing is kept on it but timers and lists."""
+    hot_c: Annotated[float, Field(ge=0, le=150)] = 80.0
+    """From this temperature on the language model gets half its threads: where a Raspberry Pi slows down
+    by itself, and less evenly."""
+
+
 class LogSettings(Section):
     """What the assistant tells about itself, on stderr."""
 
@@ -216,6 +233,7 @@ class Settings(Section):
     skills: SkillsSettings = SkillsSettings()
     gpio: GpioSettings = GpioSettings()
     privacy: PrivacySettings = PrivacySettings()
+    shedding: SheddingSettings = SheddingSettings()
     log: LogSettings = LogSettings()
     services: ServicesSettings = ServicesSettings()
     store: StoreSettings = StoreSettings()

@@ -129,21 +129,18 @@ def test_missing_models_must_fit_on_the_disk(
     assert bool(finding.next_step) is (ok is not True)
 
 
-def test_a_slow_hot_and_underpowered_pi_is_told_so(tmp_path: Path) -> None:
+def test_a_slow_and_underpowered_pi_is_told_so(tmp_path: Path) -> None:
     root = PI_4.lay_out(tmp_path)
     for name, text in {
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave",
-        "sys/class/thermal/thermal_zone0/temp": "84000",
         "sys/devices/platform/soc/soc:firmware/get_throttled": "10000",
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     findings = check("speed", root)
-    assert [finding.ok for finding in findings] == [None, None, None]
+    assert [finding.ok for finding in findings] == [None, None]
     assert all(finding.next_step for finding in findings)
-    assert [
-        word in finding.what for word, finding in zip(("powersave", "power", "84"), findings, strict=True)
-    ]
+    assert all(word in finding.what for word, finding in zip(("powersave", "power"), findings, strict=True))
 
 
 # ---- software ----------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ COMPOSITION = {
     "fit",
     "prepare",
     "front_panel",
+    "relief",
     "reload",
     "repairs",
     "shared",

@@ -32,6 +32,8 @@ SLEEPS_WITHIN_S = 5.0
 
 _STUCK_AFTER_S = 120.0
 
+_RESTORED_WITHIN_S = 4000.0
+
 _WARM_UP = 0.1
 """Share of the turns after which memory counts."""
 
@@ -84,6 +86,7 @@ async def _run(turns: int, seed: int, progress: Callable[[str], None]) -> Result
                     progress(f"{tally.turns} turns, {len(tally.wrong)} wrong")
             memory["end"] = _memory_mb()
             await ledger.ring_out()
+            await _restored(home, tally)
             return _result(seed, tally, ledger, home, memory)
 
 
@@ -146,6 +149,16 @@ async def _sleeping(home: Home, tally: Tally, where: str) -> None:
     tally.slowest_s = max(tally.slowest_s, took_s)
     if took_s > SLEEPS_WITHIN_S:
         tally.wrong.append(f"{where}: slept after {took_s:.1f} s only")
+
+
+async def _restored(home: Home, tally: Tally) -> None:
+    """Wait until nothing is given up any more; after so many shortages that takes an hour at most."""
+    began_s = asyncio.get_running_loop().time()
+    while not home.is_whole:
+        if asyncio.get_running_loop().time() - began_s > _RESTORED_WITHIN_S:
+            tally.wrong.append(f"still given up at the end: {sorted(home.shortages.now)}")
+            return
+        await asyncio.sleep(30)
 
 
 def _judge(home: Home, tally: Tally, where: str, handled_by: str, *, is_faulty: bool) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any
 
 from assistant import clock
 from assistant import events as e
-from assistant.bench.soak_home import BUDGET_S, SETTINGS, Home
+from assistant.bench.soak_home import BUDGET_S, SETTINGS, WELL, Home
 from assistant.errors import AssistantError, EngineFailed
 
 Fault = Callable[[Home, Random], Coroutine[Any, Any, None]]
@@ -132,6 +133,29 @@ async def disk_full(home: Home, random: Random) -> None:
     database._connection.set_authorizer(lambda *_: sqlite3.SQLITE_OK)  # noqa: SLF001
 
 
+async def memory_short(home: Home, random: Random) -> None:
+    await _strain(home, random, memory_mb=random.uniform(0, 79))
+
+
+async def memory_slow(home: Home, random: Random) -> None:
+    """Programs wait for memory, as a model's weights are read again and again."""
+    await _strain(home, random, stalled_percent=random.uniform(21, 100))
+
+
+async def disk_short(home: Home, random: Random) -> None:
+    await _strain(home, random, disk_mb=random.uniform(0, 99))
+
+
+async def hot(home: Home, random: Random) -> None:
+    await _strain(home, random, hot_c=random.uniform(81, 110))
+
+
+async def _strain(home: Home, random: Random, **values: float) -> None:
+    home.reading = replace(home.reading, **values)
+    await asyncio.sleep(random.uniform(1, 20))
+    home.reading = replace(home.reading, **{key: getattr(WELL, key) for key in values})
+
+
 def _no_writing(action: int, *_: object) -> int:
     writing = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
     return sqlite3.SQLITE_DENY if action in writing else sqlite3.SQLITE_OK
@@ -183,6 +207,7 @@ FAULTS: dict[str, Fault] = {
         *(microphone_pulled, microphone_refuses, microphone_deaf, microphone_stuck, overruns),
         *(speaker_pulled, both_pulled, engine_fails, engine_hangs, engine_slow),
         *(degenerate_reply, misheard, clock_jumps, disk_full, settings_saved),
+        *(memory_short, memory_slow, disk_short, hot),
         *(muted, interrupted, noise, ordered, signalled),
     )
 }

@@ -32,11 +32,13 @@ from assistant.engines.scripted import (
 from assistant.events import Event
 from assistant.loop import VoiceLoop
 from assistant.orders import Orders
+from assistant.relief import Relief
 from assistant.reload import Reloader
 from assistant.repairs import Repairs
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import Settings
+from assistant.shortage import Reading, Shortages
 from assistant.skills import Clocks, ListBook, SkillContext, TimerBook
 from assistant.state import State
 from assistant.worker import Worker
@@ -59,6 +61,9 @@ _NOON_UTC_S = 1_800_014_400.0
 """A Monday."""
 
 
+WELL = Reading(memory_mb=2000, stalled_percent=0, disk_mb=5000, hot_c=50)
+
+
 @dataclass
 class Home:
     """The appliance, what may be done to it, and what was seen of it since ``forget``."""
@@ -73,6 +78,9 @@ class Home:
     """Kind of engine -> what happens when it is next asked."""
     ahead_s: float = 0.0
     """How far the wall clock is wrong."""
+    reading: Reading = WELL
+    """How the machine is doing."""
+    shortages: Shortages = field(default_factory=Shortages)
     reports: list[Report] = field(default_factory=list)
     states: set[State] = field(default_factory=set)
     rebuilt: int = 0
@@ -83,6 +91,14 @@ class Home:
     _event_loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     reload: Callable[[Settings], Awaitable[None]] = field(init=False)
     """Takes new settings over, as a saved file would."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is given up any more."""
+        llm, tts = self.engine("llm"), self.engine("tts")
+        there: Any = self.loop.chain
+        now = (there.llm.engine.context_tokens, there.llm.engine.threads_share, there.tts.engine.keeps)
+        return not self.shortages.now and now == (llm.context_tokens, llm.threads_share, tts.keeps)
 
     def call(self) -> None:
         """The person says the wake word."""
@@ -103,7 +119,7 @@ class Home:
         self.speaker.written.clear()
         self.states = {self.loop.state}
         chain = self.loop.chain
-        for kept in ("heard", "prompts", "read", "said"):
+        for kept in ("heard", "prompts", "read", "said", "phrases"):
             for worker in (chain.stt, chain.llm, chain.tts):
                 getattr(worker.engine, kept, []).clear()
 
@@ -164,7 +180,7 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
             speaker=home.speaker,
             settings=SETTINGS,
         )
-        orders = home.orders = Orders(SETTINGS)
+        orders = home.orders = Orders(SETTINGS, home.shortages)
 
         def seen(event: Event, state: State) -> None:
             home.states.add(state)
@@ -187,7 +203,8 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
         )
         home.reload = _reloading(loop, context)
         orders.attach(loop, reload=_no_reload, is_ringing=lambda: bool(home.timers.due()))
-        for job in (loop.run(), Repairs(loop, home.rebuild).watch()):
+        relief = Relief(loop, home.shortages, lambda: home.reading, folder)
+        for job in (loop.run(), Repairs(loop, home.rebuild).watch(), relief.watch()):
             stack.push_async_callback(_end, asyncio.ensure_future(job))
         yield home
 

@@ -27,6 +27,9 @@ THROTTLING = {
 SELF_REGULATING = ("intel_pstate", "amd-pstate", "amd_pstate")
 """Drivers whose "powersave" only means that the processor chooses its clock itself."""
 
+_OF_THE_PROCESSOR = re.compile("cpu|soc|pkg|core|tj")
+"""In the names that Linux gives its sensors: cpu-thermal (Raspberry Pi), CPU-therm (Jetson), x86_pkg_temp."""
+
 
 def available_mb(root: Path = ROOT) -> int | None:
     """Memory that programs could take without swapping, in 1,000,000 bytes; None when it cannot be told."""
@@ -50,9 +53,22 @@ def slow_governor(root: Path = ROOT) -> str:
 
 
 def hottest_c(root: Path = ROOT) -> float | None:
-    """The hottest sensor in degrees Celsius; None without sensors."""
-    readings = (text(file) for file in (root / "sys/class/thermal").glob("thermal_zone*/temp"))
-    return max((int(reading) / 1000 for reading in readings if reading.isdecimal()), default=None)
+    """The hottest of the processor's sensors in degrees Celsius; None without sensors.
+
+    Where none says that it is the processor's all others count, but for a Jetson's PMIC: that one says 100.
+    """
+    kinds: dict[bool, list[float]] = {True: [], False: []}
+    for zone in (root / "sys/class/thermal").glob("thermal_zone*"):
+        kind, reading = text(zone / "type").lower(), text(zone / "temp")
+        if reading.isdecimal() and "pmic" not in kind:
+            kinds[bool(_OF_THE_PROCESSOR.search(kind))].append(int(reading) / 1000)
+    return max(kinds[True] or kinds[False], default=None)
+
+
+def stalled_percent(root: Path = ROOT) -> float | None:
+    """How much of the last ten seconds some program waited for memory (PSI); None where that is not told."""
+    found = re.search(r"^some avg10=(\d+\.\d+)", text(root / "proc/pressure/memory"), re.MULTILINE)
+    return float(found[1]) if found else None
 
 
 def throttling(root: Path = ROOT) -> tuple[str, ...]:

@@ -37,15 +37,17 @@ def memory_bytes(root: Path = ROOT) -> float:
     return min((limit for limit in limits if limit > 0), default=math.inf)
 
 
-def memory_left_bytes(root: Path = ROOT) -> float:
+def memory_left_bytes(root: Path = ROOT, *, brakes: bool = False) -> float:
     """What the tightest of the limits leaves beside what is in use now; infinite without a limit.
 
     Cached files that were not looked at lately are given up for programs, so they are not in use.
+    ``brakes`` counts the limits from which on programs are slowed down, too.
     """
     left = math.inf
     for group in _groups(root):
         for limit_file, use_file, idle in (
             ("memory.max", "memory.current", "inactive_file"),
+            *([("memory.high", "memory.current", "inactive_file")] if brakes else []),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
             limit, use = _figures(group, limit_file)[0], _figures(group, use_file)[0]

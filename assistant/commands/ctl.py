@@ -63,6 +63,8 @@ def _status(answer: dict[str, Any]) -> str:
         else "none",
         "models": ", ".join(answer["models"].values()),
     }
+    for shortage, given_up in answer["gives_up"].items():
+        rows[f"low {shortage}" if shortage != "heat" else "too hot"] = f"does without {given_up}"
     return "\n".join(f"{name:<12}{value}" for name, value in rows.items())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from assistant import configuration
 from assistant.board.limits import ROOT
-from assistant.doctor import hardware, software, supplies
+from assistant.doctor import hardware, running, software, supplies
 from assistant.doctor.finding import Check, Finding, Patient
 from assistant.errors import AssistantError
 from assistant.settings import Settings
@@ -24,7 +24,12 @@ __all__ = ["CHECKS", "Finding", "Patient", "examine"]
 
 log = logging.getLogger(__name__)
 
-CHECKS: dict[str, Check] = {**hardware.CHECKS, **software.CHECKS, **supplies.CHECKS}
+CHECKS: dict[str, Check] = {
+    **hardware.CHECKS,
+    **software.CHECKS,
+    **supplies.CHECKS,
+    **running.CHECKS,
+}
 """Name -> check, in the order in which they are made."""
 
 

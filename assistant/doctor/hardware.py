@@ -18,10 +18,6 @@ SPARE_DISK_MB = 500
 SWAPPED_MB = 100
 """Less is what any system that has run for a while moves out."""
 
-HOT_C = 80.0
-"""Where a Raspberry Pi begins to slow down; Jetsons and PCs do so later."""
-
-
 SLOW_DISK_BYTES_PER_S = 60_000_000
 """A Raspberry Pi 4 reads at most 50 MB a second from a card (DDR50), a Pi 5 some 90 (SDR104), USB disks
 hundreds. Below this a model of half a gigabyte takes eight seconds and more."""
@@ -142,12 +138,9 @@ def _speed(patient: Patient) -> Iterator[Finding]:
     for problem in health.throttling(patient.root):
         step = "Use the board's own power supply and a heat sink or fan."
         yield Finding("speed", ok=None, what=f"the firmware says {problem}", next_step=step)
-    hottest_c = health.hottest_c(patient.root)
-    if hottest_c is not None and hottest_c >= HOT_C:
-        what = f"the hottest sensor is at {hottest_c:.0f} °C, where processors slow down"
-        yield Finding("speed", ok=None, what=what, next_step="Give it a heat sink, a fan or more air.")
-    elif not governor:
-        heat = "" if hottest_c is None else f"; the hottest sensor is at {hottest_c:.0f} °C"
+    if not governor:
+        hottest_c = health.hottest_c(patient.root)
+        heat = "" if hottest_c is None else f"; its hottest sensor is at {hottest_c:.0f} °C"
         yield Finding("speed", ok=True, what=f"nothing holds the processor back{heat}")
 
 

@@ -102,6 +102,18 @@ class CallingLlm(Llm, Protocol):
         """As ``stream``; or one Call alone, of the ``grammar`` (GBNF), of which all texts begin with "@"."""
 
 
+@runtime_checkable
+class FrugalLlm(Llm, Protocol):
+    """One that can do with less for a while."""
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
+        """Do with a context of at most so many tokens, and so much of its threads, until told otherwise.
+
+        None and 1 are what it was made with. With another context what it has read is forgotten. Raises
+        EngineFailed when there is no memory for a longer one, and stays as it is.
+        """
+
+
 class Tts(Engine, Protocol):
     """Speaks a sentence."""
 
@@ -112,6 +124,14 @@ class Tts(Engine, Protocol):
 
         Ends in the pause that belongs after it. Raises EngineFailed.
         """
+
+
+@runtime_checkable
+class KeepingTts(Tts, Protocol):
+    """One that keeps sound on the disk."""
+
+    def keep_phrases(self, keep: bool) -> None:  # noqa: FBT001 - it says what it says
+        """Whether to keep more of it; if not, most of what is there goes, too."""
 
 
 REGISTRY: dict[str, dict[str, str]] = {

@@ -66,22 +66,53 @@ class LlamaCppContext:
         self.vocabulary = Vocabulary(self._model)
         self.context_tokens: int = min(settings.context_tokens, lib.llama_model_n_ctx_train(self._model))
         self.parameters: int = lib.llama_model_n_params(self._model)
-        self._context = lib.llama_init_from_model(self._model, self._parameters(settings, threads))
-        if not self._context:
-            self.close()
-            raise EngineFailed(
-                f"There is no memory for {settings.context_tokens} tokens of context.",
-                "Lower llm.context_tokens, or choose a smaller model (llm.model).",
-            )
-        self._memory = lib.llama_get_memory(self._context)
-        self._sampler = _sampler_chain(settings, self.vocabulary.size)
+        self._settings = settings
+        self._most_tokens, self._most_threads = self.context_tokens, threads
+        self._threads_limit = threads
         self._threads = ThreadChoice(threads)
-        self._held: list[int] = []
+        try:
+            self._open(self.context_tokens)
+        except EngineFailed:
+            self.close()
+            raise
+        self._sampler = _sampler_chain(settings, self.vocabulary.size)
         lib.llama_log_set(_while_running, None)
 
-    def _parameters(self, settings: LlmSettings, threads: int) -> Any:
+    def _open(self, context_tokens: int) -> None:
+        """Begin with an empty memory of that size, instead of the one before. Raises EngineFailed."""
+        context = lib.llama_init_from_model(self._model, self._parameters(context_tokens))
+        if not context:
+            raise EngineFailed(
+                f"There is no memory for {context_tokens} tokens of context.",
+                "Lower llm.context_tokens, or choose a smaller model (llm.model).",
+            )
+        if self._context:
+            lib.llama_free(self._context)
+        self._context, self._memory = context, lib.llama_get_memory(context)
+        self._held: list[int] = []
+        self.context_tokens = context_tokens
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
+        """Do with so much from now on; None and 1 are what it was made with.
+
+        With another context the memory is empty. Raises EngineFailed when there is no room for a longer one.
+        """
+        threads = max(1, int(self._most_threads * threads_share))
+        if threads != self._threads_limit:
+            self._threads_limit, self._threads = threads, ThreadChoice(threads)
+            if self._context:
+                lib.llama_set_n_threads(self._context, threads, threads)
+        tokens = min(context_tokens or self._most_tokens, self._most_tokens)
+        if tokens < self.context_tokens and self._context:
+            lib.llama_free(self._context)  # First of all: there is little memory, or nobody would ask.
+            self._context, self._held = None, []
+        if tokens != self.context_tokens:
+            self._open(tokens)
+
+    def _parameters(self, context_tokens: int) -> Any:
+        settings, threads = self._settings, self._threads.threads
         parameters = lib.llama_context_default_params()
-        parameters.n_ctx = self.context_tokens
+        parameters.n_ctx = context_tokens
         parameters.n_batch = BATCH_TOKENS
         parameters.n_ubatch = settings.micro_batch
         parameters.n_outputs_max = 1  # Only the scores after the last token are ever wanted.
@@ -156,6 +187,7 @@ class LlamaCppContext:
             )
 
     def _decode(self, tokens: ctypes.Array[Any], count: int) -> int:
+        self._require_memory()
         threads = self._threads.threads
         began_s = time.perf_counter()
         status = int(lib.llama_decode(self._context, lib.llama_batch_get_one(tokens, count)))
@@ -195,6 +227,7 @@ class LlamaCppContext:
     @contextmanager
     def interruptible(self, cancel: Cancel) -> Iterator[None]:
         """Inside it ``read`` and ``append`` end within milliseconds once ``cancel`` is set."""
+        self._require_memory()
         flag = ctypes.create_string_buffer(2)
         cancel.on_set(lambda: setattr(flag, "value", b"!"))
         lib.llama_set_abort_callback(self._context, _is_raised, flag)
@@ -212,6 +245,8 @@ class LlamaCppContext:
 
     def restore(self, state: bytes, tokens: Sequence[int]) -> bool:
         """Bring the memory to what ``state`` said when it held ``tokens``; false and empty if it cannot."""
+        if not self._context:
+            return False
         self._forget()
         buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
         if lib.llama_state_seq_set_data(self._context, buffer, len(state), 0) != len(state):
@@ -219,6 +254,13 @@ class LlamaCppContext:
             return False
         self._held = list(tokens)
         return True
+
+    def _require_memory(self) -> None:
+        if not self._context:
+            raise EngineFailed(
+                "The language model has lost its memory, and there is none for another.",
+                "End other programs, or restart the assistant.",
+            )
 
     def _forget(self) -> None:
         lib.llama_memory_clear(self._memory, True)  # noqa: FBT003

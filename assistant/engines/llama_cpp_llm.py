@@ -41,7 +41,7 @@ def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
 
 
 class LlamaCppLlm(ChatLlm):
-    """One that can also keep to a grammar: a ``CallingLlm``."""
+    """One that can also keep to a grammar, and do with less: a ``CallingLlm`` and a ``FrugalLlm``."""
 
     _context: LlamaCppContext
     _vocabulary: Vocabulary
@@ -57,6 +57,11 @@ class LlamaCppLlm(ChatLlm):
     ) -> None:
         super().__init__(context, context.vocabulary, chat, settings, file=file, runtime=runtime)
         self.parameters = context.parameters
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
+        """Do with so much until told otherwise; None and 1 are what it was made with. Raises EngineFailed."""
+        self._context.limit(context_tokens=context_tokens, threads_share=threads_share)
+        self.context_tokens = self._context.context_tokens
 
     def stream_or_call(
         self, messages: Sequence[Message], cancel: Cancel, grammar: str

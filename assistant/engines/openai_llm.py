@@ -13,7 +13,7 @@ from pathlib import Path
 
 from assistant import credentials
 from assistant.cancel import Cancel
-from assistant.engines import Llm, load
+from assistant.engines import FrugalLlm, Llm, load
 from assistant.engines.openai_server import Server
 from assistant.errors import EngineFailed, EngineUnavailable, PromptTooLong, SettingsError
 from assistant.settings_engines import LlmSettings
@@ -74,6 +74,12 @@ class OpenAiLlm:
         """Only for the local model, whether it will be needed or not."""
         if self._local:
             self._local.read_ahead(messages, cancel)
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
+        """Only the local model takes memory and threads here. Raises EngineFailed."""
+        if isinstance(self._local, FrugalLlm):
+            self._local.limit(context_tokens=context_tokens, threads_share=threads_share)
+            self.context_tokens = self._local.context_tokens
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of the prompt that these messages become: for the local model, or else guessed."""

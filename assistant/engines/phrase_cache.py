@@ -20,6 +20,9 @@ from assistant.types import Pcm16, Sentence
 _MOST_PHRASES = 200
 """Two seconds of speech take 90 KB: these take 18 MB. Those that were not used for longest go."""
 
+_FEW_PHRASES = 20
+"""Of a full disk's: what is said every day."""
+
 
 class PhraseCache:
     """``voice`` with a memory in ``folder``; ``key`` says what makes its sound: model, speed, speaker."""
@@ -30,6 +33,7 @@ class PhraseCache:
         self._folder = folder
         self._key = key
         self._said: set[str] = set()
+        self._keeps = True
 
     def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:
         """As the voice does, or from disk."""
@@ -42,11 +46,17 @@ class PhraseCache:
                 path.touch()
             return np.frombuffer(kept, dtype=np.int16)
         pcm = self._voice.synthesize(sentence, cancel)
-        if path.name in self._said and len(pcm) and not cancel:
+        if self._keeps and path.name in self._said and len(pcm) and not cancel:
             kept_file.save(path, key, pcm.tobytes())
-            self._forget_oldest()
+            self._forget_oldest(_MOST_PHRASES)
         self._said.add(path.name)
         return pcm
+
+    def keep_phrases(self, keep: bool) -> None:  # noqa: FBT001
+        """Whether to keep more of them; if not, only a few of those that are there stay."""
+        self._keeps = keep
+        if not keep:
+            self._forget_oldest(_FEW_PHRASES)
 
     def warm_up(self) -> None:
         self._voice.warm_up()
@@ -54,8 +64,8 @@ class PhraseCache:
     def close(self) -> None:
         self._voice.close()
 
-    def _forget_oldest(self) -> None:
+    def _forget_oldest(self, most: int) -> None:
         with suppress(OSError):  # somebody else clears the folder, or may write there and we may not
             phrases = sorted(self._folder.glob("*.phrase"), key=lambda path: path.stat().st_mtime)
-            for path in phrases[:-_MOST_PHRASES]:
+            for path in phrases[:-most]:
                 path.unlink(missing_ok=True)

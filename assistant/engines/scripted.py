@@ -21,6 +21,8 @@ from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Call, Message, Pcm16,
 _QUIET = 100
 """Amplitude up to which ScriptedVad hears nothing."""
 
+_CONTEXT_TOKENS = 2048
+
 
 def clip(loudness: int, duration_ms: int) -> Pcm16:
     """A 200 Hz tone of amplitude ``loudness`` (above 100, at most 32767)."""
@@ -120,7 +122,7 @@ class ScriptedStt(_Scripted):
 class ScriptedLlm(_Scripted):
     """Answers with what ``reply`` makes of the messages, a word at a time."""
 
-    context_tokens = 2048
+    context_tokens = _CONTEXT_TOKENS
     parameters = 0
 
     def __init__(
@@ -140,12 +142,17 @@ class ScriptedLlm(_Scripted):
         """Every prompt it was given."""
         self.read: list[str] = []
         """Every beginning of a question that it read ahead."""
+        self.threads_share = 1.0
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content.split()) + 4 for message in messages)
 
     def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:
         """It reads in no time."""
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
+        self.context_tokens = min(context_tokens or _CONTEXT_TOKENS, _CONTEXT_TOKENS)
+        self.threads_share = threads_share
 
     def read_ahead(self, messages: Sequence[Message], cancel: Cancel) -> None:  # noqa: ARG002
         self.read.append(messages[-1].content)
@@ -193,6 +200,10 @@ class ScriptedTts(_Scripted):
         """Every text it was given."""
         self.phrases: list[str] = []
         """Those of them that a voice may keep."""
+        self.keeps = True
+
+    def keep_phrases(self, keep: bool) -> None:  # noqa: FBT001
+        self.keeps = keep
 
     def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:  # noqa: ARG002
         text = sentence.text

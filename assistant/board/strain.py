@@ -1,0 +1,36 @@
+"""How the machine is doing, in figures. Read every few seconds: nothing here is slow or starts a program."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from assistant.board import health, limits
+from assistant.board.limits import ROOT
+from assistant.shortage import Reading
+
+
+def read(folder: Path, root: Path = ROOT) -> Reading:
+    """How the machine below ``root``, and the disk that ``folder`` is on, are doing. Never raises."""
+    return Reading(
+        memory_mb=_memory_mb(root),
+        stalled_percent=health.stalled_percent(root),
+        disk_mb=_disk_mb(folder),
+        hot_c=health.hottest_c(root),
+    )
+
+
+def _memory_mb(root: Path) -> float | None:
+    free = health.memory_bytes("MemAvailable", root)
+    left = min(math.inf if free is None else free, limits.memory_left_bytes(root, brakes=True))
+    return left / 1e6 if math.isfinite(left) else None
+
+
+def _disk_mb(folder: Path) -> float | None:
+    """What we may write there; nothing where the file system has room, but for no more files."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return 0.0 if found.f_files and not found.f_favail else found.f_bavail * found.f_frsize / 1e6
