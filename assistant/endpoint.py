@@ -54,9 +54,16 @@ class Endpointer:
         self._silence_ms = 0
         self._speech_end_s = 0.0
         self._looked_at = 0
+        self._resumed_at = 0
         self._paused = False
         self._ended = False
         self.required_silence_ms = self._settings.unclear_ms
+
+    def forget_before(self) -> None:
+        """Right after SpeechResumed: what was said before is done with, and the utterance begins here."""
+        del self._frames[: self._resumed_at]
+        self._speech_ms = self._speech_run_ms
+        self._looked_at = self._resumed_at = 0
 
     @property
     def in_speech(self) -> bool:
@@ -107,6 +114,9 @@ class Endpointer:
         if self._speech_run_ms < _RESUME_MS:
             self._silence_ms += FRAME_MS
             return None
+        self._resumed_at = max(
+            0, len(self._frames) - _frames(min(self._silence_ms, self._settings.pre_roll_ms))
+        )
         self._paused = self._ended = False
         self._silence_ms = 0
         self._speech_end_s = frame.end_s

@@ -198,7 +198,12 @@ class VoiceLoop:
             await self._turns.begin(event.utterance)
 
     async def _on_speech_resumed(self, event: e.Event) -> None:
-        if self.state in (State.LISTENING, State.THINKING):
+        if self.state is State.THINKING and self._turns.has_acted:
+            # It must not be done again with what is said now, which may be only a cough.
+            self._turns.hold()
+            self._ears.endpointer.forget_before()
+            self._fire(event)
+        elif self.state in (State.LISTENING, State.THINKING):
             await self._turns.discard()
             self._fire(event)
 

@@ -70,7 +70,8 @@ class Turn:
         self._task: asyncio.Task[None] | None = None
         self._written = ""
         self._match: Match | None = None
-        self._has_acted = False
+        self.has_acted = False
+        """Something was done, or may be being done, that must not be done again."""
         self._is_taken_back = False
         self._delivery = Delivery(chain.speaker)
 
@@ -119,7 +120,7 @@ class Turn:
     @property
     def may_be_taken_back(self) -> bool:
         """Nothing came of it but words."""
-        return not self._has_acted and (self._match is None or self._match.only_answers)
+        return not self.has_acted and (self._match is None or self._match.only_answers)
 
     @property
     def done(self) -> bool:
@@ -207,6 +208,7 @@ class Turn:
         self.report.handled_by = match.name
         if not match.only_answers:
             await may_act.wait()
+            self.has_acted = True
         outcome = await in_thread(match.run)
         self.report.outcome = outcome
         if speech := outcome.speech_after(self._last_reply):
@@ -224,8 +226,10 @@ class Turn:
             first = asyncio.ensure_future(anext(replies, None))
             try:
                 await self._released.wait()
+                self.has_acted = True
                 outcome = await self._chain.ask_agent(text)
                 if outcome is None:
+                    self.has_acted = False
                     is_declined.set()
                     if sentence := await first:
                         yield sentence
@@ -235,7 +239,6 @@ class Turn:
             finally:
                 first.cancel()
                 await asyncio.gather(first, return_exceptions=True)
-        self._has_acted = True
         self.report.handled_by, self.report.outcome = name, outcome
         if outcome.speech:
             yield Sentence(outcome.speech)

@@ -108,6 +108,11 @@ class Turns:
             self._begun = self._held.report.transcript if is_new and self._held.may_be_taken_back else ""
 
     @property
+    def has_acted(self) -> bool:
+        """What the turn at work was asked for is done, or being done."""
+        return self.at_work is not None and self.at_work.has_acted
+
+    @property
     def can_resume(self) -> bool:
         return self._held is not None and not self._held.done
 

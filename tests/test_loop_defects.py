@@ -9,6 +9,7 @@ import pytest
 
 from assistant import clock
 from assistant import events as e
+from assistant.engines.scripted import clip
 from assistant.errors import DeviceUnavailable, EngineFailed, StateUnavailable
 from assistant.resources import folder
 from assistant.state import State
@@ -167,3 +168,45 @@ def test_a_lost_device_is_told_once_however_long_it_is_away(caplog: pytest.LogCa
     with caplog.at_level("INFO"):
         simulate(story, hands_free=True)
     assert [record.levelname for record in caplog.records if "fault=" in record.message] == ["ERROR"]
+
+
+TIMER = "Set a timer for ten minutes."
+
+
+def slow_voice(house: House, seconds: float = 2.0) -> None:
+    """The answer is made so slowly that there is time to speak, or to cough, before it is heard."""
+    loop = asyncio.get_running_loop()
+    house.faults.tts = lambda: clock.occupy(loop, seconds)
+
+
+def test_a_cough_before_the_confirmation_sets_no_second_timer() -> None:
+    async def story(house: House) -> None:
+        slow_voice(house)
+        house.say(TIMER)
+        await house.until(State.THINKING)
+        await asyncio.sleep(0.5)
+        house.microphone.say(clip(5000, 80))
+        await house.until(State.SPEAKING)
+        await house.voice_loop.idle(2)
+        (report,) = house.reports
+        assert report.heard == "Ten minutes. Starting now."
+        assert len(house.timers.all()) == 1
+
+    simulate(story, words=[TIMER], intents=INTENTS)
+
+
+@pytest.mark.parametrize(("words", "handled_by"), [("Stop.", "stop"), (QUESTION, "llm")])
+def test_what_is_said_before_the_confirmation_is_another_turn(words: str, handled_by: str) -> None:
+    async def story(house: House) -> None:
+        slow_voice(house)
+        house.say(TIMER)
+        await house.until(State.THINKING)
+        await asyncio.sleep(0.5)
+        house.say(words)
+        await asyncio.sleep(3)
+        await house.voice_loop.idle(3)
+        assert [report.handled_by for report in house.reports] == ["set_timer", handled_by]
+        assert house.reports[-1].transcript == words
+        assert len(house.timers.all()) == 1
+
+    simulate(story, words=[TIMER, words], intents=INTENTS)

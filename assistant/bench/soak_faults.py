@@ -12,7 +12,7 @@ from typing import Any
 
 from assistant import clock
 from assistant import events as e
-from assistant.bench.soak_home import BUDGET_S, SETTINGS, WELL, Home
+from assistant.bench.soak_home import BUDGET_S, REPLY, SETTINGS, WELL, Home
 from assistant.errors import AssistantError, EngineFailed
 
 Fault = Callable[[Home, Random], Coroutine[Any, Any, None]]
@@ -108,9 +108,9 @@ async def _fault(home: Home, kind: str, fault: Callable[[], None], lasts_s: floa
 
 
 async def degenerate_reply(home: Home, random: Random) -> None:
-    home.reply, reply = random.choice(REPLIES), home.reply
+    home.reply = random.choice(REPLIES)
     await asyncio.sleep(3)
-    home.reply = reply
+    home.reply = REPLY
 
 
 async def misheard(home: Home, random: Random) -> None:
@@ -190,15 +190,16 @@ async def ordered(home: Home, random: Random) -> None:
     order = random.choice(("say", "ask", "stop", "listen", "status"))
     try:
         await home.orders.obey({"order": order, "text": "What is the capital of France?"})
-    except AssistantError:
-        return  # a reason was given
+    except Exception:  # noqa: BLE001 - the control socket answers every one with a reason
+        return
 
 
 async def signalled(home: Home, random: Random) -> None:
-    """SIGUSR1 twice."""
-    home.orders.toggle_mute()
-    await asyncio.sleep(random.uniform(0.1, 3))
-    home.orders.toggle_mute()
+    """SIGUSR1 twice; and whoever finds it muted at the end unmutes it."""
+    for _ in range(2):
+        home.orders.toggle_mute()
+        await asyncio.sleep(random.uniform(0.1, 3))
+    home.loop.post(e.Unmuted())
 
 
 FAULTS: dict[str, Fault] = {

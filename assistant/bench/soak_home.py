@@ -61,6 +61,8 @@ _NOON_UTC_S = 1_800_014_400.0
 """A Monday."""
 
 
+REPLY = "It is Paris. A lovely town."
+
 WELL = Reading(memory_mb=2000, stalled_percent=0, disk_mb=5000, hot_c=50)
 
 
@@ -72,7 +74,7 @@ class Home:
     speaker: ScriptedSpeaker = field(default_factory=ScriptedSpeaker)
     heard: dict[int, str] = field(default_factory=dict)
     """Loudness -> what the recogniser makes of it."""
-    reply: str = "It is Paris. A lovely town."
+    reply: str = REPLY
     """What the language model answers."""
     faults: dict[str, Callable[[], None]] = field(default_factory=dict)
     """Kind of engine -> what happens when it is next asked."""
