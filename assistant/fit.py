@@ -23,6 +23,7 @@ from assistant.gguf import GgufHeader
 from assistant.settings import Settings
 from assistant.store import open_store
 
+RAISE_LIMIT = "If this is the service: sudo /opt/assistant/current/scripts/install --limits gives it more."
 _LOOKED_AT = "`assistant doctor` and `assistant models list --fit` show the plan."
 
 
@@ -121,9 +122,10 @@ def require(settings: Settings, root: Path = ROOT, *, llm_only: bool = False) ->
 
 def too_big(found: Fit, settings: Settings) -> ModelTooBig:
     """The refusal, with the way out of it."""
-    return ModelTooBig(
-        f"{found.model} does not fit: {found}.", f"{advice(found.remedy, settings)} {_LOOKED_AT}"
-    )
+    steps = [advice(found.remedy, settings), _LOOKED_AT]
+    if found.room.why == memory_plan.OF_GROUP:
+        steps.insert(0, RAISE_LIMIT)
+    return ModelTooBig(f"{found.model} does not fit: {found}.", " ".join(steps))
 
 
 def advice(remedy: Remedy | None, settings: Settings) -> str:

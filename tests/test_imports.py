@@ -63,6 +63,7 @@ COMPOSITION = {
     "reload",
     "repairs",
     "shared",
+    "unit_limits",
 }
 ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}
 

@@ -42,6 +42,7 @@ case "$*" in
   *template*)
     here=$(cd "${0%/*}/../.." && pwd -P)
     printf '# schema: %s/config\\nstore:\\n  #models: null  # a path\\n' "$here" ;;
+  "config limits") [ ! -e "$ROOT/planless" ] || exit 2; cat "${0%/*}/../../assistant/limits" ;;
   *pull*) [ ! -e "$ROOT/offline" ] || exit 1 ;;
 esac
 X
@@ -79,6 +80,7 @@ class Machine:
     def release(self, version: str, *, marks: tuple[str, ...] = ()) -> None:
         """Make the checkout another version; ``marks`` are files in its scripts folder."""
         (self.checkout / "assistant" / "__init__.py").write_text(f'__version__ = "{version}"\n')
+        (self.checkout / "assistant" / "limits").write_text(f"[Service]\n# {version}\nMemoryMax=1G\n")
         for file in ("broken", "cannot-be-set-up"):
             (self.checkout / "scripts" / file).unlink(missing_ok=True)
         for mark in marks:
@@ -89,6 +91,11 @@ class Machine:
 
     def current(self) -> str:
         return (self.opt / "current").resolve().name.split("-")[0]
+
+    @property
+    def limits(self) -> Path:
+        """The drop-in with what the board's plan gives the service."""
+        return self.root / "etc" / "systemd" / "system" / "assistant.service.d" / "10-board.conf"
 
     @property
     def opt(self) -> Path:
@@ -207,6 +214,50 @@ def test_a_version_that_is_not_ready_gives_way_to_the_one_before_with_its_units(
     machine.release("1.2")
     assert machine.install().returncode == 0
     assert machine.current() == "1.2"
+
+
+def test_the_service_gets_what_the_version_in_use_plans_for_this_board(machine: Machine) -> None:
+    machine.install()
+    assert "# 1.0" in machine.limits.read_text()
+    calls = machine.calls()
+    assert calls.index("assistant config limits") < calls.index("daemon-reload") < calls.index("restart ")
+    machine.release("1.1")
+    machine.install()
+    assert "# 1.1" in machine.limits.read_text()
+    machine.release("1.2", marks=("broken",))
+    assert machine.install("--ready-within", "5").returncode == 1
+    assert "# 1.1" in machine.limits.read_text(), "the limits go back with the version"
+
+
+def test_for_other_models_the_limits_are_planned_anew(machine: Machine) -> None:
+    assert machine.install("--limits").returncode == 1, "there is nothing to limit"
+    machine.install()
+    machine.limits.write_text("[Service]\n")
+    machine.calls()
+    done = machine.install("--limits")
+    assert done.returncode == 0, done.stderr
+    assert "MemoryMax=1G" in machine.limits.read_text()
+    assert "MemoryMax=1G" in done.stderr
+    calls = machine.calls()
+    assert calls.index("daemon-reload") < calls.index("try-restart assistant.service")
+    assert machine.versions() == ["1.0"]
+
+
+def test_without_a_plan_no_limits_of_another_version_stay(machine: Machine) -> None:
+    machine.install()
+    (machine.root / "planless").touch()
+    machine.release("1.1")
+    assert machine.install().returncode == 0
+    assert not list(machine.limits.parent.iterdir())
+
+
+def test_an_owners_own_changes_of_the_unit_stay(machine: Machine) -> None:
+    machine.install()
+    own = machine.limits.with_name("override.conf")
+    own.write_text("[Service]\nMemoryMax=3G\n")
+    assert own.name > machine.limits.name, "the last one counts"
+    assert machine.install("--uninstall").returncode == 0
+    assert [file.name for file in own.parent.iterdir()] == ["override.conf"]
 
 
 @pytest.mark.parametrize("fault", ["cannot-be-set-up", "offline"])

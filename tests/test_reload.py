@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from assistant import app, beside, configuration
+from assistant import app, configuration
+from assistant.board import memory_plan
+from assistant.board.memory_plan import Room
 from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad, ScriptedWake
 from assistant.errors import ModelMissing, OrderRefused, SettingsError
 from assistant.reload import Reloader, SavedFiles, changes
@@ -52,7 +54,7 @@ def owned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stories:
     """A house whose engines are scripted, also those that a reload loads."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(beside, "available_mb", lambda: 100_000)
+    monkeypatch.setattr(memory_plan, "room", lambda: Room(10**11, 10**11, "free in this machine"))
     file = tmp_path / "assistant.yaml"
 
     def run(story: Callable[[Owner], Awaitable[None]]) -> None:
@@ -200,9 +202,11 @@ def test_a_model_for_which_the_memory_is_too_small_is_refused(
     owned: Stories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story(owner: Owner) -> None:
-        monkeypatch.setattr(beside, "available_mb", lambda: 10)
-        with pytest.raises(OrderRefused, match="MB are free"):
+        limited = Room(10_000_000, 10_000_000, memory_plan.OF_GROUP)
+        monkeypatch.setattr(memory_plan, "room", lambda: limited)
+        with pytest.raises(OrderRefused, match="10 MB are left of this control group") as caught:
             await owner.reload("llm: {seed: 3}")
+        assert "install --limits" in caught.value.next_step
         assert owner.made == []
 
     owned(story)

@@ -34,6 +34,9 @@ _TTS_SPIKE = 92_000_000
 PLAN_ERROR = 0.10
 """How far a plan may be off; docs/boards.md has what was measured."""
 
+OF_GROUP = "left of this control group's limit"
+"""Where ``Room.free`` comes from in a service or container with a limit of its own."""
+
 SMALLEST_CONTEXT = 512
 """Shorter ones hold no system prompt, question and answer."""
 
@@ -110,7 +113,7 @@ def room(root: Path = ROOT, *, already: int = 0) -> Room:
     why = "free in this machine"
     of_group, limit = limits.memory_left_bytes(root) + already, limits.memory_bytes(root)
     if free is not None and of_group < free:
-        free, why = int(of_group), "left of this control group's limit"
+        free, why = int(of_group), OF_GROUP
     return Room(free, None if total is None else int(min(total, limit)), why)
 
 

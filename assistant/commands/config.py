@@ -1,4 +1,4 @@
-"""`assistant config show|check|schema`: what is set, where, and whether it is right."""
+"""`assistant config show|check|schema|limits`: what is set, where, whether it is right, what it takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from assistant import configuration, paths, resources, settings_template
+from assistant import configuration, paths, resources, settings_template, unit_limits
 from assistant.configuration import Loaded
 from assistant.errors import SettingsError
 from assistant.settings_keys import keys
@@ -19,13 +19,14 @@ ORIGIN_COLUMN = 48
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the `assistant` parser's subcommands."""
     parser = subparsers.add_parser("config", help="show or check the settings")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="show|check|schema")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="show|check|schema|limits")
     show = actions.add_parser("show", help="what is in force, and where each value comes from")
     what = show.add_mutually_exclusive_group()
     what.add_argument("--template", action="store_true", help="print a file of your own to begin with")
     what.add_argument("--reference", action="store_true", help="print every key with its default")
     actions.add_parser("check", help="name every mistake, with its file and line")
     actions.add_parser("schema", help="print the JSON Schema, by which editors complete keys")
+    actions.add_parser("limits", help="print what systemd shall limit the service to, for scripts/install")
     parser.set_defaults(run=run)
 
 
@@ -36,6 +37,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.action == "check":
         return _check(args.config)
+    if args.action == "limits":
+        print(unit_limits.drop_in(configuration.load(args.config).settings), end="")
+        return 0
     if args.template:
         schema = resources.folder("config") / "assistant.schema.json"
         print(settings_template.own(str(schema)), end="")
