@@ -22,9 +22,7 @@ from assistant.store.progress import Terminal, megabytes
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the `assistant` parser's subcommands."""
     parser = subparsers.add_parser("models", help="list, fetch, check, import and remove models")
-    actions = parser.add_subparsers(
-        metavar="list|pull|verify|import|remove|encrypt|decrypt|licences", required=True
-    )
+    actions = parser.add_subparsers(metavar="list|pull|verify|import|remove", required=True)
 
     def action(name: str, work: Callable[..., int], text: str) -> argparse.ArgumentParser:
         sub = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
@@ -49,19 +47,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     bring.add_argument("--kind", choices=get_args(Kind), help="what a model of your own is")
     remove = action("remove", _remove, "delete models, and what an unfinished pull left of them")
     remove.add_argument("names", nargs="+", metavar="NAME")
-    for name, text in (
-        ("encrypt", "encrypt models where they lie; the assistant decrypts them into its memory"),
-        ("decrypt", "put the plain files in the place of the encrypted ones"),
-    ):
-        change = action(name, _change, text)
-        change.add_argument("names", nargs="+", metavar="NAME")
-        change.add_argument(
-            "--key-file",
-            type=Path,
-            metavar="FILE",
-            help="32 bytes that only you can read; else store.key_file",
-        )
-        change.set_defaults(change=name)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -142,7 +127,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return (
         entry.name,
         entry.kind,
-        "encrypted" if entry.encrypted and entry.state == "installed" else entry.state,
+        entry.state,
         megabytes(entry.size_bytes),
         f"{entry.ram_mb} MB" if entry.ram_mb else "-",
         " ".join(entry.languages[:3]) + more or "-",
@@ -206,21 +191,6 @@ def _remove(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> 
     else:
         for one in removed:
             print(f"{one['name']}: removed, {megabytes(one['freed_bytes'])} freed")
-    return 0
-
-
-def _change(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Encrypt or decrypt."""
-    from assistant.store import encrypting, keys  # noqa: PLC0415  few models are encrypted
-
-    key = keys.find(arguments.key_file or arguments.settings.store.key_file)
-    work = getattr(encrypting, arguments.change)
-    done = [work(store, name, key, terminal) for name in arguments.names]
-    if arguments.json:
-        _print_json(**{f"{arguments.change}ed": [_plain(asdict(one)) for one in done]})
-    else:
-        for one in done:
-            print(f"{one.name}: {arguments.change}ed, {megabytes(one.size_bytes)} in {one.path}")
     return 0
 
 
