@@ -268,6 +268,7 @@ def test_status_tells_turns_and_the_last_fault() -> None:
         status = await desk("status")
         assert (status["state"], status["turns"], status["last_fault"]) == ("sleeping", 0, None)
         assert set(status["models"]) == {"stt", "llm", "tts"}
+        assert status["gives_up"] == {}
         desk.house.microphone.broken = True
         await desk.house.until(State.FAULTED)
         desk.house.microphone.broken = False
