@@ -95,7 +95,7 @@ class Relief:
 
     async def _tell_voice(self, short: Collection[Shortage]) -> None:
         worker, keeps = self._voice_loop.chain.tts, "disk" not in short
-        if isinstance(worker.engine, KeepingTts) and self._is_news("tts", worker.engine, keeps, was=True):
+        if isinstance(worker.engine, KeepingTts) and self._told("tts", worker.engine, as_new=True) != keeps:
             await worker.run(lambda tts, _: tts.keep_phrases(keeps) if isinstance(tts, KeepingTts) else None)
             self._done["tts"] = (worker.engine, keeps)
 
@@ -109,13 +109,16 @@ class Relief:
         )
         if not keep:
             await in_thread(partial(_forget, self._prompts))
-        if not self._is_news("llm", engine, (wanted, keep), was=(_Frugality(), True)):
+        told, kept = self._told("llm", engine, as_new=(_Frugality(), True))
+        if (told, kept) == (wanted, keep):
             return
 
         def limit(llm: Llm) -> None:
+            before = llm.context_tokens
             if isinstance(llm, FrugalLlm):
                 llm.limit(context_tokens=wanted.context_tokens, threads_share=wanted.threads_share)
-            app.read_opening(llm, chain.conversation, keep=keep)
+            if llm.context_tokens != before or (keep and not kept):
+                app.read_opening(llm, chain.conversation, keep=keep)
 
         self._allow(wanted.context_tokens)
         await worker.run(lambda llm, _: limit(llm))
@@ -124,10 +127,10 @@ class Relief:
             await in_thread(heap.trim)
         self._done["llm"] = (engine, (wanted, keep))
 
-    def _is_news(self, kind: str, engine: object, wanted: object, *, was: object) -> bool:
-        """Whether this engine has not been told that yet; a new one does what ``was`` says."""
-        told, what = self._done.get(kind, (engine, was))
-        return (what if told is engine else was) != wanted
+    def _told(self, kind: str, engine: object, *, as_new: Any) -> Any:
+        """What this engine was told last; nothing was given up by one that is new."""
+        who, what = self._done.get(kind, (None, None))
+        return what if who is engine else as_new
 
     def _shorter_context(self) -> int:
         """Half of what is set, but enough for a question and its answer."""

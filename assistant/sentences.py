@@ -67,6 +67,12 @@ class Sentences:
                 self._haste -= 1
 
 
+def whole(text: str) -> list[Sentence]:
+    """A text that is all there, sentence by sentence."""
+    sentences = Sentences(begin_with="sentence")
+    return [*sentences.add(text), *sentences.finish()]
+
+
 class _Prose:
     """What is not between code fences (three backticks)."""
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from assistant.chain import Chain
 from assistant.errors import EngineUnavailable
-from assistant.sentences import Sentences
+from assistant.sentences import whole
 from assistant.types import Pcm16
 
 
@@ -44,6 +44,5 @@ async def _transcribe(chain: Callable[[], Chain], pcm: Pcm16) -> str:
 
 
 async def _speak(chain: Callable[[], Chain], text: str) -> AsyncIterator[Pcm16]:
-    sentences = Sentences(begin_with="sentence")
-    for sentence in [*sentences.add(text), *sentences.finish()]:
+    for sentence in whole(text):
         yield await chain().synthesize(sentence)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from assistant.delivery import Delivery
 from assistant.errors import AssistantError, AudioError, EmptyAnswer, EngineError
 from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
 from assistant.report import Report
-from assistant.sentences import Sentences
+from assistant.sentences import Sentences, whole
 from assistant.skills import Match
 from assistant.types import Call, Pcm16, Sentence, SpokenAudio, Transcript, Utterance
 from assistant.worker import in_thread, prefetch, within
@@ -49,15 +49,16 @@ class Turn:
         chain: Chain,
         *,
         number: int,
-        last_reply: str,
+        last_reply: Callable[[], str],
         overheard: str,
         begun: str,
         post: Callable[[Event], None],
         on_transcript: Callable[[Transcript, Match | None], Awaitable[None]],
         on_refusal: Callable[[], None],
     ) -> None:
-        """``overheard`` is what the assistant itself may have been heard to say; ``begun`` what the person
-        had said when an answer to it came too early: this goes on with it, unless it is a command."""
+        """``last_reply`` tells what was answered last; ``overheard`` is what the assistant itself may have
+        been heard to say; ``begun`` what the person had said when an answer to it came too early: this goes
+        on with it, unless it is a command."""
         self.report = Report(number)
         self._chain = chain
         self._last_reply = last_reply
@@ -85,7 +86,7 @@ class Turn:
         """Say ``text`` unasked."""
         self.report.handled_by = "announcement"
         self._released.set()
-        self._task = asyncio.ensure_future(self._run(partial(self._speak, _once(text))))
+        self._task = asyncio.ensure_future(self._run(partial(self._speak, _all_of(whole(text)))))
 
     def release(self, utterance: Utterance) -> None:
         """The person has finished: sound and effects are allowed from now on."""
@@ -157,7 +158,7 @@ class Turn:
 
     async def _reply(self, utterance: Utterance) -> None:
         transcript = await self._transcribe(utterance.pcm)
-        match = self._chain.skills.match(transcript.text)
+        match = self._match_of(transcript.text)
         if reason := self._refusal(utterance, transcript, match):
             self.report.refused = reason
             if transcript.text:  # perhaps the beginning of more; noise is the beginning of nothing
@@ -169,13 +170,16 @@ class Turn:
             self.report.goes_on = True
             self.report.transcript = f"{self._begun} {transcript.text}"
             transcript = replace(transcript, text=self.report.transcript)
-            match = self._chain.skills.match(transcript.text)
+            match = self._match_of(transcript.text)
         self._match = match
         await self._on_transcript(transcript, match)
         try:
             await self._speak(self._skill(match, self._released) if match else self._answer(transcript.text))
         finally:
             self._remember(transcript.text)
+
+    def _match_of(self, text: str) -> Match | None:
+        return self._chain.skills.match(text) or self._chain.skills.last_word(text)
 
     def _refusal(self, utterance: Utterance, transcript: Transcript, match: Match | None) -> str | None:
         """Why what was heard gets no answer; None when it gets one."""
@@ -192,7 +196,7 @@ class Turn:
         if not self._delivery.sounds and self.report.handled_by != "announcement":
             self.report.handled_by = "apology"
             try:
-                await self._speak(_once(self._chain.settings.conversation.apology))
+                await self._speak(_all_of(whole(self._chain.settings.conversation.apology)))
             except EngineError as silent:
                 log.error("turn=%d apology=unspoken problem=%s", self.report.number, silent)
 
@@ -211,7 +215,7 @@ class Turn:
             self.has_acted = True
         outcome = await in_thread(match.run)
         self.report.outcome = outcome
-        if speech := outcome.speech_after(self._last_reply):
+        if speech := outcome.speech_after(self._last_reply()):
             yield Sentence(speech, is_phrase=match.only_answers and outcome.action is None)
 
     def _answer(self, text: str) -> AsyncGenerator[Sentence, None]:
@@ -339,5 +343,6 @@ class Turn:
             self.report.times_s.setdefault(name, asyncio.get_running_loop().time())
 
 
-async def _once(text: str) -> AsyncGenerator[Sentence, None]:
-    yield Sentence(text)
+async def _all_of(sentences: Iterable[Sentence]) -> AsyncGenerator[Sentence, None]:
+    for sentence in sentences:
+        yield sentence

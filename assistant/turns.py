@@ -48,6 +48,8 @@ class Turns:
         self._begun = ""
         """What was said when an answer to it came too early."""
         self._last_reply = ""
+        self._to_repeat = ""
+        """The last reply of which anything was heard; all of it, as somebody who was interrupted may want."""
         self._last_s = 0.0
         self.at_work: Turn | None = None
 
@@ -165,7 +167,7 @@ class Turns:
         return Turn(
             self._chain,
             number=self._count + 1 + (self._held is not None),
-            last_reply=self._last_reply,
+            last_reply=lambda: self._to_repeat,
             overheard=self._overheard(heard_from_s),
             begun=self._begun,
             post=self._post,
@@ -185,6 +187,7 @@ class Turns:
         self._count += report.handled_by != "announcement"
         self._last_s = self._now_s()
         self._last_reply = report.heard or self._last_reply
+        self._to_repeat = report.reply if turn.heard_ms else self._to_repeat
         report.discarded, self._discarded = self._discarded, []
         self._on_end(turn)
 

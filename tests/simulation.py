@@ -177,8 +177,12 @@ async def _house(
     await llm.start(lambda: llm_engine)
     await tts.start(lambda: tts_engine)
     folder = Path(tempfile.mkdtemp())
-    context = SkillContext(TimerBook(folder / "timers.db", _clocks(loop)), ListBook(folder / "lists.db"))
     microphone, speaker = ScriptedMicrophone(), ScriptedSpeaker()
+    context = SkillContext(
+        TimerBook(folder / "timers.db", _clocks(loop)),
+        ListBook(folder / "lists.db"),
+        loudness=lambda: speaker.volume,
+    )
     counted = CountedMicrophone(microphone)
     conversation = Conversation("Be brief.", count_tokens=llm_engine.count_tokens, budget_tokens=1000)
     reports: list[Report] = []

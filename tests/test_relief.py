@@ -89,6 +89,7 @@ def test_with_little_memory_the_context_is_halved_and_the_oldest_turns_go() -> N
         turns = len(conversation.messages_for(""))
         await machine.is_now(LOW)
         assert house.llm.context_tokens == 1024
+        assert house.llm.primed == 1
         kept = conversation.messages_for("")
         assert len(kept) < turns
         assert kept[-3].content.startswith("Question 29"), "the newest stay"
@@ -129,6 +130,7 @@ def test_when_it_is_hot_half_the_threads_work() -> None:
     async def story(house: House, machine: Machine) -> None:
         await machine.is_now(HOT)
         assert (house.llm.threads_share, house.llm.context_tokens) == (0.5, 2048)
+        assert house.llm.primed == 0, "what it has read of the conversation is not lost"
         await machine.is_now(replace(WELL, hot_c=76))
         await asyncio.sleep(200)
         assert house.llm.threads_share == 0.5, "not cool yet"

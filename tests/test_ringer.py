@@ -161,3 +161,20 @@ def test_what_the_voice_cannot_say_is_given_up_at_last() -> None:
         assert not house.timers.all()
 
     simulate(story, settings={"conversation": {"ring_limit_s": 20}})
+
+
+def test_what_rings_together_is_said_sentence_by_sentence() -> None:
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(minutes=5), "pasta")
+        house.timers.count_down("timer", timedelta(minutes=5), "tea")
+        await house.until(State.SPEAKING, within_s=310)
+        began_s = asyncio.get_running_loop().time()
+        while not house.speaker.written:  # noqa: ASYNC110 - watches from outside
+            await asyncio.sleep(0.01)
+        both = ["Your pasta timer is done.", "Your tea timer is done."]
+        assert house.speaker.written == both[:1]
+        assert asyncio.get_running_loop().time() - began_s < 0.2
+        await house.until(State.SLEEPING)
+        assert house.speaker.written == both
+
+    simulate(story)

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from assistant.errors import DeviceUnavailable
 
@@ -228,10 +228,17 @@ def _is_card(name: str) -> bool:
     return False
 
 
+def _scratch() -> IO[bytes]:
+    """A file in memory where there can be one: sound must not need a disk with room that can be written."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("portaudio"), "w+b")  # noqa: PTH123 - a descriptor; its user closes it
+    return tempfile.TemporaryFile()
+
+
 @contextlib.contextmanager
 def _stderr_to_log() -> Iterator[None]:
     """PortAudio writes what it was doing when something fails to stderr, line by line of its source."""
-    with tempfile.TemporaryFile() as caught:
+    with _scratch() as caught:
         stderr = os.dup(2)
         os.dup2(caught.fileno(), 2)
         try:

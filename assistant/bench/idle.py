@@ -1,4 +1,4 @@
-"""``assistant bench idle``: what waiting for the wake word costs, in a quiet room and beside talk.
+"""``assistant bench idle``: what waiting for the wake word costs, in a quiet room and beside endless talk.
 
 A child process listens as the appliance does while it sleeps: the same ears, filters, detectors and
 wake word at a microphone's pace, without a sound card. Its processor time and memory are read
@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,15 @@ from assistant.audio.files import read_sound
 from assistant.audio.filtered import FilteredMicrophone
 from assistant.audio.reference import Reference
 from assistant.audio.wav import WavMicrophone, WavSpeaker
-from assistant.bench import machine
-from assistant.bench.clips import read_set
+from assistant.bench import machine, speech_end
+from assistant.bench.clips import Clip, read_set
 from assistant.bench.measuring import Document, Result, child_command, table
 from assistant.board.heap import return_what_is_freed
 from assistant.ears import Ears
 from assistant.errors import AssistantError
 from assistant.events import Event, Woken
 from assistant.settings import Settings
-from assistant.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 
 ROOM_AMPLITUDE = 20
 """Standard deviation of a quiet room's noise, of 32768: -64 dB of full scale."""
@@ -48,20 +48,39 @@ def run(settings: Settings, speech: Path, *, seconds: float, progress: Callable[
     """Listen for so long to each. Raises AssistantError when the child does not start."""
     document: Document = {"bench": "idle", "seconds": seconds, **machine.describe(settings)}
     document["wakes_by"] = [word.label for word in settings.wake.words]
-    clips = [str(speech / clip.name) for clip in read_set(speech)]
-    for name, files in (("quiet", []), ("speech", clips)):
+    clips = read_set(speech)
+    document["speech_percent"] = _speech_percent(clips)
+    for name, talk in (("quiet", []), ("speech", clips)):
         progress(f"{name}: {seconds:g} s")
-        document[name] = _measured(settings, files, seconds)
+        document[name] = _measured(settings, [_spoken(speech, clip) for clip in talk], seconds)
     rows = [
         (name, *(document[name].get(key) for key in ("cpu_percent", "rss_mb", "woken", "behind_s")))
         for name in ("quiet", "speech")
     ]
     text = table(("listening for the wake word", "% of one core", "RSS, MB", "woken", "s behind"), rows)
-    return Result(f"{machine.headline(document)}\n\n{text}", document)
+    density = f"of the talk {document['speech_percent']} % is speech"
+    return Result(f"{machine.headline(document)}\n\n{text}\n{density}", document)
 
 
-def _measured(settings: Settings, files: list[str], seconds: float) -> Document:
-    task = json.dumps({"settings": settings.model_dump(mode="json"), "files": files})
+def _spoken(folder: Path, clip: Clip) -> tuple[str, float, float]:
+    """A file, and from when to when somebody speaks in it: they follow each other without a pause."""
+    return str(folder / clip.name), clip.spoken.begin_s, clip.spoken.end_s
+
+
+def _cut(pcm: Pcm16, begin_s: float, end_s: float) -> Pcm16:
+    return pcm[round(begin_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)]
+
+
+def _speech_percent(clips: Sequence[Clip]) -> float:
+    """Of the talk that is heard, how many frames the speech network takes for speech."""
+    network = speech_end.load_network()
+    talk = np.concatenate([_cut(clip.pcm, clip.spoken.begin_s, clip.spoken.end_s) for clip in clips])
+    frames = talk[: len(talk) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    return round(100 * float(np.mean([network.speech_probability(frame) >= 0.5 for frame in frames])), 1)
+
+
+def _measured(settings: Settings, talk: list[tuple[str, float, float]], seconds: float) -> Document:
+    task = json.dumps({"settings": settings.model_dump(mode="json"), "talk": talk})
     with subprocess.Popen(  # noqa: S603 - our own interpreter and code
         child_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
@@ -99,7 +118,7 @@ def in_child() -> None:
     return_what_is_freed()
     task = json.loads(sys.stdin.readline())
     settings = Settings.model_validate(task["settings"])
-    _tell(clock.run(_listen(settings, [Path(file) for file in task["files"]])))
+    _tell(clock.run(_listen(settings, task["talk"])))
 
 
 def _tell(what: object) -> None:
@@ -107,11 +126,12 @@ def _tell(what: object) -> None:
     sys.stdout.flush()
 
 
-async def _listen(settings: Settings, files: list[Path]) -> str:
+async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> str:
     woken = 0
     wake_word = loading.load_wake_word(settings)
     room = np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, 60 * SAMPLE_RATE_HZ).astype(np.int16)
-    sound = np.concatenate([read_sound(file) for file in files]) if files else room
+    said = [_cut(read_sound(Path(file)), begin_s, end_s) for file, begin_s, end_s in talk]
+    sound = np.concatenate(said) if said else room
     microphone = _Endless(sound)
 
     def heard(event: Event) -> None:

@@ -142,13 +142,15 @@ class ScriptedLlm(_Scripted):
         """Every prompt it was given."""
         self.read: list[str] = []
         """Every beginning of a question that it read ahead."""
+        self.primed = 0
+        """How often it has read the beginning of every prompt."""
         self.threads_share = 1.0
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content.split()) + 4 for message in messages)
 
-    def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:
-        """It reads in no time."""
+    def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:  # noqa: ARG002
+        self.primed += 1  # in no time
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
         self.context_tokens = min(context_tokens or _CONTEXT_TOKENS, _CONTEXT_TOKENS)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -133,6 +134,11 @@ class Match:
         """
         return _is_built_in(self._skill) and not _CHANGEABLE & _parameters(self._skill).keys()
 
+    @property
+    def is_control(self) -> bool:
+        """It is about the assistant itself and what it says: stop, repeat, louder, mute."""
+        return self._skill.__module__ == control.__name__
+
     def run(self) -> Outcome:
         """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is spoken."""
         try:
@@ -183,6 +189,15 @@ class Skills:
                     _context=self._context,
                 )
         return None
+
+    def last_word(self, text: str) -> Match | None:
+        """Of several sentences the last one, if it is about the answer itself: "How old is he? Never mind."
+
+        So somebody is heard who thinks better of it before there was an answer.
+        """
+        *before, last = re.split(r"(?<=[.!?])\s+", text.strip())
+        found = self.match(last) if before else None
+        return found if found and found.is_control else None
 
     @cached_property
     def calls(self) -> Mapping[str, calls.Call]:

@@ -17,13 +17,14 @@ from assistant.cli import main
 from assistant.errors import OrderRefused
 from assistant.services.control import ControlServer, Document
 
-STATUS = {
+STATUS: dict[str, object] = {
     "state": "sleeping",
     "version": "1.0",
     "pid": 7,
     "uptime_s": 7300.0,
     "turns": 3,
     "last_fault": {"ago_s": 90.0, "code": "audio-lost", "problem": "It went away."},
+    "gives_up": {},
     "models": {"stt": "whisper", "llm": "qwen", "tts": "joe"},
 }
 

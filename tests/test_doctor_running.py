@@ -1,0 +1,79 @@
+"""What the doctor says of shortages, here and in the assistant that is running, over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assistant import paths
+from assistant.cli import main
+from assistant.settings import Settings
+from assistant.shortage import GIVES_UP
+from tests.board.test_health import write
+from tests.commands import test_ctl
+from tests.commands.test_ctl import Served
+from tests.test_doctor import check
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setattr(test_ctl, "STATUS", dict(test_ctl.STATUS))
+    served = Served(paths.control())
+    yield served
+    served.close()
+
+
+def test_what_is_short_now_is_told_with_what_to_do(tmp_path: Path) -> None:
+    write(tmp_path, "proc/meminfo", "MemAvailable:  40000 kB\n")
+    write(tmp_path, "sys/class/thermal/thermal_zone0/temp", "84000\n")
+    memory, heat = check("shortages", tmp_path)
+    assert (memory.ok, heat.ok) == (None, None)
+    assert memory.what.startswith("41 MB of memory are left")
+    assert GIVES_UP["memory"] in memory.what
+    assert "84 °C" in heat.what
+    assert memory.next_step
+    assert heat.next_step
+
+
+def test_bounds_are_the_settings(tmp_path: Path) -> None:
+    write(tmp_path, "proc/meminfo", "MemAvailable:  40000 kB\n")
+    settings = Settings.model_validate({"shedding": {"memory_mb": 20, "disk_mb": 0}})
+    (finding,) = check("shortages", tmp_path, settings)
+    assert finding.ok is True
+    assert finding.what.startswith("none: 41 MB of memory")
+
+
+def test_where_none_runs_that_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setattr(paths, "SYSTEM_CONTROL", tmp_path / "none")
+    (finding,) = check("running", tmp_path)
+    assert finding.ok is None
+    assert "assistant run" in finding.next_step
+
+
+def test_what_the_running_one_has_given_up_is_told(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [finding.ok for finding in check("running", tmp_path)] == [True]
+    test_ctl.STATUS["gives_up"] = {"heat": GIVES_UP["heat"], "disk": GIVES_UP["disk"]}
+    heat, disk = check("running", tmp_path)
+    assert heat.what == "it is short of coolness and does without half of the language model's threads"
+    assert (heat.ok, disk.ok) == (None, None)
+    assert heat.next_step
+    assert disk.next_step
+    assert main(["ctl", "status"]) == 0
+    table = capsys.readouterr().out
+    assert "too hot     does without half of the language model's threads" in table
+    assert "low disk    does without kept phrases" in table
+
+
+def test_one_that_is_out_of_order_is_broken(served: Served, tmp_path: Path) -> None:
+    test_ctl.STATUS["state"] = "faulted"
+    (finding,) = check("running", tmp_path)
+    assert finding.ok is False
+    assert "It went away." in finding.what
