@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from assistant import (
     __version__,
+    adapters,
     configuration,
     credentials,
     earcons,
@@ -36,7 +37,7 @@ from assistant.board.cores import big_cores
 from assistant.board.heap import return_what_is_freed
 from assistant.chain import Chain
 from assistant.conversation import Conversation, opening
-from assistant.engines import CallingLlm, Engine, Llm, Stt, Tts, Vad, WakeWord
+from assistant.engines import BatchLlm, CallingLlm, Engine, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.confirmed_vad import ConfirmedVad
 from assistant.engines.phrase_cache import PhraseCache
 from assistant.errors import EngineUnavailable
@@ -109,10 +110,39 @@ def load_stt(settings: Settings) -> Stt:
 def load_llm(settings: Settings) -> Llm:
     llm: Llm
     if settings.llm.needs_model:
-        llm = _load("llm", settings, settings.llm)
+        llm = _load("llm", settings, with_adapter(settings))
     else:
         llm = engines.load("llm", settings.llm.engine, settings=settings.llm, model=None, threads=0)
     return llm
+
+
+def load_batch(settings: Settings, at_once: int) -> BatchLlm:
+    """What answers so many prompts at once. Raises EngineUnavailable where the engine cannot, ModelTooBig."""
+    name = settings.llm.engine
+    if name not in engines.REGISTRY["batch"]:
+        able = " or ".join(sorted(engines.REGISTRY["batch"]))
+        raise EngineUnavailable(
+            f"The llm engine '{name}' answers one prompt at a time.", f"Set llm.engine to {able} for this."
+        )
+    model = None
+    if name != "openai":
+        fit.require(settings, llm_only=True)
+        model = store_of(settings).path(settings.llm.model, "llm")
+    batch: BatchLlm = engines.load(
+        "batch",
+        name,
+        settings=with_adapter(settings),
+        model=model,
+        threads=_threads(settings.llm.threads),
+        at_once=at_once,
+    )
+    return batch
+
+
+def with_adapter(settings: Settings) -> LlmSettings:
+    """The language model's section with the adapter's place instead of its name. Raises ModelError."""
+    place = adapters.place(settings)
+    return settings.llm.model_copy(update={"adapter": None if place is None else str(place)})
 
 
 def load_tts(settings: Settings) -> Tts:

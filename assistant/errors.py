@@ -15,6 +15,7 @@
     |- StorageFull            storage-full           the disk cannot hold it
     |- StateUnavailable       state-unavailable      where timers and lists are kept cannot be used
     |- SkillInvalid           skill-invalid          a skill or its sentences are written wrongly
+    |- PromptsUnreadable      prompts-unreadable     a file of prompts cannot be read, or holds none
     |- ControlError
     |  |- NotRunning          not-running            no assistant answers on the control socket
     |  |- AlreadyRunning      already-running        another one holds the control socket
@@ -105,6 +106,11 @@ class StateUnavailable(AssistantError):
 
 class SkillInvalid(AssistantError):
     code = "skill-invalid"
+    exit_status = 2
+
+
+class PromptsUnreadable(AssistantError):
+    code = "prompts-unreadable"
     exit_status = 2
 
 

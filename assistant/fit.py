@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from assistant import paths
+from assistant import adapters, paths
 from assistant.board import health, memory_plan
 from assistant.board.limits import ROOT, text
 from assistant.board.llm_memory import LlmMemory, of_gguf
 from assistant.board.memory_plan import Need, Remedy, Room
-from assistant.engines import gguf_model
+from assistant.engines import gguf_adapter, gguf_model
 from assistant.errors import ModelTooBig
-from assistant.gguf import GgufHeader
+from assistant.gguf import GgufHeader, read_header
 from assistant.settings import Settings
 from assistant.store import open_store
 
@@ -78,11 +78,18 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
         tts_file=0 if llm_only else voice,
         hears=not llm_only,
     )
-    return fit(settings, header, with_rest, memory_plan.room(root, already=already), root)
+    room = memory_plan.room(root, already=already)
+    return fit(settings, header, with_rest, room, root, adapter_bytes=_adapter_bytes(settings))
 
 
 def fit(
-    settings: Settings, header: GgufHeader, with_rest: Callable[[LlmMemory], Need], room: Room, root: Path
+    settings: Settings,
+    header: GgufHeader,
+    with_rest: Callable[[LlmMemory], Need],
+    room: Room,
+    root: Path,
+    *,
+    adapter_bytes: int = 0,
 ) -> Fit:
     """Hold a model against the memory there is. Raises ModelCorrupt for a header that cannot be planned."""
     abilities = frozenset(text(root / "proc/cpuinfo").split())
@@ -96,6 +103,7 @@ def fit(
             micro_batch=settings.llm.micro_batch,
             mmap=settings.llm.mmap,
             abilities=abilities,
+            adapter_bytes=adapter_bytes,
         )
 
     def fits(llm: LlmMemory) -> bool:
@@ -139,6 +147,12 @@ def advice(remedy: Remedy | None, settings: Settings) -> str:
         command = f"assistant quantize {settings.llm.model} --to {remedy.value}"
         return f"As {remedy.value} it would fit: run `{command}`, and name what it makes in llm.model."
     return "Choose a smaller llm.model, or end other programs."
+
+
+def _adapter_bytes(settings: Settings) -> int:
+    """What the language model's adapter takes beside it. Raises ModelError."""
+    place = adapters.place(settings)
+    return 0 if place is None else read_header(gguf_adapter.find(place)).tensor_bytes
 
 
 def _mb(count: int) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -32,6 +32,7 @@ CHUNK_BYTES = 1024 * 1024
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """Metadata type number -> its struct format."""
 STRING = 8
+FLOAT32 = 6
 ARRAY = 9
 
 TENSOR_TYPES = {
@@ -82,6 +83,8 @@ class GgufHeader:
     tensors: tuple[Tensor, ...]
     data_offset: int
     """Length of the header with its padding, bytes."""
+    kinds: dict[str, int] = field(default_factory=dict)
+    """The type number of each metadata entry: llama.cpp ends the process over one it expects otherwise."""
 
     @property
     def architecture(self) -> str:
@@ -198,15 +201,18 @@ def _read(cursor: _Cursor) -> GgufHeader:
     tensor_count = cursor.count(MAX_ENTRIES, 24, "tensors")
     entry_count = cursor.count(MAX_ENTRIES, 13, "metadata entries")
     metadata: dict[str, Value] = {}
+    kinds: dict[str, int] = {}
     for _ in range(entry_count):
         key = cursor.text()
         if not key or key in metadata:
             raise _Damaged(
                 "its metadata name the same thing twice" if key else "a metadata entry has no name"
             )
-        metadata[key] = _value(cursor, int(cursor.number("I")))
+        kinds[key] = int(cursor.number("I"))
+        metadata[key] = _value(cursor, kinds[key])
     lines = [_tensor_line(cursor) for _ in range(tensor_count)]
-    return _laid_out(cursor, version, metadata, lines)
+    data_offset, tensors = _laid_out(cursor, metadata, lines)
+    return GgufHeader(version, metadata, tensors, data_offset, kinds)
 
 
 def _value(cursor: _Cursor, kind: int) -> Value:
@@ -252,8 +258,13 @@ def _tensor_line(cursor: _Cursor) -> Tensor:
     return Tensor(name, shape, type_name, offset, math.prod(shape) // block_elements * block_bytes)
 
 
-def _laid_out(cursor: _Cursor, version: int, metadata: dict[str, Value], lines: list[Tensor]) -> GgufHeader:
-    """Check that the tensors lie one behind the other inside the file, as llama.cpp wants them."""
+def _laid_out(
+    cursor: _Cursor, metadata: dict[str, Value], lines: list[Tensor]
+) -> tuple[int, tuple[Tensor, ...]]:
+    """Where the data begin, and the tensors with their places in the file.
+
+    Checks that they lie one behind the other inside it, as llama.cpp wants them.
+    """
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 1 <= alignment <= 65_536 or alignment & (alignment - 1):
         raise _Damaged("its alignment is not a power of two")
@@ -275,4 +286,4 @@ def _laid_out(cursor: _Cursor, version: int, metadata: dict[str, Value], lines: 
             f"it has {cursor.file_bytes} bytes where its tensors need {data_offset + expected}, "
             "so part of it is missing"
         )
-    return GgufHeader(version, metadata, tuple(tensors), data_offset)
+    return data_offset, tuple(tensors)

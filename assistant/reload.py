@@ -15,13 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from assistant import app, beside, configuration, earcons, logs, paths
+from assistant import adapters, app, beside, configuration, earcons, logs, paths
 from assistant.audio.files import read_sound
 from assistant.configuration import Loaded
 from assistant.conversation import Conversation
 from assistant.earcons import Earcon
 from assistant.ears import Hearing
-from assistant.errors import AssistantError
+from assistant.engines import AdaptableLlm, Llm
+from assistant.errors import AssistantError, EngineFailed
 from assistant.loop import VoiceLoop
 from assistant.settings import Settings
 from assistant.skills import Agent, SkillContext, Skills
@@ -44,6 +45,9 @@ _NOT_THE_ENGINE = {
     "tts": {"begin_with"},
 }
 """Keys of an engine's section that others read: a change of these leaves the engine alone."""
+
+_ADAPTER = {"adapter", "adapter_scale"}
+"""Keys of the language model's section that it can follow as it is, where its engine is able to."""
 
 _AT_START_ONLY = {
     "cores.pin",
@@ -73,6 +77,9 @@ class _Fresh:
     conversation: Conversation | None = None
     may_call: bool = False
     """Whether the new conversation tells of the skills."""
+    adapts: bool = False
+    """The language model stays, with ``adapter`` or, where that is None, without one."""
+    adapter: Any = None
 
 
 class SavedFiles:
@@ -153,8 +160,10 @@ class Reloader:
             if any(key.startswith(("vad.", "wake.")) and key != "vad.threshold" for key in changed):
                 fresh.hearing = await in_thread(lambda: (app.load_vad(new), app.load_wake_word(new)))
             for kind in _ENGINES:
-                if _concerns_engine(kind, changed):
-                    worker = getattr(voice_loop.chain, kind)
+                worker = getattr(voice_loop.chain, kind)
+                if kind == "llm" and _concerns_adapter_only(changed, worker.engine):
+                    fresh.adapts = True
+                elif _concerns_engine(kind, changed):
                     fresh.engines[kind] = await in_thread(partial(beside.load, kind, new, worker.cores))
             if fresh.prompt != self._prompt or any(
                 key.startswith(("llm.", "skills.folder")) for key in changed
@@ -166,6 +175,9 @@ class Reloader:
                 fresh.conversation = app.new_conversation(new, llm, known, lambda: worker.engine)
             if fresh.conversation and "llm" in fresh.engines:
                 await in_thread(partial(app.read_opening, fresh.engines["llm"], fresh.conversation))
+            if fresh.adapts and (place := await in_thread(partial(adapters.place, new))):
+                scale = new.llm.adapter_scale
+                fresh.adapter = await voice_loop.chain.llm.run(lambda llm, _: _loaded(llm, place, scale))
         except BaseException:
             for engine in fresh.engines.values():
                 engine.close()
@@ -177,6 +189,8 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
     while voice_loop.state not in _BETWEEN_TURNS:  # noqa: ASYNC110 - watches from outside
         await asyncio.sleep(0.05)
     chain = voice_loop.chain
+    if fresh.adapts:
+        await chain.llm.run(lambda llm, _: _wear(llm, fresh.adapter))
     for kind, engine in fresh.engines.items():
         await getattr(chain, kind).exchange(engine)
     phrases = chain.wake_phrases
@@ -196,6 +210,22 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
         await chain.llm.run(lambda llm, _: app.read_opening(llm, conversation))
 
 
+def _loaded(llm: Llm, place: Path, scale: float) -> Any:
+    assert isinstance(llm, AdaptableLlm)  # noqa: S101 - it was looked at before
+    return llm.load_adapter(place, scale)
+
+
+def _wear(llm: Llm, adapter: Any) -> None:
+    """Raises EngineFailed, with everything as it was."""
+    assert isinstance(llm, AdaptableLlm)  # noqa: S101 - it was looked at before
+    try:
+        llm.wear(adapter)
+    except EngineFailed:
+        if adapter is not None:
+            llm.drop_adapter(adapter)
+        raise
+
+
 def changes(before: Settings, new: Settings) -> set[str]:
     """The keys of which the values differ, such as "llm.model"."""
 
@@ -213,6 +243,12 @@ def _concerns_engine(kind: str, changed: set[str]) -> bool:
     keys = {key.split(".")[1] for key in changed if key.startswith(f"{kind}.")}
     hears_turns_end = kind == "stt" and "endpoint.turn_model" in changed
     return hears_turns_end or bool(keys - _NOT_THE_ENGINE[kind])
+
+
+def _concerns_adapter_only(changed: set[str], llm: Llm) -> bool:
+    """Whether the language model at work can follow without being loaded again."""
+    keys = {key.split(".")[1] for key in changed if key.startswith("llm.")} - _NOT_THE_ENGINE["llm"]
+    return bool(keys) and keys <= _ADAPTER and isinstance(llm, AdaptableLlm)
 
 
 def _files(loaded: Loaded) -> tuple[Path, ...]:

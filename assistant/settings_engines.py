@@ -191,6 +191,11 @@ class LlmSettings(Section):
     server of your own (llm.server), which llama.cpp stands in for when it is away."""
     model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
     """A model of kind llm from `assistant models list`."""
+    adapter: str | None = None
+    """A LoRA adapter for that model: a GGUF file, or the name of one that was imported with kind llm. It can
+    be exchanged without a restart. llama_cpp only."""
+    adapter_scale: Annotated[float, Field(ge=0, le=4)] = 1.0
+    """How much of it: 1 is as it was trained, 0 not at all."""
     tools: Literal["auto", "on", "off"] = "auto"
     """Whether the model may call skills (timers, lists, ...) for what no sentence of theirs fits. auto: not
     small ones, which call what nobody asked for; docs/skills.md has the figures. llama_cpp only."""
@@ -246,6 +251,8 @@ class LlmSettings(Section):
             raise ValueError("max_tokens + history_tokens must leave room in context_tokens")
         if self.kv_type != "f16" and not self.flash_attention:
             raise ValueError("kv_type q8_0 needs flash_attention: true")
+        if self.adapter is not None and self.engine == "onnx":
+            raise ValueError("adapter needs engine llama_cpp")
         return self
 
 

@@ -117,7 +117,7 @@ def _adapted(values: dict[str, Any], folder: Path) -> dict[str, Any]:
             section[name] = {}
         elif isinstance(value, str) and key.wants == "true or false":
             section[name] = SWITCHES.get(value.lower(), value)
-        elif isinstance(value, str) and ("a path" in key.wants or _is_own_prompt(key, value, folder)):
+        elif isinstance(value, str) and ("a path" in key.wants or _is_own_file(key, value, folder)):
             section[name] = _absolute(value, folder)
     for key in item_keys().values():
         items = at(values, key.path[:-1])
@@ -131,7 +131,10 @@ def _absolute(path: str, folder: Path) -> str:
     return str(folder / os.path.expanduser(path))  # noqa: PTH111  Path's raises
 
 
-def _is_own_prompt(key: Key, value: str, folder: Path) -> bool:
+def _is_own_file(key: Key, value: str, folder: Path) -> bool:
+    """Of keys that may also hold the name of something: whether this is a path."""
+    if key.name == "llm.adapter":
+        return value.endswith(".gguf")
     if key.name != "llm.prompt" or value in resources.named("prompts"):
         return False
     return "/" in value or is_file(folder / value)

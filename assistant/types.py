@@ -85,6 +85,22 @@ class Call:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class BatchReply:
+    """What came of one of many prompts that are answered at once; times in seconds since all of it began."""
+
+    number: int
+    """Which of the prompts, from 0 on."""
+    text: str
+    began_s: float
+    """When it was its turn."""
+    first_token_s: float
+    end_s: float
+    tokens_prompt: int = 0
+    tokens_generated: int = 0
+    """0 where the engine does not tell."""
+
+
 Beginning: TypeAlias = Literal["words", "clause", "sentence"]
 """What of a reply is spoken first."""
 

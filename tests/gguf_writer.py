@@ -6,6 +6,14 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
+
+class Float32(float):
+    """Written with 32 bits; a plain float has 64."""
+
+
 Scalar: TypeAlias = "bool | int | float | str"
 Value: TypeAlias = "Scalar | Sequence[Scalar]"
 
@@ -22,6 +30,8 @@ def _typed(value: Scalar) -> tuple[int, bytes]:
         return 7, struct.pack("<?", value)
     if isinstance(value, int):
         return (10, struct.pack("<Q", value)) if value >= 0 else (11, struct.pack("<q", value))
+    if isinstance(value, Float32):
+        return 6, struct.pack("<f", value)
     if isinstance(value, float):
         return 12, struct.pack("<d", value)
     return 8, text(value)
@@ -44,18 +54,16 @@ def tensor_line(name: str, shape: Sequence[int], kind: int, offset: int) -> byte
 
 def gguf(
     metadata: Mapping[str, Value] | None = None,
-    tensors: Mapping[str, Sequence[int]] | None = None,
+    tensors: Mapping[str, Sequence[int] | npt.NDArray[np.float32]] | None = None,
     version: int = 3,
 ) -> bytes:
-    """A whole file; its tensors are F32 and full of ones."""
+    """A whole file; its tensors are F32: arrays, or a shape (contiguous dimension first) full of ones."""
     lines, data = b"", b""
-    for name, shape in (tensors or {}).items():
+    for name, given in (tensors or {}).items():
+        values = given if isinstance(given, np.ndarray) else np.ones(given[::-1], np.float32)
         data += bytes(-len(data) % ALIGNMENT)
-        lines += tensor_line(name, shape, 0, len(data))
-        elements = 1
-        for length in shape:
-            elements *= length
-        data += struct.pack("<f", 1.0) * elements
+        lines += tensor_line(name, values.shape[::-1], 0, len(data))
+        data += values.astype("<f4").tobytes()
     entries = [entry(key, value) for key, value in (metadata or {}).items()]
     head = b"GGUF" + struct.pack("<IQQ", version, len(tensors or {}), len(entries))
     head += b"".join(entries) + lines

@@ -11,6 +11,7 @@ from assistant.bench.variants import changed
 from assistant.board import memory_plan
 from assistant.errors import ModelTooBig
 from assistant.settings import Settings
+from tests.engines.test_llama_cpp_adapter import FEED_FORWARD, RANK, WIDTH, adapter
 
 pytestmark = pytest.mark.models
 
@@ -68,3 +69,11 @@ def test_a_question_in_writing_needs_less_than_a_conversation(tmp_path: Path) ->
 
 def test_what_cannot_be_told_is_no_refusal(tmp_path: Path) -> None:
     fit.require(settings(), tmp_path)
+
+
+def test_an_adapter_counts(tmp_path: Path) -> None:
+    file = adapter(tmp_path / "adapters", layers=30)
+    plain, with_one = (fit.plan(settings(adapter=name)) for name in (None, str(file)))
+    assert plain is not None
+    assert with_one is not None
+    assert with_one.need.needed - plain.need.needed == 30 * 4 * RANK * (WIDTH + FEED_FORWARD)

@@ -47,6 +47,7 @@ SPINE = (
     },
 )
 COMPOSITION = {
+    "adapters",
     "app",
     "appliance",
     "bench",

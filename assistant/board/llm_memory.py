@@ -82,7 +82,7 @@ class LlmMemory:
     compute: int
     """Between the layers, while tokens are read."""
     tables: int
-    """The library and the vocabulary."""
+    """The library, the vocabulary, and an adapter where there is one."""
     loading: int
     """What is needed until it is loaded, beside the file."""
 
@@ -162,6 +162,7 @@ def of_gguf(
     micro_batch: int = 128,
     mmap: bool = True,
     abilities: Collection[str] = (),
+    adapter_bytes: int = 0,
 ) -> LlmMemory:
     """``abilities`` are the words of /proc/cpuinfo. Raises ModelCorrupt."""
     shape = shape_of(header)
@@ -173,7 +174,7 @@ def of_gguf(
         for tensor in header.tensors
         if not is_repacked(tensor, abilities) and tensor.name not in only_read
     ]
-    tables = _LIBRARY_BYTES + _ENTRY_BYTES * shape.vocabulary
+    tables = _LIBRARY_BYTES + _ENTRY_BYTES * shape.vocabulary + adapter_bytes
     return LlmMemory(
         file=header.data_offset + header.tensor_bytes if mmap else 0,
         mapped=_blocks(kept) if mmap else 0,

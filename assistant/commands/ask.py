@@ -5,21 +5,48 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import closing
+from pathlib import Path
 
 from assistant import configuration, fit, logs
 from assistant.cancel import Cancel
+from assistant.commands import _prompts
 from assistant.engines import CallingLlm
 from assistant.errors import EmptyAnswer
 from assistant.settings import Settings
 from assistant.skills import Skills
 from assistant.types import Call
 
+MAX_AT_ONCE = 64
+"""Most of them share a context of thousands of tokens; more than this no board computes at once."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("ask", help="answer a written question")
-    parser.add_argument("text", help="the question")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser = subparsers.add_parser(
+        "ask",
+        help="answer a written question",
+        description="Answer a written question by a skill or the language model; or a file of prompts, one a "
+        "line, by the model alone, several at once: each is answered later, and all of them sooner.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("text", nargs="?", help="the question")
+    what.add_argument("--file", type=Path, metavar="PROMPTS", help="a text file with a prompt on each line")
+    parser.add_argument(
+        "--batch",
+        type=count,
+        default=1,
+        metavar="N",
+        help="of the file, answer N at once; default 1",
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON document; of a file, one a line")
     parser.set_defaults(run=run)
+
+
+def count(text: str) -> int:
+    """From 1 to 64; argparse names this function in its complaints."""
+    number = int(text)
+    if not 1 <= number <= MAX_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_AT_ONCE}")
+    return number
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,6 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
+    if arguments.file is not None:
+        prompts = _prompts.read(arguments.file)
+        _prompts.answer(settings, prompts, arguments.batch, as_json=arguments.json)
+        return 0
     with app.skill_context() as context:
         reply, handled_by = _answered(settings, app.load_skills(settings, context), arguments.text)
     if not reply:

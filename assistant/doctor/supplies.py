@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
-from assistant import credentials
+from assistant import adapters, credentials
 from assistant.audio import portaudio
 from assistant.cancel import Cancel
 from assistant.doctor.finding import Check, Finding, Patient
+from assistant.engines import gguf_adapter, gguf_model
 from assistant.engines.openai_server import Server
 from assistant.types import Message
 
@@ -31,6 +32,11 @@ def _model(kind: Literal["stt", "llm", "tts"], patient: Patient) -> Iterator[Fin
     yield Finding(
         check, ok=True, what=f"{name} in {place}, {'hashes' if patient.hash_models else 'sizes'} right"
     )
+    if kind == "llm" and (adapter := adapters.place(patient.settings)) is not None:
+        model = gguf_model.find(place)
+        fitting = gguf_adapter.check(adapter, model.header.architecture, model.shapes)
+        scale = patient.settings.llm.adapter_scale
+        yield Finding("llm adapter", ok=True, what=f"{fitting.file} fits the model; scale {scale:g}")
 
 
 def _server(patient: Patient) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The five kinds of engine, one small Protocol each, and the registry of implementations.
+"""The kinds of engine, one small Protocol each, and the registry of implementations.
 
 An engine is a loaded model. Its methods block and are only ever called from the one worker
 thread that owns it; ``Cancel`` is the sole thing another thread may touch. Only the module of
@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from assistant.cancel import Cancel
 from assistant.errors import EngineUnavailable
-from assistant.types import Call, Message, Pcm16, Sentence, Transcript
+from assistant.types import BatchReply, Call, Message, Pcm16, Sentence, Transcript
 
 
 class Engine(Protocol):
@@ -102,6 +102,36 @@ class CallingLlm(Llm, Protocol):
         """As ``stream``; or one Call alone, of the ``grammar`` (GBNF), of which all texts begin with "@"."""
 
 
+@runtime_checkable
+class AdaptableLlm(Llm, Protocol):
+    """One whose adapter can be exchanged while its weights stay loaded."""
+
+    def load_adapter(self, place: Path, scale: float) -> Any:
+        """An adapter for ``wear``, from its file or the folder of it. Raises ModelMissing, ModelCorrupt."""
+
+    def drop_adapter(self, adapter: Any) -> None:
+        """Free one that will not be worn."""
+
+    def wear(self, adapter: Any) -> None:
+        """Answer with it, or with none (None), from now on; the one before is freed.
+
+        Raises EngineFailed, and then goes on with the one before.
+        """
+
+
+class BatchLlm(Protocol):
+    """Answers many prompts at once, for when nobody waits for any of them."""
+
+    def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
+        """Yield the replies in the order in which they are done; stops soon after ``cancel``.
+
+        Raises PromptTooLong before the first one, EngineFailed at any time.
+        """
+
+    def close(self) -> None:
+        """Free the model."""
+
+
 class Tts(Engine, Protocol):
     """Speaks a sentence."""
 
@@ -126,6 +156,10 @@ REGISTRY: dict[str, dict[str, str]] = {
         "llama_cpp": "assistant.engines.llama_cpp_llm",
         "onnx": "assistant.engines.onnx_llm",
         "openai": "assistant.engines.openai_llm",
+    },
+    "batch": {
+        "llama_cpp": "assistant.engines.llama_cpp_batch",
+        "openai": "assistant.engines.openai_batch",
     },
     "tts": {"coqui": "assistant.engines.coqui_tts"},
 }

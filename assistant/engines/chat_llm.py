@@ -261,16 +261,10 @@ class ChatLlm:
             )
 
     def _prompt(self, messages: Sequence[Message]) -> str:
-        plain = [replace(message, content=self._plain(message.content)) for message in messages]
-        return self._chat.render(plain)
+        return prompt_text(self._vocabulary, self._chat, messages)
 
     def _plain(self, text: str) -> str:
-        """Break up what spells a control token, so that no words can end their own message."""
-        for token in set(self._vocabulary.tokenize(text)):
-            if self._vocabulary.is_control(token):
-                spelled = self._vocabulary.piece(token, spell_control=True).decode("utf-8", "replace")
-                text = text.replace(spelled, f"{spelled[:1]} {spelled[1:]}")
-        return text
+        return plain(self._vocabulary, text)
 
     def _tokens(self, prompt: str) -> list[int]:
         """Tokens of the prompt; where it repeats an earlier turn, the very ones of that turn.
@@ -290,3 +284,18 @@ class ChatLlm:
             for question in ("A", "why")
         )
         return one[: common_length(one, other)]
+
+
+def prompt_text(vocabulary: Vocabulary, chat: ChatTemplate, messages: Sequence[Message]) -> str:
+    """The text that a chat becomes for its model. Raises EngineFailed."""
+    harmless = [replace(message, content=plain(vocabulary, message.content)) for message in messages]
+    return chat.render(harmless)
+
+
+def plain(vocabulary: Vocabulary, text: str) -> str:
+    """Break up what spells a control token, so that no words can end their own message."""
+    for token in set(vocabulary.tokenize(text)):
+        if vocabulary.is_control(token):
+            spelled = vocabulary.piece(token, spell_control=True).decode("utf-8", "replace")
+            text = text.replace(spelled, f"{spelled[:1]} {spelled[1:]}")
+    return text

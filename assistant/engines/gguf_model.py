@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class GgufModel:
     header: GgufHeader
     chat_template: str
     """A Jinja program, hostile for all that is known."""
+    shapes: Mapping[str, tuple[int, ...]]
+    """Of all weights, by name; those of the other parts too."""
 
 
 def find(folder: Path) -> GgufModel:
@@ -54,7 +56,8 @@ def find(folder: Path) -> GgufModel:
             f"The model file {file.name} has no chat template, so it was not made for conversations.",
             "Choose an instruct or chat variant of the model (llm.model).",
         )
-    return GgufModel(file, header, template)
+    shapes = {tensor.name: tensor.shape for part in headers for tensor in part.tensors}
+    return GgufModel(file, header, template, shapes)
 
 
 def _files(folder: Path) -> list[Path]:

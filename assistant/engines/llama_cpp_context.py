@@ -1,4 +1,4 @@
-"""A loaded GGUF model and its memory: tokens in, the next token out.
+"""A loaded model and its memory: tokens in, the next token out.
 
 The memory (KV cache) holds what the model made of the tokens read so far. ``read`` keeps of it
 what still fits and evaluates only the rest, so a conversation that grows costs only what is new.
@@ -11,9 +11,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import llama_cpp.llama_cpp as lib
@@ -21,74 +20,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.cancel import Cancel
-from assistant.engines import mapped_file
 from assistant.engines.common_tokens import common_length, longest_match
 from assistant.engines.llama_cpp_grammar import Grammar
-from assistant.engines.llama_cpp_vocabulary import Vocabulary
-from assistant.engines.sampling import PENALTY_WINDOW
+from assistant.engines.llama_cpp_model import BATCH_TOKENS, Adapter, LlamaCppModel
 from assistant.engines.thread_choice import ThreadChoice
-from assistant.errors import EngineFailed, ModelCorrupt
+from assistant.errors import EngineFailed
 from assistant.settings_engines import LlmSettings
 
 log = logging.getLogger(__name__)
 
-BATCH_TOKENS = 512
-"""Most tokens given to llama.cpp in one call."""
-FLASH_ATTENTION = {False: lib.LLAMA_FLASH_ATTN_TYPE_DISABLED, True: lib.LLAMA_FLASH_ATTN_TYPE_ENABLED}
-KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0}
 FEW = 32
 """Tokens among which a grammar nearly always allows one."""
 WORTH_MOVING = 24
 """Fewer tokens are read again as quickly as their positions are turned back."""
 ABORTED = 2
 """What llama_decode returns when it was told to stop (llama.h)."""
-LOG_LEVEL_ERROR = 4
-"""GGML_LOG_LEVEL_ERROR of ggml.h; the numbers in llama-cpp-python itself are older."""
 
 
 class LlamaCppContext:
-    """One model with one memory. Raises ModelCorrupt or EngineFailed when it cannot be had."""
+    """One model with one memory. Raises EngineFailed when there is no room for it."""
 
-    def __init__(self, model: Path, settings: LlmSettings, threads: int) -> None:
-        lib.llama_log_set(_while_loading, None)
-        lib.llama_backend_init()
+    def __init__(
+        self, model: LlamaCppModel, settings: LlmSettings, threads: int, adapter: Adapter | None = None
+    ) -> None:
+        """``model`` is closed with it."""
+        self.vocabulary = model.vocabulary
+        self.context_tokens = min(settings.context_tokens, model.train_context_tokens)
+        self.parameters = model.parameters
+        self._model = model
+        self._settings = settings
+        self._most_threads = threads
         self._context = self._sampler = None
-        loading = lib.llama_model_default_params()
-        loading.use_mmap, loading.use_mlock = settings.mmap, settings.mlock
-        self._model = lib.llama_model_load_from_file(bytes(model), loading)
-        if not self._model:
-            raise ModelCorrupt(
-                f"llama.cpp cannot load the model file {model.name}.",
-                "Fetch the model again, or choose one of an architecture that llama.cpp knows.",
-            )
-        if settings.mmap and not settings.mlock:
-            mapped_file.let_go(model)
-        self.vocabulary = Vocabulary(self._model)
-        self.context_tokens: int = min(settings.context_tokens, lib.llama_model_n_ctx_train(self._model))
-        self.parameters: int = lib.llama_model_n_params(self._model)
-        self._context = lib.llama_init_from_model(self._model, self._parameters(settings, threads))
-        if not self._context:
+        try:
+            self.renew(adapter)
+        except EngineFailed:
             self.close()
-            raise EngineFailed(
-                f"There is no memory for {settings.context_tokens} tokens of context.",
-                "Lower llm.context_tokens, or choose a smaller model (llm.model).",
-            )
-        self._memory = lib.llama_get_memory(self._context)
-        self._sampler = _sampler_chain(settings, self.vocabulary.size)
-        self._threads = ThreadChoice(threads)
-        self._held: list[int] = []
-        lib.llama_log_set(_while_running, None)
+            raise
+        self._sampler = model.new_sampler(settings)
 
-    def _parameters(self, settings: LlmSettings, threads: int) -> Any:
-        parameters = lib.llama_context_default_params()
-        parameters.n_ctx = self.context_tokens
-        parameters.n_batch = BATCH_TOKENS
-        parameters.n_ubatch = settings.micro_batch
-        parameters.n_outputs_max = 1  # Only the scores after the last token are ever wanted.
-        parameters.n_threads = parameters.n_threads_batch = threads
-        parameters.flash_attn_type = FLASH_ATTENTION[settings.flash_attention]
-        parameters.type_k = parameters.type_v = KV_TYPES[settings.kv_type]
-        return parameters
+    def renew(self, adapter: Adapter | None) -> None:
+        """Begin again with nothing read: what was read is of no use with another adapter.
+
+        Raises EngineFailed when there is no memory beside the one before, which then stays.
+        """
+        context = self._model.new_context(
+            self._settings, self._most_threads, self.context_tokens, adapter=adapter
+        )
+        if self._context:
+            lib.llama_free(self._context)
+        self._context = context
+        self._memory = lib.llama_get_memory(context)
+        self._threads = ThreadChoice(self._most_threads)
+        self._held: list[int] = []
 
     def close(self) -> None:
         """Free everything; harmless when done twice."""
@@ -96,9 +79,8 @@ class LlamaCppContext:
             lib.llama_sampler_free(self._sampler)
         if self._context:
             lib.llama_free(self._context)
-        if self._model:
-            lib.llama_model_free(self._model)
-        self._sampler = self._context = self._model = None
+        self._sampler = self._context = None
+        self._model.close()
 
     @property
     def held(self) -> Sequence[int]:
@@ -195,13 +177,8 @@ class LlamaCppContext:
     @contextmanager
     def interruptible(self, cancel: Cancel) -> Iterator[None]:
         """Inside it ``read`` and ``append`` end within milliseconds once ``cancel`` is set."""
-        flag = ctypes.create_string_buffer(2)
-        cancel.on_set(lambda: setattr(flag, "value", b"!"))
-        lib.llama_set_abort_callback(self._context, _is_raised, flag)
-        try:
+        with interruptible(self._context, cancel):
             yield
-        finally:
-            lib.llama_set_abort_callback(self._context, lib.ggml_abort_callback(), None)
 
     def state(self) -> bytes:
         """The memory as bytes, for ``restore`` with the same model."""
@@ -225,45 +202,17 @@ class LlamaCppContext:
         self._held = []
 
 
-def _sampler_chain(settings: LlmSettings, vocabulary_size: int) -> Any:
-    """llama.cpp's samplers in its usual order, but top_k first: the penalty is slow on all tokens."""
-    chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+@contextmanager
+def interruptible(context: Any, cancel: Cancel) -> Iterator[None]:
+    """Inside it what a llama_context computes ends within milliseconds once ``cancel`` is set."""
+    flag = ctypes.create_string_buffer(2)
+    cancel.on_set(lambda: setattr(flag, "value", b"!"))
+    lib.llama_set_abort_callback(context, _is_raised, flag)
+    try:
+        yield
+    finally:
+        lib.llama_set_abort_callback(context, lib.ggml_abort_callback(), None)
 
-    def add(sampler: Any) -> None:
-        lib.llama_sampler_chain_add(chain, sampler)
-
-    greedy = settings.temperature == 0
-    if settings.top_k and not (greedy and settings.repeat_penalty == 1):
-        add(lib.llama_sampler_init_top_k(settings.top_k))
-    if settings.repeat_penalty != 1:
-        add(lib.llama_sampler_init_penalties(vocabulary_size, PENALTY_WINDOW, settings.repeat_penalty, 0, 0))
-    if greedy:
-        add(lib.llama_sampler_init_greedy())
-        return chain
-    add(lib.llama_sampler_init_top_p(settings.top_p, 1))
-    add(lib.llama_sampler_init_min_p(settings.min_p, 1))
-    add(lib.llama_sampler_init_temp(settings.temperature))
-    # To llama.cpp the largest number means that it shall pick one itself.
-    pick: int = lib.LLAMA_DEFAULT_SEED
-    add(lib.llama_sampler_init_dist(pick if settings.seed is None else min(settings.seed, pick - 1)))
-    return chain
-
-
-def _errors_to(write: Callable[..., None]) -> Any:
-    """A receiver of what llama.cpp would print on stderr; of its chatter only errors matter."""
-
-    @lib.llama_log_callback  # type: ignore[untyped-decorator]
-    def receive(level: int, text: bytes, _: Any) -> None:
-        if level == LOG_LEVEL_ERROR:
-            write("llama_cpp=%r", text.decode("utf-8", "replace").strip())
-
-    return receive
-
-
-_while_loading = _errors_to(log.warning)
-"""Says why a model cannot be loaded, which llama.cpp tells nowhere else."""
-_while_running = _errors_to(log.debug)
-"""Return values tell of failures by then, and to llama.cpp each interruption is an error."""
 
 _is_raised = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
 """What llama.cpp asks, hundreds of times a token, whether to stop: C's strlen, which answers 0

@@ -17,8 +17,9 @@ from assistant.engines.chat_llm import ChatLlm
 from assistant.engines.chat_template import ChatTemplate
 from assistant.engines.llama_cpp_context import LlamaCppContext
 from assistant.engines.llama_cpp_grammar import keeping_to
+from assistant.engines.llama_cpp_model import Adapter, LlamaCppModel
 from assistant.engines.llama_cpp_vocabulary import Vocabulary
-from assistant.errors import ModelCorrupt
+from assistant.errors import ModelError
 from assistant.settings_engines import LlmSettings
 from assistant.types import Call, Message
 
@@ -29,34 +30,59 @@ def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
     Raises ModelMissing, ModelCorrupt, or EngineFailed when memory does not suffice.
     """
     found = gguf_model.find(model)
-    context = LlamaCppContext(found.file, settings, threads or os.cpu_count() or 1)
-    vocabulary = context.vocabulary
+    loaded = LlamaCppModel(found, settings)
+    vocabulary = loaded.vocabulary
     try:
         chat = ChatTemplate(found.chat_template, vocabulary.begin, vocabulary.end, vocabulary.first)
-    except ModelCorrupt:
-        context.close()
+        adapter = None
+        if settings.adapter is not None:
+            adapter = loaded.load_adapter(Path(settings.adapter), settings.adapter_scale)
+    except ModelError:
+        loaded.close()
         raise
-    layout = (llama_cpp.__version__, settings.flash_attention, settings.kv_type)
-    return LlamaCppLlm(context, chat, settings, file=found.file, runtime=layout)
+    context = LlamaCppContext(loaded, settings, threads or os.cpu_count() or 1, adapter)
+    return LlamaCppLlm(loaded, context, chat, settings, file=found.file, adapter=adapter)
 
 
 class LlamaCppLlm(ChatLlm):
-    """One that can also keep to a grammar: a ``CallingLlm``."""
+    """One that also keeps to a grammar and changes its adapter: a ``CallingLlm``, an ``AdaptableLlm``."""
 
     _context: LlamaCppContext
     _vocabulary: Vocabulary
 
     def __init__(
         self,
+        model: LlamaCppModel,
         context: LlamaCppContext,
         chat: ChatTemplate,
         settings: LlmSettings,
         *,
         file: Path,
-        runtime: Sequence[object],
+        adapter: Adapter | None,
     ) -> None:
-        super().__init__(context, context.vocabulary, chat, settings, file=file, runtime=runtime)
+        self._layout = (llama_cpp.__version__, settings.flash_attention, settings.kv_type)
+        super().__init__(context, context.vocabulary, chat, settings, file=file, runtime=())
         self.parameters = context.parameters
+        self._model = model
+        self._worn = adapter
+        self._name_runtime()
+
+    def load_adapter(self, place: Path, scale: float) -> Adapter:
+        return self._model.load_adapter(place, scale)
+
+    def drop_adapter(self, adapter: Adapter) -> None:
+        self._model.drop_adapter(adapter)
+
+    def wear(self, adapter: Adapter | None) -> None:
+        self._context.renew(adapter)
+        before, self._worn = self._worn, adapter
+        if before is not None:
+            self._model.drop_adapter(before)
+        self._name_runtime()
+
+    def _name_runtime(self) -> None:
+        """What was read with one adapter is not for another."""
+        self._runtime = (*self._layout, *(self._worn.version if self._worn else ()))
 
     def stream_or_call(
         self, messages: Sequence[Message], cancel: Cancel, grammar: str

@@ -8,7 +8,7 @@ from typing import Any
 
 import llama_cpp.llama_cpp as lib
 
-from assistant.engines.llama_cpp_context import LOG_LEVEL_ERROR
+from assistant.engines.llama_cpp_model import LOG_LEVEL_ERROR
 
 MAX_REASON = 200
 

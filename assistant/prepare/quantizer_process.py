@@ -17,7 +17,7 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 import numpy as np
 
-from assistant.engines.llama_cpp_context import LOG_LEVEL_ERROR
+from assistant.engines.llama_cpp_model import LOG_LEVEL_ERROR
 from assistant.prepare import importance
 from assistant.prepare.formats import TENSOR_NUMBERS
 

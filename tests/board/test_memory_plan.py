@@ -96,6 +96,15 @@ def weights(kind: str = "Q4_0") -> list[Tensor]:
     ]
 
 
+def test_an_adapter_is_counted_in_full_whatever_the_format_of_the_model() -> None:
+    header = a_header(LLAMA_2_7B, weights())
+    plain, with_one = (of_gguf(header, context_tokens=512, adapter_bytes=size) for size in (0, 50_000_000))
+    assert with_one.running - plain.running == 50_000_000
+    smaller = memory_plan.in_format(header, with_one, 2.0)
+    assert smaller.tables == with_one.tables
+    assert smaller.mapped < with_one.mapped
+
+
 def test_rearranged_weights_are_there_twice_while_loading_only() -> None:
     header = a_header({**LLAMA_2_7B, "llama.attention.head_count_kv": 1}, weights())
     plain, again = (of_gguf(header, context_tokens=512, abilities=has) for has in ((), ("avx2",)))
