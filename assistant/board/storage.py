@@ -18,6 +18,11 @@ PIECE_BYTES = 1024 * 1024
 """As much as the kernel reads ahead on such boards, or more."""
 MOST_BYTES = 64 * 1024 * 1024
 MOST_S = 1.0
+SLOW_BYTES_PER_S = 60_000_000
+"""A Raspberry Pi 4 reads at most 50 MB a second from a card (DDR50), a Pi 5 some 90 (SDR104), USB disks
+hundreds. Below this a model of half a gigabyte takes eight seconds and more."""
+ADVICE = "Let store.models name a folder on a USB 3 or NVMe disk, or use a faster card (A2, SDR104)."
+"""Where a disk is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,11 @@ class Rate:
     bytes_per_s: float
     direct: bool
     """Measured past the page cache, so it is the medium's own."""
+
+
+def is_slow(rate: Rate) -> bool:
+    """Whether a start waits long for that disk; of one that was read from the cache nobody can tell."""
+    return rate.direct and rate.bytes_per_s < SLOW_BYTES_PER_S
 
 
 def read_rate(file: Path, *, most_s: float = MOST_S) -> Rate | None:

@@ -59,6 +59,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     memory.add_argument(
         "--contexts", nargs="+", type=count, default=[512, 2048, 4096], metavar="N", help="in tokens"
     )
+    _stage(stages, "batch", _batch, "many prompts at once: what all gain, and what each of them loses")
+    profile = _stage(
+        stages, "profile", _profile, "where processor time, memory bandwidth and power of a turn went"
+    )
+    profile.add_argument("--set", type=Path, default=DEMO, metavar="FOLDER", help="recordings")
+    profile.add_argument("--limit", type=count, metavar="N", help="take only N of them")
+    cold = _stage(stages, "cold", _cold, "a start with nothing in the cache, and how fast the disk reads")
+    cold.add_argument("--rounds", type=count, default=3, metavar="N", help="default 3")
+    cold.add_argument(
+        "--models-only", action="store_true", help="put only the models out of the cache, also as root"
+    )
     _stage(stages, "tools", _tools, "does the language model call skills when it should, and only then")
     _stage(stages, "tts", _tts, "the voice beside plain ONNX Runtime")
     barge_in = _stage(
@@ -178,6 +189,25 @@ def _memory(arguments: argparse.Namespace, settings: Settings) -> Result:
     return memory.run(
         settings, models=arguments.models, contexts=tuple(arguments.contexts), progress=_progress
     )
+
+
+def _batch(_: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import batch  # noqa: PLC0415
+
+    return batch.run(settings, progress=_progress)
+
+
+def _profile(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import profile  # noqa: PLC0415
+
+    return profile.run(settings, arguments.set, limit=arguments.limit, progress=_progress)
+
+
+def _cold(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import cold  # noqa: PLC0415
+
+    everything = not arguments.models_only
+    return cold.run(settings, rounds=arguments.rounds, everything=everything, progress=_progress)
 
 
 def _tools(_: argparse.Namespace, settings: Settings) -> Result:

@@ -22,11 +22,6 @@ HOT_C = 80.0
 """Where a Raspberry Pi begins to slow down; Jetsons and PCs do so later."""
 
 
-SLOW_DISK_BYTES_PER_S = 60_000_000
-"""A Raspberry Pi 4 reads at most 50 MB a second from a card (DDR50), a Pi 5 some 90 (SDR104), USB disks
-hundreds. Below this a model of half a gigabyte takes eight seconds and more."""
-
-
 def _board(patient: Patient) -> Iterator[Finding]:
     board = recognise(patient.root)
     have = f"{board.cores} processors ({board.big_cores} big cores), {board.memory_mb} MB"
@@ -125,9 +120,8 @@ def _storage(patient: Patient) -> Iterator[Finding]:
         f"{medium or 'the disk'} of the language model reads {rate.bytes_per_s / 1e6:.0f} MB/s ({how}): "
         f"{seconds:.0f} s for all of it"
     )
-    if rate.direct and rate.bytes_per_s < SLOW_DISK_BYTES_PER_S:
-        step = "Let store.models name a folder on a USB 3 or NVMe disk, or use a faster card (A2, SDR104)."
-        yield Finding("storage", ok=None, what=what, next_step=step)
+    if storage.is_slow(rate):
+        yield Finding("storage", ok=None, what=what, next_step=storage.ADVICE)
     else:
         yield Finding("storage", ok=True, what=what)
 

@@ -49,7 +49,8 @@ class LlamaCppSlots:
         self._common: list[int] = []
         self.context_tokens = min(settings.context_tokens, model.train_context_tokens)
         """All texts together."""
-        self._context = self._batch = None
+        self._context: Any = None
+        self._batch: Any = None
         self.slots: list[Slot] = []
         try:
             self._context = model.new_context(
