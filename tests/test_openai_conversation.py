@@ -168,7 +168,7 @@ def test_llama_cpp_server_answers_and_is_killed_in_the_middle_of_an_answer(tmp_p
             server.kill()
 
     # The first answer waits until the server has read the system prompt; nobody judges that here.
-    patient = {"first_token_timeout_s": 60, "idle_timeout_s": 20}
+    patient: dict[str, Any] = {"first_token_timeout_s": 60, "idle_timeout_s": 20}
     try:
         whole = ask(tmp_path, server.url, fallback=False, **patient)
         heard = ask(tmp_path, server.url, on_sound=kill, first_token_timeout_s=60)

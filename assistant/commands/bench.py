@@ -52,6 +52,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         each.add_argument("--rounds", type=count, default=rounds, metavar="N", help=f"default {rounds}")
     cores = _stage(stages, "cores", _cores, "thread counts and cores, quiet and beside busy programs")
     cores.add_argument("--rounds", type=count, default=5, metavar="N", help="default 5")
+    runtimes = _stage(
+        stages, "runtimes", _runtimes, "one question to models in several formats, on both runtimes"
+    )
+    runtimes.add_argument(
+        "--models", nargs="+", required=True, metavar="NAME", help="language models, or folders (./NAME)"
+    )
+    runtimes.add_argument("--threads", nargs="+", type=count, default=[1, 2], metavar="N", help="default 1 2")
+    runtimes.add_argument("--rounds", type=count, default=5, metavar="N", help="default 5")
     memory = _stage(stages, "memory", _memory, "the memory plan beside the peak of real processes")
     memory.add_argument(
         "--models", nargs="+", metavar="NAME", help="language models; default: all that are here"
@@ -188,6 +196,18 @@ def _memory(arguments: argparse.Namespace, settings: Settings) -> Result:
 
     return memory.run(
         settings, models=arguments.models, contexts=tuple(arguments.contexts), progress=_progress
+    )
+
+
+def _runtimes(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import runtimes  # noqa: PLC0415
+
+    return runtimes.run(
+        settings,
+        arguments.models,
+        threads=arguments.threads,
+        rounds=arguments.rounds,
+        progress=_progress,
     )
 
 

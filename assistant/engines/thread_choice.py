@@ -1,9 +1,9 @@
 """How many threads the next token gets: all of them, or fewer while other programs are busy.
 
 The threads of a language model wait for each other hundreds of times a token. Each of them that must first
-get a core from another program makes all of them wait: beside one busy program two threads on two cores write
-half as fast, beside one that spins as they do forty times slower. One thread waits for nobody, and because what
-takes the time is reading the weights from memory, it alone is often nearly as fast as two.
+get a core from another program makes all wait: beside one busy program two threads on two cores write half as
+fast, beside one that spins as they do forty times slower. One thread waits for nobody, and because what takes
+the time is reading the weights from memory, it alone is often nearly as fast as two.
 
 So nothing is assumed: when tokens become slow, fewer threads are tried for a moment, and what is faster
 stays; later more are tried again. Pure: is told how long tokens took and knows nothing of the model.
