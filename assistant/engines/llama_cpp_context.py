@@ -50,28 +50,37 @@ class LlamaCppContext:
         self._model = model
         self._settings = settings
         self._most_threads = threads
+        self._adapter = adapter
         self._context = self._sampler = None
         try:
-            self.renew(adapter)
+            self._open(self.context_tokens)
         except EngineFailed:
             self.close()
             raise
         self._sampler = model.new_sampler(settings)
+
+    def _open(self, context_tokens: int) -> None:
+        """Begin with an empty memory of that size instead of the one before. Raises EngineFailed."""
+        context = self._model.new_context(
+            self._settings, self._most_threads, context_tokens, adapter=self._adapter
+        )
+        if self._context:
+            lib.llama_free(self._context)
+        self._context, self._memory = context, lib.llama_get_memory(context)
+        self._threads = ThreadChoice(self._most_threads)
+        self._held: list[int] = []
 
     def renew(self, adapter: Adapter | None) -> None:
         """Begin again with nothing read: what was read is of no use with another adapter.
 
         Raises EngineFailed when there is no memory beside the one before, which then stays.
         """
-        context = self._model.new_context(
-            self._settings, self._most_threads, self.context_tokens, adapter=adapter
-        )
-        if self._context:
-            lib.llama_free(self._context)
-        self._context = context
-        self._memory = lib.llama_get_memory(context)
-        self._threads = ThreadChoice(self._most_threads)
-        self._held: list[int] = []
+        before, self._adapter = self._adapter, adapter
+        try:
+            self._open(self.context_tokens)
+        except EngineFailed:
+            self._adapter = before
+            raise
 
     def close(self) -> None:
         """Free everything; harmless when done twice."""
