@@ -8,18 +8,26 @@ what a person would wait, and why a conversation has one place.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from assistant import app, configuration
 from assistant.bench import machine
-from assistant.bench.measuring import Document, Result, median, percentile, ratio, rounded, table
+from assistant.bench.measuring import (
+    Document,
+    Result,
+    in_own_process,
+    median,
+    percentile,
+    ratio,
+    rounded,
+    table,
+)
 from assistant.bench.variants import changed
 from assistant.cancel import Cancel
 from assistant.conversation import opening
-from assistant.errors import AssistantError, EngineFailed
+from assistant.errors import AssistantError
 from assistant.settings import Settings
 from assistant.types import BatchReply, Message
 
@@ -52,15 +60,8 @@ def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
 
 
 def _measured(settings: Settings, places: int) -> Document:
-    child = [sys.executable, "-c", "from assistant.bench import batch; batch.in_child()"]
     order = json.dumps({"settings": settings.model_dump(mode="json"), "places": places})
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        child, input=order, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise EngineFailed(f"{places} at once could not be measured.", "See what it said above.")
-    measured: Document = json.loads(done.stdout.splitlines()[-1])
-    return measured
+    return in_own_process(__name__, order, f"{places} at once")
 
 
 def in_child() -> None:

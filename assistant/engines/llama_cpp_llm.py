@@ -12,14 +12,11 @@ from pathlib import Path
 import llama_cpp
 
 from assistant.cancel import Cancel
-from assistant.engines import gguf_model
 from assistant.engines.chat_llm import ChatLlm
-from assistant.engines.chat_template import ChatTemplate
 from assistant.engines.llama_cpp_context import LlamaCppContext
 from assistant.engines.llama_cpp_grammar import keeping_to
-from assistant.engines.llama_cpp_model import Adapter, LlamaCppModel
+from assistant.engines.llama_cpp_model import Adapter, Opened, opened_for_chats
 from assistant.engines.llama_cpp_vocabulary import Vocabulary
-from assistant.errors import ModelError
 from assistant.settings_engines import LlmSettings
 from assistant.types import Call, Message
 
@@ -29,19 +26,9 @@ def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
 
     Raises ModelMissing, ModelCorrupt, or EngineFailed when memory does not suffice.
     """
-    found = gguf_model.find(model)
-    loaded = LlamaCppModel(found, settings)
-    vocabulary = loaded.vocabulary
-    try:
-        chat = ChatTemplate(found.chat_template, vocabulary.begin, vocabulary.end, vocabulary.first)
-        adapter = None
-        if settings.adapter is not None:
-            adapter = loaded.load_adapter(Path(settings.adapter), settings.adapter_scale)
-    except ModelError:
-        loaded.close()
-        raise
-    context = LlamaCppContext(loaded, settings, threads or os.cpu_count() or 1, adapter)
-    return LlamaCppLlm(loaded, context, chat, settings, file=found.file, adapter=adapter)
+    opened = opened_for_chats(settings, model)
+    context = LlamaCppContext(opened.model, settings, threads or os.cpu_count() or 1, opened.adapter)
+    return LlamaCppLlm(opened, context, settings)
 
 
 class LlamaCppLlm(ChatLlm):
@@ -50,21 +37,14 @@ class LlamaCppLlm(ChatLlm):
     _context: LlamaCppContext
     _vocabulary: Vocabulary
 
-    def __init__(
-        self,
-        model: LlamaCppModel,
-        context: LlamaCppContext,
-        chat: ChatTemplate,
-        settings: LlmSettings,
-        *,
-        file: Path,
-        adapter: Adapter | None,
-    ) -> None:
-        self._layout = (llama_cpp.__version__, settings.flash_attention, settings.kv_type)
-        super().__init__(context, context.vocabulary, chat, settings, file=file, runtime=())
+    def __init__(self, opened: Opened, context: LlamaCppContext, settings: LlmSettings) -> None:
+        super().__init__(
+            context, context.vocabulary, opened.chat, settings, file=opened.model.file, runtime=()
+        )
         self.parameters = context.parameters
-        self._model = model
-        self._worn = adapter
+        self._layout = (llama_cpp.__version__, settings.flash_attention, settings.kv_type)
+        self._model = opened.model
+        self._worn = opened.adapter
         self._name_runtime()
 
     def load_adapter(self, place: Path, scale: float) -> Adapter:
