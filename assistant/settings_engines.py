@@ -198,7 +198,7 @@ class LlmSettings(Section):
     """How much of it: 1 is as it was trained, 0 not at all."""
     tools: Literal["auto", "on", "off"] = "auto"
     """Whether the model may call skills (timers, lists, ...) for what no sentence of theirs fits. auto: not
-    small ones, which call what nobody asked for; docs/skills.md has the figures. llama_cpp only."""
+    small ones, which call what nobody asked for; docs/skills.md has the figures. Not with openai."""
     prompt: str = "default"
     """System prompt: a file of config/prompts/ without its ending, or the path of your own."""
     context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 2048

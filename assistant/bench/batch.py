@@ -2,24 +2,33 @@
 
 The same prompts are answered with 1, 2, 4 and 8 places in one context, each time by a process of its own.
 *All tokens* a second is what a night is worth. A prompt's own times begin when it gets its place: that is
-what a person would wait, and why a conversation has one place.
+what a person would wait, and why a conversation has one place. On a machine that is never quiet, tokens for a
+second of the processor's time say more than tokens for a second (with `llm.threads: 1`).
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from assistant import configuration, loading
 from assistant.bench import machine
-from assistant.bench.measuring import Document, Result, median, percentile, ratio, rounded, table
+from assistant.bench.measuring import (
+    Document,
+    Result,
+    in_own_process,
+    median,
+    percentile,
+    ratio,
+    rounded,
+    table,
+)
 from assistant.bench.variants import changed
 from assistant.cancel import Cancel
 from assistant.conversation import opening
-from assistant.errors import AssistantError, EngineFailed
+from assistant.errors import AssistantError
 from assistant.settings import Settings
 from assistant.types import BatchReply, Message
 
@@ -52,15 +61,8 @@ def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
 
 
 def _measured(settings: Settings, places: int) -> Document:
-    child = [sys.executable, "-c", "from assistant.bench import batch; batch.in_child()"]
     order = json.dumps({"settings": settings.model_dump(mode="json"), "places": places})
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        child, input=order, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise EngineFailed(f"{places} at once could not be measured.", "See what it said above.")
-    measured: Document = json.loads(done.stdout.splitlines()[-1])
-    return measured
+    return in_own_process(__name__, order, f"{places} at once")
 
 
 def in_child() -> None:
@@ -77,7 +79,9 @@ def in_child() -> None:
             cpu_s = machine.cpu_s() - cpu_s
     except AssistantError as error:
         sys.exit(str(error))
-    found = figures(replies) | {"cpu_s": round(cpu_s, 2), "peak_rss_mb": round(machine.peak_rss_mb(), 1)}
+    found = figures(replies)
+    found |= {"cpu_s": round(cpu_s, 2), "tokens_per_cpu_s": rounded(ratio(found["tokens"], cpu_s), 2)}
+    found["peak_rss_mb"] = round(machine.peak_rss_mb(), 1)
     sys.stdout.write(json.dumps(found) + "\n")
 
 
@@ -99,7 +103,17 @@ def figures(replies: Sequence[BatchReply]) -> Document:
 
 
 def _as_text(document: Document) -> str:
-    head = ("at once", "all tokens/s", "times", "first token s", "p95", "answer s", "times", "CPU s", "MB")
+    head = (
+        "at once",
+        "all tokens/s",
+        "times",
+        "first token s",
+        "p95",
+        "answer s",
+        "times",
+        "tokens/CPU s",
+        "MB",
+    )
     rows = [
         (
             case["at_once"],
@@ -109,7 +123,7 @@ def _as_text(document: Document) -> str:
             f"{case['first_token_p95_s']:.2f}",
             f"{case['answer_p50_s']:.2f}",
             f"{case['times_as_long']:.2f}",
-            case["cpu_s"],
+            case["tokens_per_cpu_s"],
             case["peak_rss_mb"],
         )
         for case in document["cases"]

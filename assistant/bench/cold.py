@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,9 +21,9 @@ from pathlib import Path
 from assistant import app, clock, loading
 from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.bench import machine
-from assistant.bench.measuring import Document, Result, in_turn, median, ratio, rounded, table
+from assistant.bench.measuring import Document, Result, in_own_process, in_turn, median, ratio, rounded, table
 from assistant.board import storage
-from assistant.errors import AssistantError, EngineFailed
+from assistant.errors import AssistantError
 from assistant.settings import Settings
 
 DROP = Path("/proc/sys/vm/drop_caches")
@@ -102,16 +101,8 @@ def empty_cache(files: Iterable[Path], *, everything: bool) -> str:
 
 
 def _started(settings: Settings) -> Document:
-    child = [sys.executable, "-c", "from assistant.bench import cold; cold.in_child()"]
-    began_s = time.time()
-    order = json.dumps({"settings": settings.model_dump(mode="json"), "began_s": began_s})
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        child, input=order, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise EngineFailed("It did not start.", "See what it said above.")
-    found: Document = json.loads(done.stdout.splitlines()[-1])
-    return found
+    order = json.dumps({"settings": settings.model_dump(mode="json"), "began_s": time.time()})
+    return in_own_process(__name__, order, "The start")
 
 
 def in_child() -> None:

@@ -20,7 +20,7 @@ from assistant.audio.files import read_sound
 from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.bench import machine, perf_stat
 from assistant.bench.clips import sound_files
-from assistant.bench.measuring import Document, Result, share, table
+from assistant.bench.measuring import Document, Result, child_command, share, table
 from assistant.bench.meters import MISSING, Meters
 from assistant.bench.processor_time import Ledger, Metered
 from assistant.converse import hold
@@ -43,10 +43,9 @@ def run(settings: Settings, folder: Path, *, limit: int | None, progress: Callab
     about = machine.describe(settings)
     recordings = [str(file) for file in sound_files(folder)[:limit]]
     progress(f"{len(recordings)} recordings in real time")
-    child = [sys.executable, "-c", "from assistant.bench import profile; profile.in_child()"]
     order = json.dumps({"settings": settings.model_dump(mode="json"), "recordings": recordings})
     with subprocess.Popen(  # noqa: S603 - our own interpreter and code
-        child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        child_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None  # noqa: S101 - they were asked for
         assert process.stdout is not None  # noqa: S101

@@ -14,14 +14,12 @@ from functools import reduce
 from pathlib import Path
 
 from assistant.cancel import Cancel
-from assistant.engines import gguf_model
 from assistant.engines.chat_llm import prompt_text
-from assistant.engines.chat_template import ChatTemplate
 from assistant.engines.common_tokens import common_length
-from assistant.engines.llama_cpp_model import LlamaCppModel
+from assistant.engines.llama_cpp_model import Opened, opened_for_chats
 from assistant.engines.llama_cpp_slots import LlamaCppSlots, Slot
 from assistant.engines.text_pieces import TextPieces
-from assistant.errors import ModelError, PromptTooLong
+from assistant.errors import PromptTooLong
 from assistant.settings_engines import LlmSettings
 from assistant.types import BatchReply, Message
 
@@ -31,19 +29,9 @@ def create(settings: LlmSettings, model: Path, threads: int, at_once: int) -> Ll
 
     Raises ModelMissing, ModelCorrupt, or EngineFailed when memory does not suffice.
     """
-    found = gguf_model.find(model)
-    loaded = LlamaCppModel(found, settings)
-    vocabulary = loaded.vocabulary
-    try:
-        chat = ChatTemplate(found.chat_template, vocabulary.begin, vocabulary.end, vocabulary.first)
-        adapter = None
-        if settings.adapter is not None:
-            adapter = loaded.load_adapter(Path(settings.adapter), settings.adapter_scale)
-    except ModelError:
-        loaded.close()
-        raise
-    slots = LlamaCppSlots(loaded, settings, threads or os.cpu_count() or 1, at_once, adapter)
-    return LlamaCppBatch(loaded, slots, chat, settings)
+    opened = opened_for_chats(settings, model)
+    slots = LlamaCppSlots(opened.model, settings, threads or os.cpu_count() or 1, at_once, opened.adapter)
+    return LlamaCppBatch(opened, slots, settings)
 
 
 @dataclass(slots=True)
@@ -62,12 +50,10 @@ class _Writing:
 class LlamaCppBatch:
     """A ``BatchLlm``."""
 
-    def __init__(
-        self, model: LlamaCppModel, slots: LlamaCppSlots, chat: ChatTemplate, settings: LlmSettings
-    ) -> None:
-        self._vocabulary = model.vocabulary
+    def __init__(self, opened: Opened, slots: LlamaCppSlots, settings: LlmSettings) -> None:
+        self._vocabulary = opened.model.vocabulary
         self._slots = slots
-        self._chat = chat
+        self._chat = opened.chat
         self._settings = settings
 
     def close(self) -> None:

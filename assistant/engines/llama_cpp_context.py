@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from assistant.cancel import Cancel
 from assistant.engines.common_tokens import common_length, longest_match
-from assistant.engines.llama_cpp_grammar import Grammar
 from assistant.engines.llama_cpp_model import BATCH_TOKENS, Adapter, LlamaCppModel
 from assistant.engines.thread_choice import ThreadChoice
 from assistant.errors import EngineFailed
@@ -29,8 +28,6 @@ from assistant.settings_engines import LlmSettings
 
 log = logging.getLogger(__name__)
 
-FEW = 32
-"""Tokens among which a grammar nearly always allows one."""
 WORTH_MOVING = 24
 """Fewer tokens are read again as quickly as their positions are turned back."""
 ABORTED = 2
@@ -186,21 +183,8 @@ class LlamaCppContext:
         """The token to follow those read; it is not appended."""
         return int(lib.llama_sampler_sample(self._sampler, self._context, -1))
 
-    def likeliest(self) -> int:
-        """The token that would follow those read, whatever the settings make of it."""
-        return int(self._scores().argmax())
-
-    def choose_within(self, grammar: Grammar) -> int:
-        """The likeliest token that the grammar allows; it is not appended, but the grammar goes on."""
-        scores = self._scores()
-        # The likeliest few nearly always hold one; to look through all of them takes 20 ms.
-        for count in (FEW, len(scores)):
-            best = np.argpartition(scores, -count)[-count:]
-            if (token := grammar.first_allowed(best[np.argsort(-scores[best])])) is not None:
-                return token
-        raise EngineFailed("A call could not be written.", "Set llm.tools to off, or choose another model.")
-
-    def _scores(self) -> NDArray[np.float32]:
+    def scores(self) -> NDArray[np.float32]:
+        """Of every token, to follow those read; valid until the next one is appended."""
         scores = lib.llama_get_logits_ith(self._context, -1)
         return np.ctypeslib.as_array(scores, (self.vocabulary.size,))
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import llama_cpp.llama_cpp as lib
 
-from assistant.engines import gguf_adapter, mapped_file
+from assistant.engines import gguf_adapter, gguf_model, mapped_file
+from assistant.engines.chat_template import ChatTemplate
 from assistant.engines.gguf_model import GgufModel
 from assistant.engines.llama_cpp_vocabulary import Vocabulary
 from assistant.engines.sampling import PENALTY_WINDOW
-from assistant.errors import EngineFailed, ModelCorrupt
+from assistant.errors import EngineFailed, ModelCorrupt, ModelError
 from assistant.settings_engines import LlmSettings
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class LlamaCppModel:
     """The weights of one file. Raises ModelCorrupt when llama.cpp cannot load it."""
 
     def __init__(self, found: GgufModel, settings: LlmSettings) -> None:
-        file = found.file
+        file = self.file = found.file
         self._found = found
         lib.llama_log_set(_while_loading, None)
         lib.llama_backend_init()
@@ -152,6 +153,32 @@ class LlamaCppModel:
         if self.handle:
             lib.llama_model_free(self.handle)
         self.handle = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model to hold conversations with."""
+
+    model: LlamaCppModel
+    chat: ChatTemplate
+    adapter: Adapter | None
+    """What the settings name."""
+
+
+def opened_for_chats(settings: LlmSettings, folder: Path) -> Opened:
+    """Load the GGUF file in ``folder`` and the adapter. Raises ModelMissing, ModelCorrupt."""
+    found = gguf_model.find(folder)
+    model = LlamaCppModel(found, settings)
+    vocabulary = model.vocabulary
+    try:
+        chat = ChatTemplate(found.chat_template, vocabulary.begin, vocabulary.end, vocabulary.first)
+        adapter = None
+        if settings.adapter is not None:
+            adapter = model.load_adapter(Path(settings.adapter), settings.adapter_scale)
+    except ModelError:
+        model.close()
+        raise
+    return Opened(model, chat, adapter)
 
 
 def _errors_to(write: Callable[..., None]) -> Any:

@@ -76,9 +76,13 @@ class OnnxContext:
 
     def choose(self) -> int:
         """The token to follow those read; it is not appended. Raises EngineFailed."""
+        return self._sampler.choose(self.scores())
+
+    def scores(self) -> Float32s:
+        """Of every token, to follow those read. Raises EngineFailed."""
         if self._scores is None or not np.isfinite(self._scores).all():
             raise _failed("it computes numbers that are none")
-        return self._sampler.choose(self._scores)
+        return self._scores
 
     @contextmanager
     def interruptible(self, cancel: Cancel) -> Iterator[None]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnxruntime
 
 from assistant.engines import onnx_model, onnx_providers
-from assistant.engines.chat_llm import ChatLlm
+from assistant.engines.calling_llm import CallingChatLlm, Grammar
+from assistant.engines.chat_llm import Vocabulary
 from assistant.engines.chat_template import ChatTemplate
+from assistant.engines.gbnf import Gbnf
 from assistant.engines.onnx_context import PART_TOKENS, OnnxContext
 from assistant.engines.onnx_decoder import OnnxDecoder, lengths
+from assistant.engines.onnx_model import OnnxModel
 from assistant.engines.sampling import Sampler
 from assistant.settings_engines import LlmSettings
 
 
-def create(settings: LlmSettings, model: Path, threads: int) -> ChatLlm:
+def create(settings: LlmSettings, model: Path, threads: int) -> OnnxLlm:
     """Load the decoder in the folder ``model``; 0 threads are as many as there are processors.
 
     Raises ModelMissing or ModelCorrupt.
@@ -33,4 +38,41 @@ def create(settings: LlmSettings, model: Path, threads: int) -> ChatLlm:
     )
     context = OnnxContext(decoder, Sampler(settings))
     runtime = ("onnxruntime", onnxruntime.__version__)
-    return ChatLlm(context, vocabulary, chat, settings, file=found.file, runtime=runtime)
+    return OnnxLlm(context, found, chat, settings, runtime)
+
+
+class OnnxLlm(CallingChatLlm):
+    """One that keeps to a grammar of our own: ONNX Runtime has none."""
+
+    def __init__(
+        self,
+        context: OnnxContext,
+        found: OnnxModel,
+        chat: ChatTemplate,
+        settings: LlmSettings,
+        runtime: Sequence[object],
+    ) -> None:
+        super().__init__(context, found.vocabulary, chat, settings, file=found.file, runtime=runtime)
+        self.parameters = found.parameters
+
+    @contextmanager
+    def keeping_to(self, gbnf: str) -> Iterator[Grammar]:
+        """Raises EngineFailed for a grammar that is not understood."""
+        yield _InTokens(Gbnf(gbnf), self._vocabulary)
+
+
+class _InTokens:
+    """A ``Grammar``, told what the tokens spell."""
+
+    def __init__(self, text: Gbnf, vocabulary: Vocabulary) -> None:
+        self._text, self._vocabulary = text, vocabulary
+
+    def first_allowed(self, tokens: Sequence[int]) -> int | None:
+        for token in tokens:
+            if self._vocabulary.ends_reply(token):
+                if self._text.may_end:
+                    return token
+            elif self._text.allows(piece := self._vocabulary.piece(token)):
+                self._text.go_on(piece)
+                return token
+        return None

@@ -8,7 +8,7 @@ All of them are data from strangers. Knows nothing of ONNX Runtime.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ END_MARKS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftex
 """Spellings of what ends a reply, for models whose files name one mark only; llama.cpp knows them too."""
 
 DEFAULT_POSITIONS = 2**31
+_LARGEST = 10**7
+"""No number of layers, width or vocabulary is near this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class OnnxModel:
     """A Jinja program, hostile for all that is known."""
     positions: int
     """Tokens that it can take at most."""
+    parameters: int
+    """About how many weights it has; 0 where its configuration does not say."""
 
 
 def find(folder: Path) -> OnnxModel:
@@ -48,6 +52,7 @@ def find(folder: Path) -> OnnxModel:
         vocabulary,
         template,
         min((number for number in _integers(positions) if number > 0), default=DEFAULT_POSITIONS),
+        _parameters(config),
     )
 
 
@@ -66,6 +71,16 @@ def words(folder: Path) -> tuple[OnnxVocabulary, str]:
         end_marks={said[1], *END_MARKS},
     )
     return vocabulary, _template(folder, tokenizer.get("chat_template"))
+
+
+def _parameters(config: Mapping[str, Any]) -> int:
+    """Of a decoder as nearly all are: four matrices of attention, three of what follows, a table of words."""
+    names = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size")
+    numbers = [config.get(name) for name in names]
+    if not all(isinstance(number, int) and 0 < number < _LARGEST for number in numbers):
+        return 0
+    layers, width, between, words = (int(number) for number in numbers if number is not None)
+    return layers * (4 * width * width + 3 * width * between) + width * words
 
 
 def _file(folder: Path, named: object) -> Path:

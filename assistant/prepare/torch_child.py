@@ -107,7 +107,7 @@ class TorchProbe:
 
     def __init__(self, folder: Path, threads: int, watcher: Watcher) -> None:
         self.vocabulary, template = onnx_model.words(folder)
-        self._chat = ChatTemplate(template, begin=self.vocabulary.begin, end=self.vocabulary.end)
+        self._chat = ChatTemplate(template, self.vocabulary.begin, self.vocabulary.end, self.vocabulary.first)
         self._child = TorchChild(watcher)
         try:
             loaded = self._child.order("load", folder=str(folder), threads=threads)

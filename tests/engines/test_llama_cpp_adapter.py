@@ -59,7 +59,7 @@ def create(**changes: Any) -> LlamaCppLlm:
 
 def scores(llm: LlamaCppLlm) -> npt.NDArray[np.float32]:
     llm._context.read(llm._tokens(llm._prompt(FRANCE)))
-    return llm._context._scores().copy()
+    return llm._context.scores().copy()
 
 
 @needs_model

@@ -1,25 +1,27 @@
-"""A real, small model calls within a grammar, and answers as before where it does not."""
+"""A real, small model calls within a grammar, on either runtime, and answers as before where it does not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
 from assistant.cancel import Cancel
-from assistant.engines import CallingLlm
-from assistant.engines.llama_cpp_grammar import keeping_to
-from assistant.engines.llama_cpp_llm import LlamaCppLlm
+from assistant.engines import CallingLlm, load
+from assistant.engines.calling_llm import CallingChatLlm
 from assistant.errors import EngineFailed
 from assistant.skills import Skills
 from assistant.types import Call, Message
-from tests.engines.conftest import FRANCE, ask
-from tests.engines.test_llama_cpp_llm import create
+from tests.engines.conftest import FRANCE, SMOLLM2, ask, settings
 from tests.skills.conftest import skills
 
 __all__ = ["skills"]  # the fixture
+
+Make: TypeAlias = "Callable[..., CallingChatLlm]"
 
 pytestmark = pytest.mark.models
 
@@ -38,15 +40,30 @@ COINS = [
 ]
 
 
+@pytest.fixture(scope="module", params=["llama_cpp", "onnx"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Creates an engine with other settings than usual."""
+    engine: str = request.param
+    folder: Path = SMOLLM2 if engine == "llama_cpp" else request.getfixturevalue("smollm2_onnx")("onnx-fp32")
+
+    def create(**changes: Any) -> CallingChatLlm:
+        told = settings(engine=engine, **changes)
+        llm: CallingChatLlm = load("llm", engine, settings=told, model=folder, threads=1)
+        return llm
+
+    return create
+
+
 @pytest.fixture(scope="module")
-def llm() -> Iterator[LlamaCppLlm]:
-    engine = create()
+def llm(make: Make) -> Iterator[CallingChatLlm]:
+    engine = make()
     yield engine
     engine.close()
 
 
-def test_it_calls_where_that_is_what_it_wants_most(llm: LlamaCppLlm, skills: Skills) -> None:
+def test_it_calls_where_that_is_what_it_wants_most(llm: CallingChatLlm, skills: Skills) -> None:
     assert isinstance(llm, CallingLlm)
+    assert 100e6 < llm.parameters < 200e6
     messages = [*COINS, Message("user", "Twelve minutes for the pizza.")]
     (call,) = llm.stream_or_call(messages, Cancel(), skills.grammar)
     assert isinstance(call, Call)
@@ -56,11 +73,11 @@ def test_it_calls_where_that_is_what_it_wants_most(llm: LlamaCppLlm, skills: Ski
     assert isinstance(match.arguments["duration"], timedelta)
 
 
-def test_it_answers_as_without_a_grammar_where_it_does_not(llm: LlamaCppLlm, skills: Skills) -> None:
+def test_it_answers_as_without_a_grammar_where_it_does_not(llm: CallingChatLlm, skills: Skills) -> None:
     assert list(llm.stream_or_call(FRANCE, Cancel(), skills.grammar)) == list(llm.stream(FRANCE, Cancel()))
 
 
-def test_without_a_grammar_it_never_calls(llm: LlamaCppLlm) -> None:
+def test_without_a_grammar_it_never_calls(llm: CallingChatLlm) -> None:
     messages = [*COINS, Message("user", "Heads or tails?")]
     assert "flip_coin" in ask(llm, messages), "here it is but text"
 
@@ -69,33 +86,33 @@ def test_without_a_grammar_it_never_calls(llm: LlamaCppLlm) -> None:
     "said",
     ["Why is the sky blue?", "{{{{", "Fünf Minuten für die Nüsse!", "word " * 60, '")\n@mute()'],
 )
-def test_whatever_is_said_a_call_is_a_valid_one(llm: LlamaCppLlm, skills: Skills, said: str) -> None:
+def test_whatever_is_said_a_call_is_a_valid_one(llm: CallingChatLlm, skills: Skills, said: str) -> None:
     """Made to call, by the examples before it and a grammar that knows nothing else."""
     tokens = llm._vocabulary.tokenize(llm._prompt([*COINS, Message("user", said)]))
     text = b""
-    with keeping_to(skills.grammar, llm._vocabulary) as grammar:
+    with llm.keeping_to(skills.grammar) as grammar:
         llm._context.read(tokens)
-        while not llm._vocabulary.ends_reply(token := llm._context.choose_within(grammar)):
+        while not llm._vocabulary.ends_reply(token := llm.choose_within(grammar)):
             text += llm._vocabulary.piece(token)
             llm._context.append([token])
             assert len(text) < 500
     assert skills.called(text.decode()) is not None, text
 
 
-def test_a_call_can_be_cancelled(llm: LlamaCppLlm, skills: Skills) -> None:
+def test_a_call_can_be_cancelled(llm: CallingChatLlm, skills: Skills) -> None:
     cancel = Cancel()
     cancel.set()
     assert list(llm.stream_or_call([*COINS, Message("user", "Heads?")], cancel, skills.grammar)) == []
     assert "Paris" in ask(llm, FRANCE)
 
 
-def test_a_grammar_that_is_none_is_refused(llm: LlamaCppLlm) -> None:
-    with pytest.raises(EngineFailed, match="grammar"), keeping_to("root ::= (", llm._vocabulary):
+def test_a_grammar_that_is_none_is_refused(llm: CallingChatLlm) -> None:
+    with pytest.raises(EngineFailed, match="grammar"), llm.keeping_to("root ::= ("):
         pass
 
 
-def test_a_call_that_had_no_room_to_end_is_none(skills: Skills) -> None:
-    with closing(create(max_tokens=4)) as short:
+def test_a_call_that_had_no_room_to_end_is_none(make: Make, skills: Skills) -> None:
+    with closing(make(max_tokens=4)) as short:
         messages = [*COINS, Message("user", "Twelve minutes for the pizza.")]
         (call,) = short.stream_or_call(messages, Cancel(), skills.grammar)
         assert isinstance(call, Call)
