@@ -103,7 +103,7 @@ def _beside(file: Path, options: Any) -> Iterator[bytes]:
         maps = [stack.enter_context(mmap.mmap(each.fileno(), 0, access=mmap.ACCESS_READ)) for each in opened]
         if maps and not hasattr(options, "add_external_initializers_from_files_in_memory"):
             raise EngineUnavailable(
-                f"ONNX Runtime {onnxruntime.__version__} cannot open an encrypted network with weights beside it.",
+                f"ONNX Runtime {onnxruntime.__version__} cannot open encrypted weights beside a network.",
                 "Decrypt the model, or use a newer ONNX Runtime.",
             )
         if maps:

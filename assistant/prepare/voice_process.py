@@ -83,7 +83,7 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
         name
         for name, weight in model.named_parameters()
         if name.startswith(_HEARD)
-        and ".flows." not in name
+        and "flows." not in name
         and name.endswith("weight")
         and weight.ndim > 2
         and not bool(weight.any())
