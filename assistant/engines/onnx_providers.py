@@ -19,7 +19,7 @@ from typing import Any
 import onnxruntime
 
 from assistant import memory_file, paths
-from assistant.errors import ModelCorrupt
+from assistant.errors import AssistantError, EngineUnavailable, ModelCorrupt
 from assistant.settings_engines import Provider, TensorRtSettings
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,8 @@ def open_session(file: Path, options: Any, places: Sequence[Place]) -> tuple[Any
     try:
         with _beside(file, options) if held else nullcontext(file) as network:
             session = onnxruntime.InferenceSession(network, options, providers=providers)
+    except AssistantError:
+        raise
     except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
         raise ModelCorrupt(
             f"The network {file.name} cannot be loaded: {first_line(error)}.",
@@ -99,6 +101,11 @@ def _beside(file: Path, options: Any) -> Iterator[bytes]:
     with ExitStack() as stack:
         opened = [stack.enter_context(each.open("rb")) for each in others]
         maps = [stack.enter_context(mmap.mmap(each.fileno(), 0, access=mmap.ACCESS_READ)) for each in opened]
+        if maps and not hasattr(options, "add_external_initializers_from_files_in_memory"):
+            raise EngineUnavailable(
+                f"ONNX Runtime {onnxruntime.__version__} cannot open encrypted weights beside a network.",
+                "Decrypt the model, or use a newer ONNX Runtime.",
+            )
         if maps:
             options.add_external_initializers_from_files_in_memory(
                 [each.name for each in others], maps, [len(each) for each in maps]

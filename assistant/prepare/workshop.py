@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -21,6 +22,11 @@ from assistant.store.progress import Watcher
 
 FOLDER = ".quantize"
 """Hidden, so that it cannot be a model's name."""
+
+CALLED_BACK = frozenset({"_receive", "receive", "_see"})
+"""Functions that llama.cpp calls: of this package's ``native``, of its observers, and of the engine."""
+
+AGAIN_S = 0.02
 
 RESERVE_MB = 700
 """Beside the weights: the scores of 128 positions, in a few copies, and Python itself (measured: 560 MB
@@ -58,17 +64,29 @@ def require_memory(model_bytes: int) -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into KeyboardInterrupt, where this is the main thread."""
+    """SIGTERM is like Ctrl-C, and neither gets lost, where this is the main thread.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    What is raised inside a function that a library calls back is printed and forgotten, so there the
+    signal is given again a moment later.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            if frame.f_code.co_name in CALLED_BACK:
+                threading.Timer(AGAIN_S, signal.raise_signal, (number,)).start()
+                return
+            frame = frame.f_back
         raise KeyboardInterrupt
 
+    before = {}
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, stop)
     except ValueError:  # not the main thread: whoever called has its own way
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

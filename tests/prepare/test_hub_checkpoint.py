@@ -45,7 +45,12 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]
             path = self.path.partition("?")[0]
             paths.append(path)
             name = path.rpartition("/")[2]
-            if path.startswith("/api/models/maker/model"):
+            if path.startswith("/api/models/maker/model/tree"):
+                listed = [
+                    {"type": "file", "path": name, "size": len(FILES[name]), "oid": "1"} for name in FILES
+                ]
+                self._send(json.dumps(listed).encode())
+            elif path.startswith("/api/models/maker/model"):
                 siblings = [{"rfilename": name, "size": len(content)} for name, content in FILES.items()]
                 told = {"id": "maker/model", "sha": COMMIT, "siblings": siblings}
                 self._send(
@@ -67,7 +72,10 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    here = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", here)
+    pages = "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", here + pages)
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from assistant import paths
+from assistant.prepare.workshop import workshop
 from assistant.store import Store, open_store
+from assistant.store.progress import Unwatched
 from tests.conftest import CHECKOUT
 from tests.prepare.conftest import NAME, left_behind
 from tests.prepare.whisper_checkpoints import random_checkpoint
@@ -72,3 +75,21 @@ def test_ears(tmp_path: Path) -> None:
     store = open_store(tmp_path / "models")
     store.models_dir.mkdir()
     interrupt_and_finish(store, tmp_path, 8, "whisper", str(source), "--as", "mine")
+
+
+def test_an_interruption_inside_a_callback_is_not_lost(tmp_path: Path) -> None:
+    """Python prints and forgets what is raised in a function that a C library called."""
+    text = ctypes.CFUNCTYPE(None)
+    calls = 0
+
+    def _receive() -> None:
+        nonlocal calls
+        calls += 1
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), workshop(tmp_path, Unwatched()) as shop:  # noqa: PT012
+        text(_receive)()
+        (shop / "half").touch()
+        time.sleep(30)
+    assert calls == 1
+    assert left_behind(tmp_path) == []
