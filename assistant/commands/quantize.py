@@ -15,7 +15,8 @@ from assistant.store import Store, open_store
 from assistant.store.progress import Terminal, megabytes
 
 if TYPE_CHECKING:
-    from assistant.prepare.making import Result, Wish
+    from assistant.prepare.making import Wish
+    from assistant.prepare.outcome import Result
 
 
 USAGE = """assistant quantize SOURCE [options]
