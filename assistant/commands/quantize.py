@@ -19,7 +19,8 @@ from assistant.store.progress import Terminal, megabytes
 
 if TYPE_CHECKING:
     from assistant.prepare.boards import Advice
-    from assistant.prepare.making import Result, Wish
+    from assistant.prepare.making import Wish
+    from assistant.prepare.outcome import Result
 
 
 USAGE = """assistant quantize SOURCE [options]

@@ -22,17 +22,18 @@ from assistant.prepare.dialogues import Texts
 from assistant.prepare.dithering import dithered
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss, Reference
-from assistant.prepare.making import Wish, figures, groundwork, matching, target, text, weights_of
+from assistant.prepare.making import Wish, groundwork, matching, target, text, weights_of
+from assistant.prepare.outcome import figures
 from assistant.prepare.passages import Passage
 from assistant.prepare.scorers import engine_of, opened
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
-from assistant.store.progress import Meter, Watcher, duration
+from assistant.store.progress import Meter, Watcher, duration, megabytes
 
 EVERYTHING = (
     "f16,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m,q4_k_m+gptq,q4_k_m+awq,iq4_xs,iq4_nl,"
-    "q4_1,q4_0+plain,q4_0,q4_0+gptq,q4_0+awq,q4_0+qat,onnx-fp32,onnx-fp16,onnx-int8,onnx-int4+plain,onnx-int4,"
-    "onnx-int4+gptq,onnx-int4+awq,hf-f16,hf-int8,hf-nf4,hf-int4+gptq,hf-int4+awq"
+    "q4_1,q4_0+plain,q4_0,q4_0+gptq,q4_0+awq,onnx-fp32,onnx-fp16,onnx-int8,onnx-int4+plain,onnx-int4,"
+    "onnx-int4+gptq,onnx-int4+awq,hf-f16,hf-int8,hf-nf4,hf-int4+gptq,hf-int4+awq,q4_0+qat"
 )
 """What ``--types all`` stands for: every way that there is."""
 
@@ -121,6 +122,7 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
                 except AssistantError as error:
                     rows.append(Row(wish.format.name, wish.imatrix, wish.method, fault=error.problem))
                 shutil.rmtree(to.parent)
+                watcher.note(said(rows[-1]))
     return rows
 
 
@@ -203,6 +205,14 @@ def _cells(row: Row, speeds_: int) -> list[str]:
     fast = [f"{figure:.0f}" for one in row.speeds for figure in (one.prompt, one.reply)]
     fast = fast or ["-"] * 2 * speeds_
     return [name(row), *figures_, f"{100 * loss.same_first:.1f} %", *fast, duration(row.seconds)]
+
+
+def said(row: Row) -> str:
+    """One line, as soon as it is known."""
+    if row.fault:
+        return f"{name(row)}: {row.fault}"
+    loss = f"{row.loss.kl:.4f} ± {row.loss.kl_error:.4f} nats per token"
+    return f"{name(row)}: {megabytes(row.size_bytes)}, {loss}, made in {duration(row.seconds)}"
 
 
 def name(row: Row) -> str:

@@ -5,17 +5,13 @@ The order is the point: nothing enters the store before it was compared with wha
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import re
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import llama_cpp
-
-from assistant import __version__, resources
+from assistant import resources
 from assistant.errors import ModelRefused, SettingsError
 from assistant.prepare import card, dialogues, formats, gate, lora, methods
 from assistant.prepare import source as sources
@@ -24,8 +20,7 @@ from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import Format
 from assistant.prepare.groundwork import Groundwork
-from assistant.prepare.loss import Loss
-from assistant.prepare.quantizer import Made
+from assistant.prepare.outcome import Result
 from assistant.prepare.source import Source
 from assistant.prepare.workshop import require_memory, workshop
 from assistant.store import Store
@@ -94,67 +89,6 @@ class Wish:
             self.output_type,
             self.embedding_type,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of it."""
-
-    name: str
-    path: Path
-    format: str
-    command: str
-    source: str
-    source_sha256: str
-    licence: str
-    source_bytes: int
-    size_bytes: int
-    source_loss: Loss
-    loss: Loss
-    imatrix: bool
-    method: str
-    kept_f16: int
-    made: Made
-    spoken: gate.Spoken
-    doubts: tuple[str, ...] = field(default=())
-    """Why it was installed by force only."""
-
-    def document(self) -> dict[str, Any]:
-        """All of it as plain values: the model's card, and what ``--json`` prints."""
-        return {
-            "name": self.name,
-            "format": self.format,
-            "made_at": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
-            "made_by": f"assistant {__version__}, llama-cpp-python {llama_cpp.__version__}",
-            "command": self.command,
-            "versions": card.versions(),
-            "source": self.source,
-            "source_sha256": self.source_sha256,
-            "licence": self.licence,
-            "source_bytes": self.source_bytes,
-            "bytes": self.size_bytes,
-            "source_perplexity": round(self.source_loss.perplexity, 3),
-            **figures(self.loss),
-            "imatrix": self.imatrix,
-            "method": self.method,
-            "kept_f16": self.kept_f16,
-            "types": self.made.types,
-            "fell_back": len(self.made.fell_back),
-            "answers": [asdict(answer) for answer in self.spoken.answers],
-            "tokens_per_s": self.spoken.tokens_per_s,
-            "forced": list(self.doubts),
-        }
-
-
-def figures(loss: Loss) -> dict[str, Any]:
-    """A loss as plain values; nats per token."""
-    return {
-        "perplexity": round(loss.perplexity, 3),
-        "kl": round(loss.kl, 5),
-        "kl_error": round(loss.kl_error, 5),
-        "same_first": round(loss.same_first, 4),
-        "tokens": loss.tokens,
-    }
 
 
 def make(wish: Wish, store: Store, watcher: Watcher) -> Result:

@@ -24,7 +24,8 @@ from assistant.errors import ModelMissing, ModelRefused, SettingsError, StorageF
 from assistant.gguf import read_header
 from assistant.prepare import card, making
 from assistant.prepare.formats import FORMATS
-from assistant.prepare.making import Result, Wish
+from assistant.prepare.making import Wish
+from assistant.prepare.outcome import Result
 from assistant.prepare.workshop import workshop
 from assistant.settings_engines import LlmSettings
 from assistant.store import Store
