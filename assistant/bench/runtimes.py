@@ -101,7 +101,11 @@ class _Child:
         self._order = order
 
     def __enter__(self) -> _Child:
-        self._told(json.dumps(self._order))
+        try:
+            self._told(json.dumps(self._order))
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
