@@ -71,9 +71,10 @@ def listen(folder: Path, probes: Path, threads: int) -> Spoken:
 
 
 def correlation(one: Wave, other: Wave) -> float:
-    """Of two waves of one length; 0 where one is silent or no numbers."""
+    """Pearson's, of two waves of one length; 0 where one is silent or no numbers."""
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return 0.0
+    one, other = one - one.mean(), other - other.mean()
     length = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
     return float(one @ other) / length if length > 0 else 0.0
 

@@ -200,10 +200,12 @@ def test_doubts_have_figures() -> None:
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
 def test_no_numbers_are_no_sound(broken: float) -> None:
-    one = np.ones(10, np.float32)
+    one = np.arange(10, dtype=np.float32)
     assert voice_gate.correlation(one, one) == pytest.approx(1)
+    assert voice_gate.correlation(one, one + 5) == pytest.approx(1)
+    assert voice_gate.correlation(one + 100, one[::-1] + 100) == pytest.approx(-1)
     assert voice_gate.correlation(one, one * 0) == 0
-    assert voice_gate.correlation(one, one * np.float32(broken)) == 0
+    assert voice_gate.correlation(one, one + np.float32(broken)) == 0
 
 
 def test_symbols_that_coqui_reads_otherwise(tmp_path: Path, fixtures: Path) -> None:
