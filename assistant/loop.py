@@ -338,4 +338,4 @@ class VoiceLoop:
 
     def _note_rung(self, turn: Turn) -> None:
         if turn.report.handled_by == "announcement" and turn.heard_ms:
-            self._ringer.heard()
+            self._ringer.heard(turn.sounded_text)

@@ -38,10 +38,10 @@ class Ringer:
         """When each ringing entry was first to be announced, on the loop's clock."""
         self._heard_s: dict[int, float] = {}
         """When that was first heard: a speaker may be pulled, and a voice may fail."""
-        self._posted: tuple[str, list[Timer]] = ("", [])
-        """What was to be said last, and of what."""
-        self._said: list[Timer] = []
-        """What is being announced."""
+        self._posted: tuple[str, dict[int, Timer]] = ("", {})
+        """What was to be said last, and from which letter on of what."""
+        self._said: dict[int, Timer] = {}
+        """What is being announced, by the letter at which it begins."""
         self._announced_s = -_AGAIN_AFTER_S
 
     async def watch(self, post: Callable[[Event], None]) -> None:
@@ -57,17 +57,18 @@ class Ringer:
     def announced(self, text: str) -> None:
         """This is about to be said, whoever posted it: it was not dropped because somebody was talking."""
         posted, timers = self._posted
-        self._said = timers if text == posted else []
+        self._said = timers if text == posted else {}
         if self._said:
             self._announced_s = asyncio.get_running_loop().time()
-            for timer in self._said:
+            for timer in self._said.values():
                 self._told_s.setdefault(timer.id, self._announced_s)
 
-    def heard(self) -> None:
-        """Somebody has heard what was announced last, or its beginning."""
+    def heard(self, text: str) -> None:
+        """Somebody has heard so much of what was announced last: who is not named in it still rings."""
         now_s = asyncio.get_running_loop().time()
-        for timer in self._said:
-            self._heard_s.setdefault(timer.id, now_s)
+        for begin, timer in self._said.items():
+            if begin <= len(text):
+                self._heard_s.setdefault(timer.id, now_s)
 
     def silence(self) -> None:
         """Somebody wants no more of what was heard; what became due since then still rings."""
@@ -84,7 +85,11 @@ class Ringer:
         is_new = any(timer.id not in self._told_s for timer in ringing)
         if not ringing or not (is_new or now_s - self._announced_s >= _AGAIN_AFTER_S):
             return ""
-        self._posted = (announcement(ringing, self._now()), ringing)
+        text, begins, now = "", {}, self._now()
+        for timer in ringing:
+            begins[len(text)] = timer
+            text += f"{announcement([timer], now)} "
+        self._posted = (text.rstrip(), begins)
         return self._posted[0]
 
     def _due(self, now_s: float) -> list[Timer]:

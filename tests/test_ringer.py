@@ -178,3 +178,20 @@ def test_what_rings_together_is_said_sentence_by_sentence() -> None:
         assert house.speaker.written == both
 
     simulate(story)
+
+
+def test_stop_silences_only_what_was_named_until_then() -> None:
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(minutes=5), "pasta")
+        house.timers.count_down("timer", timedelta(minutes=5), "tea")
+        await house.until(State.SPEAKING, within_s=310)
+        await asyncio.sleep(0.6)
+        house.voice_loop.carry_out(Stop())
+        house.voice_loop.post(Stopped())
+        assert [timer.name for timer in house.timers.all()] == ["tea"]
+        house.speaker.written.clear()
+        await asyncio.sleep(20)
+        assert "Your tea timer is done." in house.speaker.written
+        assert "Your pasta timer is done." not in house.speaker.written
+
+    simulate(story)

@@ -130,8 +130,7 @@ async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> s
     woken = 0
     wake_word = loading.load_wake_word(settings)
     room = np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, 60 * SAMPLE_RATE_HZ).astype(np.int16)
-    said = [_cut(read_sound(Path(file)), begin_s, end_s) for file, begin_s, end_s in talk]
-    sound = np.concatenate(said) if said else room
+    sound = np.concatenate([_cut(read_sound(Path(name)), *span) for name, *span in talk]) if talk else room
     microphone = _Endless(sound)
 
     def heard(event: Event) -> None:
