@@ -35,22 +35,22 @@ def versions() -> dict[str, str]:
 
 def write(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write the three files. ``facts`` are those of ``making.Result.document``. Raises OSError."""
-    (folder / JSON).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / MARKDOWN).write_text(markdown(facts), encoding="utf-8")
+    (folder / JSON).writeplain(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / MARKDOWN).writeplain(markdown(facts), encoding="utf-8")
     dots = [
         picture.Dot("source", facts["source_bytes"], 0.0),
         picture.Dot(str(facts["format"]), facts["bytes"], facts["kl"]),
     ]
-    (folder / PICTURE).write_text(picture.draw(str(facts["name"]), dots), encoding="utf-8")
+    (folder / PICTURE).writeplain(picture.draw(str(facts["name"]), dots), encoding="utf-8")
 
 
 def markdown(facts: Mapping[str, Any]) -> str:
     """The card for people."""
     how = f"`--method {facts['method']}`" + (", with an importance matrix" if facts["imatrix"] else "")
     rows = {
-        "Made of": f"{_text(facts['source'])}, {megabytes(facts['source_bytes'])}",
+        "Made of": f"{plain(facts['source'])}, {megabytes(facts['source_bytes'])}",
         "Its SHA-256": f"`{facts['source_sha256']}`",
-        "Licence": _text(facts["licence"] or "not known: look where the model comes from"),
+        "Licence": plain(facts["licence"] or "not known: look where the model comes from"),
         "Format": f"{facts['format']}, {megabytes(facts['bytes'])}, {how}",
         "Types": ", ".join(f"{count} {name}" for name, count in facts["types"].items()),
         "Perplexity": f"{facts['perplexity']:.2f} (the source: {facts['source_perplexity']:.2f})",
@@ -60,12 +60,12 @@ def markdown(facts: Mapping[str, Any]) -> str:
         "Made with": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
         **{f"SHA-256 of {name}": f"`{checksum}`" for name, checksum in facts["files"].items()},
     }
-    lines = [f"# {_text(facts['name'])}", "", "| | |", "|---|---|"]
+    lines = [f"# {plain(facts['name'])}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in rows.items()]
     lines += ["", f"![Size against loss]({PICTURE})", "", "```", str(facts["command"]), "```"]
-    lines += [f"\n**Installed by force**: {_text(doubt)}." for doubt in facts["forced"]]
+    lines += [f"\n**Installed by force**: {plain(doubt)}." for doubt in facts["forced"]]
     for answer in facts["answers"]:
-        lines += ["", f"> {_text(answer['question'])}", "", _text(answer["text"]) or "(nothing)"]
+        lines += ["", f"> {plain(answer['question'])}", "", plain(answer["text"]) or "(nothing)"]
     return "\n".join(lines) + "\n"
 
 
@@ -78,7 +78,7 @@ def command(source: str, options: Mapping[str, str | bool]) -> str:
     return shlex.join(words)
 
 
-def _text(value: object) -> str:
+def plain(value: object) -> str:
     """A text from a file of strangers, or from a model, as one line that cannot be taken for Markdown."""
     plain = " ".join(str(value).split())
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#!" else letter for letter in plain)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant import __version__
+from assistant.prepare.card import MARKDOWN, plain
 from assistant.store import Store
 from assistant.store.catalog import Kind, ModelFile
 from assistant.store.disk import writing
@@ -16,9 +17,6 @@ from assistant.store.folder import sha256_of
 from assistant.store.incoming import Incoming
 from assistant.store.kinds import CARD
 from assistant.store.progress import Meter, Unwatched, Watcher
-
-MARKDOWN = "model-card.md"
-"""The card for people."""
 
 
 def card(facts: Mapping[str, Any], with_what: str) -> dict[str, Any]:
@@ -62,18 +60,12 @@ def markdown(facts: Mapping[str, Any]) -> str:
         if key not in ("name", "files", "forced")
     ]
     rows += [(f"SHA-256 of {name}", checksum) for name, checksum in facts["files"].items()]
-    lines = [f"# {_plain(facts['name'])}", "", "| | |", "|---|---|"]
-    lines += [f"| {_plain(key)} | {_plain(value)} |" for key, value in rows if value not in ("", None)]
-    lines += [f"\n**Installed by force**: {_plain(doubt)}." for doubt in facts.get("forced", ())]
+    lines = [f"# {plain(facts['name'])}", "", "| | |", "|---|---|"]
+    lines += [f"| {plain(key)} | {plain(value)} |" for key, value in rows if value not in ("", None)]
+    lines += [f"\n**Installed by force**: {plain(doubt)}." for doubt in facts.get("forced", ())]
     return "\n".join(lines) + "\n"
 
 
 def _file(path: Path, meter: Meter) -> ModelFile:
     path.chmod(0o644)
     return ModelFile(bytes=path.stat().st_size, sha256=sha256_of(path, meter))
-
-
-def _plain(value: object) -> str:
-    """One line that cannot be taken for Markdown, whoever wrote it."""
-    line = " ".join(str(value).split())
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#!" else letter for letter in line)
