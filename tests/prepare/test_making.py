@@ -20,7 +20,7 @@ import pytest
 
 from assistant import engines
 from assistant.cancel import Cancel
-from assistant.errors import ModelMissing, ModelRefused, SettingsError, StorageFull
+from assistant.errors import ModelMissing, ModelRefused, ModelUnknown, SettingsError, StorageFull
 from assistant.gguf import read_header
 from assistant.prepare import card, making
 from assistant.prepare.formats import FORMATS
@@ -153,8 +153,8 @@ def test_impossible_wishes_are_refused(store: Store, changes: dict[str, Any], er
 
 
 def test_names_that_mean_nothing_here(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(ModelMissing, match="nothing is downloaded"):
-        make(store, source="someone/some-model")
+    with pytest.raises(ModelUnknown):
+        make(store, source="some-model")
     with pytest.raises(ModelMissing, match=r"neither a \.gguf file nor"):
         make(store, source=str(tmp_path))
 
