@@ -19,7 +19,7 @@ from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
 from assistant.ears import Ears, Hearing
 from assistant.engines import Vad, WakeWord
-from assistant.errors import AssistantError, EngineError
+from assistant.errors import AssistantError, AudioError, EngineError
 from assistant.patience import Patience
 from assistant.report import Report
 from assistant.ringer import Ringer
@@ -220,7 +220,10 @@ class VoiceLoop:
         if isinstance(event, e.ReplyRefused) and self.state is not State.THINKING:
             return  # too late: the person goes on
         if self._turns.can_resume and self._fire(e.AnswerResumed()):
-            await self._turns.resume()
+            try:
+                await self._turns.resume()
+            except AudioError as error:  # the speaker was pulled while the answer was held
+                self.post(e.Faulted(error))
         elif self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
             await self._turns.end()
             if self.state is State.THINKING:

@@ -58,6 +58,19 @@ def test_noise_holds_the_answer_up_and_it_goes_on_where_it_stopped() -> None:
     assert difference_s == pytest.approx(0, abs=0.05), "nothing is left out and nothing is said twice"
 
 
+def test_a_speaker_that_is_pulled_while_an_answer_is_held_is_found_again() -> None:
+    async def story(house: House) -> None:
+        await interrupted(house, NOISE)
+        house.speaker.broken = True
+        await asyncio.sleep(3)
+        assert house.voice_loop.state is not State.SPEAKING
+        house.speaker.broken = False
+        await house.until(State.SLEEPING, within_s=60)
+        assert (await house.answered(QUESTION)).heard == REPLY
+
+    simulate(story, words=[QUESTION, NOISE, QUESTION], reply=reply, settings=SETTINGS)
+
+
 def test_a_cough_too_short_to_be_words_holds_it_up_without_being_transcribed() -> None:
     async def story(house: House) -> None:
         await interrupted(house, NOISE, duration_ms=120)

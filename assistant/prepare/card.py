@@ -35,13 +35,13 @@ def versions() -> dict[str, str]:
 
 def write(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write the three files. ``facts`` are those of ``making.Result.document``. Raises OSError."""
-    (folder / JSON).writeplain(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / MARKDOWN).writeplain(markdown(facts), encoding="utf-8")
+    (folder / JSON).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / MARKDOWN).write_text(markdown(facts), encoding="utf-8")
     dots = [
         picture.Dot("source", facts["source_bytes"], 0.0),
         picture.Dot(str(facts["format"]), facts["bytes"], facts["kl"]),
     ]
-    (folder / PICTURE).writeplain(picture.draw(str(facts["name"]), dots), encoding="utf-8")
+    (folder / PICTURE).write_text(picture.draw(str(facts["name"]), dots), encoding="utf-8")
 
 
 def markdown(facts: Mapping[str, Any]) -> str:
