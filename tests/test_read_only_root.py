@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -157,7 +158,10 @@ def await_ready(process: subprocess.Popen[bytes], systemd: socket.socket, log: P
 
 def ports(pid: int) -> list[str]:
     """Where the process can be reached over a network, as the kernel writes it."""
-    links = [str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()]
+    links = []
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # It works meanwhile, and closes files.
+            links.append(str(file.readlink()))
     own = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
     rows = [
         line.split()
