@@ -59,6 +59,7 @@ def test_what_cannot_be_installed_leaves_nothing(tmp_path: Path, monkeypatch: py
     pin = f"no-such-package-here==1 \\\n    --hash=sha256:{'0' * 64}\n"
     (models / "environments" / "x.txt").write_text(f"# a remark\n{pin}")
     monkeypatch.setattr(resources, "folder", lambda _: models)
+    monkeypatch.setattr(environments, "NEEDED_BYTES", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
