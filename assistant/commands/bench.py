@@ -48,7 +48,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         )
         each.add_argument("--limit", type=count, metavar="N", help="take only N of them")
     llm = _stage(stages, "llm", _llm, "the language model beside a bare llama.cpp loop")
-    for each, rounds in ((stt, 3), (llm, 7)):
+    draft = _stage(stages, "draft", _draft, "guessing tokens from what was said before: what it saves")
+    for each, rounds in ((stt, 3), (llm, 7), (draft, 3)):
         each.add_argument("--rounds", type=count, default=rounds, metavar="N", help=f"default {rounds}")
     cores = _stage(stages, "cores", _cores, "thread counts and cores, quiet and beside busy programs")
     cores.add_argument("--rounds", type=count, default=5, metavar="N", help="default 5")
@@ -183,6 +184,12 @@ def _llm(arguments: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import llm  # noqa: PLC0415
 
     return llm.run(settings, rounds=arguments.rounds, progress=_progress)
+
+
+def _draft(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import drafting  # noqa: PLC0415
+
+    return drafting.run(settings, rounds=arguments.rounds, progress=_progress)
 
 
 def _cores(arguments: argparse.Namespace, settings: Settings) -> Result:

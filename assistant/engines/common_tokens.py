@@ -13,6 +13,17 @@ def longest_match(held: Sequence[int], begin: int, wanted: Sequence[int]) -> tup
     return start, length
 
 
+def what_followed(tokens: Sequence[int], alike: int, most: int) -> list[int]:
+    """What came, ``most`` tokens at most, where the last ``alike`` tokens stood last before; or nothing."""
+    last = list(tokens[-alike:])
+    if len(last) < alike:
+        return []
+    for start in range(len(tokens) - alike - 1, -1, -1):
+        if tokens[start] == last[0] and list(tokens[start : start + alike]) == last:
+            return list(tokens[start + alike : start + alike + most])
+    return []
+
+
 def common_length(first: Sequence[int], second: Sequence[int]) -> int:
     """How many tokens both begin with."""
     pairs = zip(first, second)  # noqa: B905  one is shorter

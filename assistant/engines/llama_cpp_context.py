@@ -49,6 +49,8 @@ class LlamaCppContext:
         self._most_tokens, self._most_threads = self.context_tokens, threads
         self._threads_limit = threads
         self._held: list[int] = []
+        self._row = -1
+        """Which of the scores that were computed last follow what is held."""
         self._context = self._sampler = None
         self._adapter = adapter
         self._threads = ThreadChoice(threads)
@@ -158,10 +160,7 @@ class LlamaCppContext:
             del self._held[lib.llama_memory_seq_pos_max(self._memory, 0) + 1 :]
             if status == ABORTED:
                 return
-            raise EngineFailed(
-                f"The language model failed (llama_decode returned {status}).",
-                "Ask again; if it stays, lower llm.context_tokens or choose another model.",
-            )
+            raise failed(status)
 
     def _decode(self, tokens: ctypes.Array[Any], count: int) -> int:
         self._require_memory()
@@ -181,11 +180,11 @@ class LlamaCppContext:
 
     def choose(self) -> int:
         """The token to follow those read; it is not appended."""
-        return int(lib.llama_sampler_sample(self._sampler, self._context, -1))
+        return int(lib.llama_sampler_sample(self._sampler, self._context, self._row))
 
     def scores(self) -> NDArray[np.float32]:
         """Of every token, to follow those read; valid until the next one is appended."""
-        scores = lib.llama_get_logits_ith(self._context, -1)
+        scores = lib.llama_get_logits_ith(self._context, self._row)
         return np.ctypeslib.as_array(scores, (self.vocabulary.size,))
 
     @contextmanager
@@ -224,6 +223,14 @@ class LlamaCppContext:
     def _forget(self) -> None:
         lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
         self._held = []
+
+
+def failed(status: int) -> EngineFailed:
+    """What ``llama_decode`` returned, as an error."""
+    return EngineFailed(
+        f"The language model failed (llama_decode returned {status}).",
+        "Ask again; if it stays, lower llm.context_tokens or choose another model.",
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import llama_cpp
 
 from assistant.engines.calling_llm import CallingChatLlm, Grammar
 from assistant.engines.llama_cpp_context import LlamaCppContext
+from assistant.engines.llama_cpp_drafting import DraftingContext
 from assistant.engines.llama_cpp_grammar import keeping_to
 from assistant.engines.llama_cpp_model import Adapter, Opened, opened_for_chats
 from assistant.engines.llama_cpp_vocabulary import Vocabulary
@@ -22,7 +23,8 @@ def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
     Raises ModelMissing, ModelCorrupt, or EngineFailed when memory does not suffice.
     """
     opened = opened_for_chats(settings, model)
-    context = LlamaCppContext(opened.model, settings, threads or os.cpu_count() or 1, opened.adapter)
+    kind = DraftingContext if settings.draft_tokens else LlamaCppContext
+    context = kind(opened.model, settings, threads or os.cpu_count() or 1, opened.adapter)
     return LlamaCppLlm(opened, context, settings)
 
 

@@ -82,7 +82,8 @@ class LlamaCppModel:
         parameters.n_ubatch = settings.micro_batch
         parameters.n_seq_max = sequences
         parameters.kv_unified = sequences > 1  # What they have in common is kept once.
-        parameters.n_outputs_max = sequences  # Only the scores after each text's last token are ever wanted.
+        parameters.n_outputs_max = sequences * (1 + settings.draft_tokens)
+        # Scores after other tokens than the last of each text, and those guessed behind it, are never wanted.
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.flash_attn_type = FLASH_ATTENTION[settings.flash_attention]
         parameters.type_k = parameters.type_v = KV_TYPES[settings.kv_type]

@@ -88,7 +88,8 @@ def test_what_is_made_for_onnx_is_installed_and_answers(store: Store) -> None:
     assert not list(folder.glob("*.gguf"))
     llm = engines.load("llm", "onnx", settings=LlmSettings(engine="onnx"), model=folder, threads=1)
     answer = "".join(llm.stream([Message("user", "What is the capital of France?")], Cancel()))
-    assert "Paris" in answer or "France" in answer  # which fact a 135 M model at 4 bits knows differs by processor
+    # Which facts a model of 135 M knows at 4 bits differs from processor to processor.
+    assert "Paris" in answer or "France" in answer
     llm.close()
 
 
