@@ -2,12 +2,13 @@
 
 Cut off means that a turn ended before the speech in the recording did and was not taken back.
 The real loop hears the recordings in time that skips the waiting but not the work, so the chance
-to take a turn back is as long as it would be.
+to take a turn back is as long as it would be. Beside it stands what webrtcvad used plainly makes of the same
+recordings: the turn ends with the first 800 ms in which it hears no speech.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ from assistant.bench.pauses import Word, hesitating
 from assistant.bench.rehearsal import Said, Session, rehearse
 from assistant.bench.stages import answers, is_cut_off
 from assistant.bench.stt import load_stock
-from assistant.bench.variants import PLAIN, changed
+from assistant.bench.variants import PLAIN, PLAIN_END_MS, changed
 from assistant.errors import AudioFileInvalid
 from assistant.settings import Settings
+from assistant.settings_engines import VadSettings
+from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 STAGES = ("endpoint", "vad_lag", "response")
 """Of ``stages``: what is told of those who were heard out."""
@@ -63,8 +66,10 @@ def run(
         "mode": "plain" if plain else "assistant",
         "inserted_pauses": insert_pauses,
         **summary(session.said, recordings=len(clips)),
+        "webrtcvad": used_plainly(clips),
         **about,
     }
+    document["ratio"] = ratio(document["endpoint"]["p50_ms"], document["webrtcvad"]["endpoint"]["p50_ms"])
     return Result(_as_text(document), document)
 
 
@@ -95,6 +100,37 @@ def summary(said: Sequence[Said], *, recordings: int) -> Document:
     }
 
 
+def used_plainly(clips: Sequence[Clip]) -> Document:
+    """webrtcvad with a fixed end of silence: whom that cuts off, and how long the others wait for it."""
+    import webrtcvad  # noqa: PLC0415 - only here the library itself
+
+    waits_ms = []
+    for clip in clips:
+        vad = webrtcvad.Vad(VadSettings().aggressiveness)
+        rest = np.zeros(SAMPLE_RATE_HZ * 2 * PLAIN_END_MS // 1000 + -len(clip.pcm) % FRAME_SAMPLES, np.int16)
+        frames = np.concatenate([clip.pcm, rest]).reshape(-1, FRAME_SAMPLES)
+        said = (vad.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in frames)
+        if (end_s := first_silence_s(said)) is not None:
+            waits_ms.append(1000 * (end_s - clip.spoken.end_s))
+    heard_out = [wait_ms for wait_ms in waits_ms if wait_ms >= 0]
+    cut = len(waits_ms) - len(heard_out)
+    return {"cut_off": {"rate": ratio(cut, len(clips)), "n": cut}, "endpoint": spread_ms(heard_out)}
+
+
+def first_silence_s(speech: Iterable[bool]) -> float | None:
+    """When the first 800 ms without speech after some were over; None when they never are.
+
+    ``speech`` says of each frame whether there is speech in it.
+    """
+    last = None
+    for number, is_speech in enumerate(speech):
+        if is_speech:
+            last = number
+        elif last is not None and (number - last) * FRAME_MS >= PLAIN_END_MS:
+            return (number + 1) * FRAME_MS / 1000
+    return None
+
+
 def _was_taken_back(said: Said) -> bool:
     """Whether a turn had ended too early and was repaired."""
     return any("ended" in attempt.times_s for turn in said.turns for attempt in turn.report.discarded)
@@ -118,7 +154,7 @@ def _hesitating(clips: Sequence[Clip], settings: Settings) -> Iterator[Clip]:
 
 
 def _as_text(document: Document) -> str:
-    cut = document["cut_off"]
+    cut, plain = document["cut_off"], document["webrtcvad"]
     pauses = (
         "with a pause of 0.5 to 1 s put between two words" if document["inserted_pauses"] else "as they are"
     )
@@ -140,5 +176,7 @@ def _as_text(document: Document) -> str:
         f"{machine.headline(document)}\n\n{figures}\n\n"
         f"ended too early and taken back: {document['taken_back']}\n"
         f"not answered: {document['unanswered']}\n"
-        f"cut off: {cut['n']} of {document['recordings']} ({share(cut['rate'])}){where}"
+        f"cut off: {cut['n']} of {document['recordings']} ({share(cut['rate'])}){where}\n"
+        f"webrtcvad and a fixed {PLAIN_END_MS} ms: cut off {plain['cut_off']['n']}, "
+        f"end of turn p50 {plain['endpoint']['p50_ms']} ms; ours takes {document['ratio']} of that"
     )

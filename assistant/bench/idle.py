@@ -2,7 +2,8 @@
 
 A child process listens as the appliance does while it sleeps: the same ears, filters, detectors and
 wake word at a microphone's pace, without a sound card. Its processor time and memory are read
-from /proc by the parent, so measuring costs nothing of what is measured.
+from /proc by the parent, so measuring costs nothing of what is measured. Beside it stands the wake word's
+package used plainly, which hears everything in the quiet room too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from assistant.audio.reference import Reference
 from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.bench import machine, speech_end
 from assistant.bench.clips import Clip, read_set
-from assistant.bench.measuring import Document, Result, child_command, table
+from assistant.bench.measuring import Document, Result, child_command, ratio, table
+from assistant.bench.plain_wake import STEP_SAMPLES, PlainWakeWord
 from assistant.board.heap import return_what_is_freed
 from assistant.ears import Ears
 from assistant.errors import AssistantError
@@ -41,6 +43,9 @@ ROOM_AMPLITUDE = 20
 _SETTLES_S = 3.0
 """After the first frame; what loading has left to do is done by then."""
 
+PLAIN = "plain"
+"""The package by itself in the quiet room."""
+
 _STARTS_WITHIN_S = 120.0
 
 
@@ -50,15 +55,24 @@ def run(settings: Settings, speech: Path, *, seconds: float, progress: Callable[
     document["wakes_by"] = [word.label for word in settings.wake.words]
     clips = read_set(speech)
     document["speech_percent"] = _speech_percent(clips)
-    for name, talk in (("quiet", []), ("speech", clips)):
+    for name, talk in (("quiet", []), ("speech", clips), (PLAIN, [])):
+        if name == PLAIN and not document["wakes_by"]:
+            continue
         progress(f"{name}: {seconds:g} s")
-        document[name] = _measured(settings, [_spoken(speech, clip) for clip in talk], seconds)
+        document[name] = _measured(
+            settings, [_spoken(speech, clip) for clip in talk], seconds, plain=name == PLAIN
+        )
     rows = [
         (name, *(document[name].get(key) for key in ("cpu_percent", "rss_mb", "woken", "behind_s")))
-        for name in ("quiet", "speech")
+        for name in ("quiet", "speech", PLAIN)
+        if name in document
     ]
+    if PLAIN in document:
+        document["ratio"] = ratio(document["quiet"]["cpu_percent"], document[PLAIN]["cpu_percent"])
     text = table(("listening for the wake word", "% of one core", "RSS, MB", "woken", "s behind"), rows)
-    density = f"of the talk {document['speech_percent']} % is speech"
+    density = (
+        f"of the talk {document['speech_percent']} % is speech; quiet beside plain: {document.get('ratio')}"
+    )
     return Result(f"{machine.headline(document)}\n\n{text}\n{density}", document)
 
 
@@ -79,8 +93,10 @@ def _speech_percent(clips: Sequence[Clip]) -> float:
     return round(100 * float(np.mean([network.speech_probability(frame) >= 0.5 for frame in frames])), 1)
 
 
-def _measured(settings: Settings, talk: list[tuple[str, float, float]], seconds: float) -> Document:
-    task = json.dumps({"settings": settings.model_dump(mode="json"), "talk": talk})
+def _measured(
+    settings: Settings, talk: list[tuple[str, float, float]], seconds: float, *, plain: bool
+) -> Document:
+    task = json.dumps({"settings": settings.model_dump(mode="json"), "talk": talk, "plain": plain})
     with subprocess.Popen(  # noqa: S603 - our own interpreter and code
         child_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
@@ -118,7 +134,7 @@ def in_child() -> None:
     return_what_is_freed()
     task = json.loads(sys.stdin.readline())
     settings = Settings.model_validate(task["settings"])
-    _tell(clock.run(_listen(settings, task["talk"])))
+    _tell(clock.run((_listen_plainly if task["plain"] else _listen)(settings, task["talk"])))
 
 
 def _tell(what: object) -> None:
@@ -129,9 +145,7 @@ def _tell(what: object) -> None:
 async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> str:
     woken = 0
     wake_word = loading.load_wake_word(settings)
-    room = np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, 60 * SAMPLE_RATE_HZ).astype(np.int16)
-    sound = np.concatenate([_cut(read_sound(Path(name)), *span) for name, *span in talk]) if talk else room
-    microphone = _Endless(sound)
+    microphone = _Endless(_sound(talk))
 
     def heard(event: Event) -> None:
         nonlocal woken
@@ -155,6 +169,34 @@ async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> s
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await ears.close()
     return json.dumps({"woken": woken, "behind_s": round(microphone.behind_s, 1)})
+
+
+async def _listen_plainly(settings: Settings, talk: list[tuple[str, float, float]]) -> str:
+    microphone, package = _Endless(_sound(talk)), PlainWakeWord(settings)
+    woken = 0
+
+    async def listen() -> None:
+        nonlocal woken
+        piece = np.zeros(0, np.int16)
+        async for frame in microphone.frames():
+            piece = np.concatenate([piece, frame.pcm])
+            if len(piece) >= STEP_SAMPLES:
+                woken += len(package.heard(piece))
+                piece = piece[:0]
+
+    listening = asyncio.ensure_future(listen())
+    await asyncio.sleep(0.1)
+    _tell("listening")
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    listening.cancel()
+    return json.dumps({"woken": woken, "behind_s": round(microphone.behind_s, 1)})
+
+
+def _sound(talk: list[tuple[str, float, float]]) -> Pcm16:
+    """What is heard again and again: the talk, or a quiet room."""
+    if talk:
+        return np.concatenate([_cut(read_sound(Path(name)), *span) for name, *span in talk])
+    return np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, 60 * SAMPLE_RATE_HZ).astype(np.int16)
 
 
 class _Endless(WavMicrophone):

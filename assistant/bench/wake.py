@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from assistant.bench import machine
 from assistant.bench.clips import sound_files
 from assistant.bench.idle import ROOM_AMPLITUDE
 from assistant.bench.measuring import Document, Result, ratio, rounded, share, table
+from assistant.bench.plain_wake import PlainWakeWord
 from assistant.ears import Ears
 from assistant.errors import AssistantError
 from assistant.events import Event, Woken
@@ -35,9 +36,6 @@ from assistant.types import SAMPLE_RATE_HZ, Pcm16
 
 _ROOM_S = 1.0
 """Quiet before and after each recording."""
-
-_STEP_SAMPLES = 1280
-"""What the package takes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,20 +170,7 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
 
 
 def _plain(settings: Settings, recordings: Sequence[Recording]) -> Heard:
-    from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures  # noqa: PLC0415 - an extra
-
-    features: Any = OpenWakeWordFeatures.from_builtin()
-    chosen = [word for word in settings.wake.words if word.name]
-    networks: list[Any] = [OpenWakeWord.from_builtin(Model(word.name)) for word in chosen]
-    words: list[list[str]] = []
+    package = PlainWakeWord(settings)
     began_s = time.process_time()
-    for each in recordings:
-        said = []
-        sound = _in_a_room(each.pcm)
-        for start in range(0, len(sound), _STEP_SAMPLES):
-            for made in features.process_streaming(sound[start : start + _STEP_SAMPLES].tobytes()):
-                for word, network in zip(chosen, networks, strict=True):
-                    if any(chance >= word.threshold for chance in network.process_streaming(made)):
-                        said.append(word.label)
-        words.append(said)
+    words = [package.heard(_in_a_room(each.pcm)) for each in recordings]
     return Heard(words, time.process_time() - began_s)

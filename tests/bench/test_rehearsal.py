@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.bench.endpoint import first_silence_s
 from assistant.bench.endpoint import summary as endpoint_summary
 from assistant.bench.latency import summary
 from assistant.bench.stages import SPANS, answers, is_cut_off
@@ -120,3 +121,16 @@ def test_plainly_chained_every_turn_ends_after_the_same_silence(rehearsed: Rehea
         "useful_s": 0,
     }
     assert not changed(Settings(), PLAIN).stt.short_context
+
+
+@pytest.mark.parametrize(
+    ("speech", "end_s"),
+    [
+        ("1" * 10 + "0" * 60, 1.0),
+        ("0" * 100, None),
+        ("1" * 10 + "0" * 39 + "1" + "0" * 60, 1.8),
+        ("1" * 50, None),
+    ],
+)
+def test_a_fixed_silence_ends_a_turn(speech: str, end_s: float | None) -> None:
+    assert first_silence_s(each == "1" for each in speech) == end_s

@@ -22,6 +22,8 @@ def test_idle_is_measured_in_a_process_of_its_own(capsys: pytest.CaptureFixture[
         assert 0 < document[room]["cpu_percent"] < 100
         assert 20 < document[room]["rss_mb"] < 1000
         assert document[room]["woken"] == 0
+    assert document["plain"]["cpu_percent"] > 0
+    assert document["ratio"] == round(document["quiet"]["cpu_percent"] / document["plain"]["cpu_percent"], 3)
     assert document["speech_percent"] > 60, "the demo's question, again and again"
     assert document["quiet"]["cpu_percent"] < document["speech"]["cpu_percent"]
 
