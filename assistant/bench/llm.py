@@ -1,8 +1,9 @@
 """``assistant bench llm``: the language model beside a bare loop of llama.cpp's own calls.
 
 Same file, context, threads and number of tokens, in the same run, taking turns. The loop takes the
-likeliest token and makes no text of it; ours samples, detokenizes and can be interrupted. After that
-a conversation of some turns shows how much of each prompt is read again.
+likeliest token and makes no text of it; ours samples, detokenizes and can be interrupted. Neither guesses
+ahead (``bench draft`` measures that). A conversation of some turns then shows how much of each prompt is read
+again.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Written:
 def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> Result:
     """Write with both, then hold a conversation. Raises any AssistantError."""
     about = machine.describe(settings)
-    short = changed(settings, {"llm": {"max_tokens": TOKENS}})
+    short = changed(settings, {"llm": {"max_tokens": TOKENS, "draft_tokens": 0}})
     engine: Any = loading.load_llm(short)
     engine.warm_up()
     conversation = app.new_conversation(short, engine)

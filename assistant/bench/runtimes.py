@@ -85,7 +85,7 @@ def run(
 
 def _settings(settings: Settings, folder: Path) -> Document:
     engine = "llama_cpp" if any(folder.glob("*.gguf")) else "onnx"
-    greedy = {"temperature": 0, "repeat_penalty": 1, "max_tokens": TOKENS, "adapter": None}
+    greedy = {"temperature": 0, "repeat_penalty": 1, "max_tokens": TOKENS, "adapter": None, "draft_tokens": 0}
     return changed(settings, {"llm": {"engine": engine, **greedy}}).llm.model_dump(mode="json")
 
 

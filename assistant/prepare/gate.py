@@ -120,7 +120,9 @@ def _check_vocabulary(source: Sequence[bytes], made: Sequence[bytes]) -> None:
 
 def ask(folder: Path, threads: int, watcher: Watcher) -> Spoken:
     """Hold a short conversation with the model in ``folder``. Raises ModelCorrupt, EngineFailed."""
-    settings = LlmSettings(temperature=0, max_tokens=ANSWER_TOKENS, context_tokens=512, history_tokens=0)
+    settings = LlmSettings(
+        temperature=0, max_tokens=ANSWER_TOKENS, context_tokens=512, history_tokens=0, draft_tokens=0
+    )
     engine = engines.load("llm", engine_of(folder), settings=settings, model=folder, threads=threads)
     try:
         meter = Meter("Asking it", len(QUESTIONS), watcher, unit="questions")
