@@ -12,7 +12,7 @@ import ctypes
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import llama_cpp.llama_cpp as lib
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from assistant.cancel import Cancel
 from assistant.engines.common_tokens import common_length, longest_match
 from assistant.engines.llama_cpp_model import BATCH_TOKENS, Adapter, LlamaCppModel
+from assistant.engines.llama_cpp_threads import placed
 from assistant.engines.thread_choice import ThreadChoice
 from assistant.errors import EngineFailed
 from assistant.settings_engines import LlmSettings
@@ -54,6 +55,7 @@ class LlamaCppContext:
         self._context = self._sampler = None
         self._adapter = adapter
         self._threads = ThreadChoice(threads)
+        self._pool = placed(threads)
         try:
             self._open(self.context_tokens)
         except EngineFailed:
@@ -95,6 +97,8 @@ class LlamaCppContext:
         context = self._model.new_context(
             self._settings, self._threads.threads, context_tokens, adapter=self._adapter
         )
+        if self._pool:
+            self._pool.serve(context)
         if self._context:
             lib.llama_free(self._context)
         self._context, self._memory = context, lib.llama_get_memory(context)
@@ -108,6 +112,8 @@ class LlamaCppContext:
         if self._context:
             lib.llama_free(self._context)
         self._sampler = self._context = None
+        if self._pool:
+            self._pool.close()
         self._model.close()
 
     @property
@@ -166,7 +172,8 @@ class LlamaCppContext:
         self._require_memory()
         threads = self._threads.threads
         began_s = time.perf_counter()
-        status = int(lib.llama_decode(self._context, lib.llama_batch_get_one(tokens, count)))
+        with self._pool.computing(threads) if self._pool else nullcontext():
+            status = int(lib.llama_decode(self._context, lib.llama_batch_get_one(tokens, count)))
         if count == 1 and status == 0:
             self._threads.took(time.perf_counter() - began_s)
             if self._threads.threads != threads:

@@ -1,0 +1,134 @@
+"""llama.cpp's threads, each kept on a core of its own.
+
+They meet at a barrier hundreds of times a token and spin there until the last one has come. Where two of
+them share a core, the one spins until its slice is over before the other may go on: a token takes a
+second. Left alone they do, as soon as another program is busy: to a kernel that weighs, two of our
+threads here and that program there are as good as any other way. So there is one pool of threads for as
+long as the model is loaded, where llama.cpp by itself would start new ones for every token, and
+each has its place. Where that is not possible, llama.cpp does as it does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+
+log = logging.getLogger(__name__)
+
+_MOST = 512
+"""GGML_MAX_N_THREADS of ggml.h."""
+
+
+class _Parameters(ctypes.Structure):
+    """``ggml_threadpool_params`` of ggml.h."""
+
+    _fields_ = (
+        ("cores", ctypes.c_bool * _MOST),
+        ("threads", ctypes.c_int),
+        ("priority", ctypes.c_int),
+        ("poll", ctypes.c_uint32),
+        ("is_strict", ctypes.c_bool),
+        ("is_paused", ctypes.c_bool),
+    )
+
+
+class PlacedThreads:
+    """A pool of threads for the contexts of one model; the thread that computes with it is one of them."""
+
+    def __init__(self, cores: Sequence[int], library: _Library) -> None:
+        self._library = library
+        self._cores = tuple(cores)
+        self._handle = library.new_pool(cores)
+
+    def serve(self, context: Any) -> None:
+        """Compute with these threads in ``context``, which must be freed before ``close``."""
+        self._library.attach(context, self._handle)
+
+    @contextmanager
+    def computing(self, threads: int) -> Iterator[None]:
+        """The calling thread takes its place meanwhile.
+
+        Alone it waits for nobody, and goes where there is room.
+        """
+        if threads < 2:
+            yield
+            return
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, self._cores[-1:])  # The pool gives the others to its own threads, in order.
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, before)
+
+    def close(self) -> None:
+        """End the threads; harmless when done twice."""
+        if self._handle:
+            self._library.free_pool(self._handle)
+        self._handle = None
+
+
+def placed(threads: int) -> PlacedThreads | None:
+    """A pool when the calling thread may use exactly so many cores; None where the kernel had better decide.
+
+    With cores to spare it finds others for whoever is in the way.
+    """
+    if threads < 2 or not hasattr(os, "sched_getaffinity"):
+        return None
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) != threads or cores[-1] >= _MOST:
+        return None
+    try:
+        return PlacedThreads(cores, _Library())
+    except (OSError, AttributeError, ValueError) as error:
+        log.info("llm_threads=anywhere problem=%r", str(error))
+        return None
+
+
+class _Library:
+    """The functions that llama-cpp-python does not offer. Raises OSError, AttributeError, ValueError."""
+
+    def __init__(self) -> None:
+        folder = Path(llama_cpp.__file__).parent / "lib"
+        suffix = "dylib" if sys.platform == "darwin" else "so"
+        base, cpu, llama = (
+            ctypes.CDLL(str(folder / f"lib{name}.{suffix}")) for name in ("ggml-base", "ggml-cpu", "llama")
+        )
+        self._defaults, self._new, self.free_pool = (
+            base.ggml_threadpool_params_init,
+            cpu.ggml_threadpool_new,
+            cpu.ggml_threadpool_free,
+        )
+        self._attach = llama.llama_attach_threadpool
+        self._defaults.restype = self.free_pool.restype = self._attach.restype = None
+        self._new.restype = ctypes.c_void_p
+        self.free_pool.argtypes = [ctypes.c_void_p]
+        self._attach.argtypes = [ctypes.c_void_p] * 3
+
+    def attach(self, context: Any, pool: int) -> None:
+        self._attach(context, pool, pool)
+
+    def new_pool(self, cores: Sequence[int]) -> int:
+        parameters = _Parameters()
+        self._defaults(ctypes.byref(parameters), len(cores))
+        known = (parameters.threads, parameters.priority, parameters.is_strict, parameters.is_paused)
+        if known != (len(cores), 0, False, False) or any(parameters.cores):
+            raise ValueError("this llama.cpp lays out its threads' parameters in another way")
+        for core in cores:
+            parameters.cores[core] = True
+        parameters.is_strict = True
+        # Speech and voice want the core between two tokens; to be woken takes 0.05 ms.
+        parameters.poll = 0
+        before = os.sched_getaffinity(0)
+        pool = self._new(ctypes.byref(parameters))
+        os.sched_setaffinity(0, before)  # It has put the calling thread on the last core.
+        if not pool:
+            raise OSError("llama.cpp could not start its threads")
+        return int(pool)
