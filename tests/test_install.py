@@ -153,7 +153,7 @@ def test_the_first_time_everything_is_laid_out(machine: Machine) -> None:
     assert calls.index("daemon-reload") < calls.index("restart assistant.service")
     assert machine.current() == "1.0"
     assert not (machine.opt / "previous").exists()
-    for unit in ("assistant.service", "assistant-models.service"):
+    for unit in ("assistant.service", "assistant-models.service", "assistant.slice"):
         expected = (machine.checkout / "systemd" / unit).read_text()
         assert (machine.root / "etc" / "systemd" / "system" / unit).read_text() == expected
     assert not (machine.opt / "current" / "models" / "weights.gguf").exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.bench import cores
 from tests.conftest import CHECKOUT
 
 UNITS = sorted((CHECKOUT / "systemd").glob("*.service"))
@@ -32,6 +33,7 @@ def installed(tmp_path: Path) -> Path:
             there.chmod(0o755)
             text = text.replace(program, str(there))
         (tmp_path / unit.name).write_text(text)
+    shutil.copy(CHECKOUT / "systemd" / "assistant.slice", tmp_path)
     return tmp_path
 
 
@@ -55,7 +57,9 @@ def settings_of(unit: str) -> dict[str, list[str]]:
 
 
 @needs_systemd_analyze
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize(
+    "unit", [*UNITS, CHECKOUT / "systemd" / "assistant.slice"], ids=lambda unit: unit.name
+)
 def test_systemd_finds_nothing_wrong(unit: Path, installed: Path) -> None:
     complaints = analyze("verify", "--man=no", str(installed / unit.name))
     assert unit.name not in complaints, complaints
@@ -87,6 +91,12 @@ def test_the_assistant_waits_for_no_network() -> None:
     assert unit["Type"] == ["notify"]
     assert unit["Restart"] == ["always"]
     assert unit["StartLimitIntervalSec"] == ["0"]
+
+
+def test_it_weighs_more_than_what_else_is_busy() -> None:
+    assert settings_of("assistant.service")["Slice"] == ["assistant.slice"]
+    assert settings_of("assistant.slice")["CPUWeight"] == [str(cores.SERVICE_WEIGHT)]
+    assert "CPUWeight" not in settings_of("assistant.service"), "it would only count within the slice"
 
 
 def test_nobody_but_the_models_unit_has_a_network() -> None:

@@ -1,24 +1,28 @@
 """``assistant bench cores``: how many threads, kept on cores or not, write fastest here, and beside others.
 
 Each plan is a child process that loads the real language model, writes quietly, and then beside a
-foreign program that keeps one core busy (a loop of Python in a process of its own). The default plan
-also writes while another thread recognises speech or makes a voice without pause: those engines and
-the model take turns (``fair_lock``), so two speeds are told. *In its turn* is the speed while the model
-computes; the rest of the time it waits, which no choice of cores can give back: *by the clock* counts
-that as well. In a real turn neither runs all the time: recognition is over before the model begins,
-and a voice needs 0.07 s for each second that it speaks.
+foreign program that keeps one core busy (a loop of Python in a process of its own): once as an equal, and
+once as the service meets it, whose slice outweighs it (systemd/assistant.slice). A niceness gives the same
+share of a core and needs no rights, so here the program is nice.
+
+The default plan also writes while another thread recognises speech or makes a voice, at the pace of a
+conversation: as much speech is heard or made as time passes. Those engines and the model take turns
+(``fair_lock``), and the speed by the clock is what is left to the model. Without a pause they take half
+of the time and more, which no choice of cores can give back; then its speed *in its turn* is told.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -44,14 +48,32 @@ QUESTION = [Message("user", "Tell me a long story about a fox and a hen.")]
 SPOKEN = Sentence("The fox went over the hill to see what it could see.")
 HEARD_S = 3
 
+SERVICE_WEIGHT = 2000
+"""CPUWeight of systemd/assistant.slice; what other slices have is 100."""
+_A_STEP = 1.25
+"""What the kernel makes of one step of niceness: the other has so many times the share."""
+
 _SPIN = """
 import os
+import sys
+os.nice(int(sys.argv[1]))
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, range(os.cpu_count()))
 while True:
     pass
 """
 """It does not stay on the cores of who started it."""
+
+
+BESIDE = {
+    "foreign": "a busy program",
+    "service": "the same, as the service",
+    "stt": "recognition",
+    "tts": "the voice",
+    "stt_always": "recognition without pause",
+    "tts_always": "the voice without pause",
+}
+"""What a plan is measured beside, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +84,7 @@ class Case:
     cores: tuple[int, ...]
     """Kept on these; empty: anywhere."""
     beside: tuple[str, ...]
-    """What runs at the same time, one after the other: "foreign", "stt", "tts"."""
+    """What runs at the same time, one after the other: keys of ``BESIDE``."""
 
     @property
     def name(self) -> str:
@@ -78,7 +100,7 @@ def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> 
         progress(case.name)
         found.append({"plan": case.name, "threads": case.threads, **_measured(settings, case, rounds)})
     quiet_best = max(found, key=lambda each: each["quiet"]["clock"])
-    steady_best = max(found, key=lambda each: each["foreign"]["clock"])
+    steady_best = max(found, key=lambda each: each["service"]["clock"])
     document: Document = {
         "bench": "cores",
         "rounds": rounds,
@@ -95,9 +117,9 @@ def cases(settings: Settings) -> list[Case]:
     """From one thread to one on every big core, kept on cores and not; the plan in force comes first."""
     plan = core_plan.for_settings(settings)
     big, everything = big_cores(), allowed_cores()
-    own = Case(len(plan.engines), plan.engines if plan.pinned else (), ("foreign", "stt", "tts"))
+    own = Case(len(plan.engines), plan.engines if plan.pinned else (), tuple(BESIDE))
     others = [
-        Case(threads, where, ("foreign",))
+        Case(threads, where, ("foreign", "service"))
         for threads in sorted({1, len(big) // 2 or 1, len(big) - 1 or 1, len(big)})
         for where in ((), big[-threads:])
         if len(everything) > 1 or not where
@@ -121,7 +143,14 @@ def in_child() -> None:
     order = json.loads(sys.stdin.read())
     settings = Settings.model_validate_json(json.dumps(order["settings"]))
     in_turn = FairLock()
-    beside = {"foreign": _foreign, "stt": _recognising, "tts": _speaking}
+    beside: dict[str, Callable[[Settings, FairLock], AbstractContextManager[None]]] = {
+        "foreign": lambda *_: _foreign(0),
+        "service": lambda *_: _foreign(_niceness(settings.llm.threads)),
+        "stt": partial(_recognising, pace_s=HEARD_S),
+        "tts": partial(_speaking, pace=True),
+        "stt_always": _recognising,
+        "tts_always": _speaking,
+    }
     try:
         with core_plan.kept_on(order["cores"]):
             llm: Any = loading.load_llm(settings)
@@ -156,10 +185,15 @@ def _speed(llm: Any, in_turn: FairLock, rounds: int) -> Document:
     return {"clock": round(median(clock), 2), "turn": round(median(own), 2)}
 
 
+def _niceness(threads: int) -> int:
+    """Of a program that has beside us, on one of our cores, the share that it has beside the service."""
+    return round(math.log(SERVICE_WEIGHT / threads / 100, _A_STEP))
+
+
 @contextmanager
-def _foreign(_: Settings, __: FairLock) -> Iterator[None]:
+def _foreign(niceness: int) -> Iterator[None]:
     """Another program that never rests, on whatever core the kernel gives it."""
-    with subprocess.Popen([sys.executable, "-c", _SPIN]) as spinning:  # noqa: S603 - our own interpreter
+    with subprocess.Popen([sys.executable, "-c", _SPIN, str(niceness)]) as spinning:  # noqa: S603 - our own interpreter
         try:
             yield
         finally:
@@ -167,32 +201,45 @@ def _foreign(_: Settings, __: FairLock) -> Iterator[None]:
 
 
 @contextmanager
-def _recognising(settings: Settings, in_turn: FairLock) -> Iterator[None]:
+def _recognising(settings: Settings, in_turn: FairLock, pace_s: float = 0.0) -> Iterator[None]:
     stt = loading.load_stt(settings)
     stt.warm_up()
     noise = (np.random.default_rng(0).normal(size=16_000 * HEARD_S) * 2000).astype(np.int16)
-    with _again_and_again(lambda: stt.transcribe(noise, Cancel()), in_turn):
+
+    def hear() -> float:
+        stt.transcribe(noise, Cancel())
+        return pace_s
+
+    with _again_and_again(hear, in_turn):
         yield
     stt.close()
 
 
 @contextmanager
-def _speaking(settings: Settings, in_turn: FairLock) -> Iterator[None]:
+def _speaking(settings: Settings, in_turn: FairLock, *, pace: bool = False) -> Iterator[None]:
     tts = loading.load_tts(changed(settings, {"tts": {"phrase_cache": False}}))
     tts.warm_up()
-    with _again_and_again(lambda: tts.synthesize(SPOKEN, Cancel()), in_turn):
+
+    def speak() -> float:
+        audio = tts.synthesize(SPOKEN, Cancel())
+        return len(audio.pcm) / audio.sample_rate_hz if pace else 0.0
+
+    with _again_and_again(speak, in_turn):
         yield
     tts.close()
 
 
 @contextmanager
-def _again_and_again(call: Callable[[], object], in_turn: FairLock) -> Iterator[None]:
+def _again_and_again(call: Callable[[], float], in_turn: FairLock) -> Iterator[None]:
+    """``call`` says how many seconds after its beginning it shall be called again."""
     over = threading.Event()
 
     def work() -> None:
         while not over.is_set():
+            began_s = time.monotonic()
             with in_turn:
-                call()
+                next_s = call()
+            over.wait(max(0.0, began_s + next_s - time.monotonic()))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -207,13 +254,11 @@ def _as_text(document: Document) -> str:
     rows = []
     for plan in document["plans"]:
         quiet = plan["quiet"]["clock"]
-        for name in ("quiet", "foreign", "stt", "tts"):
+        for name in ("quiet", *BESIDE):
             if speed := plan.get(name):
-                kept = ratio(speed["turn"] if name in {"stt", "tts"} else speed["clock"], quiet)
+                kept = ratio(speed["turn" if name.endswith("_always") else "clock"], quiet)
                 verdict = "" if name == "quiet" else ("met" if (kept or 0) >= KEPT else "missed")
-                beside = {"foreign": "a busy program", "stt": "recognition", "tts": "the voice"}.get(
-                    name, "nothing"
-                )
+                beside = BESIDE.get(name, "nothing")
                 rows.append((plan["plan"], beside, speed["clock"], speed["turn"], f"{kept:.2f}", verdict))
     head = ("plan", "beside", "tokens/s by the clock", "in its turn", "of quiet", f"at least {KEPT}")
     return (

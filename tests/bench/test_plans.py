@@ -20,7 +20,7 @@ MACHINE = {
 
 def test_the_plan_in_force_is_tried_first_and_none_twice() -> None:
     tried = cores.cases(Settings())
-    assert tried[0].beside == ("foreign", "stt", "tts")
+    assert tried[0].beside == tuple(cores.BESIDE)
     assert len({(case.threads, case.cores) for case in tried}) == len(tried)
     assert all(1 <= case.threads <= len(big_cores()) for case in tried)
     assert all(not case.cores or len(case.cores) == case.threads for case in tried)
@@ -36,7 +36,13 @@ def _plan(name: str, quiet: float, foreign: float, **turns: dict[str, float]) ->
 
 
 def test_what_is_missed_is_said() -> None:
-    own = _plan("2 threads, anywhere", 30, 15, stt={"clock": 6.0, "turn": 27.0})
+    own = _plan(
+        "2 threads, anywhere",
+        30,
+        15,
+        stt={"clock": 25.5, "turn": 29.0},
+        stt_always={"clock": 6.0, "turn": 27.0},
+    )
     document = {
         "plans": [own, _plan("1 thread, anywhere", 24, 21)],
         "best_quiet": "2 threads, anywhere",
@@ -44,13 +50,25 @@ def test_what_is_missed_is_said() -> None:
         **MACHINE,
     }
     lines = cores._as_text(document).splitlines()
-    busy, recognising = (next(line for line in lines if word in line) for word in ("busy", "recognition"))
+    busy, recognising, always = (
+        next(line for line in lines if word in line) for word in ("busy", "recognition ", "n without pause")
+    )
     assert "0.50" in busy
     assert busy.endswith("missed")
-    # Beside an engine that it takes turns with, its own speed counts; that of the clock is told too.
-    assert "0.90" in recognising
-    assert " 6.0 " in recognising
+    # At the pace of a conversation the clock counts.
+    assert "0.85" in recognising
     assert recognising.endswith("met")
+    # Beside an engine that never pauses its own speed counts; that of the clock is told too.
+    assert "0.90" in always
+    assert " 6.0 " in always
+    assert always.endswith("met")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
+def test_a_nice_program_has_the_share_that_it_has_beside_the_service(threads: int) -> None:
+    beside_service = 100 / (100 + cores.SERVICE_WEIGHT / threads)
+    beside_us = 1 / (1 + 1.25 ** cores._niceness(threads))
+    assert beside_us == pytest.approx(beside_service, rel=0.12)
 
 
 @pytest.mark.parametrize("context_tokens", [256, 2048])
