@@ -23,12 +23,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from assistant import loading
+from assistant.audio.files import read_sound
 from assistant.bench import machine
 from assistant.bench.measuring import Document, Result, in_own_process, ratio, table
 from assistant.bench.variants import changed
@@ -38,7 +38,7 @@ from assistant.cancel import Cancel
 from assistant.errors import AssistantError
 from assistant.fair_lock import FairLock
 from assistant.settings import Settings
-from assistant.types import Message, Sentence
+from assistant.types import SAMPLE_RATE_HZ, Message, Sentence
 
 TOKENS = 32
 """Written in a round."""
@@ -46,7 +46,7 @@ KEPT = 0.8
 """Of the quiet speed, wanted beside others."""
 QUESTION = [Message("user", "Tell me a long story about a fox and a hen.")]
 SPOKEN = Sentence("The fox went over the hill to see what it could see.")
-HEARD_S = 3
+HEARD = Path(__file__).parent.parent / "demo" / "how_old_is_the_brooklyn_bridge.wav"
 
 SERVICE_WEIGHT = 2000
 """CPUWeight of systemd/assistant.slice; what other slices have is 100."""
@@ -128,7 +128,7 @@ def cases(settings: Settings) -> list[Case]:
 
 
 def _measured(settings: Settings, case: Case, rounds: int) -> Document:
-    llm = {"threads": case.threads, "max_tokens": TOKENS, "temperature": 0}
+    llm = {"threads": case.threads, "max_tokens": TOKENS, "temperature": 0, "draft_tokens": 0}
     order = {
         "settings": changed(settings, {"llm": llm}).model_dump(mode="json"),
         "cores": case.cores,
@@ -146,7 +146,7 @@ def in_child() -> None:
     beside: dict[str, Callable[[Settings, FairLock], AbstractContextManager[None]]] = {
         "foreign": lambda *_: _foreign(0),
         "service": lambda *_: _foreign(_niceness(settings.llm.threads)),
-        "stt": partial(_recognising, pace_s=HEARD_S),
+        "stt": partial(_recognising, pace=True),
         "tts": partial(_speaking, pace=True),
         "stt_always": _recognising,
         "tts_always": _speaking,
@@ -201,13 +201,14 @@ def _foreign(niceness: int) -> Iterator[None]:
 
 
 @contextmanager
-def _recognising(settings: Settings, in_turn: FairLock, pace_s: float = 0.0) -> Iterator[None]:
+def _recognising(settings: Settings, in_turn: FairLock, *, pace: bool = False) -> Iterator[None]:
     stt = loading.load_stt(settings)
     stt.warm_up()
-    noise = (np.random.default_rng(0).normal(size=16_000 * HEARD_S) * 2000).astype(np.int16)
+    speech = read_sound(HEARD)
+    pace_s = len(speech) / SAMPLE_RATE_HZ if pace else 0.0
 
     def hear() -> float:
-        stt.transcribe(noise, Cancel())
+        stt.transcribe(speech, Cancel())
         return pace_s
 
     with _again_and_again(hear, in_turn):
@@ -221,8 +222,8 @@ def _speaking(settings: Settings, in_turn: FairLock, *, pace: bool = False) -> I
     tts.warm_up()
 
     def speak() -> float:
-        audio = tts.synthesize(SPOKEN, Cancel())
-        return len(audio.pcm) / audio.sample_rate_hz if pace else 0.0
+        pcm = tts.synthesize(SPOKEN, Cancel())
+        return len(pcm) / tts.sample_rate_hz if pace else 0.0
 
     with _again_and_again(speak, in_turn):
         yield

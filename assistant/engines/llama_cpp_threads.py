@@ -46,11 +46,12 @@ class PlacedThreads:
     def __init__(self, cores: Sequence[int], library: _Library) -> None:
         self._library = library
         self._cores = tuple(cores)
-        self._handle = library.new_pool(cores)
+        self._handle: int | None = library.new_pool(cores)
 
     def serve(self, context: Any) -> None:
         """Compute with these threads in ``context``, which must be freed before ``close``."""
-        self._library.attach(context, self._handle)
+        if self._handle:
+            self._library.attach(context, self._handle)
 
     @contextmanager
     def computing(self, threads: int) -> Iterator[None]:
