@@ -36,7 +36,7 @@ somebody else. Dishes, an office and hiss 10 and 20 dB below held answers up no 
 _WORD_OVER_FRAMES = 60 // FRAME_MS
 """So long a silence, and the wake word is over. Detectors bridge the stops inside of words."""
 
-_WORD_LATE_FRAMES = 240 // FRAME_MS
+_WORD_LATE_FRAMES = 320 // FRAME_MS
 """The wake word may have been over for so long when its network answers."""
 
 

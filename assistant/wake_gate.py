@@ -23,7 +23,7 @@ _STAY_FRAMES = 1000 // FRAME_MS
 """The gate stays open this long after speech: words have pauses, and networks answer after the word."""
 
 _AT_ONCE = 8
-"""Frames given at once while catching up, two steps of the network: more would hold up everything else."""
+"""Frames given at once while catching up, a step of the network: more would hold up everything else."""
 
 
 class WakeGate:

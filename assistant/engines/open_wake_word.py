@@ -1,8 +1,7 @@
 """Wake words by the networks of openWakeWord, through ``pyopen_wakeword`` (TensorFlow Lite, no more).
 
-One network turns sound into features, 80 ms at a time; a small one for each word looks at the
-last 1.3 s of them. So the first word costs 5 ms of a desktop core per 80 ms, a further one next
-to nothing.
+One pair of networks turns sound into features (``wake_features``); a small one for each word looks at the
+last 1.3 s of them. So the first word costs nearly all of it, and a further one next to nothing.
 """
 
 from __future__ import annotations
@@ -14,29 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assistant.engines.wake_features import STEP_SAMPLES, WakeFeatures
 from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing
 from assistant.settings_engines import WakeSettings, WakeWordSettings
 from assistant.types import FRAME_SAMPLES, Pcm16
 
 if TYPE_CHECKING:
-    from pyopen_wakeword import OpenWakeWord, OpenWakeWordFeatures
+    from pyopen_wakeword import OpenWakeWord
 
-_STEP_FRAMES = 4
-"""The networks take 80 ms at a time."""
+_STEP_FRAMES = STEP_SAMPLES // FRAME_SAMPLES
 
-_SILENCE_FRAMES = 28 * _STEP_FRAMES
-"""Fills the memory of every network: 0.8 s of the first and then 16 of its features."""
-
-_OVERLAP_SAMPLES = 480
-"""What the first network looks at beyond its 80 ms. The package's own start is off by a step: it
-answers 80 ms later, and has first to work through 8 s of silence."""
+_SILENT_STEPS = 16
+"""Fill the memory of every word's network."""
 
 _FEATURES, _MOST_FEATURES = 96, 80
 """Values of a feature, and how many of them the package keeps for the network of a word."""
 
-_FEATURES_MEMORY = ("new_audio_samples", "audio", "new_mels", "mels")
 _WORD_MEMORY = ("new_embeddings", "embeddings")
-"""The attributes in which the package keeps what it has heard."""
+"""The attributes in which the package keeps what a word's network looks at."""
 
 
 def create(settings: WakeSettings) -> OpenWakeWords:
@@ -62,7 +56,7 @@ def create(settings: WakeSettings) -> OpenWakeWords:
             "Where there is a wheel of it (glibc 2.35 or newer on a 64-bit processor), install the extra "
             "'wake'; elsewhere set wake.engine to none: then any speech wakes the assistant.",
         ) from error
-    return OpenWakeWords(features, words)
+    return OpenWakeWords(WakeFeatures(features), words)
 
 
 class _Word:
@@ -84,43 +78,37 @@ class _Word:
         return said
 
     def restore(self, memory: Mapping[str, Any]) -> None:
-        _restore(self.network, memory)
+        for name, value in memory.items():
+            setattr(self.network, name, copy.copy(value))
         self._run = 0
 
 
 class OpenWakeWords:
     """Several words in one stream of frames."""
 
-    def __init__(self, features: OpenWakeWordFeatures, words: list[_Word]) -> None:
+    def __init__(self, features: WakeFeatures, words: list[_Word]) -> None:
         self._features = features
         self._words = words
         self._pending: list[Pcm16] = []
-        features.new_audio_samples = _OVERLAP_SAMPLES
         silence = np.zeros(FRAME_SAMPLES, np.int16)
-        for _ in range(_SILENCE_FRAMES):
+        for _ in range(_SILENT_STEPS * _STEP_FRAMES):
             self.detect(silence)
-        self._quiet = _memory(features, _FEATURES_MEMORY)
-        self._quiet_words = [_memory(word.network, _WORD_MEMORY) for word in words]
+        self._quiet_words = [_memory(word.network) for word in words]
 
     def detect(self, pcm: Pcm16) -> str | None:
-        """Take one frame, int16 at 16 kHz, shape (320,); every fourth one may end a word."""
+        """Take one frame, int16 at 16 kHz, shape (320,); every eighth one may end a word."""
         self._pending.append(pcm)
         if len(self._pending) < _STEP_FRAMES:
             return None
-        sound = np.concatenate(self._pending).tobytes()
+        features = self._features.take(np.concatenate(self._pending))
         self._pending.clear()
-        said = [
-            word.name
-            for features in self._features.process_streaming(sound)
-            for word in self._words
-            if word.heard(features)
-        ]
+        said = [word.name for word in self._words if word.heard(features)]
         return said[0] if said else None
 
     def reset(self) -> None:
         """As after two seconds of silence."""
         self._pending.clear()
-        _restore(self._features, self._quiet)
+        self._features.reset()
         for word, memory in zip(self._words, self._quiet_words, strict=True):
             word.restore(memory)
 
@@ -133,13 +121,8 @@ class OpenWakeWords:
             word.network.close()
 
 
-def _memory(network: object, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: copy.copy(getattr(network, name)) for name in names}
-
-
-def _restore(network: object, memory: Mapping[str, Any]) -> None:
-    for name, value in memory.items():
-        setattr(network, name, copy.copy(value))
+def _memory(network: object) -> dict[str, Any]:
+    return {name: copy.copy(getattr(network, name)) for name in _WORD_MEMORY}
 
 
 def _check(file: Path, lib: Any) -> None:

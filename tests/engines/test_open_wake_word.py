@@ -12,6 +12,7 @@ import soundfile
 
 from assistant import engines, loading
 from assistant.engines import Vad, WakeWord
+from assistant.engines.wake_features import STEP_SAMPLES, WakeFeatures
 from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing
 from assistant.settings import Settings
 from assistant.settings_engines import VadSettings, WakeSettings, WakeWordSettings
@@ -192,3 +193,23 @@ def test_by_default_a_board_that_has_it_waits_for_the_word(caplog: pytest.LogCap
     assert loading.load_wake_word(Settings()) is not None
     assert [record.getMessage() for record in caplog.records] == ["wakes_by=okay_nabu"]
     assert loading.load_wake_word(Settings(wake=WakeSettings(engine="none"))) is None
+
+
+def test_features_are_those_that_the_package_makes_one_by_one(shared_audio: list[Clip]) -> None:
+    """So networks that were trained with it hear the same, though theirs are made two at a time."""
+    sound = read(of("wake/alexa", shared_audio)[0])
+    sound = sound[: len(sound) // STEP_SAMPLES * STEP_SAMPLES]
+    plain = package.OpenWakeWordFeatures.from_builtin()
+    plain.new_audio_samples = 480  # without it, it begins with eight seconds of silence
+    chunks = [sound[start : start + 1280].tobytes() for start in range(0, len(sound), 1280)]
+    one_by_one = np.concatenate([made for chunk in chunks for made in plain.process_streaming(chunk)], axis=2)
+    plain.close()
+    ours = WakeFeatures(package.OpenWakeWordFeatures.from_builtin())
+    steps = sound.reshape(-1, STEP_SAMPLES)
+    several = np.concatenate([ours.take(step) for step in steps], axis=2)
+    late = several.shape[2] - one_by_one.shape[2]  # it gives nothing until it has seen 760 ms
+    assert late == 9
+    np.testing.assert_allclose(several[:, :, late:], one_by_one, atol=1e-3)
+    ours.reset()
+    np.testing.assert_array_equal(ours.take(steps[0]), several[:, :, :2])
+    ours.close()
