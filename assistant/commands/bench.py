@@ -80,6 +80,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--models-only", action="store_true", help="put only the models out of the cache, also as root"
     )
     _stage(stages, "tools", _tools, "does the language model call skills when it should, and only then")
+    intents = _stage(
+        stages, "intents", _intents, "commands and small talk that the voice speaks: what is done"
+    )
+    intents.add_argument("--limit", type=count, metavar="N", help="take only N sentences of each")
     _stage(stages, "tts", _tts, "the voice beside plain ONNX Runtime")
     barge_in = _stage(
         stages, "barge-in", _barge_in, "how fast it falls silent for a person, and whether for itself"
@@ -241,6 +245,12 @@ def _tools(_: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import tools  # noqa: PLC0415
 
     return tools.run(settings, progress=_progress)
+
+
+def _intents(arguments: argparse.Namespace, settings: Settings) -> Result:
+    from assistant.bench import intents  # noqa: PLC0415
+
+    return intents.run(settings, limit=arguments.limit, progress=_progress)
 
 
 def _tts(_: argparse.Namespace, settings: Settings) -> Result:

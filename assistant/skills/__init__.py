@@ -232,10 +232,6 @@ class Skills:
         name, arguments = found
         return Match(name, arguments, ends_open=False, _skill=self._functions[name], _context=self._context)
 
-    def schemas(self) -> list[slot_types.Schema]:
-        """Every skill that a sentence can call, as a tool for a language model."""
-        return [slot_types.schema(self._functions[name], GIVEN) for name in self._with_sentences]
-
     @property
     def _with_sentences(self) -> list[str]:
         return sorted({each.skill for entries in self._by_first_word.values() for _, each in entries})

@@ -1,33 +1,27 @@
 """How the words of a slot become a value: the parameter's type decides.
 
-    str               the words as they were said
-    int, float        a number, in digits or in words
-    timedelta         a duration, "an hour and a half"
-    tuple[str, ...]   several things, "milk, eggs and bread"
-    Literal["a"]      one of these words
-    a class           whatever its ``from_keys`` makes of the keys of the words; None refuses. With a
-                      ``GRAMMAR`` (GBNF) of phrases that it never refuses, a model may call the skill too
-    X | None          as X
-
-The same types as JSON Schema describe a skill to a language model, which would fill in the
-same phrases.
+str               the words as they were said
+int, float        a number, in digits or in words
+timedelta         a duration, "an hour and a half"
+tuple[str, ...]   several things, "milk, eggs and bread"
+Literal["a"]      one of these words
+a class           whatever its ``from_keys`` makes of the keys of the words; None refuses. With a
+                  ``GRAMMAR`` (GBNF) of phrases that it never refuses, a model may call the skill too
+X | None          as X
 """
 
 from __future__ import annotations
 
-import inspect
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from assistant.skills.durations import duration
 from assistant.skills.number_words import number, whole
 from assistant.skills.pattern import Read
 from assistant.skills.words import Word, keys, said
-
-Schema: TypeAlias = dict[str, Any]
 
 _MAX_TEXT_WORDS = 30
 """A longer name or note is somebody talking, not dictating."""
@@ -42,7 +36,7 @@ def reader(annotation: object) -> Read | None:
     """The function that reads a slot of this type, or None when it is no slot type."""
     annotation = without_none(annotation)
     if annotation in _BY_TYPE:
-        return _BY_TYPE[annotation][0]
+        return _BY_TYPE[annotation]
     if get_origin(annotation) is Literal:
         choices = {str(choice).lower(): choice for choice in get_args(annotation)}
         return lambda words: choices.get(" ".join(keys(words)))
@@ -55,39 +49,6 @@ def reader(annotation: object) -> Read | None:
 def is_free_text(annotation: object) -> bool:
     """Any words will do: such a slot takes as few as it can, and may go on after a pause."""
     return without_none(annotation) is str
-
-
-def schema(function: Callable[..., object], given: Mapping[str, object]) -> Schema:
-    """A skill as a tool for a language model, in the JSON Schema that chat models are trained on.
-
-    ``given`` names the parameters that the model does not fill in.
-    """
-    properties: dict[str, Schema] = {}
-    required: list[str] = []
-    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
-        if name in given:
-            continue
-        properties[name] = _type_schema(without_none(parameter.annotation))
-        if parameter.default is parameter.empty:
-            required.append(name)
-    return {
-        "name": function.__name__,
-        "description": (inspect.getdoc(function) or "").split("\n\n")[0],
-        "parameters": {
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": False,
-        },
-    }
-
-
-def _type_schema(annotation: Any) -> Schema:
-    if annotation in _BY_TYPE:
-        return dict(_BY_TYPE[annotation][1])
-    if get_origin(annotation) is Literal:
-        return {"type": "string", "enum": list(get_args(annotation))}
-    return {"type": "string", "description": (inspect.getdoc(annotation) or "").split("\n")[0]}
 
 
 def without_none(annotation: Any) -> Any:
@@ -124,13 +85,10 @@ def _several(words: Sequence[Word]) -> tuple[str, ...] | None:
     return tuple(said(thing) for thing in things if thing) or None
 
 
-_BY_TYPE: dict[object, tuple[Read, Schema]] = {
-    str: (_text, {"type": "string"}),
-    int: (lambda words: whole(list(keys(words))), {"type": "integer"}),
-    float: (_float, {"type": "number"}),
-    timedelta: (
-        lambda words: duration(list(keys(words))),
-        {"type": "string", "description": "A duration in words, such as '10 minutes'."},
-    ),
-    tuple[str, ...]: (_several, {"type": "array", "items": {"type": "string"}}),
+_BY_TYPE: dict[object, Read] = {
+    str: _text,
+    int: lambda words: whole(list(keys(words))),
+    float: _float,
+    timedelta: lambda words: duration(list(keys(words))),
+    tuple[str, ...]: _several,
 }

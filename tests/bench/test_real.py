@@ -61,3 +61,11 @@ def test_the_voice_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     _, document = measured(capsys, "tts", "--json")
     assert set(document["characters"]) == {"5", "20", "40", "80"}
     assert all(figures["ratio"] > 0 for figures in document["characters"].values())
+
+
+def test_spoken_commands_are_done_and_small_talk_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    text, document = measured(capsys, "intents", "--limit", "6")
+    assert document["commands"]["n"] == document["small_talk"]["n"] == 6
+    assert document["commands"]["right_skill"] >= 4
+    assert document["small_talk"]["acted_upon"] == 0
+    assert "commands: right skill" in text

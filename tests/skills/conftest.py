@@ -11,11 +11,11 @@ from random import Random
 import pytest
 
 from assistant import skills as room
+from assistant.bench.command_sentences import NOW
 from assistant.skills import SkillContext, Skills
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import Clocks, TimerBook
 from tests.conftest import CHECKOUT
-from tests.skills.sentences import NOW
 
 ENGLISH = CHECKOUT / "config" / "intents" / "en.yaml"
 

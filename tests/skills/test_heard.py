@@ -10,6 +10,8 @@ import pytest
 import soundfile
 import soxr
 
+from assistant.bench.command_sentences import COMMANDS
+from assistant.bench.small_talk import CONVERSATION
 from assistant.cancel import Cancel
 from assistant.engines import vits_tts, whisper_stt
 from assistant.settings_engines import SttSettings, TtsSettings
@@ -17,8 +19,6 @@ from assistant.skills import Skills
 from assistant.speakable import speakable
 from assistant.types import SAMPLE_RATE_HZ, Pcm16, Sentence
 from tests.conftest import Clip
-from tests.skills.conversation import CONVERSATION
-from tests.skills.sentences import COMMANDS
 from tests.skills.test_sentences import plain
 
 MODELS = Path("~/.local/share/assistant/models").expanduser()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from assistant.bench.command_sentences import NOW
 from assistant.skills import Skills, wording
 from assistant.skills.calculation import Calculation
 from assistant.skills.durations import duration
@@ -18,7 +19,6 @@ from assistant.skills.moments import moment
 from assistant.skills.number_words import number
 from assistant.skills.units import Measure, Unit
 from assistant.skills.words import keys, said, words
-from tests.skills.sentences import NOW
 
 
 def split(text: str) -> list[str]:

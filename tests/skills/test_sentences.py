@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from assistant.bench.command_sentences import COMMANDS, NOW
+from assistant.bench.small_talk import CONVERSATION
 from assistant.skills import Skills
 from assistant.skills.calculation import Calculation
 from assistant.skills.control import Level
 from assistant.skills.moments import Moment
 from assistant.skills.units import Measure, Unit
-from tests.skills.conversation import CONVERSATION
-from tests.skills.sentences import COMMANDS, NOW
 
 
 def plain(name: str, arguments: dict[str, object]) -> dict[str, object]:

@@ -269,28 +269,6 @@ def test_nothing_said_is_logged(home: Home, caplog: pytest.LogCaptureFixture) ->
     assert "marzipan" not in caplog.text.lower()
 
 
-def test_every_skill_is_offered_as_a_tool(home: Home) -> None:
-    tools = {tool["name"]: tool for tool in home.skills.schemas()}
-    assert tools["set_timer"] == {
-        "name": "set_timer",
-        "description": "Set a timer that rings after a while, with a name if one was given.",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "duration": {
-                    "type": "string",
-                    "description": "A duration in words, such as '10 minutes'.",
-                },
-                "name": {"type": "string"},
-            },
-            "required": ["duration"],
-            "additionalProperties": False,
-        },
-    }
-    assert all(tool["description"] for tool in tools.values())
-    assert tools["tell_date"]["parameters"]["properties"]["day"]["enum"] == ["today", "tomorrow", "yesterday"]
-
-
 def test_every_skill_function_has_a_sentence() -> None:
     called = {name for module in room.TOPICS for name, _ in room._functions(module)}
     text = ENGLISH.read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Commands, with what should be understood.
+"""Commands, with what should be understood: spoken by ``assistant bench commands``, and matched in the tests.
 
-In the spelling of a recogniser. A value of a slot stands as it is compared by ``test_sentences``:
+In the spelling of a recogniser. A value of a slot stands as ``tests/skills/test_sentences.py`` compares it:
 durations in seconds, moments as the local time they mean at NOW, measures as amount and unit.
 """
 
