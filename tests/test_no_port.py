@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,9 +24,10 @@ def linux() -> None:
 
 def open_ports(process: int) -> list[str]:
     """Of all Internet sockets, those that a process holds: table and local address, in hexadecimal."""
-    held = set()
+    held, target = set(), ""
     for descriptor in Path(f"/proc/{process}/fd").iterdir():
-        target = descriptor.readlink().name
+        with suppress(FileNotFoundError):  # closed since it was listed
+            target = descriptor.readlink().name
         if target.startswith("socket:["):
             held.add(target.removeprefix("socket:[").removesuffix("]"))
     found = []
