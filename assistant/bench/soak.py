@@ -24,7 +24,7 @@ from assistant.bench.measuring import Document, Result, rounded, table
 from assistant.bench.soak_faults import FAULTS
 from assistant.bench.soak_home import Home, open_home
 from assistant.bench.soak_timers import Ledger
-from assistant.board.heap import return_what_is_freed
+from assistant.board import heap
 from assistant.state import State
 
 SLEEPS_WITHIN_S = 5.0
@@ -65,14 +65,14 @@ class Tally:
 
 def run(*, turns: int, seed: int, progress: Callable[[str], None]) -> Result:
     """Live through so many turns. The same seed makes the same run."""
-    return_what_is_freed()
+    heap.return_what_is_freed()
     logging.getLogger("assistant").setLevel(logging.CRITICAL)  # it is full of faults, all on purpose
     return clock.run(_run(turns, seed, progress), "virtual")
 
 
 async def _run(turns: int, seed: int, progress: Callable[[str], None]) -> Result:
     random, tally = Random(seed), Tally()  # noqa: S311 - the same faults every time, not secrets
-    memory: dict[str, tuple[float, float]] = {}
+    memory: dict[str, dict[str, float]] = {}
     intents = resources.folder("config") / "intents" / "en.yaml"
     with tempfile.TemporaryDirectory() as folder:
         async with open_home(Path(folder), intents) as home:
@@ -178,18 +178,25 @@ def _judge(home: Home, tally: Tally, where: str, handled_by: str, *, is_faulty: 
         tally.reasons[next(iter(lost)).value if lost else "not heard, or said something else"] += 1
 
 
-def _memory_mb() -> tuple[float, float]:
-    """RSS, and about what Python's own objects take (blocks of its allocator), in MB."""
+def _memory_mb() -> dict[str, float]:
+    """What the process has, what of it the C library could not give back, and what live objects take, in MB.
+
+    The first two grow with what was needed at once at some moment, the last only with what is kept.
+    """
     gc.collect()
-    return rss_mb(), sys.getallocatedblocks() * _BLOCK_BYTES / 1e6
+    has_mb = rss_mb()
+    heap.trim()
+    return {
+        "rss": has_mb,
+        "rss_trimmed": rss_mb(),
+        "python": sys.getallocatedblocks() * _BLOCK_BYTES / 1e6,
+    }
 
 
 def _result(
-    seed: int, tally: Tally, ledger: Ledger, home: Home, memory: dict[str, tuple[float, float]]
+    seed: int, tally: Tally, ledger: Ledger, home: Home, memory: dict[str, dict[str, float]]
 ) -> Result:
-    rss, traced = (
-        rounded(after - before, 2) for before, after in zip(memory["begin"], memory["end"], strict=True)
-    )
+    growth = {name: rounded(mb - memory["begin"][name], 2) for name, mb in memory["end"].items()}
     timers = {"set": ledger.confirmed, "lost": len(ledger.lost), "doubled": len(ledger.doubled)}
     document: Document = {
         "bench": "soak",
@@ -201,7 +208,7 @@ def _result(
         "engines_rebuilt": home.rebuilt,
         "slowest_back_to_sleep_s": rounded(tally.slowest_s, 2),
         "timers": timers,
-        "memory_growth_mb": {"rss": rss, "python": traced},
+        "memory_growth_mb": growth,
         "wrong": [*tally.wrong, *ledger.lost, *ledger.doubled],
     }
     rows = [
@@ -212,8 +219,9 @@ def _result(
         ("engines loaded anew", home.rebuilt),
         ("slowest way back to sleep, s", document["slowest_back_to_sleep_s"]),
         *((f"timers {what}", number) for what, number in timers.items()),
-        ("memory growth, MB of RSS", rss),
-        ("memory growth, MB of Python's objects", traced),
+        ("memory growth, MB of RSS", growth["rss"]),
+        ("... without what the C library can give back", growth["rss_trimmed"]),
+        ("... of Python's objects", growth["python"]),
         ("wrong", len(document["wrong"])),
     ]
     return Result("\n".join([table(("soak", ""), rows), *document["wrong"][:20]]), document)
