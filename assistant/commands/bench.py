@@ -98,6 +98,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     barge_in.add_argument(
         "--room", type=Path, metavar="WAV", help="recorded impulse response; default synthetic"
     )
+    _add_waiting(stages)
+    everything = _stage(stages, "all", _all, "all of these, and what was promised beside it: half an hour")
+    for name, what in (("commands", "spoken commands and questions"), ("dialog", "longer speech")):
+        everything.add_argument(f"--{name}", type=Path, required=True, metavar="FOLDER", help=what)
+    everything.add_argument("--limit", type=count, metavar="N", help="take only N recordings of each")
+    everything.add_argument(
+        "--into", type=Path, metavar="MARKDOWN", help="put the results into this file, between its marks"
+    )
+
+
+def _add_waiting(stages: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What an appliance does while nobody speaks to it, and for years."""
     soak = _stage(stages, "soak", _soak, "thousands of turns in virtual time, with faults in most of them")
     soak.add_argument("--turns", type=count, default=10_000, metavar="N", help="default 10000")
     soak.add_argument("--seed", type=int, default=1, metavar="N", help="another one is another run")
@@ -112,13 +124,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         required=True,
         metavar="FOLDER",
         help="recordings; those in a folder named like a built-in word call with it",
-    )
-    everything = _stage(stages, "all", _all, "all of these, and what was promised beside it: half an hour")
-    for name, what in (("commands", "spoken commands and questions"), ("dialog", "longer speech")):
-        everything.add_argument(f"--{name}", type=Path, required=True, metavar="FOLDER", help=what)
-    everything.add_argument("--limit", type=count, metavar="N", help="take only N recordings of each")
-    everything.add_argument(
-        "--into", type=Path, metavar="MARKDOWN", help="put the results into this file, between its marks"
     )
 
 
