@@ -1,11 +1,9 @@
 """llama.cpp's threads, each kept on a core of its own.
 
-They meet at a barrier hundreds of times a token and spin there until the last one has come. Where two of
-them share a core, the one spins until its slice is over before the other may go on: a token takes a
-second. Left alone they do, as soon as another program is busy: to a kernel that weighs, two of our
-threads here and that program there are as good as any other way. So there is one pool of threads for as
-long as the model is loaded, where llama.cpp by itself would start new ones for every token, and
-each has its place. Where that is not possible, llama.cpp does as it does.
+They meet at a barrier hundreds of times a token and spin there until the last one has come. Moved about
+beside a busy program, they wait for each other longer than they need to (figures: docs/boards.md). So there
+is one pool of threads for as long as the model is loaded, where llama.cpp by itself would start new ones for
+every token, and each has its place. Where that is not possible, llama.cpp does as it does.
 """
 
 from __future__ import annotations
