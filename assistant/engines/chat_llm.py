@@ -252,6 +252,8 @@ class ChatLlm:
         goes_on = last.role == "assistant"
         text = self._prompt(before) + self._plain(last.content) if goes_on else self._prompt(messages)
         tokens = tuple(self._tokens(text))
+        if len(tokens) >= self.context_tokens:  # A reply may have more tokens than were counted for it.
+            tokens = tuple(self._vocabulary.tokenize(text))
         self._check_length(tokens)
         return _Script(text, tokens)
 

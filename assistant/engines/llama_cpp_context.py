@@ -158,7 +158,7 @@ class LlamaCppContext:
         for start in range(0, len(tokens), BATCH_TOKENS):
             batch = list(tokens[start : start + BATCH_TOKENS])
             array = (lib.llama_token * len(batch))(*batch)
-            status = self._decode(array, len(batch))
+            status = self._decode(lib.llama_batch_get_one(array, len(batch)))
             self._held += batch
             if status == 0:
                 continue
@@ -168,13 +168,14 @@ class LlamaCppContext:
                 return
             raise failed(status)
 
-    def _decode(self, tokens: ctypes.Array[Any], count: int) -> int:
+    def _decode(self, batch: Any) -> int:
+        """Evaluate a ``llama_batch``; what ``llama_decode`` returned."""
         self._require_memory()
         threads = self._threads.threads
         began_s = time.perf_counter()
         with self._pool.computing(threads) if self._pool else nullcontext():
-            status = int(lib.llama_decode(self._context, lib.llama_batch_get_one(tokens, count)))
-        if count == 1 and status == 0:
+            status = int(lib.llama_decode(self._context, batch))
+        if batch.n_tokens == 1 and status == 0:
             self._threads.took(time.perf_counter() - began_s)
             if self._threads.threads != threads:
                 log.debug("llm_threads=%d before=%d", self._threads.threads, threads)

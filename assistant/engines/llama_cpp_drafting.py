@@ -75,14 +75,13 @@ class DraftingContext(LlamaCppContext):
 
     def _check(self, token: int, guesses: list[int]) -> None:
         """Evaluate the token and the guesses behind it, with the scores after each of them."""
-        self._require_memory()
         batch = self._batch
         batch.n_tokens = 1 + len(guesses)
         for at, each in enumerate([token, *guesses]):
             batch.token[at], batch.pos[at] = each, len(self._held) + at
             batch.n_seq_id[at], batch.seq_id[at][0] = 1, 0
             batch.logits[at] = True
-        status = int(lib.llama_decode(self._context, batch))
+        status = self._decode(batch)
         if status == 0:
             self._held.append(token)
             self._ahead, self._row = guesses, 0

@@ -95,17 +95,18 @@ class _Library:
     """The functions that llama-cpp-python does not offer. Raises OSError, AttributeError, ValueError."""
 
     def __init__(self) -> None:
-        folder = Path(llama_cpp.__file__).parent / "lib"
         suffix = "dylib" if sys.platform == "darwin" else "so"
-        base, cpu, llama = (
-            ctypes.CDLL(str(folder / f"lib{name}.{suffix}")) for name in ("ggml-base", "ggml-cpu", "llama")
+        file = Path(llama_cpp.__file__).parent / "lib" / f"libllama.{suffix}"
+        # It finds ggml's functions in the libraries that it has loaded. Opened by a name of their own they
+        # would be loaded again (a wheel holds copies where a build has links), with tables that nobody
+        # has filled: the threads would compute nonsense.
+        library = ctypes.CDLL(str(file))
+        self._defaults, self._new, self.free_pool, self._attach = (
+            library.ggml_threadpool_params_init,
+            library.ggml_threadpool_new,
+            library.ggml_threadpool_free,
+            library.llama_attach_threadpool,
         )
-        self._defaults, self._new, self.free_pool = (
-            base.ggml_threadpool_params_init,
-            cpu.ggml_threadpool_new,
-            cpu.ggml_threadpool_free,
-        )
-        self._attach = llama.llama_attach_threadpool
         self._defaults.restype = self.free_pool.restype = self._attach.restype = None
         self._new.restype = ctypes.c_void_p
         self.free_pool.argtypes = [ctypes.c_void_p]

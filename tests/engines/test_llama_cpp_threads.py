@@ -68,6 +68,14 @@ def test_with_cores_to_spare_or_too_few_the_kernel_decides(two_cores: set[int]) 
     assert placed(3) is None
 
 
+def test_they_run_the_code_that_the_model_runs(two_cores: set[int]) -> None:
+    pool = placed(2)
+    assert pool is not None
+    mapped = re.findall(r"\S*ggml-cpu\S*", Path("/proc/self/maps").read_text())
+    assert len(set(mapped)) == 1, "a second copy of it has tables that nobody has filled"
+    pool.close()
+
+
 @needs_model
 def test_a_model_answers_with_them_as_without(two_cores: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     before = set(cores_of_threads())

@@ -241,6 +241,21 @@ def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_read(make: Mak
     llm.close()
 
 
+def test_a_reply_in_more_tokens_than_its_text_needs_takes_no_more_room_than_was_counted(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = make(context_tokens=256, history_tokens=0, max_tokens=100)
+    (letter,) = llm._vocabulary.tokenize("D")
+    monkeypatch.setattr(llm._context, "choose", lambda: letter)
+    messages = follow_up(llm, FRANCE, "word " * 110)
+    assert llm.usage.tokens_generated == 100
+    counted = llm.count_tokens(messages)
+    assert counted < 256 <= len(llm._tokens(llm._prompt(messages)))
+    ask(llm, messages)
+    assert llm.usage.tokens_prompt == counted
+    llm.close()
+
+
 def test_words_cannot_end_their_own_message(llm: ChatLlm) -> None:
     def control_tokens(content: str) -> int:
         tokens = llm._vocabulary.tokenize(llm._prompt([SYSTEM, Message("user", content)]))
