@@ -21,8 +21,8 @@ from assistant import paths
 from assistant.services import control_client
 from assistant.skills import TimerBook
 from tests.conftest import CHECKOUT
+from tests.install_machine import AS_USER, NOTING, write_program
 from tests.sound_server import missing, sound_server
-from tests.test_install import AS_USER, NOTING, _program
 from tests.test_pulled import SMALL
 from tests.test_run import PATIENCE_S
 
@@ -69,7 +69,7 @@ def install(folder: Path) -> Path:
         shutil.copy(CHECKOUT / name, checkout / name)
     (root / "etc" / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
     (root / "etc" / "group").write_text("audio:x:29:\n")
-    _program(checkout / "scripts" / "setup", SETUP.replace("@PYTHON@", sys.executable))
+    write_program(checkout / "scripts" / "setup", SETUP.replace("@PYTHON@", sys.executable))
     for name, more in {
         "useradd": "",
         "usermod": "",
@@ -77,7 +77,7 @@ def install(folder: Path) -> Path:
         "systemctl": "",
         "runuser": AS_USER,
     }.items():
-        _program(programs / name, NOTING + more)
+        write_program(programs / name, NOTING + more)
     environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "CALLS": str(folder / "calls")}
     done = subprocess.run(
         [checkout / "scripts" / "install", "--root", str(root), "--without-models"],

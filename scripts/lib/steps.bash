@@ -4,7 +4,7 @@
 log=${XDG_STATE_HOME:-$HOME/.local/state}/assistant/setup.log
 running=()  # process groups to end when we are stopped
 
-say() { printf '%s\n' "$*" >&2; }
+say() { printf '%s\n' "$*" >&2 || true; } # whoever watched may be gone
 
 # fail PROBLEM NEXT-STEP: one sentence each, and where the rest is written.
 fail() {
