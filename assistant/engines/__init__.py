@@ -9,7 +9,6 @@ kind's ``Create...`` signature, one line in ``REGISTRY``, and what the contract 
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -185,10 +184,6 @@ REGISTRY: dict[str, dict[str, str]] = {
 }
 """kind -> name in the settings -> module with its ``create`` function."""
 
-_OPENMP_WAITS = ("OMP_WAIT_POLICY", "passive")
-"""Read when CTranslate2's OpenMP is loaded. Its threads would spin when speech has been recognised, on cores
-that the language model wants then: the first sound came 70 ms later. Recognition is as fast without."""
-
 
 def load(kind: str, name: str, **what: Any) -> Any:
     """Import the one engine module that is wanted and create the engine.
@@ -198,7 +193,6 @@ def load(kind: str, name: str, **what: Any) -> Any:
     Raises EngineUnavailable when its package is not installed.
     """
     module_name = REGISTRY[kind][name]
-    os.environ.setdefault(*_OPENMP_WAITS)
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
