@@ -37,6 +37,7 @@ class ReadAhead:
         """Let the engines go; the seconds that they worked since the last time."""
         if self._looking is not None:
             self._looking.cancel()
+            self._looking = None  # its end holds this object, and all that was said, until nobody holds it
         work_s, self._work_s = self._work_s, 0.0
         return work_s
 

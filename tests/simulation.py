@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeVar
 
 from assistant import clock, skills
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
+from assistant.bench.soak_home import clocks_of
 from assistant.chain import Chain
 from assistant.conversation import Conversation
 from assistant.earcons import Earcon
@@ -32,7 +32,7 @@ from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import Settings
-from assistant.skills import Clocks, ListBook, SkillContext, TimerBook
+from assistant.skills import ListBook, SkillContext, TimerBook
 from assistant.state import State
 from assistant.types import SAMPLE_RATE_HZ, Message, SpokenAudio
 from assistant.worker import Worker
@@ -131,18 +131,6 @@ def simulate(
     return clock.run(main(), "virtual")
 
 
-def _clocks(loop: asyncio.AbstractEventLoop) -> Clocks:
-    """Noon on a Monday when the loop's time is 0."""
-    noon_s = 1_800_014_400.0
-    return Clocks(
-        utc_s=lambda: noon_s + loop.time(),
-        boot_s=loop.time,
-        boot_id="simulated",
-        from_local=lambda local: local.replace(tzinfo=timezone.utc).timestamp(),
-        to_local=lambda utc_s: datetime.fromtimestamp(utc_s, timezone.utc).replace(tzinfo=None),
-    )
-
-
 def _earcons() -> dict[Earcon, SpokenAudio]:
     names: tuple[Earcon, ...] = ("wake", "done", "error", "muted")
     return {name: SpokenAudio(f"({name})", clip(200, 140), SAMPLE_RATE_HZ) for name in names}
@@ -179,7 +167,7 @@ async def _house(
     folder = Path(tempfile.mkdtemp())
     microphone, speaker = ScriptedMicrophone(), ScriptedSpeaker()
     context = SkillContext(
-        TimerBook(folder / "timers.db", _clocks(loop)),
+        TimerBook(folder / "timers.db", clocks_of(loop)),
         ListBook(folder / "lists.db"),
         loudness=lambda: speaker.volume,
     )

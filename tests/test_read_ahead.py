@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assistant.engines.scripted import clip
 from assistant.errors import EngineFailed
 from assistant.events import Muted, Unmuted
-from assistant.read_ahead import stable_words
+from assistant.read_ahead import ReadAhead, stable_words
 from assistant.state import State
-from assistant.types import FRAME_MS
+from assistant.types import FRAME_MS, Utterance
 from tests.simulation import House, simulate
 
 LONG = "Tell me a very long story about the fox and the hen and the old grey goose by the river."
@@ -44,6 +47,24 @@ def test_nothing_is_read_ahead_if_so_wished() -> None:
         assert house.llm.read == []
 
     simulate(story, words=[LONG], settings={"endpoint": {"read_ahead_ms": 0}})
+
+
+def test_what_was_said_is_not_kept_until_the_garbage_collector_comes() -> None:
+    async def story(house: House) -> None:
+        ahead = ReadAhead(house.voice_loop.chain)
+        ahead.look(Utterance(clip(1000, 1000), speech_end_s=1.0, speech_ms=1000))
+        await _a_frame()
+        kept = weakref.ref(ahead)
+        ahead.stop()
+        del ahead
+        await asyncio.sleep(5)
+        assert kept() is None
+
+    gc.disable()
+    try:
+        simulate(story)
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("engine", ["stt", "llm"])

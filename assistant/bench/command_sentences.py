@@ -1,4 +1,4 @@
-"""Commands, with what should be understood: spoken by ``assistant bench commands``, and matched in the tests.
+"""Commands, with what should be understood: spoken by ``assistant bench intents``, and matched in the tests.
 
 In the spelling of a recogniser. A value of a slot stands as ``tests/skills/test_sentences.py`` compares it:
 durations in seconds, moments as the local time they mean at NOW, measures as amount and unit.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +21,7 @@ from assistant.audio.resample import rendered
 from assistant.bench import machine, speech_end
 from assistant.bench.clips import Clip
 from assistant.bench.command_sentences import COMMANDS
-from assistant.bench.measuring import Document, Result, ratio, share, table
+from assistant.bench.measuring import Document, Result, ratio, rounded, share, spread_ms, table, timed
 from assistant.bench.rehearsal import Said, Session, rehearse
 from assistant.bench.small_talk import CONVERSATION
 from assistant.bench.variants import changed
@@ -58,7 +59,12 @@ def run(settings: Settings, *, limit: int | None, progress: Callable[[str], None
     silent = [Said(clip, 0.0) for clip in clips[len(session.said) :]]
     with TemporaryDirectory() as folder, app.skill_context(Path(folder)) as context:
         skills = app.load_skills(settings, context)
-        document: Document = {"bench": "intents", **judged(skills, [*session.said, *silent]), **about}
+        document: Document = {
+            "bench": "intents",
+            **judged(skills, [*session.said, *silent]),
+            "matched_in": matched_in(skills, [clip.text for clip in clips]),
+            **about,
+        }
     return Result(_as_text(document), document)
 
 
@@ -84,6 +90,12 @@ def judged(skills: Skills, said: Sequence[Said]) -> Document:
                 {"said": each.clip.text, "heard": heard, "answered_by": answered_by, "verdict": verdict}
             )
     return {"commands": commands, "small_talk": talk}
+
+
+def matched_in(skills: Skills, texts: Sequence[str]) -> Document:
+    """How long it takes to know which skill a sentence calls, or that none does: the shortest of three."""
+    took_s = [min(timed(partial(skills.match, text))[0] for _ in range(3)) for text in texts]
+    return {**spread_ms(second * 1000 for second in took_s), "max_ms": rounded(1000 * max(took_s), 1)}
 
 
 def _answered_by(said: Said) -> list[str]:
@@ -168,6 +180,7 @@ def _as_text(document: Document) -> str:
             machine.headline(document),
             "",
             table(["", "", ""], rows),
+            "matched within {p50_ms} ms (median), {max_ms} ms (longest)".format(**document["matched_in"]),
             *(["", "not right:", *wrong] if wrong else []),
         ]
     )

@@ -58,7 +58,7 @@ _WAKE, _WORDS = 500, 2000
 """Loudness of the wake word, and of all other words."""
 
 _NOON_UTC_S = 1_800_014_400.0
-"""A Monday."""
+"""A Friday in January."""
 
 
 REPLY = "It is Paris. A lovely town."
@@ -138,21 +138,21 @@ class Home:
             return ScriptedLlm(loop, lambda _: self.reply, fault=fault)
         return ScriptedTts(loop, fault=fault)
 
-    def clocks(self) -> Clocks:
-        """Noon when the loop's time is 0, if nobody sets the wall clock wrong."""
-        now = self._event_loop.time
-        return Clocks(
-            utc_s=lambda: _NOON_UTC_S + now() + self.ahead_s,
-            boot_s=now,
-            boot_id="soak",
-            from_local=lambda local: local.replace(tzinfo=timezone.utc).timestamp(),
-            to_local=lambda utc_s: datetime.fromtimestamp(utc_s, timezone.utc).replace(tzinfo=None),
-        )
-
     def rebuild(self, kind: str, *_: object) -> Any:
         """As ``beside.load`` does for a real one."""
         self.rebuilt += 1
         return self.engine(kind)
+
+
+def clocks_of(loop: asyncio.AbstractEventLoop, ahead_s: Callable[[], float] = lambda: 0.0) -> Clocks:
+    """In London in winter, noon when the loop's time is 0; ``ahead_s`` is how far the wall clock is wrong."""
+    return Clocks(
+        utc_s=lambda: _NOON_UTC_S + loop.time() + ahead_s(),
+        boot_s=loop.time,
+        boot_id="simulated",
+        from_local=lambda local: local.replace(tzinfo=timezone.utc).timestamp(),
+        to_local=lambda utc_s: datetime.fromtimestamp(utc_s, timezone.utc).replace(tzinfo=None),
+    )
 
 
 @asynccontextmanager
@@ -160,7 +160,8 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
     """A home whose timers lie in ``folder``, alive until the end of the block."""
     home = Home()
     async with AsyncExitStack() as stack:
-        home.timers = stack.enter_context(closing(TimerBook(folder / "timers.db", home.clocks())))
+        clocks = clocks_of(asyncio.get_running_loop(), lambda: home.ahead_s)
+        home.timers = stack.enter_context(closing(TimerBook(folder / "timers.db", clocks)))
         lists = stack.enter_context(closing(ListBook(folder / "lists.db")))
         context = SkillContext(home.timers, lists, loudness=lambda: home.speaker.volume)
         workers: dict[str, Worker[Any]] = {}

@@ -69,3 +69,4 @@ def test_spoken_commands_are_done_and_small_talk_is_not(capsys: pytest.CaptureFi
     assert document["commands"]["right_skill"] >= 4
     assert document["small_talk"]["acted_upon"] == 0
     assert "commands: right skill" in text
+    assert document["matched_in"]["max_ms"] > 0
