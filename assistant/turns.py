@@ -47,6 +47,8 @@ class Turns:
         self._discarded: list[Report] = []
         self._begun = ""
         """What was said when an answer to it came too early."""
+        self._new_until_s = 0.0
+        """Until then an answer is new that was held up at its beginning and went on."""
         self._last_reply = ""
         self._to_repeat = ""
         """The last reply of which anything was heard; all of it, as somebody who was interrupted may want."""
@@ -106,7 +108,10 @@ class Turns:
         if self.at_work is not None:
             self.at_work.hold()
             self._held, self.at_work = self.at_work, None
-            is_new = self._held.heard_ms < self._chain.settings.conversation.repair_ms
+            is_new = (
+                self._held.heard_ms < self._chain.settings.conversation.repair_ms
+                or self._now_s() < self._new_until_s
+            )
             self._begun = self._held.report.transcript if is_new and self._held.may_be_taken_back else ""
 
     @property
@@ -120,6 +125,8 @@ class Turns:
 
     async def resume(self) -> None:
         """End the turn that came of nothing and go on with the answer that was held. Raises DeviceLost."""
+        if self._begun:
+            self._new_until_s = self._now_s() + self._chain.settings.conversation.repair_ms / 1000
         self._begun = ""
         held, self._held = self._held, None
         await self._end_at_work()

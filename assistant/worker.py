@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from queue import SimpleQueue
@@ -37,6 +38,9 @@ _END = object()
 _BREATH = 0.03
 """So much of an item's time a stream pauses after it. What the item leads to may then be asked of the next
 engine first: the voice need not wait for another token before it speaks the sentence that this one ended."""
+
+_ITEMS_AT_ONCE = 4
+"""The longest of so many counts: tokens that were guessed rightly take no time, and the next one does."""
 
 _ENDS_WITHIN_S = 5.0
 """A call that was cancelled ends at the next token or chunk; the slowest board's chunk takes 3 s."""
@@ -103,6 +107,7 @@ class Worker(Generic[E]):
 
         def pump(cancel: Cancel) -> None:
             thread = self._thread
+            last_s: deque[float] = deque(maxlen=_ITEMS_AT_ONCE)
             try:
                 source = call(self.engine, cancel)
                 while not cancel:
@@ -113,7 +118,8 @@ class Worker(Generic[E]):
                     if item is _END:
                         break
                     loop.call_soon_threadsafe(items.put_nowait, item)
-                    time.sleep(took_s * _BREATH)
+                    last_s.append(took_s)
+                    time.sleep(max(last_s) * _BREATH)
             finally:
                 with suppress(RuntimeError):  # the loop is closed when the program is ending
                     loop.call_soon_threadsafe(items.put_nowait, _END)

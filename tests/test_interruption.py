@@ -275,6 +275,19 @@ def test_noise_in_the_first_second_only_holds_the_answer_up() -> None:
     simulate(story, words=[QUESTION, NOISE], reply=reply, settings=SETTINGS)
 
 
+@pytest.mark.parametrize(("after_s", "goes_on"), [(0.6, True), (1.6, False)])
+def test_who_was_not_understood_in_the_first_second_may_still_go_on(after_s: float, goes_on: bool) -> None:
+    async def story(house: House) -> None:
+        await interrupted(house, NOISE, after_s=0.6)
+        await house.until(State.SPEAKING)
+        await asyncio.sleep(after_s)
+        house.say(REST, 1200)
+        await house.voice_loop.idle(2)
+        assert house.reports[-1].transcript == (f"{QUESTION} {REST}" if goes_on else REST)
+
+    simulate(story, words=[QUESTION, NOISE, REST], reply=reply, settings=SETTINGS)
+
+
 def test_a_command_in_the_first_second_is_one() -> None:
     async def story(house: House) -> None:
         await interrupted(house, "Stop.", after_s=0.3, duration_ms=600)

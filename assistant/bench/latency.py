@@ -52,6 +52,8 @@ def run(
     if picture is not None:
         check_writable(picture)
     settings = changed(settings, PLAIN if plain else {})
+    if repeat > 1:  # An answer that was given before is guessed: the first turn would seem to be cold.
+        settings = changed(settings, {"llm": {"draft_tokens": 0}})
     about = machine.describe(settings)
     clips = read_set(folder, limit) * repeat
     session = Session()
