@@ -91,6 +91,12 @@ class GgufHeader:
         """Family of the model, such as "qwen2" or "llama"; empty when it does not say."""
         return str(self.metadata.get("general.architecture", ""))
 
+    @property
+    def licence(self) -> str:
+        """As its maker named it; empty when it does not say."""
+        said = [self.metadata.get(f"general.license{end}") for end in ("", ".name")]
+        return next((text for text in said if isinstance(text, str) and text not in ("", "other")), "")
+
     def hyperparameter(self, name: str) -> Value | None:
         """A metadata entry of the model's family: "block_count", "attention.head_count_kv" ..."""
         return self.metadata.get(f"{self.architecture}.{name}")

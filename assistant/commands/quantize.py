@@ -63,7 +63,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="watch which weights matter first (default for formats of 4 bits)",
     )
     parser.add_argument(
-        "--method", metavar="METHOD", help="rtn (default), gptq, awq or qat: how the numbers are found"
+        "--method",
+        metavar="METHOD",
+        help="how the numbers are found: rtn, gptq (default for 4 bits), awq, qat",
     )
     parser.add_argument(
         "--act-order",
@@ -83,6 +85,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default: all big cores")
     parser.add_argument(
         "--force", action="store_true", help="install it although it lost more than it should"
+    )
+    parser.add_argument(
+        "--accept-licence",
+        action="store_true",
+        help="agree to the conditions of the source's licence; kept in mind",
     )
     parser.add_argument(
         "--dither",
@@ -112,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    from assistant.prepare import formats, making, methods  # noqa: PLC0415  their packages take a second
+    from assistant.prepare import formats, making  # noqa: PLC0415  their packages take a second
 
     if arguments.dither:
         raise SettingsError("--dither is for `compare` only.", "Leave it out.")
@@ -126,10 +133,6 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
         chosen = formats.for_board(arguments.board)
         terminal.note(f"For {arguments.board}: {chosen}.")
     wish = _wish(arguments, arguments.source[0], chosen, arguments.imatrix, arguments.method)
-    if wish.calibration and not wish.imatrix and wish.method == methods.DEFAULT:
-        raise SettingsError(
-            "--calibration is for an importance matrix and for --method only.", "Add --imatrix."
-        )
     result = making.make(wish, store, terminal)
     terminal.clear()
     told, advice = _told(result), _advice(arguments, result)
@@ -203,19 +206,19 @@ def _wish(
     imatrix: bool | None,  # noqa: FBT001
     method: str | None,
 ) -> Wish:
-    """What is to be made; ``imatrix`` None leaves that to the format and the method."""
+    """What is to be made; ``imatrix`` and ``method`` None leave that to the format and the model."""
     from assistant.prepare import formats, methods  # noqa: PLC0415
     from assistant.prepare.making import Wish  # noqa: PLC0415
 
     into = formats.find(chosen)
-    how = methods.find(method or methods.DEFAULT, into)
+    how = methods.find(method, into).name if method else ""
     output, embedding = arguments.output_type, arguments.embedding_type
     return Wish(
         source=source,
         format=into,
         name=arguments.name,
-        imatrix=methods.weighs(how.name, into) if imatrix is None else imatrix,
-        method=how.name,
+        imatrix=imatrix,
+        method=how,
         act_order=arguments.act_order,
         calibration=arguments.calibration,
         adapter=arguments.adapter,
@@ -224,6 +227,7 @@ def _wish(
         embedding_type=formats.tensor_number(embedding) if embedding else None,
         threads=arguments.threads,
         output=arguments.output,
+        accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
 
@@ -253,7 +257,8 @@ def _told(result: Result) -> str:
     if result.kept_f16:
         lines.append(f"           {result.kept_f16} kept at 16 bits by --keep-f16")
     if result.spoken.answers:
-        lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine")
+        memory = f", {result.spoken.memory_mb} MB of memory" if result.spoken.memory_mb else ""
+        lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine{memory}")
     for answer in result.spoken.answers:
         lines += [f"           > {answer.question}", f"           {answer.text or '(nothing)'}"]
     lines += [f"By force   {doubt}" for doubt in result.doubts]

@@ -43,6 +43,7 @@ def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: 
         arguments.to or "ct2-int8",
         name=arguments.name,
         threads=arguments.threads,
+        accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
     return whisper_making.make(wish, store, watcher)
@@ -56,6 +57,7 @@ def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Wa
         arguments.to or "onnx",
         name=arguments.name,
         threads=arguments.threads,
+        accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
     return voice_making.make(wish, store, watcher)
@@ -70,7 +72,7 @@ _EXAMPLES = {
 
 def _told(about: dict[str, Any]) -> str:
     """The card, for people."""
-    skipped = {"name", "kind", "format", "forced", "path", "bytes", "licence"}
+    skipped = {"name", "kind", "format", "forced", "path", "bytes", "licence", "command", "versions"}
     lines = [f"{about['format']:<18} {megabytes(about['bytes'])}"]
     for key, value in about.items():
         if key not in skipped and value not in ("", None):

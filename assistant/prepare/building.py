@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from assistant.errors import EngineUnavailable, SettingsError
-from assistant.prepare import gguf_changes, hf_folder, rounding
+from assistant.prepare import gguf_changes, gguf_grids, hf_folder, rounding
 from assistant.prepare.formats import Format
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.quantizer import Job, Made, quantize
@@ -102,9 +102,20 @@ def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
         importance=matrix,
     )
     made = quantize(told, recipe.format, ground.watcher)
-    if recipe.method in ("gptq", "qat"):
-        gguf_changes.round_again(made.file, _plain(recipe, ground), _rounding(recipe, ground), ground.watcher)
+    if again := _again(recipe, ground):
+        types = gguf_grids.KINDS if recipe.method == "gptq" else ("Q4_0",)
+        gguf_changes.round_again(made.file, _plain(recipe, ground), types, again, ground.watcher)
     return made
+
+
+def _again(recipe: Recipe, ground: Groundwork) -> gguf_changes.Again | None:
+    """What becomes of the numbers in llama.cpp's file."""
+    if recipe.method == "gptq":
+        return gguf_changes.with_feedback(ground.correlations, by_importance=recipe.act_order)
+    if recipe.method == "qat":
+        trained = ground.trained.rounding()
+        return lambda tensor, _, weights: gguf_changes.q4_0_bytes(trained(tensor.name, weights, 4))
+    return None
 
 
 def _plain(recipe: Recipe, ground: Groundwork) -> Path:

@@ -1,11 +1,13 @@
 """A model's card: where it comes from, how it was made, what it lost. JSON for programs, Markdown for people.
 
-The picture in it has the source and the new file: size against loss.
+Every kind of model has one, and each has the facts that were found out about it. That of a language
+model has a picture with its source and the new file: size against loss.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import platform
 import shlex
@@ -16,39 +18,67 @@ from typing import Any
 
 from assistant import __version__
 from assistant.prepare import picture
+from assistant.store.kinds import CARD
 from assistant.store.progress import megabytes
 
-JSON, MARKDOWN, PICTURE = "model-card.json", "model-card.md", "model-card.svg"
+MARKDOWN, PICTURE = "model-card.md", "model-card.svg"
 
-PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime")
+PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime", "ctranslate2")
 """What the figures may depend on."""
 
 
-def versions() -> dict[str, str]:
-    """Of this program and of what it made the model with."""
-    found = {"assistant": __version__, "python": platform.python_version()}
+def stamped(facts: Mapping[str, Any], with_what: str) -> dict[str, Any]:
+    """``facts``, when they came about, and by which versions of what; ``with_what`` was used besides."""
+    versions = {"assistant": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+            versions[package] = metadata.version(package)
+    made_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+    made_by = f"assistant {__version__}, {with_what}"
+    return {**facts, "made_at": made_at, "made_by": made_by, "versions": versions}
 
 
-def write(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write the three files. ``facts`` are those of ``making.Result.document``. Raises OSError."""
-    (folder / JSON).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / MARKDOWN).write_text(markdown(facts), encoding="utf-8")
-    dots = [
-        picture.Dot("source", facts["source_bytes"], 0.0),
-        picture.Dot(str(facts["format"]), facts["bytes"], facts["kl"]),
-    ]
-    (folder / PICTURE).write_text(picture.draw(str(facts["name"]), dots), encoding="utf-8")
+def write(folder: Path, facts: Mapping[str, Any]) -> list[Path]:
+    """Write the files, and name them. ``facts`` are stamped and have the checksums of ``files``.
+
+    Raises OSError.
+    """
+    texts = {CARD: json.dumps(facts, indent=1, ensure_ascii=False) + "\n", MARKDOWN: markdown(facts)}
+    if "kl" in facts:
+        dots = [
+            picture.Dot("source", facts["source_bytes"], 0.0),
+            picture.Dot(str(facts["format"]), facts["bytes"], facts["kl"]),
+        ]
+        texts[PICTURE] = picture.draw(str(facts["name"]), dots)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
 
 
 def markdown(facts: Mapping[str, Any]) -> str:
     """The card for people."""
+    rows = _of_a_language_model(facts) if "kl" in facts else _of_another(facts)
+    rows |= {
+        "Made at": facts["made_at"],
+        "Made with": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
+        **{f"SHA-256 of {name}": f"`{checksum}`" for name, checksum in facts["files"].items()},
+    }
+    lines = [f"# {plain(facts['name'])}", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    lines += ["", f"![Size against loss]({PICTURE})"] if "kl" in facts else []
+    lines += ["", "```", str(facts["command"]), "```"]
+    lines += [f"\n**Installed by force**: {plain(doubt)}." for doubt in facts["forced"]]
+    for answer in facts.get("answers", ()):
+        lines += ["", f"> {plain(answer['question'])}", "", plain(answer["text"]) or "(nothing)"]
+    return "\n".join(lines) + "\n"
+
+
+def _of_a_language_model(facts: Mapping[str, Any]) -> dict[str, str]:
     how = f"`--method {facts['method']}`" + (", with an importance matrix" if facts["imatrix"] else "")
-    rows = {
-        "Made of": f"{plain(facts['source'])}, {megabytes(facts['source_bytes'])}",
+    revision = f", revision {plain(facts['revision'])}" if facts["revision"] else ""
+    memory = f", {facts['memory_mb']} MB of memory" if facts["memory_mb"] else ""
+    return {
+        "Made of": f"{plain(facts['source'])}{revision}, {megabytes(facts['source_bytes'])}",
         "Its SHA-256": f"`{facts['source_sha256']}`",
         "Licence": plain(facts["licence"] or "not known: look where the model comes from"),
         "Format": f"{facts['format']}, {megabytes(facts['bytes'])}, {how}",
@@ -56,22 +86,26 @@ def markdown(facts: Mapping[str, Any]) -> str:
         "Perplexity": f"{facts['perplexity']:.2f} (the source: {facts['source_perplexity']:.2f})",
         "Loss": f"{facts['kl']:.4f} ± {facts['kl_error']:.4f} nats per token, {facts['tokens']} tokens",
         "Same first choice": f"{100 * facts['same_first']:.1f} %",
-        "Made at": facts["made_at"],
-        "Made with": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
-        **{f"SHA-256 of {name}": f"`{checksum}`" for name, checksum in facts["files"].items()},
+        "Here": f"{facts['tokens_per_s']:g} tokens/s{memory}",
     }
-    lines = [f"# {plain(facts['name'])}", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in rows.items()]
-    lines += ["", f"![Size against loss]({PICTURE})", "", "```", str(facts["command"]), "```"]
-    lines += [f"\n**Installed by force**: {plain(doubt)}." for doubt in facts["forced"]]
-    for answer in facts["answers"]:
-        lines += ["", f"> {plain(answer['question'])}", "", plain(answer["text"]) or "(nothing)"]
-    return "\n".join(lines) + "\n"
 
 
-def command(source: str, options: Mapping[str, str | bool]) -> str:
+TOLD_ELSEWHERE = {"name", "command", "files", "forced", "versions", "made_at"}
+
+
+def _of_another(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Of ears and voices: all that is known."""
+    known = {key: value for key, value in facts.items() if key not in TOLD_ELSEWHERE}
+    return {
+        key.replace("_", " ").capitalize(): plain(value)
+        for key, value in known.items()
+        if value not in ("", None)
+    }
+
+
+def command(*sources: str, options: Mapping[str, str | bool]) -> str:
     """The command that makes it again; options that are False or empty are left out."""
-    words = ["assistant", "quantize", source]
+    words = ["assistant", "quantize", *sources]
     for name, value in options.items():
         if value:
             words += [f"--{name}"] if value is True else [f"--{name}", value]

@@ -14,26 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import AssistantError
-from assistant.prepare import dialogues, gate, lora, methods
-from assistant.prepare import source as sources
+from assistant.prepare import dialogues, gate, methods, planning
 from assistant.prepare.building import Recipe, build
-from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.dithering import dithered
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss, Reference
-from assistant.prepare.making import Wish, groundwork, matching, target, text, weights_of
+from assistant.prepare.making import Wish, found, groundwork, matching, settled, target, text
 from assistant.prepare.outcome import figures
 from assistant.prepare.passages import Passage
 from assistant.prepare.scorers import engine_of, opened
-from assistant.prepare.workshop import require_memory, workshop
+from assistant.prepare.workshop import workshop
 from assistant.store import Store
 from assistant.store.progress import Meter, Watcher, duration, megabytes
 
 EVERYTHING = (
-    "f16,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m,q4_k_m+gptq,q4_k_m+awq,iq4_xs,iq4_nl,"
-    "q4_1,q4_0+plain,q4_0,q4_0+gptq,q4_0+awq,onnx-fp32,onnx-fp16,onnx-int8,onnx-int4+plain,onnx-int4,"
-    "onnx-int4+gptq,onnx-int4+awq,hf-f16,hf-int8,hf-nf4,hf-int4+gptq,hf-int4+awq,q4_0+qat"
+    "f16,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m+rtn,q4_k_m,q4_k_m+awq,iq4_xs,iq4_nl,q4_1+rtn,q4_1,"
+    "q4_0+plain,q4_0+rtn,q4_0,q4_0+awq,onnx-fp32,onnx-fp16,onnx-int8,onnx-int4+plain,onnx-int4+rtn,onnx-int4,"
+    "onnx-int4+awq,hf-f16,hf-int8,hf-nf4,hf-int4,hf-int4+awq,q4_0+qat"
 )
 """What ``--types all`` stands for: every way that there is."""
 
@@ -103,14 +101,12 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
     first = wishes[0]
     validation = dialogues.read(text("validation.txt"))
     with workshop(store.models_dir, watcher) as shop:
-        source = sources.find(first.source, store, shop, lambda folder, to: convert(folder, to, watcher))
+        source = found(first, store, shop, watcher)
+        wishes = [settled(wish, source) for wish in wishes]
         matching(source, first.keep_f16)
-        if first.adapter:
-            source = lora.merged(source, first.adapter, shop / "merged", first.threads, watcher)
         if dither:
             source = dithered(source, shop / "dithered", first.threads, watcher)
-        needs = (methods.memory_bytes(wish.method, weights_of(source)) for wish in wishes)
-        require_memory(source.size_bytes + max(needs))
+        planning.plan([wish.recipe for wish in wishes], source, shop, watcher)
         with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
             fast = speeds(source.folder, first.threads, watcher)
             rows = [Row("source", size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
@@ -120,7 +116,7 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
                 try:
                     rows.append(_row(wish.recipe, ground, to, validation, reference))
                 except AssistantError as error:
-                    rows.append(Row(wish.format.name, wish.imatrix, wish.method, fault=error.problem))
+                    rows.append(Row(wish.format.name, wish.recipe.imatrix, wish.method, fault=error.problem))
                 shutil.rmtree(to.parent)
                 watcher.note(said(rows[-1]))
     return rows
@@ -217,5 +213,5 @@ def said(row: Row) -> str:
 
 def name(row: Row) -> str:
     """As the table and the picture call it."""
-    method = "" if row.method == methods.DEFAULT else f" + {row.method}"
+    method = "" if row.method == methods.PLAIN else f" + {row.method}"
     return row.format + method + (" + imatrix" if row.imatrix else "")

@@ -52,16 +52,38 @@ class Correlations:
         array: Float32s = np.load(self._folder / f"{self.owner(name)}.npy", allow_pickle=False)
         return array
 
+    def diagonal(self, name: str) -> Float32s:
+        """The mean square of each column's input of one matrix. Raises as ``of`` does."""
+        return self.of(name).diagonal().copy()
+
     def owner(self, name: str) -> str:
         """The matrix under whose name the inputs of this one are kept."""
         found = LAYER_MATRIX.fullmatch(name)
         other = f"{found[1]}{SAME_INPUT.get(found[2], '')}.weight" if found else ""
         return other if self._columns.get(other) == self._columns[name] else name
 
+    def owners(self) -> dict[str, int]:
+        """The matrices under whose names something is kept, with the length of their rows."""
+        return {name: count for name, count in self._columns.items() if self.owner(name) == name}
+
     def importance(self) -> Importance:
         """The mean square of each column's input."""
-        diagonals = {name: self.of(name).diagonal().copy() for name in {*map(self.owner, self._columns)}}
+        diagonals = {name: self.diagonal(name) for name in {*map(self.owner, self._columns)}}
         return {name: diagonals[self.owner(name)] for name in self._columns}
+
+
+def disk_bytes(header: GgufHeader) -> int:
+    """What is kept of a model."""
+    return sum(_bytes(count) for count in Correlations(Path(), _columns(header)).owners().values())
+
+
+def _columns(header: GgufHeader) -> dict[str, int]:
+    """The length of the rows of every layer's matrix."""
+    return {
+        tensor.name: tensor.shape[0]
+        for tensor in header.tensors
+        if len(tensor.shape) == 2 and LAYER_MATRIX.fullmatch(tensor.name)
+    }
 
 
 def gather(  # noqa: PLR0917
@@ -71,14 +93,9 @@ def gather(  # noqa: PLR0917
 
     ``spoken`` is what the assistant says. Raises StorageFull and what ``watch`` raises.
     """
-    columns = {
-        tensor.name: tensor.shape[0]
-        for tensor in header.tensors
-        if len(tensor.shape) == 2 and LAYER_MATRIX.fullmatch(tensor.name)
-    }
-    kept = Correlations(to, columns)
-    owners = {name: columns[name] for name in columns if kept.owner(name) == name}
-    require(sum(_bytes(count) for count in owners.values()), to.parent)
+    kept = Correlations(to, _columns(header))
+    owners = kept.owners()
+    require(disk_bytes(header), to.parent)
     with writing(to.parent):
         to.mkdir()
     for group in _groups(owners):

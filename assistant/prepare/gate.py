@@ -6,6 +6,9 @@ are raised. Others are judgements with a figure and a limit, and a person may ov
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import math
 import re
 from collections import Counter
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant import engines
+from assistant.board import health
 from assistant.cancel import Cancel
 from assistant.errors import ModelCorrupt
 from assistant.prepare.dialogues import Texts
@@ -58,9 +62,11 @@ class Spoken:
 
     answers: tuple[Answer, ...]
     tokens_per_s: float
+    memory_mb: int
+    """By how much this process grew as the model was loaded and spoke; 0 on systems that do not tell."""
 
 
-NOT_ASKED = Spoken((), 0.0)
+NOT_ASKED = Spoken((), 0.0, 0)
 
 
 def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher: Watcher) -> Reference:
@@ -123,6 +129,7 @@ def ask(folder: Path, threads: int, watcher: Watcher) -> Spoken:
     settings = LlmSettings(
         temperature=0, max_tokens=ANSWER_TOKENS, context_tokens=512, history_tokens=0, draft_tokens=0
     )
+    before = _resident_bytes()
     engine = engines.load("llm", engine_of(folder), settings=settings, model=folder, threads=threads)
     try:
         meter = Meter("Asking it", len(QUESTIONS), watcher, unit="questions")
@@ -132,9 +139,18 @@ def ask(folder: Path, threads: int, watcher: Watcher) -> Spoken:
             answers.append(Answer(question, " ".join(text.split())))
             meter.add(1)
             speeds.append((engine.usage.tokens_generated, engine.usage.tokens_per_s))
-        return Spoken(tuple(answers), round(max(speeds)[1], 1))  # the longest answer's
+        memory_mb = round(max(_resident_bytes() - before, 0) / 1e6)
+        return Spoken(tuple(answers), round(max(speeds)[1], 1), memory_mb)  # the longest answer's speed
     finally:
         engine.close()
+
+
+def _resident_bytes() -> int:
+    """What this process takes; 0 where that cannot be told."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # memory that was freed is not given back by itself
+        ctypes.CDLL(None).malloc_trim(0)
+    return health.memory_bytes("VmRSS", of="self/status") or 0
 
 
 def doubts_about_source(loss: Loss) -> list[str]:

@@ -6,7 +6,7 @@ So no writer of GGUF files is needed: llama.cpp makes the file, and a method cha
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from assistant.errors import ModelCorrupt
 from assistant.gguf import Tensor, read_header
-from assistant.prepare.block_numbers import BLOCK, Blocks
+from assistant.prepare import gptq
+from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s
+from assistant.prepare.correlations import Correlations
+from assistant.prepare.gguf_grids import Bytes, grid_of
 from assistant.prepare.gguf_weights import GgufWeights
-from assistant.prepare.rounding import Rounding
+from assistant.prepare.rounding import LastSpread
 from assistant.store.disk import require, writing
 from assistant.store.progress import Meter, Watcher
-
-Bytes = npt.NDArray[np.uint8]
 
 
 def copy_with(source: Path, target: Path, arrays: Mapping[str, npt.NDArray[np.floating[Any]]]) -> None:
@@ -36,25 +37,30 @@ def copy_with(source: Path, target: Path, arrays: Mapping[str, npt.NDArray[np.fl
                 file.write(_plain_bytes(array, tensors[name]))
 
 
-def round_again(made: Path, plain: Path, rounding: Rounding, watcher: Watcher) -> int:
-    """Round the tensors of ``made`` that have a type of AGAIN by another method; how many there were.
+Again = Callable[[Tensor, Bytes, Float32s], Bytes]
+"""Told a tensor, its data and the weights [rows, columns] that it was made of; its new data."""
+
+
+def round_again(made: Path, plain: Path, types: Collection[str], again: Again, watcher: Watcher) -> int:
+    """Round the matrices of ``made``'s layers that have one of ``types`` another way; how many there were.
 
     ``plain`` is the model that ``made`` was made of. Raises ModelCorrupt, StorageFull.
     """
     tensors = [
         tensor
         for tensor in read_header(made).tensors
-        if tensor.type in AGAIN and tensor.name.startswith("blk.") and len(tensor.shape) == 2
+        if tensor.type in types and tensor.name.startswith("blk.") and len(tensor.shape) == 2
     ]
     weights = GgufWeights(plain)
     meter = Meter("Rounding", sum(tensor.size_bytes for tensor in tensors), watcher)
     with writing(made.parent), made.open("r+b") as file:
         for tensor in tensors:
-            bits, as_bytes = AGAIN[tensor.type]
-            data = as_bytes(rounding(tensor.name, weights.tensor(tensor.name), bits))
+            file.seek(tensor.offset)
+            before = np.frombuffer(file.read(tensor.size_bytes), np.uint8)
+            data = again(tensor, before, weights.tensor(tensor.name))
             if data.size != tensor.size_bytes:
                 raise ModelCorrupt(
-                    f"The tensor {tensor.name!r:.80} has another length than it should.", "Choose q4_k_m."
+                    f"The tensor {tensor.name!r:.80} has another length than it should.", "Choose q8_0."
                 )
             file.seek(tensor.offset)
             file.write(data.tobytes())
@@ -62,30 +68,25 @@ def round_again(made: Path, plain: Path, rounding: Rounding, watcher: Watcher) -
     return len(tensors)
 
 
+def with_feedback(correlations: Correlations, *, by_importance: bool) -> Again:
+    """GPTQ on the grid that llama.cpp chose, where the inputs of a matrix are known."""
+    spread = LastSpread(correlations, by_importance=by_importance)
+
+    def again(tensor: Tensor, before: Bytes, weights: Float32s) -> Bytes:
+        if tensor.name not in correlations:
+            return before
+        grid = grid_of(tensor.type, before, tensor.shape[0])
+        numbers = gptq.on_grid(weights, grid.steps, grid.bases, grid.highest, *spread.of(tensor.name))
+        return grid.packed(numbers)
+
+    return again
+
+
 def q4_0_bytes(blocks: Blocks) -> Bytes:
     """As ggml's ``block_q4_0``: a scale of 16 bits, then 16 bytes with the numbers i and i + 16."""
     numbers = (blocks.numbers.reshape(-1, BLOCK) + np.int8(8)).astype(np.uint8)
-    return np.concatenate([_scale_bytes(blocks), _halves(numbers)], axis=1)
-
-
-def q5_0_bytes(blocks: Blocks) -> Bytes:
-    """As ggml's ``block_q5_0``: a scale, the fifth bits of all numbers, then their halves as in Q4_0."""
-    numbers = (blocks.numbers.reshape(-1, BLOCK) + np.int8(16)).astype(np.uint8)
-    fifths = np.packbits(numbers >> 4, axis=1, bitorder="little")
-    return np.concatenate([_scale_bytes(blocks), fifths, _halves(numbers & 15)], axis=1)
-
-
-AGAIN: dict[str, tuple[int, Callable[[Blocks], Bytes]]] = {"Q4_0": (4, q4_0_bytes), "Q5_0": (5, q5_0_bytes)}
-"""Type of a tensor -> its bits, and how it lies in a file."""
-
-
-def _scale_bytes(blocks: Blocks) -> Bytes:
-    return blocks.scales.reshape(-1, 1).astype(np.float16).view(np.uint8)
-
-
-def _halves(numbers: npt.NDArray[Any]) -> Bytes:
-    halves: Bytes = numbers[:, : BLOCK // 2] | numbers[:, BLOCK // 2 :] << np.uint8(4)
-    return halves
+    halves = numbers[:, : BLOCK // 2] | numbers[:, BLOCK // 2 :] << np.uint8(4)
+    return np.concatenate([blocks.scales.reshape(-1, 1).astype(np.float16).view(np.uint8), halves], axis=1)
 
 
 def _plain_bytes(array: npt.NDArray[np.floating[Any]], tensor: Tensor) -> bytes:

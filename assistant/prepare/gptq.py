@@ -41,21 +41,39 @@ def rounded(
 ) -> Blocks:
     """``matrix`` [rows, columns] in ``bits``; ``scales`` are [rows, blocks], the rest is from ``spread``."""
     half = 2 ** (bits - 1)
+    steps = np.repeat(scales, BLOCK, axis=1)[:, : matrix.shape[1]]
+    numbers = on_grid(matrix, steps, -half * steps, 2 * half - 1, order, factor)
+    return Blocks(blocks_of(numbers.view(np.int8) - np.int8(half)), scales)
+
+
+def on_grid(  # noqa: PLR0917
+    matrix: Float32s,
+    steps: Float32s,
+    bases: Float32s,
+    highest: int,
+    order: npt.NDArray[np.intp],
+    factor: Float32s,
+) -> npt.NDArray[np.uint8]:
+    """The numbers [rows, columns] of the weights, each of which becomes base + number * step.
+
+    ``steps`` and ``bases`` are of the matrix's shape, numbers go from 0 to ``highest``, the rest is
+    from ``spread``.
+    """
     left = np.ascontiguousarray(matrix[:, order].T)  # [columns, rows]: a column is what is read at once
-    numbers = np.empty(left.shape, dtype=np.int8)
-    steps = np.ascontiguousarray(scales.T)[order // BLOCK]
+    steps, bases = np.ascontiguousarray(steps[:, order].T), np.ascontiguousarray(bases[:, order].T)
+    inverse = np.divide(1, steps, out=np.zeros_like(steps), where=steps != 0)
+    numbers = np.empty(left.shape, dtype=np.uint8)
     for start in range(0, len(left), SPAN):
         end = min(start + SPAN, len(left))
         errors = np.empty((end - start, left.shape[1]), dtype=np.float32)
         for column in range(start, end):
-            step = steps[column]
-            number = np.rint(np.divide(left[column], step, out=np.zeros_like(step), where=step != 0))
-            np.clip(number, -half, half - 1, out=number)
+            number = np.rint((left[column] - bases[column]) * inverse[column])
+            np.clip(number, 0, highest, out=number)
             numbers[column] = number
-            error = (left[column] - number * step) / factor[column, column]
+            error = (left[column] - bases[column] - number * steps[column]) / factor[column, column]
             left[column + 1 : end] -= np.outer(factor[column, column + 1 : end], error)
             errors[column - start] = error
         left[end:] -= factor[start:end, end:].T @ errors
     whole = np.empty_like(numbers)
     whole[order] = numbers
-    return Blocks(blocks_of(whole.T), scales)
+    return np.ascontiguousarray(whole.T)

@@ -6,6 +6,7 @@ describes them are taken. They stay in the data folder, so that the next format 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
@@ -16,6 +17,8 @@ from typing import Any
 from assistant import paths
 from assistant.errors import AssistantError, DownloadFailed, ModelMissing
 from assistant.store.disk import require
+from assistant.store.kinds import MAX_LICENCE_LETTERS
+from assistant.store.licences import Agree, terms
 from assistant.store.progress import Watcher, megabytes
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -36,13 +39,14 @@ class Checkpoint:
     """As its README says; empty when it does not."""
 
 
-def find(named: str, watcher: Watcher) -> Checkpoint:
-    """The checkpoint in a folder, or fetched by its name on Hugging Face.
+def find(named: str, watcher: Watcher, agree: Agree) -> Checkpoint:
+    """The checkpoint in a folder, or fetched by its name on Hugging Face when ``agree`` is content.
 
-    Raises ModelMissing for what is neither, DownloadFailed, StorageFull.
+    Raises ModelMissing for what is neither, LicenceNotAccepted, DownloadFailed, StorageFull.
     """
     folder = Path(named).expanduser()
     if folder.is_dir():
+        agree(named, declared_licence(folder))
         return Checkpoint(folder, named, "", declared_licence(folder))
     if not HUB_NAME.fullmatch(named):
         raise ModelMissing(
@@ -50,12 +54,28 @@ def find(named: str, watcher: Watcher) -> Checkpoint:
             "Name a checkpoint's folder, or its name on Hugging Face (maker/model).",
         )
     folder = paths.data() / "checkpoints" / named.replace("/", "--")
-    revision = _fetch(named, folder, watcher)
+    revision = _fetch(named, folder, watcher, agree)
+    agree(named, declared_licence(folder))
     return Checkpoint(folder, named, revision, declared_licence(folder))
 
 
 def declared_licence(folder: Path) -> str:
-    """What the README of a checkpoint names in its head."""
+    """What the README of a checkpoint names in its head, or the title of a licence that is known."""
+    return _named_in_readme(folder) or _title_of_licence(folder)
+
+
+def _title_of_licence(folder: Path) -> str:
+    """The first line of its LICENSE, where it is one with conditions."""
+    for file in sorted(folder.glob("LICEN[SC]E*")):
+        with contextlib.suppress(OSError), file.open("rb") as opened:
+            lines = opened.read(README_BYTES).decode("utf-8", "replace").split("\n")
+            title = " ".join(next((line for line in lines if line.strip()), "").split())
+            if terms(title):
+                return title[:MAX_LICENCE_LETTERS]
+    return ""
+
+
+def _named_in_readme(folder: Path) -> str:
     try:
         with (folder / "README.md").open("rb") as file:
             head = file.read(README_BYTES).decode("utf-8", "replace")
@@ -67,7 +87,7 @@ def declared_licence(folder: Path) -> str:
     return next((name for name in names if name != "other"), "")
 
 
-def _fetch(named: str, folder: Path, watcher: Watcher) -> str:
+def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
     """What the hub has of it into ``folder``; the commit. What is there already is not fetched again."""
     by_hand = (
         f"Check the network, or bring its folder: `hf download {named} --local-dir FOLDER`, and name that."
@@ -85,6 +105,7 @@ def _fetch(named: str, folder: Path, watcher: Watcher) -> str:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         facts = hub.HfApi().model_info(named, files_metadata=True, timeout=30)
+        agree(named, _named_by_hub(facts))
         files = [each for each in facts.siblings if any(Path(each.rfilename).match(end) for end in WANTED)]
         size_bytes = sum(each.size or 0 for each in files)
         require(size_bytes, paths.data())
@@ -104,6 +125,12 @@ def _fetch(named: str, folder: Path, watcher: Watcher) -> str:
         ) from error
     done.write_text(str(facts.sha), encoding="utf-8")
     return str(facts.sha)
+
+
+def _named_by_hub(facts: Any) -> str:
+    """The licence in what the hub tells about a model; empty when it tells none."""
+    told = [getattr(facts.card_data, key, None) for key in ("license", "license_name")]
+    return next((str(name) for name in told if name and name != "other"), "")
 
 
 def _first_line(error: Exception) -> str:

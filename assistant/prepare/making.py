@@ -5,29 +5,25 @@ The order is the point: nothing enters the store before it was compared with wha
 
 from __future__ import annotations
 
-import math
 import re
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assistant import resources
-from assistant.errors import ModelRefused, SettingsError
-from assistant.prepare import card, dialogues, formats, gate, lora, methods
+from assistant.errors import SettingsError
+from assistant.prepare import card, dialogues, formats, gate, installing, lora, methods, planning
 from assistant.prepare import source as sources
 from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import Format
 from assistant.prepare.groundwork import Groundwork
+from assistant.prepare.judging import refuse
 from assistant.prepare.outcome import Result
 from assistant.prepare.source import Source
-from assistant.prepare.workshop import require_memory, workshop
-from assistant.store import Store
-from assistant.store.catalog import ModelFile
-from assistant.store.disk import writing
+from assistant.prepare.workshop import workshop
+from assistant.store import Store, licences
 from assistant.store.folder import sha256_of
-from assistant.store.incoming import Incoming
 from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher
 
@@ -40,9 +36,10 @@ class Wish:
     format: Format
     name: str = ""
     """In the store; empty makes one of the source's name and the format's."""
-    imatrix: bool = True
-    method: str = "rtn"
-    """A name of ``methods``."""
+    imatrix: bool | None = None
+    """None leaves it to ``methods.settled``."""
+    method: str = ""
+    """A name of ``methods``; empty leaves it to ``methods.settled``."""
     act_order: bool = True
     """GPTQ: the columns first that matter most."""
     calibration: Path | None = None
@@ -55,6 +52,8 @@ class Wish:
     threads: int = 1
     output: Path | None = None
     """For formats that nothing here runs: the folder that is made, instead of a model in the store."""
+    accept_licence: bool = False
+    """To the conditions of the source's licence, where it has any."""
     force: bool = False
     """Install what is measurably worse than it should be. What is broken is refused all the same."""
 
@@ -75,7 +74,7 @@ class Wish:
             "output": str(self.output or ""),
             "force": self.force,
         }
-        return card.command(self.source, options)
+        return card.command(self.source, options=options)
 
     @property
     def recipe(self) -> Recipe:
@@ -83,7 +82,7 @@ class Wish:
         return Recipe(
             self.format,
             self.method,
-            self.imatrix,
+            bool(self.imatrix),
             self.act_order,
             self.keep_f16,
             self.output_type,
@@ -102,36 +101,36 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         check_name(store.catalog, wish.name)
     validation = dialogues.read(text("validation.txt"))
     with workshop(store.models_dir, watcher) as shop:
-        source = sources.find(wish.source, store, shop, lambda folder, to: convert(folder, to, watcher))
-        if wish.adapter:
-            source = lora.merged(source, wish.adapter, shop / "merged", wish.threads, watcher)
+        source = found(wish, store, shop, watcher)
         name = wish.name or f"{source.stem}-{wish.format.name}"
         check_name(store.catalog, name)
+        wish = settled(wish, source)
         kept = matching(source, wish.keep_f16)
-        require_memory(source.size_bytes + methods.memory_bytes(wish.method, weights_of(source)))
+        planning.plan([wish.recipe], source, shop, watcher)
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
-            refuse(doubts, wish, f"{source.named} was not used")
+            refuse(doubts, f"{source.named} was not used", force=wish.force)
             made = build(wish.recipe, groundwork(wish, source, validation, shop, watcher), target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
         spoken = gate.NOT_ASKED
         if not wish.output:
             spoken = gate.ask(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
-        refuse(doubts, wish, f"{name} was not installed")
+        refuse(doubts, f"{name} was not installed", force=wish.force)
         result = Result(
             name=name,
             path=wish.output or store.models_dir / name,
             format=wish.format.name,
             command=wish.command,
             source=source.named,
+            revision=source.revision,
             source_sha256=sha256_of(source.file, Meter("Checking the source", source.size_bytes, watcher)),
             licence=source.licence,
             source_bytes=source.size_bytes,
             size_bytes=made.size_bytes,
             source_loss=reference.loss,
             loss=loss,
-            imatrix=wish.imatrix,
+            imatrix=bool(wish.imatrix),
             method=wish.method,
             kept_f16=kept,
             made=made,
@@ -139,10 +138,21 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             doubts=tuple(doubts),
         )
         if wish.output:
-            _deliver(result, wish.output, watcher)
+            installing.deliver(wish.output, made.file.parent, result.document(), watcher)
         else:
-            _install(result, store, watcher)
+            installing.install(store, "llm", made.file.parent, result.document(), watcher)
     return result
+
+
+def found(wish: Wish, store: Store, shop: Path, watcher: Watcher) -> Source:
+    """What the wish is for, its adapter in it. Raises what ``sources.find`` and ``lora.merged`` raise."""
+    agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
+    source = sources.find(
+        wish.source, store, shop, lambda folder, to: convert(folder, to, watcher), agree, watcher
+    )
+    if not wish.adapter:
+        return source
+    return lora.merged(source, wish.adapter, shop / "merged", wish.threads, watcher)
 
 
 def _check_destination(wish: Wish) -> None:
@@ -172,9 +182,14 @@ def groundwork(wish: Wish, source: Source, spoken: Texts, shop: Path, watcher: W
     )
 
 
-def weights_of(source: Source) -> int:
-    """How many there are."""
-    return sum(math.prod(tensor.shape) for tensor in source.header.tensors)
+def settled(wish: Wish, source: Source) -> Wish:
+    """The wish with what was left open decided. Raises SettingsError for a text that nobody would read."""
+    method, imatrix = methods.settled(wish.method, wish.imatrix, wish.format, planning.weights_of(source))
+    if wish.calibration and not imatrix and method == methods.PLAIN:
+        raise SettingsError(
+            "--calibration is for an importance matrix and for --method only.", "Add --imatrix."
+        )
+    return replace(wish, method=method, imatrix=imatrix)
 
 
 def matching(source: Source, pattern: str) -> int:
@@ -201,46 +216,3 @@ def target(shop: Path, name: str) -> Path:
     folder = shop / "made" / name
     folder.mkdir(parents=True)
     return folder / f"{name}.gguf"
-
-
-def refuse(doubts: list[str], wish: Wish, what: str) -> None:
-    """Raises ModelRefused when there are doubts that nobody overruled."""
-    if doubts and not wish.force:
-        raise ModelRefused(
-            f"{what[0].upper()}{what[1:]}: {'; '.join(doubts)}.",
-            "Try another format (q8_0 loses least), or another source; --force installs it all the same.",
-        )
-
-
-def _deliver(result: Result, folder: Path, watcher: Watcher) -> None:
-    """Move the files and their card to where the person wants them."""
-    made = result.made.file.parent
-    with writing(folder.parent):
-        card.write(made, {**result.document(), "files": _checksums(made, watcher)})
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(made, folder)
-
-
-def _checksums(folder: Path, watcher: Watcher) -> dict[str, str]:
-    paths = sorted(folder.iterdir())
-    meter = Meter("Checking the files", sum(path.stat().st_size for path in paths), watcher)
-    return {path.name: sha256_of(path, meter) for path in paths}
-
-
-def _install(result: Result, store: Store, watcher: Watcher) -> None:
-    """Move the files and their card into the store, whole."""
-    incoming = Incoming(store.models_dir, result.name)
-    incoming.clear()
-    incoming.prepare()
-    with writing(store.models_dir):
-        for file in sorted(result.made.file.parent.iterdir()):
-            file.rename(incoming.files / file.name)
-        checksums = _checksums(incoming.files, watcher)
-        card.write(incoming.files, {**result.document(), "files": checksums})
-        files = {}
-        for path in sorted(incoming.files.iterdir()):
-            checksum = checksums.get(path.name) or sha256_of(path, Meter(path.name, 0, watcher))
-            files[path.name] = ModelFile(bytes=path.stat().st_size, sha256=checksum)
-            path.chmod(0o644)
-    origin = f"{result.source} by assistant quantize" + (" --force" if result.doubts else "")
-    incoming.settle("llm", origin, files, result.licence)

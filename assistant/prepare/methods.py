@@ -32,7 +32,7 @@ METHODS = {
         Method(
             "gptq",
             "rounds column by column and lets the columns to come make up for each error",
-            ("q4_0", "q4_k_m", "onnx-int4", "hf-int4"),
+            ("q4_0", "q4_1", "q4_k_m", "q5_k_m", "onnx-int4", "hf-int4"),
         ),
         Method(
             "qat", "trains the weights for some minutes to be 4 bits wide", ("q4_0", "onnx-int4", "hf-int4")
@@ -41,7 +41,11 @@ METHODS = {
     )
 }
 
-DEFAULT = "rtn"
+PLAIN = "rtn"
+
+MAX_GPTQ_WEIGHTS = 700_000_000
+"""A larger model is not rounded by GPTQ unless told to: that takes minutes up to here, and hours soon after,
+because the work grows with the cube of the layers' width."""
 
 MEMORY_BYTES = {"gptq": correlations.MEMORY_BYTES, "awq": correlations.MEMORY_BYTES}
 """What a method takes beside the model; ``qat`` by its weights."""
@@ -49,11 +53,20 @@ TRAINING_BYTES = 24
 """For each weight: itself, its gradient, two moments, what is kept of a pass: 32 bits each, and some."""
 
 
-def weighs(method: str, chosen: Format) -> bool:
-    """Whether an importance matrix is gathered unless told otherwise."""
-    if method == "gptq":  # it knows better, but for the K types that it does not make
-        return chosen.name == "q4_k_m"
-    return chosen.imatrix and method != "qat"
+def settled(method: str, imatrix: bool | None, chosen: Format, weights: int) -> tuple[str, bool]:  # noqa: FBT001
+    """The method, and whether there is an importance matrix, for a model of so many ``weights``.
+
+    ``method`` is empty and ``imatrix`` None where nobody said. With few bits both pay; who wants no
+    importance matrix wants nothing to be watched.
+    """
+    if not method:
+        pays = chosen.imatrix and imatrix is not False and chosen.name in METHODS["gptq"].formats
+        method = "gptq" if pays and weights <= MAX_GPTQ_WEIGHTS else PLAIN
+    if imatrix is None:
+        # GPTQ knows it in more detail, but the steps of a GGUF file's grid are chosen with it.
+        detailed = method == "gptq" and chosen.runtime != "llama_cpp"
+        imatrix = chosen.imatrix and method != "qat" and not detailed
+    return method, imatrix
 
 
 def memory_bytes(method: str, weights: int) -> int:

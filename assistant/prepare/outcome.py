@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import llama_cpp
 
-from assistant import __version__
 from assistant.prepare import card, gate
 from assistant.prepare.loss import Loss
 from assistant.prepare.quantizer import Made
@@ -24,6 +22,8 @@ class Result:
     format: str
     command: str
     source: str
+    revision: str
+    """The commit on the hub that the source came from; empty for what lay here."""
     source_sha256: str
     licence: str
     source_bytes: int
@@ -40,14 +40,13 @@ class Result:
 
     def document(self) -> dict[str, Any]:
         """All of it as plain values: the model's card, and what ``--json`` prints."""
-        return {
+        facts = {
             "name": self.name,
+            "kind": "llm",
             "format": self.format,
-            "made_at": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
-            "made_by": f"assistant {__version__}, llama-cpp-python {llama_cpp.__version__}",
             "command": self.command,
-            "versions": card.versions(),
             "source": self.source,
+            "revision": self.revision,
             "source_sha256": self.source_sha256,
             "licence": self.licence,
             "source_bytes": self.source_bytes,
@@ -61,8 +60,10 @@ class Result:
             "fell_back": len(self.made.fell_back),
             "answers": [asdict(answer) for answer in self.spoken.answers],
             "tokens_per_s": self.spoken.tokens_per_s,
+            "memory_mb": self.spoken.memory_mb,
             "forced": list(self.doubts),
         }
+        return card.stamped(facts, f"llama-cpp-python {llama_cpp.__version__}")
 
 
 def figures(loss: Loss) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from assistant.prepare import block_numbers, gptq
 from assistant.prepare.block_numbers import Blocks, Float32s
@@ -35,16 +36,28 @@ def with_feedback(
     correlations: Correlations, *, by_importance: bool, scale_type: type[np.floating[Any]] = np.float32
 ) -> Rounding:
     """GPTQ where the inputs are known and the bits few; ``scale_type`` is what the file keeps scales in."""
-    owner, spread = "", gptq.spread(np.eye(1, dtype=np.float32), by_importance=False)
+    spread = LastSpread(correlations, by_importance=by_importance)
 
     def rounding(name: str, matrix: Float32s, bits: int) -> Blocks:
-        nonlocal owner, spread
         if bits > MAX_BITS or name not in correlations:
             return block_numbers.rounded(matrix, bits)
-        correlation = correlations.of(name)
-        if correlations.owner(name) != owner:  # keys and values follow the queries: it is the same
-            owner, spread = correlations.owner(name), gptq.spread(correlation, by_importance=by_importance)
-        scales = block_numbers.rounded(matrix, bits, correlation.diagonal()).scales
-        return gptq.rounded(matrix, bits, scales.astype(scale_type).astype(np.float32), *spread)
+        scales = block_numbers.rounded(matrix, bits, correlations.diagonal(name)).scales
+        return gptq.rounded(matrix, bits, scales.astype(scale_type).astype(np.float32), *spread.of(name))
 
     return rounding
+
+
+class LastSpread:
+    """``gptq.spread`` of a matrix, computed once for those that follow each other with the same inputs."""
+
+    def __init__(self, correlations: Correlations, *, by_importance: bool) -> None:
+        self._correlations, self._by_importance = correlations, by_importance
+        self._owner = ""
+
+    def of(self, name: str) -> tuple[npt.NDArray[np.intp], Float32s]:
+        """The order of the columns, and how errors are spread. Raises OSError, ValueError, KeyError."""
+        owner = self._correlations.owner(name)
+        if owner != self._owner:
+            self._spread = gptq.spread(self._correlations.of(name), by_importance=self._by_importance)
+            self._owner = owner
+        return self._spread

@@ -18,13 +18,11 @@ from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
 from assistant.gguf import GgufHeader, read_header
 from assistant.prepare import hub_checkpoint
 from assistant.store import Store
-from assistant.store.progress import Unwatched, Watcher
+from assistant.store.licences import Agree
+from assistant.store.progress import Watcher
 
 FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*|onnx-[a-z0-9]+)$", re.IGNORECASE)
 """The end of names such as "model-q4_k_m", which the new file does not keep."""
-
-
-UNWATCHED = Unwatched()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +40,26 @@ class Source:
     licence: str
     """As the catalogue or the file says; empty when neither does."""
     size_bytes: int
+    revision: str = ""
+    """The commit on the hub; empty for what lay here."""
 
 
-def find(
+def find(  # noqa: PLR0917
     named: str,
     store: Store,
     workshop: Path,
     convert: Callable[[Path, Path], None],
-    watcher: Watcher = UNWATCHED,
+    agree: Agree,
+    watcher: Watcher,
 ) -> Source:
     """The source that a person named; links and conversions are made in ``workshop``.
 
-    A name of Hugging Face is fetched, once. ``convert`` turns a checkpoint's folder into a GGUF file.
-    Raises ModelMissing, ModelCorrupt, ModelUnknown, SettingsError, DownloadFailed, StorageFull and what
-    ``convert`` raises.
+    A name of Hugging Face is fetched, once. ``convert`` turns a checkpoint's folder into a GGUF file;
+    ``agree`` is asked about the licence before. Raises LicenceNotAccepted, ModelMissing, ModelCorrupt,
+    ModelUnknown, SettingsError, DownloadFailed, StorageFull and what ``convert`` raises.
     """
     path = Path(named).expanduser()
-    licence = ""
+    licence = revision = ""
     if path.is_file():
         _only_gguf(path)
         folder = _linked(path, workshop)
@@ -67,7 +68,7 @@ def find(
         folder, stem = path, path.resolve().name
     elif path.is_dir() and (path / "config.json").is_file():
         folder, stem = workshop / "converted", path.resolve().name
-        licence = hub_checkpoint.declared_licence(path)
+        licence = hub_checkpoint.find(named, watcher, agree).licence
         folder.mkdir()
         convert(path, folder / "model.gguf")
     elif path.is_dir():
@@ -79,23 +80,26 @@ def find(
         folder, stem = store.path(named, "llm"), named
         licence = next(entry.licence for entry in store.entries() if entry.name == named)
     elif hub_checkpoint.HUB_NAME.fullmatch(named):
-        checkpoint = hub_checkpoint.find(named, watcher)
+        checkpoint = hub_checkpoint.find(named, watcher, agree)
         folder, stem, licence = workshop / "converted", named.rpartition("/")[2], checkpoint.licence
+        revision = checkpoint.revision
         folder.mkdir()
         convert(checkpoint.folder, folder / "model.gguf")
     else:
         store.path(named, "llm")  # says what names there are
         raise ModelMissing(f"There is no file or model {named}.", "`assistant models list` shows the models.")
     found = gguf_model.find(folder)
-    declared = found.header.metadata.get("general.license")
+    licence = licence or found.header.licence
+    agree(named, licence)
     return Source(
         named,
         folder,
         found.file,
         found.header,
         _stem(stem),
-        licence or (declared if isinstance(declared, str) else ""),
+        licence,
         sum(part.stat().st_size for part in folder.glob("*.gguf")),
+        revision,
     )
 
 

@@ -17,14 +17,14 @@ from typing import Any, Literal
 import onnxruntime
 
 from assistant.errors import ModelMissing, SettingsError
-from assistant.prepare import voice_export, voice_gate
+from assistant.prepare import card, voice_export, voice_gate
 from assistant.prepare.checkpoint import read_json
 from assistant.prepare.hub_checkpoint import declared_licence
-from assistant.prepare.installing import card, install
+from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
 from assistant.prepare.naming import stem_of
 from assistant.prepare.workshop import require_memory, workshop
-from assistant.store import Store
+from assistant.store import Store, licences
 from assistant.store.disk import require, writing
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
@@ -51,20 +51,23 @@ class Wish:
     format: str = "onnx"
     name: str = ""
     threads: int = 1
+    accept_licence: bool = False
     force: bool = False
 
 
 def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     """Do all of it; the voice's card with its ``path``. On any error the store is as it was.
 
-    Raises SettingsError, ModelMissing, ModelCorrupt, ModelRefused, DownloadFailed, EngineUnavailable without
-    the extra, StorageFull, EngineFailed.
+    Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt, ModelRefused, DownloadFailed,
+    EngineUnavailable without the extra, StorageFull, EngineFailed.
     """
     if wish.format not in SHRUNK:
         raise SettingsError(f"A voice cannot become {wish.format[:40]!r}.", f"There are {', '.join(SHRUNK)}.")
     if wish.name:
         check_name(store.catalog, wish.name)
     folder, licence = _found(wish.source, watcher)
+    declared = licence or declared_licence(folder)
+    licences.agreement(store.models_dir, accept=wish.accept_licence)(wish.source, declared)
     checkpoint = _one_of(folder, CHECKPOINTS)
     assert checkpoint is not None  # noqa: S101  _found looked
     stem = stem_of(wish.source.removeprefix("tts_models/").replace("/", "-") if licence else str(folder))
@@ -99,13 +102,15 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         spoken = voice_gate.listen(made, probes, wish.threads)
         doubts = voice_gate.doubts(spoken, wish.format)
         refuse(doubts, f"{name} was not installed", force=wish.force)
-        about = card(
+        options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
+        about = card.stamped(
             {
                 "name": name,
                 "kind": "tts",
                 "format": wish.format,
+                "command": card.command("voice", wish.source, options=options),
                 "source": wish.source,
-                "licence": licence or declared_licence(folder),
+                "licence": declared,
                 "source_bytes": size_bytes,
                 "bytes": onnx.stat().st_size,
                 "fp32_bytes": full_bytes,

@@ -9,7 +9,7 @@ against the library's own functions each time.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
-from assistant.errors import EngineUnavailable, SettingsError
+from assistant.errors import EngineUnavailable
+from assistant.prepare import calibration_text
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.passages import Passage
 from assistant.prepare.probe import Probe
@@ -29,13 +30,6 @@ Float32s = npt.NDArray[np.float32]
 See = Callable[[str, Float32s], None]
 """Told the name of a matrix and the inputs [tokens, columns] that it is multiplied with, which are
 gone afterwards."""
-
-MIN_TOKENS = 1_000
-"""Fewer say little about which columns matter: most would be driven by chance."""
-
-STRANGE = 0.7
-"""Share of the tokens of spoken replies that a calibration text lacks. The text that ships lacks 0.27,
-a licence 0.45, Python code 0.61, Spanish 0.84 (SmolLM2's tokens)."""
 
 F32 = 0
 """GGML_TYPE_F32 of ggml.h."""
@@ -128,16 +122,8 @@ def watch(  # noqa: PLR0917
     with Probe(folder, threads, watching.callback) as probe:
         passages = probe.passages(texts)
         tokens = sum(len(passage.tokens) for passage in passages)
-        if tokens < MIN_TOKENS:
-            raise SettingsError(
-                f"The calibration text is {tokens} tokens long, and {MIN_TOKENS} are the least.",
-                "Add more text of the kind that the model will read, or leave out --calibration.",
-            )
-        if (share := lacking(passages, probe.passages(spoken))) > STRANGE:
-            watcher.note(
-                f"Of what the assistant says, {100 * share:.0f} % does not occur in the calibration text: "
-                "it may be in another language, or about other things."
-            )
+        for warning in calibration_text.check(texts, passages, spoken, probe.passages(spoken)):
+            watcher.note(warning)
         meter = Meter("Watching what matters", tokens, watcher, unit="tokens")
         for passage in passages:
             # All scores are wanted: without them the last layer computes a few positions only. All inputs
@@ -151,10 +137,3 @@ def watch(  # noqa: PLR0917
                     "Install llama-cpp-python 0.3.36, or leave out --imatrix and --method.",
                 )
             meter.add(len(passage.tokens))
-
-
-def lacking(read: Sequence[Passage], spoken: Sequence[Passage]) -> float:
-    """The share of the scored tokens of ``spoken`` that do not occur in ``read``."""
-    known = {token for passage in read for token in passage.tokens}
-    said = [passage.tokens[place] for passage in spoken for place in passage.scored]
-    return sum(token not in known for token in said) / max(len(said), 1)

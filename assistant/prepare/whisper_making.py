@@ -13,13 +13,13 @@ from typing import Any
 import ctranslate2
 
 from assistant.errors import ModelCorrupt, SettingsError
-from assistant.prepare import checkpoint, hub_checkpoint, whisper_gate
-from assistant.prepare.installing import card, install
+from assistant.prepare import card, checkpoint, hub_checkpoint, whisper_gate
+from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
 from assistant.prepare.naming import stem_of
 from assistant.prepare.whisper_folder import TYPES, Whisper
 from assistant.prepare.workshop import require_memory, workshop
-from assistant.store import Store
+from assistant.store import Store, licences
 from assistant.store.disk import require, writing
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
@@ -40,19 +40,22 @@ class Wish:
     format: str
     name: str = ""
     threads: int = 1
+    accept_licence: bool = False
     force: bool = False
 
 
 def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     """Do all of it; the model's card with its ``path``. On any error the store is as it was.
 
-    Raises SettingsError, ModelMissing, ModelCorrupt, ModelRefused, DownloadFailed, StorageFull, EngineFailed.
+    Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt, ModelRefused, DownloadFailed,
+    StorageFull, EngineFailed.
     """
     if wish.format not in TYPES:
         raise SettingsError(f"Whisper cannot become {wish.format[:40]!r}.", f"There are {', '.join(TYPES)}.")
     if wish.name:
         check_name(store.catalog, wish.name)
-    source = hub_checkpoint.find(wish.source, watcher)
+    agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
+    source = hub_checkpoint.find(wish.source, watcher, agree)
     whisper = opened(source.folder)
     name = wish.name or f"{stem_of(source.named)}-{wish.format.removeprefix('ct2-')}"
     check_name(store.catalog, name)
@@ -69,11 +72,13 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         after = whisper_gate.hear(made, COMPUTE[wish.format], wish.threads)
         doubts = whisper_gate.doubts(before, after, wish.format)
         refuse(doubts, f"{name} was not installed", force=wish.force)
-        about = card(
+        options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
+        about = card.stamped(
             {
                 "name": name,
                 "kind": "stt",
                 "format": wish.format,
+                "command": card.command("whisper", wish.source, options=options),
                 "source": source.named,
                 "revision": source.revision,
                 "licence": source.licence,

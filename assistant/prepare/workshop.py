@@ -51,12 +51,18 @@ def workshop(models_dir: Path, watcher: Watcher) -> Iterator[Path]:
                 folder.parent.rmdir()
 
 
+def needed_mb(model_bytes: int) -> int:
+    """What measuring a model of that size takes."""
+    return model_bytes // 1_000_000 + RESERVE_MB
+
+
 def require_memory(model_bytes: int) -> None:
     """Raises EngineFailed when a model of that size could not be measured."""
-    needed_mb, have_mb = model_bytes // 1_000_000 + RESERVE_MB, health.available_mb()
-    if have_mb is not None and have_mb < needed_mb:
+    have_mb = health.available_mb()
+    if have_mb is not None and have_mb < needed_mb(model_bytes):
         raise EngineFailed(
-            f"Measuring this model needs {needed_mb:,} MB of memory, and {have_mb:,} MB are free.",
+            f"Measuring this model needs {needed_mb(model_bytes):,} MB of memory, "
+            f"and {have_mb:,} MB are free.",
             "Close other programs, or do it on a larger machine and bring the file with "
             "`assistant models import`.",
         )

@@ -56,8 +56,7 @@ def licence_of(files: dict[str, Path]) -> str:
     if isinstance(card, dict) and isinstance(card.get("licence"), str):
         return str(card["licence"])[:MAX_LICENCE_LETTERS]
     for path in _ending(files, ".gguf"):
-        declared = read_header(path).metadata.get("general.license")
-        if isinstance(declared, str):
+        if declared := read_header(path).licence:
             return declared[:MAX_LICENCE_LETTERS]
     return ""
 

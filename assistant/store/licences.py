@@ -11,7 +11,7 @@ import datetime as dt
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,19 @@ def accepted(models_dir: Path) -> Mapping[str, str]:
     if not isinstance(said, dict):
         return {}
     return {key: when for key, when in said.items() if isinstance(when, str)}
+
+
+Agree = Callable[[str, str], None]
+"""Told the name of a model and its licence, as soon as that is known. Raises LicenceNotAccepted."""
+
+
+def agreement(models_dir: Path, *, accept: bool) -> Agree:
+    """What asks about the licence of a model that a person named. As ``require``."""
+
+    def agree(model: str, licence: str) -> None:
+        require(models_dir, [(model, terms(licence))], accept=accept)
+
+    return agree
 
 
 def require(models_dir: Path, wanted: Iterable[tuple[str, Terms | None]], *, accept: bool) -> None:

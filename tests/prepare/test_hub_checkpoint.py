@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from assistant.errors import DownloadFailed, ModelMissing, StorageFull
+from assistant.errors import DownloadFailed, LicenceNotAccepted, ModelMissing, StorageFull
 from assistant.prepare import hub_checkpoint
-from assistant.store import disk
+from assistant.store import disk, licences
 from assistant.store.progress import Unwatched
 
 pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
@@ -27,6 +27,13 @@ FILES = {
     "modeling_own.py": b"import os",
     "README.md": b"---\nlicense: apache-2.0\n---\n",
 }
+
+CARD: dict[str, str] = {}
+"""What the hub has read in its README."""
+
+
+def agreed(_model: str, _licence: str) -> None:
+    """A person who agrees to everything."""
 
 
 @pytest.fixture
@@ -52,7 +59,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]
                 self._send(json.dumps(listed).encode())
             elif path.startswith("/api/models/maker/model"):
                 siblings = [{"rfilename": name, "size": len(content)} for name, content in FILES.items()]
-                told = {"id": "maker/model", "sha": COMMIT, "siblings": siblings}
+                told = {"id": "maker/model", "sha": COMMIT, "siblings": siblings, "cardData": dict(CARD)}
                 self._send(
                     json.dumps(told | {"modelId": "maker/model", "private": False, "tags": []}).encode()
                 )
@@ -85,32 +92,53 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]
 
 
 def test_it_is_fetched_once_and_data_only(asked: list[str]) -> None:
-    found = hub_checkpoint.find("maker/model", Unwatched())
+    found = hub_checkpoint.find("maker/model", Unwatched(), agreed)
     assert (found.revision, found.licence) == (COMMIT, "apache-2.0")
     assert (found.folder / "model.safetensors").read_bytes() == FILES["model.safetensors"]
     assert not (found.folder / "pytorch_model.bin").exists()
     assert not (found.folder / "modeling_own.py").exists()
     before = len(asked)
-    assert hub_checkpoint.find("maker/model", Unwatched()) == found
+    assert hub_checkpoint.find("maker/model", Unwatched(), agreed) == found
     assert len(asked) == before
 
 
 def test_one_that_is_not_there(asked: list[str]) -> None:
     with pytest.raises(DownloadFailed, match="maker/other is not on this computer and could not be fetched"):
-        hub_checkpoint.find("maker/other", Unwatched())
+        hub_checkpoint.find("maker/other", Unwatched(), agreed)
 
 
 def test_the_disk_is_planned(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
     with pytest.raises(StorageFull, match="This needs"):
-        hub_checkpoint.find("maker/model", Unwatched())
+        hub_checkpoint.find("maker/model", Unwatched(), agreed)
     assert not any("/resolve/" in path for path in asked)
+
+
+def test_conditions_are_agreed_to_before_anything_is_fetched(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(CARD, "license", "other")
+    monkeypatch.setitem(CARD, "license_name", "gemma")
+    agree = licences.agreement(tmp_path / "models", accept=False)
+    with pytest.raises(LicenceNotAccepted, match="maker/model comes under the Gemma Terms of Use"):
+        hub_checkpoint.find("maker/model", Unwatched(), agree)
+    assert not any("/resolve/" in path for path in asked)
+    hub_checkpoint.find("maker/model", Unwatched(), licences.agreement(tmp_path / "models", accept=True))
+    assert "gemma" in licences.accepted(tmp_path / "models")
+    hub_checkpoint.find("maker/model", Unwatched(), agree)  # asked once
+
+
+def test_the_title_of_a_licence_says_it_where_the_readme_does_not(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE.txt").write_text("\n  LLAMA 3.2  COMMUNITY LICENSE AGREEMENT\nLlama 3.2 Version\n")
+    assert licences.terms(hub_checkpoint.declared_licence(tmp_path)) == licences.terms("llama3.2")
+    (tmp_path / "LICENSE.txt").write_text("Apache License\nVersion 2.0")
+    assert not hub_checkpoint.declared_licence(tmp_path)
 
 
 @pytest.mark.parametrize("named", ["nothing", "./nothing", "a/b/c", "../x/y", "a b/c"])
 def test_what_is_neither_a_folder_nor_a_name(named: str) -> None:
     with pytest.raises(ModelMissing, match="There is no folder"):
-        hub_checkpoint.find(named, Unwatched())
+        hub_checkpoint.find(named, Unwatched(), agreed)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from assistant.errors import SettingsError
-from assistant.prepare import importance, watching
+from assistant.prepare import importance
 from assistant.prepare.dialogues import Exchange, Texts
-from assistant.prepare.passages import Passage
 from assistant.store.progress import Unwatched
 from tests.prepare.conftest import REAL
 
@@ -36,12 +35,6 @@ def test_every_matrix_of_every_layer_is_watched() -> None:
 def test_a_short_text_is_refused() -> None:
     with pytest.raises(SettingsError, match="tokens long, and 1000 are the least"):
         importance.gather(REAL, Texts((), ("Too short.",)), TALK, 1, Unwatched())
-
-
-def test_how_strange_a_text_is() -> None:
-    spoken = [Passage((1, 2, 3, 4, 5), (2, 3, 4)), Passage((9, 3), (1,))]
-    assert watching.lacking([Passage((3, 7), (1,))], spoken) == 0.5
-    assert watching.lacking(spoken, spoken) == 0
 
 
 def test_it_survives_its_file(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from assistant.prepare.outcome import Result
 from assistant.prepare.workshop import workshop
 from assistant.settings_engines import LlmSettings
 from assistant.store import Store
+from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
 from assistant.types import Message
 from tests.conftest import CHECKOUT
@@ -61,7 +62,7 @@ def test_what_is_sound_is_installed(store: Store) -> None:
     assert (types["blk.0.attn_v.weight"], types["blk.2.attn_v.weight"]) == ("F16", "Q4_0")
     assert result.kept_f16 == 2
     assert result.made.fell_back == {"token_embd.weight": ("Q6_K", "Q8_0")}
-    facts = json.loads((result.path / card.JSON).read_text(encoding="utf-8"))
+    facts = json.loads((result.path / CARD).read_text(encoding="utf-8"))
     assert 0.05 < facts["kl"] < 1
     assert facts["perplexity"] > 2
     assert facts["licence"] == "Apache-2.0"
@@ -122,7 +123,7 @@ def test_a_checkpoint_for_elsewhere_needs_torch_to_be_measured(store: Store, tmp
 
 
 def test_an_importance_matrix_makes_it_better(store: Store) -> None:
-    plain, weighed = make(store), make(store, name="weighed", imatrix=True)
+    plain, weighed = make(store), make(store, name="weighed", imatrix=True, method="rtn")
     assert weighed.imatrix
     assert weighed.loss.kl < 0.9 * plain.loss.kl
 
@@ -145,7 +146,7 @@ def test_what_lost_too_much_is_refused_but_for_force(store: Store) -> None:
         ({"keep_f16": "layer9"}, "No tensor has a name"),
         ({"name": "whisper-tiny.en"}, "belongs to the catalogue"),
         ({"name": "../out"}, "cannot be a model's name"),
-        ({"calibration": Path("missing.txt"), "imatrix": True}, "cannot be read"),
+        ({"calibration": Path("missing.txt"), "imatrix": True, "method": "rtn"}, "cannot be read"),
     ],
 )
 def test_impossible_wishes_are_refused(store: Store, changes: dict[str, Any], error: str) -> None:

@@ -16,7 +16,7 @@ from assistant.prepare.block_numbers import BLOCK, rounded
 from assistant.prepare.correlations import Correlations
 from assistant.prepare.dithering import noise
 from assistant.prepare.formats import FORMATS
-from assistant.prepare.gguf_changes import q4_0_bytes, q5_0_bytes
+from assistant.prepare.gguf_changes import q4_0_bytes
 from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.rounding import nearest, with_feedback
 from assistant.store.progress import Unwatched
@@ -139,22 +139,15 @@ def test_correlations_are_shared_by_matrices_with_the_same_input(known: Correlat
     assert len(importance["blk.0.attn_output.weight"]) == WIDTH
 
 
-@given(st.integers(0, 2**32), st.sampled_from([4, 5]))
-def test_blocks_lie_as_ggml_has_them(seed: int, bits: int) -> None:
-    """Read back as dequantize_row_q4_0 and dequantize_row_q5_0 of ggml do."""
+@given(st.integers(0, 2**32))
+def test_blocks_lie_as_ggml_has_them(seed: int) -> None:
+    """Read back as dequantize_row_q4_0 of ggml does."""
     matrix = np.random.default_rng(seed).normal(size=(3, 64)).astype(np.float32)
-    blocks = rounded(matrix, bits)
-    data = (q4_0_bytes if bits == 4 else q5_0_bytes)(blocks)
-    assert data.shape == (6, 18 if bits == 4 else 22)
-    values = np.empty((6, 32), np.float32)
-    for block, row in enumerate(data):
-        scale = row[:2].view(np.float16)[0].astype(np.float32)
-        halves, fifths = row[-16:], int.from_bytes(row[2:6].tobytes(), "little") if bits == 5 else 0
-        for at in range(16):
-            low = (int(halves[at]) & 15) | (fifths >> at & 1) << 4
-            high = (int(halves[at]) >> 4) | (fifths >> (at + 16) & 1) << 4
-            middle = 2 ** (bits - 1)
-            values[block, at], values[block, at + 16] = (low - middle) * scale, (high - middle) * scale
+    blocks = rounded(matrix, 4)
+    data = q4_0_bytes(blocks)
+    assert data.shape == (6, 18)
+    scales = data[:, :2].copy().view(np.float16).astype(np.float32)
+    values = (np.concatenate([data[:, 2:] & 15, data[:, 2:] >> 4], axis=1).astype(np.float32) - 8) * scales
     assert np.allclose(values.reshape(3, 64), blocks.matrix(64), atol=2e-3 * np.abs(matrix).max())
 
 
@@ -181,11 +174,28 @@ def test_noise_is_up_to_half_a_step(seed: int) -> None:
 
 
 def test_what_methods_need() -> None:
-    assert methods.weighs("rtn", FORMATS["q4_0"])
-    assert not methods.weighs("rtn", FORMATS["q8_0"])
-    assert not methods.weighs("gptq", FORMATS["q4_0"])
-    assert methods.weighs("gptq", FORMATS["q4_k_m"])
-    assert not methods.weighs("qat", FORMATS["q4_0"])
     assert methods.memory_bytes("rtn", 10**9) == 0
     assert methods.memory_bytes("qat", 10**9) > 16 * 10**9
     assert methods.memory_bytes("awq", 10**9) > 10**9
+
+
+@pytest.mark.parametrize(
+    ("said", "weights", "settled"),
+    [
+        (("", None, "q4_k_m"), 10**8, ("gptq", True)),
+        (("", True, "q4_k_m"), 10**8, ("gptq", True)),
+        (("", False, "q4_k_m"), 10**8, ("rtn", False)),
+        (("", None, "q4_k_m"), 10**10, ("rtn", True)),
+        (("rtn", None, "q4_0"), 10**8, ("rtn", True)),
+        (("", None, "iq4_xs"), 10**8, ("rtn", True)),
+        (("", None, "q8_0"), 10**8, ("rtn", False)),
+        (("", None, "onnx-int4"), 10**8, ("gptq", False)),
+        (("gptq", None, "q4_0"), 10**10, ("gptq", True)),
+        (("qat", None, "q4_0"), 10**8, ("qat", False)),
+    ],
+)
+def test_what_is_done_where_nobody_said(
+    said: tuple[str, bool | None, str], weights: int, settled: tuple[str, bool]
+) -> None:
+    method, imatrix, name = said
+    assert methods.settled(method, imatrix, FORMATS[name], weights) == settled

@@ -1,0 +1,87 @@
+"""What making a model will take of the disk and the memory, known from its header before any work is done.
+
+The figures are a little high: what a file really needs is known when llama.cpp has looked at it, and is
+asked for again then (``quantizer``). Knows nothing of how a model is made, only what that leaves lying.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from assistant.board import health
+from assistant.prepare import correlations, methods
+from assistant.prepare.building import WITH_TORCH, Recipe
+from assistant.prepare.gguf_weights import is_plain
+from assistant.prepare.source import Source
+from assistant.prepare.workshop import needed_mb, require_memory
+from assistant.store.disk import free_bytes, require
+from assistant.store.progress import Watcher, megabytes
+
+BITS = {
+    **dict.fromkeys(("onnx-fp32",), 32.0),
+    **dict.fromkeys(("f16", "bf16", "onnx-fp16", "hf-f16"), 16.0),
+    **dict.fromkeys(("q8_0", "onnx-int8", "hf-int8", "q6_k"), 9.0),
+}
+"""Format -> what a weight takes, with scales."""
+FEW_BITS = 7.0
+"""What it takes in all others, where rows are short, so that tensors fall back, and embeddings large."""
+
+REFERENCE_TOKENS = 1_500
+"""Whose scores are kept of the source: what ships has 900."""
+
+
+def plan(recipes: Sequence[Recipe], source: Source, shop: Path, watcher: Watcher) -> None:
+    """Say what making all of these will take, and what there is. Raises StorageFull, EngineFailed."""
+    disk = disk_bytes(recipes, source)
+    weights = weights_of(source)
+    largest = max(source.size_bytes, *(_made_bytes(recipe, weights) for recipe in recipes))
+    memory = largest + max(methods.memory_bytes(recipe.method, weights) for recipe in recipes)
+    have_mb = health.available_mb()
+    has = f" ({have_mb:,} MB are free)" if have_mb is not None else ""
+    watcher.note(
+        f"This needs at most {megabytes(disk)} of disk ({megabytes(free_bytes(shop))} are free) "
+        f"and {needed_mb(memory):,} MB of memory{has}."
+    )
+    require(disk, shop)
+    require_memory(memory)
+
+
+def disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
+    """The groundwork of all, which is done once, and the largest of the files, which are made one by one."""
+    weights = weights_of(source)
+    parts = {"reference": 2 * REFERENCE_TOKENS * _vocabulary(source)}
+    for recipe in recipes:
+        parts |= _groundwork(recipe, source, 2 * weights)
+    return sum(parts.values()) + max(_made_bytes(recipe, weights) for recipe in recipes)
+
+
+def weights_of(source: Source) -> int:
+    """How many there are."""
+    return sum(math.prod(tensor.shape) for tensor in source.header.tensors)
+
+
+def _groundwork(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, int]:
+    """Name -> bytes of what lies in the workshop while this is made."""
+    parts = {}
+    by_llama_cpp = recipe.method == methods.PLAIN and recipe.format.runtime == "llama_cpp"
+    if not by_llama_cpp and not is_plain(source.header):
+        parts["plain"] = plain_bytes
+    if recipe.method in ("gptq", "awq"):
+        parts["correlations"] = correlations.disk_bytes(source.header)
+    if recipe.method in ("awq", "qat"):
+        parts[recipe.method] = plain_bytes
+    if recipe.format.name in WITH_TORCH:
+        parts["checkpoint"] = plain_bytes
+    return parts
+
+
+def _made_bytes(recipe: Recipe, weights: int) -> int:
+    return int(weights * BITS.get(recipe.format.name, FEW_BITS) / 8)
+
+
+def _vocabulary(source: Source) -> int:
+    """How many tokens there are, as far as the embeddings tell."""
+    sizes = (tensor.shape[-1] for tensor in source.header.tensors if tensor.name == "token_embd.weight")
+    return next(sizes, 0)
