@@ -110,7 +110,7 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
         with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
             fast = speeds(source.folder, first.threads, watcher)
             rows = [Row("source", size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
-            ground = groundwork(first, source, validation, shop, watcher)
+            ground = groundwork(wishes, source, validation, shop, watcher)
             for number, wish in enumerate(wishes):
                 to = target(shop, f"{number}-{wish.format.name}")
                 try:

@@ -12,7 +12,7 @@ import gc
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from assistant import engines
 from assistant.board import health
 from assistant.cancel import Cancel
 from assistant.errors import ModelCorrupt
+from assistant.gguf import Value, read_header
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.loss import Loss, Reference
 from assistant.prepare.passages import Scorer
+from assistant.prepare.scanning import check_weights
 from assistant.prepare.scorers import engine_of, opened
-from assistant.prepare.source import check_weights
 from assistant.settings_engines import LlmSettings
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
@@ -79,7 +80,7 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
         passages = scorer.passages(texts)
         require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), workshop)
         kept = Reference(passages, workshop)
-        kept.pieces = pieces(scorer)
+        kept.pieces, kept.shape = pieces(scorer), shape_of(folder)
         meter = Meter("Measuring the source", kept.tokens, watcher, unit="tokens")
         try:
             kept.record(scorer, meter.add)
@@ -92,6 +93,7 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
 def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
     """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
     check_weights(folder)
+    _check_shape(against.shape, shape_of(folder))
     with opened(folder, threads, watcher) as scorer:
         if tuple(scorer.passages(texts)) != against.passages:
             raise ModelCorrupt(
@@ -101,6 +103,37 @@ def measure(folder: Path, texts: Texts, against: Reference, threads: int, watche
         _check_vocabulary(against.pieces, pieces(scorer))
         meter = Meter("Measuring the loss", against.tokens, watcher, unit="tokens")
         return against.compare(scorer, meter.add)
+
+
+def shape_of(folder: Path) -> dict[str, Value]:
+    """How the model in ``folder`` computes beside its weights: lengths, and the base of its rotary positions.
+
+    Nothing for what is no GGUF file, whose writers take that from the source's header.
+    """
+    for file in folder.glob("*.gguf"):
+        header = read_header(file)
+        family = f"{header.architecture}."
+        return {
+            key.removeprefix(family): value
+            for key, value in header.metadata.items()
+            if key.startswith(family)
+        }
+    return {}
+
+
+def _check_shape(source: Mapping[str, Value], made: Mapping[str, Value]) -> None:
+    """Raises ModelCorrupt unless both say the same, as far as both say it."""
+    for key in source.keys() & made.keys():
+        if source[key] != made[key]:
+            raise ModelCorrupt(
+                f"The new file computes differently: its {key} is {_told(made[key])}, "
+                f"and its source's is {_told(source[key])}.",
+                "Make it again from a source whose description belongs to its weights.",
+            )
+
+
+def _told(value: Value) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else f"{value!s:.40}"
 
 
 def pieces(scorer: Scorer) -> tuple[bytes, ...]:

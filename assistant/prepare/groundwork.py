@@ -36,6 +36,8 @@ class Groundwork:
     threads: int
     shop: Path
     watcher: Watcher
+    in_detail: bool = False
+    """Whether some method wants the correlations anyway: then the text need not be read for less."""
 
     @cached_property
     def plain(self) -> Path:
@@ -50,6 +52,8 @@ class Groundwork:
     @cached_property
     def importance(self) -> Importance:
         """How strongly each column is driven."""
+        if self.in_detail:
+            return self.correlations.importance()
         texts = dialogues.read(self.calibration)
         return importance.gather(self.source.folder, texts, self.spoken, self.threads, self.watcher)
 
@@ -58,9 +62,7 @@ class Groundwork:
         """How the inputs of each matrix hang together."""
         texts, to = dialogues.read(self.calibration), self.shop / "correlations"
         header = self.source.header
-        return correlations.gather(
-            self.source.folder, header, texts, self.spoken, self.threads, to, self.watcher
-        )
+        return correlations.gather(self.source.folder, header, texts, self.spoken, to, self.watcher)
 
     @cached_property
     def balanced(self) -> tuple[Path, Importance]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assistant.errors import ModelCorrupt
+from assistant.gguf import Value
 from assistant.prepare.passages import Passage, Scorer
 
 Float32s = npt.NDArray[np.float32]
@@ -58,6 +59,8 @@ class Reference:
         self.loss = Loss(0, 0.0)
         self.pieces: tuple[bytes, ...] = ()
         """What each of the source's tokens stands for."""
+        self.shape: Mapping[str, Value] = {}
+        """What the source's header says about how it computes."""
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed in close
 
     @property

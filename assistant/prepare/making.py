@@ -6,6 +6,7 @@ The order is the point: nothing enters the store before it was compared with wha
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,7 +111,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             refuse(doubts, f"{source.named} was not used", force=wish.force)
-            made = build(wish.recipe, groundwork(wish, source, validation, shop, watcher), target(shop, name))
+            ground = groundwork([wish], source, validation, shop, watcher)
+            made = build(wish.recipe, ground, target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
         spoken = gate.NOT_ASKED
         if not wish.output:
@@ -175,10 +177,20 @@ def text(name: str) -> Path:
     return resources.folder("models") / "calibration" / name
 
 
-def groundwork(wish: Wish, source: Source, spoken: Texts, shop: Path, watcher: Watcher) -> Groundwork:
-    """What may have to be found out first. ``spoken`` is what the assistant says."""
+def groundwork(
+    wishes: Sequence[Wish], source: Source, spoken: Texts, shop: Path, watcher: Watcher
+) -> Groundwork:
+    """What may have to be found out first, for all of them. ``spoken`` is what the assistant says."""
+    wish = wishes[0]
+    in_detail = any(each.method in ("gptq", "awq") for each in wishes)
     return Groundwork(
-        source, wish.calibration or text("calibration.txt"), spoken, wish.threads, shop, watcher
+        source,
+        wish.calibration or text("calibration.txt"),
+        spoken,
+        wish.threads,
+        shop,
+        watcher,
+        in_detail=in_detail,
     )
 
 

@@ -6,17 +6,17 @@ Face checkpoint by conversion. The files themselves are never written to.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from assistant.engines import gguf_model
 from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
-from assistant.gguf import GgufHeader, read_header
+from assistant.gguf import GgufHeader
 from assistant.prepare import hub_checkpoint
+from assistant.prepare.checkpoint import read_json
 from assistant.store import Store
 from assistant.store.licences import Agree
 from assistant.store.progress import Watcher
@@ -89,6 +89,8 @@ def find(  # noqa: PLR0917
         store.path(named, "llm")  # says what names there are
         raise ModelMissing(f"There is no file or model {named}.", "`assistant models list` shows the models.")
     found = gguf_model.find(folder)
+    if path.is_dir():
+        _check_rope(path, found.header)
     licence = licence or found.header.licence
     agree(named, licence)
     return Source(
@@ -101,6 +103,26 @@ def find(  # noqa: PLR0917
         sum(part.stat().st_size for part in folder.glob("*.gguf")),
         revision,
     )
+
+
+def _check_rope(folder: Path, header: GgufHeader) -> None:
+    """Raises ModelCorrupt when a conversion misread the base of the rotary positions.
+
+    Versions of transformers write it in different places, and who looks in the wrong one says nothing: the
+    model is a little worse, and a lot with long texts.
+    """
+    config = folder / "config.json"
+    if not config.is_file():
+        return
+    said = read_json(config)
+    inside = said.get("rope_parameters")
+    wanted = said.get("rope_theta", inside.get("rope_theta") if isinstance(inside, dict) else None)
+    got = header.hyperparameter("rope.freq_base")
+    if isinstance(wanted, (int, float)) and isinstance(got, (int, float)) and not math.isclose(wanted, got):
+        raise ModelCorrupt(
+            f"The rotary positions were misread: rope_theta is {wanted:g} in config.json, and {got:g} here.",
+            "Check the checkpoint's config.json.",
+        )
 
 
 def _only_gguf(path: Path) -> None:
@@ -122,15 +144,3 @@ def _linked(path: Path, workshop: Path) -> Path:
 def _stem(name: str) -> str:
     bare = FORMAT_IN_NAME.sub("", name)
     return re.sub(r"[^a-z0-9._-]+", "-", bare.lower()).strip("._-")[:48] or "model"
-
-
-def check_weights(folder: Path) -> None:
-    """Raises ModelCorrupt when a whole matrix of the model in ``folder`` is zero: it was damaged."""
-    for file in sorted(folder.glob("*.gguf")):
-        data = np.memmap(file, dtype=np.uint8, mode="r")
-        for tensor in read_header(file).tensors:
-            if len(tensor.shape) > 1 and not data[tensor.offset : tensor.offset + tensor.size_bytes].any():
-                raise ModelCorrupt(
-                    f"The tensor {tensor.name!r:.80} of {file.name} is nothing but zeros.",
-                    "The file was damaged: fetch it again.",
-                )

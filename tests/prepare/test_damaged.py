@@ -60,6 +60,11 @@ def nan_planted(data: bytes) -> bytes:
     return data[:40] + struct.pack("<f", float("nan")) + data[44:]
 
 
+def infinite_scale(data: bytes) -> bytes:
+    """Of the third block of Q4_1."""
+    return data[:40] + struct.pack("<e", float("inf")) + data[42:]
+
+
 def shuffle_some_layers(file: Path) -> None:
     for layer in range(0, 30, 3):
         change(file, f"blk.{layer}.ffn_down.weight", shuffled)
@@ -89,7 +94,8 @@ def test_shuffled_weights_are_found(copied: Path, few_dialogues: Texts, referenc
 def test_a_changed_rope_is_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
     key = b"llama.rope.freq_base" + struct.pack("<I", 6)
     swap(copied, key + struct.pack("<f", 100_000), key + struct.pack("<f", 100))
-    assert found_wrong(copied, few_dialogues, reference)
+    with pytest.raises(ModelCorrupt, match=r"rope\.freq_base is 100, and its source's is 100000"):
+        found_wrong(copied, few_dialogues, reference)
 
 
 def test_a_zeroed_matrix_is_found_and_named(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
@@ -98,10 +104,26 @@ def test_a_zeroed_matrix_is_found_and_named(copied: Path, few_dialogues: Texts, 
         found_wrong(copied, few_dialogues, reference)
 
 
-def test_a_planted_nan_is_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
+def test_a_planted_nan_is_found_and_named(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
     change(copied, "blk.3.ffn_norm.weight", nan_planted)
-    with pytest.raises(ModelCorrupt, match=r"cannot load|no numbers|NaN"):
+    with pytest.raises(ModelCorrupt, match=r"'blk\.3\.ffn_norm\.weight' of copied\.gguf holds NaN"):
         found_wrong(copied, few_dialogues, reference)
+
+
+@pytest.mark.parametrize(
+    ("damage", "tensor_name", "reason"),
+    [
+        (zeroed, "blk.7.attn_q.weight", "nothing but zeros"),
+        (infinite_scale, "blk.2.attn_q.weight", "holds NaN or infinity"),
+    ],
+)
+def test_a_source_with_such_a_fault_is_not_used_even_by_force(
+    copied: Path, store: Store, damage: Callable[[bytes], bytes], tensor_name: str, reason: str
+) -> None:
+    change(copied, tensor_name, damage)
+    with pytest.raises(ModelCorrupt, match=f"{tensor_name}.*{reason}"):
+        making.make(making.Wish(str(copied), FORMATS["q4_0"], name="mine", force=True), store, Unwatched())
+    assert not left_behind(store.models_dir)
 
 
 def test_another_chat_template_is_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
