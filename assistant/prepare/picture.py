@@ -7,16 +7,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape as escaped
 
-WIDTH, HEIGHT = 720, 420
+WIDTH, HEIGHT = 820, 560
 LEFT, RIGHT, TOP, BOTTOM = 80, 20, 56, 56
 """Margins, in the picture's units."""
 
 LETTER_WIDTH = 6.6
 """Of the labels, which are 12 high."""
 
+LEAST = 1e-3
+"""Nats per token; what loses less lies on the lower edge, or all the others would be in one corner."""
+
+NEAR = 16
+"""A name further than this from its dot has a line to it."""
+
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#444}.title{font-size:15px;font-weight:600;fill:#222}"
-    ".grid{stroke:#ddd}.dot{fill:#2b6cb0}.source{fill:#888}.name{fill:#222}"
+    ".grid{stroke:#ddd}.to{stroke:#999}.dot{fill:#2b6cb0}.source{fill:#888}.name{fill:#222}"
     "@media(prefers-color-scheme:dark){text{fill:#bbb}.title,.name{fill:#eee}.grid{stroke:#444}"
     ".dot{fill:#63b3ed}}"
 )
@@ -35,7 +41,7 @@ class Dot:
 def draw(title: str, dots: Sequence[Dot]) -> str:
     """The SVG. Loss is drawn on a logarithmic scale, because it spans three orders of magnitude."""
     losses = [dot.kl for dot in dots if dot.kl > 0] or [0.01]
-    low = math.floor(math.log10(max(min(losses), 1e-5)))
+    low = math.floor(math.log10(max(min(losses), LEAST)))
     high = max(math.ceil(math.log10(max(losses))), low + 1)
     largest_mb = max(dot.size_bytes for dot in dots) / 1e6
     step_mb = _step(largest_mb)
@@ -72,6 +78,9 @@ def draw(title: str, dots: Sequence[Dot]) -> str:
         kind = "dot" if dot.kl > 0 else "source"
         parts.append(f'<circle class="{kind}" cx="{across:.1f}" cy="{down:.1f}" r="5"/>')
         place = f'x="{label_x:.1f}" y="{label_y:.1f}" text-anchor="{anchor}"'
+        if abs(label_y - 4 - down) > NEAR:
+            ends = f'x1="{across:.1f}" y1="{down:.1f}" x2="{label_x:.1f}" y2="{label_y - 4:.1f}"'
+            parts.append(f'<line class="to" {ends}/>')
         parts.append(f'<text class="name" {place}>{escape(dot.name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -107,7 +116,9 @@ Box = tuple[float, float, float, float]
 
 def _around(across: float, down: float, width: float) -> Iterator[tuple[tuple[float, float, str], Box]]:
     """Places for a label beside, below and above a dot, with the room that each takes."""
-    for shift in (4, -9, 17, -22, 30, 43, -35):
+    for shift in (4, -9, 17, *(4 + sign * 13 * step for step in range(2, 12) for sign in (-1, 1))):
+        if not TOP + 8 < down + shift < HEIGHT - BOTTOM - 2 and shift != 4:
+            continue
         base = down + shift
         if across + 10 + width < WIDTH - RIGHT:
             yield (across + 10, base, "start"), (across + 8, base - 11, across + 10 + width, base + 3)
