@@ -14,7 +14,11 @@ from assistant.store import licences, open_store
 from assistant.store.progress import Unwatched
 from tests.gguf_writer import gguf
 
-LLAMA = {"general.architecture": "llama", "llama.block_count": 1, "tokenizer.chat_template": "{{ messages }}"}
+LLAMA: dict[str, Any] = {
+    "general.architecture": "llama",
+    "llama.block_count": 1,
+    "tokenizer.chat_template": "{{ messages }}",
+}
 
 
 def converted(rope: float) -> Any:
@@ -62,7 +66,7 @@ def test_conditions_are_agreed_to_before_a_checkpoint_is_converted(checkpoint: P
 def test_the_licence_that_a_gguf_file_names_is_asked_about(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    facts = {**LLAMA, "general.license": "other", "general.license.name": "gemma"}
+    facts: dict[str, Any] = {**LLAMA, "general.license": "other", "general.license.name": "gemma"}
     (folder / "m.gguf").write_bytes(gguf(facts, {"blk.0.x": (32, 2)}))
     with pytest.raises(LicenceNotAccepted, match="Gemma Terms of Use"):
         find(tmp_path, licence=False)
