@@ -11,7 +11,6 @@ import asyncio
 import logging
 
 from assistant.chain import Chain
-from assistant.errors import EngineError
 from assistant.types import Utterance
 
 log = logging.getLogger(__name__)
@@ -49,8 +48,8 @@ class ReadAhead:
             if words:
                 messages = chain.conversation.messages_for(words)
                 await chain.llm.run(lambda llm, cancel: llm.read_ahead(messages, cancel), self._worked)
-        except EngineError as error:
-            log.debug("read_ahead=given_up reason=%s", error.code)
+        except Exception as error:  # noqa: BLE001 - the turn itself meets it again, and tells
+            log.debug("read_ahead=given_up reason=%s", type(error).__name__)
 
     def _worked(self, seconds: float) -> None:
         self._work_s += seconds

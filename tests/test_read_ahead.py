@@ -67,14 +67,17 @@ def test_what_was_said_is_not_kept_until_the_garbage_collector_comes() -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize("error", [EngineFailed("It broke.", "Try again."), ValueError("unforeseen")])
 @pytest.mark.parametrize("engine", ["stt", "llm"])
-def test_a_failure_ahead_harms_nobody(engine: str) -> None:
+def test_a_failure_ahead_harms_nobody(
+    engine: str, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     failed: list[int] = []
 
     def once() -> None:
         if not failed:
             failed.append(1)
-            raise EngineFailed("It broke.", "Try again.")
+            raise error
 
     async def story(house: House) -> None:
         setattr(house.faults, engine, once)
@@ -84,6 +87,9 @@ def test_a_failure_ahead_harms_nobody(engine: str) -> None:
         assert report.reply == "It is Paris. A lovely town."
 
     simulate(story, words=[LONG], settings=AHEAD)
+    failed.clear()
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 def test_the_microphone_is_closed_while_it_reads() -> None:

@@ -25,6 +25,7 @@ from assistant.bench.soak_faults import FAULTS
 from assistant.bench.soak_home import Home, open_home
 from assistant.bench.soak_timers import Ledger
 from assistant.board import heap
+from assistant.errors import EngineTimeout
 from assistant.state import State
 
 SLEEPS_WITHIN_S = 5.0
@@ -103,6 +104,7 @@ async def _question(home: Home, ledger: Ledger, random: Random, tally: Tally, fa
     where = f"turn {tally.turns} ({', '.join(faults) or 'no fault'})"
     tally.turns += 1
     home.forget()
+    was_hanging = home.hanging > 0
     words, handled_by = _words(ledger, random)
     happening = [asyncio.ensure_future(_later(fault, home, random)) for fault in faults]
     home.call()
@@ -115,7 +117,7 @@ async def _question(home: Home, ledger: Ledger, random: Random, tally: Tally, fa
     await _sleeping(home, tally, where)
     await asyncio.sleep(random.uniform(0, 3))
     await _sleeping(home, tally, where)
-    _judge(home, tally, where, handled_by, is_faulty=bool(faults))
+    _judge(home, tally, where, handled_by, is_faulty=bool(faults), was_hanging=was_hanging)
     tally.wrong += [f"{where}: {what}" for what in ledger.look()]
 
 
@@ -161,14 +163,21 @@ async def _restored(home: Home, tally: Tally) -> None:
         await asyncio.sleep(30)
 
 
-def _judge(home: Home, tally: Tally, where: str, handled_by: str, *, is_faulty: bool) -> None:
-    """Was it answered, and if not, is there a reason?"""
+def _judge(
+    home: Home, tally: Tally, where: str, handled_by: str, *, is_faulty: bool, was_hanging: bool
+) -> None:
+    """Was it answered, and if not, is there a reason?
+
+    An engine may have hung at work that nobody waits for, and the next question is the first to find out.
+    """
     spoken = [report for report in home.reports if report.handled_by != "announcement"]
     if any(report.handled_by == handled_by and not report.error for report in spoken):
         tally.answered += 1
         return
     reasons = [report.refused or report.error for report in spoken if report.refused or report.error]
-    if not is_faulty:
+    if was_hanging and reasons == [EngineTimeout.code]:
+        tally.reasons[f"{EngineTimeout.code}, as an engine hung before it was asked"] += 1
+    elif not is_faulty:
         said = [(report.transcript, report.handled_by, report.refused, report.error) for report in spoken]
         tally.wrong.append(f"{where}: not answered by {handled_by}: {said}")
     elif reasons:

@@ -91,7 +91,13 @@ async def engine_fails(home: Home, random: Random) -> None:
 async def engine_hangs(home: Home, random: Random) -> None:
     loop = asyncio.get_running_loop()
     kind = random.choice(("stt", "llm", "tts"))
-    await _fault(home, kind, partial(clock.occupy, loop, _HANGS_S), 4 * BUDGET_S)
+
+    def hang() -> None:
+        home.hanging += 1
+        clock.occupy(loop, _HANGS_S)
+        home.hanging -= 1
+
+    await _fault(home, kind, hang, 4 * BUDGET_S)
 
 
 async def engine_slow(home: Home, random: Random) -> None:

@@ -78,6 +78,8 @@ class Home:
     """What the language model answers."""
     faults: dict[str, Callable[[], None]] = field(default_factory=dict)
     """Kind of engine -> what happens when it is next asked."""
+    hanging: int = 0
+    """Engines that hang now, those among them that were left behind already."""
     ahead_s: float = 0.0
     """How far the wall clock is wrong."""
     reading: Reading = WELL

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from assistant.bench import soak
 from assistant.bench.soak_faults import FAULTS
+from assistant.bench.soak_home import Home
+from assistant.report import Report
 
 
 def test_whatever_goes_wrong_it_answers_sleeps_and_loses_no_timer() -> None:
@@ -22,3 +28,16 @@ def test_the_same_seed_is_the_same_run() -> None:
     for document in (one, other):
         del document["memory_growth_mb"]
     assert one == other
+
+
+@pytest.mark.parametrize(("was_hanging", "wrong"), [(True, 0), (False, 1)])
+def test_without_a_fault_of_its_own_only_what_hung_before_is_a_reason(was_hanging: bool, wrong: int) -> None:
+    async def judged() -> soak.Tally:
+        home, tally = Home(), soak.Tally()
+        home.reports.append(Report(1, "What time is it?", handled_by="apology", error="engine-timeout"))
+        soak._judge(home, tally, "turn 7", "tell_time", is_faulty=False, was_hanging=was_hanging)
+        return tally
+
+    tally = asyncio.run(judged())
+    assert len(tally.wrong) == wrong
+    assert sum(tally.reasons.values()) == 1 - wrong
