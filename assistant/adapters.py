@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from assistant import paths
+from assistant.engines import gguf_adapter
+from assistant.gguf import read_header
 from assistant.settings import Settings
-from assistant.store import open_store
+from assistant.store import Store, open_store
 
 
-def place(settings: Settings) -> Path | None:
-    """Its file or folder; None where there is none. Raises ModelError for a name that is not there."""
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Path | None]:
+    """Its file or folder, to be loaded while inside; None where there is none.
+
+    An encrypted one is decrypted into memory. Raises ModelError for a name that is not there, and what
+    ``Store.opened`` raises.
+    """
+    name = settings.llm.adapter
+    if name is None or name.endswith(".gguf"):
+        yield None if name is None else Path(name)
+        return
+    with _store(settings).opened(name, "llm") as folder:
+        yield folder
+
+
+def size_bytes(settings: Settings) -> int:
+    """What its matrices take; 0 without one. Raises what ``opened`` raises."""
     name = settings.llm.adapter
     if name is None:
-        return None
+        return 0
     if name.endswith(".gguf"):
-        return Path(name)
-    return open_store(paths.models(settings.store.models)).path(name, "llm")
+        return read_header(gguf_adapter.find(Path(name))).tensor_bytes
+    return _store(settings).header(name).tensor_bytes
+
+
+def _store(settings: Settings) -> Store:
+    return open_store(paths.models(settings.store.models), key_file=settings.store.key_file)

@@ -17,9 +17,8 @@ from assistant.board import health, memory_plan
 from assistant.board.limits import ROOT, text
 from assistant.board.llm_memory import LlmMemory, of_gguf
 from assistant.board.memory_plan import Need, Remedy, Room
-from assistant.engines import gguf_adapter
 from assistant.errors import ModelTooBig
-from assistant.gguf import GgufHeader, read_header
+from assistant.gguf import GgufHeader
 from assistant.settings import Settings
 from assistant.store import open_store
 
@@ -89,7 +88,7 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
         with_rest,
         room,
         root,
-        adapter_bytes=_adapter_bytes(settings),
+        adapter_bytes=adapters.size_bytes(settings),
         in_memory=entries[settings.llm.model].encrypted,
     )
 
@@ -165,12 +164,6 @@ def advice(remedy: Remedy | None, settings: Settings) -> str:
         command = f"assistant quantize {settings.llm.model} --to {remedy.value}"
         return f"As {remedy.value} it would fit: run `{command}`, and name what it makes in llm.model."
     return "Choose a smaller llm.model, or end other programs."
-
-
-def _adapter_bytes(settings: Settings) -> int:
-    """What the language model's adapter takes beside it. Raises ModelError."""
-    place = adapters.place(settings)
-    return 0 if place is None else read_header(gguf_adapter.find(place)).tensor_bytes
 
 
 def _mb(count: int) -> int:

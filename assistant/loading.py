@@ -5,7 +5,9 @@ Knows settings, store and engines; nothing of the conversation that they are for
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -71,7 +73,8 @@ def load_stt(settings: Settings) -> Stt:
 def load_llm(settings: Settings) -> Llm:
     llm: Llm
     if settings.llm.needs_model:
-        llm = _load("llm", settings, with_adapter(settings))
+        with _with_adapter(settings) as section:
+            llm = _load("llm", settings, section)
     else:
         llm = engines.load("llm", settings.llm.engine, settings=settings.llm, model=None, threads=0)
     return llm
@@ -85,29 +88,26 @@ def load_batch(settings: Settings, at_once: int) -> BatchLlm:
         raise EngineUnavailable(
             f"The llm engine '{name}' answers one prompt at a time.", f"Set llm.engine to {able} for this."
         )
-    section = with_adapter(settings)
-    load = partial(
-        engines.load,
-        "batch",
-        name,
-        settings=section,
-        threads=_threads(settings.llm.threads),
-        at_once=at_once,
-    )
+    load = partial(engines.load, "batch", name, threads=_threads(settings.llm.threads), at_once=at_once)
     batch: BatchLlm
     if name == "openai":
-        batch = load(model=None)
+        batch = load(settings=settings.llm, model=None)
     else:
         fit.require(settings, llm_only=True)
-        with store_of(settings).opened(section.model, "llm") as folder:
-            batch = load(model=folder)
+        opened = store_of(settings).opened(settings.llm.model, "llm")
+        with _with_adapter(settings) as section, opened as folder:
+            batch = load(settings=section, model=folder)
     return batch
 
 
-def with_adapter(settings: Settings) -> LlmSettings:
-    """The language model's section with the adapter's place instead of its name. Raises ModelError."""
-    place = adapters.place(settings)
-    return settings.llm.model_copy(update={"adapter": None if place is None else str(place)})
+@contextlib.contextmanager
+def _with_adapter(settings: Settings) -> Iterator[LlmSettings]:
+    """The language model's section with the adapter's place instead of its name, to load it while inside.
+
+    Raises ModelError.
+    """
+    with adapters.opened(settings) as place:
+        yield settings.llm.model_copy(update={"adapter": None if place is None else str(place)})
 
 
 def load_tts(settings: Settings) -> Tts:

@@ -175,9 +175,8 @@ class Reloader:
                 fresh.conversation = app.new_conversation(new, llm, known, lambda: worker.engine)
             if fresh.conversation and "llm" in fresh.engines:
                 await in_thread(partial(app.read_opening, fresh.engines["llm"], fresh.conversation))
-            if fresh.adapts and (place := await in_thread(partial(adapters.place, new))):
-                scale = new.llm.adapter_scale
-                fresh.adapter = await voice_loop.chain.llm.run(lambda llm, _: _loaded(llm, place, scale))
+            if fresh.adapts and new.llm.adapter:
+                fresh.adapter = await voice_loop.chain.llm.run(lambda llm, _: _loaded(llm, new))
         except BaseException:
             for engine in fresh.engines.values():
                 engine.close()
@@ -210,9 +209,10 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
         await chain.llm.run(lambda llm, _: app.read_opening(llm, conversation))
 
 
-def _loaded(llm: Llm, place: Path, scale: float) -> Any:
+def _loaded(llm: Llm, new: Settings) -> Any:
     assert isinstance(llm, AdaptableLlm)  # noqa: S101 - it was looked at before
-    return llm.load_adapter(place, scale)
+    with adapters.opened(new) as place:
+        return llm.load_adapter(place, new.llm.adapter_scale) if place else None
 
 
 def _wear(llm: Llm, adapter: Any) -> None:

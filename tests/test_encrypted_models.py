@@ -9,14 +9,22 @@ import pytest
 
 from assistant import configuration, fit, loading, paths
 from assistant.audio.files import read_sound
+from assistant.bench import cold
+from assistant.bench import llm as bench_llm
+from assistant.bench import stt as bench_stt
+from assistant.bench import tts as bench_tts
 from assistant.bench.variants import changed
+from assistant.board.limits import ROOT
 from assistant.cancel import Cancel
+from assistant.doctor import supplies
+from assistant.doctor.finding import Patient
 from assistant.errors import ModelCorrupt, ModelLocked
 from assistant.settings import Settings
 from assistant.store import Store, encrypting, open_store
 from assistant.store.progress import Unwatched
 from assistant.types import Message, Sentence
 from tests.conftest import CHECKOUT
+from tests.engines.test_llama_cpp_adapter import adapter
 
 pytest.importorskip("cryptography", reason="the extra encryption is not installed")
 pytestmark = pytest.mark.models
@@ -110,6 +118,36 @@ def test_the_plan_counts_it_as_copied(settings: Settings) -> None:
     assert in_memory.need.llm.copied == pytest.approx(on_disk.need.llm.copied + size, rel=0.001)
     assert in_memory.need.spike > on_disk.need.spike
     assert in_memory.need.needed > on_disk.need.needed
+
+
+def test_an_adapter(settings: Settings, encrypted: Store) -> None:
+    """Encrypted like a model, it changes what an encrypted model says; it is planned, and found sound."""
+    file = adapter(encrypted.models_dir.parent / "adapter")
+    encrypted.import_from(file, "mine", "llm")
+    encrypting.encrypt(encrypted, "mine", KEY, Unwatched())
+    with_it = changed(settings, {"llm": {"adapter": "mine"}})
+    before, after = fit.plan(settings), fit.plan(with_it)
+    assert before is not None
+    assert after is not None
+    assert after.need.needed > before.need.needed
+    assert said(with_it) != said(settings)
+    findings = list(supplies.CHECKS["llm model"](Patient(with_it, Unwatched(), hash_models=False, root=ROOT)))
+    assert [finding.what for finding in findings if finding.check == "llm adapter"] == [
+        "mine fits the model; scale 1"
+    ]
+    with pytest.raises(ModelLocked, match="no key was given"):
+        said(changed(plain(with_it), {"store": {"models": str(encrypted.models_dir)}, "llm": {"model": LLM}}))
+
+
+def test_what_they_are_measured_beside_opens_them_too(settings: Settings) -> None:
+    """And the measurement of a cold start puts the encrypted files out of the cache."""
+    for stock in (bench_stt.load_stock(settings), bench_tts._Plain(settings)):
+        assert stock is not None
+    bare = bench_llm._Bare(settings, prompt_tokens=8)
+    bare.tokens = 2
+    assert bare.write().tokens_per_s > 0
+    bare.close()
+    assert all(file.suffix == ".sealed" for file in cold.model_files(settings) if file.name[0] != ".")
 
 
 def test_a_changed_byte_and_another_key(settings: Settings, encrypted: Store, tmp_path: Path) -> None:

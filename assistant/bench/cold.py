@@ -76,9 +76,9 @@ def run(
 def model_files(settings: Settings) -> list[Path]:
     """Every file of the models that the settings name. Raises ModelError for one that is not there."""
     store = loading.store_of(settings)
-    folders = [store.path(settings.stt.model, "stt"), store.path(settings.tts.model, "tts")]
+    folders = [store.place(settings.stt.model, "stt"), store.place(settings.tts.model, "tts")]
     if settings.llm.needs_model:
-        folders.append(store.path(settings.llm.model, "llm"))
+        folders.append(store.place(settings.llm.model, "llm"))
     return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
 
 

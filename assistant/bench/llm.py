@@ -127,8 +127,9 @@ class _Bare:
         self._lib = lib
         self.tokens = TOKENS
         """How many to write."""
-        file = gguf_model.find(loading.store_of(settings).path(settings.llm.model, "llm")).file
-        self._model = lib.llama_model_load_from_file(bytes(file), lib.llama_model_default_params())
+        with loading.store_of(settings).opened(settings.llm.model, "llm") as folder:
+            file = gguf_model.find(folder).file
+            self._model = lib.llama_model_load_from_file(bytes(file), lib.llama_model_default_params())
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = settings.llm.context_tokens
         parameters.n_threads = parameters.n_threads_batch = settings.llm.threads or len(big_cores())

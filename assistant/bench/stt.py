@@ -95,13 +95,14 @@ def load_stock(settings: Settings) -> Any:
     """The same model in faster-whisper's own class. Raises ModelMissing."""
     from faster_whisper import WhisperModel  # noqa: PLC0415 - only this bench needs the library itself
 
-    return WhisperModel(
-        str(loading.store_of(settings).path(settings.stt.model, "stt")),
-        device=settings.stt.device,
-        compute_type=settings.stt.compute_type,
-        cpu_threads=settings.stt.threads or len(big_cores()),
-        local_files_only=True,
-    )
+    with loading.store_of(settings).opened(settings.stt.model, "stt") as folder:
+        return WhisperModel(
+            str(folder),
+            device=settings.stt.device,
+            compute_type=settings.stt.compute_type,
+            cpu_threads=settings.stt.threads or len(big_cores()),
+            local_files_only=True,
+        )
 
 
 def _text_of(stock: Any, pcm: Pcm16, settings: Settings) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -123,13 +122,14 @@ class _Plain:
         from assistant.engines.espeak import Espeak  # noqa: PLC0415
         from assistant.engines.voice_folder import read_voice  # noqa: PLC0415
 
-        folder: Path = loading.store_of(settings).path(settings.tts.model, "tts")
-        onnx, self._voice = read_voice(folder)
-        self._espeak = Espeak(self._voice.espeak_voice) if self._voice.espeak_voice else None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = settings.tts.threads or len(big_cores())
         options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        providers = ["CPUExecutionProvider"]
+        with loading.store_of(settings).opened(settings.tts.model, "tts") as folder:
+            onnx, self._voice = read_voice(folder)
+            self._session: Any = onnxruntime.InferenceSession(onnx, options, providers=providers)
+        self._espeak = Espeak(self._voice.espeak_voice) if self._voice.espeak_voice else None
         scales = (self._voice.noise_scale, self._voice.length_scale, self._voice.noise_width_scale)
         self._constant = {"scales": np.array(scales, np.float32)}
         if "sid" in {each.name for each in self._session.get_inputs()}:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 USAGE = """assistant quantize SOURCE [options]
        assistant quantize compare SOURCE --types a,b,c [options]
        assistant quantize whisper SOURCE [--to ct2-int8] [options]
-       assistant quantize voice SOURCE [--to onnx] [options]"""
+       assistant quantize voice SOURCE [--to onnx] [options]
+       assistant quantize lora FOLDER --base MODEL [options]"""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -70,13 +71,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--act-order",
         action=argparse.BooleanOptionalAction,
-        default=True,
         help="gptq: round the columns first that matter most (default)",
+    )
+    parser.add_argument(
+        "--group-size",
+        type=int,
+        metavar="N",
+        help="onnx-int4, hf-int4: weights with one scale, 32 (default), 64 or 128",
     )
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="text to watch them on")
     parser.add_argument(
         "--adapter", type=Path, metavar="FOLDER", help="a LoRA adapter of PEFT, made part of the model first"
     )
+    parser.add_argument("--base", metavar="MODEL", help="lora: the model that the adapter is to change")
     parser.add_argument(
         "--keep-f16", default="", metavar="REGEX", help="leave the tensors of these names at 16 bits"
     )
@@ -123,6 +130,10 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
 
     if arguments.dither:
         raise SettingsError("--dither is for `compare` only.", "Leave it out.")
+    if arguments.base:
+        raise SettingsError(
+            "--base is for `quantize lora` only.", "To work an adapter into the model: --adapter FOLDER."
+        )
     if len(arguments.source) != 1 or arguments.types or arguments.picture:
         raise SettingsError(
             "Either one source is quantized, or `compare` and one source are named.",
@@ -220,6 +231,7 @@ def _wish(
         imatrix=imatrix,
         method=how,
         act_order=arguments.act_order,
+        group_size=methods.group_size(arguments.group_size, how, into),
         calibration=arguments.calibration,
         adapter=arguments.adapter,
         keep_f16=arguments.keep_f16,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from assistant import adapters, credentials
@@ -33,11 +34,24 @@ def _model(kind: Literal["stt", "llm", "tts"], patient: Patient) -> Iterator[Fin
     encrypted = ", encrypted, and the key fits" if store.sealed(name) else ""
     right = "hashes" if patient.hash_models else "sizes"
     yield Finding(check, ok=True, what=f"{name} in {place}, {right} right{encrypted}")
-    if kind == "llm" and (adapter := adapters.place(patient.settings)) is not None and not encrypted:
+    if kind == "llm" and patient.settings.llm.adapter:
+        yield _adapter(patient, place)
+
+
+def _adapter(patient: Patient, place: Path) -> Finding:
+    """Raises ModelError for one that does not fit the model in ``place``."""
+    settings = patient.settings.llm
+    if patient.store().sealed(settings.model):  # its header alone: the whole might not fit into memory twice
+        header = patient.store().header(settings.model)
+        shapes = {tensor.name: tensor.shape for tensor in header.tensors}
+    else:
         model = gguf_model.find(place)
-        fitting = gguf_adapter.check(adapter, model.header.architecture, model.shapes)
-        scale = patient.settings.llm.adapter_scale
-        yield Finding("llm adapter", ok=True, what=f"{fitting.file} fits the model; scale {scale:g}")
+        header, shapes = model.header, dict(model.shapes)
+    with adapters.opened(patient.settings) as adapter:
+        assert adapter is not None  # noqa: S101 - the settings name one
+        gguf_adapter.check(adapter, header.architecture, shapes)
+    what = f"{settings.adapter} fits the model; scale {settings.adapter_scale:g}"
+    return Finding("llm adapter", ok=True, what=what)
 
 
 def _server(patient: Patient) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Rounds matrices to 8 bits or fewer in blocks of 32 weights with one scale each.
+"""Rounds matrices to 8 bits or fewer in blocks of 32 weights (or more) with one scale each.
 
 A weight is its number times the scale: symmetric, as Q4_0, Q5_0 and Q8_0 of llama.cpp, MatMulNBits
 of ONNX Runtime and the packed checkpoints all have it; how the numbers lie in a file is theirs. With
@@ -22,6 +22,9 @@ Number = TypeVar("Number", bound=np.generic)
 BLOCK = 32
 """Weights with one scale. Processors' fast paths want 32 or more; larger blocks lose more."""
 
+SIZES = (BLOCK, 64, 128)
+"""Sizes of a block that MatMulNBits and the packed checkpoints have fast paths for."""
+
 STEPS = np.linspace(-0.8, 0.8, 9)
 """Scales that are tried around the one at which the largest weight just fits, in steps of the grid."""
 
@@ -34,9 +37,14 @@ class Blocks:
     """A rounded matrix of [rows, columns]; a short last block is filled with zeros."""
 
     numbers: npt.NDArray[np.int8]
-    """[rows, blocks, BLOCK], from -2**(bits - 1) to below 2**(bits - 1)."""
+    """[rows, blocks, weights of a block], from -2**(bits - 1) to below 2**(bits - 1)."""
     scales: Float32s
     """[rows, blocks]; one may be negative."""
+
+    @property
+    def size(self) -> int:
+        """Weights of a block."""
+        return int(self.numbers.shape[2])
 
     def matrix(self, columns: int) -> Float32s:
         """What the numbers stand for, [rows, columns]."""
@@ -45,14 +53,14 @@ class Blocks:
         return flat
 
 
-def rounded(matrix: Float32s, bits: int, importance: Float32s | None = None) -> Blocks:
+def rounded(matrix: Float32s, bits: int, importance: Float32s | None = None, size: int = BLOCK) -> Blocks:
     """``matrix`` [rows, columns] in ``bits``. ``importance`` [columns] is the mean square of the inputs."""
     weight = np.ones(matrix.shape[1], dtype=np.float32) if importance is None else importance
-    weight = blocks_of(weight[None].astype(np.float32))[0]
+    weight = blocks_of(weight[None].astype(np.float32), size)[0]
     parts = []
     step = max(1, ELEMENTS_AT_A_TIME // matrix.shape[1])
     for start in range(0, len(matrix), step):
-        blocks = blocks_of(matrix[start : start + step])
+        blocks = blocks_of(matrix[start : start + step], size)
         parts.append(_nearest(blocks) if bits == 8 else _searched(blocks, 2 ** (bits - 1), weight))
     return joined(parts)
 
@@ -76,11 +84,11 @@ def coarse(matrix: Float32s) -> Float32s:
     return Blocks(_clipped(blocks, _inverse(scales), 8).astype(np.int8), scales).matrix(matrix.shape[1])
 
 
-def blocks_of(matrix: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    """[rows, columns] -> [rows, blocks, BLOCK]"""
+def blocks_of(matrix: npt.NDArray[Number], size: int = BLOCK) -> npt.NDArray[Number]:
+    """[rows, columns] -> [rows, blocks, size]"""
     rows, columns = matrix.shape
-    padded = np.pad(matrix, ((0, 0), (0, -columns % BLOCK)))
-    return np.ascontiguousarray(padded.reshape(rows, -1, BLOCK))
+    padded = np.pad(matrix, ((0, 0), (0, -columns % size)))
+    return np.ascontiguousarray(padded.reshape(rows, -1, size))
 
 
 def _nearest(blocks: Float32s) -> Blocks:

@@ -11,6 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from assistant.errors import EngineUnavailable, SettingsError
 from assistant.prepare import gguf_changes, gguf_grids, hf_folder, rounding
+from assistant.prepare.block_numbers import BLOCK
 from assistant.prepare.formats import Format
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.quantizer import Job, Made, quantize
@@ -39,6 +41,8 @@ class Recipe:
     imatrix: bool = True
     act_order: bool = True
     """GPTQ: the columns first that matter most."""
+    group_size: int = BLOCK
+    """Weights with one scale, for formats that leave it open."""
     keep_f16: str = ""
     """Regular expression; tensors whose names it finds stay at 16 bits."""
     output_type: int | None = None
@@ -59,14 +63,15 @@ def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
             "--keep-f16, --output-type and --embedding-type are for GGUF formats only.",
             f"Leave them out for {recipe.format.name}.",
         )
-    write = _onnx_writer() if recipe.format.runtime == "onnx" else hf_folder.write
+    in_onnx = recipe.format.runtime == "onnx"
+    write = _onnx_writer() if in_onnx else partial(hf_folder.write, size=recipe.group_size)
     plain = _plain(recipe, ground)
     folder, chosen = target.parent, recipe.format.name
     if chosen in WITH_TORCH:
         return _by_torch(plain, folder, chosen, ground)
     with writing(folder):
         types = write(plain, folder, chosen, _rounding(recipe, ground), ground.watcher)
-    model = "model.onnx" if recipe.format.runtime == "onnx" else hf_folder.MODEL
+    model = "model.onnx" if in_onnx else hf_folder.MODEL
     return Made(folder / model, {}, dict(types.most_common()))
 
 
@@ -132,10 +137,12 @@ def _plain(recipe: Recipe, ground: Groundwork) -> Path:
 def _rounding(recipe: Recipe, ground: Groundwork) -> Rounding:
     if recipe.method == "gptq":
         kept = np.float32 if recipe.format.runtime == "onnx" else np.float16
-        return rounding.with_feedback(ground.correlations, by_importance=recipe.act_order, scale_type=kept)
+        return rounding.with_feedback(
+            ground.correlations, by_importance=recipe.act_order, scale_type=kept, size=recipe.group_size
+        )
     if recipe.method == "qat":
         return ground.trained.rounding()
-    return rounding.nearest(ground.weighed(recipe.method) if recipe.imatrix else {})
+    return rounding.nearest(ground.weighed(recipe.method) if recipe.imatrix else {}, recipe.group_size)
 
 
 def _onnx_writer() -> Callable[..., Counter[str]]:

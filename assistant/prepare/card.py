@@ -44,7 +44,7 @@ def write(folder: Path, facts: Mapping[str, Any]) -> list[Path]:
     Raises OSError.
     """
     texts = {CARD: json.dumps(facts, indent=1, ensure_ascii=False) + "\n", MARKDOWN: markdown(facts)}
-    if "kl" in facts:
+    if _is_language_model(facts):
         dots = [
             picture.Dot("source", facts["source_bytes"], 0.0),
             picture.Dot(str(facts["format"]), facts["bytes"], facts["kl"]),
@@ -57,7 +57,7 @@ def write(folder: Path, facts: Mapping[str, Any]) -> list[Path]:
 
 def markdown(facts: Mapping[str, Any]) -> str:
     """The card for people."""
-    rows = _of_a_language_model(facts) if "kl" in facts else _of_another(facts)
+    rows = _of_a_language_model(facts) if _is_language_model(facts) else _of_another(facts)
     rows |= {
         "Made at": facts["made_at"],
         "Made with": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
@@ -65,12 +65,17 @@ def markdown(facts: Mapping[str, Any]) -> str:
     }
     lines = [f"# {plain(facts['name'])}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in rows.items()]
-    lines += ["", f"![Size against loss]({PICTURE})"] if "kl" in facts else []
+    lines += ["", f"![Size against loss]({PICTURE})"] if _is_language_model(facts) else []
     lines += ["", "```", str(facts["command"]), "```"]
     lines += [f"\n**Installed by force**: {plain(doubt)}." for doubt in facts["forced"]]
     for answer in facts.get("answers", ()):
         lines += ["", f"> {plain(answer['question'])}", "", plain(answer["text"]) or "(nothing)"]
     return "\n".join(lines) + "\n"
+
+
+def _is_language_model(facts: Mapping[str, Any]) -> bool:
+    """Ears, voices and adapters lose nothing against a source of the same kind."""
+    return "source_perplexity" in facts
 
 
 def _of_a_language_model(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -90,11 +95,11 @@ def _of_a_language_model(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-TOLD_ELSEWHERE = {"name", "command", "files", "forced", "versions", "made_at"}
+TOLD_ELSEWHERE = {"name", "command", "files", "forced", "versions", "made_at", "answers"}
 
 
 def _of_another(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Of ears and voices: all that is known."""
+    """Of ears, voices and adapters: all that is known."""
     known = {key: value for key, value in facts.items() if key not in TOLD_ELSEWHERE}
     return {
         key.replace("_", " ").capitalize(): plain(value)

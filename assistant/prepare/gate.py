@@ -157,10 +157,15 @@ def _check_vocabulary(source: Sequence[bytes], made: Sequence[bytes]) -> None:
         )
 
 
-def ask(folder: Path, threads: int, watcher: Watcher) -> Spoken:
+def ask(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = None) -> Spoken:
     """Hold a short conversation with the model in ``folder``. Raises ModelCorrupt, EngineFailed."""
     settings = LlmSettings(
-        temperature=0, max_tokens=ANSWER_TOKENS, context_tokens=512, history_tokens=0, draft_tokens=0
+        temperature=0,
+        max_tokens=ANSWER_TOKENS,
+        context_tokens=512,
+        history_tokens=0,
+        draft_tokens=0,
+        adapter=None if adapter is None else str(adapter),
     )
     before = _resident_bytes()
     engine = engines.load("llm", engine_of(folder), settings=settings, model=folder, threads=threads)
@@ -206,6 +211,12 @@ def doubts(source: Loss, made: Loss, kl_limit: float, answers: Sequence[Answer])
         found.append(
             f"its perplexity is {ratio:,.2f} times its source's, and {math.exp(kl_limit):.2f} is the limit"
         )
+    return found + doubts_about_answers(answers)
+
+
+def doubts_about_answers(answers: Sequence[Answer]) -> list[str]:
+    """What speaks against what it says; empty when nothing does."""
+    found = []
     silent = [answer for answer in answers if not answer.text]
     if answers and len(silent) == len(answers):
         found.append("it answers nothing at all")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s, blocks_of
+from assistant.prepare.block_numbers import Blocks, Float32s, blocks_of
 
 Float64s = npt.NDArray[np.float64]
 
@@ -37,13 +37,13 @@ def spread(correlation: Float32s, *, by_importance: bool) -> tuple[npt.NDArray[n
 
 
 def rounded(
-    matrix: Float32s, bits: int, scales: Float32s, order: npt.NDArray[np.intp], factor: Float32s
+    matrix: Float32s, bits: int, grid: Blocks, order: npt.NDArray[np.intp], factor: Float32s
 ) -> Blocks:
-    """``matrix`` [rows, columns] in ``bits``; ``scales`` are [rows, blocks], the rest is from ``spread``."""
+    """``matrix`` [rows, columns] in ``bits``, with the scales of ``grid``; the rest is from ``spread``."""
     half = 2 ** (bits - 1)
-    steps = np.repeat(scales, BLOCK, axis=1)[:, : matrix.shape[1]]
+    steps = np.repeat(grid.scales, grid.size, axis=1)[:, : matrix.shape[1]]
     numbers = on_grid(matrix, steps, -half * steps, 2 * half - 1, order, factor)
-    return Blocks(blocks_of(numbers.view(np.int8) - np.int8(half)), scales)
+    return Blocks(blocks_of(numbers.view(np.int8) - np.int8(half), grid.size), grid.scales)
 
 
 def on_grid(  # noqa: PLR0917

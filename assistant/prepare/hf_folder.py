@@ -2,7 +2,7 @@
 
 ``hf-f16`` has plain weights, from which everything else can be made elsewhere. ``hf-int4`` has the
 numbers of the chosen method packed as the package compressed-tensors reads them (llm-compressor and
-vLLM have the same), in blocks of 32. No torch is needed to write either.
+vLLM have the same), in blocks of 32 or more. No torch is needed to write either.
 """
 
 from __future__ import annotations
@@ -57,8 +57,12 @@ TOPS = {
 }
 
 
-def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: Watcher) -> Counter[str]:
+def write(
+    source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: Watcher, *, size: int = BLOCK
+) -> Counter[str]:
     """Write the plain GGUF file ``source`` into ``folder`` as "hf-f16" or "hf-int4".
+
+    ``size`` is how many weights ``rounding`` gives one scale.
 
     Gives the types of the matrices and how many have each. Raises ModelCorrupt for a network or a
     tokenizer of a kind that is not known here, StorageFull.
@@ -73,13 +77,13 @@ def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: 
         matrix = len(tensor.shape) > 1
         packed = chosen == "hf-int4" and matrix and tensor.name.startswith("blk.")
         if packed:
-            planned |= _packed(weights, tensor.name, shape, rounding)
+            planned |= _packed(weights, tensor.name, shape, rounding, size)
         else:
             planned |= _plain(weights, tensor.name, shape)
         if matrix:
             types["int4" if packed else "float16"] += 1
     if chosen == "hf-int4":
-        config["quantization_config"] = PACKING
+        config["quantization_config"] = packing(size)
     tokenizer_files.save(folder / "config.json", config)
     total = sum(one.size_bytes for one in planned.values())
     safetensors_file.write(folder / MODEL, planned, Meter(f"Making {chosen}", total, watcher).add)
@@ -117,25 +121,23 @@ def config_of(header: GgufHeader, shape: Shape, *, tied: bool) -> dict[str, Any]
     }
 
 
-PACKING = {
-    "quant_method": "compressed-tensors",
-    "format": "pack-quantized",
-    "quantization_status": "compressed",
-    "ignore": ["lm_head"],
-    "config_groups": {
-        "group_0": {
-            "targets": ["Linear"],
-            "weights": {
-                "num_bits": 4,
-                "type": "int",
-                "symmetric": True,
-                "strategy": "group",
-                "group_size": BLOCK,
-                "dynamic": False,
-            },
-        }
-    },
-}
+def packing(size: int) -> dict[str, Any]:
+    """What compressed-tensors must know of the weights; ``size`` of them have one scale."""
+    weights = {
+        "num_bits": 4,
+        "type": "int",
+        "symmetric": True,
+        "strategy": "group",
+        "group_size": size,
+        "dynamic": False,
+    }
+    return {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "quantization_status": "compressed",
+        "ignore": ["lm_head"],
+        "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}},
+    }
 
 
 def name_of(tensor: str) -> str:
@@ -161,12 +163,15 @@ def _plain(weights: GgufWeights, name: str, shape: Shape) -> dict[str, Planned]:
     return {name_of(name): Planned(np.float16, size, make)}
 
 
-def _packed(weights: GgufWeights, name: str, shape: Shape, rounding: Rounding) -> dict[str, Planned]:
+def _packed(
+    weights: GgufWeights, name: str, shape: Shape, rounding: Rounding, size: int
+) -> dict[str, Planned]:
     """A matrix as three tensors: its numbers, eight in an integer, their scales, and its shape."""
     rows, columns = weights.shape(name)
-    if columns % BLOCK:
+    if columns % size:
         raise ModelCorrupt(
-            f"The rows of {name!r:.80} cannot be divided into blocks of {BLOCK}.", "Choose a GGUF format."
+            f"The rows of {name!r:.80} cannot be divided into blocks of {size}.",
+            "Choose a smaller --group-size, or a GGUF format.",
         )
     kept: dict[str, Blocks] = {}
 
@@ -182,7 +187,7 @@ def _packed(weights: GgufWeights, name: str, shape: Shape, rounding: Rounding) -
     at = name_of(name)
     return {
         f"{at}_packed": Planned(np.int32, (rows, columns // 8), numbers),
-        f"{at}_scale": Planned(np.float16, (rows, columns // BLOCK), scales),
+        f"{at}_scale": Planned(np.float16, (rows, columns // size), scales),
         f"{at}_shape": Planned(np.int64, (2,), partial(np.array, (rows, columns))),
     }
 

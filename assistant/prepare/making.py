@@ -14,6 +14,7 @@ from assistant import resources
 from assistant.errors import SettingsError
 from assistant.prepare import card, dialogues, formats, gate, installing, lora, methods, planning
 from assistant.prepare import source as sources
+from assistant.prepare.block_numbers import BLOCK
 from assistant.prepare.building import Recipe, build
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
@@ -41,8 +42,10 @@ class Wish:
     """None leaves it to ``methods.settled``."""
     method: str = ""
     """A name of ``methods``; empty leaves it to ``methods.settled``."""
-    act_order: bool = True
-    """GPTQ: the columns first that matter most."""
+    act_order: bool | None = None
+    """GPTQ: the columns first that matter most, which is the default."""
+    group_size: int = BLOCK
+    """Weights with one scale, for formats that leave it open."""
     calibration: Path | None = None
     """Text that shows which weights matter; None is the one that ships."""
     adapter: Path | None = None
@@ -65,7 +68,8 @@ class Wish:
             "to": self.format.name,
             "method": self.method,
             "imatrix" if self.imatrix else "no-imatrix": True,
-            "no-act-order": not self.act_order,
+            "no-act-order": self.act_order is False,
+            "group-size": str(self.group_size) if self.group_size != BLOCK else "",
             "calibration": str(self.calibration or ""),
             "adapter": str(self.adapter or ""),
             "keep-f16": self.keep_f16,
@@ -84,7 +88,8 @@ class Wish:
             self.format,
             self.method,
             bool(self.imatrix),
-            self.act_order,
+            self.act_order is not False,
+            self.group_size,
             self.keep_f16,
             self.output_type,
             self.embedding_type,
@@ -106,6 +111,10 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         name = wish.name or f"{source.stem}-{wish.format.name}"
         check_name(store.catalog, name)
         wish = settled(wish, source)
+        if wish.act_order is not None and wish.method != "gptq":
+            raise SettingsError(
+                "--act-order is for --method gptq only.", "Leave it out, or add --method gptq."
+            )
         kept = matching(source, wish.keep_f16)
         planning.plan([wish.recipe], source, shop, watcher)
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from assistant.errors import SettingsError
 from assistant.prepare import correlations
+from assistant.prepare.block_numbers import BLOCK, SIZES
 from assistant.prepare.formats import Format
 
 
@@ -47,6 +48,9 @@ MAX_GPTQ_WEIGHTS = 700_000_000
 """A larger model is not rounded by GPTQ unless told to: that takes minutes up to here, and hours soon after,
 because the work grows with the cube of the layers' width."""
 
+FREE_BLOCKS = ("onnx-int4", "hf-int4")
+"""Formats of which a person may say how many weights have one scale."""
+
 MEMORY_BYTES = {"gptq": correlations.MEMORY_BYTES, "awq": correlations.MEMORY_BYTES}
 """What a method takes beside the model; ``qat`` by its weights."""
 TRAINING_BYTES = 24
@@ -72,6 +76,23 @@ def settled(method: str, imatrix: bool | None, chosen: Format, weights: int) -> 
 def memory_bytes(method: str, weights: int) -> int:
     """What ``method`` takes beside a model of so many ``weights``."""
     return TRAINING_BYTES * weights if method == "qat" else MEMORY_BYTES.get(method, 0)
+
+
+def group_size(wanted: int | None, method: str, chosen: Format) -> int:
+    """How many weights get one scale. Raises SettingsError where that is not for a person to choose."""
+    if wanted is None:
+        return BLOCK
+    if chosen.name not in FREE_BLOCKS:
+        raise SettingsError(
+            f"--group-size cannot be chosen for {chosen.name}: how many weights have one scale is part of "
+            "that format.",
+            f"Leave it out, or choose one of {', '.join(FREE_BLOCKS)}.",
+        )
+    if wanted not in SIZES:
+        raise SettingsError(f"There is no --group-size {wanted}.", f"There are {', '.join(map(str, SIZES))}.")
+    if method == "qat" and wanted != BLOCK:
+        raise SettingsError(f"--method qat trains groups of {BLOCK} only.", "Leave --group-size out.")
+    return wanted
 
 
 def find(name: str, chosen: Format) -> Method:

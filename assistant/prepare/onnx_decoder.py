@@ -196,7 +196,7 @@ class Decoder:
                 self._round(f"{name}.weight", array, bits) for name, array in zip(names, arrays, strict=True)
             ]
             names_of_both = self._blocks(label, bits, joined(each))
-            product = self._multiply_blocks(inputs, names_of_both, bits, (rows, columns))
+            product = self._multiply_blocks(inputs, names_of_both, bits, (rows, columns), size=each[0].size)
         else:
             whole = np.concatenate(arrays).T.astype(self._numbers.float_type)
             (product,) = graph.node("MatMul", [inputs, graph.constant(f"{label}.weight", whole)])
@@ -222,10 +222,17 @@ class Decoder:
         self._add(elements)
 
     def _multiply_blocks(
-        self, inputs: str, blocks: tuple[str, str], bits: int, shape: Sequence[int], name: str = ""
+        self,
+        inputs: str,
+        blocks: tuple[str, str],
+        bits: int,
+        shape: Sequence[int],
+        name: str = "",
+        *,
+        size: int = BLOCK,
     ) -> str:
         rows, columns = shape
-        settings = {"N": rows, "K": columns, "bits": bits, "block_size": BLOCK, "accuracy_level": INTEGERS}
+        settings = {"N": rows, "K": columns, "bits": bits, "block_size": size, "accuracy_level": INTEGERS}
         outputs: Any = [name] if name else 1
         return self._graph.microsoft("MatMulNBits", [inputs, *blocks], outputs, **settings)[0]
 

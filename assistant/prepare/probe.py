@@ -30,8 +30,11 @@ from assistant.prepare.passages import BATCH_TOKENS, WINDOW_TOKENS, Passage, rea
 class Probe:
     """One model. Raises ModelMissing, ModelCorrupt or EngineFailed when it cannot be had."""
 
-    def __init__(self, folder: Path, threads: int, observer: Any = None) -> None:
-        """``folder`` holds one GGUF model; ``observer`` is a ggml_backend_sched_eval_callback, or nothing."""
+    def __init__(self, folder: Path, threads: int, observer: Any = None, adapter: Path | None = None) -> None:
+        """``folder`` holds one GGUF model; ``observer`` is a ggml_backend_sched_eval_callback, or nothing.
+
+        ``adapter`` is a GGUF file that changes the model.
+        """
         found = gguf_model.find(folder)
         file = found.file
         self._observer = observer  # held, because C does not
@@ -57,6 +60,8 @@ class Probe:
             raise EngineFailed(
                 f"There is no memory for {file.name}.", "Close other programs, or use a larger machine."
             )
+        if adapter is not None:
+            self._put_on(adapter)
         self._memory = lib.llama_get_memory(self._context)
         self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
 
@@ -69,6 +74,20 @@ class Probe:
         if self._observer is not None:
             parameters.cb_eval = self._observer
         return parameters
+
+    def _put_on(self, file: Path) -> None:
+        with quiet() as said:
+            adapter = lib.llama_adapter_lora_init(self._model, bytes(file))  # freed with the model
+        if not adapter:
+            lib.llama_free(self._context)
+            self._context = None
+            self.close()
+            raise ModelCorrupt(
+                f"llama.cpp cannot load the adapter {file.name}{said.reason()}.",
+                "Take it with the model it was trained for.",
+            )
+        handles = (lib.llama_adapter_lora_p_ctypes * 1)(adapter)
+        lib.llama_set_adapters_lora(self._context, handles, 1, (ctypes.c_float * 1)(1.0))
 
     def __enter__(self) -> Probe:
         return self

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from assistant.prepare import block_numbers, gptq
-from assistant.prepare.block_numbers import Blocks, Float32s
+from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s
 from assistant.prepare.correlations import Correlations
 from assistant.prepare.importance import Importance
 
@@ -23,26 +24,34 @@ class Rounding(Protocol):
         """``matrix`` [rows, columns] of the tensor ``name`` in ``bits``."""
 
 
-def nearest(importance: Importance) -> Rounding:
-    """Every weight for itself; with 4 bits the scale of a block suits the weights that matter."""
+def nearest(importance: Importance, size: int = BLOCK) -> Rounding:
+    """Every weight for itself; with 4 bits the scale of a block suits the weights that matter.
+
+    ``size`` is how many weights share a scale.
+    """
 
     def rounding(name: str, matrix: Float32s, bits: int) -> Blocks:
-        return block_numbers.rounded(matrix, bits, importance.get(name))
+        return block_numbers.rounded(matrix, bits, importance.get(name), size)
 
     return rounding
 
 
 def with_feedback(
-    correlations: Correlations, *, by_importance: bool, scale_type: type[np.floating[Any]] = np.float32
+    correlations: Correlations,
+    *,
+    by_importance: bool,
+    scale_type: type[np.floating[Any]] = np.float32,
+    size: int = BLOCK,
 ) -> Rounding:
     """GPTQ where the inputs are known and the bits few; ``scale_type`` is what the file keeps scales in."""
     spread = LastSpread(correlations, by_importance=by_importance)
 
     def rounding(name: str, matrix: Float32s, bits: int) -> Blocks:
         if bits > MAX_BITS or name not in correlations:
-            return block_numbers.rounded(matrix, bits)
-        scales = block_numbers.rounded(matrix, bits, correlations.diagonal(name)).scales
-        return gptq.rounded(matrix, bits, scales.astype(scale_type).astype(np.float32), *spread.of(name))
+            return block_numbers.rounded(matrix, bits, size=size)
+        grid = block_numbers.rounded(matrix, bits, correlations.diagonal(name), size)
+        kept = grid.scales.astype(scale_type).astype(np.float32)
+        return gptq.rounded(matrix, bits, replace(grid, scales=kept), *spread.of(name))
 
     return rounding
 

@@ -79,12 +79,18 @@ class RandomWeights:
         return self.arrays[name]
 
 
-def written(weights: RandomWeights, folder: Path, numbers: Numbers = Numbers()) -> Path:  # noqa: B008  frozen
-    """The network of these weights, by the writer that makes real ones."""
+def written(
+    weights: RandomWeights,
+    folder: Path,
+    numbers: Numbers = Numbers(),  # noqa: B008  frozen
+    size: int = 32,
+) -> Path:
+    """The network of these weights, by the writer that makes real ones; ``size`` weights have one scale."""
     graph = Graph(folder / "model.onnx")
     source: Any = weights
     shape = shape_of(weights.header)
-    Decoder(graph, shape, source, numbers, rounding=nearest({}), add=lambda _: None).write("a test")
+    way = nearest({}, size)
+    Decoder(graph, shape, source, numbers, rounding=way, add=lambda _: None).write("a test")
     return folder / "model.onnx"
 
 

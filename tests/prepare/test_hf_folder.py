@@ -42,15 +42,15 @@ def read(file: Path) -> dict[str, Array]:
 
 
 def written(
-    weights: RandomWeights, folder: Path, chosen: str, monkeypatch: pytest.MonkeyPatch
+    weights: RandomWeights, folder: Path, chosen: str, monkeypatch: pytest.MonkeyPatch, size: int = 32
 ) -> dict[str, Array]:
-    """The network of these weights as a checkpoint, read back."""
+    """The network of these weights as a checkpoint, read back; ``size`` packed weights have one scale."""
     weights.header.metadata.update(WORDS)
     toy: Any = weights
     toy.shape = lambda name: weights.arrays[name].shape
     toy.tensor = lambda name: weights.arrays[name]
     monkeypatch.setattr(hf_folder, "GgufWeights", lambda _: toy)
-    hf_folder.write(folder / "unread.gguf", folder, chosen, nearest({}), Unwatched())
+    hf_folder.write(folder / "unread.gguf", folder, chosen, nearest({}, size), Unwatched(), size=size)
     return read(folder / hf_folder.MODEL)
 
 
@@ -102,6 +102,19 @@ def test_a_packed_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     config = json.loads((tmp_path / "config.json").read_text())
     group = config["quantization_config"]["config_groups"]["group_0"]["weights"]
     assert (group["num_bits"], group["group_size"], group["symmetric"]) == (4, 32, True)
+
+
+def test_larger_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = RandomWeights()
+    with pytest.raises(ModelCorrupt, match=r"'blk\.0\.ffn_down\.weight' cannot be divided into blocks of 64"):
+        written(weights, tmp_path, "hf-int4", monkeypatch, 64)
+    for layer in range(2):
+        weights.arrays[f"blk.{layer}.ffn_down.weight"] = np.ones((64, 128), np.float32)
+    tensors = written(weights, tmp_path, "hf-int4", monkeypatch, 64)
+    assert tensors["model.layers.1.self_attn.k_proj.weight_scale"].shape == (32, 1)
+    config = json.loads((tmp_path / "config.json").read_text())
+    group = config["quantization_config"]["config_groups"]["group_0"]["weights"]
+    assert group["group_size"] == 64
 
 
 def test_a_tensor_of_another_network_is_refused() -> None:

@@ -61,9 +61,8 @@ def model() -> tuple[RandomWeights, GgufWeights]:
 
 def test_it_becomes_part_of_the_weights(adapter: Path) -> None:
     weights, toy = model()
-    scale = lora.scale_of(adapter)
-    assert scale == 3.0
-    changed = lora.changed(toy, SafetensorsFolder(adapter), scale)
+    assert lora.strength_of(adapter) == lora.Strength(RANK, 3.0)
+    changed = lora.changed(toy, lora.changes_of(toy.header, SafetensorsFolder(adapter), RANK), 3.0)
     assert changed.keys() == {"blk.0.attn_q.weight", "blk.1.ffn_down.weight"}
     arrays = {name: array.astype(np.float32) for name, array in halves().items()}
     query, down = (arrays[f"{name}.lora_B.weight"] @ arrays[f"{name}.lora_A.weight"] for name in SIZES)
@@ -76,7 +75,7 @@ def test_it_becomes_part_of_the_weights(adapter: Path) -> None:
 def test_a_scale_that_is_stable_by_rank(adapter: Path) -> None:
     config = json.loads((adapter / "adapter_config.json").read_text())
     (adapter / "adapter_config.json").write_text(json.dumps({**config, "use_rslora": True, "r": 4}))
-    assert lora.scale_of(adapter) == 3.0
+    assert lora.strength_of(adapter).scale == 3.0
 
 
 @pytest.mark.parametrize(
@@ -87,6 +86,7 @@ def test_a_scale_that_is_stable_by_rank(adapter: Path) -> None:
         ({"rank_pattern": {"q_proj": 4}}, "rank_pattern is not understood"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save is not understood"),
         ({"r": 0}, "rank and alpha"),
+        ({"r": 2.5}, "rank and alpha"),
         ({"lora_alpha": "much"}, "rank and alpha"),
     ],
 )
@@ -94,12 +94,12 @@ def test_what_is_not_understood_is_refused(adapter: Path, change: dict[str, Any]
     config = json.loads((adapter / "adapter_config.json").read_text())
     (adapter / "adapter_config.json").write_text(json.dumps({**config, **change}))
     with pytest.raises(ModelCorrupt, match=reason):
-        lora.scale_of(adapter)
+        lora.strength_of(adapter)
 
 
 def test_a_folder_without_an_adapter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelCorrupt, match="cannot be read"):
-        lora.scale_of(tmp_path)
+        lora.strength_of(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,8 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path: Path) -> None:
     [
         ({f"{AT}.0.self_attn.q_proj.lora_A.weight": None}, "one half is missing"),
         ({f"{AT}.1.mlp.down_proj.lora_A.weight": np.ones((RANK, 5), np.float16)}, "does not fit"),
-        ({f"{AT}.1.mlp.down_proj.lora_B.weight": np.ones((WIDTH, 3), np.float16)}, "does not fit"),
+        ({f"{AT}.1.mlp.down_proj.lora_B.weight": np.ones((WIDTH, 3), np.float16)}, "another rank"),
+        ({f"{AT}.1.mlp.down_proj.lora_B.weight": np.ones((WIDTH + 1, RANK), np.float16)}, "does not fit"),
         ({f"{AT}.7.mlp.up_proj.lora_A.weight": np.ones((RANK, WIDTH), np.float16)}, "does not have"),
         ({f"{AT}.0.mlp.up_proj.lora_magnitude_vector": np.ones((3,), np.float16)}, "does not have"),
     ],
@@ -116,4 +117,4 @@ def test_what_does_not_fit_is_refused(adapter: Path, change: dict[str, Any], rea
     arrays = {name: array for name, array in {**halves(), **change}.items() if array is not None}
     write(adapter, arrays)
     with pytest.raises(ModelCorrupt, match=reason):
-        lora.changed(model()[1], SafetensorsFolder(adapter), 1.0)
+        lora.changes_of(model()[1].header, SafetensorsFolder(adapter), RANK)

@@ -67,8 +67,40 @@ def test_without_a_connection_between_columns_gptq_is_rounding() -> None:
     matrix = np.random.default_rng(3).normal(size=(8, 80)).astype(np.float32)
     plain = rounded(matrix, 4)
     order, factor = gptq.spread(np.eye(80, dtype=np.float32), by_importance=True)
-    again = gptq.rounded(matrix, 4, plain.scales, order, factor)
+    again = gptq.rounded(matrix, 4, plain, order, factor)
     assert np.array_equal(again.numbers, plain.numbers)
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_larger_groups_lose_more_and_gptq_less_of_it(known: Correlations, size: int) -> None:
+    name = "blk.0.ffn_down.weight"
+    matrix = np.random.default_rng(2).normal(size=(48, FEED_FORWARD)).astype(np.float32)
+    correlation = known.of(name)
+    losses = []
+    for way in (
+        with_feedback(known, by_importance=True),
+        with_feedback(known, by_importance=True, size=size),
+        nearest({name: correlation.diagonal().copy()}, size),
+    ):
+        made = way(name, matrix, 4)
+        losses.append(change_of_outputs(made.matrix(FEED_FORWARD) - matrix, correlation))
+    assert made.scales.shape == (48, -(-FEED_FORWARD // size))
+    assert losses[0] < losses[1] < losses[2]
+
+
+@pytest.mark.parametrize(
+    ("size", "chosen", "method", "problem"),
+    [
+        (64, "q4_0", "gptq", "cannot be chosen for q4_0: how many weights have one scale is part of"),
+        (32, "q4_k_m", "rtn", "cannot be chosen for q4_k_m"),
+        (64, "onnx-int8", "rtn", "cannot be chosen for onnx-int8"),
+        (100, "onnx-int4", "gptq", "no --group-size 100"),
+        (64, "onnx-int4", "qat", "qat trains groups of 32"),
+    ],
+)
+def test_a_group_size_that_cannot_be(size: int, chosen: str, method: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        methods.group_size(size, method, FORMATS[chosen])
 
 
 def test_what_is_not_known_is_rounded_all_the_same(known: Correlations) -> None:

@@ -119,6 +119,26 @@ def test_what_is_written_computes_what_it_should(kind: str, stored: str, tmp_pat
     assert np.sqrt(np.square(last - expected[-1:]).mean()) < tolerance * expected.std()
 
 
+@pytest.mark.parametrize("size", [64, 128])
+def test_larger_groups_compute_what_they_should(size: int, tmp_path: Path) -> None:
+    """Rows of 64 and of 96: the last group of a row may be a part of one."""
+    pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
+    from assistant.prepare.onnx_decoder import Numbers  # noqa: PLC0415
+    from tests.engines.onnx_toys import RandomWeights, written  # noqa: PLC0415
+
+    weights = RandomWeights()
+    file = written(weights, tmp_path, Numbers(bits=4), size)
+    for name, array in weights.arrays.items():
+        if array.ndim == 2:
+            fine = (4, size) if name.startswith("blk") else (8, 32)
+            weights.arrays[name] = rounded(array, fine[0], size=fine[1]).matrix(array.shape[1])
+    expected = reference(weights, TOKENS)
+    decoder = OnnxDecoder(file, [Place("cpu")], threads=1, context_tokens=32)
+    everything = decoder.evaluate(TOKENS, 0, 0, run_options())
+    decoder.close()
+    assert np.sqrt(np.square(everything - expected).mean()) < 0.15 * expected.std()
+
+
 @given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 70), st.sampled_from([4, 5, 8]))
 def test_rounding_is_off_by_half_a_step_at_most(seed: int, rows: int, columns: int, bits: int) -> None:
     matrix = np.random.default_rng(seed).normal(size=(rows, columns)).astype(np.float32)
