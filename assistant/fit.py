@@ -17,6 +17,7 @@ from assistant.board import health, memory_plan
 from assistant.board.limits import ROOT, text
 from assistant.board.llm_memory import LlmMemory, of_gguf
 from assistant.board.memory_plan import Need, Remedy, Room
+from assistant.engines import gguf_model
 from assistant.errors import ModelTooBig
 from assistant.gguf import GgufHeader
 from assistant.settings import Settings
@@ -71,6 +72,7 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
     store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
     entries = {entry.name: entry for entry in store.entries()}
     header = store.header(settings.llm.model)
+    gguf_model.require_model(header, settings.llm.model)
     voice = settings.tts.model if settings.tts.runtime == "onnx" else ""
     rest = [entries.get(name) for name in (() if llm_only else (settings.stt.model, voice))]
     stt_file, tts_file = (entry.size_bytes if entry else 0 for entry in rest) if rest else (0, 0)

@@ -80,6 +80,20 @@ def test_what_is_loaded_is_no_file_of_a_disk(settings: Settings, encrypted: Stor
         llm.close()
 
 
+def test_the_key_from_systemd(
+    settings: Settings, encrypted: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `LoadCredential=model-key:...` brings it: no file of the settings, and rights of systemd's own."""
+    no_file = changed(plain(settings), {"store": {"models": str(encrypted.models_dir)}})
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(ModelLocked, match="no key was given"):
+        loading.load_stt(no_file)
+    (tmp_path / "model-key").write_bytes(KEY)
+    (tmp_path / "model-key").chmod(0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    loading.load_stt(no_file).close()
+
+
 def test_the_opening_is_kept_for_the_next_start(settings: Settings, tmp_path: Path) -> None:
     """Its file was gone when the state was written, and is another file at the next start."""
     messages = [Message("system", configuration.prompt_text(settings)), Message("user", "")]

@@ -44,6 +44,7 @@ def find(folder: Path) -> GgufModel:
     files = _files(folder)
     headers = [read_header(part) for part in files]
     file, header = files[0], headers[0]
+    require_model(header, folder.name)
     if reason := next(_absurdities(header), None):
         raise ModelCorrupt(
             f"The model file {file.name} cannot be used: {reason}.",
@@ -58,6 +59,15 @@ def find(folder: Path) -> GgufModel:
         )
     shapes = {tensor.name: tensor.shape for part in headers for tensor in part.tensors}
     return GgufModel(file, header, template, shapes)
+
+
+def require_model(header: GgufHeader, name: str) -> None:
+    """Raises ModelCorrupt for a file that changes a model and is none itself."""
+    if header.metadata.get("general.type") == "adapter":
+        raise ModelCorrupt(
+            f"{name} is an adapter, not a model.",
+            f"Name it in llm.adapter, beside the model that it was made for:  llm: {{adapter: {name}}}",
+        )
 
 
 def _files(folder: Path) -> list[Path]:

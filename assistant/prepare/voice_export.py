@@ -27,8 +27,8 @@ def require_packages() -> None:
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise EngineUnavailable(
             f"Exporting a Coqui voice needs the Python package '{missing[0]}', which is not installed.",
-            "Install the assistant with the extra `coqui` (`scripts/setup run coqui`; with torch for a PC it "
-            "takes 5 GB).",
+            "Install the assistant with the extras `coqui` and `prepare` (`scripts/setup run coqui prepare`; "
+            "with torch for a PC that takes 5 GB).",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assistant import loading
+from assistant import fit, loading
 from assistant.bench.variants import changed
 from assistant.cancel import Cancel
 from assistant.errors import ModelCorrupt, ModelMissing, ModelRefused, SettingsError
@@ -102,6 +102,10 @@ def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: P
     )
     assert said(changed(settings, {"llm": {"adapter": "mine"}})) != said(settings)
     assert not left_behind(store.models_dir)
+    with pytest.raises(ModelCorrupt, match="mine is an adapter, not a model"):
+        fit.plan(changed(settings, {"llm": {"model": "mine"}}))
+    with pytest.raises(ModelCorrupt, match="mine is an adapter, not a model"):
+        sources.find("mine", store, tmp_path, lambda *_: None)
 
 
 def said(settings: Settings) -> str:

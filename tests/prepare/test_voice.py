@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 
 from assistant import engines, paths
+from assistant.audio.resample import resample, to_float, to_pcm16
 from assistant.cancel import Cancel
 from assistant.engines.voice_folder import read_voice
 from assistant.errors import (
@@ -27,10 +28,11 @@ from assistant.errors import (
 )
 from assistant.prepare import voice_gate, voice_making, voice_weights
 from assistant.prepare.voice_making import Wish
-from assistant.settings_engines import TtsSettings
+from assistant.settings_engines import SttSettings, TtsSettings
 from assistant.store import Store, disk, open_store
 from assistant.store.progress import Unwatched
 from assistant.types import Sentence
+from assistant.word_error import normalize_words
 from tests.conftest import CHECKOUT
 from tests.prepare.conftest import left_behind
 
@@ -183,6 +185,31 @@ def test_a_real_decoder_in_fewer_bits(
     after = wave(file)
     assert len(after) == len(before)
     assert least < voice_gate.correlation(before, after) < 1.0
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("kind", ["fp16", "int8"])
+def test_what_a_real_voice_in_fewer_bits_says_is_understood(tmp_path: Path, kind: voice_weights.Kind) -> None:
+    folder = Path(shutil.copytree(JOE, tmp_path / "joe"))
+    voice_weights.shrink(folder / "en_US-joe-medium.onnx", kind)
+    chosen = TtsSettings(model="joe")
+    voice = engines.load("tts", "coqui", settings=chosen, model=folder, threads=1)
+    ears = engines.load(
+        "stt",
+        "faster_whisper",
+        settings=SttSettings(),
+        model=paths.models() / "whisper-tiny.en",
+        threads=1,
+    )
+    try:
+        spoken = voice.synthesize(Sentence("The kitchen light is on, and the door is closed."), Cancel())
+        heard = ears.transcribe(
+            to_pcm16(resample(to_float(spoken), voice.sample_rate_hz, 16_000)), Cancel()
+        ).text
+    finally:
+        voice.close()
+        ears.close()
+    assert normalize_words(heard) == normalize_words("The kitchen light is on and the door is closed.")
 
 
 def test_a_network_without_a_decoder(tmp_path: Path, fixtures: Path) -> None:
