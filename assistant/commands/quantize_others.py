@@ -96,7 +96,8 @@ _EXAMPLES = {
 
 def _told(about: dict[str, Any]) -> str:
     """The card, for people."""
-    skipped = {"name", "kind", "format", "forced", "path", "bytes", "licence", "command", "versions", "answers"}
+    skipped = {"name", "kind", "format", "forced", "path", "bytes", "licence"}
+    skipped |= {"answers", "command", "versions"}  # told below, or of no use on a screen
     lines = [f"{about['format']:<18} {megabytes(about['bytes'])}"]
     for key, value in about.items():
         if key not in skipped and value not in ("", None):

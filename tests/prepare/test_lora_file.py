@@ -105,7 +105,7 @@ def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: P
     with pytest.raises(ModelCorrupt, match="mine is an adapter, not a model"):
         fit.plan(changed(settings, {"llm": {"model": "mine"}}))
     with pytest.raises(ModelCorrupt, match="mine is an adapter, not a model"):
-        sources.find("mine", store, tmp_path, lambda *_: None)
+        sources.find("mine", store, tmp_path, lambda *_: None, lambda *_: None, WATCHER)
 
 
 def said(settings: Settings) -> str:
