@@ -11,7 +11,7 @@ def refuse(doubts: Sequence[str], what: str, *, force: bool) -> None:
     """Raises ModelRefused when there are ``doubts`` that nobody overruled; ``what`` was not done."""
     if doubts and not force:
         raise ModelRefused(
-            f"{what[0].upper()}{what[1:]}: {'; '.join(doubts)}.",
+            f"{what}: {'; '.join(doubts)}.",
             "Try another format (one of more bits loses less) or another source; "
             "--force installs it all the same.",
         )

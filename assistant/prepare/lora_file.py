@@ -91,7 +91,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         before, after = _measured(base, file, wish.threads, shop, watcher)
         spoken = gate.ask(base.folder, wish.threads, watcher, adapter=file)
         doubts = _doubts(before, after, spoken)
-        refuse(doubts, f"{name} was not installed", force=wish.force)
+        refuse(doubts, f"The adapter {name} was not installed", force=wish.force)
         options: dict[str, str | bool] = {"base": wish.base, "as": wish.name, "force": wish.force}
         about = card.stamped(
             {

@@ -119,7 +119,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         planning.plan([wish.recipe], source, shop, watcher)
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
-            refuse(doubts, f"{source.named} was not used", force=wish.force)
+            refuse(doubts, f"The source {source.named} was not used", force=wish.force)
             ground = groundwork([wish], source, validation, shop, watcher)
             made = build(wish.recipe, ground, target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
@@ -127,7 +127,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         if not wish.output:
             spoken = gate.ask(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
-        refuse(doubts, f"{name} was not installed", force=wish.force)
+        refuse(doubts, f"The model {name} was not installed", force=wish.force)
         result = Result(
             name=name,
             path=wish.output or store.models_dir / name,

@@ -101,7 +101,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         voice_gate.check_symbols(made, answer["symbols"])
         spoken = voice_gate.listen(made, probes, wish.threads)
         doubts = voice_gate.doubts(spoken, wish.format)
-        refuse(doubts, f"{name} was not installed", force=wish.force)
+        refuse(doubts, f"The voice {name} was not installed", force=wish.force)
         options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
         about = card.stamped(
             {

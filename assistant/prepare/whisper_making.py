@@ -71,7 +71,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         before = whisper_gate.hear(reference, "float32", wish.threads)
         after = whisper_gate.hear(made, COMPUTE[wish.format], wish.threads)
         doubts = whisper_gate.doubts(before, after, wish.format)
-        refuse(doubts, f"{name} was not installed", force=wish.force)
+        refuse(doubts, f"The model {name} was not installed", force=wish.force)
         options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
         about = card.stamped(
             {

@@ -119,7 +119,9 @@ def said(settings: Settings) -> str:
 @pytest.mark.models
 def test_one_that_makes_nonsense_is_refused(store: Store, few_dialogues: Texts, tmp_path: Path) -> None:
     folder = adapter(tmp_path / "peft", strength=1.0)
-    with pytest.raises(ModelRefused, match=r"mine was not installed: with it the perplexity .* times"):
+    with pytest.raises(
+        ModelRefused, match=r"The adapter mine was not installed: with it the perplexity .* times"
+    ):
         lora_file.make(Wish(str(folder), NAME, "mine"), store, WATCHER)
     assert not (store.models_dir / "mine").exists()
     assert not left_behind(store.models_dir)
