@@ -47,7 +47,7 @@ def here(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             "how many weights have one scale is part of that format",
         ),
         ([NAME, "--to", "onnx-int4", "--group-size", "48"], "There are 32, 64, 128"),
-        ([NAME, "--to", "q4_0", "--act-order"], "for --method gptq only"),
+        ([NAME, "--to", "q8_0", "--act-order"], "for --method gptq only"),
         ([NAME, "--base", NAME], "for `quantize lora` only"),
         (["lora", "/nowhere"], "Name it: --base MODEL"),
         (["lora", "/nowhere", "--base", NAME], "no adapter_config.json"),
