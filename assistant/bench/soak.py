@@ -65,7 +65,10 @@ class Tally:
 
 
 def run(*, turns: int, seed: int, progress: Callable[[str], None]) -> Result:
-    """Live through so many turns. The same seed makes the same run."""
+    """Live through so many turns.
+
+    The same seed makes the same events; over thousands of turns threads may shift some of them.
+    """
     heap.return_what_is_freed()
     logging.getLogger("assistant").setLevel(logging.CRITICAL)  # it is full of faults, all on purpose
     return clock.run(_run(turns, seed, progress), "virtual")
