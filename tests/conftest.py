@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,13 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 EXTRAS = frozenset(name for name in os.environ.get("ASSISTANT_TEST_EXTRAS", "").split(",") if name)
 """The heavy environments whose tests are wanted; scripts/test has installed their extras."""
+
+
+def pytest_configure() -> None:
+    """Run in the background, the tests would hand down to what they start and stop that it is ignored."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

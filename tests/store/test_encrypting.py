@@ -198,11 +198,9 @@ def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     key.write_bytes(KEY)
     key.chmod(0o600)
     script = f"""
-import signal
 from pathlib import Path
 from assistant.store import encrypting, open_store
 from assistant.store.progress import Unwatched
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 store = open_store(Path({str(tmp_path / "models")!r}), Path({str(tmp_path / "catalog.yaml")!r}))
 print("begins", flush=True)
 while True:
