@@ -24,6 +24,7 @@ from assistant.store import Store, encrypting, open_store
 from assistant.store.progress import Unwatched
 from assistant.types import Message, Sentence
 from tests.conftest import CHECKOUT
+from tests.engines.conftest import said
 from tests.engines.test_llama_cpp_adapter import adapter
 
 pytest.importorskip("cryptography", reason="the extra encryption is not installed")
@@ -56,14 +57,6 @@ def settings(encrypted: Store) -> Settings:
 
 def plain(settings: Settings) -> Settings:
     return changed(settings, {"store": {"models": None, "key_file": None}})
-
-
-def said(settings: Settings) -> str:
-    llm = loading.load_llm(settings)
-    try:
-        return "".join(llm.stream([Message("user", "What is the capital of France?")], Cancel()))
-    finally:
-        llm.close()
 
 
 def test_it_answers_as_the_plain_one_does(settings: Settings) -> None:

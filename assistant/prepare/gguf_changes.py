@@ -18,7 +18,7 @@ from assistant.gguf import Tensor, read_header
 from assistant.prepare import gptq
 from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s
 from assistant.prepare.correlations import Correlations
-from assistant.prepare.gguf_grids import Bytes, grid_of
+from assistant.prepare.gguf_grids import Bytes, grid_of, nibbles
 from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.rounding import LastSpread
 from assistant.store.disk import require, writing
@@ -83,10 +83,10 @@ def with_feedback(correlations: Correlations, *, by_importance: bool) -> Again:
 
 
 def q4_0_bytes(blocks: Blocks) -> Bytes:
-    """As ggml's ``block_q4_0``: a scale of 16 bits, then 16 bytes with the numbers i and i + 16."""
+    """As ggml's ``block_q4_0``: a scale of 16 bits, then the numbers."""
     numbers = (blocks.numbers.reshape(-1, BLOCK) + np.int8(8)).astype(np.uint8)
-    halves = numbers[:, : BLOCK // 2] | numbers[:, BLOCK // 2 :] << np.uint8(4)
-    return np.concatenate([blocks.scales.reshape(-1, 1).astype(np.float16).view(np.uint8), halves], axis=1)
+    scales = blocks.scales.reshape(-1, 1).astype(np.float16).view(np.uint8)
+    return np.concatenate([scales, nibbles(numbers)], axis=1)
 
 
 def _plain_bytes(array: npt.NDArray[np.floating[Any]], tensor: Tensor) -> bytes:

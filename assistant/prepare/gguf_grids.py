@@ -39,6 +39,11 @@ def grid_of(kind: str, data: Bytes, columns: int) -> Grid:
     return KINDS[kind](data, columns)
 
 
+def nibbles(numbers: Bytes) -> Bytes:
+    """Numbers of 4 bits [blocks, 32] -> 16 bytes a block, each with the numbers i and i + 16."""
+    return numbers[:, : BLOCK // 2] | numbers[:, BLOCK // 2 :] << np.uint8(4)
+
+
 def _small(data: Bytes, columns: int, *, bits: int, has_base: bool) -> Grid:
     """Q4_0, Q4_1, Q5_0, Q5_1: 32 weights with a step, and a base or the numbers around zero."""
     head = 4 if has_base else 2
@@ -50,9 +55,7 @@ def _small(data: Bytes, columns: int, *, bits: int, has_base: bool) -> Grid:
     def packed(numbers: Bytes) -> Bytes:
         numbers = numbers.reshape(-1, BLOCK)
         fifths = [np.packbits(numbers >> 4, axis=1, bitorder="little")] if bits == 5 else []
-        low = numbers & 15
-        halves = low[:, : BLOCK // 2] | low[:, BLOCK // 2 :] << np.uint8(4)
-        return np.concatenate([blocks[:, :head], *fifths, halves], axis=1)
+        return np.concatenate([blocks[:, :head], *fifths, nibbles(numbers & np.uint8(15))], axis=1)
 
     return Grid(_wide(steps, columns), _wide(bases, columns), 2**bits - 1, packed)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from assistant import loading
 from assistant.cancel import Cancel
 from assistant.engines.chat_llm import ChatLlm
 from assistant.gguf import read_header
@@ -18,6 +19,7 @@ from assistant.prepare.formats import FORMATS
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.making import text
 from assistant.prepare.source import Source
+from assistant.settings import Settings
 from assistant.settings_engines import LlmSettings
 from assistant.store.progress import Unwatched
 from assistant.types import Message
@@ -33,6 +35,15 @@ def settings(**changes: Any) -> LlmSettings:
 
 def ask(llm: ChatLlm, messages: list[Message]) -> str:
     return "".join(llm.stream(messages, Cancel()))
+
+
+def said(settings: Settings) -> str:
+    """The answer of the model that ``settings`` name to one question."""
+    llm = loading.load_llm(settings)
+    try:
+        return "".join(llm.stream([FRANCE[-1]], Cancel()))
+    finally:
+        llm.close()
 
 
 def made(source: Path, folder: Path, chosen: str) -> Path:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assistant import fit, loading
+from assistant import fit
 from assistant.bench.variants import changed
-from assistant.cancel import Cancel
 from assistant.errors import ModelCorrupt, ModelMissing, ModelRefused, SettingsError
 from assistant.gguf import read_header
 from assistant.prepare import gate, gguf_file, lora, lora_file, safetensors_file
@@ -27,7 +26,7 @@ from assistant.prepare.safetensors_folder import SafetensorsFolder
 from assistant.settings import Settings
 from assistant.store import Store
 from assistant.store.progress import Unwatched
-from assistant.types import Message
+from tests.engines.conftest import said
 from tests.prepare.conftest import NAME, left_behind
 
 RANK, ALPHA = 4, 6.0
@@ -106,14 +105,6 @@ def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: P
         fit.plan(changed(settings, {"llm": {"model": "mine"}}))
     with pytest.raises(ModelCorrupt, match="mine is an adapter, not a model"):
         sources.find("mine", store, tmp_path, lambda *_: None, lambda *_: None, WATCHER)
-
-
-def said(settings: Settings) -> str:
-    llm = loading.load_llm(settings)
-    try:
-        return "".join(llm.stream([Message("user", "What is the capital of France?")], Cancel()))
-    finally:
-        llm.close()
 
 
 @pytest.mark.models
