@@ -88,7 +88,9 @@ class _Ear(WavSpeaker):
 def ask(folder: Path, url: str, *, on_sound: Callable[[], None] = lambda: None, **server: Any) -> Heard:
     """Ask the recorded question, in real time."""
     teller = folder / "teller.txt"
-    teller.write_text("You answer at great length, in many short sentences, as if you told a story to a child.\n")
+    teller.write_text(
+        "You answer at great length, in many short sentences, as if you told a story to a child.\n"
+    )
     llm = {
         "engine": "openai",
         "prompt": str(teller),
