@@ -184,7 +184,9 @@ def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) ->
     terminal.clear()
     if arguments.picture:
         dots = [
-            picture.Dot(comparing.name(row), row.size_bytes, row.loss.kl) for row in rows if not row.fault
+            picture.Dot(row.format, row.size_bytes, row.loss.kl, comparing.way(row))
+            for row in rows
+            if not row.fault
         ]
         _save(arguments.picture, picture.draw(source, dots))
     if not arguments.json:

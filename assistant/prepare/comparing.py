@@ -30,8 +30,8 @@ from assistant.store.progress import Meter, Watcher, duration, megabytes
 
 EVERYTHING = (
     "f16,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m+rtn,q4_k_m,q4_k_m+awq,iq4_xs,iq4_nl,q4_1+rtn,q4_1,"
-    "q4_0+plain,q4_0+rtn,q4_0,q4_0+awq,onnx-fp32,onnx-fp16,onnx-int8,onnx-int4+plain,onnx-int4+rtn,onnx-int4,"
-    "onnx-int4+awq,hf-f16,hf-int8,hf-nf4,hf-int4,hf-int4+awq,q4_0+qat"
+    "q4_0+plain,q4_0+rtn,q4_0,q4_0+awq,onnx-fp32,onnx-fp16,onnx-int8,onnx-fp16-int8,onnx-int4+plain,onnx-int4+rtn,"
+    "onnx-int4,onnx-int4+awq,hf-f16,hf-int8,hf-nf4,hf-int4,hf-int4+awq,q4_0+qat"
 )
 """What ``--types all`` stands for: every way that there is."""
 
@@ -212,6 +212,11 @@ def said(row: Row) -> str:
 
 
 def name(row: Row) -> str:
-    """As the table and the picture call it."""
+    """As the table calls it."""
     method = "" if row.method == methods.PLAIN else f" + {row.method}"
     return row.format + method + (" + imatrix" if row.imatrix else "")
+
+
+def way(row: Row) -> str:
+    """As the picture colours it: what was done beyond plain rounding that counts most."""
+    return row.method if row.method != methods.PLAIN else "imatrix" if row.imatrix else ""

@@ -49,6 +49,7 @@ FORMATS = {
         Format("onnx-fp32", 0, 0.01, imatrix=False, runtime="onnx"),
         Format("onnx-fp16", 0, 0.02, imatrix=False, runtime="onnx"),
         Format("onnx-int8", 0, 0.05, imatrix=False, runtime="onnx"),
+        Format("onnx-fp16-int8", 0, 0.05, imatrix=False, runtime="onnx"),
         Format("onnx-int4", 0, 0.70, imatrix=True, runtime="onnx"),
         Format("hf-f16", 0, 0.01, imatrix=False, runtime="transformers"),
         Format("hf-int8", 0, 0.20, imatrix=False, runtime="transformers"),

@@ -19,11 +19,10 @@ import numpy.typing as npt
 from assistant import __version__
 from assistant.errors import ModelCorrupt
 from assistant.gguf import GgufHeader
-from assistant.prepare import safetensors_file, tokenizer_files
+from assistant.prepare import checkpoint_files, safetensors_file
 from assistant.prepare.block_numbers import BLOCK, Blocks, Float32s
 from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.onnx_shape import Shape, shape_of
-from assistant.prepare.onnx_tokenizer import mark
 from assistant.prepare.rounding import Rounding
 from assistant.prepare.safetensors_file import Planned
 from assistant.store.progress import Meter, Watcher
@@ -69,7 +68,7 @@ def write(
     """
     weights = GgufWeights(source)
     shape = shape_of(weights.header)
-    tokenizer_files.write(weights.header, folder)
+    checkpoint_files.write(weights.header, folder)
     config = config_of(weights.header, shape, tied="output.weight" not in weights)
     planned: dict[str, Planned] = {}
     types: Counter[str] = Counter()
@@ -84,7 +83,7 @@ def write(
             types["int4" if packed else "float16"] += 1
     if chosen == "hf-int4":
         config["quantization_config"] = packing(size)
-    tokenizer_files.save(folder / "config.json", config)
+    checkpoint_files.save(folder / "config.json", config)
     total = sum(one.size_bytes for one in planned.values())
     safetensors_file.write(folder / MODEL, planned, Meter(f"Making {chosen}", total, watcher).add)
     return types
@@ -92,32 +91,16 @@ def write(
 
 def config_of(header: GgufHeader, shape: Shape, *, tied: bool) -> dict[str, Any]:
     """The content of config.json."""
-    kind = KINDS[shape.architecture]
     biased = any(tensor.name.endswith("attn_q.bias") for tensor in header.tensors)
-    marks = {
-        f"{name}_token_id": found[0] for name in ("bos", "eos") if (found := mark(header.metadata, name))
-    }
     return {
-        "architectures": [f"{kind}ForCausalLM"],
-        "model_type": shape.architecture,
-        "hidden_size": shape.width,
-        "intermediate_size": shape.feed_forward,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.key_heads,
-        "head_dim": shape.head_width,
-        "vocab_size": shape.vocabulary,
-        "max_position_embeddings": shape.positions,
-        "rms_norm_eps": shape.epsilon,
+        **checkpoint_files.config(header, shape, f"{KINDS[shape.architecture]}ForCausalLM"),
         "hidden_act": "silu",
         "attention_bias": biased,
         "tie_word_embeddings": tied,
-        # transformers 5 reads the second and those before it the first; with neither they take 10,000.
-        "rope_theta": shape.rope_base,
+        # transformers 5 reads this, those before it `rope_theta`; with neither they take 10,000.
         "rope_parameters": {"rope_theta": shape.rope_base, "rope_type": "default"},
         "dtype": "float16",
         "written_by": f"assistant {__version__}",
-        **marks,
     }
 
 

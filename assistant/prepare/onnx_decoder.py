@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from assistant.prepare.block_numbers import BLOCK, Blocks, joined, rounded
 from assistant.prepare.gguf_weights import GgufWeights
-from assistant.prepare.onnx_graph import Graph, value
+from assistant.prepare.onnx_graph import Graph, type_number, value
 from assistant.prepare.onnx_shape import Shape, turns
 from assistant.prepare.rounding import Rounding
 
@@ -43,6 +43,7 @@ class Numbers:
     """How weights are stored and what is computed with."""
 
     float_type: npt.DTypeLike = np.float32
+    """What is computed with, and what the memory of the conversation is kept in."""
     bits: int = 0
     """8 or 4 round the matrices in blocks; 0 leaves them as ``float_type``."""
 
@@ -97,7 +98,7 @@ class Decoder:
         (last,) = graph.node("Sub", [total, graph.numbers(1)])
         (shape,) = graph.node("Shape", ["attention_mask"])
         (length,) = graph.node("Gather", [shape, graph.constant("one", np.array(1))], axis=0)
-        return [graph.node("Cast", [each], to=6)[0] for each in (last, length)]  # INT32
+        return [graph.node("Cast", [each], to=type_number(np.int32))[0] for each in (last, length)]
 
     def _rotations(self) -> list[str]:
         angles = turns(self._shape, self._weights)
@@ -117,8 +118,9 @@ class Decoder:
         # Its numbers are shared with the layer that makes the words, so they are unpacked here by hand.
         numbers, scales = self._blocks("token_embd.weight", FINE_BITS, rounded(table, FINE_BITS))
         (row,) = graph.node("Gather", [numbers, "input_ids"])
-        (plain,) = graph.node("Cast", [row], to=1)  # FLOAT
-        (centred,) = graph.node("Sub", [plain, graph.constant("zero", np.array(128, dtype=np.float32))])
+        kind = self._numbers.float_type
+        (plain,) = graph.node("Cast", [row], to=type_number(kind))
+        (centred,) = graph.node("Sub", [plain, graph.constant("zero", np.array(128, dtype=kind))])
         (scale,) = graph.node("Gather", [scales, "input_ids"])
         (wide,) = graph.node("Unsqueeze", [scale, graph.numbers(-1)])
         (whole,) = graph.node("Mul", [centred, wide])

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from assistant import __version__
 from assistant.errors import ModelCorrupt
-from assistant.gguf import GgufHeader
-from assistant.prepare import tokenizer_files
+from assistant.prepare import checkpoint_files
 from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.onnx_decoder import Decoder, Numbers
 from assistant.prepare.onnx_graph import Graph
-from assistant.prepare.onnx_shape import Shape, shape_of
-from assistant.prepare.onnx_tokenizer import mark
+from assistant.prepare.onnx_shape import shape_of
 from assistant.prepare.rounding import Rounding
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
@@ -29,6 +26,7 @@ NUMBERS = {
     "onnx-fp32": Numbers(),
     "onnx-fp16": Numbers(np.float16),
     "onnx-int8": Numbers(bits=8),
+    "onnx-fp16-int8": Numbers(np.float16, bits=8),
     "onnx-int4": Numbers(bits=4),
 }
 """Format -> how its weights are stored."""
@@ -48,8 +46,9 @@ def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: 
     elements = sum(int(np.prod(tensor.shape)) for tensor in weights.header.tensors)
     bits = numbers.bits + 2 if numbers.bits else 8 * np.dtype(numbers.float_type).itemsize  # with scales
     require(elements * bits // 8, folder)
-    tokenizer_files.write(weights.header, folder)
-    tokenizer_files.save(folder / "config.json", _config(weights.header, shape))
+    checkpoint_files.write(weights.header, folder)
+    config = checkpoint_files.config(weights.header, shape, "DecoderInOnnx")
+    checkpoint_files.save(folder / "config.json", config)
     meter = Meter(f"Making {chosen}", elements, watcher, unit="weights")
     graph = Graph(folder / MODEL)
     try:
@@ -63,24 +62,3 @@ def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: 
             "Choose a GGUF format, such as q4_k_m.",
         )
     return decoder.types
-
-
-def _config(header: GgufHeader, shape: Shape) -> dict[str, Any]:
-    marks = {
-        f"{name}_token_id": found[0] for name in ("bos", "eos") if (found := mark(header.metadata, name))
-    }
-    return {
-        "architectures": ["DecoderInOnnx"],
-        "model_type": shape.architecture,
-        "hidden_size": shape.width,
-        "intermediate_size": shape.feed_forward,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.key_heads,
-        "head_dim": shape.head_width,
-        "vocab_size": shape.vocabulary,
-        "max_position_embeddings": shape.positions,
-        "rms_norm_eps": shape.epsilon,
-        "rope_theta": shape.rope_base,
-        **marks,
-    }

@@ -69,7 +69,7 @@ class Graph:
             return name
         self._data.write(bytes(-self._data.tell() % ALIGNMENT))
         tensor = TensorProto(name=name, dims=values.shape, data_location=TensorProto.EXTERNAL)
-        tensor.data_type = helper.np_dtype_to_tensor_dtype(values.dtype)
+        tensor.data_type = type_number(values.dtype)
         facts = {
             "location": f"{self._file.name}{DATA_SUFFIX}",
             "offset": self._data.tell(),
@@ -100,4 +100,9 @@ class Graph:
 
 def value(name: str, kind: npt.DTypeLike, shape: Sequence[int | str]) -> Any:
     """An input or output of the graph; a name stands for a length that varies."""
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape)
+    return helper.make_tensor_value_info(name, type_number(kind), shape)
+
+
+def type_number(kind: npt.DTypeLike) -> int:
+    """How ONNX calls a type of numpy's."""
+    return helper.np_dtype_to_tensor_dtype(np.dtype(kind))

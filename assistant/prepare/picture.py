@@ -23,9 +23,13 @@ NEAR = 16
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#444}.title{font-size:15px;font-weight:600;fill:#222}"
     ".grid{stroke:#ddd}.to{stroke:#999}.dot{fill:#2b6cb0}.source{fill:#888}.name{fill:#222}"
+    ".imatrix{fill:#38a3a5}.gptq{fill:#d1495b}.awq{fill:#e8a33d}.qat{fill:#7b4fa3}"
     "@media(prefers-color-scheme:dark){text{fill:#bbb}.title,.name{fill:#eee}.grid{stroke:#444}"
-    ".dot{fill:#63b3ed}}"
+    ".dot{fill:#63b3ed}.qat{fill:#b794f4}}"
 )
+
+WAYS = ("imatrix", "gptq", "awq", "qat")
+"""Ways to make a format that have a colour of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +40,21 @@ class Dot:
     size_bytes: int
     kl: float
     """Nats per token; 0 for the source itself."""
+    way: str = ""
+    """One of ``WAYS``, or nothing for plain rounding."""
 
 
 def draw(title: str, dots: Sequence[Dot]) -> str:
-    """The SVG. Loss is drawn on a logarithmic scale, because it spans three orders of magnitude."""
+    """The SVG. Both scales are logarithmic: losses span decades, and sizes crowd near the least."""
     losses = [dot.kl for dot in dots if dot.kl > 0] or [0.01]
     low = math.floor(math.log10(max(min(losses), LEAST)))
     high = max(math.ceil(math.log10(max(losses))), low + 1)
-    largest_mb = max(dot.size_bytes for dot in dots) / 1e6
-    step_mb = _step(largest_mb)
-    right_mb = step_mb * math.ceil(largest_mb * 1.02 / step_mb)
+    left_mb = 0.85 * min(dot.size_bytes for dot in dots) / 1e6
+    right_mb = 1.15 * max(dot.size_bytes for dot in dots) / 1e6
 
     def x(megabytes: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * megabytes / right_mb
+        share = math.log(megabytes / left_mb) / math.log(right_mb / left_mb)
+        return LEFT + (WIDTH - LEFT - RIGHT) * share
 
     def y(kl: float) -> float:
         """A loss of nothing lies on the lower edge."""
@@ -66,16 +72,15 @@ def draw(title: str, dots: Sequence[Dot]) -> str:
         at = y(10.0**exponent)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{10.0**exponent:g}</text>')
-    for number in range(round(right_mb / step_mb) + 1):
-        at = x(number * step_mb)
+    for mark_mb in _marks(left_mb, right_mb):
+        at = x(mark_mb)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(
-            f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{number * step_mb:g}</text>'
-        )
+        parts.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{mark_mb:g}</text>')
+    parts += _legend([way for way in WAYS if way in {dot.way for dot in dots}])
     places = [(x(dot.size_bytes / 1e6), y(dot.kl)) for dot in dots]
     labels = _labels([dot.name for dot in dots], places)
     for dot, (across, down), (label_x, label_y, anchor) in zip(dots, places, labels, strict=True):
-        kind = "dot" if dot.kl > 0 else "source"
+        kind = (dot.way or "dot") if dot.kl > 0 else "source"
         parts.append(f'<circle class="{kind}" cx="{across:.1f}" cy="{down:.1f}" r="5"/>')
         place = f'x="{label_x:.1f}" y="{label_y:.1f}" text-anchor="{anchor}"'
         if abs(label_y - 4 - down) > NEAR:
@@ -90,11 +95,22 @@ def escape(text: str) -> str:
     return escaped("".join(letter for letter in text if letter.isprintable()))
 
 
-def _step(largest: float) -> float:
-    """A round distance between the marks of an axis, for four to eight of them."""
-    rough = largest / 6
+def _marks(low: float, high: float) -> list[float]:
+    """Round values between two others, about eight."""
+    rough = (high - low) / 8
     power = 10.0 ** math.floor(math.log10(rough))
-    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
+    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1) if number]
+
+
+def _legend(ways: Sequence[str]) -> Iterator[str]:
+    """What the colours mean, in the upper right corner."""
+    for line, (kind, name) in enumerate(
+        [("dot", "plain rounding"), *zip(ways, ways, strict=True)] * bool(ways)
+    ):
+        down = TOP + 18 + 18 * line
+        yield f'<circle class="{kind}" cx="{WIDTH - RIGHT - 110}" cy="{down}" r="5"/>'
+        yield f'<text x="{WIDTH - RIGHT - 98}" y="{down + 4}">{name}</text>'
 
 
 def _labels(names: Sequence[str], places: Sequence[tuple[float, float]]) -> list[tuple[float, float, str]]:

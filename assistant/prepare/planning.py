@@ -22,7 +22,7 @@ from assistant.store.progress import Watcher, megabytes
 BITS = {
     **dict.fromkeys(("onnx-fp32",), 32.0),
     **dict.fromkeys(("f16", "bf16", "onnx-fp16", "hf-f16"), 16.0),
-    **dict.fromkeys(("q8_0", "onnx-int8", "hf-int8", "q6_k"), 9.0),
+    **dict.fromkeys(("q8_0", "onnx-int8", "onnx-fp16-int8", "hf-int8", "q6_k"), 9.0),
 }
 """Format -> what a weight takes, with scales."""
 FEW_BITS = 7.0

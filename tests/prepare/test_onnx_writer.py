@@ -90,6 +90,7 @@ NUMBERS: dict[str, tuple[dict[str, Any], float]] = {
     "fp16": ({"float_type": np.float16}, 0.02),
     # The inputs of each product are rounded to 8 bits as well, and that is not in the reference.
     "int8": ({"bits": 8}, 0.15),
+    "fp16-int8": ({"float_type": np.float16, "bits": 8}, 0.15),
     "int4": ({"bits": 4}, 0.15),
 }
 

@@ -15,7 +15,7 @@ DOTS = [
     Dot("source", 491_400_064, 0.0),
     Dot("q8_0", 675_710_848, 0.0016),
     Dot("q4_0", 428_730_240, 0.102),
-    Dot("q4_0 + imatrix", 429_547_392, 0.0652),
+    Dot("q4_0", 429_547_392, 0.0652, "imatrix"),
     Dot("iq4_nl", 430_880_640, 0.0475),
 ]
 
@@ -26,7 +26,8 @@ def _parsed(picture: str) -> ET.Element:
 
 def test_smaller_is_left_and_better_is_below() -> None:
     tree = _parsed(draw("<a & b>", DOTS))
-    places = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in tree.iter(f"{SVG}circle")]
+    circles = list(tree.iter(f"{SVG}circle"))[-len(DOTS) :]  # those before them are the legend's
+    places = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in circles]
     by_size = sorted(range(len(DOTS)), key=lambda at: DOTS[at].size_bytes)
     by_loss = sorted(range(len(DOTS)), key=lambda at: -DOTS[at].kl)
     assert sorted(range(len(DOTS)), key=lambda at: places[at][0]) == by_size
@@ -63,3 +64,11 @@ def test_every_dot_is_inside(dots: list[Dot]) -> None:
 
 def test_control_letters_do_not_break_it() -> None:
     assert _parsed(draw("a\x00b", [Dot("c\x1b[2K", 1, 0.1)])) is not None
+
+
+def test_the_legend_names_the_ways_that_are_there() -> None:
+    texts = [text.text for text in _parsed(draw("model", DOTS)).iter(f"{SVG}text")]
+    assert "plain rounding" in texts
+    assert "imatrix" in texts
+    assert "gptq" not in texts
+    assert "plain rounding" not in [text.text for text in _parsed(draw("model", DOTS[:3])).iter(f"{SVG}text")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from assistant.gguf import read_header
-from assistant.prepare import safetensors_file, tokenizer_files
+from assistant.prepare import checkpoint_files, safetensors_file
 from assistant.prepare.gguf_weights import Float32s
 from assistant.prepare.safetensors_file import Planned
 from tests.prepare.conftest import REAL
@@ -54,11 +54,11 @@ def checkpoint(folder: Path) -> Path:
     """Write it into the new ``folder``; needs SmolLM2 in the store for its tokens."""
     folder.mkdir()
     header = read_header(next(REAL.glob("*.gguf")), keep_long=True)
-    tokenizer_files.write(header, folder)
+    checkpoint_files.write(header, folder)
     rope = {"rope_theta": ROPE_BASE, "rope_parameters": {"rope_theta": ROPE_BASE, "rope_type": "default"}}
     tokens = header.metadata["tokenizer.ggml.tokens"]
     assert isinstance(tokens, tuple)
-    tokenizer_files.save(folder / "config.json", {**CONFIG, **rope, "vocab_size": len(tokens)})
+    checkpoint_files.save(folder / "config.json", {**CONFIG, **rope, "vocab_size": len(tokens)})
     random = np.random.default_rng(1)
 
     def weights(shape: tuple[int, ...]) -> Float32s:

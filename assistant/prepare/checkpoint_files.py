@@ -1,4 +1,4 @@
-"""Writes a GGUF model's vocabulary and chat template as the files that a Hugging Face folder has."""
+"""What a Hugging Face folder has beside its weights: config, tokenizer and chat template of a GGUF model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.gguf import GgufHeader
+from assistant.prepare.onnx_shape import Shape
 from assistant.prepare.onnx_tokenizer import mark, tokenizer
 
 
@@ -18,6 +19,28 @@ def write(header: GgufHeader, folder: Path) -> None:
     save(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **marks})
     template = str(header.metadata.get("tokenizer.chat_template"))
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+
+
+def config(header: GgufHeader, shape: Shape, kind: str) -> dict[str, Any]:
+    """What every config.json says of a network; ``kind`` is the class that computes it."""
+    marks = {
+        f"{name}_token_id": found[0] for name in ("bos", "eos") if (found := mark(header.metadata, name))
+    }
+    return {
+        "architectures": [kind],
+        "model_type": shape.architecture,
+        "hidden_size": shape.width,
+        "intermediate_size": shape.feed_forward,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.key_heads,
+        "head_dim": shape.head_width,
+        "vocab_size": shape.vocabulary,
+        "max_position_embeddings": shape.positions,
+        "rms_norm_eps": shape.epsilon,
+        "rope_theta": shape.rope_base,
+        **marks,
+    }
 
 
 def save(file: Path, content: dict[str, Any]) -> None:
