@@ -1,4 +1,7 @@
-"""Draws size against loss as an SVG: one dot for each format; better is further down and to the left."""
+"""Draws size against loss as an SVG: better is further down and to the left.
+
+A dot for each model; those of one format hang together by a line, and their colours say how they were made.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ NEAR = 16
 
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#444}.title{font-size:15px;font-weight:600;fill:#222}"
-    ".grid{stroke:#ddd}.to{stroke:#999}.dot{fill:#2b6cb0}.source{fill:#888}.name{fill:#222}"
+    ".grid{stroke:#ddd}.to{stroke:#999}.ways{stroke:#bbb;stroke-width:2}.dot{fill:#2b6cb0}.source{fill:#888}.name{fill:#222}"
     ".imatrix{fill:#38a3a5}.gptq{fill:#d1495b}.awq{fill:#e8a33d}.qat{fill:#7b4fa3}"
     "@media(prefers-color-scheme:dark){text{fill:#bbb}.title,.name{fill:#eee}.grid{stroke:#444}"
     ".dot{fill:#63b3ed}.qat{fill:#b794f4}}"
@@ -78,16 +81,28 @@ def draw(title: str, dots: Sequence[Dot]) -> str:
         parts.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{mark_mb:g}</text>')
     parts += _legend([way for way in WAYS if way in {dot.way for dot in dots}])
     places = [(x(dot.size_bytes / 1e6), y(dot.kl)) for dot in dots]
-    labels = _labels([dot.name for dot in dots], places)
-    for dot, (across, down), (label_x, label_y, anchor) in zip(dots, places, labels, strict=True):
+    of_name: dict[str, list[tuple[float, float]]] = {}
+    for dot, place in zip(dots, places, strict=True):
+        of_name.setdefault(dot.name, []).append(place)
+    for ends in (sorted(alike, key=lambda place: place[1]) for alike in of_name.values()):
+        parts.append(_line("ways", ends[0], ends[-1]))
+    for dot, (across, down) in zip(dots, places, strict=True):
         kind = (dot.way or "dot") if dot.kl > 0 else "source"
         parts.append(f'<circle class="{kind}" cx="{across:.1f}" cy="{down:.1f}" r="5"/>')
-        place = f'x="{label_x:.1f}" y="{label_y:.1f}" text-anchor="{anchor}"'
-        if abs(label_y - 4 - down) > NEAR:
-            ends = f'x1="{across:.1f}" y1="{down:.1f}" x2="{label_x:.1f}" y2="{label_y - 4:.1f}"'
-            parts.append(f'<line class="to" {ends}/>')
-        parts.append(f'<text class="name" {place}>{escape(dot.name)}</text>')
+    named = [min(alike, key=lambda place: place[1]) for alike in of_name.values()]
+    for name, place, label in zip(of_name, named, _labels(list(of_name), named, places), strict=True):
+        label_x, label_y, anchor = label
+        if abs(label_y - 4 - place[1]) > NEAR:
+            parts.append(_line("to", place, (label_x, label_y - 4)))
+        where = f'x="{label_x:.1f}" y="{label_y:.1f}" text-anchor="{anchor}"'
+        parts.append(f'<text class="name" {where}>{escape(name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _line(kind: str, start: tuple[float, float], end: tuple[float, float]) -> str:
+    return (
+        f'<line class="{kind}" x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}"/>'
+    )
 
 
 def escape(text: str) -> str:
@@ -113,9 +128,11 @@ def _legend(ways: Sequence[str]) -> Iterator[str]:
         yield f'<text x="{WIDTH - RIGHT - 98}" y="{down + 4}">{name}</text>'
 
 
-def _labels(names: Sequence[str], places: Sequence[tuple[float, float]]) -> list[tuple[float, float, str]]:
-    """Where each name stands: at the first place around its dot where nothing else is."""
-    taken = [(across - 6, down - 6, across + 6, down + 6) for across, down in places]
+def _labels(
+    names: Sequence[str], places: Sequence[tuple[float, float]], dots: Sequence[tuple[float, float]]
+) -> list[tuple[float, float, str]]:
+    """Where each name stands: at the first place around its own where neither dot nor name is."""
+    taken = [(across - 6, down - 6, across + 6, down + 6) for across, down in dots]
     labels = []
     for name, (across, down) in zip(names, places, strict=True):
         width = LETTER_WIDTH * len(name)
