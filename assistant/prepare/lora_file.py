@@ -26,12 +26,13 @@ from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
 from assistant.prepare.loss import Loss
 from assistant.prepare.naming import stem_of
+from assistant.prepare.planning import reference_bytes
 from assistant.prepare.probe import Probe
 from assistant.prepare.safetensors_folder import SafetensorsFolder
 from assistant.prepare.source import Source
-from assistant.prepare.workshop import require_memory, workshop
+from assistant.prepare.workshop import plan, workshop
 from assistant.store import Store, licences
-from assistant.store.disk import require, writing
+from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher
 
@@ -78,11 +79,10 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         base = sources.find(
             wish.base, store, shop, lambda place, to: convert(place, to, watcher), agree, watcher
         )
-        require_memory(base.size_bytes)
+        plan(2 * tensors.elements + reference_bytes(base), base.size_bytes, shop, watcher)
         made = shop / "made" / name
         made.mkdir(parents=True)
         file = made / f"{name}.gguf"
-        require(2 * tensors.elements, shop)
         changes = lora.changes_of(base.header, tensors, strength.rank)
         with writing(made):
             write(file, base.header.architecture, changes, strength)

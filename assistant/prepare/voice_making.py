@@ -23,9 +23,9 @@ from assistant.prepare.hub_checkpoint import declared_licence
 from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
 from assistant.prepare.naming import stem_of
-from assistant.prepare.workshop import require_memory, workshop
+from assistant.prepare.workshop import plan, workshop
 from assistant.store import Store, licences
-from assistant.store.disk import require, writing
+from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
 
@@ -75,9 +75,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     check_name(store.catalog, name)
     voice_export.require_packages()
     size_bytes = checkpoint.stat().st_size
-    require_memory(3 * size_bytes)
     with workshop(store.models_dir, watcher) as shop:
-        require(2 * size_bytes, shop)
+        plan(2 * size_bytes, 3 * size_bytes, shop, watcher)
         made = shop / "made" / name
         made.mkdir(parents=True)
         onnx, probes = made / f"{name}.onnx", shop / "probes.npz"

@@ -18,9 +18,9 @@ from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
 from assistant.prepare.naming import stem_of
 from assistant.prepare.whisper_folder import TYPES, Whisper
-from assistant.prepare.workshop import require_memory, workshop
+from assistant.prepare.workshop import plan, workshop
 from assistant.store import Store, licences
-from assistant.store.disk import require, writing
+from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
 
@@ -60,9 +60,9 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     name = wish.name or f"{stem_of(source.named)}-{wish.format.removeprefix('ct2-')}"
     check_name(store.catalog, name)
     elements = whisper.tensors.elements
-    require_memory(2 * 4 * elements)
     with workshop(store.models_dir, watcher) as shop:
-        require(int(elements * (BYTES[wish.format] + BYTES["ct2-float32"])), shop)
+        written_bytes = int(elements * (BYTES[wish.format] + BYTES["ct2-float32"]))
+        plan(written_bytes, 2 * 4 * elements, shop, watcher)
         made, reference = shop / "made" / name, shop / "reference"
         for folder, kind in ((reference, "ct2-float32"), (made, wish.format)):
             folder.mkdir(parents=True)

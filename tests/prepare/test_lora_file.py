@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from assistant.store import Store
 from assistant.store.progress import Unwatched
 from tests.engines.conftest import said
 from tests.prepare.conftest import NAME, left_behind
+from tests.store.site import Heard
 
 RANK, ALPHA = 4, 6.0
 WIDTH, KEYS, FEED_FORWARD = 576, 192, 1536
@@ -85,8 +87,11 @@ def test_on_the_model_or_in_it_is_the_same(store: Store, few_dialogues: Texts, t
 
 @pytest.mark.models
 def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: Path) -> None:
-    folder = adapter(tmp_path / "peft")
-    about = lora_file.make(Wish(str(folder), NAME, "mine"), store, WATCHER)
+    folder, watcher = adapter(tmp_path / "peft"), Heard()
+    about = lora_file.make(Wish(str(folder), NAME, "mine"), store, watcher)
+    needs = re.match(r"This needs at most (\d+) MB of disk \(.+ are free\) and \d+ MB", watcher.notes[0])
+    assert needs, "what it takes is said first"
+    assert int(needs[1]) * 1e6 > about["bytes"]
     assert (about["rank"], about["alpha"], about["matrices"]) == (RANK, ALPHA, 24)
     assert about["for_model"] == NAME
     assert about["kl"] > 0.001

@@ -35,6 +35,7 @@ from assistant.types import Sentence
 from assistant.word_error import normalize_words
 from tests.conftest import CHECKOUT
 from tests.prepare.conftest import left_behind
+from tests.store.site import Heard
 
 NAME = "tts_models/en/ljspeech/vits"
 JOE = paths.models() / "voice-en-us-joe"
@@ -139,8 +140,10 @@ class TestWithCoqui:
 
     def test_the_disk_is_planned(self, tiny: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
+        watcher = Heard()
         with pytest.raises(StorageFull):
-            voice_making.make(Wish(str(tiny)), store, Unwatched())
+            voice_making.make(Wish(str(tiny)), store, watcher)
+        assert watcher.notes[0].startswith("This needs at most ")
 
 
 @pytest.mark.skipif(find_spec("TTS") is not None, reason="the extra coqui is installed here")

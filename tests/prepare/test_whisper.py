@@ -11,9 +11,11 @@ import pytest
 
 from assistant import engines, paths
 from assistant.audio.files import read_sound
+from assistant.board import health
 from assistant.cancel import Cancel
 from assistant.errors import (
     DownloadFailed,
+    EngineFailed,
     ModelCorrupt,
     ModelMissing,
     ModelRefused,
@@ -176,9 +178,16 @@ def test_what_cannot_be_done_is_said_before_work(
         whisper_making.make(Wish(str(tiny), "ct2-int4"), store, Unwatched())
     with pytest.raises(ModelMissing, match=r"no folder \./nothing"):
         whisper_making.make(Wish("./nothing", "ct2-int8"), store, Unwatched())
+    watcher = Heard()
+    monkeypatch.setattr(health, "available_mb", lambda: 600)
+    with pytest.raises(EngineFailed, match=r"needs 7\d\d MB of memory, and 600 MB are free"):
+        whisper_making.make(Wish(str(tiny), "ct2-int8"), store, watcher)
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
     with pytest.raises(StorageFull):
-        whisper_making.make(Wish(str(tiny), "ct2-int8"), store, Unwatched())
+        whisper_making.make(Wish(str(tiny), "ct2-int8"), store, watcher)
+    assert [note[:19] for note in watcher.notes] == 2 * ["This needs at most "]
+    assert watcher.seen == []
+    assert left_behind(store.models_dir) == []
 
 
 def test_a_name_without_a_network(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
