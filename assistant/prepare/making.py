@@ -116,7 +116,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
                 "--act-order is for --method gptq only.", "Leave it out, or add --method gptq."
             )
         kept = matching(source, wish.keep_f16)
-        planning.plan([wish.recipe], source, shop, watcher)
+        planning.plan([wish.recipe], source, shop, watcher, wish.output)
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             refuse(doubts, f"The source {source.named} was not used", force=wish.force)

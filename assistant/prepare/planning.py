@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from assistant.prepare import correlations, methods, workshop
+from assistant.prepare import correlations, installing, methods, workshop
 from assistant.prepare.building import WITH_TORCH, Recipe
 from assistant.prepare.gguf_weights import is_plain
 from assistant.prepare.source import Source
@@ -29,13 +29,20 @@ REFERENCE_TOKENS = 1_500
 """Whose scores are kept of the source: what ships has 900."""
 
 
-def plan(recipes: Sequence[Recipe], source: Source, shop: Path, watcher: Watcher) -> None:
-    """Say what making all of these will take, and what there is. Raises StorageFull, EngineFailed."""
+def plan(
+    recipes: Sequence[Recipe], source: Source, shop: Path, watcher: Watcher, output: Path | None = None
+) -> None:
+    """Say what making all of these will take, and what there is. Raises StorageFull, EngineFailed.
+
+    ``output`` is where they are taken that do not go into the store.
+    """
     disk = disk_bytes(recipes, source)
     weights = weights_of(source)
     largest = max(source.size_bytes, *(_made_bytes(recipe, weights) for recipe in recipes))
     memory = largest + max(methods.memory_bytes(recipe.method, weights) for recipe in recipes)
     workshop.plan(disk, memory, shop, watcher)
+    if output:
+        installing.plan(max(_made_bytes(recipe, weights) for recipe in recipes), output, shop, watcher)
 
 
 def disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
