@@ -47,12 +47,9 @@ def _fetch(name: str) -> dict[str, Any]:
     """Let Coqui's library fetch the model of that name into its own store."""
     from TTS.utils.manage import ModelManager  # noqa: PLC0415  seconds
 
-    model, config, facts = ModelManager(progress_bar=False).download_model(name)
+    model, config, _ = ModelManager(progress_bar=False).download_model(name)
     folder = Path(config or model)
-    return {
-        "folder": str(folder if folder.is_dir() else folder.parent),
-        "licence": str(facts.get("license") or ""),
-    }
+    return {"folder": str(folder if folder.is_dir() else folder.parent)}
 
 
 def _export(job: dict[str, Any]) -> dict[str, Any]:
