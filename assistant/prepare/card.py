@@ -23,7 +23,7 @@ from assistant.store.progress import megabytes
 
 MARKDOWN, PICTURE = "model-card.md", "model-card.svg"
 
-PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime", "ctranslate2")
+PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime", "ctranslate2", "faster-whisper")
 """What the figures may depend on."""
 
 
@@ -91,7 +91,7 @@ def _of_a_language_model(facts: Mapping[str, Any]) -> dict[str, str]:
         "Perplexity": f"{facts['perplexity']:.2f} (the source: {facts['source_perplexity']:.2f})",
         "Loss": f"{facts['kl']:.4f} ± {facts['kl_error']:.4f} nats per token, {facts['tokens']} tokens",
         "Same first choice": f"{100 * facts['same_first']:.1f} %",
-        "Here": f"{facts['tokens_per_s']:g} tokens/s{memory}",
+        "Here": f"{facts['tokens_per_s']:g} tokens/s{memory}, in {facts['runtime']}",
     }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from assistant.engines import gguf_adapter
 from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
-from assistant.prepare import card, dialogues, gate, gguf_file, lora, making
+from assistant.prepare import asking, card, dialogues, gate, gguf_file, lora, making
 from assistant.prepare import source as sources
 from assistant.prepare.checkpoint import convert
 from assistant.prepare.hub_checkpoint import declared_licence
@@ -89,7 +89,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         shapes = {tensor.name: tensor.shape for tensor in base.header.tensors}
         gguf_adapter.check(file, base.header.architecture, shapes)
         before, after = _measured(base, file, wish.threads, shop, watcher)
-        spoken = gate.ask(base.folder, wish.threads, watcher, adapter=file)
+        spoken = asking.ask(base.folder, wish.threads, watcher, adapter=file)
         doubts = _doubts(before, after, spoken)
         refuse(doubts, f"The adapter {name} was not installed", force=wish.force)
         options: dict[str, str | bool] = {"base": wish.base, "as": wish.name, "force": wish.force}
@@ -173,7 +173,7 @@ def _measured(base: Source, file: Path, threads: int, shop: Path, watcher: Watch
             return reference.loss, reference.compare(probe, meter.add)
 
 
-def _doubts(before: Loss, after: Loss, spoken: gate.Spoken) -> list[str]:
+def _doubts(before: Loss, after: Loss, spoken: asking.Spoken) -> list[str]:
     """What speaks against the adapter, each in half a sentence with its figure."""
     found = []
     if after.kl < MIN_KL:

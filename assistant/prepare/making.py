@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assistant import resources
 from assistant.errors import SettingsError
-from assistant.prepare import card, dialogues, formats, gate, installing, lora, methods, planning
+from assistant.prepare import asking, card, dialogues, formats, gate, installing, lora, methods, planning
 from assistant.prepare import source as sources
 from assistant.prepare.block_numbers import BLOCK
 from assistant.prepare.building import Recipe, build
@@ -123,9 +123,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             ground = groundwork([wish], source, validation, shop, watcher)
             made = build(wish.recipe, ground, target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
-        spoken = gate.NOT_ASKED
-        if not wish.output:
-            spoken = gate.ask(made.file.parent, wish.threads, watcher)
+        spoken = asking.ask(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
         refuse(doubts, f"The model {name} was not installed", force=wish.force)
         result = Result(

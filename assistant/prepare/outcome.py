@@ -8,7 +8,8 @@ from typing import Any
 
 import llama_cpp
 
-from assistant.prepare import card, gate
+from assistant.prepare import card
+from assistant.prepare.asking import Spoken
 from assistant.prepare.loss import Loss
 from assistant.prepare.quantizer import Made
 
@@ -34,7 +35,9 @@ class Result:
     method: str
     kept_f16: int
     made: Made
-    spoken: gate.Spoken
+    spoken: Spoken
+    used: Mapping[str, str]
+    """Versions of what worked on it in other environments."""
     doubts: tuple[str, ...] = field(default=())
     """Why it was installed by force only."""
 
@@ -66,6 +69,7 @@ class Result:
         return card.stamped(facts, f"llama-cpp-python {llama_cpp.__version__}")
 
 
+            "runtime": self.spoken.runtime,
 def figures(loss: Loss) -> dict[str, Any]:
     """A loss as plain values; nats per token."""
     return {
