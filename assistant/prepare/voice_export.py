@@ -18,7 +18,7 @@ from typing import Any
 
 from assistant.errors import DownloadFailed, EngineUnavailable, ModelCorrupt
 from assistant.prepare.children import last_line
-from assistant.store.progress import Watcher
+from assistant.store.progress import Watcher, timed
 
 CATALOGUE = ".models.json"
 
@@ -50,7 +50,8 @@ def licence_of(name: str) -> str:
 def fetch(name: str, watcher: Watcher) -> Path:
     """Where Coqui's library has put the voice of that name. Raises DownloadFailed."""
     watcher.note(f"Asking Coqui's library for {name}.")
-    answer = _asked({"name": name})
+    with timed(f"Fetching {name}", watcher):
+        answer = _asked({"name": name})
     if why := answer.get("failed"):
         raise DownloadFailed(
             f"{name} is not on this computer and could not be fetched: {why}.",
@@ -65,7 +66,8 @@ def export(job: Mapping[str, Any], watcher: Watcher) -> dict[str, Any]:
     What the voice's tokenizer and speakers are. Raises ModelCorrupt.
     """
     watcher.note("Coqui's library writes the network; with a whole voice that takes minutes.")
-    answer = _asked(job)
+    with timed("Writing the network", watcher):
+        answer = _asked(job)
     if why := answer.get("failed"):
         raise ModelCorrupt(
             f"The voice in {Path(job['config']).parent} cannot be exported: {why}.",
