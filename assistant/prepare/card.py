@@ -27,12 +27,18 @@ PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime", "ctranslate2", "
 """What the figures may depend on."""
 
 
-def stamped(facts: Mapping[str, Any], with_what: str) -> dict[str, Any]:
-    """``facts``, when they came about, and by which versions of what; ``with_what`` was used besides."""
+def stamped(
+    facts: Mapping[str, Any], with_what: str, used: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """``facts``, when they came about, and by which versions of what.
+
+    ``with_what`` was used besides; ``used`` are versions of what is not installed here.
+    """
     versions = {"assistant": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
+    versions |= used or {}
     made_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     made_by = f"assistant {__version__}, {with_what}"
     return {**facts, "made_at": made_at, "made_by": made_by, "versions": versions}
@@ -82,9 +88,11 @@ def _of_a_language_model(facts: Mapping[str, Any]) -> dict[str, str]:
     how = f"`--method {facts['method']}`" + (", with an importance matrix" if facts["imatrix"] else "")
     revision = f", revision {plain(facts['revision'])}" if facts["revision"] else ""
     memory = f", {facts['memory_mb']} MB of memory" if facts["memory_mb"] else ""
+    inputs = {"Calibration text": "calibration_sha256", "Adapter": "adapter_sha256"}
     return {
         "Made of": f"{plain(facts['source'])}{revision}, {megabytes(facts['source_bytes'])}",
         "Its SHA-256": f"`{facts['source_sha256']}`",
+        **{f"{name}, SHA-256": f"`{facts[key]}`" for name, key in inputs.items() if facts[key]},
         "Licence": plain(facts["licence"] or "not known: look where the model comes from"),
         "Format": f"{facts['format']}, {megabytes(facts['bytes'])}, {how}",
         "Types": ", ".join(f"{count} {name}" for name, count in facts["types"].items()),

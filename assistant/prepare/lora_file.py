@@ -20,7 +20,6 @@ from assistant.engines import gguf_adapter
 from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
 from assistant.prepare import asking, card, dialogues, gate, gguf_file, lora, making
 from assistant.prepare import source as sources
-from assistant.prepare.checkpoint import convert
 from assistant.prepare.hub_checkpoint import declared_licence
 from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
@@ -28,6 +27,7 @@ from assistant.prepare.loss import Loss
 from assistant.prepare.naming import stem_of
 from assistant.prepare.planning import reference_bytes
 from assistant.prepare.probe import Probe
+from assistant.prepare.provenance import Origin, checksum, files_of, used
 from assistant.prepare.safetensors_folder import SafetensorsFolder
 from assistant.prepare.source import Source
 from assistant.prepare.workshop import plan, workshop
@@ -76,9 +76,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     strength = lora.strength_of(folder)
     tensors = SafetensorsFolder(folder)
     with workshop(store.models_dir, watcher) as shop:
-        base = sources.find(
-            wish.base, store, shop, lambda place, to: convert(place, to, watcher), agree, watcher
-        )
+        origin = Origin(watcher)
+        base = sources.find(wish.base, store, shop, origin.convert, agree, watcher)
         plan(2 * tensors.elements + reference_bytes(base), base.size_bytes, shop, watcher)
         made = shop / "made" / name
         made.mkdir(parents=True)
@@ -100,6 +99,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "format": FORMAT,
                 "command": card.command("lora", wish.source, options=options),
                 "source": wish.source,
+                "source_sha256": checksum(files_of(folder), watcher),
                 "licence": licence,
                 "for_model": base.named,
                 "architecture": base.header.architecture,
@@ -110,10 +110,13 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "perplexity": round(after.perplexity, 3),
                 "perplexity_without": round(before.perplexity, 3),
                 "kl": round(after.kl, 5),
+                "tokens_per_s": spoken.tokens_per_s,
+                "memory_mb": spoken.memory_mb,
                 "answers": [asdict(answer) for answer in spoken.answers],
                 "forced": doubts,
             },
             f"llama-cpp-python {llama_cpp.__version__}",
+            used(converted=origin.converted),
         )
         place = install(store, "llm", made, about, watcher)
     return {**about, "path": str(place)}

@@ -16,18 +16,17 @@ from assistant.prepare import asking, card, dialogues, formats, gate, installing
 from assistant.prepare import source as sources
 from assistant.prepare.block_numbers import BLOCK
 from assistant.prepare.building import Recipe, build
-from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import Format
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.judging import refuse
 from assistant.prepare.outcome import Result
+from assistant.prepare.provenance import Origin, checksum, files_of, used
 from assistant.prepare.source import Source
 from assistant.prepare.workshop import workshop
 from assistant.store import Store, licences
-from assistant.store.folder import sha256_of
 from assistant.store.own import check_name
-from assistant.store.progress import Meter, Watcher
+from assistant.store.progress import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         check_name(store.catalog, wish.name)
     validation = dialogues.read(text("validation.txt"))
     with workshop(store.models_dir, watcher) as shop:
-        source = found(wish, store, shop, watcher)
+        origin = Origin(watcher)
+        source = found(wish, store, shop, watcher, origin)
         name = wish.name or f"{source.stem}-{wish.format.name}"
         check_name(store.catalog, name)
         wish = settled(wish, source)
@@ -133,7 +133,9 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             command=wish.command,
             source=source.named,
             revision=source.revision,
-            source_sha256=sha256_of(source.file, Meter("Checking the source", source.size_bytes, watcher)),
+            source_sha256=checksum(files_of(origin.folder), watcher),
+            calibration_sha256=checksum([ground.calibration], watcher) if ground.calibrated else "",
+            adapter_sha256=checksum(files_of(wish.adapter), watcher) if wish.adapter else "",
             licence=source.licence,
             source_bytes=source.size_bytes,
             size_bytes=made.size_bytes,
@@ -144,6 +146,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             kept_f16=kept,
             made=made,
             spoken=spoken,
+            used=used(converted=origin.converted, recipe=wish.recipe),
             doubts=tuple(doubts),
         )
         if wish.output:
@@ -153,12 +156,16 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
     return result
 
 
-def found(wish: Wish, store: Store, shop: Path, watcher: Watcher) -> Source:
-    """What the wish is for, its adapter in it. Raises what ``sources.find`` and ``lora.merged`` raise."""
+def found(wish: Wish, store: Store, shop: Path, watcher: Watcher, origin: Origin | None = None) -> Source:
+    """What the wish is for, its adapter in it; ``origin`` is told what that is made of.
+
+    Raises what ``sources.find`` and ``lora.merged`` raise.
+    """
+    origin = origin or Origin(watcher)
     agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
-    source = sources.find(
-        wish.source, store, shop, lambda folder, to: convert(folder, to, watcher), agree, watcher
-    )
+    source = sources.find(wish.source, store, shop, origin.convert, agree, watcher)
+    if not origin.converted:
+        origin.folder = source.folder
     if not wish.adapter:
         return source
     return lora.merged(source, wish.adapter, shop / "merged", wish.threads, watcher)

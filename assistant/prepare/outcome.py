@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ class Result:
     revision: str
     """The commit on the hub that the source came from; empty for what lay here."""
     source_sha256: str
+    calibration_sha256: str
+    """Of the text that showed which weights matter; empty where none was read."""
+    adapter_sha256: str
+    """Of what became part of the model first; empty where nothing did."""
     licence: str
     source_bytes: int
     size_bytes: int
@@ -51,6 +56,8 @@ class Result:
             "source": self.source,
             "revision": self.revision,
             "source_sha256": self.source_sha256,
+            "calibration_sha256": self.calibration_sha256,
+            "adapter_sha256": self.adapter_sha256,
             "licence": self.licence,
             "source_bytes": self.source_bytes,
             "bytes": self.size_bytes,
@@ -62,14 +69,14 @@ class Result:
             "types": self.made.types,
             "fell_back": len(self.made.fell_back),
             "answers": [asdict(answer) for answer in self.spoken.answers],
+            "runtime": self.spoken.runtime,
             "tokens_per_s": self.spoken.tokens_per_s,
             "memory_mb": self.spoken.memory_mb,
             "forced": list(self.doubts),
         }
-        return card.stamped(facts, f"llama-cpp-python {llama_cpp.__version__}")
+        return card.stamped(facts, f"llama-cpp-python {llama_cpp.__version__}", self.used)
 
 
-            "runtime": self.spoken.runtime,
 def figures(loss: Loss) -> dict[str, Any]:
     """A loss as plain values; nats per token."""
     return {

@@ -23,11 +23,12 @@ from assistant.prepare.hub_checkpoint import declared_licence
 from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
 from assistant.prepare.naming import stem_of
+from assistant.prepare.provenance import checksum
 from assistant.prepare.workshop import plan, workshop
 from assistant.store import Store, licences
 from assistant.store.disk import writing
 from assistant.store.own import check_name
-from assistant.store.progress import Watcher
+from assistant.store.progress import Watcher, timed
 
 SHRUNK: dict[str, Literal["", "fp16", "int8"]] = {"onnx": "", "onnx-fp16": "fp16", "onnx-int8": "int8"}
 """Format -> how the decoder's weights are stored."""
@@ -105,7 +106,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
 
                 shrink(onnx, kind)
         voice_gate.check_symbols(made, answer["symbols"])
-        spoken = voice_gate.listen(made, probes, wish.threads)
+        with timed("Listening to it", watcher):
+            spoken = voice_gate.listen(made, probes, wish.threads)
         doubts = voice_gate.doubts(spoken, wish.format)
         refuse(doubts, f"The voice {name} was not installed", force=wish.force)
         options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
@@ -116,6 +118,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "format": wish.format,
                 "command": card.command("voice", wish.source, options=options),
                 "source": wish.source,
+                "source_sha256": checksum([checkpoint], watcher),
                 "licence": licence,
                 "source_bytes": size_bytes,
                 "bytes": onnx.stat().st_size,
@@ -125,9 +128,12 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "correlation": round(spoken.correlation, 6),
                 "largest_difference": float(f"{spoken.largest_difference:.3g}"),
                 "sentence_s": round(spoken.seconds, 2),
+                "speaking_s": round(spoken.speaking_s, 2),
+                "memory_mb": spoken.memory_mb,
                 "forced": doubts,
             },
-            f"{answer['versions']}, onnxruntime {onnxruntime.__version__}",
+            f"coqui-tts {answer['versions']['coqui-tts']}, onnxruntime {onnxruntime.__version__}",
+            answer["versions"],
         )
         place = install(store, "tts", made, about, watcher)
     return {**about, "path": str(place)}

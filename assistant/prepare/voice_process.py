@@ -134,10 +134,10 @@ def _spoken(model: Any, count: int) -> tuple[list[Any], list[Any]]:
     return sequences, waves
 
 
-def _versions() -> str:
+def _versions() -> dict[str, str]:
     from importlib.metadata import version  # noqa: PLC0415
 
-    return ", ".join(f"{name} {version(name)}" for name in ("coqui-tts", "torch", "onnx"))
+    return {name: version(name) for name in ("coqui-tts", "torch", "onnx")}
 
 
 if __name__ == "__main__":

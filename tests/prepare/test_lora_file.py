@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -94,6 +95,10 @@ def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: P
     assert int(needs[1]) * 1e6 > about["bytes"]
     assert (about["rank"], about["alpha"], about["matrices"]) == (RANK, ALPHA, 24)
     assert about["for_model"] == NAME
+    files = (folder / "adapter_config.json", folder / "adapter_model.safetensors")
+    whole = b"".join(file.read_bytes() for file in files)
+    assert about["source_sha256"] == hashlib.sha256(whole).hexdigest()
+    assert about["tokens_per_s"] > 0
     assert about["kl"] > 0.001
     entry = next(entry for entry in store.entries() if entry.name == "mine")
     assert (entry.kind, entry.state, entry.licence) == ("llm", "installed", "cc0-1.0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -79,6 +80,9 @@ class TestWithCoqui:
             assert about["largest_difference"] < 0.001
         else:
             assert about["bytes"] < about["fp32_bytes"]
+        assert about["source_sha256"] == hashlib.sha256((tiny / "model_file.pth").read_bytes()).hexdigest()
+        assert about["speaking_s"] > 0
+        assert {"coqui-tts", "torch", "onnxruntime"} <= about["versions"].keys()
         place = store.path(f"tiny-{kind}", "tts")
         assert speak(place) > 5000
         assert json.loads((place / "model-card.json").read_text())["correlation"] == about["correlation"]
