@@ -56,18 +56,19 @@ Reply = Callable[[str], tuple[str, int, float]]
 
 def ask(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = None) -> Spoken:
     """Hold a short conversation with the model in ``folder``. Raises ModelCorrupt, EngineFailed."""
-    if not engine_of(folder):
-        return _in_transformers(folder, threads, watcher)
+    runtime = engine_of(folder)
     settings = LlmSettings(
         temperature=0,
-        max_tokens=ANSWER_TOKENS,
+        max_tokens=ANSWER_TOKENS if runtime else TRANSFORMERS_TOKENS,
         context_tokens=512,
         history_tokens=0,
         draft_tokens=0,
         adapter=None if adapter is None else str(adapter),
     )
+    if not runtime:
+        return _in_transformers(folder, settings, threads, watcher)
     before = resident_bytes()
-    engine = engines.load("llm", engine_of(folder), settings=settings, model=folder, threads=threads)
+    engine = engines.load("llm", runtime, settings=settings, model=folder, threads=threads)
 
     def reply(question: str) -> tuple[str, int, float]:
         text = "".join(engine.stream([Message("user", question)], Cancel()))
@@ -78,13 +79,13 @@ def ask(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = 
         grown = max(resident_bytes() - before, 0)
     finally:
         engine.close()
-    return Spoken(engine_of(folder), answers, tokens_per_s, round(grown / 1e6))
+    return Spoken(runtime, answers, tokens_per_s, round(grown / 1e6))
 
 
-def _in_transformers(folder: Path, threads: int, watcher: Watcher) -> Spoken:
+def _in_transformers(folder: Path, settings: LlmSettings, threads: int, watcher: Watcher) -> Spoken:
     probe = TorchProbe(folder, threads, watcher)
     try:
-        answers, tokens_per_s = _asked(lambda question: probe.reply(question, TRANSFORMERS_TOKENS), watcher)
+        answers, tokens_per_s = _asked(lambda question: probe.reply(question, settings), watcher)
         return Spoken("transformers", answers, tokens_per_s, round(probe.resident_bytes / 1e6))
     finally:
         probe.close()

@@ -18,12 +18,14 @@ from assistant.board import health
 from assistant.engines import onnx_model
 from assistant.engines.chat_llm import prompt_text
 from assistant.engines.chat_template import ChatTemplate
+from assistant.engines.sampling import Sampler
 from assistant.errors import EngineFailed
 from assistant.prepare import environments
 from assistant.prepare.children import last_line
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.passages import Passage, read
 from assistant.prepare.watching import Float32s
+from assistant.settings_engines import LlmSettings
 from assistant.store.progress import Watcher, timed
 from assistant.types import Message
 
@@ -149,8 +151,8 @@ class TorchProbe:
         """Evaluate one token after those before it, as when a reply is written. Raises EngineFailed."""
         self._scores((token,), position, [0])
 
-    def reply(self, question: str, most: int) -> tuple[str, int, float]:
-        """What it answers with ``most`` tokens, each the likeliest; how many they are, and how many a second.
+    def reply(self, question: str, settings: LlmSettings) -> tuple[str, int, float]:
+        """What it answers, chosen as the engines choose; its tokens, and how many of them came in a second.
 
         Raises EngineFailed.
         """
@@ -158,10 +160,11 @@ class TorchProbe:
             prompt_text(self.vocabulary, self._chat, [Message("user", question)])
         )
         scores = self._scores(tuple(prompt), 0, [len(prompt) - 1])
+        sampler = Sampler(settings)
         began_s, said = time.perf_counter(), []
-        while not self.vocabulary.ends_reply(token := int(scores[0].argmax())):
+        while not self.vocabulary.ends_reply(token := sampler.choose(scores[0])):
             said.append(token)
-            if len(said) == most:
+            if len(said) == settings.max_tokens:
                 break
             scores = self._scores((token,), len(prompt) + len(said) - 1, [0])
         evaluated, spent_s = max(len(said) - 1, 0), time.perf_counter() - began_s
