@@ -32,7 +32,8 @@ class Result:
     loss: Loss
     imatrix: bool
     method: str
-    kept_f16: int
+    kept_f16: tuple[str, ...]
+    """Tensors that a person wanted to stay at 16 bits."""
     made: Made
     spoken: gate.Spoken
     doubts: tuple[str, ...] = field(default=())
@@ -55,7 +56,7 @@ class Result:
             **figures(self.loss),
             "imatrix": self.imatrix,
             "method": self.method,
-            "kept_f16": self.kept_f16,
+            "kept_f16": list(self.kept_f16),
             "types": self.made.types,
             "fell_back": len(self.made.fell_back),
             "answers": [asdict(answer) for answer in self.spoken.answers],

@@ -6,13 +6,13 @@ asked for again then (``quantizer``). Knows nothing of how a model is made, only
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from assistant.board import health
 from assistant.prepare import correlations, methods
 from assistant.prepare.building import WITH_TORCH, Recipe
+from assistant.prepare.formats import FORMATS
 from assistant.prepare.gguf_weights import is_plain
 from assistant.prepare.source import Source
 from assistant.prepare.workshop import needed_mb, require_memory
@@ -35,7 +35,7 @@ REFERENCE_TOKENS = 1_500
 def plan(recipes: Sequence[Recipe], source: Source, shop: Path, watcher: Watcher) -> None:
     """Say what making all of these will take, and what there is. Raises StorageFull, EngineFailed."""
     disk = disk_bytes(recipes, source)
-    weights = weights_of(source)
+    weights = source.weights
     largest = max(source.size_bytes, *(_made_bytes(recipe, weights) for recipe in recipes))
     memory = largest + max(methods.memory_bytes(recipe.method, weights) for recipe in recipes)
     have_mb = health.available_mb()
@@ -50,16 +50,11 @@ def plan(recipes: Sequence[Recipe], source: Source, shop: Path, watcher: Watcher
 
 def disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
     """The groundwork of all, which is done once, and the largest of the files, which are made one by one."""
-    weights = weights_of(source)
+    weights = source.weights
     parts = {"reference": 2 * REFERENCE_TOKENS * _vocabulary(source)}
     for recipe in recipes:
         parts |= _groundwork(recipe, source, 2 * weights)
     return sum(parts.values()) + max(_made_bytes(recipe, weights) for recipe in recipes)
-
-
-def weights_of(source: Source) -> int:
-    """How many there are."""
-    return sum(math.prod(tensor.shape) for tensor in source.header.tensors)
 
 
 def _groundwork(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, int]:
@@ -74,6 +69,9 @@ def _groundwork(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, i
         parts[recipe.method] = plain_bytes
     if recipe.format.name in WITH_TORCH:
         parts["checkpoint"] = plain_bytes
+    if recipe.through:  # the checkpoint, and what is converted from it
+        parts["through"] = 2 * plain_bytes
+        parts |= _groundwork(Recipe(FORMATS[recipe.through], "gptq"), source, plain_bytes)
     return parts
 
 

@@ -43,6 +43,11 @@ class Source:
     revision: str = ""
     """The commit on the hub; empty for what lay here."""
 
+    @property
+    def weights(self) -> int:
+        """How many there are."""
+        return sum(math.prod(tensor.shape) for tensor in self.header.tensors)
+
 
 def find(  # noqa: PLR0917
     named: str,

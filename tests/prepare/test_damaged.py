@@ -15,6 +15,7 @@ from assistant.prepare import gate, making
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.loss import Reference
+from assistant.prepare.wish import Wish
 from assistant.store import Store
 from assistant.store.progress import Unwatched
 from tests.prepare.conftest import REAL, left_behind
@@ -122,7 +123,7 @@ def test_a_source_with_such_a_fault_is_not_used_even_by_force(
 ) -> None:
     change(copied, tensor_name, damage)
     with pytest.raises(ModelCorrupt, match=f"{tensor_name}.*{reason}"):
-        making.make(making.Wish(str(copied), FORMATS["q4_0"], name="mine", force=True), store, Unwatched())
+        making.make(Wish(str(copied), FORMATS["q4_0"], name="mine", force=True), store, Unwatched())
     assert not left_behind(store.models_dir)
 
 
@@ -138,7 +139,7 @@ def test_a_damaged_source_is_not_used(copied: Path, few_dialogues: Texts, store:
     for layer in range(30):
         change(copied, f"blk.{layer}.ffn_down.weight", shuffled)
         change(copied, f"blk.{layer}.attn_v.weight", shuffled)
-    wish = making.Wish(str(copied), FORMATS["q4_0"], name="mine", imatrix=False)
+    wish = Wish(str(copied), FORMATS["q4_0"], name="mine", imatrix=False)
     with pytest.raises(ModelRefused, match=r"damaged or was not made for English: its perplexity is \d"):
         making.make(wish, store, Unwatched())
     assert not (store.models_dir / "mine").exists()
@@ -149,7 +150,7 @@ def test_a_truncated_source_is_not_used(copied: Path, few_dialogues: Texts, stor
     with copied.open("r+b") as file:
         file.truncate(50_000_000)
     with pytest.raises(ModelCorrupt, match="part of it is missing"):
-        making.make(making.Wish(str(copied), FORMATS["q4_0"], name="mine"), store, Unwatched())
+        making.make(Wish(str(copied), FORMATS["q4_0"], name="mine"), store, Unwatched())
     assert not left_behind(store.models_dir)
 
 
