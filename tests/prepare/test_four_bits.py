@@ -1,4 +1,4 @@
-"""What the default of 4 bits costs a real model that was taken off its grid first: the bar is 0.06 nats per token.
+"""What the default of 4 bits costs a real model that was taken off its grid first: 0.06 nats a token at most.
 
 The whole held-out dialogues, because the figure is about them.
 """
