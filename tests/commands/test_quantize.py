@@ -140,7 +140,7 @@ def _words(*words: str) -> argparse.Namespace:
 
 
 def test_all_types_are_every_format_and_way_there_is() -> None:
-    from assistant.commands._quantize_wish import CHECKPOINTS, compared  # noqa: PLC0415
+    from assistant.commands.quantize.wishes import CHECKPOINTS, compared  # noqa: PLC0415
     from assistant.prepare import comparing, formats, methods  # noqa: PLC0415
 
     names = comparing.EVERYTHING.split(",")
@@ -154,7 +154,7 @@ def test_all_types_are_every_format_and_way_there_is() -> None:
 
 
 def test_what_any_of_the_patterns_finds_is_kept() -> None:
-    from assistant.commands._quantize_wish import of  # noqa: PLC0415
+    from assistant.commands.quantize.wishes import of  # noqa: PLC0415
 
     both = of(_words("--keep-f16", r"^blk\.0\.", "--keep-f16", "ffn_down"), NAME, "q4_0", None)
     assert [

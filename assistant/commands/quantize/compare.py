@@ -13,7 +13,7 @@ from assistant.store.progress import Terminal
 
 def run(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
     """The exit status is 1 when a format could not be made. Raises AssistantError."""
-    from assistant.commands import _quantize_wish  # noqa: PLC0415  its packages take a second
+    from assistant.commands.quantize import wishes  # noqa: PLC0415  its packages take a second
     from assistant.prepare import comparing, picture  # noqa: PLC0415
 
     types = comparing.EVERYTHING if arguments.types == "all" else arguments.types or ""
@@ -28,8 +28,8 @@ def run(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
             f"There is no folder {arguments.picture.parent}.", "Choose a place that is there."
         )
     source = arguments.source[1]
-    wishes = [_quantize_wish.compared(arguments, source, name) for name in names]
-    rows = comparing.compare(wishes, store, terminal, dither=arguments.dither)
+    wanted = [wishes.compared(arguments, source, name) for name in names]
+    rows = comparing.compare(wanted, store, terminal, dither=arguments.dither)
     terminal.clear()
     if not arguments.json:
         print(comparing.table(rows), end="\n\n")

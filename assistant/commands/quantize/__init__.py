@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from assistant import configuration, logs, paths
 from assistant.board import cores
-from assistant.commands import _quantize_wish, quantize_compare, quantize_others
+from assistant.commands.quantize import compare, others
 from assistant.errors import SettingsError
 from assistant.gguf import read_header
 from assistant.store import Store, open_store
@@ -127,17 +127,18 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.threads = arguments.threads if arguments.threads > 0 else len(cores.big_cores())
     terminal = Terminal(sys.stderr)
     try:
-        if arguments.source[0] in quantize_others.NAMES and not Path(arguments.source[0]).exists():
-            return quantize_others.run(arguments, store, terminal)
+        if arguments.source[0] in others.NAMES and not Path(arguments.source[0]).exists():
+            return others.run(arguments, store, terminal)
         if arguments.source[0] == "compare":
-            return quantize_compare.run(arguments, store, terminal)
+            return compare.run(arguments, store, terminal)
         return _quantize(arguments, store, terminal)
     finally:
         terminal.clear()
 
 
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    from assistant.prepare import formats, making  # noqa: PLC0415  their packages take a second
+    from assistant.commands.quantize import wishes  # noqa: PLC0415  its packages take a second
+    from assistant.prepare import formats, making  # noqa: PLC0415
 
     if arguments.dither:
         raise SettingsError("--dither is for `compare` only.", "Leave it out.")
@@ -154,7 +155,7 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
     if arguments.board:
         chosen = formats.for_board(arguments.board)
         terminal.note(f"For {arguments.board}: {chosen}.")
-    wish = _quantize_wish.of(arguments, arguments.source[0], chosen, arguments.method)
+    wish = wishes.of(arguments, arguments.source[0], chosen, arguments.method)
     result = making.make(wish, store, terminal)
     terminal.clear()
     told, advice = _told(result), _advice(arguments, result)
