@@ -22,7 +22,8 @@ from assistant.prepare.converter import SCRIPT, unpacked
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
 
-MAX_JSON_BYTES = 1_000_000
+MAX_JSON_BYTES = 10_000_000
+"""Of a file that describes the model; Gemma 3's tokenizer_config.json has 1.2 MB."""
 POLL_S = 0.2
 
 BYTES_OF = {"float32": 4, "float16": 2, "bfloat16": 2}

@@ -6,6 +6,7 @@ Real conversions are in test_with_torch.
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def test_what_is_unsafe_or_incomplete_is_refused(
     else:
         (folder / name).write_text(content)
     with pytest.raises(ModelCorrupt, match=reason):
+        checkpoint.check(folder)
+
+
+def test_a_long_description_is_read_and_an_endless_one_is_not(folder: Path) -> None:
+    """Gemma 3 describes thousands of marks."""
+    marks = {str(number): {"content": f"<unused{number}>", "special": True} for number in range(25_000)}
+    described = folder / "tokenizer_config.json"
+    described.write_text(json.dumps({"added_tokens_decoder": marks}))
+    assert described.stat().st_size > 1_300_000
+    assert checkpoint.check(folder) == "bfloat16"
+    described.write_bytes(b'{"a": 1' + b" " * checkpoint.MAX_JSON_BYTES + b"}")
+    with pytest.raises(ModelCorrupt, match=r"tokenizer_config\.json cannot be read"):
         checkpoint.check(folder)
 
 
