@@ -124,19 +124,21 @@ def _storage(patient: Patient) -> Iterator[Finding]:
 
 
 def _speed(patient: Patient) -> Iterator[Finding]:
-    governor = health.slow_governor(patient.root)
-    if governor:
+    governor, is_slow = health.governor(patient.root)
+    throttled = health.throttling(patient.root)
+    if is_slow:
         files = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
         step = f"Let it follow the load, until the next boot with: echo ondemand | sudo tee {files}"
         what = f"the clock governor '{governor}' keeps the processor slow"
         yield Finding("speed", ok=None, what=what, next_step=step)
-    for problem in health.throttling(patient.root):
+    for problem in throttled:
         step = "Use the board's own power supply and a heat sink or fan."
         yield Finding("speed", ok=None, what=f"the firmware says {problem}", next_step=step)
-    if not governor:
+    if not is_slow and not throttled:
         hottest_c = health.hottest_c(patient.root)
+        clock = f", and the clock governor is '{governor}'" if governor else ""
         heat = "" if hottest_c is None else f"; its hottest sensor is at {hottest_c:.0f} °C"
-        yield Finding("speed", ok=True, what=f"nothing holds the processor back{heat}")
+        yield Finding("speed", ok=True, what=f"nothing holds the processor back{clock}{heat}")
 
 
 def _chosen(patient: Patient) -> list[Entry]:

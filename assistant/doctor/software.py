@@ -69,7 +69,12 @@ def _version(package: str) -> str:
 
 def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
     """Import the chosen engine's module."""
-    name = getattr(patient.settings, kind).engine
+    if kind == "turn":  # chosen by its model, and mostly not at all
+        name = "smart_turn" if patient.settings.endpoint.turn_model else ""
+    else:
+        name = getattr(patient.settings, kind).engine
+    if not name:
+        return
     check = f"{kind} engine"
     module = engines.REGISTRY[kind][name]
     done = _child(sys.executable, "-c", f"import {module}")
@@ -80,7 +85,8 @@ def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
         yield Finding(check, ok=False, what=what, next_step="Run ./scripts/setup here, on this board.")
     else:
         last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        step = f"Install what is missing, or choose another engine in the settings ({kind}.engine)."
+        key = "endpoint.turn_model" if kind == "turn" else f"{kind}.engine"
+        step = f"Install what is missing, or choose otherwise in the settings ({key})."
         yield Finding(check, ok=False, what=f"{name} does not start: {last_line}", next_step=step)
 
 
@@ -169,7 +175,7 @@ CHECKS: dict[str, Check] = {
     "python": _python,
     "packages": _packages,
     "wake engine": _wake_word,
-    **{f"{kind} engine": partial(_engine, kind) for kind in engines.REGISTRY if kind != "wake"},
+    **{f"{kind} engine": partial(_engine, kind) for kind in ("vad", "stt", "turn", "llm", "tts")},
     "llama.cpp": _llama_build,
     "espeak-ng": _espeak,
 }
