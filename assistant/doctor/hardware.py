@@ -21,8 +21,7 @@ SWAPPED_MB = 100
 
 def _board(patient: Patient) -> Iterator[Finding]:
     board = recognise(patient.root)
-    have = f"{board.cores} processors ({board.big_cores} big cores), {board.memory_mb} MB"
-    yield Finding("board", ok=True, what=f"{board.name}: {board.why}; {have}")
+    yield Finding("board", ok=True, what=f"{board.name}: {board.why}; {board.equipment}")
 
 
 def _cores(patient: Patient) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
         return
     check = f"{kind} engine"
     module = engines.REGISTRY[kind][name]
-    done = _child(sys.executable, "-c", f"import {module}")
+    done = child(sys.executable, "-c", f"import {module}")
     if done.returncode == 0:
         yield Finding(check, ok=True, what=f"{name} starts")
     elif done.returncode == -signal.SIGILL:
@@ -107,7 +107,7 @@ def _wake_word(patient: Patient) -> Iterator[Finding]:
     wake = patient.settings.wake
     if wake.engine == "none":
         return
-    done = _child(sys.executable, "-c", _LOAD_WAKE_WORDS, wake.model_dump_json())
+    done = child(sys.executable, "-c", _LOAD_WAKE_WORDS, wake.model_dump_json())
     last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     if done.returncode == 0:
         words = ", ".join(word.phrase for word in wake.words)
@@ -126,7 +126,7 @@ def _llama_build(patient: Patient) -> Iterator[Finding]:
     if patient.settings.llm.engine != "llama_cpp":
         return
     ask = "import llama_cpp; print(llama_cpp.__version__, llama_cpp.llama_print_system_info().decode())"
-    done = _child(sys.executable, "-c", ask)
+    done = child(sys.executable, "-c", ask)
     if done.returncode:
         yield Finding("llama.cpp", ok=None, what="it does not start, see above")
         return
@@ -152,7 +152,7 @@ def _espeak(_patient: Patient) -> Iterator[Finding]:
         step = "Install it, on Debian and its relatives with: sudo apt install espeak-ng"
         yield Finding("espeak-ng", ok=False, what="the voice needs this program", next_step=step)
         return
-    done = _child(program, "--version")
+    done = child(program, "--version")
     if done.returncode:
         yield Finding("espeak-ng", ok=False, what="it does not run", next_step="Install it again.")
     else:
@@ -161,7 +161,7 @@ def _espeak(_patient: Patient) -> Iterator[Finding]:
         )
 
 
-def _child(*command: str) -> subprocess.CompletedProcess[str]:
+def child(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a program; one that takes too long has failed."""
     try:
         return subprocess.run(  # noqa: S603  our own interpreter, or a program found on the PATH
