@@ -27,17 +27,33 @@ def test_more_threads_than_cores_are_too_many(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("bytes_per_s", "ok"), [(40e6, None), (300e6, True)])
+@pytest.mark.parametrize("weights", ["a.gguf", "onnx/model.onnx_data"])
 def test_a_slow_card_below_the_model_is_worth_knowing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_per_s: float, ok: bool | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str, bytes_per_s: float, ok: bool | None
 ) -> None:
     settings = Settings.model_validate({"store": {"models": tmp_path}})
-    folder = tmp_path / settings.llm.model
-    folder.mkdir()
-    (folder / "a.gguf").write_bytes(b"GGUF")
-    monkeypatch.setattr(storage, "read_rate", lambda _: storage.Rate(bytes_per_s, direct=True))
+    file = tmp_path / settings.llm.model / weights
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    file.with_name("config.json").write_bytes(b"{}")
+    rates = {file: storage.Rate(bytes_per_s, direct=True)}
+    monkeypatch.setattr(storage, "read_rate", rates.get)
     (finding,) = check("storage", tmp_path, settings)
     assert finding.ok is ok
     assert bool(finding.next_step) is (ok is None)
+
+
+def test_what_cannot_be_measured_is_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.model_validate({"store": {"models": tmp_path}})
+    (missing,) = check("storage", tmp_path, settings)
+    assert "not here" in missing.what
+    (tmp_path / settings.llm.model).mkdir()
+    (tmp_path / settings.llm.model / "model.onnx").write_bytes(b"weights")
+    monkeypatch.setattr(storage, "read_rate", lambda _: None)
+    (finding,) = check("storage", tmp_path, settings)
+    assert (finding.ok, "not here" in finding.what) == (None, False)
 
 
 @pytest.mark.models

@@ -101,13 +101,15 @@ def _disk(patient: Patient) -> Iterator[Finding]:
 
 def _storage(patient: Patient) -> Iterator[Finding]:
     """How fast the language model comes from its disk: at the start, and whenever its pages had to go."""
-    folder = patient.models / patient.settings.llm.model
-    file = next(iter(sorted(folder.glob("*.gguf"))), None) if folder.is_dir() else None
-    rate = storage.read_rate(file) if file else None
-    if file is None or rate is None:
-        yield Finding(
-            "storage", ok=None, what="the language model is not here, or its disk cannot be measured"
-        )
+    if not patient.settings.llm.needs_model:
+        return
+    file = storage.largest_file(patient.models / patient.settings.llm.model)
+    if file is None:
+        yield Finding("storage", ok=None, what="the language model is not here")
+        return
+    rate = storage.read_rate(file)
+    if rate is None:
+        yield Finding("storage", ok=None, what=f"how fast {file} can be read cannot be told")
         return
     medium = storage.medium(file, patient.root)
     seconds = file.stat().st_size / rate.bytes_per_s
