@@ -25,8 +25,10 @@ Provider = Literal["tensorrt", "cuda", "coreml", "cpu"]
 
 
 def _named_places(providers: object) -> object:
-    """No names mean that all are tried."""
-    return () if providers == "auto" else [providers] if isinstance(providers, str) else providers
+    """No names mean that all are tried. Tuples, because strictness allows a list in JSON only."""
+    if isinstance(providers, str):
+        return () if providers == "auto" else (providers,)
+    return tuple(providers) if isinstance(providers, list) else providers
 
 
 Providers = Annotated[

@@ -9,6 +9,7 @@ sold with. What is available was not published for all: 85 % of the memory, as o
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -97,6 +98,26 @@ def test_what_a_profile_asks_for_fits_on_its_board(machine: Machine, tmp_path: P
 
 def test_every_profile_is_planned_here() -> None:
     assert {machine.profile for machine in MACHINES} == set(resources.named("devices")) == set(MEMORY_KB)
+
+
+ITEMS = frozenset(
+    ("engine", "model", "quantization", "context", "threads", "cores", "providers", "KV type", "wake", "VAD")
+)
+
+
+@pytest.mark.parametrize("name", sorted(MEMORY_KB))
+def test_a_profile_says_why_it_has_what_it_has(name: str) -> None:
+    text = resources.named("devices")[name].read_text(encoding="utf-8")
+    head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]  # type: ignore[union-attr]
+    reasons = dict(re.findall(r"^# (\w[\w ]*?)  +(\S.+)$", head, re.MULTILINE))
+    assert reasons.keys() == ITEMS
+    assert all(len(reason) > 15 for item, reason in reasons.items() if "see below" not in reason)
+
+
+def test_what_was_never_measured_on_a_mac_is_not_taken_by_itself(tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "ASSISTANT__DEVICE": "apple-silicon"}
+    settings = configuration.load(None, environment).settings
+    assert settings.tts.providers == settings.llm.providers == ("cpu",)
 
 
 @pytest.mark.parametrize(("memory_kb", "fits"), [(1_900_000, True), (910_000, False)])
