@@ -111,7 +111,7 @@ def test_a_changed_rope_of_a_source_in_the_store_is_found_by_its_checksum(copied
     file.unlink()
     shutil.copy(copied, file)
     with pytest.raises(ModelCorrupt, match=f"{NAME} is damaged: the content of .*is not what it should be"):
-        making.make(making.Wish(NAME, FORMATS["q4_0"], name="mine", force=True), store, Unwatched())
+        making.make(Wish(NAME, FORMATS["q4_0"], name="mine", force=True), store, Unwatched())
     assert not left_behind(store.models_dir)
 
 
@@ -119,7 +119,7 @@ def test_a_changed_rope_of_a_source_in_the_store_is_found_by_its_checksum(copied
 def test_a_changed_rope_of_a_source_with_a_description_is_found(copied: Path, store: Store) -> None:
     turn(copied, 10_000)
     (copied.parent / "config.json").write_text('{"rope_parameters": {"rope_theta": 100000}}')
-    wish = making.Wish(str(copied.parent), FORMATS["q4_0"], name="mine", force=True)
+    wish = Wish(str(copied.parent), FORMATS["q4_0"], name="mine", force=True)
     with pytest.raises(ModelCorrupt, match=r"rope_theta is 100000 in config\.json, and 10000 here"):
         making.make(wish, store, Unwatched())
     assert not left_behind(store.models_dir)
@@ -131,7 +131,7 @@ def test_a_changed_rope_of_a_lone_source_is_found_only_where_it_ruins_the_model(
     """Nothing says what it was, and on dialogues as short as these the usual 10,000 costs a tenth."""
     turn(copied, 10)
     with pytest.raises(ModelRefused, match=r"damaged or was not made for English: its perplexity is \d"):
-        making.make(making.Wish(str(copied), FORMATS["q4_0"], name="mine"), store, Unwatched())
+        making.make(Wish(str(copied), FORMATS["q4_0"], name="mine"), store, Unwatched())
     shutil.copy(next(REAL.glob("*.gguf")), copied)
     turn(copied, 10_000)
     with gate.reference(copied.parent, few_dialogues, 1, tmp_path, Unwatched()) as changed:
