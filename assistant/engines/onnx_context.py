@@ -15,16 +15,13 @@ import numpy as np
 
 from assistant.cancel import Cancel
 from assistant.engines.common_tokens import common_length
-from assistant.engines.onnx_decoder import Float32s, OnnxDecoder, run_options
+from assistant.engines.onnx_decoder import PART_TOKENS, Float32s, OnnxDecoder, run_options
 from assistant.engines.onnx_providers import first_line
 from assistant.engines.sampling import Sampler
 from assistant.errors import EngineFailed
 
-PART_TOKENS = 128
-"""Tokens evaluated together: on a processor as fast as all at once."""
-
 PART_TOKENS_ALL_SCORES = 32
-"""The same where the network computes the scores after each of them: of 150,000 tokens that is 19 MB."""
+"""The most where the network computes the scores after each of them: of 150,000 tokens that is 19 MB."""
 
 
 class OnnxContext:
