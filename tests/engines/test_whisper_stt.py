@@ -261,26 +261,27 @@ def test_a_language_the_model_does_not_know_is_a_wrong_setting() -> None:
 
 @pytest.mark.models
 @pytest.mark.parametrize(
-    ("wanted", "used"),
-    [("int8", "int8"), ("float16", "float32"), ("int8_float16", "int8_float32"), ("auto", None)],
+    ("device", "wanted", "used"),
+    [
+        ("cpu", "float32", "float32"),
+        ("cpu", "float16", "float32"),
+        ("auto", "float16", "float32"),
+        ("auto", "int8_float16", "int8_float32"),
+    ],
 )
-@pytest.mark.parametrize("device", ["cpu", "auto"])
 def test_a_number_format_that_is_not_there_gives_way_to_the_nearest(
     device: str,
     wanted: str,
-    used: str | None,
-    question: Pcm16,
+    used: str,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 0)
     caplog.set_level(logging.INFO, logger="assistant")
-    engine = load(device=device, compute_type=wanted)
-    assert normalize_words(engine.transcribe(question, Cancel()).text) == ["what's", "the", "date", "today"]
-    engine.close()
+    load(device=device, compute_type=wanted).close()
     *skipped, runs = [record.getMessage() for record in caplog.records]
-    assert runs.startswith(f"network=stt runs_on=cpu compute_type={used or ''}")
-    assert len(skipped) == (used not in (wanted, None))
+    assert runs == f"network=stt runs_on=cpu compute_type={used}"
+    assert len(skipped) == (used != wanted)
     assert all(f"compute_type={wanted} network=stt skipped=yes" in line for line in skipped)
 
 
