@@ -16,6 +16,7 @@ from assistant.errors import ModelCorrupt, ModelMissing
 from assistant.settings_engines import LlmSettings
 from assistant.types import Message
 from tests.engines.conftest import ask
+from tests.store.site import store_of
 
 pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
 
@@ -130,6 +131,12 @@ def test_each_layout_is_found_and_answers(lay: Lay, like: Lay, folder: Path, tmp
     )
     ours.close()
     theirs.close()
+
+
+def test_one_with_its_network_in_a_folder_can_be_imported(folder: Path, tmp_path: Path) -> None:
+    community(folder)
+    (arrival,) = store_of(tmp_path / "models").import_from(folder, "mine", "llm")
+    assert ask(load(arrival.path), ASKED) == ask(load(folder), ASKED)
 
 
 @pytest.mark.parametrize("second", ["model_q4.onnx", "onnx/model_q4.onnx"])
