@@ -62,9 +62,7 @@ class OnnxDecoder:
         self._memory: dict[str, Any] = {}
         self._length = 0
         """Tokens that the memory holds; in place, behind them is room."""
-        if self._in_place:
-            self._bind_room(context_tokens)
-        self.forget()
+        self.resize(context_tokens)
 
     def evaluate(self, tokens: Sequence[int], start: int, keep: int, options: Any) -> Float32s:
         """Read ``tokens`` after the first ``start`` held; the scores after the last ``keep`` of them.
@@ -95,6 +93,13 @@ class OnnxDecoder:
         if length < self._length and not self._in_place:
             self._memory = {name: self._value(self._first(name, length)) for name in self._past}
         self._length = min(length, self._length)
+
+    def resize(self, context_tokens: int) -> None:
+        """Have room for so many tokens, and none held. Raises whatever ONNX Runtime does."""
+        self.context_tokens = context_tokens
+        if self._in_place:
+            self._bind_room(context_tokens)
+        self.forget()
 
     def forget(self) -> None:
         """Empty the memory."""

@@ -40,7 +40,10 @@ def create(settings: LlmSettings, model: Path, threads: int) -> OnnxLlm:
 
 
 class OnnxLlm(CallingChatLlm):
-    """One that keeps to a grammar of our own: ONNX Runtime has none."""
+    """Keeps to a grammar of our own, as ONNX Runtime has none, and does with a shorter context."""
+
+    limits = ("context_tokens",)
+    _context: OnnxContext
 
     def __init__(
         self,
@@ -52,6 +55,11 @@ class OnnxLlm(CallingChatLlm):
     ) -> None:
         super().__init__(context, found.vocabulary, chat, settings, file=found.file, runtime=runtime)
         self.parameters = found.parameters
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:  # noqa: ARG002
+        """Do with so much until told otherwise; the threads of a session are fixed. Raises EngineFailed."""
+        self._context.limit(context_tokens)
+        self.context_tokens = self._context.context_tokens
 
     @contextmanager
     def keeping_to(self, gbnf: str) -> Iterator[Grammar]:
