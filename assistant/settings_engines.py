@@ -149,9 +149,9 @@ class SttSettings(Section):
     language: str = "en"
     """Language spoken, as Whisper names it; "auto" with a multilingual model lets it decide."""
     compute_type: Literal["int8", "int8_float32", "int8_float16", "float16", "float32", "auto"] = "int8"
-    """Number format of the weights while computing."""
+    """Number format of the weights while computing; where it does not exist, the nearest one that does."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    """Where it runs."""
+    """Where it runs. auto: on a card where there is one. A card that does not start is left out."""
     beam_size: Annotated[int, Field(ge=1, le=10)] = 1
     """1 is greedy: the fastest, and as good on short sentences."""
     short_context: bool = True
