@@ -12,7 +12,7 @@ import pytest
 
 from assistant.cancel import Cancel
 from assistant.conversation import Conversation, heard_part
-from assistant.engines import load
+from assistant.engines import FrugalLlm, load
 from assistant.engines.chat_llm import ChatLlm
 from assistant.errors import PromptTooLong
 from assistant.types import Message
@@ -23,11 +23,13 @@ Make: TypeAlias = "Callable[..., ChatLlm]"
 pytestmark = pytest.mark.models
 
 
-@pytest.fixture(scope="module", params=["llama_cpp", "onnx"])
+@pytest.fixture(scope="module", params=["llama_cpp", "onnx-fp32", "onnx-int4"])
 def make(request: pytest.FixtureRequest) -> Make:
     """Creates an engine with other settings than usual."""
-    engine: str = request.param
-    folder: Path = SMOLLM2 if engine == "llama_cpp" else request.getfixturevalue("smollm2_onnx")("onnx-fp32")
+    engine = request.param.split("-")[0]
+    folder: Path = (
+        SMOLLM2 if engine == "llama_cpp" else request.getfixturevalue("smollm2_onnx")(request.param)
+    )
 
     def create(**changes: Any) -> ChatLlm:
         llm: ChatLlm = load(
@@ -36,6 +38,15 @@ def make(request: pytest.FixtureRequest) -> Make:
         return llm
 
     return create
+
+
+@pytest.fixture
+def _rounds_alike(request: pytest.FixtureRequest) -> None:
+    """Skips where one token is not computed like many: then what was read before may change a reply."""
+    if "onnx-int4" in request.node.name:
+        pytest.skip(
+            "with 4 bits each layer rounds its input too: one token and many differ by up to 1 in a logit"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +113,7 @@ def test_a_follow_up_reads_only_what_is_new_whatever_tokens_were_chosen(make: Ma
     wild.close()
 
 
+@pytest.mark.usefixtures("_rounds_alike")
 def test_memory_never_changes_the_answer(make: Make, llm: ChatLlm) -> None:
     messages = follow_up(llm, FRANCE, "What is the capital of Italy?")
     answer = ask(llm, messages)
@@ -229,6 +241,21 @@ def test_a_reply_ends_where_the_context_does(make: Make) -> None:
     llm.close()
 
 
+def test_with_half_the_context_it_answers_the_same(make: Make) -> None:
+    llm = make(context_tokens=1024, history_tokens=0)
+    assert isinstance(llm, FrugalLlm)
+    assert "context_tokens" in llm.limits
+    answer = ask(llm, FRANCE)
+    llm.limit(context_tokens=512)
+    with pytest.raises(PromptTooLong, match="511"):
+        next(llm.stream([Message("user", "word " * 600)], Cancel()))
+    assert ask(llm, FRANCE) == answer
+    llm.limit()
+    assert llm.context_tokens == 1024
+    assert ask(llm, FRANCE) == answer
+    llm.close()
+
+
 def test_a_prompt_that_does_not_fit_is_refused_before_anything_is_read(make: Make) -> None:
     llm = make(context_tokens=256, history_tokens=0)
     ask(llm, FRANCE)
@@ -266,6 +293,7 @@ def test_words_cannot_end_their_own_message(llm: ChatLlm) -> None:
     assert llm.count_tokens([SYSTEM, Message("user", injected)]) > llm.count_tokens(FRANCE)
 
 
+@pytest.mark.usefixtures("_rounds_alike")
 def test_a_seed_makes_replies_repeatable(make: Make) -> None:
     replies = {}
     for seed in (1, 2, 2**32 - 1):
