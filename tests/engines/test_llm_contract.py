@@ -103,11 +103,15 @@ def test_a_follow_up_reads_only_what_is_new(llm: ChatLlm) -> None:
 
 
 def test_a_follow_up_reads_only_what_is_new_whatever_tokens_were_chosen(make: Make) -> None:
-    wild = make(temperature=2, top_p=1, top_k=0, min_p=0, seed=3)
-    messages = follow_up(wild, FRANCE, "Pardon?")
-    first = wild.usage
-    again = wild._vocabulary.tokenize(messages[-2].content)
-    assert len(again) != first.tokens_generated, "this reply was to be one that splits differently"
+    for seed in range(20):  # what a seed says differs from processor to processor
+        wild = make(temperature=2, top_p=1, top_k=0, min_p=0, seed=seed)
+        messages = follow_up(wild, FRANCE, "Pardon?")
+        first = wild.usage
+        if len(wild._vocabulary.tokenize(messages[-2].content)) != first.tokens_generated:
+            break
+        wild.close()
+    else:
+        pytest.fail("one of these replies was to be one that splits differently")
     ask(wild, messages)
     assert wild.usage.tokens_reused >= first.tokens_prompt + first.tokens_generated - 1
     wild.close()
@@ -293,14 +297,17 @@ def test_words_cannot_end_their_own_message(llm: ChatLlm) -> None:
     assert llm.count_tokens([SYSTEM, Message("user", injected)]) > llm.count_tokens(FRANCE)
 
 
-@pytest.mark.usefixtures("_rounds_alike")
 def test_a_seed_makes_replies_repeatable(make: Make) -> None:
-    replies = {}
-    for seed in (1, 2, 2**32 - 1):
+    """By one that has read as much: what is read at once is summed up in another order than one by one."""
+
+    def reply(seed: int) -> str:
         llm = make(temperature=2, min_p=0, seed=seed)
-        replies[seed] = ask(llm, FRANCE)
-        assert ask(llm, FRANCE) == replies[seed]
+        said = ask(llm, FRANCE)
         llm.close()
+        return said
+
+    replies = {seed: reply(seed) for seed in (1, 2, 2**32 - 1)}
+    assert {seed: reply(seed) for seed in replies} == replies
     assert len(set(replies.values())) == 3
 
 
