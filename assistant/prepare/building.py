@@ -27,6 +27,7 @@ from assistant.prepare.quantizer import Job, Made, quantize
 from assistant.prepare.rounding import Rounding
 from assistant.prepare.torch_child import TorchChild
 from assistant.store.disk import writing
+from assistant.store.progress import timed
 
 WITH_TORCH = ("hf-int8", "hf-nf4")
 """Formats that bitsandbytes makes."""
@@ -87,7 +88,7 @@ def _by_torch(plain: Path, folder: Path, chosen: str, ground: Groundwork) -> Mad
     try:
         with writing(folder):
             types = hf_folder.write(plain, checkpoint, "hf-f16", rounding.nearest({}), ground.watcher)
-        with TorchChild(ground.watcher) as child:
+        with TorchChild(ground.watcher) as child, timed(f"Rounding to {chosen}", ground.watcher):
             child.order("round", folder=str(checkpoint), to=str(folder), format=chosen)
         for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
             shutil.copy(checkpoint / name, folder)

@@ -23,16 +23,22 @@ from assistant.store.progress import megabytes
 
 MARKDOWN, PICTURE = "model-card.md", "model-card.svg"
 
-PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime", "ctranslate2")
+PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime", "ctranslate2", "faster-whisper")
 """What the figures may depend on."""
 
 
-def stamped(facts: Mapping[str, Any], with_what: str) -> dict[str, Any]:
-    """``facts``, when they came about, and by which versions of what; ``with_what`` was used besides."""
+def stamped(
+    facts: Mapping[str, Any], with_what: str, used: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """``facts``, when they came about, and by which versions of what.
+
+    ``with_what`` was used besides; ``used`` are versions of what is not installed here.
+    """
     versions = {"assistant": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
+    versions |= used or {}
     made_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     made_by = f"assistant {__version__}, {with_what}"
     return {**facts, "made_at": made_at, "made_by": made_by, "versions": versions}
@@ -82,16 +88,18 @@ def _of_a_language_model(facts: Mapping[str, Any]) -> dict[str, str]:
     how = f"`--method {facts['method']}`" + (", with an importance matrix" if facts["imatrix"] else "")
     revision = f", revision {plain(facts['revision'])}" if facts["revision"] else ""
     memory = f", {facts['memory_mb']} MB of memory" if facts["memory_mb"] else ""
+    inputs = {"Calibration text": "calibration_sha256", "Adapter": "adapter_sha256"}
     return {
         "Made of": f"{plain(facts['source'])}{revision}, {megabytes(facts['source_bytes'])}",
         "Its SHA-256": f"`{facts['source_sha256']}`",
+        **{f"{name}, SHA-256": f"`{facts[key]}`" for name, key in inputs.items() if facts[key]},
         "Licence": plain(facts["licence"] or "not known: look where the model comes from"),
         "Format": f"{facts['format']}, {megabytes(facts['bytes'])}, {how}",
         "Types": ", ".join(f"{count} {name}" for name, count in facts["types"].items()),
         "Perplexity": f"{facts['perplexity']:.2f} (the source: {facts['source_perplexity']:.2f})",
         "Loss": f"{facts['kl']:.4f} ± {facts['kl_error']:.4f} nats per token, {facts['tokens']} tokens",
         "Same first choice": f"{100 * facts['same_first']:.1f} %",
-        "Here": f"{facts['tokens_per_s']:g} tokens/s{memory}",
+        "Here": f"{facts['tokens_per_s']:g} tokens/s{memory}, in {facts['runtime']}",
     }
 
 

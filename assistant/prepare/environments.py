@@ -17,14 +17,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 from assistant import paths, resources
 from assistant.errors import DownloadFailed, EngineUnavailable
 from assistant.prepare.children import last_line
 from assistant.store.disk import require, writing
-from assistant.store.progress import Meter, Watcher
+from assistant.store.progress import Meter, Watcher, timed
 
 NEEDED_BYTES = 7_000_000_000
 """While one with torch for CUDA is installed; 5.1 GB are left of it, and 1.3 of one for processors only."""
@@ -42,7 +43,7 @@ def interpreter(name: str, watcher: Watcher) -> Path:
 
     Raises EngineUnavailable, DownloadFailed, StorageFull.
     """
-    pins = resources.folder("models") / "environments" / f"{name}.txt"
+    pins = _pins(name)
     folder = folder_of(name, pins)
     python = folder / "bin" / "python"
     with writing(folder.parent):
@@ -58,6 +59,22 @@ def interpreter(name: str, watcher: Watcher) -> Path:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
     return python
+
+
+def versions(name: str, packages: Iterable[str]) -> dict[str, str]:
+    """Of these packages in the environment ``name``, and the checksum of its list of pins."""
+    pins = _pins(name)
+    places = [str(place) for place in folder_of(name, pins).glob("lib/python*/site-packages")]
+    found = {
+        package: each.version
+        for package in packages
+        for each in metadata.distributions(name=package, path=places)
+    }
+    return found | {f"environment {name}": hashlib.sha256(pins.read_bytes()).hexdigest()}
+
+
+def _pins(name: str) -> Path:
+    return resources.folder("models") / "environments" / f"{name}.txt"
 
 
 def folder_of(name: str, pins: Path) -> Path:
@@ -76,19 +93,26 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _install(pins: Path, folder: Path, watcher: Watcher) -> None:
-    _run([sys.executable, "-m", "venv", str(folder)], EngineUnavailable, None)
+    _run([sys.executable, "-m", "venv", str(folder)], EngineUnavailable)
     python = str(folder / "bin" / "python")
     wanted = requirements(pins.read_text(encoding="utf-8"))
     only_processor = pins.with_name(f"{pins.stem}-cpu.txt")
-    meter = Meter("Installing packages", len(wanted), watcher, unit="packages")
     if only_processor.is_file():
-        with contextlib.suppress(DownloadFailed):
-            _run([python, *PIP, "-r", str(only_processor)], DownloadFailed, None)
+        with contextlib.suppress(DownloadFailed), timed("Installing torch for processors", watcher):
+            _run([python, *PIP, "-r", str(only_processor)], DownloadFailed)
             wanted = [one for one in wanted if not GPU_LIBRARIES.match(one) and not one.startswith("torch==")]
-            meter = Meter("Installing packages", len(wanted), watcher, unit="packages")
     chosen = folder / "requirements.txt"
     chosen.write_text("\n".join(wanted) + "\n", encoding="utf-8")
-    _run([python, *PIP, "-r", str(chosen)], DownloadFailed, meter)
+    meter = Meter("Fetching packages", len(wanted), watcher, unit="packages")
+    with contextlib.ExitStack() as unpacking:
+
+        def see(line: bytes) -> None:
+            if line.startswith((b"Collecting ", b"Processing ", b"Ignoring ")):
+                meter.add(1)
+            elif line.startswith(b"Installing collected packages"):
+                unpacking.enter_context(timed("Unpacking packages", watcher))
+
+        _run([python, *PIP, "-r", str(chosen)], DownloadFailed, see)
     (folder / COMPLETE).touch()
 
 
@@ -98,14 +122,22 @@ def requirements(pins: str) -> list[str]:
     return [entry for entry in entries if entry]
 
 
-def _run(command: list[str], error: type[DownloadFailed | EngineUnavailable], meter: Meter | None) -> None:
-    """Run pip or venv; gone when this ends, however it ends."""
+def _run(
+    command: list[str],
+    error: type[DownloadFailed | EngineUnavailable],
+    see: Callable[[bytes], None] = lambda _: None,
+) -> None:
+    """Run pip or venv, whose lines ``see`` is shown; gone when this ends, however it ends."""
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(  # noqa: S603  a list of words
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said
         )
+        assert child.stdout is not None  # noqa: S101  it is a pipe
         try:
-            _follow(child, meter)
+            with child.stdout as lines:
+                for line in lines:
+                    see(line)
+            child.wait()
         except BaseException:
             child.kill()
             child.wait()
@@ -115,13 +147,3 @@ def _run(command: list[str], error: type[DownloadFailed | EngineUnavailable], me
                 f"The packages could not be installed: {last_line(said)}.",
                 "Check the network and pip's settings, and do it again.",
             )
-
-
-def _follow(child: subprocess.Popen[bytes], meter: Meter | None) -> None:
-    """Until it has ended; pip tells of each package that it found."""
-    assert child.stdout is not None  # noqa: S101  it is a pipe
-    with child.stdout as lines:
-        for line in lines:
-            if meter and line.startswith((b"Collecting ", b"Processing ", b"Ignoring ")):
-                meter.add(1)
-    child.wait()

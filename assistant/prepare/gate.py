@@ -6,37 +6,22 @@ are raised. Others are judgements with a figure and a limit, and a person may ov
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from assistant import engines
-from assistant.board import health
-from assistant.cancel import Cancel
 from assistant.errors import ModelCorrupt
 from assistant.gguf import Value, read_header
+from assistant.prepare import safetensors_folder, scanning
+from assistant.prepare.asking import Answer
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.loss import Loss, Reference
 from assistant.prepare.passages import Scorer
-from assistant.prepare.scanning import check_weights
-from assistant.prepare.scorers import engine_of, opened
-from assistant.settings_engines import LlmSettings
+from assistant.prepare.scorers import opened
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
-from assistant.types import Message
-
-QUESTIONS = (
-    "Why is the sky blue?",
-    "How do I boil an egg?",
-    "Finish this sentence: The quick brown fox",
-)
-ANSWER_TOKENS = 40
 
 MAX_PERPLEXITY = 1000.0
 """Of the source, on plain English dialogues. Tiny models have about 20; a model of another language some
@@ -49,33 +34,12 @@ MIN_LETTERS = 0.5
 """Share of letters in an answer, blanks not counted. Code and lists have more than this."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model said."""
-
-    question: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A short conversation with the engine that the appliance uses."""
-
-    answers: tuple[Answer, ...]
-    tokens_per_s: float
-    memory_mb: int
-    """By how much this process grew as the model was loaded and spoke; 0 on systems that do not tell."""
-
-
-NOT_ASKED = Spoken((), 0.0, 0)
-
-
 def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher: Watcher) -> Reference:
     """Measure the source in ``folder``; what it predicts is kept to compare with. Close it in the end.
 
     Raises ModelCorrupt when it is damaged, StorageFull, EngineFailed.
     """
-    check_weights(folder)
+    scanning.check_weights(folder)
     with opened(folder, threads, watcher) as scorer:
         passages = scorer.passages(texts)
         require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), workshop)
@@ -92,7 +56,8 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
 
 def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
     """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
-    check_weights(folder)
+    scanning.check_weights(folder)
+    safetensors_folder.check_weights(folder)
     _check_shape(against.shape, shape_of(folder))
     with opened(folder, threads, watcher) as scorer:
         if tuple(scorer.passages(texts)) != against.passages:
@@ -155,40 +120,6 @@ def _check_vocabulary(source: Sequence[bytes], made: Sequence[bytes]) -> None:
             f"The tokenizer does not match: the source has {len(source)} tokens, and this {len(made)}.",
             "Make it again from a source whose tokenizer belongs to it.",
         )
-
-
-def ask(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = None) -> Spoken:
-    """Hold a short conversation with the model in ``folder``. Raises ModelCorrupt, EngineFailed."""
-    settings = LlmSettings(
-        temperature=0,
-        max_tokens=ANSWER_TOKENS,
-        context_tokens=512,
-        history_tokens=0,
-        draft_tokens=0,
-        adapter=None if adapter is None else str(adapter),
-    )
-    before = _resident_bytes()
-    engine = engines.load("llm", engine_of(folder), settings=settings, model=folder, threads=threads)
-    try:
-        meter = Meter("Asking it", len(QUESTIONS), watcher, unit="questions")
-        answers, speeds = [], [(0, 0.0)]
-        for question in QUESTIONS:
-            text = "".join(engine.stream([Message("user", question)], Cancel()))
-            answers.append(Answer(question, " ".join(text.split())))
-            meter.add(1)
-            speeds.append((engine.usage.tokens_generated, engine.usage.tokens_per_s))
-        memory_mb = round(max(_resident_bytes() - before, 0) / 1e6)
-        return Spoken(tuple(answers), round(max(speeds)[1], 1), memory_mb)  # the longest answer's speed
-    finally:
-        engine.close()
-
-
-def _resident_bytes() -> int:
-    """What this process takes; 0 where that cannot be told."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # memory that was freed is not given back by itself
-        ctypes.CDLL(None).malloc_trim(0)
-    return health.memory_bytes("VmRSS", of="self/status") or 0
 
 
 def doubts_about_source(loss: Loss) -> list[str]:

@@ -39,6 +39,11 @@ class Groundwork:
     in_detail: bool = False
     """Whether some method wants the correlations anyway: then the text need not be read for less."""
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether the calibration text was read for anything that was made here."""
+        return not {"importance", "correlations", "trained"}.isdisjoint(vars(self))
+
     @cached_property
     def plain(self) -> Path:
         """The model in a GGUF file of 16 bits."""

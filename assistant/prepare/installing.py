@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 from assistant.prepare import card
 from assistant.store import Store
 from assistant.store.catalog import Kind, ModelFile
-from assistant.store.disk import writing
+from assistant.store.disk import free_bytes, require, writing
 from assistant.store.folder import sha256_of
-from assistant.store.incoming import Incoming
-from assistant.store.progress import Meter, Unwatched, Watcher
+from assistant.store.incoming import Incoming, copy, discard
+from assistant.store.progress import Meter, Unwatched, Watcher, megabytes
 
 
 def install(store: Store, kind: Kind, made: Path, about: Mapping[str, Any], watcher: Watcher) -> Path:
@@ -36,12 +35,50 @@ def install(store: Store, kind: Kind, made: Path, about: Mapping[str, Any], watc
     return incoming.settle(kind, origin, files, str(about["licence"]))
 
 
+def plan(size_bytes: int, to: Path, shop: Path, watcher: Watcher) -> None:
+    """Say what ``deliver`` will take where ``to`` is on another disk than ``shop``. Raises StorageFull."""
+    if not _on_one_disk(shop, to):
+        free = megabytes(free_bytes(to.parent))
+        watcher.note(f"The folder {to} is on another disk: {megabytes(size_bytes)} there ({free} are free).")
+        require(size_bytes, to.parent)
+
+
 def deliver(to: Path, made: Path, about: Mapping[str, Any], watcher: Watcher) -> None:
-    """Move the folder ``made`` with a card to the new folder ``to``. Raises StorageFull, SettingsError."""
+    """Move the folder ``made`` with a card to the new folder ``to``, which is not there before it is whole.
+
+    Raises StorageFull, SettingsError.
+    """
     with writing(to.parent):
         _with_card(made, about, watcher)
         to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(made, to)
+        if _on_one_disk(made, to):
+            made.rename(to)
+            return
+        part = to.with_name(f".{to.name}.part")
+        discard(part)
+        try:
+            _copy(made, part, watcher)
+            part.rename(to)
+        except BaseException:
+            discard(part)
+            raise
+
+
+def _copy(made: Path, part: Path, watcher: Watcher) -> None:
+    files = sorted(made.iterdir())
+    size_bytes = sum(file.stat().st_size for file in files)
+    require(size_bytes, part.parent)
+    meter = Meter(f"Copying to {part.parent}", size_bytes, watcher)
+    part.mkdir()
+    for file in files:
+        copy(file, part / file.name, meter)
+
+
+def _on_one_disk(one: Path, other: Path) -> bool:
+    """Whether a rename can bring the one to the other, which need not exist yet."""
+    while not other.exists():
+        other = other.absolute().parent
+    return one.stat().st_dev == other.stat().st_dev
 
 
 def _with_card(folder: Path, about: Mapping[str, Any], watcher: Watcher) -> dict[str, ModelFile]:

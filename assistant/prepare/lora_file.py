@@ -18,20 +18,21 @@ import numpy as np
 
 from assistant.engines import gguf_adapter
 from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
-from assistant.prepare import card, dialogues, gate, gguf_file, lora, making
+from assistant.prepare import asking, card, dialogues, gate, gguf_file, lora, making
 from assistant.prepare import source as sources
-from assistant.prepare.checkpoint import convert
 from assistant.prepare.hub_checkpoint import declared_licence
 from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
 from assistant.prepare.loss import Loss
 from assistant.prepare.naming import stem_of
+from assistant.prepare.planning import reference_bytes
 from assistant.prepare.probe import Probe
+from assistant.prepare.provenance import Origin, checksum, files_of, used
 from assistant.prepare.safetensors_folder import SafetensorsFolder
 from assistant.prepare.source import Source
-from assistant.prepare.workshop import require_memory, workshop
+from assistant.prepare.workshop import plan, workshop
 from assistant.store import Store, licences
-from assistant.store.disk import require, writing
+from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher
 
@@ -75,21 +76,19 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     strength = lora.strength_of(folder)
     tensors = SafetensorsFolder(folder)
     with workshop(store.models_dir, watcher) as shop:
-        base = sources.find(
-            wish.base, store, shop, lambda place, to: convert(place, to, watcher), agree, watcher
-        )
-        require_memory(base.size_bytes)
+        origin = Origin(watcher)
+        base = sources.find(wish.base, store, shop, origin.convert, agree, watcher)
+        plan(2 * tensors.elements + reference_bytes(base), base.size_bytes, shop, watcher)
         made = shop / "made" / name
         made.mkdir(parents=True)
         file = made / f"{name}.gguf"
-        require(2 * tensors.elements, shop)
         changes = lora.changes_of(base.header, tensors, strength.rank)
         with writing(made):
             write(file, base.header.architecture, changes, strength)
         shapes = {tensor.name: tensor.shape for tensor in base.header.tensors}
         gguf_adapter.check(file, base.header.architecture, shapes)
         before, after = _measured(base, file, wish.threads, shop, watcher)
-        spoken = gate.ask(base.folder, wish.threads, watcher, adapter=file)
+        spoken = asking.ask(base.folder, wish.threads, watcher, adapter=file)
         doubts = _doubts(before, after, spoken)
         refuse(doubts, f"The adapter {name} was not installed", force=wish.force)
         options: dict[str, str | bool] = {"base": wish.base, "as": wish.name, "force": wish.force}
@@ -100,6 +99,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "format": FORMAT,
                 "command": card.command("lora", wish.source, options=options),
                 "source": wish.source,
+                "source_sha256": checksum(files_of(folder), watcher),
                 "licence": licence,
                 "for_model": base.named,
                 "architecture": base.header.architecture,
@@ -110,10 +110,13 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "perplexity": round(after.perplexity, 3),
                 "perplexity_without": round(before.perplexity, 3),
                 "kl": round(after.kl, 5),
+                "tokens_per_s": spoken.tokens_per_s,
+                "memory_mb": spoken.memory_mb,
                 "answers": [asdict(answer) for answer in spoken.answers],
                 "forced": doubts,
             },
             f"llama-cpp-python {llama_cpp.__version__}",
+            used(converted=origin.converted),
         )
         place = install(store, "llm", made, about, watcher)
     return {**about, "path": str(place)}
@@ -173,7 +176,7 @@ def _measured(base: Source, file: Path, threads: int, shop: Path, watcher: Watch
             return reference.loss, reference.compare(probe, meter.add)
 
 
-def _doubts(before: Loss, after: Loss, spoken: gate.Spoken) -> list[str]:
+def _doubts(before: Loss, after: Loss, spoken: asking.Spoken) -> list[str]:
     """What speaks against the adapter, each in half a sentence with its figure."""
     found = []
     if after.kl < MIN_KL:

@@ -12,21 +12,20 @@ from pathlib import Path
 
 from assistant import resources
 from assistant.errors import SettingsError
-from assistant.prepare import dialogues, gate, installing, lora, methods, planning
+from assistant.prepare import asking, dialogues, gate, installing, lora, methods, planning
 from assistant.prepare import source as sources
 from assistant.prepare.building import build
-from assistant.prepare.checkpoint import convert
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.judging import refuse
 from assistant.prepare.outcome import Result
+from assistant.prepare.provenance import Origin, checksum, files_of, used
 from assistant.prepare.source import Source
 from assistant.prepare.wish import Wish
 from assistant.prepare.workshop import workshop
 from assistant.store import Store, licences
-from assistant.store.folder import sha256_of
 from assistant.store.own import check_name
-from assistant.store.progress import Meter, Watcher
+from assistant.store.progress import Watcher
 
 
 def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
@@ -40,7 +39,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         check_name(store.catalog, wish.name)
     validation = held_out(wish)
     with workshop(store.models_dir, watcher) as shop:
-        source = found(wish, store, shop, watcher)
+        origin = Origin(watcher)
+        source = found(wish, store, shop, watcher, origin)
         name = wish.name or f"{source.stem}-{wish.format.name}"
         check_name(store.catalog, name)
         wish = settled(wish, source)
@@ -50,16 +50,14 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
                 "--act-order is for --method gptq only.", "Leave it out, or add --method gptq."
             )
         kept = matching(source, wish.keep_f16)
-        planning.plan([wish.recipe], source, shop, watcher)
+        planning.plan([wish.recipe], source, shop, watcher, wish.output)
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             refuse(doubts, f"The source {source.named} was not used", force=wish.force)
             ground = groundwork([wish], source, validation, shop, watcher)
             made = build(wish.recipe, ground, target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
-        spoken = gate.NOT_ASKED
-        if not wish.output:
-            spoken = gate.ask(made.file.parent, wish.threads, watcher)
+        spoken = asking.ask(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
         refuse(doubts, f"The model {name} was not installed", force=wish.force)
         result = Result(
@@ -69,7 +67,9 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             command=wish.command,
             source=source.named,
             revision=source.revision,
-            source_sha256=sha256_of(source.file, Meter("Checking the source", source.size_bytes, watcher)),
+            source_sha256=checksum(files_of(origin.folder), watcher),
+            calibration_sha256=checksum([ground.calibration], watcher) if ground.calibrated else "",
+            adapter_sha256=checksum(files_of(wish.adapter), watcher) if wish.adapter else "",
             licence=source.licence,
             source_bytes=source.size_bytes,
             size_bytes=made.size_bytes,
@@ -80,6 +80,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             kept_f16=kept,
             made=made,
             spoken=spoken,
+            used=used(converted=origin.converted, recipe=wish.recipe),
             doubts=tuple(doubts),
         )
         if wish.output:
@@ -89,12 +90,16 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
     return result
 
 
-def found(wish: Wish, store: Store, shop: Path, watcher: Watcher) -> Source:
-    """What the wish is for, its adapter in it. Raises what ``sources.find`` and ``lora.merged`` raise."""
+def found(wish: Wish, store: Store, shop: Path, watcher: Watcher, origin: Origin | None = None) -> Source:
+    """What the wish is for, its adapter in it; ``origin`` is told what that is made of.
+
+    Raises what ``sources.find`` and ``lora.merged`` raise.
+    """
+    origin = origin or Origin(watcher)
     agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
-    source = sources.find(
-        wish.source, store, shop, lambda folder, to: convert(folder, to, watcher), agree, watcher
-    )
+    source = sources.find(wish.source, store, shop, origin.convert, agree, watcher)
+    if not origin.converted:
+        origin.folder = source.folder
     if not wish.adapter:
         return source
     return lora.merged(source, wish.adapter, shop / "merged", wish.threads, watcher)

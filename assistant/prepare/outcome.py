@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import llama_cpp
 
-from assistant.prepare import card, gate
+from assistant.prepare import card
+from assistant.prepare.asking import Spoken
 from assistant.prepare.loss import Loss
 from assistant.prepare.quantizer import Made
 
@@ -25,6 +27,10 @@ class Result:
     revision: str
     """The commit on the hub that the source came from; empty for what lay here."""
     source_sha256: str
+    calibration_sha256: str
+    """Of the text that showed which weights matter; empty where none was read."""
+    adapter_sha256: str
+    """Of what became part of the model first; empty where nothing did."""
     licence: str
     source_bytes: int
     size_bytes: int
@@ -35,7 +41,9 @@ class Result:
     kept_f16: tuple[str, ...]
     """Tensors that a person wanted to stay at 16 bits."""
     made: Made
-    spoken: gate.Spoken
+    spoken: Spoken
+    used: Mapping[str, str]
+    """Versions of what worked on it in other environments."""
     doubts: tuple[str, ...] = field(default=())
     """Why it was installed by force only."""
 
@@ -49,6 +57,8 @@ class Result:
             "source": self.source,
             "revision": self.revision,
             "source_sha256": self.source_sha256,
+            "calibration_sha256": self.calibration_sha256,
+            "adapter_sha256": self.adapter_sha256,
             "licence": self.licence,
             "source_bytes": self.source_bytes,
             "bytes": self.size_bytes,
@@ -60,11 +70,12 @@ class Result:
             "types": self.made.types,
             "fell_back": len(self.made.fell_back),
             "answers": [asdict(answer) for answer in self.spoken.answers],
+            "runtime": self.spoken.runtime,
             "tokens_per_s": self.spoken.tokens_per_s,
             "memory_mb": self.spoken.memory_mb,
             "forced": list(self.doubts),
         }
-        return card.stamped(facts, f"llama-cpp-python {llama_cpp.__version__}")
+        return card.stamped(facts, f"llama-cpp-python {llama_cpp.__version__}", self.used)
 
 
 def figures(loss: Loss) -> dict[str, Any]:

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from assistant.board import health
-from assistant.prepare import correlations, methods
+from assistant.prepare import correlations, installing, methods, workshop
 from assistant.prepare.building import WITH_TORCH, Recipe
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.gguf_weights import is_plain
 from assistant.prepare.source import Source
-from assistant.prepare.workshop import needed_mb, require_memory
-from assistant.store.disk import free_bytes, require
-from assistant.store.progress import Watcher, megabytes
+from assistant.store.progress import Watcher
 
 BITS = {
     **dict.fromkeys(("onnx-fp32",), 32.0),
@@ -32,29 +29,34 @@ REFERENCE_TOKENS = 1_500
 """Whose scores are kept of the source: what ships has 900."""
 
 
-def plan(recipes: Sequence[Recipe], source: Source, shop: Path, watcher: Watcher) -> None:
-    """Say what making all of these will take, and what there is. Raises StorageFull, EngineFailed."""
+def plan(
+    recipes: Sequence[Recipe], source: Source, shop: Path, watcher: Watcher, output: Path | None = None
+) -> None:
+    """Say what making all of these will take, and what there is. Raises StorageFull, EngineFailed.
+
+    ``output`` is where they are taken that do not go into the store.
+    """
     disk = disk_bytes(recipes, source)
     weights = source.weights
     largest = max(source.size_bytes, *(_made_bytes(recipe, weights) for recipe in recipes))
     memory = largest + max(methods.memory_bytes(recipe.method, weights) for recipe in recipes)
-    have_mb = health.available_mb()
-    has = f" ({have_mb:,} MB are free)" if have_mb is not None else ""
-    watcher.note(
-        f"This needs at most {megabytes(disk)} of disk ({megabytes(free_bytes(shop))} are free) "
-        f"and {needed_mb(memory):,} MB of memory{has}."
-    )
-    require(disk, shop)
-    require_memory(memory)
+    workshop.plan(disk, memory, shop, watcher)
+    if output:
+        installing.plan(max(_made_bytes(recipe, weights) for recipe in recipes), output, shop, watcher)
 
 
 def disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
     """The groundwork of all, which is done once, and the largest of the files, which are made one by one."""
     weights = source.weights
-    parts = {"reference": 2 * REFERENCE_TOKENS * _vocabulary(source)}
+    parts = {"reference": reference_bytes(source)}
     for recipe in recipes:
         parts |= _groundwork(recipe, source, 2 * weights)
     return sum(parts.values()) + max(_made_bytes(recipe, weights) for recipe in recipes)
+
+
+def reference_bytes(source: Source) -> int:
+    """The scores of the source, which are kept to compare with."""
+    return 2 * REFERENCE_TOKENS * _vocabulary(source)
 
 
 def _groundwork(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, int]:

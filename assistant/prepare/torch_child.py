@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from assistant.board import health
 from assistant.engines import onnx_model
+from assistant.engines.chat_llm import prompt_text
 from assistant.engines.chat_template import ChatTemplate
 from assistant.errors import EngineFailed
 from assistant.prepare import environments
@@ -21,7 +24,8 @@ from assistant.prepare.children import last_line
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.passages import Passage, read
 from assistant.prepare.watching import Float32s
-from assistant.store.progress import Watcher
+from assistant.store.progress import Watcher, timed
+from assistant.types import Message
 
 WORKER = Path(__file__).parent / "torch_side" / "worker.py"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
@@ -56,6 +60,11 @@ class TorchChild:
         for pipe in (self._child.stdin, self._child.stdout, self._complaints):
             if pipe:
                 pipe.close()
+
+    @property
+    def number(self) -> int:
+        """Of the process."""
+        return self._child.pid
 
     def order(self, do: str, **details: object) -> dict[str, Any]:
         """Have something done; its answer. Raises EngineFailed."""
@@ -110,7 +119,8 @@ class TorchProbe:
         self._chat = ChatTemplate(template, self.vocabulary.begin, self.vocabulary.end, self.vocabulary.first)
         self._child = TorchChild(watcher)
         try:
-            loaded = self._child.order("load", folder=str(folder), threads=threads)
+            with timed("Loading it into torch", watcher):
+                loaded = self._child.order("load", folder=str(folder), threads=threads)
         except BaseException:
             self._child.close()
             raise
@@ -138,6 +148,30 @@ class TorchProbe:
     def append(self, token: int, position: int) -> None:
         """Evaluate one token after those before it, as when a reply is written. Raises EngineFailed."""
         self._scores((token,), position, [0])
+
+    def reply(self, question: str, most: int) -> tuple[str, int, float]:
+        """What it answers with ``most`` tokens, each the likeliest; how many they are, and how many a second.
+
+        Raises EngineFailed.
+        """
+        prompt = self.vocabulary.tokenize(
+            prompt_text(self.vocabulary, self._chat, [Message("user", question)])
+        )
+        scores = self._scores(tuple(prompt), 0, [len(prompt) - 1])
+        began_s, said = time.perf_counter(), []
+        while not self.vocabulary.ends_reply(token := int(scores[0].argmax())):
+            said.append(token)
+            if len(said) == most:
+                break
+            scores = self._scores((token,), len(prompt) + len(said) - 1, [0])
+        evaluated, spent_s = max(len(said) - 1, 0), time.perf_counter() - began_s
+        text = b"".join(map(self.vocabulary.piece, said)).decode("utf-8", "replace")
+        return text, len(said), evaluated / spent_s
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory that the process takes, with all of torch; 0 where that cannot be told."""
+        return health.memory_bytes("VmRSS", of=f"{self._child.number}/status") or 0
 
     def _scores(self, tokens: tuple[int, ...], start: int, wanted: list[int]) -> Float32s:
         answer = self._child.order("scores", tokens=list(tokens), start=start, wanted=wanted)

@@ -6,6 +6,7 @@ the child says is all that this module knows of Coqui. Ctrl-C kills it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from typing import Any
 
 from assistant.errors import DownloadFailed, EngineUnavailable, ModelCorrupt
 from assistant.prepare.children import last_line
-from assistant.store.progress import Watcher
+from assistant.store.progress import Watcher, timed
+
+CATALOGUE = ".models.json"
 
 NEEDED = ("TTS", "torch", "torchaudio", "onnx")
 
@@ -32,16 +35,29 @@ def require_packages() -> None:
         )
 
 
-def fetch(name: str, watcher: Watcher) -> tuple[Path, str]:
-    """Where Coqui's library has put the voice of that name, and its licence. Raises DownloadFailed."""
+def licence_of(name: str) -> str:
+    """Of the voice of that name, by the list that comes with Coqui's library; empty where it has none."""
+    package = find_spec("TTS")
+    said: Any = None
+    for folder in (package and package.submodule_search_locations) or ():
+        with contextlib.suppress(OSError, ValueError):
+            said = json.loads((Path(folder) / CATALOGUE).read_bytes())
+    for key in [*name.split("/"), "license"]:
+        said = said.get(key) if isinstance(said, dict) else None
+    return str(said or "")
+
+
+def fetch(name: str, watcher: Watcher) -> Path:
+    """Where Coqui's library has put the voice of that name. Raises DownloadFailed."""
     watcher.note(f"Asking Coqui's library for {name}.")
-    answer = _asked({"name": name})
+    with timed(f"Fetching {name}", watcher):
+        answer = _asked({"name": name})
     if why := answer.get("failed"):
         raise DownloadFailed(
             f"{name} is not on this computer and could not be fetched: {why}.",
             "Check the network, or fetch it where there is one and name its folder here.",
         )
-    return Path(answer["folder"]), answer["licence"]
+    return Path(answer["folder"])
 
 
 def export(job: Mapping[str, Any], watcher: Watcher) -> dict[str, Any]:
@@ -50,7 +66,8 @@ def export(job: Mapping[str, Any], watcher: Watcher) -> dict[str, Any]:
     What the voice's tokenizer and speakers are. Raises ModelCorrupt.
     """
     watcher.note("Coqui's library writes the network; with a whole voice that takes minutes.")
-    answer = _asked(job)
+    with timed("Writing the network", watcher):
+        answer = _asked(job)
     if why := answer.get("failed"):
         raise ModelCorrupt(
             f"The voice in {Path(job['config']).parent} cannot be exported: {why}.",

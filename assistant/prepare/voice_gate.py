@@ -5,6 +5,7 @@ Also its symbols must be read as Coqui reads them, and the appliance's own engin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from assistant.cancel import Cancel
 from assistant.engines import load
 from assistant.engines.voice_folder import read_voice
 from assistant.errors import ModelCorrupt
+from assistant.prepare.memory import resident_bytes
 from assistant.settings_engines import TtsSettings
 from assistant.types import Sentence
 
@@ -39,6 +41,10 @@ class Spoken:
     """Of any sample, where the loudest of torch's is 1."""
     seconds: float
     """Of SENTENCE."""
+    speaking_s: float = 0.0
+    """That saying it took."""
+    memory_mb: int = 0
+    """By how much this process grew; 0 on systems that do not tell."""
 
 
 def listen(folder: Path, probes: Path, threads: int) -> Spoken:
@@ -67,7 +73,8 @@ def listen(folder: Path, probes: Path, threads: int) -> Spoken:
                 )
             worst = min(worst, correlation(wave, ours))
             largest = max(largest, float(np.abs(ours - wave).max() / max(float(np.abs(wave).max()), 1e-9)))
-    return Spoken(worst, largest, _says(folder, threads))
+    del session
+    return Spoken(worst, largest, *_says(folder, threads))
 
 
 def correlation(one: Wave, other: Wave) -> float:
@@ -107,10 +114,15 @@ def doubts(spoken: Spoken, kind: str) -> list[str]:
     return found
 
 
-def _says(folder: Path, threads: int) -> float:
+def _says(folder: Path, threads: int) -> tuple[float, float, int]:
+    """How long the sentence is, how long saying it took, and the memory for it."""
+    before = resident_bytes()
     settings = TtsSettings(model=folder.name, providers=("cpu",))
     voice = load("tts", "coqui", settings=settings, model=folder, threads=threads)
     try:
-        return len(voice.synthesize(Sentence(SENTENCE), Cancel())) / float(voice.sample_rate_hz)
+        began_s = time.perf_counter()
+        seconds = len(voice.synthesize(Sentence(SENTENCE), Cancel())) / float(voice.sample_rate_hz)
+        speaking_s = time.perf_counter() - began_s
+        return seconds, speaking_s, round(max(resident_bytes() - before, 0) / 1e6)
     finally:
         voice.close()

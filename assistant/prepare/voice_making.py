@@ -23,11 +23,12 @@ from assistant.prepare.hub_checkpoint import declared_licence
 from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
 from assistant.prepare.naming import stem_of
-from assistant.prepare.workshop import require_memory, workshop
+from assistant.prepare.provenance import checksum
+from assistant.prepare.workshop import plan, workshop
 from assistant.store import Store, licences
-from assistant.store.disk import require, writing
+from assistant.store.disk import writing
 from assistant.store.own import check_name
-from assistant.store.progress import Watcher
+from assistant.store.progress import Watcher, timed
 
 SHRUNK: dict[str, Literal["", "fp16", "int8"]] = {"onnx": "", "onnx-fp16": "fp16", "onnx-int8": "int8"}
 """Format -> how the decoder's weights are stored."""
@@ -65,19 +66,25 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         raise SettingsError(f"A voice cannot become {wish.format[:40]!r}.", f"There are {', '.join(SHRUNK)}.")
     if wish.name:
         check_name(store.catalog, wish.name)
-    folder, licence = _found(wish.source, watcher)
-    declared = licence or declared_licence(folder)
-    licences.agreement(store.models_dir, accept=wish.accept_licence)(wish.source, declared)
-    checkpoint = _one_of(folder, CHECKPOINTS)
-    assert checkpoint is not None  # noqa: S101  _found looked
-    stem = stem_of(wish.source.removeprefix("tts_models/").replace("/", "-") if licence else str(folder))
+    folder, coqui_name = _found(wish.source)
+    voice_export.require_packages()
+    agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
+    licence = voice_export.licence_of(coqui_name) or declared_licence(folder)
+    agree(wish.source, licence)
+    stem = stem_of(coqui_name.removeprefix("tts_models/").replace("/", "-") or str(folder))
     name = wish.name or f"{stem}-{wish.format}"
     check_name(store.catalog, name)
-    voice_export.require_packages()
+    checkpoint = _checkpoint(folder)
+    if checkpoint is None:
+        folder = voice_export.fetch(coqui_name, watcher)
+        licence = licence or declared_licence(folder)
+        agree(wish.source, licence)
+        checkpoint = _checkpoint(folder)
+    if checkpoint is None:
+        raise _missing(str(folder))
     size_bytes = checkpoint.stat().st_size
-    require_memory(3 * size_bytes)
     with workshop(store.models_dir, watcher) as shop:
-        require(2 * size_bytes, shop)
+        plan(2 * size_bytes, 3 * size_bytes, shop, watcher)
         made = shop / "made" / name
         made.mkdir(parents=True)
         onnx, probes = made / f"{name}.onnx", shop / "probes.npz"
@@ -99,7 +106,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
 
                 shrink(onnx, kind)
         voice_gate.check_symbols(made, answer["symbols"])
-        spoken = voice_gate.listen(made, probes, wish.threads)
+        with timed("Listening to it", watcher):
+            spoken = voice_gate.listen(made, probes, wish.threads)
         doubts = voice_gate.doubts(spoken, wish.format)
         refuse(doubts, f"The voice {name} was not installed", force=wish.force)
         options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
@@ -110,7 +118,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "format": wish.format,
                 "command": card.command("voice", wish.source, options=options),
                 "source": wish.source,
-                "licence": declared,
+                "source_sha256": checksum([checkpoint], watcher),
+                "licence": licence,
                 "source_bytes": size_bytes,
                 "bytes": onnx.stat().st_size,
                 "fp32_bytes": full_bytes,
@@ -119,28 +128,40 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "correlation": round(spoken.correlation, 6),
                 "largest_difference": float(f"{spoken.largest_difference:.3g}"),
                 "sentence_s": round(spoken.seconds, 2),
+                "speaking_s": round(spoken.speaking_s, 2),
+                "memory_mb": spoken.memory_mb,
                 "forced": doubts,
             },
-            f"{answer['versions']}, onnxruntime {onnxruntime.__version__}",
+            f"coqui-tts {answer['versions']['coqui-tts']}, onnxruntime {onnxruntime.__version__}",
+            answer["versions"],
         )
         place = install(store, "tts", made, about, watcher)
     return {**about, "path": str(place)}
 
 
-def _found(source: str, watcher: Watcher) -> tuple[Path, str]:
-    """The folder of the voice, and its licence where Coqui's library says one."""
+def _found(source: str) -> tuple[Path, str]:
+    """The voice's folder, and its name with Coqui where it has one; what has may be still to be fetched."""
     home = os.environ.get("TTS_HOME") or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     kept = Path(home, "tts", source.replace("/", "--")).expanduser()
     for folder in (Path(source).expanduser(), kept):
-        if (folder / "config.json").is_file() and _one_of(folder, CHECKPOINTS):
-            return folder, ""
+        if _checkpoint(folder):
+            names = (source, "/".join(folder.resolve().name.split("--", 3)))  # it calls its folders so
+            return folder, next((each for each in names if COQUI_NAME.fullmatch(each)), "")
     if COQUI_NAME.fullmatch(source):
-        voice_export.require_packages()
-        return voice_export.fetch(source, watcher)
-    raise ModelMissing(
+        return kept, source
+    raise _missing(source)
+
+
+def _missing(source: str) -> ModelMissing:
+    return ModelMissing(
         f"There is no Coqui voice in {source}: a config.json and one of {', '.join(CHECKPOINTS)}.",
         "Name its folder, or one of Coqui's names such as tts_models/en/ljspeech/vits.",
     )
+
+
+def _checkpoint(folder: Path) -> Path | None:
+    """The weights of the voice in ``folder``; nothing where there is none."""
+    return _one_of(folder, CHECKPOINTS) if (folder / "config.json").is_file() else None
 
 
 def _one_of(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -47,12 +47,9 @@ def _fetch(name: str) -> dict[str, Any]:
     """Let Coqui's library fetch the model of that name into its own store."""
     from TTS.utils.manage import ModelManager  # noqa: PLC0415  seconds
 
-    model, config, facts = ModelManager(progress_bar=False).download_model(name)
+    model, config, _ = ModelManager(progress_bar=False).download_model(name)
     folder = Path(config or model)
-    return {
-        "folder": str(folder if folder.is_dir() else folder.parent),
-        "licence": str(facts.get("license") or ""),
-    }
+    return {"folder": str(folder if folder.is_dir() else folder.parent)}
 
 
 def _export(job: dict[str, Any]) -> dict[str, Any]:
@@ -137,10 +134,10 @@ def _spoken(model: Any, count: int) -> tuple[list[Any], list[Any]]:
     return sequences, waves
 
 
-def _versions() -> str:
+def _versions() -> dict[str, str]:
     from importlib.metadata import version  # noqa: PLC0415
 
-    return ", ".join(f"{name} {version(name)}" for name in ("coqui-tts", "torch", "onnx"))
+    return {name: version(name) for name in ("coqui-tts", "torch", "onnx")}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ uses, and what the encoders make of the sound, which tells of faults that words 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from assistant import engines
 from assistant.audio.files import read_sound
 from assistant.cancel import Cancel
+from assistant.prepare.memory import resident_bytes
 from assistant.settings_engines import SttSettings
 from assistant.types import Pcm16
 from assistant.word_error import word_error_rate
@@ -40,18 +42,27 @@ class Heard:
     error: float
     """Words wrong per word said."""
     encoded: npt.NDArray[np.float32]
+    seconds: float = 0.0
+    """That it took."""
+    memory_mb: int = 0
+    """By how much this process grew; 0 on systems that do not tell."""
 
 
 def hear(folder: Path, compute_type: str, threads: int) -> Heard:
     """Raises ModelCorrupt, EngineFailed."""
     pcm = read_sound(CLIP)
     settings = SttSettings.model_validate({"compute_type": compute_type, "model": folder.name})
+    before = resident_bytes()
     stt = engines.load("stt", "faster_whisper", settings=settings, model=folder, threads=threads)
     try:
+        began_s = time.perf_counter()
         text = stt.transcribe(pcm, Cancel()).text
+        seconds = time.perf_counter() - began_s
+        memory_mb = round(max(resident_bytes() - before, 0) / 1e6)
     finally:
         stt.close()
-    return Heard(text, word_error_rate(SAID, text), _encoded(folder, pcm, compute_type, threads))
+    encoded = _encoded(folder, pcm, compute_type, threads)
+    return Heard(text, word_error_rate(SAID, text), encoded, seconds, memory_mb)
 
 
 def _encoded(folder: Path, pcm: Pcm16, compute_type: str, threads: int) -> npt.NDArray[np.float32]:

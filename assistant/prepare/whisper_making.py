@@ -17,12 +17,13 @@ from assistant.prepare import card, checkpoint, hub_checkpoint, whisper_gate
 from assistant.prepare.installing import install
 from assistant.prepare.judging import refuse
 from assistant.prepare.naming import stem_of
+from assistant.prepare.provenance import checksum, files_of
 from assistant.prepare.whisper_folder import TYPES, Whisper
-from assistant.prepare.workshop import require_memory, workshop
+from assistant.prepare.workshop import plan, workshop
 from assistant.store import Store, licences
-from assistant.store.disk import require, writing
+from assistant.store.disk import writing
 from assistant.store.own import check_name
-from assistant.store.progress import Watcher
+from assistant.store.progress import Watcher, timed
 
 COMPUTE = {"ct2-int8": "int8", "ct2-float16": "float32", "ct2-float32": "float32"}
 """Format -> how it is tried: a processor computes no 16-bit floats."""
@@ -60,16 +61,18 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     name = wish.name or f"{stem_of(source.named)}-{wish.format.removeprefix('ct2-')}"
     check_name(store.catalog, name)
     elements = whisper.tensors.elements
-    require_memory(2 * 4 * elements)
     with workshop(store.models_dir, watcher) as shop:
-        require(int(elements * (BYTES[wish.format] + BYTES["ct2-float32"])), shop)
+        written_bytes = int(elements * (BYTES[wish.format] + BYTES["ct2-float32"]))
+        plan(written_bytes, 2 * 4 * elements, shop, watcher)
         made, reference = shop / "made" / name, shop / "reference"
         for folder, kind in ((reference, "ct2-float32"), (made, wish.format)):
             folder.mkdir(parents=True)
             with writing(store.models_dir):
                 whisper.write(folder, kind, watcher)
-        before = whisper_gate.hear(reference, "float32", wish.threads)
-        after = whisper_gate.hear(made, COMPUTE[wish.format], wish.threads)
+        with timed("Listening with the source", watcher):
+            before = whisper_gate.hear(reference, "float32", wish.threads)
+        with timed("Listening with what was made", watcher):
+            after = whisper_gate.hear(made, COMPUTE[wish.format], wish.threads)
         doubts = whisper_gate.doubts(before, after, wish.format)
         refuse(doubts, f"The model {name} was not installed", force=wish.force)
         options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
@@ -81,6 +84,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "command": card.command("whisper", wish.source, options=options),
                 "source": source.named,
                 "revision": source.revision,
+                "source_sha256": checksum(files_of(source.folder), watcher),
                 "licence": source.licence,
                 "source_bytes": sum(file.stat().st_size for file in source.folder.glob("*.safetensors")),
                 "bytes": (made / "model.bin").stat().st_size,
@@ -90,6 +94,9 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "heard": after.text,
                 "word_error": round(after.error, 4),
                 "encoder_drift": round(whisper_gate.drift(before, after), 5),
+                "hearing_s": round(after.seconds, 2),
+                "source_hearing_s": round(before.seconds, 2),
+                "memory_mb": after.memory_mb,
                 "forced": doubts,
             },
             f"ctranslate2 {ctranslate2.__version__}",

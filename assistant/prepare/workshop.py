@@ -16,9 +16,9 @@ from types import FrameType
 
 from assistant.board import health
 from assistant.errors import EngineFailed
-from assistant.store.disk import writing
+from assistant.store.disk import free_bytes, require, writing
 from assistant.store.incoming import INCOMING, discard, locked
-from assistant.store.progress import Watcher
+from assistant.store.progress import Watcher, megabytes
 
 FOLDER = ".quantize"
 """Hidden, so that it cannot be a model's name."""
@@ -51,18 +51,21 @@ def workshop(models_dir: Path, watcher: Watcher) -> Iterator[Path]:
                 folder.parent.rmdir()
 
 
-def needed_mb(model_bytes: int) -> int:
-    """What measuring a model of that size takes."""
-    return model_bytes // 1_000_000 + RESERVE_MB
+def plan(disk_bytes: int, model_bytes: int, shop: Path, watcher: Watcher) -> None:
+    """Say what making and measuring a model of that size takes, and what there is.
 
-
-def require_memory(model_bytes: int) -> None:
-    """Raises EngineFailed when a model of that size could not be measured."""
-    have_mb = health.available_mb()
-    if have_mb is not None and have_mb < needed_mb(model_bytes):
+    Raises StorageFull or EngineFailed when there is too little.
+    """
+    needed_mb, have_mb = model_bytes // 1_000_000 + RESERVE_MB, health.available_mb()
+    has = f" ({have_mb:,} MB are free)" if have_mb is not None else ""
+    watcher.note(
+        f"This needs at most {megabytes(disk_bytes)} of disk ({megabytes(free_bytes(shop))} are free) "
+        f"and {needed_mb:,} MB of memory{has}."
+    )
+    require(disk_bytes, shop)
+    if have_mb is not None and have_mb < needed_mb:
         raise EngineFailed(
-            f"Measuring this model needs {needed_mb(model_bytes):,} MB of memory, "
-            f"and {have_mb:,} MB are free.",
+            f"Measuring this model needs {needed_mb:,} MB of memory, and {have_mb:,} MB are free.",
             "Close other programs, or do it on a larger machine and bring the file with "
             "`assistant models import`.",
         )

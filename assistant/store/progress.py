@@ -7,9 +7,11 @@ tells a ``Watcher``; ``Terminal`` is the watcher that people see.
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
@@ -18,6 +20,9 @@ RATE_WINDOW_S = 8.0
 
 REPORT_EVERY_S = 0.2
 """A person cannot read faster."""
+
+TELL_EVERY_S = 1.0
+"""Of work that counts nothing, whose seconds are all there is to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Progress:
     bytes_per_s: float
     """Over the last few seconds; 0 while nothing moves."""
     unit: str = "bytes"
-    """What is really counted, where it is not bytes: "tokens"."""
+    """What is really counted, where it is not bytes: "tokens"; empty where nothing can be."""
 
     @property
     def remaining_s(self) -> float | None:
@@ -107,6 +112,25 @@ class Meter:
         self._watcher.progress(Progress(self._what, done, self._total, elapsed_s, rate, self._unit))
 
 
+@contextmanager
+def timed(what: str, watcher: Watcher) -> Iterator[None]:
+    """Tell the seconds that pass while something is done of which nothing can be counted."""
+    meter, over = Meter(what, 1, watcher, unit=""), threading.Event()
+
+    def tell() -> None:
+        while not over.wait(TELL_EVERY_S):
+            meter.add(0)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+    meter.add(1)
+
+
 class Terminal:
     """Shows progress on a stream: one line that changes on a terminal, a line now and then elsewhere."""
 
@@ -154,20 +178,25 @@ class Terminal:
 
 def describe(progress: Progress) -> str:
     """``Downloading x: 34 % of 71 MB, 3.2 MB/s, 15 s left``"""
+    finished = progress.done_bytes == progress.total_bytes
+    if not progress.unit:
+        return f"{progress.what}: {'done in ' if finished else ''}{duration(progress.elapsed_s)}"
     counted = progress.unit != "bytes"
     percent = 100 * progress.done_bytes // max(progress.total_bytes, 1)
     total = f"{progress.total_bytes:,} {progress.unit}" if counted else megabytes(progress.total_bytes)
     text = f"{progress.what}: {percent} % of {total}"
-    if progress.done_bytes == progress.total_bytes:
+    if finished:
         return f"{text}, done in {duration(progress.elapsed_s)}"
     if progress.remaining_s is None:
         return f"{text}, waiting"
-    rate = (
-        f"{progress.bytes_per_s:.0f} {progress.unit}/s"
-        if counted
-        else f"{progress.bytes_per_s / 1e6:.1f} MB/s"
-    )
-    return f"{text}, {rate}, {duration(progress.remaining_s)} left"
+    rate = progress.bytes_per_s
+    told = f"{_few_digits(rate)} {progress.unit}" if counted else megabytes(round(rate))
+    return f"{text}, {told}/s, {duration(progress.remaining_s)} left"
+
+
+def _few_digits(count: float) -> str:
+    """1,234 or 12; below 10 two digits that are not 0: 3.2, 0.33."""
+    return f"{count:,.0f}" if count >= 9.95 else f"{count:.2g}"
 
 
 def megabytes(count: int) -> str:

@@ -13,6 +13,7 @@ import pytest
 from assistant.errors import ModelCorrupt, ModelRefused
 from assistant.gguf import Tensor, read_header
 from assistant.prepare import gate, making
+from assistant.prepare.asking import Answer
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.loss import Reference
@@ -87,7 +88,7 @@ def reference(few_dialogues: Texts, tmp_path: Path) -> Iterator[Reference]:
 
 def found_wrong(copied: Path, texts: Texts, reference: Reference) -> list[str]:
     loss = gate.measure(copied.parent, texts, reference, 1, Unwatched())
-    return gate.doubts(reference.loss, loss, LIMIT, [gate.Answer("Why?", "Because it is so.")])
+    return gate.doubts(reference.loss, loss, LIMIT, [Answer("Why?", "Because it is so.")])
 
 
 def test_a_sound_copy_passes(copied: Path, few_dialogues: Texts, reference: Reference) -> None:

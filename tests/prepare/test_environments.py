@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from assistant.errors import DownloadFailed
 from assistant.prepare import environments
 from assistant.store.progress import Unwatched
 from tests.conftest import CHECKOUT
+from tests.store.site import Heard
 
 FOLDER = CHECKOUT / "models" / "environments"
 LISTS = sorted(FOLDER.glob("*.in"))
@@ -53,16 +57,58 @@ def test_every_list_of_pins_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert {folder.parent.name for folder in folders} == {"environments"}
 
 
-def test_what_cannot_be_installed_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    models = tmp_path / "models"
-    (models / "environments").mkdir(parents=True)
-    pin = f"no-such-package-here==1 \\\n    --hash=sha256:{'0' * 64}\n"
-    (models / "environments" / "x.txt").write_text(f"# a remark\n{pin}")
-    monkeypatch.setattr(resources, "folder", lambda _: models)
+@pytest.fixture
+def lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where lists of pins are looked for; pip finds what lies beside them, and nothing else."""
+    folder = tmp_path / "models" / "environments"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(resources, "folder", lambda _: folder.parent)
     monkeypatch.setattr(environments, "NEEDED_BYTES", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def wheel(folder: Path, name: str, version: str) -> str:
+    """A package with nothing in it; its pin."""
+    about = f"{name}-{version}.dist-info"
+    file = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{about}/RECORD", "")
+    return (
+        f"{name.replace('_', '-')}=={version} --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
+    )
+
+
+@pytest.mark.parametrize("for_processors", [True, False])
+def test_what_is_pinned_is_installed_once(lists: Path, *, for_processors: bool) -> None:
+    """torch for processors where the index has it, else the whole one."""
+    whole = wheel(lists, "torch", "1") + wheel(lists, "nvidia_x", "1") + wheel(lists, "other", "2")
+    (lists / "x.txt").write_text(whole)
+    (lists / "x-cpu.txt").write_text(wheel(lists, "torch", "1+cpu"))
+    if not for_processors:
+        (lists / "torch-1+cpu-py3-none-any.whl").unlink()
+    watcher = Heard()
+    python = environments.interpreter("x", watcher)
+    listing = [str(python), "-m", "pip", "list", "--format=freeze", "--exclude=pip", "--exclude=setuptools"]
+    there = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
+    assert there == (
+        ["other==2", "torch==1+cpu"] if for_processors else ["nvidia_x==1", "other==2", "torch==1"]
+    )
+    done = {each.what: each.total_bytes for each in watcher.seen if each.done_bytes == each.total_bytes}
+    assert ("Installing torch for processors" in done) == for_processors
+    assert done["Fetching packages"] == len(there) - for_processors
+    assert "Unpacking packages" in done
+    assert environments.interpreter("x", watcher) == python
+    assert len(watcher.notes) == 1
+
+
+def test_what_cannot_be_installed_leaves_nothing(lists: Path, tmp_path: Path) -> None:
+    pin = f"no-such-package-here==1 \\\n    --hash=sha256:{'0' * 64}\n"
+    (lists / "x.txt").write_text(f"# a remark\n{pin}")
     with pytest.raises(DownloadFailed, match=r"could not be installed: .*no-such-package-here"):
         environments.interpreter("x", Unwatched())
     left = sorted(path.name for path in (tmp_path / "cache").rglob("x-*"))

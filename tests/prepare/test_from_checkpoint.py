@@ -18,8 +18,8 @@ from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.gguf_weights import GgufWeights
 from assistant.prepare.groundwork import Groundwork
-from assistant.prepare.making import Wish
 from assistant.prepare.source import Source
+from assistant.prepare.wish import Wish
 from assistant.store import Store
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched

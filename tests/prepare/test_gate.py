@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from assistant import resources
-from assistant.errors import SettingsError
-from assistant.prepare import formats
-from assistant.prepare.gate import Answer, doubts, doubts_about_source, gibberish
+from assistant.errors import ModelCorrupt, SettingsError
+from assistant.prepare import formats, gate, safetensors_folder
+from assistant.prepare.asking import Answer
+from assistant.prepare.dialogues import Texts
+from assistant.prepare.gate import doubts, doubts_about_source, gibberish
 from assistant.prepare.loss import Loss
+from assistant.store.progress import Unwatched
+from tests.prepare.whisper_checkpoints import write_safetensors
 
 SOURCE = Loss(900, 3.0)
 GOOD = [Answer("Why?", "Because the sky scatters blue light more than red light.")]
@@ -68,3 +75,47 @@ def test_formats_are_found_by_name() -> None:
         formats.find("q4km")
     with pytest.raises(SettingsError, match="q6_k"):
         formats.tensor_number("i32")
+
+
+def packed() -> dict[str, np.ndarray[Any, Any]]:
+    """Tensors as compressed-tensors and bitsandbytes have them, some that are plain, and a bias of 0."""
+    return {
+        "a.weight_packed": np.full((4, 2), -5, np.int32),
+        "a.weight_scale": np.full((4, 1), 0.5, np.float16),
+        "a.weight_shape": np.array([4, 16]),
+        "b.weight": np.full((4, 8), 3, np.int8),
+        "b.SCB": np.ones(4, np.float32),
+        "b.weight_format": np.zeros(1, np.uint8),
+        "c.weight": np.full((4, 4), 0x3F80, np.uint16),
+        "c.bias": np.zeros(4, np.float16),
+    }
+
+
+def test_a_sound_checkpoint_of_few_bits_is_none_that_was_damaged(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "model.safetensors", packed())
+    safetensors_folder.check_weights(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "why"),
+    [
+        ("a.weight_packed", 0, "nothing but zeros"),
+        ("a.weight_scale", 0, "nothing but zeros"),
+        ("a.weight_scale", math.nan, "NaN"),
+        ("b.weight", 0, "nothing but zeros"),
+        ("b.SCB", 0, "nothing but zeros"),
+        ("b.SCB", math.inf, "infinity"),
+        ("c.weight", 0, "nothing but zeros"),
+        ("c.weight", 0x7FC0, "NaN"),
+        ("c.bias", math.nan, "NaN"),
+    ],
+)
+def test_a_damaged_checkpoint_does_not_pass_the_gate(
+    tmp_path: Path, name: str, damage: float, why: str
+) -> None:
+    tensors = packed()
+    tensors[name][...] = damage
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    nothing: Any = None  # it is not asked for: this is looked at first
+    with pytest.raises(ModelCorrupt, match=f"{name}.*{why}"):
+        gate.measure(tmp_path, Texts((), ()), nothing, 1, Unwatched())

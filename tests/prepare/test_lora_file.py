@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from assistant.store import Store
 from assistant.store.progress import Unwatched
 from tests.engines.conftest import said
 from tests.prepare.conftest import NAME, left_behind
+from tests.store.site import Heard
 
 RANK, ALPHA = 4, 6.0
 WIDTH, KEYS, FEED_FORWARD = 576, 192, 1536
@@ -85,10 +88,17 @@ def test_on_the_model_or_in_it_is_the_same(store: Store, few_dialogues: Texts, t
 
 @pytest.mark.models
 def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: Path) -> None:
-    folder = adapter(tmp_path / "peft")
-    about = lora_file.make(Wish(str(folder), NAME, "mine"), store, WATCHER)
+    folder, watcher = adapter(tmp_path / "peft"), Heard()
+    about = lora_file.make(Wish(str(folder), NAME, "mine"), store, watcher)
+    needs = re.match(r"This needs at most (\d+) MB of disk \(.+ are free\) and \d+ MB", watcher.notes[0])
+    assert needs, "what it takes is said first"
+    assert int(needs[1]) * 1e6 > about["bytes"]
     assert (about["rank"], about["alpha"], about["matrices"]) == (RANK, ALPHA, 24)
     assert about["for_model"] == NAME
+    files = (folder / "adapter_config.json", folder / "adapter_model.safetensors")
+    whole = b"".join(file.read_bytes() for file in files)
+    assert about["source_sha256"] == hashlib.sha256(whole).hexdigest()
+    assert about["tokens_per_s"] > 0
     assert about["kl"] > 0.001
     entry = next(entry for entry in store.entries() if entry.name == "mine")
     assert (entry.kind, entry.state, entry.licence) == ("llm", "installed", "cc0-1.0")

@@ -68,6 +68,9 @@ def test_what_is_sound_is_installed(store: Store) -> None:
     assert facts["licence"] == "Apache-2.0"
     assert facts["files"] == {f"{result.name}.gguf": sha256(result.path / f"{result.name}.gguf")}
     assert facts["source_sha256"] == sha256(next((store.models_dir / NAME).glob("*.gguf")))
+    assert (facts["calibration_sha256"], facts["adapter_sha256"]) == ("", "")
+    assert facts["runtime"] == "llama_cpp"
+    assert "torch" not in facts["versions"]
     assert facts["command"].startswith(f"assistant quantize {NAME} --to q4_0 --method rtn --no-imatrix")
     written = (result.path / card.MARKDOWN).read_text(encoding="utf-8")
     assert f"({card.PICTURE})" in written
@@ -111,6 +114,8 @@ def test_gptq_makes_it_better_still(store: Store, tmp_path: Path) -> None:
     assert result.made.types == plain.made.types
     assert result.size_bytes == plain.size_bytes
     assert result.loss.kl < 0.8 * plain.loss.kl
+    assert result.calibration_sha256 == sha256(words)
+    assert f"`{sha256(words)}`" in (result.path / card.MARKDOWN).read_text(encoding="utf-8")
 
 
 def test_a_checkpoint_for_elsewhere_needs_torch_to_be_measured(store: Store, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -20,13 +21,14 @@ from assistant.engines.voice_folder import read_voice
 from assistant.errors import (
     DownloadFailed,
     EngineUnavailable,
+    LicenceNotAccepted,
     ModelCorrupt,
     ModelMissing,
     ModelRefused,
     SettingsError,
     StorageFull,
 )
-from assistant.prepare import voice_gate, voice_making, voice_weights
+from assistant.prepare import voice_export, voice_gate, voice_making, voice_weights
 from assistant.prepare.voice_making import Wish
 from assistant.settings_engines import SttSettings, TtsSettings
 from assistant.store import Store, disk, open_store
@@ -35,6 +37,7 @@ from assistant.types import Sentence
 from assistant.word_error import normalize_words
 from tests.conftest import CHECKOUT
 from tests.prepare.conftest import left_behind
+from tests.store.site import Heard
 
 NAME = "tts_models/en/ljspeech/vits"
 JOE = paths.models() / "voice-en-us-joe"
@@ -77,6 +80,9 @@ class TestWithCoqui:
             assert about["largest_difference"] < 0.001
         else:
             assert about["bytes"] < about["fp32_bytes"]
+        assert about["source_sha256"] == hashlib.sha256((tiny / "model_file.pth").read_bytes()).hexdigest()
+        assert about["speaking_s"] > 0
+        assert {"coqui-tts", "torch", "onnxruntime"} <= about["versions"].keys()
         place = store.path(f"tiny-{kind}", "tts")
         assert speak(place) > 5000
         assert json.loads((place / "model-card.json").read_text())["correlation"] == about["correlation"]
@@ -117,6 +123,17 @@ class TestWithCoqui:
         assert "\n" not in str(caught.value)
         assert not store.models_dir.exists()
 
+    @pytest.mark.parametrize("by_folder", [False, True])
+    def test_one_that_was_fetched_before(
+        self, tiny: Path, tmp_path: Path, store: Store, *, by_folder: bool
+    ) -> None:
+        kept = tmp_path / "coqui" / "tts" / NAME.replace("/", "--")
+        shutil.copytree(tiny, kept)
+        about = voice_making.make(Wish(str(kept) if by_folder else NAME), store, Unwatched())
+        assert (about["name"], about["licence"]) == ("en-ljspeech-vits-onnx", "apache 2.0")
+        (entry,) = [entry for entry in store.entries() if entry.name == about["name"]]
+        assert entry.licence == "apache 2.0"
+
     @pytest.mark.parametrize("change", [{"model": "glow_tts"}, {"audio": None}])
     def test_other_models_are_refused(
         self, tiny: Path, tmp_path: Path, store: Store, change: dict[str, object]
@@ -139,8 +156,53 @@ class TestWithCoqui:
 
     def test_the_disk_is_planned(self, tiny: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
+        watcher = Heard()
         with pytest.raises(StorageFull):
-            voice_making.make(Wish(str(tiny)), store, Unwatched())
+            voice_making.make(Wish(str(tiny)), store, watcher)
+        assert watcher.notes[0].startswith("This needs at most ")
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Coqui library that is nothing but its list of voices."""
+    package = tmp_path / "packages" / "TTS"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    said = {"tts_models": {"en": {"x": {"vits": {"license": "gemma"}, "vits--bare": {}}, "y": ["odd"]}}}
+    (package / voice_export.CATALOGUE).write_text(json.dumps(said))
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.delitem(sys.modules, "TTS", raising=False)
+    monkeypatch.setattr(voice_export, "NEEDED", ())
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_the_licence_is_asked_about_before_the_voice_is_fetched(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fetched = []
+
+    def fetch(name: str, _: object) -> Path:
+        fetched.append(name)
+        (tmp_path / "fetched").mkdir(exist_ok=True)
+        return tmp_path / "fetched"
+
+    monkeypatch.setattr(voice_export, "fetch", fetch)
+    with pytest.raises(LicenceNotAccepted, match="Gemma Terms of Use"):
+        voice_making.make(Wish("tts_models/en/x/vits"), store, Unwatched())
+    assert fetched == []
+    with pytest.raises(ModelMissing, match=f"no Coqui voice in {tmp_path}/fetched"):
+        voice_making.make(Wish("tts_models/en/x/vits", accept_licence=True), store, Unwatched())
+    (tmp_path / "fetched" / "README.md").write_text("---\nlicense: llama3.2\n---\n")
+    with pytest.raises(LicenceNotAccepted, match=r"Llama 3\.2"):
+        voice_making.make(Wish("tts_models/en/x/vits--bare"), store, Unwatched())
+    assert fetched == ["tts_models/en/x/vits", "tts_models/en/x/vits--bare"]
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_licences_as_coqui_lists_them() -> None:
+    assert voice_export.licence_of("tts_models/en/x/vits") == "gemma"
+    for name in ("tts_models/en/x/vits--bare", "tts_models/en/x/other", "tts_models/en/y/vits", ""):
+        assert voice_export.licence_of(name) == ""
 
 
 @pytest.mark.skipif(find_spec("TTS") is not None, reason="the extra coqui is installed here")

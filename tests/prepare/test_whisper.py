@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 
 from assistant import engines, paths
 from assistant.audio.files import read_sound
+from assistant.board import health
 from assistant.cancel import Cancel
 from assistant.errors import (
     DownloadFailed,
+    EngineFailed,
     ModelCorrupt,
     ModelMissing,
     ModelRefused,
@@ -50,6 +53,10 @@ def store(tmp_path: Path) -> Store:
     return open_store(tmp_path / "models")
 
 
+def sha256(*files: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
 def heard(folder: Path, clips: list[Path]) -> list[str]:
     settings = SttSettings(compute_type="float32")
     stt = engines.load("stt", "faster_whisper", settings=settings, model=folder, threads=2)
@@ -80,6 +87,9 @@ def test_int8_hears_what_the_source_hears(real: Path, store: Store, shared_audio
     assert about["word_error"] == 0.0
     assert about["heard"] == about["source_heard"] == whisper_gate.SAID
     assert about["licence"] == "mit"
+    assert about["source_sha256"] == sha256(real / "config.json", real / "model.safetensors")
+    assert about["hearing_s"] > 0
+    assert about["memory_mb"] > 20
     card = json.loads((store.path("whisper-tiny.en-int8", "stt") / "model-card.json").read_text())
     assert card["encoder_drift"] == about["encoder_drift"] < whisper_gate.MAX_DRIFT["ct2-int8"]
     clips = [clip for clip in shared_audio if clip.text and 1.5 < clip.seconds < 6][:6]
@@ -176,9 +186,16 @@ def test_what_cannot_be_done_is_said_before_work(
         whisper_making.make(Wish(str(tiny), "ct2-int4"), store, Unwatched())
     with pytest.raises(ModelMissing, match=r"no folder \./nothing"):
         whisper_making.make(Wish("./nothing", "ct2-int8"), store, Unwatched())
+    watcher = Heard()
+    monkeypatch.setattr(health, "available_mb", lambda: 600)
+    with pytest.raises(EngineFailed, match=r"needs 7\d\d MB of memory, and 600 MB are free"):
+        whisper_making.make(Wish(str(tiny), "ct2-int8"), store, watcher)
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
     with pytest.raises(StorageFull):
-        whisper_making.make(Wish(str(tiny), "ct2-int8"), store, Unwatched())
+        whisper_making.make(Wish(str(tiny), "ct2-int8"), store, watcher)
+    assert [note[:19] for note in watcher.notes] == 2 * ["This needs at most "]
+    assert watcher.seen == []
+    assert left_behind(store.models_dir) == []
 
 
 def test_a_name_without_a_network(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -194,6 +211,6 @@ def test_a_name_without_a_network(store: Store, monkeypatch: pytest.MonkeyPatch,
 def test_progress_is_shown(tiny: Path, store: Store) -> None:
     watcher = Heard()
     whisper_making.make(Wish(str(tiny), "ct2-int8", force=True), store, watcher)
-    assert {"Making ct2-int8", "Making ct2-float32", "Checking tiny-int8"} <= {
+    assert {"Making ct2-int8", "Making ct2-float32", "Listening with the source", "Checking tiny-int8"} <= {
         each.what for each in watcher.seen
     }

@@ -5,16 +5,19 @@ The first of these tests installs the environment where it is not in the cache y
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from assistant.errors import EngineFailed
+from assistant import resources
+from assistant.errors import EngineFailed, ModelRefused
 from assistant.gguf import read_header
-from assistant.prepare import checkpoint, dialogues, gate, making
+from assistant.prepare import asking, card, checkpoint, dialogues, gate, making
 from assistant.prepare.building import Recipe, build
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import FORMATS
@@ -24,8 +27,12 @@ from assistant.prepare.passages import Passage
 from assistant.prepare.scorers import opened
 from assistant.prepare.source import Source
 from assistant.prepare.torch_child import TorchChild
+from assistant.prepare.wish import Wish
+from assistant.store import open_store
+from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
 from tests.prepare import tiny
+from tests.prepare.conftest import left_behind
 
 pytestmark = [pytest.mark.models, pytest.mark.extra("prepare")]
 
@@ -118,6 +125,49 @@ def test_training_loses_less_than_rounding(ground: Groundwork, reference: Refere
     rounded = lost(Recipe(FORMATS["q4_0"]), ground, reference, tmp_path / "rounded")
     trained = lost(Recipe(FORMATS["q4_0"], "qat"), ground, reference, tmp_path / "trained")
     assert trained.kl < 0.95 * rounded.kl
+
+
+def test_it_answers_in_transformers_as_in_llama_cpp(folder: Path, file: Path) -> None:
+    ours, theirs = (asking.ask(place, 1, WATCHER) for place in (file.parent, folder))
+    assert [answer.question for answer in theirs.answers] == list(asking.QUESTIONS)
+    for one, other in zip(ours.answers, theirs.answers, strict=True):
+        # Rounding makes them part some time: the network is of random weights, and sure of nothing.
+        assert len(one.text) > 100
+        assert one.text[:30] == other.text[:30]
+    assert (ours.runtime, theirs.runtime) == ("llama_cpp", "transformers")
+
+
+@pytest.mark.usefixtures("few_dialogues")
+@pytest.mark.parametrize("name", ["hf-f16", "hf-int4", "hf-nf4"])
+def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    store, there = open_store(tmp_path / "models"), tmp_path / "there"
+    wish = Wish(str(folder), FORMATS[name], method="rtn", imatrix=False, output=there)
+    with pytest.raises(ModelRefused, match="was not made for English"):
+        making.make(wish, store, WATCHER)
+    assert not there.exists()
+    result = making.make(replace(wish, force=True), store, WATCHER)
+    assert result.path == there
+    assert result.loss.kl < FORMATS[name].kl_limit
+    facts = json.loads((there / CARD).read_text(encoding="utf-8"))
+    assert [answer["question"] for answer in facts["answers"]] == list(asking.QUESTIONS)
+    assert facts["runtime"] == "transformers"
+    assert facts["tokens_per_s"] > 0
+    assert facts["memory_mb"] > 100, "torch alone takes that"
+    assert set(facts["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
+    whole = b"".join((folder / file).read_bytes() for file in ("config.json", "model.safetensors"))
+    assert facts["source_sha256"] == hashlib.sha256(whole).hexdigest()
+    pins = resources.folder("models") / "environments" / "torch.txt"
+    assert facts["versions"]["environment torch"] == hashlib.sha256(pins.read_bytes()).hexdigest()
+    assert f"\ntransformers=={facts['versions']['transformers']} " in pins.read_text(encoding="utf-8")
+    more = {"hf-int4": "compressed-tensors", "hf-nf4": "bitsandbytes"}.get(name, "torch")
+    assert {"torch", "converter", more} <= facts["versions"].keys()
+    assert ("bitsandbytes" in facts["versions"]) == (name == "hf-nf4")
+    assert " tokens/s, " in (there / card.MARKDOWN).read_text(encoding="utf-8")
+    scores(there, (5, 6, 7))
+    assert not left_behind(store.models_dir)
+    assert list(store.models_dir.glob("[!.]*")) == []
 
 
 def test_what_torch_cannot_do_is_said(tmp_path: Path) -> None:

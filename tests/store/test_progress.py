@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 
 import pytest
 
-from assistant.store.progress import Meter, Progress, Terminal, describe, duration, megabytes
+from assistant.store import progress as module
+from assistant.store.progress import Meter, Progress, Terminal, describe, duration, megabytes, timed
 from tests.store.site import Heard
 
 
@@ -122,6 +124,45 @@ def test_alternating_work_does_not_fill_the_log() -> None:
 
 def test_stall_is_said() -> None:
     assert describe(Progress("X", 5, 10, 3.0, 0.0)) == "X: 50 % of 1 kB, waiting"
+
+
+@pytest.mark.parametrize(
+    ("rate", "unit", "said"),
+    [
+        (0.3312, "questions", "0.33 questions/s"),
+        (0.021, "questions", "0.021 questions/s"),
+        (7.26, "questions", "7.3 questions/s"),
+        (1234.5, "questions", "1,234 questions/s"),
+        (3_200_000.4, "bytes", "3.2 MB/s"),
+        (4_000.0, "bytes", "4 kB/s"),
+    ],
+)
+def test_what_is_slow_is_not_told_as_nothing(rate: float, unit: str, said: str) -> None:
+    assert f", {said}, " in describe(Progress("X", 1, 3_000_000, 3.0, rate, unit))
+
+
+def test_work_that_counts_nothing_tells_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+
+    class Listener(Heard):
+        def progress(self, progress: Progress) -> None:
+            super().progress(progress)
+            told.set()
+
+    monkeypatch.setattr(module, "TELL_EVERY_S", 0.01)
+    heard = Listener()
+    with timed("Writing it", heard):
+        assert told.wait(60)
+    running, *_, done = heard.seen
+    assert describe(running) == "Writing it: 0 s"
+    assert describe(done) == "Writing it: done in 0 s"
+    assert describe(Progress("Writing it", 0, 1, 83.0, 0.0, "")) == "Writing it: 1 min 23 s"
+
+
+def test_what_fails_is_not_told_as_done(heard: Heard) -> None:
+    with pytest.raises(ValueError, match="no"), timed("Writing it", heard):
+        raise ValueError("no")
+    assert heard.seen == []
 
 
 @pytest.mark.parametrize(
