@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assistant import resources
 from assistant.errors import SettingsError
-from assistant.prepare import asking, dialogues, gate, installing, lora, methods, planning
+from assistant.prepare import asking, dialogues, gate, installing, judging, lora, methods, planning
 from assistant.prepare import source as sources
 from assistant.prepare.building import build
 from assistant.prepare.dialogues import Texts
@@ -53,7 +53,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         planning.plan([wish.recipe], source, shop, watcher, wish.output)
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
-            refuse(doubts, f"The source {source.named} was not used", force=wish.force)
+            what = f"The source {source.named} was not used"
+            refuse(doubts, what, force=wish.force, instead=judging.ANOTHER)
             ground = groundwork([wish], source, validation, shop, watcher)
             made = build(wish.recipe, ground, target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
