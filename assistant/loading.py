@@ -68,7 +68,9 @@ def load_stt(settings: Settings) -> Stt:
     stt: Stt = _load("stt", settings, settings.stt)
     if name := settings.endpoint.turn_model:
         with store_of(settings).opened(name, "turn") as folder:
-            stt = engines.load("turn", "smart_turn", stt=stt, model=folder, threads=len(big_cores()))
+            stt = engines.load(
+                "turn", "smart_turn", stt=stt, model=folder, threads=_threads(settings.stt.threads)
+            )
     return stt
 
 

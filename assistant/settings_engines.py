@@ -174,8 +174,9 @@ class ServerSettings(Section):
     """File with nothing but the key; null is the systemd credential llm-key, where there is one."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     """Give up on a connection that takes longer."""
-    first_token_timeout_s: Annotated[float, Field(gt=0, le=600)] = 2.0
-    """The local model answers when nothing has come after so long, connecting and retries included."""
+    first_token_timeout_s: Annotated[float, Field(gt=0, le=600)] = 1.25
+    """The local model answers when nothing has come after so long, connecting and retries included. Its own
+    first word comes after that: 3 s of silence are too long, and a slow board takes half of them."""
     idle_timeout_s: Annotated[float, Field(gt=0, le=600)] = 1.5
     """It goes on with a reply of which no more has come for so long."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1

@@ -61,6 +61,7 @@ COMPOSITION = {
     "prepare",
     "front_panel",
     "loading",
+    "planned_llm",
     "relief",
     "reload",
     "repairs",

@@ -124,7 +124,8 @@ class BatchLlm(Protocol):
     def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
         """Yield the replies in the order in which they are done; stops soon after ``cancel``.
 
-        Raises PromptTooLong before the first one, EngineFailed at any time.
+        What one prompt alone fails of is the ``error`` of its reply. Raises PromptTooLong before the first
+        one, EngineFailed at any time.
         """
 
     def close(self) -> None:
