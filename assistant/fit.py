@@ -75,11 +75,18 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
 
 
 def taken_bytes(kind: str, settings: Settings) -> int:
-    """What the engine of that kind (stt, llm or tts) takes by itself, once it works. Raises ModelError."""
+    """What the engine of that kind (stt, llm or tts) takes by itself, once it works.
+
+    Where its model cannot be planned, what the catalogue says, or its size: who loads it says what is wrong.
+    """
     store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
     if kind == "llm":
-        llm = planned_llm.of_settings(settings, store, ROOT, alone=False)
-        return llm.with_context(settings.llm.context_tokens).running
+        try:
+            llm = planned_llm.of_settings(settings, store, ROOT, alone=False)
+            return llm.with_context(settings.llm.context_tokens).running
+        except ModelError:
+            entry = next((each for each in store.entries() if each.name == settings.llm.model), None)
+            return 0 if entry is None else (entry.ram_mb or 0) * 1_000_000 or entry.size_bytes
     need = _rest(settings, store)(LlmMemory())
     return need.stt if kind == "stt" else need.tts
 
