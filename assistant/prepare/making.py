@@ -68,7 +68,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             command=wish.command,
             source=source.named,
             revision=source.revision,
-            source_sha256=checksum(files_of(origin.folder), watcher),
+            source_sha256=checksum(origin.files, watcher),
             calibration_sha256=checksum([ground.calibration], watcher) if ground.calibrated else "",
             adapter_sha256=checksum(files_of(wish.adapter), watcher) if wish.adapter else "",
             licence=source.licence,
@@ -100,7 +100,7 @@ def found(wish: Wish, store: Store, shop: Path, watcher: Watcher, origin: Origin
     agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
     source = sources.find(wish.source, store, shop, origin.convert, agree, watcher)
     if not origin.converted:
-        origin.folder = source.folder
+        origin.files = sorted(source.folder.glob("*.gguf"))
     if not wish.adapter:
         return source
     return lora.merged(source, wish.adapter, shop / "merged", wish.threads, watcher)

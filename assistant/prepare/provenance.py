@@ -18,21 +18,21 @@ class Origin:
     """What there was before anything was made of it."""
 
     def __init__(self, watcher: Watcher) -> None:
-        self.folder = Path()
-        """Of the GGUF file or the checkpoint."""
+        self.files: list[Path] = []
         self.converted = False
+        """By llama.cpp's converter, from a checkpoint."""
         self._watcher = watcher
 
     def convert(self, folder: Path, to: Path) -> None:
         """``checkpoint.convert``, remembered."""
-        self.folder, self.converted = folder, True
+        self.files, self.converted = files_of(folder), True
         convert(folder, to, self._watcher)
 
 
 def files_of(folder: Path) -> list[Path]:
-    """What a model computes with: its GGUF files, or a checkpoint's weights and what describes them."""
+    """A checkpoint's weights, or an adapter's, and what describes them; in order of their names."""
     kinds = ("*.safetensors", "config.json", "adapter_config.json")
-    return sorted(folder.glob("*.gguf")) or sorted(file for kind in kinds for file in folder.glob(kind))
+    return sorted(file for kind in kinds for file in folder.glob(kind))
 
 
 def checksum(files: Sequence[Path], watcher: Watcher) -> str:

