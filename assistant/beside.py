@@ -17,15 +17,10 @@ def load(kind: str, settings: Settings, cores: Collection[int]) -> Any:
 
     Raises OrderRefused when the memory is too small for both, EngineError, ModelError.
     """
-    section = getattr(settings, kind)
-    name = section.model if getattr(section, "needs_model", True) else None
-    need_mb = next(
-        (entry.ram_mb or 0 for entry in loading.store_of(settings).entries() if entry.name == name), 0
-    )
-    room = memory_plan.room()
-    if room.free is not None and need_mb * 1_000_000 > room.free:
+    taken, room = fit.taken_bytes(kind, settings), memory_plan.room()
+    if room.free is not None and taken > room.free:
         step = "Restart the assistant: then only the new one is loaded."
-        free_mb = room.free // 1_000_000
+        name, need_mb, free_mb = getattr(settings, kind).model, taken // 1_000_000, room.free // 1_000_000
         raise OrderRefused(
             f"{name} takes about {need_mb} MB beside what is at work, and {free_mb} MB are {room.why}.",
             f"{fit.RAISE_LIMIT} {step}" if room.why == memory_plan.OF_GROUP else step,

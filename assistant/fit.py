@@ -1,27 +1,28 @@
 """Do the models that the settings name fit into this machine's memory, and if not, what would?
 
 Brings together what the rooms know: settings, the store's files, the header of the model and
-``board.memory_plan``. Nothing is loaded. Only models of llama.cpp are planned; for another engine, or
-where the memory cannot be told, there is no plan and nothing is refused.
+``board.memory_plan``. Nothing is loaded. Where the memory cannot be told nothing is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from assistant import adapters, paths
+from assistant import paths, planned_llm
 from assistant.board import health, memory_plan
-from assistant.board.limits import ROOT, text
-from assistant.board.llm_memory import LlmMemory, of_gguf
+from assistant.board.limits import ROOT
+from assistant.board.llm_memory import LlmMemory
 from assistant.board.memory_plan import Need, Remedy, Room
-from assistant.engines import gguf_model
-from assistant.errors import ModelTooBig
-from assistant.gguf import GgufHeader
+from assistant.ctranslate2_header import numbers_in
+from assistant.engines import coqui_folder
+from assistant.errors import ModelError, ModelTooBig
+from assistant.planned_llm import UNKNOWN, Planned
 from assistant.settings import Settings
-from assistant.store import open_store
+from assistant.store import Store, open_store
 
 RAISE_LIMIT = "If this is the service: sudo /opt/assistant/current/scripts/install --limits gives it more."
 _LOOKED_AT = "`assistant doctor` and `assistant models list --fit` show the plan."
@@ -60,77 +61,89 @@ class Fit:
         )
 
 
-def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: bool = False) -> Fit | None:
-    """The plan for everything that the settings name; None where the LLM is not llama.cpp's.
+def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: bool = False) -> Fit:
+    """The plan for everything that the settings name.
 
     ``already`` is what this process has taken of the memory. ``llm_only`` leaves out who hears and
-    speaks. Raises ModelError when the model is not
-    there or damaged.
+    speaks. Raises ModelError when the language model is not there, damaged, or cannot be planned.
     """
-    if settings.llm.engine != "llama_cpp":
-        return None
     store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
-    entries = {entry.name: entry for entry in store.entries()}
-    header = store.header(settings.llm.model)
-    gguf_model.require_model(header, settings.llm.model)
-    voice = settings.tts.model if settings.tts.runtime == "onnx" else ""
-    rest = [entries.get(name) for name in (() if llm_only else (settings.stt.model, voice))]
-    stt_file, tts_file = (entry.size_bytes if entry else 0 for entry in rest) if rest else (0, 0)
-    with_rest = partial(
-        memory_plan.need,
-        stt_file=stt_file,
-        tts_file=tts_file,
-        in_memory=sum(entry.size_bytes for entry in rest if entry and entry.encrypted),
-        hears=not llm_only,
-    )
-    room = memory_plan.room(root, already=already)
-    return fit(
-        settings,
-        header,
-        with_rest,
-        room,
-        root,
-        adapter_bytes=adapters.size_bytes(settings),
-        in_memory=entries[settings.llm.model].encrypted,
-    )
+    llm = planned_llm.of_settings(settings, store, root, alone=llm_only)
+    alone = partial(memory_plan.need, stt_file=0, tts_file=0, hears=False)
+    with_rest = alone if llm_only else _rest(settings, store)
+    return fit(settings, llm, with_rest, memory_plan.room(root, already=already))
 
 
-def fit(
-    settings: Settings,
-    header: GgufHeader,
-    with_rest: Callable[[LlmMemory], Need],
-    room: Room,
-    root: Path,
-    *,
-    adapter_bytes: int = 0,
-    in_memory: bool = False,
-) -> Fit:
-    """Hold a model against the memory there is; ``in_memory`` is one that is encrypted on the disk.
+def taken_bytes(kind: str, settings: Settings) -> int:
+    """What the engine of that kind (stt, llm or tts) takes by itself, once it works.
 
-    Raises ModelCorrupt for a header that cannot be planned.
+    Where its model cannot be planned, what the catalogue says, or its size: who loads it says what is wrong.
     """
-    abilities = frozenset(text(root / "proc/cpuinfo").split())
+    store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
+    if kind == "llm":
+        try:
+            llm = planned_llm.of_settings(settings, store, ROOT, alone=False)
+            return llm.with_context(settings.llm.context_tokens).running
+        except ModelError:
+            entry = next((each for each in store.entries() if each.name == settings.llm.model), None)
+            return 0 if entry is None else (entry.ram_mb or 0) * 1_000_000 or entry.size_bytes
+    need = _rest(settings, store)(LlmMemory())
+    return need.stt if kind == "stt" else need.tts
 
-    def with_context(tokens: int) -> LlmMemory:
-        return of_gguf(
-            header,
-            context_tokens=tokens,
-            kv_type=settings.llm.kv_type,
-            flash_attention=settings.llm.flash_attention,
-            micro_batch=settings.llm.micro_batch,
-            mmap=settings.llm.mmap,
-            in_memory=in_memory,
-            abilities=abilities,
-            adapter_bytes=adapter_bytes,
-        )
 
-    def fits(llm: LlmMemory) -> bool:
-        return room.free is None or with_rest(llm).needed <= room.free
+def with_model(settings: Settings, name: str) -> Settings:
+    """The settings with another language model, and the engine that runs its files here."""
+    folder = paths.models(settings.store.models) / name
+    in_onnx = next(folder.rglob("*.onnx*"), None) is not None
+    changes: dict[str, Any] = {"model": name, "engine": "onnx" if in_onnx else "llama_cpp"}
+    if in_onnx:
+        changes["adapter"] = None
+    return settings.model_copy(update={"llm": settings.llm.model_copy(update=changes)})
+
+
+def fit(settings: Settings, llm: Planned, with_rest: Callable[[LlmMemory], Need], room: Room) -> Fit:
+    """Hold a model against the memory there is. Raises ModelCorrupt for one that cannot be planned."""
+
+    def fits(memory: LlmMemory) -> bool:
+        return room.free is None or with_rest(memory).needed <= room.free
 
     wanted = settings.llm.context_tokens
-    llm = with_context(wanted)
-    remedy = None if fits(llm) else memory_plan.remedy(header, with_context, wanted, fits)
-    return Fit(settings.llm.model, wanted, with_rest(llm), room, remedy)
+    memory = llm.with_context(wanted)
+    remedy = None
+    if not fits(memory):
+        remedy = memory_plan.remedy(llm.with_context, wanted, fits, llm.bits, llm.formats)
+        remedy = replace(remedy, source=llm.source)
+    model = settings.llm.model if settings.llm.needs_model else "What hears and speaks"
+    return Fit(model, wanted, with_rest(memory), room, remedy)
+
+
+def _rest(settings: Settings, store: Store) -> Callable[[LlmMemory], Need]:
+    """What everything needs, whatever the language model takes."""
+    torch = settings.tts.runtime == "torch"
+    voice = settings.tts.model
+    names = (settings.stt.model, "" if torch else voice)
+    sealed = [entry.size_bytes for entry in store.entries() if entry.encrypted and entry.name in names]
+    return partial(
+        memory_plan.need,
+        stt_file=_stt_bytes(settings.stt.model, store),
+        tts_file=coqui_folder.size_bytes(voice, store.models_dir / voice) if torch else _size(voice, store),
+        stt_type=settings.stt.compute_type,
+        torch=torch,
+        in_memory=sum(sealed),
+    )
+
+
+def _stt_bytes(name: str, store: Store) -> int:
+    """Of the recogniser's weights with 16 bits each; by the catalogue, or else 0, when they are not here."""
+    try:
+        return 2 * store.head(name, "stt", "model.bin", numbers_in)
+    except ModelError:
+        return _size(name, store)
+
+
+def _size(name: str, store: Store) -> int:
+    """Of its files; 0 when it is unknown."""
+    return next((entry.size_bytes for entry in store.entries() if entry.name == name), 0)
 
 
 def require(settings: Settings, root: Path = ROOT, *, llm_only: bool = False) -> None:
@@ -141,7 +154,7 @@ def require(settings: Settings, root: Path = ROOT, *, llm_only: bool = False) ->
     # What this process has of its own, and not of files: free memory does not count that any more.
     own = health.memory_bytes("RssAnon", root, of="self/status") or 0
     found = plan(settings, root, already=own, llm_only=llm_only)
-    if found is not None and found.fits is False:
+    if found.fits is False:
         raise too_big(found, settings)
 
 
@@ -163,9 +176,12 @@ def advice(remedy: Remedy | None, settings: Settings) -> str:
         wanted = f"context_tokens: {tokens}, history_tokens: {history}, max_tokens: {longest}"
         return f"{tokens} tokens of context fit; write into your settings:  llm: {{{wanted}}}"
     if remedy is not None and remedy.what == "format":
-        command = f"assistant quantize {settings.llm.model} --to {remedy.value}"
-        return f"As {remedy.value} it would fit: run `{command}`, and name what it makes in llm.model."
-    return "Choose a smaller llm.model, or end other programs."
+        source = remedy.source or settings.llm.model
+        made_of = f" ({UNKNOWN}: the GGUF file or checkpoint it comes from)" if source == UNKNOWN else ""
+        command = f"assistant quantize {source} --to {remedy.value}"
+        return f"As {remedy.value} it would fit: run `{command}`{made_of}, then name the result in llm.model."
+    kind = "llm" if settings.llm.needs_model else "stt"
+    return f"Choose a smaller {kind}.model, or end other programs."
 
 
 def _mb(count: int) -> int:

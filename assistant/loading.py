@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from assistant import __version__, adapters, engines, fit, paths
@@ -16,6 +17,7 @@ from assistant.audio.echo import EchoCanceller
 from assistant.audio.enhancement import enhancer
 from assistant.audio.filtered import SoundFilter
 from assistant.audio.reference import Reference
+from assistant.board import storage
 from assistant.board.cores import big_cores
 from assistant.engines import BatchLlm, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.confirmed_vad import ConfirmedVad
@@ -66,18 +68,29 @@ def load_stt(settings: Settings) -> Stt:
     stt: Stt = _load("stt", settings, settings.stt)
     if name := settings.endpoint.turn_model:
         with store_of(settings).opened(name, "turn") as folder:
-            stt = engines.load("turn", "smart_turn", stt=stt, model=folder, threads=len(big_cores()))
+            stt = engines.load(
+                "turn", "smart_turn", stt=stt, model=folder, threads=_threads(settings.stt.threads)
+            )
     return stt
 
 
 def load_llm(settings: Settings) -> Llm:
     llm: Llm
     if settings.llm.needs_model:
+        began_s = perf_counter()
         with _with_adapter(settings) as section:
             llm = _load("llm", settings, section)
+        _warn_of_slow_disk(settings, perf_counter() - began_s)
     else:
         llm = engines.load("llm", settings.llm.engine, settings=settings.llm, model=None, threads=0)
     return llm
+
+
+def _warn_of_slow_disk(settings: Settings, load_s: float) -> None:
+    """One line in the log, where the language model's disk kept the start waiting."""
+    why = storage.slow_load(store_of(settings).place(settings.llm.model, "llm"), load_s)
+    if why:
+        log.warning("llm_load_s=%.1f reason=%r next_step=%r", load_s, why, storage.ADVICE)
 
 
 def load_batch(settings: Settings, at_once: int) -> BatchLlm:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from assistant.board import heap
 from assistant.engines import FrugalLlm, KeepingTts, Llm
 from assistant.errors import AssistantError
 from assistant.loop import VoiceLoop
-from assistant.shortage import Reading, Shortage, Shortages, short_of
+from assistant.shortage import KEPT_UP, Reading, Shortage, Shortages, short_of
 from assistant.state import State
 from assistant.worker import in_thread
 
@@ -34,6 +34,8 @@ _CONTEXT_SHARE = 0.5
 _CONTEXT_STEP = 256
 """llama.cpp rounds a context up to a multiple of this."""
 _THREADS_SHARE = 0.5
+_LIMIT: Mapping[Shortage, str] = {"memory": "context_tokens", "heat": "threads_share"}
+"""What of a language model is limited for its sake."""
 
 _BETWEEN_TURNS = (State.SLEEPING, State.MUTED, State.FAULTED)
 
@@ -82,10 +84,14 @@ class Relief:
         limits = self._voice_loop.chain.settings.shedding
         now_s = asyncio.get_running_loop().time()
         reading = await in_thread(self._read)
+        llm = self._voice_loop.chain.llm.engine
+        limits_of_llm = llm.limits if isinstance(llm, FrugalLlm) else ()
+        kept_up = self._shortages.kept_up = [name for name in KEPT_UP if _LIMIT[name] not in limits_of_llm]
         for shortage, begins in self._shortages.look(reading, limits, now_s):
             if begins:
                 why = "; ".join(short_of(reading, limits, shortage))
-                log.warning("short_of=%s action=shed why=%r", shortage, why)
+                action = "none" if shortage == "heat" and shortage in kept_up else "shed"
+                log.warning("short_of=%s action=%s why=%r", shortage, action, why)
             else:
                 log.warning("short_of=%s action=restored", shortage)
         if self._voice_loop.state in _BETWEEN_TURNS:

@@ -25,8 +25,10 @@ Provider = Literal["tensorrt", "cuda", "coreml", "cpu"]
 
 
 def _named_places(providers: object) -> object:
-    """No names mean that all are tried."""
-    return () if providers == "auto" else [providers] if isinstance(providers, str) else providers
+    """No names mean that all are tried. Tuples, because strictness allows a list in JSON only."""
+    if isinstance(providers, str):
+        return () if providers == "auto" else (providers,)
+    return tuple(providers) if isinstance(providers, list) else providers
 
 
 Providers = Annotated[
@@ -147,9 +149,9 @@ class SttSettings(Section):
     language: str = "en"
     """Language spoken, as Whisper names it; "auto" with a multilingual model lets it decide."""
     compute_type: Literal["int8", "int8_float32", "int8_float16", "float16", "float32", "auto"] = "int8"
-    """Number format of the weights while computing."""
+    """Number format of the weights while computing; where it does not exist, the nearest one that does."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    """Where it runs."""
+    """Where it runs. auto: on a card where there is one. A card that does not start is left out."""
     beam_size: Annotated[int, Field(ge=1, le=10)] = 1
     """1 is greedy: the fastest, and as good on short sentences."""
     short_context: bool = True
@@ -172,8 +174,9 @@ class ServerSettings(Section):
     """File with nothing but the key; null is the systemd credential llm-key, where there is one."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     """Give up on a connection that takes longer."""
-    first_token_timeout_s: Annotated[float, Field(gt=0, le=600)] = 2.0
-    """The local model answers when nothing has come after so long, connecting and retries included."""
+    first_token_timeout_s: Annotated[float, Field(gt=0, le=600)] = 1.25
+    """The local model answers when nothing has come after so long, connecting and retries included. Its own
+    first word comes after that: 3 s of silence are too long, and a slow board takes half of them."""
     idle_timeout_s: Annotated[float, Field(gt=0, le=600)] = 1.5
     """It goes on with a reply of which no more has come for so long."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1

@@ -6,7 +6,7 @@ who gives anything up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -67,6 +67,12 @@ GIVES_UP: Mapping[Shortage, str] = {
     "heat": "half of the language model's threads",
 }
 
+KEPT_UP: Mapping[Shortage, str] = {
+    "memory": "the oldest turns of the conversation",
+    "heat": "nothing: its language model cannot do with fewer threads",
+}
+"""What is given up instead where the language model can do with no less."""
+
 _FIRST_PATIENCE_S, _LAST_PATIENCE_S = 60.0, 3600.0
 """What was given up is taken back after so long without the shortage; twice as long each time that this
 brought the shortage back: giving up is what has ended it, perhaps."""
@@ -81,6 +87,8 @@ class Shortages:
     def __init__(self) -> None:
         self.reading = Reading()
         """The last one."""
+        self.kept_up: Collection[Shortage] = ()
+        """For which of them the language model can do with no less."""
         self._calm_since_s: dict[Shortage, float | None] = {}
         """What is short -> since when its conditions have eased; None while they have not."""
         self._patience_s: dict[Shortage, float] = {}
@@ -93,7 +101,8 @@ class Shortages:
     @property
     def gives_up(self) -> dict[str, str]:
         """What is short -> what is given up for it, in words."""
-        return {shortage: GIVES_UP[shortage] for shortage in GIVES_UP if shortage in self._calm_since_s}
+        words = {**GIVES_UP, **{shortage: KEPT_UP[shortage] for shortage in self.kept_up}}
+        return {shortage: words[shortage] for shortage in GIVES_UP if shortage in self._calm_since_s}
 
     def look(
         self, reading: Reading, limits: SheddingSettings, now_s: float

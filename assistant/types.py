@@ -99,6 +99,8 @@ class BatchReply:
     tokens_prompt: int = 0
     tokens_generated: int = 0
     """0 where the engine does not tell."""
+    error: str = ""
+    """Why there is no answer, or no whole one; for people."""
 
 
 Beginning: TypeAlias = Literal["words", "clause", "sentence"]

@@ -40,8 +40,8 @@ def _memory(settings: Settings, root: Path) -> list[str]:
         found = fit.plan(settings, root)
     except ModelError as error:
         return [f"# No memory plan: {error.problem}"]
-    if found is None or total is None:
-        return ["# No memory plan for this language model, or on this machine."]
+    if total is None:
+        return ["# No memory plan: how much there is cannot be told."]
     need = found.need
     wanted = need.needed * _MARGIN + need.llm.running
     high = min(wanted, _HIGH_SHARE * total)

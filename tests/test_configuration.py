@@ -93,6 +93,14 @@ def test_switches_may_be_written_as_people_do(home: Path, word: str, value: bool
     assert (conversation.speculate, conversation.interruption) == (value, "off")
 
 
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [("auto", ()), ("cpu", ("cpu",)), ("[cuda, cpu]", ("cuda", "cpu")), ("[]", ())],
+)
+def test_one_place_to_run_needs_no_brackets(home: Path, written: str, wanted: tuple[str, ...]) -> None:
+    assert load(home, f"tts: {{providers: {written}}}").settings.tts.providers == wanted
+
+
 def test_words_that_yaml_would_take_for_switches_stay_words(home: Path) -> None:
     assert load(home, "stt:\n  language: no\n").settings.stt.language == "no"
 

@@ -41,12 +41,12 @@ def test_nothing_at_all_is_here_and_every_line_says_what_to_do(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(doctor, "CHECKS", {name: CHECKS[name] for name in CHECKS if "engine" not in name})
     findings = list(examine(root=home / "root"))
     broken = {finding.check for finding in findings if finding.ok is False}
     assert {"stt model", "llm model", "tts model", "espeak-ng"} <= broken
     assert all(finding.next_step for finding in findings if finding.ok is False)
     assert all(finding.what for finding in findings)
+    assert not [finding for finding in findings if "could not be looked at" in finding.what]
 
 
 def test_wrong_settings_are_named_line_by_line_and_the_rest_is_still_looked_at(
@@ -143,6 +143,20 @@ def test_a_slow_and_underpowered_pi_is_told_so(tmp_path: Path) -> None:
     assert all(word in finding.what for word, finding in zip(("powersave", "power"), findings, strict=True))
 
 
+@pytest.mark.parametrize(("throttled", "ok"), [("4", [None]), ("0", [True])])
+def test_only_what_nothing_slows_down_is_well(throttled: str, ok: list[bool | None], tmp_path: Path) -> None:
+    root = PI_4.lay_out(tmp_path)
+    for name, text in {
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand",
+        "sys/devices/platform/soc/soc:firmware/get_throttled": throttled,
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    findings = check("speed", root)
+    assert [finding.ok for finding in findings] == ok
+    assert ("governor is 'ondemand'" in findings[0].what) is (throttled == "0")
+
+
 # ---- software ----------------------------------------------------------------------------------
 
 
@@ -165,6 +179,14 @@ def test_an_engine_that_kills_its_process_does_not_kill_the_doctor(
     assert told in finding.what
     assert finding.ok is (body == "")
     assert bool(finding.next_step) is (body != "")
+
+
+@pytest.mark.parametrize("name", ["turn engine", "turn model"])
+def test_what_hears_the_turns_end_is_looked_at_where_it_is_chosen(name: str, home: Path) -> None:
+    assert check(name, home / "root") == []
+    chosen = Settings.model_validate({"endpoint": {"turn_model": "smart-turn-v3"}})
+    (finding,) = check(name, home / "root", chosen)
+    assert finding.ok is (name == "turn engine"), finding
 
 
 def woken_by(**wake: object) -> Settings:

@@ -118,8 +118,6 @@ def test_ears_and_voice(settings: Settings, fixtures: Path) -> None:
 def test_the_plan_counts_it_as_copied(settings: Settings) -> None:
     """Its memory cannot go to the disk when others need it."""
     on_disk, in_memory = fit.plan(plain(settings)), fit.plan(settings)
-    assert on_disk is not None
-    assert in_memory is not None
     assert in_memory.need.llm.mapped == 0 < on_disk.need.llm.mapped
     size = (paths.models() / LLM / "SmolLM2-135M-Instruct.Q4_1.gguf").stat().st_size
     assert in_memory.need.llm.copied == pytest.approx(on_disk.need.llm.copied + size, rel=0.001)
@@ -134,8 +132,6 @@ def test_an_adapter(settings: Settings, encrypted: Store) -> None:
     encrypting.encrypt(encrypted, "mine", KEY, Unwatched())
     with_it = changed(settings, {"llm": {"adapter": "mine"}})
     before, after = fit.plan(settings), fit.plan(with_it)
-    assert before is not None
-    assert after is not None
     assert after.need.needed > before.need.needed
     assert said(with_it) != said(settings)
     findings = list(supplies.CHECKS["llm model"](Patient(with_it, Unwatched(), hash_models=False, root=ROOT)))

@@ -61,6 +61,7 @@ COMPOSITION = {
     "prepare",
     "front_panel",
     "loading",
+    "planned_llm",
     "relief",
     "reload",
     "repairs",
@@ -128,7 +129,7 @@ def _may_import(importer: str, imported: str) -> bool:
     if here == there or imported == "assistant":  # the package itself holds the version only
         return True
     if there == "prepare":
-        return importer in ("assistant.commands.quantize", "assistant.commands.quantize_others")
+        return importer.startswith("assistant.commands.quantize")
     if there in ROOMS:
         is_protocol = imported == f"assistant.{there}" and here not in ROOMS and _tier(here) > 0
         return here in COMPOSITION or is_protocol

@@ -81,7 +81,8 @@ def test_a_network_with_its_weights_beside_it(tmp_path: Path) -> None:
         descriptors.append(memory_file.create(file.name, [file.read_bytes()], 0))
         memory_file.link(tmp_path / "held" / file.name, descriptors[-1])
     options = onnxruntime.SessionOptions()
-    session, _ = onnx_providers.open_session(tmp_path / "held" / "model.onnx", options, [Place("cpu")])
+    file = tmp_path / "held" / "model.onnx"
+    session, _ = onnx_providers.open_session(file, options, [Place("cpu")], network="toy")
     for descriptor in descriptors:
         os.close(descriptor)
     assert np.array_equal(session.run(None, {"x": np.ones(2000, np.float32)})[0], vector + 1)

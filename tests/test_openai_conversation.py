@@ -155,6 +155,20 @@ def test_when_nobody_is_there_the_local_model_answers(tmp_path: Path) -> None:
     assert longest_s(heard, "no server") < PATIENCE_S
 
 
+@pytest.mark.parametrize("head", [b"", HEAD], ids=["no byte", "a head and no word"])
+def test_when_it_takes_the_question_and_says_nothing_the_local_model_answers(
+    tmp_path: Path, head: bytes
+) -> None:
+    with serving(says("unused")) as server:
+        server.acts[0] = sends(head, then=server.over.wait)
+        heard = ask(tmp_path, server.url)
+    assert heard.report.reply
+    assert heard.report.error is None
+    assert len(server.questions) == 1, "a silence is no reason to ask again"
+    found = longest_s(heard, f"a server that is silent after {len(head)} bytes")
+    assert Settings().llm.server.first_token_timeout_s < found < PATIENCE_S
+
+
 def test_without_a_local_model_there_is_an_apology(tmp_path: Path) -> None:
     with serving(says("unused")) as server:
         server.acts[0] = sends(HEAD, *map(event, LONG), then=server.over.wait)

@@ -6,9 +6,11 @@ import asyncio
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from assistant import engines, loading
 from assistant.app import open_loop, skill_context
 from assistant.audio.scripted import ScriptedMicrophone
 from assistant.audio.wav import WavSpeaker
@@ -68,3 +70,20 @@ def test_engines_have_one_core_and_the_loop_the_other(tmp_path: Path) -> None:
     # Those of CTranslate2 and ONNX Runtime are among them.
     assert started <= {str(second), str(first)} | {f"{min(everything)}-{max(everything)}"}
     assert str(second) in started
+
+
+def test_smart_turn_has_the_threads_of_the_recogniser_that_it_listens_beside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: dict[str, int] = {}
+
+    def load(kind: str, _: str, **what: Any) -> None:
+        threads[kind] = what["threads"]
+
+    monkeypatch.setattr(engines, "load", load)
+    monkeypatch.setattr(loading, "big_cores", lambda: (0, 1, 2, 3))
+    turn = {"turn_model": "smart-turn-v3"}
+    loading.load_stt(Settings.model_validate({"stt": {"threads": 2}, "endpoint": turn}))
+    assert threads == {"stt": 2, "turn": 2}
+    loading.load_stt(Settings.model_validate({"endpoint": turn}))
+    assert threads == {"stt": 4, "turn": 4}

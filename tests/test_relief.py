@@ -17,7 +17,7 @@ from assistant.app import history_tokens, kept_prompts
 from assistant.engines.scripted import ScriptedLlm, ScriptedTts
 from assistant.errors import EngineFailed
 from assistant.relief import Relief
-from assistant.shortage import Reading, Shortages
+from assistant.shortage import GIVES_UP, KEPT_UP, Reading, Shortages
 from assistant.state import State
 from tests.simulation import House, simulate
 from tests.test_shortage import WELL, readings
@@ -138,6 +138,23 @@ def test_when_it_is_hot_half_the_threads_work() -> None:
         assert house.llm.threads_share == 1
 
     live(story)
+
+
+def test_what_the_language_model_cannot_do_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(house: House, machine: Machine) -> None:
+        house.llm.limits = ()
+        await machine.is_now(replace(WORST, disk_mb=WELL.disk_mb))
+        assert machine.shortages.gives_up == KEPT_UP
+        house.llm.limits = ("context_tokens",)
+        await asyncio.sleep(11)
+        assert machine.shortages.gives_up == {"memory": GIVES_UP["memory"], "heat": KEPT_UP["heat"]}
+
+    live(story)
+    said = [record.getMessage() for record in caplog.records if "short_of=" in record.getMessage()]
+    assert [line.split(" why=")[0] for line in said] == [
+        "short_of=memory action=shed",
+        "short_of=heat action=none",
+    ]
 
 
 def test_nobody_who_is_being_answered_is_made_to_wait() -> None:

@@ -77,6 +77,8 @@ def in_child() -> None:
             cpu_s = machine.cpu_s()
             replies = list(batch.answer_all(prompts, Cancel()))
             cpu_s = machine.cpu_s() - cpu_s
+            if lost := next((reply.error for reply in replies if reply.error), ""):
+                sys.exit(lost)
     except AssistantError as error:
         sys.exit(str(error))
     found = figures(replies)

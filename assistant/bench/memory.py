@@ -19,7 +19,7 @@ from assistant.bench.measuring import Document, Result, in_own_process, table
 from assistant.bench.variants import changed
 from assistant.board.heap import return_what_is_freed
 from assistant.cancel import Cancel
-from assistant.errors import AssistantError, EngineFailed
+from assistant.errors import AssistantError
 from assistant.settings import Settings
 from assistant.types import Message
 
@@ -53,14 +53,12 @@ def _here(settings: Settings) -> list[str]:
 
 
 def _with(settings: Settings, model: str, context_tokens: int) -> Settings:
-    llm = {"model": model, "context_tokens": context_tokens, "max_tokens": ANSWER_TOKENS, "history_tokens": 0}
-    return changed(settings, {"llm": llm})
+    llm = {"context_tokens": context_tokens, "max_tokens": ANSWER_TOKENS, "history_tokens": 0}
+    return changed(fit.with_model(settings, model), {"llm": llm})
 
 
 def _case(settings: Settings) -> Document:
     found = fit.plan(settings, llm_only=True)
-    if found is None:
-        raise EngineFailed("Only models of llama.cpp are planned.", "Set llm.engine to llama_cpp.")
     measured = in_own_process(__name__, settings.model_dump_json(), found.model)
     planned_mb = found.need.peak / 1e6
     return {

@@ -42,14 +42,19 @@ def swap_used_mb(root: Path = ROOT) -> int | None:
     return None if total is None or free is None else total - free
 
 
-def slow_governor(root: Path = ROOT) -> str:
-    """Name of a clock governor that keeps the processor slow; empty when there is none."""
+def governor(root: Path = ROOT) -> tuple[str, bool]:
+    """The processor's clock governor and whether it keeps it slow; empty where the kernel names none.
+
+    Where processors have several, one that keeps them slow counts.
+    """
+    first = ""
     for frequency in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq")):
-        governor = text(frequency / "scaling_governor")
+        name = text(frequency / "scaling_governor")
         driver = text(frequency / "scaling_driver")
-        if governor == "powersave" and not driver.startswith(SELF_REGULATING):
-            return governor
-    return ""
+        if name == "powersave" and not driver.startswith(SELF_REGULATING):
+            return name, True
+        first = first or name
+    return first, False
 
 
 def hottest_c(root: Path = ROOT) -> float | None:

@@ -2,9 +2,7 @@
 
 Pure. The figures follow what llama.cpp allocates (``llama_kv_cache``, ``sched_reserve`` and
 ``ggml_graph_plan`` say so in its log) and were held against the peak of real processes:
-`assistant bench memory`, docs/boards.md. Another runtime (ONNX) would make a ``Shape`` of its own
-configuration and an ``LlmMemory`` of that: its weights are copied as they are, its memory of the
-conversation has the same size.
+`assistant bench memory`, docs/boards.md. ``onnx_memory`` makes an ``LlmMemory`` of what ONNX Runtime takes.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ _LOADING_ENTRY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of a decoder, whatever file it comes from."""
+    """Of a decoder in a GGUF file."""
 
     kv_numbers: int
     """Numbers that it remembers of one token: keys and values of all layers."""
@@ -69,22 +67,22 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class LlmMemory:
-    """Bytes by what they are for."""
+    """Bytes by what they are for; 0 where there is no model here."""
 
-    file: int
-    """The whole model file, all of which is mapped while it is loaded; 0 when it is read instead."""
-    mapped: int
+    file: int = 0
+    """What of the model's files is mapped while it is loaded: of GGUF all; 0 when they are read instead."""
+    mapped: int = 0
     """Weights read from the mapped file. They can go when memory is short, and then every token is slow."""
-    copied: int
+    copied: int = 0
     """Weights in memory of their own: rearranged for this processor, all of them without mmap, and the whole
     file where it is in memory only (an encrypted model): it cannot go when memory is short."""
-    kv: int
+    kv: int = 0
     """Memory of the conversation."""
-    compute: int
+    compute: int = 0
     """Between the layers, while tokens are read."""
-    tables: int
+    tables: int = 0
     """The library, the vocabulary, and an adapter where there is one."""
-    loading: int
+    loading: int = 0
     """What is needed until it is loaded, beside the file."""
 
     @property

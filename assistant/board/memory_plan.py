@@ -7,7 +7,7 @@ the size of their files. When it is too much, this says what would fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,14 +22,19 @@ PROGRAM_BYTES = 62_000_000
 HEARING_BYTES = 46_000_000
 """ONNX Runtime, two networks that tell speech from noise, and the wake word's; measured."""
 
-_STT_BASE, _STT_SHARE = 72_000_000, 0.85
-"""Whisper at rest beside its file: 136 MB with tiny.en (76 MB), 195 MB with base (145 MB), in int8."""
+_STT_BASE, _STT_SHARE, _STT_SHARE_WIDE = 72_000_000, 0.85, 2.27
+"""Whisper at rest beside its weights in 16 bits: 136 MB with tiny.en (76 MB), 195 MB with base (145 MB), in
+int8; in float32 108 MB more with tiny.en. A processor computes neither with 16 bits: both become 32."""
+_STT_WIDE = ("float32", "float16")
 _STT_SPIKE_BASE, _STT_SPIKE_SHARE = 50_000_000, 0.35
 """What it takes more for a moment, loading or hearing 28 s: 76 MB and 100 MB."""
 _TTS_BASE, _TTS_SHARE = 14_000_000, 1.0
 """A VITS voice at rest beside its file: 77 MB with a file of 63 MB."""
 _TTS_SPIKE = 92_000_000
 """While it speaks 100 symbols at once; longer text is spoken in pieces."""
+_TORCH_BASE, _TORCH_SHARE, _TORCH_SPIKE = 853_000_000, 1.04, 110_000_000
+"""The same of Coqui's own runtime: 859 MB with a file of 6 MB, 1005 MB with one of 146 MB, of which 518 are
+libraries that can go (torch 2.11 of PyPI on x86, built for graphics cards too); and more while it loads."""
 
 PLAN_ERROR = 0.10
 """How far a plan may be off; docs/boards.md has what was measured."""
@@ -43,6 +48,9 @@ SMALLEST_CONTEXT = 512
 FORMATS = {"q8_0": 8.50, "q6_k": 6.56, "q5_k_m": 5.70, "q4_k_m": 4.89, "q4_0": 4.67}
 """Formats of `assistant quantize`, finest first, and the bits that a weight has in them on average, some
 tensors being kept finer (Llama 3.1 8B in llama.cpp's tools/quantize/README.md; Q4_0 there is as Q4_K_S)."""
+ONNX_FORMATS = {"onnx-int8": 9.0, "onnx-int4": 5.9}
+"""The same for ONNX: SmolLM2-135M, whose table of words, kept in 8 bits, is a fifth of it. 16 bits are no
+remedy: a processor computes with 32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,8 @@ class Remedy:
     what: Literal["context", "format", "nothing"]
     value: str = ""
     """Tokens, or the name of a format."""
+    source: str = ""
+    """What the format is made of, where that is not the model itself: an ONNX file cannot be quantized."""
 
 
 def need(
@@ -94,21 +104,30 @@ def need(
     *,
     stt_file: int,
     tts_file: int,
+    stt_type: str = "int8",
+    torch: bool = False,
     in_memory: int = 0,
     hears: bool = True,
     program: int = PROGRAM_BYTES,
 ) -> Need:
-    """``stt_file`` and ``tts_file`` are bytes of their weights, 0 where there is none.
+    """``stt_file`` are bytes of the recogniser's weights with 16 bits each, ``tts_file`` those of the voice's
+    file, 0 where there is none.
 
-    ``in_memory`` are bytes of those two that are decrypted into memory while they load.
+    ``stt_type`` is what the recogniser computes with, ``torch`` whether that runs the voice. ``in_memory``
+    are bytes of both that are decrypted into memory while they load.
     """
+    stt_share = _STT_SHARE_WIDE if stt_type in _STT_WIDE else _STT_SHARE
     stt_spike = int(_STT_SPIKE_BASE + _STT_SPIKE_SHARE * stt_file) if stt_file else 0
+    base, share, tts_spike = _TTS_BASE, _TTS_SHARE, _TTS_SPIKE
+    if torch:
+        base, share, tts_spike = _TORCH_BASE, _TORCH_SHARE, _TORCH_SPIKE
+    speaks = bool(tts_file) or torch
     return Need(
         program=program + (HEARING_BYTES if hears else 0),
         llm=llm,
-        stt=int(_STT_BASE + _STT_SHARE * stt_file) if stt_file else 0,
-        tts=int(_TTS_BASE + _TTS_SHARE * tts_file) if tts_file else 0,
-        spike=max(stt_spike, _TTS_SPIKE if tts_file else 0) + in_memory,
+        stt=int(_STT_BASE + stt_share * stt_file) if stt_file else 0,
+        tts=int(base + share * tts_file) if speaks else 0,
+        spike=max(stt_spike, tts_spike if speaks else 0) + in_memory,
     )
 
 
@@ -143,9 +162,9 @@ def largest_context(fits: Callable[[int], bool], most: int) -> int | None:
     return low * CONTEXT_STEP
 
 
-def in_format(header: GgufHeader, llm: LlmMemory, bits: float) -> LlmMemory:
-    """About what the model takes with so many bits a weight: its weights shrink, the rest stays."""
-    share = min(1.0, bits / _bits(header))
+def in_format(llm: LlmMemory, share: float) -> LlmMemory:
+    """About what the model takes where its weights have that share of their bits: the rest stays."""
+    share = min(1.0, share)
     return LlmMemory(
         file=int(llm.file * share),
         mapped=int(llm.mapped * share),
@@ -158,19 +177,26 @@ def in_format(header: GgufHeader, llm: LlmMemory, bits: float) -> LlmMemory:
 
 
 def remedy(
-    header: GgufHeader, with_context: Callable[[int], LlmMemory], most: int, fits: Callable[[LlmMemory], bool]
+    with_context: Callable[[int], LlmMemory],
+    most: int,
+    fits: Callable[[LlmMemory], bool],
+    bits: float,
+    formats: Mapping[str, float],
 ) -> Remedy:
-    """The largest context below ``most`` that fits; else the finest format that does, at that context."""
+    """The largest context below ``most`` that fits; else the finest of ``formats`` that does with ``most``.
+
+    ``bits`` are what a weight has now, ``formats`` what it has in them, the finest first.
+    """
     context = largest_context(lambda tokens: fits(with_context(tokens)), most)
     if context is not None:
         return Remedy("context", str(context))
-    for name, bits in FORMATS.items():
-        if bits < _bits(header) and fits(in_format(header, with_context(most), bits)):
+    for name, fewer in formats.items():
+        if fewer < bits and fits(in_format(with_context(most), fewer / bits)):
             return Remedy("format", name)
     return Remedy("nothing")
 
 
-def _bits(header: GgufHeader) -> float:
+def gguf_bits(header: GgufHeader) -> float:
     """Bits a weight has in this file."""
     numbers = sum(
         tensor.size_bytes // block_bytes * block_numbers

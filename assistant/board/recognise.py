@@ -1,7 +1,8 @@
 """Which board this is: the name of its profile in config/devices/, and what it has.
 
 Boards with an Arm processor describe themselves in the device tree, PCs in the DMI tables that
-their firmware leaves, and where neither helps the processor's own name does.
+their firmware leaves, and where neither helps the processor's own name does. Containers (Docker) hide
+the device tree: there a Raspberry Pi is known by its processor's number and the name that its kernel adds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.board import cores, limits
+from assistant.board import cores, graphics, limits
 from assistant.board.limits import ROOT, text
 
 
@@ -29,6 +30,15 @@ class Board:
     """Physical cores of the fastest kind among them."""
     memory_mb: int
     """Memory that we may use, in units of 1,000,000 bytes; 0 when it cannot be told."""
+    gpus: tuple[str, ...]
+    """Names of its graphics processors."""
+
+    @property
+    def equipment(self) -> str:
+        """What it has, for people."""
+        memory = f"{self.memory_mb} MB" if self.memory_mb else "unknown memory"
+        gpus = f"GPU {' and '.join(self.gpus)}" if self.gpus else "no GPU to compute on"
+        return f"{self.cores} processors ({self.big_cores} big cores), {memory}, {gpus}"
 
 
 SIGNS = (
@@ -40,6 +50,8 @@ SIGNS = (
     ("apple-silicon", "system", r"Darwin arm64"),
     ("ryzen-5600g", "processor", r"AMD Ryzen 5 5600G"),
     ("intel-nuc", "firmware", r"\bNUC\d"),
+    ("raspberry-pi-4", "processor", r"(?s)CPU part\s*: 0xd08\b.*\nModel\s*: Raspberry Pi"),  # Cortex-A72
+    ("raspberry-pi-5", "processor", r"(?s)CPU part\s*: 0xd0b\b.*\nModel\s*: Raspberry Pi"),  # Cortex-A76
     ("generic-arm", "processor", r"CPU implementer"),
     ("generic-x86", "processor", r"vendor_id"),
     ("generic-arm", "system", r"arm|aarch64"),
@@ -56,7 +68,8 @@ def recognise(root: Path = ROOT) -> Board:
         if re.search(pattern, everything):
             name, why = profile, f"the {source} says '{said}'"
             break
-    return Board(name, why, cores.usable_cores(root), len(cores.big_cores(root)), _memory_mb(root))
+    big = len(cores.big_cores(root))
+    return Board(name, why, cores.usable_cores(root), big, _memory_mb(root), graphics.gpus(root))
 
 
 def _evidence(root: Path) -> Mapping[str, tuple[str, str]]:
@@ -65,7 +78,8 @@ def _evidence(root: Path) -> Mapping[str, tuple[str, str]]:
     model, compatible = (text(tree / file).replace("\0", " ").strip() for file in ("model", "compatible"))
     firmware = " ".join(text(dmi / file) for file in ("sys_vendor", "product_name", "board_name"))
     processor = text(root / "proc/cpuinfo")
-    names = (re.search(rf"^{key}\s*: (.+)$", processor, re.MULTILINE) for key in ("model name", "CPU part"))
+    keys = ("Model", "model name", "CPU part")
+    names = (re.search(rf"^{key}\s*: (.+)$", processor, re.MULTILINE) for key in keys)
     system = f"{platform.system()} {platform.machine()}" if root == ROOT else ""
     return {
         "device tree": (model or compatible, compatible),

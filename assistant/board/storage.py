@@ -37,6 +37,26 @@ def is_slow(rate: Rate) -> bool:
     return rate.direct and rate.bytes_per_s < SLOW_BYTES_PER_S
 
 
+def largest_file(folder: Path) -> Path | None:
+    """The file of a model that holds its weights, whatever its format; None where there is none."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return max(files, key=lambda file: file.stat().st_size, default=None)
+
+
+def slow_load(folder: Path, load_s: float) -> str:
+    """Why a model's load took so long, for people, where its disk is why; measured only if it took long.
+
+    Empty where the load was as quick as from a disk that is not slow, or something else held it up.
+    """
+    file = largest_file(folder)
+    if file is None or file.stat().st_size > SLOW_BYTES_PER_S * load_s:
+        return ""
+    rate = read_rate(file)
+    if rate is None or not is_slow(rate):
+        return ""
+    return f"{medium(file) or 'its disk'} reads {rate.bytes_per_s / 1e6:.0f} MB/s"
+
+
 def read_rate(file: Path, *, most_s: float = MOST_S) -> Rate | None:
     """Read up to 64 MB for up to a second; None when the file cannot be read or holds less than a piece."""
     for flag, direct in ((getattr(os, "O_DIRECT", 0), True), (0, False)):

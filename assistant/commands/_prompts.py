@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from assistant import engines, fit
 from assistant.cancel import Cancel
-from assistant.errors import PromptsUnreadable
+from assistant.engines import BatchLlm
+from assistant.engines.one_by_one import OneByOne
+from assistant.errors import EngineFailed, PromptsUnreadable
 from assistant.settings import Settings
 from assistant.types import BatchReply, Message
 
@@ -40,20 +44,42 @@ def read(file: Path) -> list[str]:
 def answer(settings: Settings, prompts: Sequence[str], at_once: int, *, as_json: bool) -> None:
     """Print the answers in the order of the prompts, each as soon as those before it are there.
 
-    Raises AssistantError.
+    Raises EngineFailed at the end when some had none, and AssistantError.
     """
-    from assistant import configuration, loading  # noqa: PLC0415 - engines take a second to import
+    from assistant import configuration  # noqa: PLC0415 - as in _loaded
     from assistant.conversation import opening  # noqa: PLC0415
 
     before = opening(configuration.prompt_text(settings))
-    with closing(loading.load_batch(settings, min(at_once, len(prompts)))) as batch:
+    failed = []
+    with closing(_loaded(settings, min(at_once, len(prompts)))) as batch:
         chats = [[*before, Message("user", prompt)] for prompt in prompts]
         for reply in in_order(batch.answer_all(chats, Cancel())):
             prompt = prompts[reply.number]
-            if not reply.text:
+            if reply.error:
+                failed.append(reply)
+            elif not reply.text:
                 log.warning("prompt=%d reply=empty", reply.number + 1)
-            told = _as_json(reply, prompt) if as_json else f"> {prompt}\n{reply.text}\n"
-            print(told, flush=True)
+            print(_as_json(reply, prompt) if as_json else _as_text(reply, prompt), flush=True)
+    if failed:
+        raise EngineFailed(
+            f"{len(failed)} of {len(prompts)} prompts were not answered. The first: {failed[0].error}",
+            "Ask those again; all other answers are whole.",
+        )
+
+
+def _loaded(settings: Settings, at_once: int) -> BatchLlm:
+    """What answers so many at once, or one after the other where the engine cannot. Raises AssistantError."""
+    from assistant import loading  # noqa: PLC0415 - engines take a second to import
+
+    name = settings.llm.engine
+    if name in engines.REGISTRY["batch"]:
+        return loading.load_batch(settings, at_once)
+    if at_once > 1:
+        print(
+            f"The llm engine '{name}' answers one prompt at a time, whatever --batch says.", file=sys.stderr
+        )
+    fit.require(settings, llm_only=True)
+    return OneByOne(loading.load_llm(settings))
 
 
 def in_order(replies: Iterator[BatchReply]) -> Iterator[BatchReply]:
@@ -67,11 +93,17 @@ def in_order(replies: Iterator[BatchReply]) -> Iterator[BatchReply]:
             number += 1
 
 
+def _as_text(reply: BatchReply, prompt: str) -> str:
+    text = f"> {prompt}\n{reply.text}\n"
+    return f"{text}[Not answered: {reply.error}]\n" if reply.error else text
+
+
 def _as_json(reply: BatchReply, prompt: str) -> str:
     document = {
         "number": reply.number + 1,
         "prompt": prompt,
         "reply": reply.text,
+        "error": reply.error or None,
         "tokens_prompt": reply.tokens_prompt,
         "tokens_generated": reply.tokens_generated,
         "began_s": round(reply.began_s, 3),

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from assistant import configuration, paths, resources, settings_template, unit_limits
+from assistant.board.recognise import recognise
 from assistant.configuration import Loaded
+from assistant.doctor import graphics
 from assistant.errors import SettingsError
 from assistant.settings_keys import keys
 from assistant.settings_mistakes import Mistake, at, hint
@@ -60,7 +62,10 @@ def _check(file: Path | None) -> int:
     if strangers:
         print(*strangers, sep="\n", file=sys.stderr)
         return SettingsError.exit_status
-    print("The settings are right.", *_sources(loaded), sep="\n")
+    board = recognise()
+    print("The settings are right.", *_sources(loaded), f"This machine: {board.equipment}", sep="\n")
+    if board.gpus:
+        print(f"GPU: {graphics.use(loaded.settings, board.gpus)[0]}")
     return 0
 
 

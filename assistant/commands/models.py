@@ -117,12 +117,14 @@ def _fit(entry: Entry, settings: Settings) -> dict[str, Any] | None:
     """The plan with this model in the place of the chosen one; None where there can be none."""
     if entry.kind not in {"stt", "llm", "tts"}:
         return None
-    section = getattr(settings, entry.kind).model_copy(update={"model": entry.name})
+    if entry.kind == "llm":
+        wanted = fit.with_model(settings, entry.name)
+    else:
+        section = getattr(settings, entry.kind).model_copy(update={"model": entry.name})
+        wanted = settings.model_copy(update={entry.kind: section})
     try:
-        found = fit.plan(settings.model_copy(update={entry.kind: section}))
+        found = fit.plan(wanted)
     except AssistantError:  # the model is not here, or another one that the settings name is not
-        return None
-    if found is None:
         return None
     remedy = found.remedy
     return {

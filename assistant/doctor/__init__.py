@@ -14,7 +14,7 @@ from pathlib import Path
 
 from assistant import configuration
 from assistant.board.limits import ROOT
-from assistant.doctor import hardware, running, software, supplies
+from assistant.doctor import graphics, hardware, running, software, supplies
 from assistant.doctor.finding import Check, Finding, Patient
 from assistant.errors import AssistantError
 from assistant.settings import Settings
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CHECKS: dict[str, Check] = {
     **hardware.CHECKS,
+    **graphics.CHECKS,
     **software.CHECKS,
     **supplies.CHECKS,
     **running.CHECKS,

@@ -21,8 +21,7 @@ SWAPPED_MB = 100
 
 def _board(patient: Patient) -> Iterator[Finding]:
     board = recognise(patient.root)
-    have = f"{board.cores} processors ({board.big_cores} big cores), {board.memory_mb} MB"
-    yield Finding("board", ok=True, what=f"{board.name}: {board.why}; {have}")
+    yield Finding("board", ok=True, what=f"{board.name}: {board.why}; {board.equipment}")
 
 
 def _cores(patient: Patient) -> Iterator[Finding]:
@@ -102,13 +101,15 @@ def _disk(patient: Patient) -> Iterator[Finding]:
 
 def _storage(patient: Patient) -> Iterator[Finding]:
     """How fast the language model comes from its disk: at the start, and whenever its pages had to go."""
-    folder = patient.models / patient.settings.llm.model
-    file = next(iter(sorted(folder.glob("*.gguf"))), None) if folder.is_dir() else None
-    rate = storage.read_rate(file) if file else None
-    if file is None or rate is None:
-        yield Finding(
-            "storage", ok=None, what="the language model is not here, or its disk cannot be measured"
-        )
+    if not patient.settings.llm.needs_model:
+        return
+    file = storage.largest_file(patient.models / patient.settings.llm.model)
+    if file is None:
+        yield Finding("storage", ok=None, what="the language model is not here")
+        return
+    rate = storage.read_rate(file)
+    if rate is None:
+        yield Finding("storage", ok=None, what=f"how fast {file} can be read cannot be told")
         return
     medium = storage.medium(file, patient.root)
     seconds = file.stat().st_size / rate.bytes_per_s
@@ -124,19 +125,21 @@ def _storage(patient: Patient) -> Iterator[Finding]:
 
 
 def _speed(patient: Patient) -> Iterator[Finding]:
-    governor = health.slow_governor(patient.root)
-    if governor:
+    governor, is_slow = health.governor(patient.root)
+    throttled = health.throttling(patient.root)
+    if is_slow:
         files = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
         step = f"Let it follow the load, until the next boot with: echo ondemand | sudo tee {files}"
         what = f"the clock governor '{governor}' keeps the processor slow"
         yield Finding("speed", ok=None, what=what, next_step=step)
-    for problem in health.throttling(patient.root):
+    for problem in throttled:
         step = "Use the board's own power supply and a heat sink or fan."
         yield Finding("speed", ok=None, what=f"the firmware says {problem}", next_step=step)
-    if not governor:
+    if not is_slow and not throttled:
         hottest_c = health.hottest_c(patient.root)
+        clock = f", and the clock governor is '{governor}'" if governor else ""
         heat = "" if hottest_c is None else f"; its hottest sensor is at {hottest_c:.0f} °C"
-        yield Finding("speed", ok=True, what=f"nothing holds the processor back{heat}")
+        yield Finding("speed", ok=True, what=f"nothing holds the processor back{clock}{heat}")
 
 
 def _chosen(patient: Patient) -> list[Entry]:

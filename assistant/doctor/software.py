@@ -69,10 +69,15 @@ def _version(package: str) -> str:
 
 def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
     """Import the chosen engine's module."""
-    name = getattr(patient.settings, kind).engine
+    if kind == "turn":  # chosen by its model, and mostly not at all
+        name = "smart_turn" if patient.settings.endpoint.turn_model else ""
+    else:
+        name = getattr(patient.settings, kind).engine
+    if not name:
+        return
     check = f"{kind} engine"
     module = engines.REGISTRY[kind][name]
-    done = _child(sys.executable, "-c", f"import {module}")
+    done = child(sys.executable, "-c", f"import {module}")
     if done.returncode == 0:
         yield Finding(check, ok=True, what=f"{name} starts")
     elif done.returncode == -signal.SIGILL:
@@ -80,7 +85,8 @@ def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
         yield Finding(check, ok=False, what=what, next_step="Run ./scripts/setup here, on this board.")
     else:
         last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        step = f"Install what is missing, or choose another engine in the settings ({kind}.engine)."
+        key = "endpoint.turn_model" if kind == "turn" else f"{kind}.engine"
+        step = f"Install what is missing, or choose otherwise in the settings ({key})."
         yield Finding(check, ok=False, what=f"{name} does not start: {last_line}", next_step=step)
 
 
@@ -101,7 +107,7 @@ def _wake_word(patient: Patient) -> Iterator[Finding]:
     wake = patient.settings.wake
     if wake.engine == "none":
         return
-    done = _child(sys.executable, "-c", _LOAD_WAKE_WORDS, wake.model_dump_json())
+    done = child(sys.executable, "-c", _LOAD_WAKE_WORDS, wake.model_dump_json())
     last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     if done.returncode == 0:
         words = ", ".join(word.phrase for word in wake.words)
@@ -120,7 +126,7 @@ def _llama_build(patient: Patient) -> Iterator[Finding]:
     if patient.settings.llm.engine != "llama_cpp":
         return
     ask = "import llama_cpp; print(llama_cpp.__version__, llama_cpp.llama_print_system_info().decode())"
-    done = _child(sys.executable, "-c", ask)
+    done = child(sys.executable, "-c", ask)
     if done.returncode:
         yield Finding("llama.cpp", ok=None, what="it does not start, see above")
         return
@@ -146,7 +152,7 @@ def _espeak(_patient: Patient) -> Iterator[Finding]:
         step = "Install it, on Debian and its relatives with: sudo apt install espeak-ng"
         yield Finding("espeak-ng", ok=False, what="the voice needs this program", next_step=step)
         return
-    done = _child(program, "--version")
+    done = child(program, "--version")
     if done.returncode:
         yield Finding("espeak-ng", ok=False, what="it does not run", next_step="Install it again.")
     else:
@@ -155,7 +161,7 @@ def _espeak(_patient: Patient) -> Iterator[Finding]:
         )
 
 
-def _child(*command: str) -> subprocess.CompletedProcess[str]:
+def child(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a program; one that takes too long has failed."""
     try:
         return subprocess.run(  # noqa: S603  our own interpreter, or a program found on the PATH
@@ -169,7 +175,7 @@ CHECKS: dict[str, Check] = {
     "python": _python,
     "packages": _packages,
     "wake engine": _wake_word,
-    **{f"{kind} engine": partial(_engine, kind) for kind in engines.REGISTRY if kind != "wake"},
+    **{f"{kind} engine": partial(_engine, kind) for kind in ("vad", "stt", "turn", "llm", "tts")},
     "llama.cpp": _llama_build,
     "espeak-ng": _espeak,
 }

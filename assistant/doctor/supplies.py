@@ -16,9 +16,12 @@ from assistant.engines.openai_server import Server
 from assistant.types import Message
 
 
-def _model(kind: Literal["stt", "llm", "tts"], patient: Patient) -> Iterator[Finding]:
+def _model(kind: Literal["stt", "turn", "llm", "tts"], patient: Patient) -> Iterator[Finding]:
     """Raises ModelError for one that cannot be loaded."""
-    name = getattr(patient.settings, kind).model
+    settings = patient.settings
+    name = settings.endpoint.turn_model if kind == "turn" else getattr(settings, kind).model
+    if name is None:
+        return
     check = f"{kind} model"
     if kind == "llm" and not patient.settings.llm.needs_model:
         yield Finding(check, ok=None, what="not needed: llm.server.fallback is off")
@@ -81,6 +84,7 @@ def _device(kind: portaudio.Kind, patient: Patient) -> Iterator[Finding]:
 
 CHECKS: dict[str, Check] = {
     "stt model": partial(_model, "stt"),
+    "turn model": partial(_model, "turn"),
     "llm model": partial(_model, "llm"),
     "tts model": partial(_model, "tts"),
     "llm server": _server,

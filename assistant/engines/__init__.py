@@ -9,7 +9,7 @@ kind's ``Create...`` signature, one line in ``REGISTRY``, and what the contract 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -124,7 +124,8 @@ class BatchLlm(Protocol):
     def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
         """Yield the replies in the order in which they are done; stops soon after ``cancel``.
 
-        Raises PromptTooLong before the first one, EngineFailed at any time.
+        What one prompt alone fails of is the ``error`` of its reply. Raises PromptTooLong before the first
+        one, EngineFailed at any time.
         """
 
     def close(self) -> None:
@@ -134,6 +135,10 @@ class BatchLlm(Protocol):
 @runtime_checkable
 class FrugalLlm(Llm, Protocol):
     """One that can do with less for a while."""
+
+    @property
+    def limits(self) -> Collection[str]:
+        """Those of the parameters of ``limit`` that change anything here."""
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
         """Do with a context of at most so many tokens, and so much of its threads, until told otherwise.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,17 +17,13 @@ from typing import Any
 import numpy as np
 
 from assistant.cancel import Cancel
-from assistant.engines import Tts
+from assistant.engines import Tts, coqui_folder
 from assistant.engines.speech_sound import BREATH, gain_for, pause_after, to_pcm, trim
-from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
+from assistant.errors import EngineFailed, EngineUnavailable, ModelCorrupt, SettingsError
 from assistant.settings_engines import TtsSettings
 from assistant.types import Pcm16, Sentence
 
 log = logging.getLogger(__name__)
-
-_CHECKPOINTS = ("model_file.pth", "model_file.pth.tar", "model.pth", "checkpoint.pth", "best_model.pth")
-_SPEAKERS = ("speaker_ids.json", "speakers.json", "speaker_ids.pth", "speakers.pth")
-"""What the files of a Coqui model are called."""
 
 _NOTHING: Pcm16 = np.zeros(0, dtype=np.int16)
 
@@ -49,7 +44,7 @@ def create(settings: TtsSettings, model: Path, threads: int) -> Tts:
             f"The voice's torch runtime needs the Python package '{missing[0]}', which is not installed.",
             "Install it with: pip install 'shelf-assistant[coqui]', or set tts.runtime to onnx.",
         )
-    return TorchTts(_folder(settings.model, model), settings, threads)
+    return TorchTts(coqui_folder.find(settings.model, model), settings, threads)
 
 
 class TorchTts:
@@ -100,27 +95,6 @@ class TorchTts:
         return trim(np.asarray(wave, dtype=np.float32).ravel(), self.sample_rate_hz)
 
 
-def _folder(name: str, model: Path) -> Path:
-    """The folder of the voice: in the model store, given as a path, or where Coqui keeps its own."""
-    home = os.environ.get("TTS_HOME") or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    in_coquis_store = Path(home, "tts", name.replace("/", "--")).expanduser()
-    for folder in (model, Path(name).expanduser(), in_coquis_store):
-        if (folder / "config.json").is_file() and _checkpoint(folder):
-            return folder
-    fetch = f"tts --model_name {name} --text hello --out_path hello.wav" if name.count("/") == 3 else ""
-    raise ModelMissing(
-        f"The Coqui voice '{name}' is not on this disk: no config.json with a model file in {model}"
-        f" or {in_coquis_store}.",
-        f"Where there is internet, fetch it with: {fetch}; elsewhere, copy that folder here."
-        if fetch
-        else "Set tts.model to one of Coqui's names, such as tts_models/en/ljspeech/vits, or to its folder.",
-    )
-
-
-def _checkpoint(folder: Path) -> Path | None:
-    return next((folder / name for name in _CHECKPOINTS if (folder / name).is_file()), None)
-
-
 def _load(folder: Path, threads: int) -> Any:
     try:
         torch = importlib.import_module("torch")
@@ -132,11 +106,11 @@ def _load(folder: Path, threads: int) -> Any:
         ) from error
     if threads:
         torch.set_num_threads(threads)
-    speakers = next((folder / name for name in _SPEAKERS if (folder / name).is_file()), None)
+    speakers = next((folder / name for name in coqui_folder.SPEAKERS if (folder / name).is_file()), None)
     try:
         # By path: asked by name, Coqui would look for newer files on the internet.
         return api.TTS(
-            model_path=str(_checkpoint(folder)),
+            model_path=str(coqui_folder.checkpoint(folder)),
             config_path=str(folder / "config.json"),
             speakers_file_path=str(speakers) if speakers else None,
             progress_bar=False,

@@ -31,6 +31,7 @@ def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
 class LlamaCppLlm(CallingChatLlm):
     """Keeps to a grammar, changes its adapter, does with less: Calling-, Adaptable- and ``FrugalLlm``."""
 
+    limits = ("context_tokens", "threads_share")
     _context: LlamaCppContext
     _vocabulary: Vocabulary
 

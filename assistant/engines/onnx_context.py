@@ -15,23 +15,20 @@ import numpy as np
 
 from assistant.cancel import Cancel
 from assistant.engines.common_tokens import common_length
-from assistant.engines.onnx_decoder import Float32s, OnnxDecoder, run_options
+from assistant.engines.onnx_decoder import PART_TOKENS, Float32s, OnnxDecoder, run_options
 from assistant.engines.onnx_providers import first_line
 from assistant.engines.sampling import Sampler
 from assistant.errors import EngineFailed
 
-PART_TOKENS = 128
-"""Tokens evaluated together: on a processor as fast as all at once."""
-
 PART_TOKENS_ALL_SCORES = 32
-"""The same where the network computes the scores after each of them: of 150,000 tokens that is 19 MB."""
+"""The most where the network computes the scores after each of them: of 150,000 tokens that is 19 MB."""
 
 
 class OnnxContext:
     """One decoder with its choices."""
 
     def __init__(self, decoder: OnnxDecoder, sampler: Sampler) -> None:
-        self.context_tokens = decoder.context_tokens
+        self.context_tokens = self._most_tokens = decoder.context_tokens
         self._decoder = decoder
         self._sampler = sampler
         self._part = PART_TOKENS if decoder.keeps_last else PART_TOKENS_ALL_SCORES
@@ -94,6 +91,22 @@ class OnnxContext:
             yield
         finally:
             self._options, self._cancel = run_options(), Cancel()
+
+    def limit(self, context_tokens: int | None) -> None:
+        """Have room for at most so many tokens; None is what it was made with. Another room is empty.
+
+        Raises EngineFailed when there is no memory for a longer one, and stays as it is, but empty.
+        """
+        tokens = min(context_tokens or self._most_tokens, self._most_tokens)
+        if tokens == self.context_tokens:
+            return
+        self._held, self._scores = [], None
+        try:
+            self._decoder.resize(tokens)
+        except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
+            self._decoder.resize(self.context_tokens)
+            raise _failed(first_line(error)) from error
+        self.context_tokens = tokens
 
     def state(self) -> bytes:
         """The memory as bytes, for ``restore`` with the same model."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from assistant.engines import onnx_providers
-from assistant.engines.onnx_providers import ON_CARD, Lengths, Place
+from assistant.engines.onnx_providers import ON_CARD, SILENT, Place
 from assistant.errors import ModelCorrupt
 
 Float32s = npt.NDArray[np.float32]
@@ -28,16 +29,19 @@ FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 KNOWN = {"input_ids", "attention_mask", "position_ids", "num_logits_to_keep", "use_cache_branch"}
 """Inputs beside the memory."""
 
+PART_TOKENS = 128
+"""Tokens evaluated together at most: on a processor as fast as all at once."""
+
 TRIAL_TOKENS = 8
-SILENT = 4
-"""Log severity "fatal": what goes wrong is raised, and an interruption is no fault."""
 
 
 class OnnxDecoder:
     """One network with one memory. Raises ModelCorrupt when it is no decoder."""
 
     def __init__(self, file: Path, places: Sequence[Place], *, threads: int, context_tokens: int) -> None:
-        self._session, self.provider = onnx_providers.open_session(file, _options(threads), places)
+        self._session, self.provider = onnx_providers.open_session(
+            file, _options(threads), places, network="llm", lengths=partial(_lengths, context_tokens)
+        )
         self.context_tokens = context_tokens
         self._inputs = {each.name: each for each in self._session.get_inputs()}
         self._past = {name: self._head_shape(name) for name in self._inputs if PAST.fullmatch(name)}
@@ -58,9 +62,7 @@ class OnnxDecoder:
         self._memory: dict[str, Any] = {}
         self._length = 0
         """Tokens that the memory holds; in place, behind them is room."""
-        if self._in_place:
-            self._bind_room(context_tokens)
-        self.forget()
+        self.resize(context_tokens)
 
     def evaluate(self, tokens: Sequence[int], start: int, keep: int, options: Any) -> Float32s:
         """Read ``tokens`` after the first ``start`` held; the scores after the last ``keep`` of them.
@@ -91,6 +93,13 @@ class OnnxDecoder:
         if length < self._length and not self._in_place:
             self._memory = {name: self._value(self._first(name, length)) for name in self._past}
         self._length = min(length, self._length)
+
+    def resize(self, context_tokens: int) -> None:
+        """Have room for so many tokens, and none held. Raises whatever ONNX Runtime does."""
+        self.context_tokens = context_tokens
+        if self._in_place:
+            self._bind_room(context_tokens)
+        self.forget()
 
     def forget(self) -> None:
         """Empty the memory."""
@@ -187,12 +196,13 @@ def run_options() -> Any:
     return options
 
 
-def lengths(context_tokens: int, prompt_tokens: int) -> Lengths:
-    """Shapes for TensorRT: a token at a time mostly, never more than a prompt's part, never two chats."""
-    return {
-        "input_ids": ((1, 1), (1, 1), (1, prompt_tokens)),
-        "attention_mask": ((1, 1), (1, context_tokens // 2), (1, context_tokens)),
-    }
+def _lengths(context_tokens: int, name: str) -> tuple[int, int, int]:
+    """What comes: mostly a token after half a context. In all three cases the mask is both together."""
+    if PAST.fullmatch(name):
+        return 0, context_tokens // 2, context_tokens
+    if name == "attention_mask":
+        return 1, context_tokens // 2 + 1, context_tokens + PART_TOKENS
+    return 1, 1, PART_TOKENS
 
 
 def _options(threads: int) -> Any:

@@ -14,8 +14,8 @@ from assistant.engines.calling_llm import CallingChatLlm, Grammar
 from assistant.engines.chat_llm import Vocabulary
 from assistant.engines.chat_template import ChatTemplate
 from assistant.engines.gbnf import Gbnf
-from assistant.engines.onnx_context import PART_TOKENS, OnnxContext
-from assistant.engines.onnx_decoder import OnnxDecoder, lengths
+from assistant.engines.onnx_context import OnnxContext
+from assistant.engines.onnx_decoder import OnnxDecoder
 from assistant.engines.onnx_model import OnnxModel
 from assistant.engines.sampling import Sampler
 from assistant.settings_engines import LlmSettings
@@ -30,9 +30,7 @@ def create(settings: LlmSettings, model: Path, threads: int) -> OnnxLlm:
     vocabulary = found.vocabulary
     chat = ChatTemplate(found.chat_template, vocabulary.begin, vocabulary.end, vocabulary.first)
     context_tokens = min(settings.context_tokens, found.positions)
-    places = onnx_providers.choose(
-        settings.providers, settings.tensorrt, lengths(context_tokens, PART_TOKENS), network="llm"
-    )
+    places = onnx_providers.choose(settings.providers, settings.tensorrt, network="llm")
     decoder = OnnxDecoder(
         found.file, places, threads=threads or os.cpu_count() or 1, context_tokens=context_tokens
     )
@@ -42,7 +40,10 @@ def create(settings: LlmSettings, model: Path, threads: int) -> OnnxLlm:
 
 
 class OnnxLlm(CallingChatLlm):
-    """One that keeps to a grammar of our own: ONNX Runtime has none."""
+    """Keeps to a grammar of our own, as ONNX Runtime has none, and does with a shorter context."""
+
+    limits = ("context_tokens",)
+    _context: OnnxContext
 
     def __init__(
         self,
@@ -54,6 +55,11 @@ class OnnxLlm(CallingChatLlm):
     ) -> None:
         super().__init__(context, found.vocabulary, chat, settings, file=found.file, runtime=runtime)
         self.parameters = found.parameters
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:  # noqa: ARG002
+        """Do with so much until told otherwise; the threads of a session are fixed. Raises EngineFailed."""
+        self._context.limit(context_tokens)
+        self.context_tokens = self._context.context_tokens
 
     @contextmanager
     def keeping_to(self, gbnf: str) -> Iterator[Grammar]:

@@ -14,7 +14,7 @@ from typing import Any
 from assistant import credentials
 from assistant.cancel import Cancel
 from assistant.engines.openai_server import Server
-from assistant.errors import EngineUnavailable, SettingsError
+from assistant.errors import EngineFailed, EngineUnavailable, SettingsError
 from assistant.settings_engines import LlmSettings
 from assistant.types import BatchReply, Message
 
@@ -47,7 +47,7 @@ class OpenAiBatch:
     def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
         """Yield the replies in the order in which they are done; stops at once after ``cancel``.
 
-        Raises EngineFailed.
+        A request that fails is a reply with an ``error``: the others go on.
         """
         began_s = time.perf_counter()
         with ThreadPoolExecutor(self._at_once, "request") as pool:
@@ -69,8 +69,11 @@ class OpenAiBatch:
             return time.perf_counter() - began_s
 
         started_s = now_s()
-        text, first_token_s = "", 0.0
-        for piece in Server(self._settings, self._key).stream(messages, cancel):
-            first_token_s = first_token_s or now_s()
-            text += piece
-        return BatchReply(number, text.strip(), started_s, first_token_s, now_s())
+        text, first_token_s, error = "", 0.0, ""
+        try:
+            for piece in Server(self._settings, self._key).stream(messages, cancel):
+                first_token_s = first_token_s or now_s()
+                text += piece
+        except EngineFailed as failure:
+            error = failure.problem
+        return BatchReply(number, text.strip(), started_s, first_token_s, now_s(), error=error)

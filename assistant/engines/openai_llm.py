@@ -8,7 +8,7 @@ ahead while the person spoke, so that it need not begin then.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from assistant import credentials
@@ -74,6 +74,10 @@ class OpenAiLlm:
         """Only for the local model, whether it will be needed or not."""
         if self._local:
             self._local.read_ahead(messages, cancel)
+
+    @property
+    def limits(self) -> Collection[str]:
+        return self._local.limits if isinstance(self._local, FrugalLlm) else ()
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
         """Only the local model takes memory and threads here. Raises EngineFailed."""

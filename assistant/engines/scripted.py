@@ -9,7 +9,7 @@ loop's clock, and can be told to fail.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +145,7 @@ class ScriptedLlm(_Scripted):
         self.primed = 0
         """How often it has read the beginning of every prompt."""
         self.threads_share = 1.0
+        self.limits: Collection[str] = ("context_tokens", "threads_share")
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content.split()) + 4 for message in messages)

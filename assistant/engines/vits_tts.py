@@ -40,8 +40,8 @@ SHORT_SYMBOLS = 32
 _FREED_AFTER_A_RUN = "cpu:0"
 """Whose memory ONNX Runtime gives back: it would keep 50 MB for the next run, to make that 4 ms shorter."""
 
-LENGTHS = {"input": ((1, 1), (1, 80), (1, 2 * MAX_SYMBOLS + 8))}
-"""For TensorRT: the ids of a sentence, usually 40 symbols, with what stands at both ends."""
+IDS = (1, 80, 2 * MAX_SYMBOLS + 8)
+"""Least, usual and most ids of a run: of 40 symbols usually, with what stands at both ends."""
 
 _NOTHING: Pcm16 = np.zeros(0, dtype=np.int16)
 
@@ -184,8 +184,8 @@ def _open(onnx: Path, settings: TtsSettings, threads: int) -> Any:
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     again = f"Fetch it again with: assistant models pull {onnx.parent.name}"
-    places = onnx_providers.choose(settings.providers, settings.tensorrt, LENGTHS, network="voice")
-    session, _ = onnx_providers.open_session(onnx, options, places)
+    places = onnx_providers.choose(settings.providers, settings.tensorrt, network="tts")
+    session, _ = onnx_providers.open_session(onnx, options, places, network="tts", lengths=lambda _: IDS)
     names = _input_names(session)
     if names - {"sid"} != {"input", "input_lengths", "scales"}:
         raise ModelCorrupt(

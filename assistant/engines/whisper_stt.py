@@ -34,7 +34,7 @@ _WINDOW_S = 30.0
 def create(settings: SttSettings, model: Path, threads: int) -> WhisperStt:
     """Load the model in the folder ``model``; 0 threads are as many as there are processors.
 
-    Raises ModelMissing, ModelCorrupt, EngineUnavailable, EngineFailed or SettingsError.
+    Raises ModelMissing, ModelCorrupt, EngineFailed or SettingsError.
     """
     whisper = open_model(model, settings, threads or os.cpu_count() or 1)
     try:

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from assistant.errors import EngineUnavailable, SettingsError
-from assistant.prepare import gguf_changes, gguf_grids, hf_folder, rounding
+from assistant.prepare import gguf_changes, gguf_grids, hf_folder, methods, rounding
 from assistant.prepare.block_numbers import BLOCK
-from assistant.prepare.formats import Format
+from assistant.prepare.checkpoint import convert
+from assistant.prepare.formats import FORMATS, Format
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.quantizer import Job, Made, quantize
 from assistant.prepare.rounding import Rounding
@@ -48,6 +49,8 @@ class Recipe:
     """Regular expression; tensors whose names it finds stay at 16 bits."""
     output_type: int | None = None
     embedding_type: int | None = None
+    through: str = ""
+    """A format hf-... that is written first, and converted from: the way back."""
 
 
 def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
@@ -57,6 +60,8 @@ def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
     without the package ``onnx``, ModelCorrupt for a network of a kind that cannot be written,
     SettingsError for options that it lacks.
     """
+    if recipe.through:
+        return _through_checkpoint(recipe, ground, target)
     if recipe.format.runtime == "llama_cpp":
         return _gguf(recipe, ground, target)
     if recipe.keep_f16 or recipe.output_type is not None or recipe.embedding_type is not None:
@@ -90,6 +95,21 @@ def _by_torch(plain: Path, folder: Path, chosen: str, ground: Groundwork) -> Mad
     finally:
         shutil.rmtree(checkpoint)
     return Made(folder / hf_folder.MODEL, {}, {chosen.removeprefix("hf-"): sum(types.values()) - 1})
+
+
+def _through_checkpoint(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
+    """A checkpoint is written, converted by llama.cpp's converter, and the result put into the format."""
+    folder, into = ground.shop / "through", FORMATS[recipe.through]
+    checkpoint, converted = folder / "checkpoint", folder / "model.gguf"
+    checkpoint.mkdir(parents=True)
+    method, imatrix = methods.settled("", None, into, ground.source.weights)
+    try:
+        build(Recipe(into, method, imatrix), ground, checkpoint / hf_folder.MODEL)
+        convert(checkpoint, converted, ground.watcher)
+        told = Job(str(converted), str(target), recipe.format.number, ground.threads)
+        return quantize(told, recipe.format, ground.watcher)
+    finally:
+        shutil.rmtree(folder)
 
 
 def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:

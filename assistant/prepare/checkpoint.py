@@ -3,6 +3,7 @@
 The converter is llama.cpp's own, taken from the source package of the llama-cpp-python that is
 pinned here (``converter``), and run in a child process with an environment of its own. A checkpoint is
 data from strangers: one that wants to run code of its own, or hides its weights in pickles, is refused.
+So is one whose weights were packed in a way that the converter does not unpack.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from assistant.errors import EngineFailed, ModelCorrupt
 from assistant.prepare import environments
 from assistant.prepare.children import last_line
 from assistant.prepare.converter import SCRIPT, unpacked
+from assistant.prepare.safetensors_folder import counted
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
 
-MAX_JSON_BYTES = 1_000_000
+MAX_JSON_BYTES = 10_000_000
+"""Of a file that describes the model; Gemma 3's tokenizer_config.json has 1.2 MB."""
 POLL_S = 0.2
 
-BYTES_OF = {"float32": 4, "float16": 2, "bfloat16": 2}
+DTYPES = ("float32", "float16", "bfloat16")
+
+UNPACKED = ("gptq", "compressed-tensors", "fp8", "bitnet", "modelopt", "mxfp4")
+"""Values of ``quant_method`` that the converter knows (``dequant_model`` of its base.py and gpt_oss.py)."""
 
 
 def convert(folder: Path, to: Path, watcher: Watcher) -> None:
@@ -34,8 +40,7 @@ def convert(folder: Path, to: Path, watcher: Watcher) -> None:
     Raises ModelCorrupt, EngineUnavailable, StorageFull, DownloadFailed (of the converter), EngineFailed.
     """
     dtype = check(folder)
-    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    size_bytes = weights * 2 // BYTES_OF[dtype]
+    size_bytes = 2 * weights_of(folder)
     require(size_bytes, to.parent)
     script = unpacked(watcher) / SCRIPT
     python = environments.interpreter("torch", watcher)
@@ -77,12 +82,32 @@ def check(folder: Path) -> str:
         name for name in ("tokenizer.json", "tokenizer.model", "vocab.json") if (folder / name).is_file()
     ]:
         raise _refused(folder, "it has no tokenizer")
+    packing = config.get("quantization_config")
+    if packing and _method(packing) not in UNPACKED:
+        raise _refused(
+            folder,
+            f"its weights were packed by {_method(packing) or 'a method without a name'}, "
+            "and cannot be unpacked here",
+            "Name the checkpoint of 16 or 32 bits that it was made from.",
+        )
     dtype = str(config.get("dtype", config.get("torch_dtype", "float32")))
-    return dtype if dtype in BYTES_OF else "float32"
+    return dtype if dtype in DTYPES else "float32"
 
 
-def _refused(folder: Path, why: str) -> ModelCorrupt:
-    return ModelCorrupt(f"The checkpoint in {folder} is not used: {why}.", "Choose another checkpoint.")
+def weights_of(folder: Path) -> int:
+    """How many there are at most, also of those that are packed into integers. Raises ModelCorrupt."""
+    method = _method(read_json(folder / "config.json").get("quantization_config"))
+    packed = {"I32": 8, "U8": 4 if method == "bitnet" else 1}
+    return sum(count * packed.get(dtype, 1) for dtype, count in counted(folder).items())
+
+
+def _method(packing: object) -> str:
+    """Who packed the weights; empty when that is not said."""
+    return str(packing.get("quant_method") or "")[:40] if isinstance(packing, dict) else ""
+
+
+def _refused(folder: Path, why: str, next_step: str = "Choose another checkpoint.") -> ModelCorrupt:
+    return ModelCorrupt(f"The checkpoint in {folder} is not used: {why}.", next_step)
 
 
 def read_json(file: Path) -> dict[str, Any]:

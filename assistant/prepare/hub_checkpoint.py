@@ -92,6 +92,9 @@ def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
     by_hand = (
         f"Check the network, or bring its folder: `hf download {named} --local-dir FOLDER`, and name that."
     )
+    done = folder / ".fetched"
+    if done.is_file():
+        return done.read_text(encoding="utf-8").strip()
     try:
         hub: Any = importlib.import_module("huggingface_hub")
     except ImportError as error:
@@ -99,9 +102,6 @@ def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
             f"{named} is not on this computer, and the Python package huggingface_hub is not installed.",
             "Install the assistant with the extra `hub`, or name the folder of the checkpoint.",
         ) from error
-    done = folder / ".fetched"
-    if done.is_file():
-        return done.read_text(encoding="utf-8").strip()
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         facts = hub.HfApi().model_info(named, files_metadata=True, timeout=30)

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from assistant.errors import ModelRefused
 
+OTHERWISE = "Try another format (one of more bits loses less) or another source"
+ANOTHER = "Choose another source, or fetch it again"
 
-def refuse(doubts: Sequence[str], what: str, *, force: bool) -> None:
+
+def refuse(doubts: Sequence[str], what: str, *, force: bool, instead: str = OTHERWISE) -> None:
     """Raises ModelRefused when there are ``doubts`` that nobody overruled; ``what`` was not done."""
     if doubts and not force:
-        raise ModelRefused(
-            f"{what}: {'; '.join(doubts)}.",
-            "Try another format (one of more bits loses less) or another source; "
-            "--force installs it all the same.",
-        )
+        raise ModelRefused(f"{what}: {'; '.join(doubts)}.", f"{instead}; --force installs it all the same.")

@@ -7,92 +7,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from assistant import resources
 from assistant.errors import SettingsError
-from assistant.prepare import asking, card, dialogues, formats, gate, installing, lora, methods, planning
+from assistant.prepare import asking, dialogues, gate, installing, judging, lora, methods, planning
 from assistant.prepare import source as sources
-from assistant.prepare.block_numbers import BLOCK
-from assistant.prepare.building import Recipe, build
+from assistant.prepare.building import build
 from assistant.prepare.dialogues import Texts
-from assistant.prepare.formats import Format
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.judging import refuse
 from assistant.prepare.outcome import Result
 from assistant.prepare.provenance import Origin, checksum, files_of, used
 from assistant.prepare.source import Source
+from assistant.prepare.wish import Wish
 from assistant.prepare.workshop import workshop
 from assistant.store import Store, licences
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person asked for."""
-
-    source: str
-    format: Format
-    name: str = ""
-    """In the store; empty makes one of the source's name and the format's."""
-    imatrix: bool | None = None
-    """None leaves it to ``methods.settled``."""
-    method: str = ""
-    """A name of ``methods``; empty leaves it to ``methods.settled``."""
-    act_order: bool | None = None
-    """GPTQ: the columns first that matter most, which is the default."""
-    group_size: int = BLOCK
-    """Weights with one scale, for formats that leave it open."""
-    calibration: Path | None = None
-    """Text that shows which weights matter; None is the one that ships."""
-    adapter: Path | None = None
-    """A folder with a LoRA adapter, which becomes part of the model first."""
-    keep_f16: str = ""
-    output_type: int | None = None
-    embedding_type: int | None = None
-    threads: int = 1
-    output: Path | None = None
-    """For formats that nothing here runs: the folder that is made, instead of a model in the store."""
-    accept_licence: bool = False
-    """To the conditions of the source's licence, where it has any."""
-    force: bool = False
-    """Install what is measurably worse than it should be. What is broken is refused all the same."""
-
-    @property
-    def command(self) -> str:
-        """What makes it again."""
-        options: dict[str, str | bool] = {
-            "to": self.format.name,
-            "method": self.method,
-            "imatrix" if self.imatrix else "no-imatrix": True,
-            "no-act-order": self.act_order is False,
-            "group-size": str(self.group_size) if self.group_size != BLOCK else "",
-            "calibration": str(self.calibration or ""),
-            "adapter": str(self.adapter or ""),
-            "keep-f16": self.keep_f16,
-            "output-type": formats.tensor_name(self.output_type),
-            "embedding-type": formats.tensor_name(self.embedding_type),
-            "as": self.name,
-            "output": str(self.output or ""),
-            "force": self.force,
-        }
-        return card.command(self.source, options=options)
-
-    @property
-    def recipe(self) -> Recipe:
-        """How the file is made."""
-        return Recipe(
-            self.format,
-            self.method,
-            bool(self.imatrix),
-            self.act_order is not False,
-            self.group_size,
-            self.keep_f16,
-            self.output_type,
-            self.embedding_type,
-        )
 
 
 def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
@@ -104,13 +37,14 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
     _check_destination(wish)
     if wish.name:
         check_name(store.catalog, wish.name)
-    validation = dialogues.read(text("validation.txt"))
+    validation = held_out(wish)
     with workshop(store.models_dir, watcher) as shop:
         origin = Origin(watcher)
         source = found(wish, store, shop, watcher, origin)
         name = wish.name or f"{source.stem}-{wish.format.name}"
         check_name(store.catalog, name)
         wish = settled(wish, source)
+        check_text([wish])
         if wish.act_order is not None and wish.method != "gptq":
             raise SettingsError(
                 "--act-order is for --method gptq only.", "Leave it out, or add --method gptq."
@@ -119,7 +53,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
         planning.plan([wish.recipe], source, shop, watcher, wish.output)
         with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
-            refuse(doubts, f"The source {source.named} was not used", force=wish.force)
+            what = f"The source {source.named} was not used"
+            refuse(doubts, what, force=wish.force, instead=judging.ANOTHER)
             ground = groundwork([wish], source, validation, shop, watcher)
             made = build(wish.recipe, ground, target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
@@ -186,6 +121,11 @@ def _check_destination(wish: Wish) -> None:
         raise SettingsError(f"{wish.output} is there already.", "Name a folder that is not.")
 
 
+def held_out(wish: Wish) -> Texts:
+    """What the loss is measured on. Raises SettingsError when it cannot be read."""
+    return dialogues.read(wish.validation or text("validation.txt"))
+
+
 def text(name: str) -> Path:
     """A text that ships with the program."""
     return resources.folder("models") / "calibration" / name
@@ -209,19 +149,26 @@ def groundwork(
 
 
 def settled(wish: Wish, source: Source) -> Wish:
-    """The wish with what was left open decided. Raises SettingsError for a text that nobody would read."""
-    method, imatrix = methods.settled(wish.method, wish.imatrix, wish.format, planning.weights_of(source))
-    if wish.calibration and not imatrix and method == methods.PLAIN:
-        raise SettingsError(
-            "--calibration is for an importance matrix and for --method only.", "Add --imatrix."
-        )
+    """The wish with what was left open decided."""
+    method, imatrix = methods.settled(wish.method, wish.imatrix, wish.format, source.weights)
+    if wish.through:
+        method, imatrix = methods.PLAIN, False  # what the checkpoint is made with is its format's own
     return replace(wish, method=method, imatrix=imatrix)
 
 
-def matching(source: Source, pattern: str) -> int:
-    """How many matrices ``pattern`` finds. Raises SettingsError when it is none, or not a pattern."""
+def check_text(wishes: Sequence[Wish]) -> None:
+    """Raises SettingsError for a calibration text that none of these settled wishes would read."""
+    unread = [wish for wish in wishes if not wish.imatrix and wish.method == methods.PLAIN]
+    if wishes[0].calibration and len(unread) == len(wishes):
+        raise SettingsError(
+            "--calibration is for an importance matrix and for --method only.", "Add --imatrix."
+        )
+
+
+def matching(source: Source, pattern: str) -> tuple[str, ...]:
+    """The matrices whose names ``pattern`` finds. Raises SettingsError when it is none, or not a pattern."""
     if not pattern:
-        return 0
+        return ()
     try:
         found = re.compile(pattern)
     except re.error as error:
@@ -229,7 +176,7 @@ def matching(source: Source, pattern: str) -> int:
             f"'{pattern}' is not a regular expression: {error}.", "Write it like 'blk\\.[0-2]\\.'."
         ) from error
     names = [tensor.name for tensor in source.header.tensors if len(tensor.shape) > 1]
-    kept = sum(bool(found.search(name)) for name in names)
+    kept = tuple(name for name in names if found.search(name))
     if not kept:
         raise SettingsError(
             f"No tensor has a name that '{pattern}' finds.", f"Their names are like {', '.join(names[:3])}."

@@ -38,7 +38,8 @@ class Result:
     loss: Loss
     imatrix: bool
     method: str
-    kept_f16: int
+    kept_f16: tuple[str, ...]
+    """Tensors that a person wanted to stay at 16 bits."""
     made: Made
     spoken: Spoken
     used: Mapping[str, str]
@@ -65,7 +66,7 @@ class Result:
             **figures(self.loss),
             "imatrix": self.imatrix,
             "method": self.method,
-            "kept_f16": self.kept_f16,
+            "kept_f16": list(self.kept_f16),
             "types": self.made.types,
             "fell_back": len(self.made.fell_back),
             "answers": [asdict(answer) for answer in self.spoken.answers],

@@ -6,12 +6,12 @@ asked for again then (``quantizer``). Knows nothing of how a model is made, only
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from assistant.prepare import correlations, installing, methods, workshop
 from assistant.prepare.building import WITH_TORCH, Recipe
+from assistant.prepare.formats import FORMATS
 from assistant.prepare.gguf_weights import is_plain
 from assistant.prepare.source import Source
 from assistant.store.progress import Watcher
@@ -37,7 +37,7 @@ def plan(
     ``output`` is where they are taken that do not go into the store.
     """
     disk = disk_bytes(recipes, source)
-    weights = weights_of(source)
+    weights = source.weights
     largest = max(source.size_bytes, *(_made_bytes(recipe, weights) for recipe in recipes))
     memory = largest + max(methods.memory_bytes(recipe.method, weights) for recipe in recipes)
     workshop.plan(disk, memory, shop, watcher)
@@ -47,7 +47,7 @@ def plan(
 
 def disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
     """The groundwork of all, which is done once, and the largest of the files, which are made one by one."""
-    weights = weights_of(source)
+    weights = source.weights
     parts = {"reference": reference_bytes(source)}
     for recipe in recipes:
         parts |= _groundwork(recipe, source, 2 * weights)
@@ -57,11 +57,6 @@ def disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
 def reference_bytes(source: Source) -> int:
     """The scores of the source, which are kept to compare with."""
     return 2 * REFERENCE_TOKENS * _vocabulary(source)
-
-
-def weights_of(source: Source) -> int:
-    """How many there are."""
-    return sum(math.prod(tensor.shape) for tensor in source.header.tensors)
 
 
 def _groundwork(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, int]:
@@ -76,6 +71,9 @@ def _groundwork(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, i
         parts[recipe.method] = plain_bytes
     if recipe.format.name in WITH_TORCH:
         parts["checkpoint"] = plain_bytes
+    if recipe.through:  # the checkpoint, and what is converted from it
+        parts["through"] = 2 * plain_bytes
+        parts |= _groundwork(Recipe(FORMATS[recipe.through], "gptq"), source, plain_bytes)
     return parts
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,17 @@ class SafetensorsFolder:
         return numbers.reshape(place.shape)
 
 
+def counted(folder: Path) -> Counter[str]:
+    """How many numbers of each dtype there are, of whatever kind. Raises ModelCorrupt."""
+    counts: Counter[str] = Counter()
+    for file in sorted(folder.glob("*.safetensors")):
+        for name, said in _header(file)[0].items():
+            if not isinstance(said, Mapping) or not _counts(said.get("shape")):
+                raise _damaged(file, f"the shape of the tensor {name!r:.80} cannot be read")
+            counts[str(said.get("dtype"))] += math.prod(said["shape"])
+    return counts
+
+
 def check_weights(folder: Path) -> None:
     """Raises ModelCorrupt, naming the tensor, when a checkpoint was damaged; its weights may be packed."""
     for file in sorted(folder.glob("*.safetensors")):
@@ -102,6 +114,13 @@ def _check(file: Path, name: str, numbers: npt.NDArray[Any]) -> None:
 
 
 def _places(file: Path) -> dict[str, _Place]:
+    header, begin = _header(file)
+    size = file.stat().st_size
+    return {name: _place(file, name, said, begin, size) for name, said in header.items()}
+
+
+def _header(file: Path) -> tuple[dict[str, object], int]:
+    """What it says of each tensor, and where the numbers begin."""
     size = file.stat().st_size
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")
@@ -114,7 +133,7 @@ def _places(file: Path) -> dict[str, _Place]:
     if not isinstance(header, dict):
         raise _damaged(file, "its header cannot be read")
     header.pop("__metadata__", None)
-    return {name: _place(file, name, said, 8 + length, size) for name, said in header.items()}
+    return header, 8 + length
 
 
 def _place(file: Path, name: str, said: object, begin: int, size: int) -> _Place:
@@ -122,10 +141,7 @@ def _place(file: Path, name: str, said: object, begin: int, size: int) -> _Place
         dtype = said.get("dtype") if isinstance(said, Mapping) else None
         raise _damaged(file, f"the tensor {name!r:.80} is of type {dtype!r:.20}, which is not known here")
     shape, offsets = said.get("shape"), said.get("data_offsets")
-    whole = [shape, offsets]
-    if not all(
-        isinstance(each, list) and all(type(one) is int and one >= 0 for one in each) for each in whole
-    ):
+    if not _counts(shape) or not _counts(offsets):
         raise _damaged(file, f"where the tensor {name!r:.80} lies cannot be read")
     assert isinstance(shape, list) and isinstance(offsets, list)  # noqa: S101, PT018  as was just seen
     bytes_each = np.dtype(KINDS[said["dtype"]]).itemsize
@@ -134,6 +150,11 @@ def _place(file: Path, name: str, said: object, begin: int, size: int) -> _Place
     if begin + offsets[1] > size:
         raise _damaged(file, f"the tensor {name!r:.80} was cut off")
     return _Place(file, said["dtype"], tuple(shape), begin + offsets[0])
+
+
+def _counts(value: object) -> bool:
+    """Whether it is a list of numbers of things."""
+    return isinstance(value, list) and all(type(one) is int and one >= 0 for one in value)
 
 
 def _damaged(file: Path, why: str) -> ModelCorrupt:

@@ -1,6 +1,7 @@
 """Looks at every weight of a model before anything is computed with it: NaN, infinity, matrices of zeros.
 
-Of blocks of few bits the scales are looked at: with one that is no number the whole block is none.
+Of blocks of few bits the scales are looked at: with one that is no number the whole block is none, and
+where all are 0 the matrix is nothing, whatever its numbers are (ggml writes an 8 in Q4_0, for one).
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from assistant.gguf import TENSOR_TYPES, Tensor, read_header
 BLOCK_BYTES = {name: size for name, _, size in TENSOR_TYPES.values()}
 
 SCALES_AT = {
-    **dict.fromkeys(("Q4_0", "Q5_0", "Q8_0", "IQ4_NL", "IQ4_XS"), (0,)),
+    **dict.fromkeys(("Q4_0", "Q5_0", "Q8_0", "IQ4_NL", "IQ4_XS", "Q1_0", "Q2_0"), (0,)),
+    **dict.fromkeys(("IQ1_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"), (0,)),
     **dict.fromkeys(("Q4_1", "Q5_1", "Q4_K", "Q5_K"), (0, 2)),
     "Q2_K": (80, 82),
     "Q3_K": (108,),
     "Q6_K": (208,),
+    "TQ1_0": (52,),
+    "TQ2_0": (64,),
 }
-"""Type -> where in a block its floats of 16 bits lie (ggml-common.h)."""
+"""Type -> where in a block its floats of 16 bits lie (ggml-common.h): what its numbers are multiplied with,
+and what is added, so that all is 0 where these are. Types that are not here are 0 where every byte is."""
 
 ONNX_FLOATS = {1: np.float32, 10: np.float16}
 """TensorProto.DataType of onnx.proto."""
@@ -37,7 +42,9 @@ def check_weights(folder: Path) -> None:
         data = np.memmap(file, dtype=np.uint8, mode="r")
         for tensor in read_header(file).tensors:
             raw = data[tensor.offset : tensor.offset + tensor.size_bytes]
-            _check(file, tensor.name, _floats(tensor, raw), zeros=len(tensor.shape) > 1 and not raw.any())
+            floats = _floats(tensor, raw)
+            something = floats if floats.size else raw
+            _check(file, tensor.name, floats, zeros=len(tensor.shape) > 1 and not something.any())
     for file in sorted(folder.glob("*.onnx")):
         for name, array in _constants(file):
             floats = array if array.dtype.kind == "f" else np.zeros(0, np.float32)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assistant.engines import gguf_model
 from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
@@ -23,6 +24,9 @@ from assistant.store.progress import Watcher
 
 FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*|onnx-[a-z0-9]+)$", re.IGNORECASE)
 """The end of names such as "model-q4_k_m", which the new file does not keep."""
+
+USUAL_ROPE_BASE = 10_000.0
+"""What llama.cpp computes with where a file does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class Source:
     revision: str = ""
     """The commit on the hub; empty for what lay here."""
 
+    @property
+    def weights(self) -> int:
+        """How many there are."""
+        return sum(math.prod(tensor.shape) for tensor in self.header.tensors)
+
 
 def find(  # noqa: PLR0917
     named: str,
@@ -60,6 +69,7 @@ def find(  # noqa: PLR0917
     """
     path = Path(named).expanduser()
     licence = revision = ""
+    described = path
     if path.is_file():
         _only_gguf(path)
         folder = _linked(path, workshop)
@@ -82,15 +92,14 @@ def find(  # noqa: PLR0917
     elif hub_checkpoint.HUB_NAME.fullmatch(named):
         checkpoint = hub_checkpoint.find(named, watcher, agree)
         folder, stem, licence = workshop / "converted", named.rpartition("/")[2], checkpoint.licence
-        revision = checkpoint.revision
+        described, revision = checkpoint.folder, checkpoint.revision
         folder.mkdir()
         convert(checkpoint.folder, folder / "model.gguf")
     else:
         store.path(named, "llm")  # says what names there are
         raise ModelMissing(f"There is no file or model {named}.", "`assistant models list` shows the models.")
     found = gguf_model.find(folder)
-    if path.is_dir():
-        _check_rope(path, found.header)
+    _check_rope(described / "config.json", found.header)
     licence = licence or found.header.licence
     agree(named, licence)
     return Source(
@@ -105,24 +114,36 @@ def find(  # noqa: PLR0917
     )
 
 
-def _check_rope(folder: Path, header: GgufHeader) -> None:
+def _check_rope(config: Path, header: GgufHeader) -> None:
     """Raises ModelCorrupt when a conversion misread the base of the rotary positions.
 
     Versions of transformers write it in different places, and who looks in the wrong one says nothing: the
     model is a little worse, and a lot with long texts.
     """
-    config = folder / "config.json"
     if not config.is_file():
         return
-    said = read_json(config)
-    inside = said.get("rope_parameters")
-    wanted = said.get("rope_theta", inside.get("rope_theta") if isinstance(inside, dict) else None)
-    got = header.hyperparameter("rope.freq_base")
-    if isinstance(wanted, (int, float)) and isinstance(got, (int, float)) and not math.isclose(wanted, got):
-        raise ModelCorrupt(
-            f"The rotary positions were misread: rope_theta is {wanted:g} in config.json, and {got:g} here.",
-            "Check the checkpoint's config.json.",
-        )
+    told = header.hyperparameter("rope.freq_base")
+    got = told if isinstance(told, (int, float)) else USUAL_ROPE_BASE
+    for wanted in _rope_bases(read_json(config)):
+        if not math.isclose(wanted, got, rel_tol=1e-6):  # a float of 32 bits
+            raise ModelCorrupt(
+                f"The rotary positions were misread: rope_theta is {wanted:g} in config.json, "
+                f"and {got:g} here.",
+                "Check the checkpoint's config.json.",
+            )
+
+
+def _rope_bases(config: dict[str, Any]) -> Iterator[float]:
+    """The base of the rotary positions, from each place that says it; a model of pictures has its own."""
+    text = config.get("text_config")
+    config = {**config, **text} if isinstance(text, dict) else config
+    rope = config.get("rope_parameters") or config.get("rope_scaling")
+    rope = rope.get("full_attention", rope) if isinstance(rope, dict) else {}  # Gemma 3 has two kinds
+    if "alpha" in rope:  # Hunyuan's base is computed from it
+        return
+    for place in (config, rope):
+        if isinstance(base := place.get("rope_theta"), (int, float)):
+            yield base
 
 
 def _only_gguf(path: Path) -> None:

@@ -11,15 +11,17 @@ import io
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, TypeVar, cast
 
 from assistant import memory_file
-from assistant.gguf import GgufHeader, read_header, read_header_from
+from assistant.errors import ModelMissing
 from assistant.store.sealed import SUFFIX, Opened
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -48,17 +50,28 @@ def try_key(folder: Path, files: Sequence[str], key: bytes) -> None:
         Opened(folder / (name + SUFFIX), key).close()
 
 
-def header_of(folder: Path, key: bytes | None) -> GgufHeader:
-    """Of the GGUF file in ``folder``, the first of several; with a ``key`` of what is decrypted.
+def head_of(folder: Path, ending: str, key: bytes | None, read: Callable[[BinaryIO, int, str], T]) -> T:
+    """What ``read`` makes of the file in ``folder`` with that ending, its length and its name; the first of
+    several, and with a ``key`` of what is decrypted.
 
-    Raises ModelMissing, ModelCorrupt, ModelLocked.
+    Raises ModelMissing, ModelLocked, and what ``read`` raises.
     """
-    files = sorted(folder.glob(f"*.gguf{SUFFIX}" if key else "*.gguf"))
+    files = sorted(folder.rglob(f"*{ending}{SUFFIX if key else ''}"))
     if not files:
-        return read_header(folder / "model.gguf")  # says for itself that there is none
-    if key is None:
-        return read_header(files[0])
-    with Opened(files[0], key) as opened:
-        # A buffered reader is what ``Opened`` becomes: small reads would each decrypt a chunk's piece.
-        reader = cast("io.BufferedReader", io.BufferedReader(opened))
-        return read_header_from(reader, opened.head.size_bytes, opened.head.name)
+        raise ModelMissing(
+            f"There is no file *{ending} in {folder}.",
+            "Fetch the model again, or choose another one: each engine has files of its own.",
+        )
+    if key is not None:
+        with Opened(files[0], key) as opened:
+            # A buffered reader is what ``Opened`` becomes: small reads would each decrypt a chunk's piece.
+            reader = cast("io.BufferedReader", io.BufferedReader(opened))
+            return read(reader, opened.head.size_bytes, opened.head.name)
+    try:
+        with files[0].open("rb") as file:
+            return read(file, files[0].stat().st_size, files[0].name)
+    except OSError as error:
+        raise ModelMissing(
+            f"The model file {files[0]} cannot be read: {error.strerror or error}.",
+            "Check that it may be read, or fetch the model again.",
+        ) from error

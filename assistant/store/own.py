@@ -15,6 +15,9 @@ from assistant.store.incoming import Arrival, Incoming, copy, locked
 from assistant.store.kinds import licence_of, recognise, recognise_sealed
 from assistant.store.progress import Meter, Watcher, megabytes
 
+FOLDER = "onnx"
+"""The only folder within a model's that is looked into."""
+
 MAX_FILES = 200
 """A model has a handful; more is the wrong folder."""
 
@@ -77,16 +80,26 @@ def _copy(files: Mapping[str, Path], folder: Path, meter: Meter) -> dict[str, Mo
 
 
 def _files(path: Path) -> dict[str, Path]:
-    """The files of the model by name; empty and hidden ones and folders are left out."""
+    """The files of the model by name; empty and hidden ones and folders are left out.
+
+    Those of the folder ``onnx``, where onnx-community keeps its networks, come to lie beside the others.
+    """
     paths = sorted(path.iterdir()) if path.is_dir() else [path]
-    files = {
-        file.name: file
-        for file in paths
-        if file.name[0] != "." and (file.is_file() or file == path) and file.stat().st_size
-    }
-    if len(files) > MAX_FILES:
-        raise ModelCorrupt(f"{path} has more than {MAX_FILES} files.", "Name the folder of one model.")
-    for name in files:
+    networks = path / FOLDER
+    if networks.is_dir() and not networks.is_symlink():
+        paths += sorted(networks.iterdir())
+    files: dict[str, Path] = {}
+    for file in paths:
+        name = file.name
+        if name[0] == "." or not (file.is_file() or file == path) or not file.stat().st_size:
+            continue
         if not re.fullmatch(OWN_FILE_NAME, name) or not name.isprintable():
             raise ModelCorrupt(f"The file name {name!r} cannot be used.", "Rename it, and import again.")
+        if name in files:
+            raise ModelCorrupt(
+                f"There are two files named {name}, one of them in {FOLDER}.", "Leave the one that is meant."
+            )
+        files[name] = file
+    if len(files) > MAX_FILES:
+        raise ModelCorrupt(f"{path} has more than {MAX_FILES} files.", "Name the folder of one model.")
     return files

@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 from assistant import resources
 from assistant.errors import ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown, SettingsError
-from assistant.gguf import GgufHeader
+from assistant.gguf import GgufHeader, read_header_from
 from assistant.store import keys, listing
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile, read_catalog, unknown
 from assistant.store.disk import writing
@@ -25,6 +26,8 @@ from assistant.store.incoming import Arrival, Incoming, locked, restore
 from assistant.store.progress import Meter, Unwatched, Watcher
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,17 @@ class Store:
 
     def header(self, name: str) -> GgufHeader:
         """Of the language model of that name, encrypted or not. Raises what ``opened`` raises."""
-        from assistant.store.opening import header_of  # noqa: PLC0415  as in opened
+        return self.head(name, "llm", ".gguf", read_header_from)
 
-        folder = self.place(name, "llm")
-        return header_of(folder, keys.find(self.key_file) if self.sealed(name) else None)
+    def head(self, name: str, kind: Kind, ending: str, read: Callable[[BinaryIO, int, str], T]) -> T:
+        """What ``read`` makes of a model's file with that ending, its length and its name, encrypted or not.
+
+        Raises what ``opened`` and ``read`` raise.
+        """
+        from assistant.store.opening import head_of  # noqa: PLC0415  as in opened
+
+        folder = self.place(name, kind)
+        return head_of(folder, ending, keys.find(self.key_file) if self.sealed(name) else None, read)
 
     def place(self, name: str, kind: Kind) -> Path:
         """The folder of a model, encrypted or not, checked by size and time against its record.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assistant.bench import cores, memory
+from assistant.bench.variants import changed
 from assistant.board.cores import big_cores
 from assistant.settings import Settings
+from assistant.store import open_store
 from assistant.types import Message
+from tests.engines.conftest import SMOLLM2, made
 
 MACHINE = {
     "machine": {"board": "a-board", "why": "it says so", "cores": 2, "big_cores": 2, "load_before": 0.1},
@@ -82,10 +86,14 @@ def test_a_prompt_fills_the_context_and_leaves_room_for_the_answer(context_token
 
 
 @pytest.mark.models
-def test_the_plan_is_within_a_tenth_of_a_real_process() -> None:
-    settings = Settings()
-    result = memory.run(
-        settings, models=["smollm2-135m-instruct-q4_1"], contexts=[512], progress=lambda _: None
-    )
-    assert result.document["worst_error"] < 0.10
-    assert "smollm2" in result.text
+def test_the_plan_is_within_a_tenth_of_real_processes(tmp_path: Path) -> None:
+    """A GGUF file and the same model in ONNX, each with two contexts."""
+    pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
+    store = open_store(tmp_path / "models")
+    store.import_from(next(SMOLLM2.glob("*.gguf")), "gguf", "llm")
+    store.import_from(made(next(SMOLLM2.glob("*.gguf")), tmp_path / "made", "onnx-int4"), "onnx", "llm")
+    settings = changed(Settings(), {"store": {"models": str(store.models_dir)}})
+    result = memory.run(settings, models=None, contexts=[512, 1024], progress=lambda _: None)
+    cases = [(case["model"], case["context_tokens"]) for case in result.document["cases"]]
+    assert cases == [(name, tokens) for name in ("gguf", "onnx") for tokens in (512, 1024)]
+    assert result.document["worst_error"] < 0.10, result.text

@@ -22,11 +22,14 @@ class Machine:
     big_cores: tuple[int, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     memory_mb: int = 0
+    gpus: tuple[str, ...] = ()
+    below: str = ""
+    """What cpuinfo says after the processors."""
 
     def lay_out(self, root: Path) -> Path:
         """Write the files below ``root`` and return it."""
         numbers = range(self.processors)
-        cpuinfo = "".join(self.cpuinfo.format(n=n) + "\n" for n in numbers)
+        cpuinfo = "".join(self.cpuinfo.format(n=n) + "\n" for n in numbers) + self.below
         online = f"0-{self.processors - 1}\n"
         files = {"proc/cpuinfo": cpuinfo, "sys/devices/system/cpu/online": online, **self.files}
         for name, text in files.items():
@@ -82,6 +85,7 @@ JETSON_NANO = Machine(
         "proc/meminfo": "MemTotal:        4059504 kB\nMemFree:          100000 kB\n",
     },
     memory_mb=4156,
+    gpus=("NVIDIA Tegra210",),
 )
 
 JETSON_ORIN_NANO = Machine(
@@ -96,6 +100,9 @@ JETSON_ORIN_NANO = Machine(
         "nvidia,p3767-0003",
         "nvidia,tegra234",
     ),
+    gpus=(
+        "NVIDIA Tegra234",
+    ),  # its cards have no device/vendor: github.com/microsoft/onnxruntime/issues/32541
 )
 
 APPLE_M1 = Machine(
@@ -124,7 +131,8 @@ ROCK_5B = Machine(
 
 RYZEN_5600G = Machine(
     # name: github.com/luolangaga/tubatoolsPlugin/pull/369; family and counts of the same die:
-    # github.com/fastfetch-cli/fastfetch/issues/1529. Clocks of a favoured core differ a little.
+    # github.com/fastfetch-cli/fastfetch/issues/1529. Clocks of a favoured core differ a little. Its graphics
+    # are AMD's, 1002 at the PCI SIG: github.com/greshake/i3status-rust/pull/1935.
     "ryzen-5600g",
     "processor\t: {n}\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 80\n"
     "model name\t: AMD Ryzen 5 5600G with Radeon Graphics\nsiblings\t: 12\ncpu cores\t: 6\n",
@@ -133,12 +141,17 @@ RYZEN_5600G = Machine(
     {
         **_each_cpu("topology/thread_siblings_list", [f"{n % 6},{n % 6 + 6}" for n in range(12)]),
         **_each_cpu("cpufreq/cpuinfo_max_freq", [4_464_000, *[4_300_000] * 11]),
+        "sys/class/drm/card0/device/vendor": "0x1002\n",
+        "sys/class/drm/card0-HDMI-A-1/device/vendor": "0x1002\n",
+        "sys/class/drm/renderD128/device/vendor": "0x1002\n",
     },
+    gpus=("AMD",),
 )
 
 NUC_12 = Machine(
     # "Intel(R) Client Systems NUC12WSKi7/NUC12WSBi7" in kernel logs on the linux-media list. Its i7-1260P has
-    # four performance cores with two threads each and eight efficiency cores.
+    # four performance cores with two threads each and eight efficiency cores. Intel's graphics have
+    # vendor 8086: github.com/canonical/inference-snaps/issues/200.
     "intel-nuc",
     "processor\t: {n}\nvendor_id\t: GenuineIntel\nmodel name\t: 12th Gen Intel(R) Core(TM) i7-1260P\n",
     16,
@@ -153,11 +166,14 @@ NUC_12 = Machine(
             "topology/thread_siblings_list",
             [*(f"{n // 2 * 2}-{n // 2 * 2 + 1}" for n in range(8)), *map(str, range(8, 16))],
         ),
+        "sys/class/drm/card1/device/vendor": "0x8086\n",
     },
+    gpus=("Intel",),
 )
 
 VIRTUAL_PC = Machine(
-    # A KVM guest: two threads of one core, no clocks to see.
+    # A KVM guest: two threads of one core, no clocks to see, and QEMU's own screen (vendor 1234 in its
+    # docs/specs/standard-vga).
     "generic-x86",
     "processor\t: {n}\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) Processor\n",
     2,
@@ -166,9 +182,58 @@ VIRTUAL_PC = Machine(
         **_each_cpu("topology/thread_siblings_list", ["0-1", "0-1"]),
         "sys/class/dmi/id/sys_vendor": "QEMU\n",
         "sys/class/dmi/id/product_name": "Standard PC (Q35 + ICH9, 2009)\n",
+        "sys/class/drm/card0/device/vendor": "0x1234\n",
     },
 )
 
 MACHINES = (
     PI_4, PI_5, JETSON_NANO, JETSON_ORIN_NANO, APPLE_M1, ROCK_5B, RYZEN_5600G, NUC_12, VIRTUAL_PC
 )  # fmt: skip
+
+PI_4_IN_DOCKER = Machine(
+    # /proc/device-tree leads nowhere in a container: github.com/balena-os/balena-raspberrypi/issues/378;
+    # cpuinfo: github.com/fastfetch-cli/fastfetch/issues/1529
+    "raspberry-pi-4",
+    PI_4.cpuinfo,
+    4,
+    (0, 1, 2, 3),
+    below="Revision\t: d03115\nSerial\t\t: 100000000fe69593\nModel\t\t: Raspberry Pi 4 Model B Rev 1.5\n",
+)
+
+PI_5_IN_DOCKER = Machine(
+    # cpuinfo: github.com/hrw/arm-socs-table/issues/96
+    "raspberry-pi-5",
+    PI_5.cpuinfo,
+    4,
+    (0, 1, 2, 3),
+    below="Hardware\t: BCM2835\nRevision\t: d04170\nModel\t\t: Raspberry Pi 5 Model B Rev 1.0\n",
+)
+
+PI_3_IN_DOCKER = Machine(
+    # cpuinfo: github.com/hrw/arm-socs-table/issues/29
+    "generic-arm",
+    _arm("0xd03", "fp asimd evtstrm crc32 cpuid"),
+    4,
+    (0, 1, 2, 3),
+    below="Hardware\t: BCM2835\nRevision\t: a020d3\nModel\t\t: Raspberry Pi 3 Model B Plus Rev 1.3\n",
+)
+
+SERVER_WITH_CARD = Machine(
+    # What NVIDIA's driver says: landontclipp.github.io/sysadmin/gpu. Servers also have a card for their
+    # screen (ASPEED, 1a03 at the PCI SIG).
+    "generic-x86",
+    VIRTUAL_PC.cpuinfo,
+    2,
+    (0, 1),
+    {
+        "proc/driver/nvidia/gpus/0000:62:00.0/information": (
+            "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 10\nBus Type: \t PCIe\n"
+        ),
+        "sys/class/drm/card0/device/vendor": "0x1a03\n",
+        "sys/class/drm/card1/device/vendor": "0x10de\n",
+    },
+    gpus=("NVIDIA H100 80GB HBM3",),
+)
+
+VARIANTS = (PI_4_IN_DOCKER, PI_5_IN_DOCKER, PI_3_IN_DOCKER, SERVER_WITH_CARD)
+"""Whose profile another machine already stands for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_where_nothing_is_told_nothing_is_known(tmp_path: Path) -> None:
     assert health.available_mb(tmp_path) is None
     assert health.swap_used_mb(tmp_path) is None
     assert health.hottest_c(tmp_path) is None
-    assert health.slow_governor(tmp_path) == ""
+    assert health.governor(tmp_path) == ("", False)
     assert health.throttling(tmp_path) == ()
 
 
@@ -38,18 +39,24 @@ def test_the_hottest_sensor_counts_and_broken_ones_do_not(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("governor", "driver", "slow"),
     [
-        ("powersave", "cpufreq-dt", "powersave"),
-        ("ondemand", "cpufreq-dt", ""),
-        ("powersave", "intel_pstate", ""),
-        ("powersave", "amd-pstate-epp", ""),
+        ("powersave", "cpufreq-dt", True),
+        ("ondemand", "cpufreq-dt", False),
+        ("powersave", "intel_pstate", False),
+        ("powersave", "amd-pstate-epp", False),
     ],
 )
 def test_powersave_is_slow_only_where_the_processor_does_not_choose_itself(
-    governor: str, driver: str, slow: str, tmp_path: Path
+    governor: str, driver: str, slow: bool, tmp_path: Path
 ) -> None:
     write(tmp_path, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", governor)
     write(tmp_path, "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver", driver)
-    assert health.slow_governor(tmp_path) == slow
+    assert health.governor(tmp_path) == (governor, slow)
+
+
+def test_one_slow_processor_is_enough(tmp_path: Path) -> None:
+    for number, governor in enumerate(("ondemand", "powersave")):
+        write(tmp_path, f"sys/devices/system/cpu/cpu{number}/cpufreq/scaling_governor", governor)
+    assert health.governor(tmp_path) == ("powersave", True)
 
 
 @pytest.mark.parametrize(
@@ -57,4 +64,24 @@ def test_powersave_is_slow_only_where_the_processor_does_not_choose_itself(
 )
 def test_a_pi_says_what_throttles_it(said: str, count: int, tmp_path: Path) -> None:
     write(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", f"{said}\n")
+    assert len(health.throttling(tmp_path)) == count
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        ('[ "$*" = get_throttled ] && echo throttled=0x50005', 4),
+        ("echo throttled=0x0", 0),
+        ("echo throttled=0x4; exit 255", 0),
+        ("printf 'VCHI initialization failed\\377'", 0),
+    ],
+)
+def test_where_the_kernel_passes_nothing_on_the_pis_own_program_is_asked(
+    body: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin/vcgencmd"
+    write(tmp_path, "bin/vcgencmd", f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setattr(health, "ROOT", tmp_path)
     assert len(health.throttling(tmp_path)) == count

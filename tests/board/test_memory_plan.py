@@ -100,7 +100,7 @@ def test_an_adapter_is_counted_in_full_whatever_the_format_of_the_model() -> Non
     header = a_header(LLAMA_2_7B, weights())
     plain, with_one = (of_gguf(header, context_tokens=512, adapter_bytes=size) for size in (0, 50_000_000))
     assert with_one.running - plain.running == 50_000_000
-    smaller = memory_plan.in_format(header, with_one, 2.0)
+    smaller = memory_plan.in_format(with_one, 0.5)
     assert smaller.tables == with_one.tables
     assert smaller.mapped < with_one.mapped
 
@@ -160,7 +160,8 @@ def _remedy(free: int, wanted: int = 4096) -> memory_plan.Remedy:
     def with_context(tokens: int) -> LlmMemory:
         return of_gguf(header, context_tokens=tokens)
 
-    return memory_plan.remedy(header, with_context, wanted, lambda llm: llm.running <= free)
+    bits, formats = memory_plan.gguf_bits(header), memory_plan.FORMATS
+    return memory_plan.remedy(with_context, wanted, lambda llm: llm.running <= free, bits, formats)
 
 
 def test_a_shorter_context_is_offered_first_then_a_smaller_format_then_nothing() -> None:

@@ -9,12 +9,13 @@ sold with. What is available was not published for all: 85 % of the memory, as o
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from assistant import configuration, fit, paths, resources
+from assistant import configuration, fit, paths, planned_llm, resources
 from assistant.board import core_plan, memory_plan
 from assistant.gguf import GgufHeader, LongArray, Tensor, Value, read_header
 from assistant.settings import Settings
@@ -78,7 +79,8 @@ def laid_out(machine: Machine, root: Path, memory_kb: int) -> Path:
 
 def planned(settings: Settings, root: Path) -> fit.Fit:
     with_rest = partial(memory_plan.need, stt_file=STT_FILE, tts_file=TTS_FILE)
-    return fit.fit(settings, qwen_05b(), with_rest, memory_plan.room(root), root)
+    llm = planned_llm.in_gguf(settings.llm, qwen_05b(), root)
+    return fit.fit(settings, llm, with_rest, memory_plan.room(root))
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.profile)
@@ -99,6 +101,26 @@ def test_every_profile_is_planned_here() -> None:
     assert {machine.profile for machine in MACHINES} == set(resources.named("devices")) == set(MEMORY_KB)
 
 
+ITEMS = frozenset(
+    ("engine", "model", "quantization", "context", "threads", "cores", "providers", "KV type", "wake", "VAD")
+)
+
+
+@pytest.mark.parametrize("name", sorted(MEMORY_KB))
+def test_a_profile_says_why_it_has_what_it_has(name: str) -> None:
+    text = resources.named("devices")[name].read_text(encoding="utf-8")
+    head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]  # type: ignore[union-attr]
+    reasons = dict(re.findall(r"^# (\w[\w ]*?)  +(\S.+)$", head, re.MULTILINE))
+    assert reasons.keys() == ITEMS
+    assert all(len(reason) > 15 for item, reason in reasons.items() if "see below" not in reason)
+
+
+def test_what_was_never_measured_on_a_mac_is_not_taken_by_itself(tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "ASSISTANT__DEVICE": "apple-silicon"}
+    settings = configuration.load(None, environment).settings
+    assert settings.tts.providers == settings.llm.providers == ("cpu",)
+
+
 @pytest.mark.parametrize(("memory_kb", "fits"), [(1_900_000, True), (910_000, False)])
 def test_a_pi_of_2_gb_has_room_and_one_of_1_gb_has_not(memory_kb: int, fits: bool, tmp_path: Path) -> None:
     root = laid_out(PI_4, tmp_path / "root", memory_kb)
@@ -112,8 +134,7 @@ def test_a_pi_of_2_gb_has_room_and_one_of_1_gb_has_not(memory_kb: int, fits: boo
 @pytest.mark.models
 def test_the_written_header_is_the_real_one() -> None:
     settings = Settings()
-    real = fit.plan(settings)
-    assert real is not None
+    fit.plan(settings)
     folder = paths.models(settings.store.models) / settings.llm.model
     header = read_header(next(iter(folder.glob("*.gguf"))))
     assert qwen_05b().tensor_bytes == pytest.approx(header.tensor_bytes, rel=0.01)

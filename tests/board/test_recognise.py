@@ -11,17 +11,33 @@ from hypothesis import strategies as st
 
 from assistant import resources
 from assistant.board.recognise import SIGNS, recognise
-from tests.board.machines import MACHINES, PI_4, Machine
+from tests.board.machines import JETSON_NANO, MACHINES, PI_4, SERVER_WITH_CARD, VARIANTS, Machine
 
 
-@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.profile)
+@pytest.mark.parametrize("machine", [*MACHINES, *VARIANTS], ids=lambda machine: machine.profile)
 def test_a_machine_gets_its_profile_with_a_reason(machine: Machine, tmp_path: Path) -> None:
     board = recognise(machine.lay_out(tmp_path))
     assert board.name == machine.profile
     assert board.cores == machine.processors
     assert board.big_cores == len(machine.big_cores)
     assert board.memory_mb == machine.memory_mb
+    assert board.gpus == machine.gpus
     assert "says '" in board.why
+
+
+def test_what_a_board_has_is_told(tmp_path: Path) -> None:
+    board = recognise(JETSON_NANO.lay_out(tmp_path))
+    assert board.equipment == "4 processors (4 big cores), 4156 MB, GPU NVIDIA Tegra210"
+    (tmp_path / "proc/device-tree/compatible").unlink()
+    (tmp_path / "proc/meminfo").unlink()
+    assert "unknown memory, no GPU" in recognise(tmp_path).equipment
+
+
+def test_a_card_that_runs_without_nvidias_driver_has_only_its_vendors_name(tmp_path: Path) -> None:
+    root = SERVER_WITH_CARD.lay_out(tmp_path)
+    for file in (root / "proc/driver/nvidia/gpus").glob("*/information"):
+        file.unlink()
+    assert recognise(root).gpus == ("NVIDIA",)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +80,7 @@ def test_this_machine_is_recognised() -> None:
 FILES = (
     "proc/cpuinfo", "proc/meminfo", "proc/self/cgroup", "proc/device-tree/compatible",
     "sys/devices/system/cpu/online", "sys/devices/cpu_core/cpus", "sys/fs/cgroup/cpu.max",
+    "proc/driver/nvidia/gpus/0/information", "sys/class/drm/card0/device/vendor",
     "sys/devices/system/cpu/cpu0/cpu_capacity", "sys/devices/system/cpu/cpu0/topology/thread_siblings_list",
 )  # fmt: skip
 

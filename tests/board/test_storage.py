@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from assistant import engines, loading
 from assistant.board import storage
+from assistant.settings import Settings
 
 
 def test_a_file_is_read_within_bounds(tmp_path: Path) -> None:
@@ -36,6 +38,44 @@ def test_what_is_not_there_or_empty_has_no_rate(tmp_path: Path) -> None:
     assert storage.read_rate(tmp_path / "nothing") is None
     (tmp_path / "empty").touch()
     assert storage.read_rate(tmp_path / "empty") is None
+
+
+def test_the_largest_file_of_a_model_is_its_weights(tmp_path: Path) -> None:
+    assert storage.largest_file(tmp_path / "nothing") is None
+    (tmp_path / "onnx").mkdir()
+    for name, size in (("config.json", 20), ("onnx/model.onnx", 30), ("onnx/model.onnx_data", 400)):
+        (tmp_path / name).write_bytes(b"a" * size)
+    assert storage.largest_file(tmp_path) == tmp_path / "onnx/model.onnx_data"
+
+
+SLOW_LOADS = [
+    (12.0, storage.Rate(40e6, direct=True), True),
+    (0.1, storage.Rate(40e6, direct=True), False),  # it was in the cache
+    (12.0, storage.Rate(300e6, direct=True), False),  # a slow processor, not a slow disk
+    (12.0, storage.Rate(40e6, direct=False), False),  # nobody can tell
+    (12.0, None, False),
+]
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(("load_s", "rate", "warns"), SLOW_LOADS)
+def test_a_start_that_a_slow_card_held_up_says_so(
+    load_s: float,
+    rate: storage.Rate | None,
+    warns: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = iter((100.0, 100.0 + load_s))
+    monkeypatch.setattr(loading, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(engines, "load", lambda *_, **__: None)
+    monkeypatch.setattr(storage, "read_rate", lambda _: rate)
+    loading.load_llm(Settings())
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == warns
+    assert all(
+        "llm_load_s=12.0" in line and "40 MB/s" in line and storage.ADVICE in line for line in warnings
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from assistant import loading
+from assistant import fit, loading
 from assistant.cancel import Cancel
 from assistant.cli import main
 from assistant.commands import _prompts
-from assistant.errors import PromptsUnreadable
+from assistant.errors import EngineFailed, PromptsUnreadable, PromptTooLong
 from assistant.settings import Settings
 from assistant.types import BatchReply, Message
+from tests.http_double import says, serving, status
 
 
 def reply(number: int, text: str) -> BatchReply:
@@ -105,14 +106,67 @@ def test_what_makes_no_sense_is_refused(arguments: list[str]) -> None:
     assert ended.value.code == 2
 
 
-def test_an_engine_that_answers_one_at_a_time_says_so(
+class OneAtATime:
+    """A language model of which nobody knows how to answer several at once."""
+
+    def close(self) -> None:
+        pass
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return len(messages)
+
+    def stream(self, messages: Sequence[Message], _: Cancel) -> Iterator[str]:
+        question = messages[-1].content
+        if "long" in question:
+            raise PromptTooLong("It is too long.", "Shorten it.")
+        yield f"To {question} "
+        if "fail" in question:
+            raise EngineFailed("It failed.", "Ask again.")
+        yield "I say yes. "
+
+
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSISTANT__LLM__ENGINE", "onnx")
+    monkeypatch.setattr(fit, "require", lambda *_, **__: None)
+    monkeypatch.setattr(loading, "load_llm", lambda _: OneAtATime())
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.parametrize("batch", [1, 2])
+def test_an_engine_that_answers_one_at_a_time_answers_so(
+    batch: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", "--file", write(tmp_path, "One?\nTwo?"), "--batch", str(batch)]) == 0
+    said = capsys.readouterr()
+    assert said.out == "> One?\nTo One? I say yes.\n\n> Two?\nTo Two? I say yes.\n\n"
+    assert ("answers one prompt at a time" in said.err) is (batch > 1)
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_a_prompt_without_an_answer_takes_no_other_answer_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path, "A long one?\nTwo?\nOne to fail at?")
+    assert main(["ask", "--file", file, "--json"]) == 1
+    said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert [line["reply"] for line in lines] == ["", "To Two? I say yes.", "To One to fail at?"]
+    assert [line["error"] for line in lines] == ["It is too long.", None, "It failed."]
+    assert "2 of 3 prompts were not answered" in said.err
+
+
+def test_a_server_that_fails_at_one_of_them_is_asked_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("ASSISTANT__LLM__ENGINE", "onnx")
-    assert main(["ask", "--file", write(tmp_path, "One?")]) == 1
-    said = capsys.readouterr().err
-    assert "answers one prompt at a time" in said
-    assert "llama_cpp or openai" in said
+    with serving(status("400 Bad Request"), says("Yes.")) as server:
+        monkeypatch.setenv("ASSISTANT__LLM__ENGINE", "openai")
+        monkeypatch.setenv("ASSISTANT__LLM__SERVER__URL", server.url)
+        assert main(["ask", "--file", write(tmp_path, "One?\nTwo?")]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("> One?\n\n[Not answered: ")
+    assert said.out.endswith("> Two?\nYes.\n\n")
+    assert "1 of 2 prompts" in said.err
 
 
 @pytest.mark.models

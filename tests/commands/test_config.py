@@ -10,10 +10,13 @@ import pytest
 import yaml
 
 from assistant import configuration
+from assistant.board.recognise import recognise
 from assistant.commands import config
+from assistant.doctor import graphics
 from assistant.settings import Settings
 from assistant.settings_keys import keys
 from assistant.settings_template import in_yaml, json_schema, own, reference
+from tests.board.machines import SERVER_WITH_CARD
 from tests.conftest import CHECKOUT
 from tests.installation import install
 
@@ -142,3 +145,14 @@ def test_template_points_at_the_installed_schema(capsys: pytest.CaptureFixture[s
     assert run("show", "--template") == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert Path(first.partition("$schema=")[2]).is_file()
+
+
+def test_check_says_what_the_machine_has_and_what_uses_its_graphics_card(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(config, "recognise", lambda: recognise(SERVER_WITH_CARD.lay_out(home / "server")))
+    monkeypatch.setattr(graphics, "use", lambda _, gpus: (f"{gpus[0]}: used by llm", ""))
+    assert run("check") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("This machine: 2 processors")
+    assert lines[-1] == "GPU: NVIDIA H100 80GB HBM3: used by llm"

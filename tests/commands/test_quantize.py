@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assistant.cli import main
+from assistant.commands import quantize
 from assistant.store import Store
 from tests.prepare.conftest import NAME, few_dialogues, left_behind, store
 
@@ -42,6 +46,14 @@ def here(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         (["compare", NAME, "--types", ","], "--types"),
         (["compare", NAME, "--types", "q4_0+magic"], "'+magic' means nothing"),
         (["compare", NAME, "--types", "q4_0", "--force"], "installs nothing"),
+        (["compare", NAME, "--types", "q4_0+output=i32"], "cannot be of type 'i32'"),
+        (["compare", NAME, "--types", "q4_0+keep=blk.(0"], "not a regular expression"),
+        (["compare", NAME, "--types", "f16+hf-nf4"], "'+hf-nf4' means nothing"),
+        (["compare", NAME, "--types", "onnx-fp32+hf-f16"], "converted to a GGUF format and nothing else"),
+        (["compare", NAME, "--types", "f16+hf-int4+awq"], "converted to a GGUF format and nothing else"),
+        (["compare", NAME, "--types", "q8_0,f16", "--calibration", "x.txt"], "for --method only"),
+        (["compare", NAME, "--types", "q8_0", "--picture", "/nowhere/x.svg"], "There is no folder /nowhere"),
+        ([NAME, "--validation", "/nowhere.txt"], "/nowhere.txt cannot be read"),
         (
             [NAME, "--to", "q4_0", "--group-size", "64"],
             "how many weights have one scale is part of that format",
@@ -87,16 +99,69 @@ def test_a_model_for_a_board(here: Path, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.usefixtures("few_dialogues")
 def test_a_comparison(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "picture.svg"
-    words = ["quantize", "compare", NAME, "--types", "q8_0,q4_0+awq+plain", "--threads", "1", "--dither"]
+    types = r"q8_0,q4_0+awq+plain,q4_0+plain+keep=blk\.[0-2]\.+output=q8_0"
+    words = ["quantize", "compare", NAME, "--types", types, "--threads", "1", "--dither"]
     assert main([*words, "--picture", str(picture)]) == 0
     *table, last = capsys.readouterr().out.splitlines()
     rows = json.loads(last)["rows"]
-    assert [row["format"] for row in rows] == ["source", "q8_0", "q4_0"]
-    assert [row["method"] for row in rows] == ["rtn", "rtn", "awq"]
+    assert [row["format"] for row in rows] == ["source", "q8_0", "q4_0", "q4_0"]
+    assert [row["method"] for row in rows] == ["rtn", "rtn", "awq", "rtn"]
+    assert [row.get("kept_f16") for row in rows] == [None, 0, 0, 3 * 7]
     assert rows[0]["kl"] == 0 < rows[1]["kl"] < rows[2]["kl"]
+    assert rows[3]["bytes"] > rows[2]["bytes"]
     assert rows[1]["bytes"] > rows[2]["bytes"]
     assert all(row["speeds"][0]["reply_tokens_per_s"] > 0 for row in rows)
     assert table[0].split()[0] == "FORMAT"
-    assert "q4_0 + awq" in picture.read_text(encoding="utf-8")
+    assert any(line.startswith("q4_0 + 21 in f16 + output q8_0 ") for line in table)
+    assert 'class="awq"' in picture.read_text(encoding="utf-8")
     assert not left_behind(here)
     assert [path.name for path in here.iterdir() if path.name != ".lock"] == [NAME]
+
+
+@pytest.mark.models
+@pytest.mark.usefixtures("few_dialogues")
+def test_a_format_that_cannot_be_made_is_told_and_does_not_end_the_others(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "assistant.prepare.onnx_folder", None)
+    types = "onnx-int8,q8_0"
+    assert main(["quantize", "compare", NAME, "--types", types, "--threads", "1", "--json"]) == 1
+    (said,) = capsys.readouterr().out.splitlines()
+    _, faulty, sound = json.loads(said)["rows"]
+    assert "Writing ONNX needs" in faulty["fault"]
+    assert 0 < sound["kl"] < 0.05
+    assert not left_behind(here)
+
+
+def _words(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    quantize.add_parser(parser.add_subparsers())
+    return parser.parse_args(["quantize", "compare", NAME, *words])
+
+
+def test_all_types_are_every_format_and_way_there_is() -> None:
+    from assistant.commands.quantize.wishes import CHECKPOINTS, compared  # noqa: PLC0415
+    from assistant.prepare import comparing, formats, methods  # noqa: PLC0415
+
+    names = comparing.EVERYTHING.split(",")
+    wishes = [compared(_words(), NAME, name) for name in names]
+    assert {wish.format.name for wish in wishes} == set(formats.FORMATS)
+    settled = {methods.settled(wish.method, wish.imatrix, wish.format, 135_000_000) for wish in wishes}
+    assert {method for method, _ in settled} == set(methods.METHODS)
+    assert {wish.through for wish in wishes} == {"", *CHECKPOINTS}
+    assert any(wish.keep_f16 and wish.output_type for wish in wishes)
+    assert len(set(wishes)) == len(names)
+
+
+def test_what_any_of_the_patterns_finds_is_kept() -> None:
+    from assistant.commands.quantize.wishes import of  # noqa: PLC0415
+
+    both = of(_words("--keep-f16", r"^blk\.0\.", "--keep-f16", "ffn_down"), NAME, "q4_0", None)
+    assert [
+        bool(re.search(both.keep_f16, name)) for name in ("blk.0.attn_q", "blk.7.ffn_down", "blk.7.x")
+    ] == [
+        True,
+        True,
+        False,
+    ]
+    assert not of(_words(), NAME, "q4_0", None).keep_f16

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from assistant import loading
 from assistant.cancel import Cancel
+from assistant.engines import load
 from assistant.engines.chat_llm import ChatLlm
 from assistant.gguf import read_header
 from assistant.prepare.building import Recipe, build
@@ -72,3 +73,23 @@ def smollm2_onnx(smollm2_f16: Path, tmp_path_factory: pytest.TempPathFactory) ->
         return made(smollm2_f16 / "model.gguf", tmp_path_factory.mktemp("onnx") / "smollm2", chosen)
 
     return in_format
+
+
+Make: TypeAlias = "Callable[..., ChatLlm]"
+
+
+@pytest.fixture(scope="module", params=["llama_cpp", "onnx-fp32", "onnx-int4"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Creates an engine with other settings than usual."""
+    engine = request.param.split("-")[0]
+    folder: Path = (
+        SMOLLM2 if engine == "llama_cpp" else request.getfixturevalue("smollm2_onnx")(request.param)
+    )
+
+    def create(**changes: Any) -> ChatLlm:
+        llm: ChatLlm = load(
+            "llm", engine, settings=settings(engine=engine, **changes), model=folder, threads=1
+        )
+        return llm
+
+    return create

@@ -133,3 +133,35 @@ def appending(folder: Path, past: str = "past_key_values") -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     return folder / "model.onnx"
+
+
+def merged(folder: Path) -> Path:
+    """The same with a second branch for prompts without a past, which must not be taken."""
+    model = onnx.load(appending(folder))
+    graph = model.graph
+    graph.node[-1].output[0] = "scores"
+    branches = {
+        name: helper.make_graph([helper.make_node(operator, ["scores"], [name])], name, [], [_scores(name)])
+        for name, operator in (("then_branch", "Identity"), ("else_branch", "Neg"))
+    }
+    graph.node.append(helper.make_node("If", ["with_past"], ["logits"], **branches))
+    graph.node.append(helper.make_node("Squeeze", ["use_cache_branch"], ["with_past"]))
+    graph.node.insert(0, graph.node.pop())
+    graph.input.append(value("use_cache_branch", np.bool_, [1]))
+    onnx.save(model, folder / "model.onnx")
+    return folder / "model.onnx"
+
+
+def _scores(name: str) -> Any:
+    return value(name, np.float16, [1, "sequence", WORDS])
+
+
+def all_scores(folder: Path) -> Path:
+    """A decoder with GroupQueryAttention that computes every score, as onnxruntime-genai writes it."""
+    file = in_place(folder)
+    model = onnx.load(file, load_external_data=False)
+    (keep,) = [each for each in model.graph.input if each.name == "num_logits_to_keep"]
+    model.graph.input.remove(keep)
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0), "num_logits_to_keep"))
+    onnx.save(model, file)
+    return file

@@ -82,6 +82,39 @@ def test_a_context_reads_only_what_is_new(decoder: OnnxDecoder) -> None:
     assert context.held == TOKENS
 
 
+def test_another_room_is_empty_and_answers_are_the_same(decoder: OnnxDecoder) -> None:
+    context = OnnxContext(decoder, Sampler(LlmSettings(temperature=0)))
+    context.read(TOKENS)
+    expected = context.scores().copy()
+    for wanted, room in ((16, 16), (None, 32), (64, 32)):
+        context.limit(wanted)
+        assert context.context_tokens == decoder.context_tokens == room
+        if decoder._in_place:
+            assert all(value.shape()[2] == room for value in decoder._memory.values())
+        assert context.read(TOKENS) == (0 if wanted != 64 else len(TOKENS) - 1)
+        assert context.scores() == pytest.approx(expected, abs=1e-5)
+
+
+def test_where_there_is_no_memory_for_more_it_goes_on_with_what_it_has(
+    decoder: OnnxDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = OnnxContext(decoder, Sampler(LlmSettings(temperature=0)))
+    context.limit(16)
+    resize = decoder.resize
+
+    def short_of_memory(tokens: int) -> None:
+        if tokens > 16:
+            raise MemoryError
+        resize(tokens)
+
+    monkeypatch.setattr(decoder, "resize", short_of_memory)
+    with pytest.raises(EngineFailed):
+        context.limit(None)
+    assert context.context_tokens == 16
+    assert context.read(TOKENS) == 0
+    assert np.isfinite(context.scores()).all()
+
+
 def test_an_interruption_leaves_what_was_read(decoder: OnnxDecoder) -> None:
     context = OnnxContext(decoder, Sampler(LlmSettings(temperature=0)))
     context.read(TOKENS)

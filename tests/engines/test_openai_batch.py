@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
 from assistant.cancel import Cancel
 from assistant.engines import load
 from assistant.engines.openai_batch import OpenAiBatch
-from assistant.errors import EngineFailed
 from assistant.settings_engines import LlmSettings
 from assistant.types import Message
 from tests.http_double import HEAD, event, says, sends, serving, status
@@ -43,9 +40,21 @@ def test_so_many_are_asked_at_once() -> None:
     assert len(replies) == 3
 
 
-def test_a_server_that_refuses_ends_it() -> None:
-    with serving(status("401 Unauthorized")) as server, pytest.raises(EngineFailed, match="refuses the key"):
-        list(create(server.url, 2).answer_all(PROMPTS, Cancel()))
+def test_a_request_that_fails_is_told_and_the_others_go_on() -> None:
+    with serving(says("Yes."), status("400 Bad Request"), sends(HEAD, event("Half")), says("Yes.")) as server:
+        replies = list(create(server.url, 1).answer_all(PROMPTS, Cancel()))
+    assert [reply.text for reply in replies] == ["Yes.", "", "Half", "Yes.", "Yes."]
+    told = [reply.error for reply in replies]
+    assert "HTTP status 400" in told[1]
+    assert "broke off" in told[2]
+    assert [told[0], *told[3:]] == ["", "", ""]
+
+
+def test_a_server_that_refuses_leaves_every_prompt_with_the_reason() -> None:
+    with serving(status("401 Unauthorized")) as server:
+        replies = list(create(server.url, 2).answer_all(PROMPTS, Cancel()))
+    assert sorted(reply.number for reply in replies) == list(range(5))
+    assert all("refuses the key" in reply.error for reply in replies)
 
 
 def test_cancelled_it_waits_for_nobody() -> None:

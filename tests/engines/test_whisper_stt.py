@@ -18,7 +18,7 @@ from assistant import engines, paths
 from assistant.cancel import Cancel
 from assistant.engines import whisper_short
 from assistant.engines.whisper_stt import WhisperStt, create
-from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
+from assistant.errors import ModelCorrupt, ModelMissing, SettingsError
 from assistant.settings_engines import SttSettings
 from assistant.types import SAMPLE_RATE_HZ, Pcm16, Transcript
 from assistant.word_error import normalize_words, word_errors
@@ -256,11 +256,64 @@ def test_a_language_the_model_does_not_know_is_a_wrong_setting() -> None:
         load(language="de")
 
 
+# Where it runs.
+
+
 @pytest.mark.models
-def test_what_this_machine_cannot_do_is_unavailable() -> None:
-    # No processor computes in float16, and CTranslate2 does not pretend to.
-    with pytest.raises(EngineUnavailable, match=r"float16.*Set stt\.compute_type to one of .*int8"):
-        load(compute_type="float16")
-    if ctranslate2.get_cuda_device_count() == 0:
-        with pytest.raises(EngineUnavailable, match=r"'cuda'.*Set stt\.device to cpu"):
-            load(device="cuda")
+@pytest.mark.parametrize(
+    ("device", "wanted", "used"),
+    [
+        ("cpu", "float32", "float32"),
+        ("cpu", "float16", "float32"),
+        ("auto", "float16", "float32"),
+        ("auto", "int8_float16", "int8_float32"),
+    ],
+)
+def test_a_number_format_that_is_not_there_gives_way_to_the_nearest(
+    device: str,
+    wanted: str,
+    used: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 0)
+    caplog.set_level(logging.INFO, logger="assistant")
+    load(device=device, compute_type=wanted).close()
+    *skipped, runs = [record.getMessage() for record in caplog.records]
+    assert runs == f"network=stt runs_on=cpu compute_type={used}"
+    assert len(skipped) == (used != wanted)
+    assert all(f"compute_type={wanted} network=stt skipped=yes" in line for line in skipped)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(("cards", "reason"), [(0, "no card"), (1, "CUDA")])
+def test_a_card_that_is_not_there_or_does_not_start_is_skipped(
+    cards: int, reason: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if ctranslate2.get_cuda_device_count():
+        pytest.skip("this machine has one")
+    formats = ctranslate2.get_supported_compute_types
+    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: cards)
+    monkeypatch.setattr(
+        ctranslate2,
+        "get_supported_compute_types",
+        lambda name: formats("cpu") if name == "cuda" else formats(name),
+    )
+    caplog.set_level(logging.INFO, logger="assistant")
+    load(device="cuda").close()
+    skipped, runs = [record.getMessage() for record in caplog.records]
+    assert skipped.startswith("provider=cuda network=stt skipped=yes")
+    assert reason in skipped
+    assert runs == "network=stt runs_on=cpu compute_type=int8_float32"
+    caplog.clear()
+    load(device="auto").close()
+    assert len(caplog.records) == 1 + cards, "auto asks for no card"
+
+
+@pytest.mark.models
+def test_a_card_is_used_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not ctranslate2.get_cuda_device_count():
+        pytest.skip("this machine has no card with CUDA")
+    engine = load(device="auto")
+    assert engine._model.model.device == "cuda"
+    engine.close()

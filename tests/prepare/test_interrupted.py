@@ -30,6 +30,7 @@ from assistant.prepare import making
 from assistant.cli import main
 texts = Path(sys.argv[1])
 making.text = lambda name: texts / name
+print("It begins.", file=sys.stderr, flush=True)
 sys.exit(main(sys.argv[2:]))
 """
 SIGNALS = (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
@@ -38,9 +39,12 @@ SIGNALS = (signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
 def start(store: Store, texts: Path, *words: str) -> subprocess.Popen[str]:
     environ = {**os.environ, "ASSISTANT__STORE__MODELS": str(store.models_dir)}
     command = [sys.executable, "-c", SCRIPT, str(texts), "quantize", *words, "--force", "--json"]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command, cwd=CHECKOUT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "It begins.\n"  # before that Python itself would be interrupted
+    return process
 
 
 def interrupt_and_finish(store: Store, texts: Path, longest_s: float, *words: str) -> None:

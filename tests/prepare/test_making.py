@@ -24,8 +24,8 @@ from assistant.errors import ModelMissing, ModelRefused, ModelUnknown, SettingsE
 from assistant.gguf import read_header
 from assistant.prepare import card, making
 from assistant.prepare.formats import FORMATS
-from assistant.prepare.making import Wish
 from assistant.prepare.outcome import Result
+from assistant.prepare.wish import Wish
 from assistant.prepare.workshop import workshop
 from assistant.settings_engines import LlmSettings
 from assistant.store import Store
@@ -60,7 +60,7 @@ def test_what_is_sound_is_installed(store: Store) -> None:
     header = read_header(result.path / f"{result.name}.gguf")
     types = {tensor.name: tensor.type for tensor in header.tensors}
     assert (types["blk.0.attn_v.weight"], types["blk.2.attn_v.weight"]) == ("F16", "Q4_0")
-    assert result.kept_f16 == 2
+    assert result.kept_f16 == ("blk.0.attn_v.weight", "blk.1.attn_v.weight")
     assert result.made.fell_back == {"token_embd.weight": ("Q6_K", "Q8_0")}
     facts = json.loads((result.path / CARD).read_text(encoding="utf-8"))
     assert 0.05 < facts["kl"] < 1

@@ -8,7 +8,7 @@ import pytest
 
 from assistant.prepare import making
 from assistant.prepare.formats import FORMATS
-from assistant.prepare.making import Wish
+from assistant.prepare.wish import Wish
 from assistant.store import Store
 from assistant.store.progress import Unwatched
 from tests.conftest import Clip

@@ -23,12 +23,12 @@ from assistant.prepare.dialogues import Texts
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.groundwork import Groundwork
 from assistant.prepare.loss import Loss, Reference
-from assistant.prepare.making import Wish
 from assistant.prepare.passages import Passage
 from assistant.prepare.safetensors_file import Planned
 from assistant.prepare.scorers import opened
 from assistant.prepare.source import Source
 from assistant.prepare.torch_child import TorchChild
+from assistant.prepare.wish import Wish
 from assistant.store import open_store
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched

@@ -187,6 +187,41 @@ def test_own_model_of_each_kind(store: Store, stick: Path, kind: str) -> None:
     assert len(store.entries()) == 2
 
 
+DECODER = {"config.json": b"{}", "tokenizer.json": b"{}"}
+
+
+def test_own_decoder_with_its_network_in_a_folder_as_onnx_community_has_it(store: Store, stick: Path) -> None:
+    lay(stick, DECODER)
+    lay(stick / "onnx", {"model_q4.onnx": ONNX, "model_q4.onnx_data": b"weights", ".DS_Store": b"x"})
+    lay(stick / "onnx" / "deeper", {"other.onnx": ONNX})
+    lay(stick / "other", {"other.onnx": ONNX})
+    (arrival,) = store.import_from(stick, "mine", "llm")
+    names = {*DECODER, "model_q4.onnx", "model_q4.onnx_data", ".verified.json"}
+    assert {path.name for path in arrival.path.iterdir()} == names
+    assert (arrival.path / "model_q4.onnx_data").read_bytes() == b"weights"
+    store.verify("mine")
+
+
+def test_networks_in_a_folder_are_trusted_no_more_than_others(
+    store: Store, stick: Path, tmp_path: Path
+) -> None:
+    lay(stick, DECODER)
+    lay(stick / "onnx", {"a.onnx": ONNX, "b.onnx": ONNX})
+    with pytest.raises(ModelCorrupt, match=r"2 files ending in \.onnx"):
+        store.import_from(stick, "mine", "llm")
+    (stick / "onnx" / "b.onnx").rename(stick / "onnx" / "config.json")
+    with pytest.raises(ModelCorrupt, match=r"two files named config\.json.*Leave the one"):
+        store.import_from(stick, "mine", "llm")
+    (stick / "onnx" / "config.json").rename(stick / "onnx" / "a\x1b[2J")
+    with pytest.raises(ModelCorrupt, match="cannot be used"):
+        store.import_from(stick, "mine", "llm")
+    (stick / "onnx" / "a\x1b[2J").unlink()
+    (stick / "onnx").rename(tmp_path / "elsewhere")
+    (stick / "onnx").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelCorrupt, match="0 files ending in"):
+        store.import_from(stick, "mine", "llm")
+
+
 def test_own_model_as_one_file(store: Store, stick: Path) -> None:
     lay(stick, {"a.gguf": GGUF, "b.gguf": GGUF})
     (arrival,) = store.import_from(stick / "b.gguf", "mine", "llm")

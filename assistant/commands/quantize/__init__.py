@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from assistant import configuration, logs, paths
 from assistant.board import cores
-from assistant.commands import quantize_others
+from assistant.commands.quantize import compare, others
 from assistant.errors import SettingsError
 from assistant.gguf import read_header
 from assistant.store import Store, open_store
@@ -19,9 +19,11 @@ from assistant.store.progress import Terminal, megabytes
 
 if TYPE_CHECKING:
     from assistant.prepare.boards import Advice
-    from assistant.prepare.making import Wish
     from assistant.prepare.outcome import Result
 
+
+SHOWN = 6
+"""Names of tensors that a person is told of."""
 
 USAGE = """assistant quantize SOURCE [options]
        assistant quantize compare SOURCE --types a,b,c [options]
@@ -81,11 +83,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="text to watch them on")
     parser.add_argument(
+        "--validation",
+        type=Path,
+        metavar="FILE",
+        help="text to measure the loss on instead",
+    )
+    parser.add_argument(
         "--adapter", type=Path, metavar="FOLDER", help="a LoRA adapter of PEFT, made part of the model first"
     )
     parser.add_argument("--base", metavar="MODEL", help="lora: the model that the adapter is to change")
     parser.add_argument(
-        "--keep-f16", default="", metavar="REGEX", help="leave the tensors of these names at 16 bits"
+        "--keep-f16",
+        action="append",
+        metavar="REGEX",
+        help="leave the tensors of these names at 16 bits; may be given again",
     )
     parser.add_argument("--output-type", metavar="TYPE", help="type of the layer that makes the words")
     parser.add_argument("--embedding-type", metavar="TYPE", help="type of the layer that reads the words")
@@ -116,17 +127,18 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.threads = arguments.threads if arguments.threads > 0 else len(cores.big_cores())
     terminal = Terminal(sys.stderr)
     try:
-        if arguments.source[0] in quantize_others.NAMES and not Path(arguments.source[0]).exists():
-            return quantize_others.run(arguments, store, terminal)
+        if arguments.source[0] in others.NAMES and not Path(arguments.source[0]).exists():
+            return others.run(arguments, store, terminal)
         if arguments.source[0] == "compare":
-            return _compare(arguments, store, terminal)
+            return compare.run(arguments, store, terminal)
         return _quantize(arguments, store, terminal)
     finally:
         terminal.clear()
 
 
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    from assistant.prepare import formats, making  # noqa: PLC0415  their packages take a second
+    from assistant.commands.quantize import wishes  # noqa: PLC0415  its packages take a second
+    from assistant.prepare import formats, making  # noqa: PLC0415
 
     if arguments.dither:
         raise SettingsError("--dither is for `compare` only.", "Leave it out.")
@@ -143,7 +155,7 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
     if arguments.board:
         chosen = formats.for_board(arguments.board)
         terminal.note(f"For {arguments.board}: {chosen}.")
-    wish = _wish(arguments, arguments.source[0], chosen, arguments.imatrix, arguments.method)
+    wish = wishes.of(arguments, arguments.source[0], chosen, arguments.method)
     result = making.make(wish, store, terminal)
     terminal.clear()
     told, advice = _told(result), _advice(arguments, result)
@@ -168,93 +180,6 @@ def _advice(arguments: argparse.Namespace, result: Result) -> Advice | None:
     return boards.advise(arguments.board, settings, read_header(files[0]), result.name)
 
 
-def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    from assistant.prepare import comparing, picture  # noqa: PLC0415
-
-    types = comparing.EVERYTHING if arguments.types == "all" else arguments.types or ""
-    names = [name for name in types.split(",") if name]
-    if len(arguments.source) != 2 or not names or arguments.name or arguments.force:
-        raise SettingsError(
-            "A comparison needs one source and its formats, and installs nothing.",
-            "Write it like `assistant quantize compare SOURCE --types q8_0,q4_k_m,q4_0`.",
-        )
-    source = arguments.source[1]
-    wishes = [_compared(arguments, source, name) for name in names]
-    rows = comparing.compare(wishes, store, terminal, dither=arguments.dither)
-    terminal.clear()
-    if arguments.picture:
-        dots = [
-            picture.Dot(row.format, row.size_bytes, row.loss.kl, comparing.way(row))
-            for row in rows
-            if not row.fault
-        ]
-        _save(arguments.picture, picture.draw(source, dots))
-    if not arguments.json:
-        print(comparing.table(rows), end="\n\n")
-    print(json.dumps({"compare": source, "rows": [row.document() for row in rows]}, ensure_ascii=False))
-    return 0
-
-
-def _compared(arguments: argparse.Namespace, source: str, name: str) -> Wish:
-    """One of the formats to compare: "q4_0", "q4_0+imatrix", "q4_0+plain", "onnx-int4+gptq"."""
-    from assistant.prepare import methods  # noqa: PLC0415
-
-    chosen, *ways = name.split("+")
-    imatrix, method = arguments.imatrix, arguments.method
-    for way in ways:
-        if way in ("imatrix", "plain"):
-            imatrix = way == "imatrix"
-        elif way in methods.METHODS:
-            method = way
-        else:
-            known = ", ".join(f"+{one}" for one in ("imatrix", "plain", *methods.METHODS))
-            raise SettingsError(f"'+{way[:40]}' means nothing.", f"There are {known}.")
-    return _wish(arguments, source, chosen, imatrix, method)
-
-
-def _wish(
-    arguments: argparse.Namespace,
-    source: str,
-    chosen: str,
-    imatrix: bool | None,  # noqa: FBT001
-    method: str | None,
-) -> Wish:
-    """What is to be made; ``imatrix`` and ``method`` None leave that to the format and the model."""
-    from assistant.prepare import formats, methods  # noqa: PLC0415
-    from assistant.prepare.making import Wish  # noqa: PLC0415
-
-    into = formats.find(chosen)
-    how = methods.find(method, into).name if method else ""
-    output, embedding = arguments.output_type, arguments.embedding_type
-    return Wish(
-        source=source,
-        format=into,
-        name=arguments.name,
-        imatrix=imatrix,
-        method=how,
-        act_order=arguments.act_order,
-        group_size=methods.group_size(arguments.group_size, how, into),
-        calibration=arguments.calibration,
-        adapter=arguments.adapter,
-        keep_f16=arguments.keep_f16,
-        output_type=formats.tensor_number(output) if output else None,
-        embedding_type=formats.tensor_number(embedding) if embedding else None,
-        threads=arguments.threads,
-        output=arguments.output,
-        accept_licence=arguments.accept_licence,
-        force=arguments.force,
-    )
-
-
-def _save(file: Path, drawing: str) -> None:
-    try:
-        file.write_text(drawing, encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(
-            f"The picture {file} cannot be written: {error.strerror}.", "Choose another place."
-        ) from error
-
-
 def _told(result: Result) -> str:
     """What became of it, for people."""
     source, loss, made = result.source_loss, result.loss, result.made
@@ -269,7 +194,9 @@ def _told(result: Result) -> str:
     if made.fell_back:
         lines.append(f"           {_fallbacks(made.fell_back)}")
     if result.kept_f16:
-        lines.append(f"           {result.kept_f16} kept at 16 bits by --keep-f16")
+        kept = ", ".join(result.kept_f16[:SHOWN])
+        more = f" and {len(result.kept_f16) - SHOWN} more" if len(result.kept_f16) > SHOWN else ""
+        lines.append(f"           kept at 16 bits by --keep-f16: {kept}{more}")
     if result.spoken.answers:
         memory = f", {result.spoken.memory_mb} MB of memory" if result.spoken.memory_mb else ""
         lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine{memory}")
