@@ -52,6 +52,11 @@ class Recipe:
     through: str = ""
     """A format hf-... that is written first, and converted from: the way back."""
 
+    @property
+    def needs_torch(self) -> bool:
+        """To make it, or to measure it."""
+        return bool(self.through) or self.method == "qat" or self.format.runtime == "transformers"
+
 
 def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
     """Make the file; all that belongs to it lies alone in the folder of ``target``.

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import EngineFailed, ModelCorrupt
-from assistant.prepare import environments
+from assistant.prepare import environments, workshop
 from assistant.prepare.children import last_line
 from assistant.prepare.converter import SCRIPT, unpacked
 from assistant.prepare.safetensors_folder import counted
-from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
 
 MAX_JSON_BYTES = 10_000_000
@@ -41,7 +40,8 @@ def convert(folder: Path, to: Path, watcher: Watcher) -> None:
     """
     dtype = check(folder)
     size_bytes = 2 * weights_of(folder)
-    require(size_bytes, to.parent)
+    workshop.plan(size_bytes, size_bytes, to.parent, watcher)
+    environments.plan("torch", watcher)
     script = unpacked(watcher) / SCRIPT
     python = environments.interpreter("torch", watcher)
     kind = "bf16" if dtype == "bfloat16" else "f16"

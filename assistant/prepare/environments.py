@@ -24,8 +24,8 @@ from pathlib import Path
 from assistant import paths, resources
 from assistant.errors import DownloadFailed, EngineUnavailable
 from assistant.prepare.children import last_line
-from assistant.store.disk import require, writing
-from assistant.store.progress import Meter, Watcher, timed
+from assistant.store.disk import free_bytes, require, writing
+from assistant.store.progress import Meter, Watcher, megabytes, timed
 
 NEEDED_BYTES = 7_000_000_000
 """While one with torch for CUDA is installed; 5.1 GB are left of it, and 1.3 of one for processors only."""
@@ -36,6 +36,18 @@ GPU_LIBRARIES = re.compile(r"(nvidia-|cuda-|triton\b)")
 PIP = ("-m", "pip", "--no-input", "--disable-pip-version-check", "install", "--no-deps", "--require-hashes")
 COMPLETE = "complete"
 """A file that says that the installation was finished."""
+
+
+def plan(name: str, watcher: Watcher) -> None:
+    """Say what installing the environment ``name`` takes, where it is not there. Raises StorageFull."""
+    folder = folder_of(name, _pins(name))
+    if (folder / COMPLETE).exists():
+        return
+    watcher.note(
+        f"Installing the environment '{name}' first needs at most {megabytes(NEEDED_BYTES)} of disk "
+        f"({megabytes(free_bytes(folder.parent))} are free)."
+    )
+    require(NEEDED_BYTES, folder.parent)
 
 
 def interpreter(name: str, watcher: Watcher) -> Path:

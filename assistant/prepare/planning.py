@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from assistant.prepare import correlations, installing, methods, workshop
+from assistant.prepare import correlations, environments, installing, methods, workshop
 from assistant.prepare.building import WITH_TORCH, Recipe
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.gguf_weights import is_plain
@@ -19,7 +19,9 @@ from assistant.store.progress import Watcher
 BITS = {
     **dict.fromkeys(("onnx-fp32",), 32.0),
     **dict.fromkeys(("f16", "bf16", "onnx-fp16", "hf-f16"), 16.0),
-    **dict.fromkeys(("q8_0", "onnx-int8", "onnx-fp16-int8", "hf-int8", "q6_k"), 9.0),
+    **dict.fromkeys(("q8_0", "onnx-int8", "onnx-fp16-int8", "q6_k"), 9.0),
+    "hf-int8": 15.0,
+    "hf-nf4": 12.0,  # bitsandbytes leaves the table of words, and writes the output apart
 }
 """Format -> what a weight takes, with scales."""
 FEW_BITS = 7.0
@@ -41,6 +43,8 @@ def plan(
     largest = max(source.size_bytes, *(_made_bytes(recipe, weights) for recipe in recipes))
     memory = largest + max(methods.memory_bytes(recipe.method, weights) for recipe in recipes)
     workshop.plan(disk, memory, shop, watcher)
+    if any(recipe.needs_torch for recipe in recipes):
+        environments.plan("torch", watcher)
     if output:
         installing.plan(max(_made_bytes(recipe, weights) for recipe in recipes), output, shop, watcher)
 

@@ -9,7 +9,7 @@ import pytest
 from assistant.board import health
 from assistant.errors import EngineFailed, StorageFull
 from assistant.gguf import read_header
-from assistant.prepare import planning
+from assistant.prepare import environments, planning
 from assistant.prepare.building import Recipe
 from assistant.prepare.formats import FORMATS
 from assistant.prepare.source import Source
@@ -72,3 +72,18 @@ def test_too_little_of_either_is_refused(
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: 1_000_000)
     with pytest.raises(StorageFull, match="This needs"):
         planning.plan(recipes, source, tmp_path, Notes())
+
+
+def test_what_needs_torch_says_so_before_it_is_installed(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    notes = Notes()
+    planning.plan([Recipe(FORMATS["q4_0"], "rtn")], source, tmp_path, notes)
+    assert len(notes.notes) == 1
+    planning.plan([Recipe(FORMATS["f16"], through="hf-f16")], source, tmp_path, notes)
+    assert notes.notes[2].startswith("Installing the environment 'torch' first needs at most 7")
+    monkeypatch.setattr(environments, "NEEDED_BYTES", 10**15)
+    with pytest.raises(StorageFull):
+        planning.plan([Recipe(FORMATS["hf-nf4"])], source, tmp_path, notes)
+    assert not (tmp_path / "cache" / "assistant" / "environments").exists()

@@ -204,7 +204,7 @@ def _told(result: Result) -> str:
         lines += [f"           > {answer.question}", f"           {answer.text or '(nothing)'}"]
     lines += [f"By force   {doubt}" for doubt in result.doubts]
     lines.append(f"Licence    {result.licence or 'not known: look where the model comes from'}")
-    if not result.spoken.answers:
+    if result.spoken.runtime == "transformers":
         return "\n".join([*lines, f"Written    {result.path}"])
     engine = "engine: onnx, " if result.format.startswith("onnx-") else ""
     lines += [
