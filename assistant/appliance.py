@@ -21,6 +21,7 @@ from assistant.audio.files import write_wav
 from assistant.audio.liveness import LiveMicrophone
 from assistant.audio.reference import Reference
 from assistant.board import strain
+from assistant.board.recognise import recognise
 from assistant.configuration import Loaded
 from assistant.errors import AlreadyRunning, AssistantError, ControlError, StateUnavailable
 from assistant.events import Event
@@ -112,6 +113,7 @@ async def live(
     async with AsyncExitStack() as stack:
         stack.enter_context(_signals(orders))
         control = await stack.enter_async_context(_control(orders))
+        log.info("profile=%s reason=%r machine=%r", loaded.profile, loaded.why, recognise().equipment)
         panel = stack.enter_context(front_panel(settings.gpio, orders))
 
         def note_change(event: Event, state: State) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -11,14 +10,11 @@ from pathlib import Path
 
 from assistant import clock, configuration, logs
 from assistant.audio import portaudio
-from assistant.board.recognise import recognise
 from assistant.commands import _turns, converse
 from assistant.configuration import Loaded
 from assistant.errors import DeviceUnavailable
 from assistant.report import Report
 from assistant.settings import Settings
-
-log = logging.getLogger(__name__)
 
 _DEMO = Path(__file__).parent.parent / "demo" / "how_old_is_the_brooklyn_bridge.wav"
 
@@ -38,7 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGHUP})
     loaded = configuration.load(arguments.config)
     logs.set_up(loaded.settings.log.level)
-    log.info("profile=%s reason=%r machine=%r", loaded.profile, loaded.why, recognise().equipment)
     if arguments.or_demo and not _has_microphone():
         return _demo(loaded.settings)
     clock.run(_live(loaded, lambda: configuration.load(arguments.config)))
