@@ -27,13 +27,13 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def few_dialogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dialogues.Texts:
-    """The first eight of the dialogues that ship take the place of all of them."""
+    """The first of the dialogues that ship take the place of all; a calibration text wants 1000 tokens."""
     folder = tmp_path / "texts"
     folder.mkdir()
-    whole = making.text("validation.txt").read_text(encoding="utf-8")
-    parts = itertools.islice(whole.split("---\n"), 8)
-    (folder / "validation.txt").write_text("---\n".join(parts), encoding="utf-8")
-    shutil.copy(making.text("calibration.txt"), folder)
+    for name, count in (("validation.txt", 8), ("calibration.txt", 24)):
+        whole = making.text(name).read_text(encoding="utf-8")
+        parts = itertools.islice(whole.split("---\n"), count)
+        (folder / name).write_text("---\n".join(parts), encoding="utf-8")
     monkeypatch.setattr(making, "text", lambda name: folder / name)
     return dialogues.read(folder / "validation.txt")
 
