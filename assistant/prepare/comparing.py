@@ -88,7 +88,9 @@ class Row:
         if made is None:
             return Dot("source", self.size_bytes, self.loss.kl)
         way = made.method if made.method != methods.PLAIN else "imatrix" if made.imatrix else ""
-        return Dot(made.format.name, self.size_bytes, self.loss.kl, way)
+        name = made.format.name  # what is made otherwise than by another method stands for itself
+        name += f" by {made.through}" if made.through else " + f16" if self.kept_f16 else ""
+        return Dot(name, self.size_bytes, self.loss.kl, way)
 
     def document(self) -> dict[str, Any]:
         """As plain values."""
