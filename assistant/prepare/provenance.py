@@ -56,7 +56,7 @@ def used(*, converted: bool, recipe: Recipe | None = None) -> dict[str, str]:
         packages.append("compressed-tensors")
     if recipe and recipe.method == "qat":
         packages.append("torchao")
-    if packages or converted or (recipe and recipe.format.runtime == "transformers"):
+    if converted or (recipe and recipe.needs_torch):
         packages += ["torch", "transformers"]
     versions = environments.versions("torch", packages) if packages else {}
     return versions | ({"converter": f"{PACKAGE.package} {PACKAGE.version}"} if converted else {})
