@@ -6,12 +6,10 @@ store and what else lies beside the file. Nothing is loaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from assistant import adapters
 from assistant.board import memory_plan, onnx_memory
@@ -19,11 +17,12 @@ from assistant.board.limits import text
 from assistant.board.llm_memory import LlmMemory, of_gguf
 from assistant.engines import gguf_model
 from assistant.gguf import GgufHeader
+from assistant.json_file import facts
 from assistant.onnx_header import read_header_from
 from assistant.settings import Settings
 from assistant.settings_engines import LlmSettings
 from assistant.store import Store
-from assistant.store.kinds import CARD, MAX_JSON_BYTES
+from assistant.store.kinds import CARD
 
 UNKNOWN = "SOURCE"
 """Stands in a command for what nobody knows."""
@@ -84,8 +83,8 @@ def _in_onnx(llm: LlmSettings, store: Store, *, in_memory: bool, alone: bool) ->
     """Raises ModelError."""
     header = store.head(llm.model, "llm", ".onnx", read_header_from)
     folder = store.place(llm.model, "llm")
-    most = _facts(folder / "config.json").get("max_position_embeddings")
-    source = _facts(folder / CARD).get("source")
+    most = facts(folder / "config.json").get("max_position_embeddings")
+    source = facts(folder / CARD).get("source")
 
     def with_context(tokens: int) -> LlmMemory:
         tokens = min(tokens, most) if isinstance(most, int) and most > 0 else tokens
@@ -99,13 +98,3 @@ def _in_onnx(llm: LlmSettings, store: Store, *, in_memory: bool, alone: bool) ->
         memory_plan.ONNX_FORMATS,
         source if isinstance(source, str) and source else UNKNOWN,
     )
-
-
-def _facts(file: Path) -> dict[str, Any]:
-    """What a small JSON file says; nothing where there is none, or it is encrypted."""
-    try:
-        with file.open("rb") as opened:
-            content = json.loads(opened.read(MAX_JSON_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from assistant import paths
 from assistant.board import strain
 from assistant.doctor.finding import Check, Finding, Patient
 from assistant.errors import ControlError
 from assistant.services import control_client
-from assistant.shortage import GIVES_UP, short_of
+from assistant.shortage import Shortage, short_of
 
-_STEPS = {
+_STEPS: Mapping[Shortage, str] = {
     "memory": "End other programs, or choose a smaller llm.model or llm.context_tokens.",
     "disk": "Free some of it, or timers and lists can no longer be saved.",
     "heat": "Give it a heat sink, a fan or more air.",
@@ -22,11 +22,10 @@ def _shortages(patient: Patient) -> Iterator[Finding]:
     """What is short now, whether an assistant runs or not."""
     folder = next(place for place in (paths.data(), *paths.data().parents) if place.exists())
     reading, limits = strain.read(folder, patient.root), patient.settings.shedding
-    found = {shortage: short_of(reading, limits, shortage) for shortage in GIVES_UP}
+    found = {shortage: short_of(reading, limits, shortage) for shortage in _STEPS}
     for shortage, why in found.items():
         if why:
-            what = f"{'; '.join(why)}: a running assistant does without {GIVES_UP[shortage]}"
-            yield Finding("shortages", ok=None, what=what, next_step=_STEPS[shortage])
+            yield Finding("shortages", ok=None, what="; ".join(why), next_step=_STEPS[shortage])
     if not any(found.values()):
         known = (("MB of memory", reading.memory_mb), ("MB of disk", reading.disk_mb), ("°C", reading.hot_c))
         what = ", ".join(f"{value:.0f} {unit}" for unit, value in known if value is not None)

@@ -22,6 +22,8 @@ MAX_EXPERTS = 1024
 """LLAMA_MAX_EXPERTS of llama-hparams.h."""
 MAX_NUMBER = 2**27
 """No size, count or context length of a network is near this."""
+MAX_FLOAT = 1e15
+"""Rotary bases go up to 1e11 (Falcon-H1)."""
 
 _PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 """How llama.cpp names the parts of a model that was split."""
@@ -102,7 +104,8 @@ def _absurdities(header: GgufHeader) -> Iterator[str]:
         for number in value if isinstance(value, tuple) else (value,):
             if not isinstance(number, (int, float)):
                 continue
-            if not math.isfinite(number) or abs(number) > MAX_NUMBER:
+            most = MAX_NUMBER if isinstance(number, int) else MAX_FLOAT
+            if not math.isfinite(number) or abs(number) > most:
                 yield f"its {key} is {number}"
             if key.endswith("epsilon") and number <= 0:
                 yield f"its {key} is {number}"

@@ -7,7 +7,6 @@ All of them are data from strangers. Knows nothing of ONNX Runtime.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any
 
 from assistant.engines.onnx_vocabulary import OnnxVocabulary
 from assistant.errors import ModelCorrupt, ModelMissing
+from assistant.json_file import read_object
 
-MAX_JSON_BYTES = 10_000_000
-"""A tokenizer_config.json that lists its added tokens has a few hundred kilobytes."""
+MAX_TEMPLATE_BYTES = 1_000_000
+"""The longest chat templates have some thousands."""
 
 END_MARKS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "</s>")
 """Spellings of what ends a reply, for models whose files name one mark only; llama.cpp knows them too."""
@@ -106,7 +106,7 @@ def _template(folder: Path, inside: object) -> str:
     """The chat template: a file of its own, or part of the tokenizer's configuration."""
     try:
         with (folder / "chat_template.jinja").open("rb") as file:
-            return file.read(MAX_JSON_BYTES).decode("utf-8", "replace")
+            return file.read(MAX_TEMPLATE_BYTES).decode("utf-8", "replace")
     except OSError:
         pass
     if isinstance(inside, list):  # several with names
@@ -123,18 +123,14 @@ def _template(folder: Path, inside: object) -> str:
 def _json(file: Path) -> dict[str, Any]:
     """What the file holds; nothing when there is no such file."""
     try:
-        with file.open("rb") as opened:
-            content = json.loads(opened.read(MAX_JSON_BYTES))
+        return read_object(file)
     except OSError:
         return {}
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
+    except ValueError:
         raise ModelCorrupt(
             f"The {file.name} of the model {file.parent.name} cannot be read.",
             "Fetch the model again, or choose another one (llm.model).",
-        )
-    return content
+        ) from None
 
 
 def _section(content: dict[str, Any], name: str) -> dict[str, Any]:

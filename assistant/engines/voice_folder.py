@@ -6,7 +6,6 @@ the ``config.json`` of its training. What is in the files is not trusted.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,9 +14,7 @@ from assistant.engines.coqui_voice import read_coqui
 from assistant.engines.piper_voice import read_piper
 from assistant.engines.vits_voice import Voice
 from assistant.errors import ModelCorrupt, ModelMissing
-
-_MAX_DESCRIPTION_BYTES = 4_000_000
-"""The largest real ones, with a thousand speakers, have a fiftieth of this."""
+from assistant.json_file import read_object
 
 _SPEAKERS = ("speaker_ids.json", "speakers.json")
 """Coqui's table of speakers, where it is JSON; its ``.pth`` is a pickle and stays closed."""
@@ -43,11 +40,11 @@ def read_voice(folder: Path) -> tuple[Path, Voice]:
     coqui = folder / "config.json"
     try:
         if piper.is_file():
-            return onnx, read_piper(_read_json(piper))
+            return onnx, read_piper(read_object(piper))
         if coqui.is_file():
             speakers = next(filter(Path.is_file, map(folder.joinpath, _SPEAKERS)), None)
-            return onnx, read_coqui(_read_json(coqui), _read_json(speakers) if speakers else None)
-    except (ValidationError, ValueError, KeyError, OSError, RecursionError) as error:
+            return onnx, read_coqui(read_object(coqui), read_object(speakers) if speakers else None)
+    except (ValidationError, ValueError, KeyError, OSError) as error:
         raise ModelCorrupt(
             f"The description of the voice in {folder} cannot be used: {_first_line(error)}.",
             f"Fetch the voice again with: assistant models pull {folder.name}",
@@ -56,12 +53,6 @@ def read_voice(folder: Path) -> tuple[Path, Voice]:
         f"The voice in {folder} has no description: neither {piper.name} nor config.json is there.",
         "Put the file that came with the voice beside it.",
     )
-
-
-def _read_json(path: Path) -> object:
-    if path.stat().st_size > _MAX_DESCRIPTION_BYTES:
-        raise ValueError(f"{path.name} is too large for one")
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _first_line(error: Exception) -> str:

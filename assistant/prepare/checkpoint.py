@@ -8,7 +8,6 @@ So is one whose weights were packed in a way that the converter does not unpack.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import tempfile
@@ -17,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import EngineFailed, ModelCorrupt
+from assistant.json_file import read_object
 from assistant.prepare import environments, workshop
 from assistant.prepare.children import last_line
 from assistant.prepare.converter import SCRIPT, unpacked
 from assistant.prepare.safetensors_folder import counted
 from assistant.store.progress import Meter, Watcher
 
-MAX_JSON_BYTES = 10_000_000
-"""Of a file that describes the model; Gemma 3's tokenizer_config.json has 1.2 MB."""
 POLL_S = 0.2
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -111,14 +109,11 @@ def _refused(folder: Path, why: str, next_step: str = "Choose another checkpoint
 
 
 def read_json(file: Path) -> dict[str, Any]:
+    """As ``read_object``. Raises ModelCorrupt."""
     try:
-        with file.open("rb") as opened:
-            content = json.loads(opened.read(MAX_JSON_BYTES))
-    except (OSError, ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise _refused(file.parent, f"its {file.name} cannot be read")
-    return content
+        return read_object(file)
+    except (OSError, ValueError):
+        raise _refused(file.parent, f"its {file.name} cannot be read") from None
 
 
 def _wait(child: subprocess.Popen[bytes], to: Path, meter: Meter) -> None:

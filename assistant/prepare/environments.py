@@ -33,7 +33,10 @@ NEEDED_BYTES = 7_000_000_000
 GPU_LIBRARIES = re.compile(r"(nvidia-|cuda-|triton\b)")
 """What only torch for CUDA needs."""
 
-PIP = ("-m", "pip", "--no-input", "--disable-pip-version-check", "install", "--no-deps", "--require-hashes")
+QUIETLY = ("--no-input", "--disable-pip-version-check")
+PIP = ("-m", "pip", *QUIETLY, "install", "--no-deps", "--require-hashes", "--no-compile")
+"""Python compiles what is imported, which is a small part, by itself."""
+
 COMPLETE = "complete"
 """A file that says that the installation was finished."""
 

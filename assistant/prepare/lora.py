@@ -8,7 +8,6 @@ would make a model that is silently another one.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 
 from assistant.errors import ModelCorrupt
 from assistant.gguf import GgufHeader, read_header
+from assistant.json_file import read_object
 from assistant.prepare import hf_folder
 from assistant.prepare.block_numbers import Float32s
 from assistant.prepare.formats import FORMATS
@@ -28,8 +28,6 @@ from assistant.prepare.quantizer import Job, quantize
 from assistant.prepare.safetensors_folder import SafetensorsFolder
 from assistant.prepare.source import Source
 from assistant.store.progress import Watcher
-
-MAX_JSON_BYTES = 1_000_000
 
 NOT_UNDERSTOOD = (
     "use_dora",
@@ -80,11 +78,10 @@ def merged(source: Source, adapter: Path, folder: Path, threads: int, watcher: W
 def strength_of(adapter: Path) -> Strength:
     """From adapter_config.json. Raises ModelCorrupt."""
     try:
-        with (adapter / "adapter_config.json").open("rb") as opened:
-            config = json.loads(opened.read(MAX_JSON_BYTES))
-    except (OSError, ValueError, RecursionError):
+        config = read_object(adapter / "adapter_config.json")
+    except (OSError, ValueError):
         raise _refused(adapter, "its adapter_config.json cannot be read") from None
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+    if config.get("peft_type") != "LORA":
         raise _refused(adapter, "it is not of the type LORA")
     if strange := [name for name in NOT_UNDERSTOOD if config.get(name)]:
         raise _refused(adapter, f"its {strange[0]} is not understood here")

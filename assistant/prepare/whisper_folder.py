@@ -9,7 +9,6 @@ safetensors directly. Which weight goes where is as in ``ctranslate2.converters.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import shutil
 from pathlib import Path
@@ -28,7 +27,6 @@ TYPES = {"ct2-int8": "int8", "ct2-float16": "float16", "ct2-float32": None}
 
 LANGUAGE = re.compile(r"<\|[a-z]{2,3}\|>")
 MAX_LAYERS = 256
-MAX_JSON_BYTES = 100_000_000
 TIMESTAMP_S = 0.02
 """Between two tokens of time, which come after all others and which tokenizer.json may leave out."""
 
@@ -138,13 +136,12 @@ class Whisper:
 def _tokens(folder: Path, count: int) -> list[str]:
     """The vocabulary by number, with the times that the tokenizer may leave out. Raises ModelCorrupt."""
     try:
-        with (folder / "tokenizer.json").open("rb") as opened:
-            said = json.loads(opened.read(MAX_JSON_BYTES))
+        said = read_json(folder / "tokenizer.json")
         numbers: dict[str, int] = dict(said["model"]["vocab"])
         numbers |= {each["content"]: each["id"] for each in said.get("added_tokens") or []}
         ordered = sorted(numbers, key=numbers.__getitem__)
         dense = [numbers[token] for token in ordered] == list(range(len(ordered)))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _refused(folder, "its tokenizer.json is missing or cannot be read") from error
     if not dense or len(ordered) > count:
         raise _refused(folder, f"its tokenizer has {len(ordered)} tokens, and the network {count}")

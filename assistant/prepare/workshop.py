@@ -82,7 +82,9 @@ def _terminable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         while frame is not None:
             if frame.f_code.co_name in CALLED_BACK:
-                threading.Timer(AGAIN_S, signal.raise_signal, (number,)).start()
+                # To the main thread itself: one that another thread gets does not end a wait of the main one.
+                main = threading.main_thread().ident
+                threading.Timer(AGAIN_S, signal.pthread_kill, (main, number)).start()
                 return
             frame = frame.f_back
         raise KeyboardInterrupt

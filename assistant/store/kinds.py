@@ -6,22 +6,17 @@ here does not mean that it is any good.
 
 from __future__ import annotations
 
-import json
 import struct
 from pathlib import Path
-from typing import Any
 
 from assistant.errors import ModelCorrupt
 from assistant.gguf import read_header
+from assistant.json_file import facts, read_object
 from assistant.store.catalog import Kind, ModelFile
 from assistant.store.sealed import SUFFIX, read_head
 
-MAX_JSON_BYTES = 50_000_000
-"""The largest tokenizers are a few megabytes."""
-
 CTRANSLATE2_VERSIONS = range(1, 16)
 """Today's converter writes 6."""
-
 
 CARD = "model-card.json"
 """What `assistant quantize` writes beside a model."""
@@ -52,8 +47,8 @@ def recognise_sealed(kind: Kind, files: dict[str, Path]) -> dict[str, ModelFile]
 
 def licence_of(files: dict[str, Path]) -> str:
     """The licence that a model's own files name: its card, or a GGUF header; empty when none does."""
-    card = _json(files[CARD]) if CARD in files else None
-    if isinstance(card, dict) and isinstance(card.get("licence"), str):
+    card = facts(files[CARD]) if CARD in files else {}
+    if isinstance(card.get("licence"), str):
         return str(card["licence"])[:MAX_LICENCE_LETTERS]
     for path in _ending(files, ".gguf"):
         if declared := read_header(path).licence:
@@ -94,7 +89,9 @@ def _stt(files: dict[str, Path]) -> str:
         return f"{' and '.join(sorted(missing))} missing"
     if not {"vocabulary.txt", "vocabulary.json"} & set(files):
         return "vocabulary.txt missing"
-    if not isinstance(_json(files["config.json"]), dict):
+    try:
+        read_object(files["config.json"])
+    except ValueError:
         return "config.json is not JSON"
     head = _head(files["model.bin"], 64)
     name = head[6 : 6 + struct.unpack("<H", head[4:6])[0]].rstrip(b"\0") if len(head) == 64 else b""
@@ -110,8 +107,7 @@ def _tts(files: dict[str, Path]) -> str:
     description = files.get(f"{voices[0].name}.json") or files.get("config.json")
     if description is None:
         return f"{voices[0].name}.json missing"
-    content = _json(description)
-    if not isinstance(content, dict) or not isinstance(content.get("audio"), dict):
+    if not isinstance(facts(description).get("audio"), dict):
         return f"{description.name} does not describe a voice"
     return "" if _is_onnx(voices[0]) else f"{voices[0].name} is not an ONNX file"
 
@@ -141,10 +137,3 @@ def _ending(files: dict[str, Path], suffix: str) -> list[Path]:
 def _head(path: Path, count: int) -> bytes:
     with path.open("rb") as file:
         return file.read(count)
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_head(path, MAX_JSON_BYTES))
-    except (ValueError, RecursionError):
-        return None

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.errors import LicenceNotAccepted
+from assistant.json_file import facts
 from assistant.store.catalog import Model
 from assistant.store.disk import writing
 
 log = logging.getLogger(__name__)
 
 ACCEPTED = ".licences.json"
-MAX_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,7 @@ def terms_of(model: Model) -> Terms | None:
 
 def accepted(models_dir: Path) -> Mapping[str, str]:
     """Key of the terms -> when they were agreed to (UTC, ISO 8601)."""
-    try:
-        with (models_dir / ACCEPTED).open("rb") as file:
-            said = json.loads(file.read(MAX_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(said, dict):
-        return {}
-    return {key: when for key, when in said.items() if isinstance(when, str)}
+    return {key: when for key, when in facts(models_dir / ACCEPTED).items() if isinstance(when, str)}
 
 
 Agree = Callable[[str, str], None]

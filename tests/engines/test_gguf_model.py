@@ -101,6 +101,11 @@ def test_what_would_abort_llama_cpp_is_refused(tmp_path: Path, key: str, value: 
         gguf_model.find(folder_with(tmp_path, "m.gguf", **{key: value}))
 
 
+def test_a_large_rotary_base_is_no_damage(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "m.gguf", toy__rope__freq_base=1e11)
+    assert gguf_model.find(folder).header.metadata["toy.rope.freq_base"] == pytest.approx(1e11)
+
+
 @pytest.mark.models
 def test_the_default_models_are_found() -> None:
     models = Path("~/.local/share/assistant/models").expanduser()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from assistant import json_file
 from assistant.engines.vits_voice import Voice
 from assistant.engines.voice_folder import read_voice
 from assistant.errors import AssistantError, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
@@ -124,7 +125,7 @@ def test_coqui_speakers_come_from_the_description_or_json(tmp_path: Path) -> Non
     ("description", "problem"),
     [
         ("{", "cannot be used"),
-        ("[]", "the file"),
+        ("[]", "no JSON object"),
         (PIPER | {"audio": {}}, "audio.sample_rate"),
         (PIPER | {"audio": {"sample_rate": 1}}, "audio.sample_rate"),
         (PIPER | {"espeak": None}, "espeak.voice"),
@@ -173,5 +174,5 @@ def test_folders_without_a_voice(tmp_path: Path) -> None:
 
 
 def test_a_huge_description_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(ModelCorrupt, match="too large"):
-        read_voice(write(tmp_path, " " * 4_000_001))
+    with pytest.raises(ModelCorrupt, match="larger than 50 MB"):
+        read_voice(write(tmp_path, " " * (json_file.MAX_BYTES + 1)))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from assistant import json_file
 from assistant.errors import DownloadFailed, ModelCorrupt, StorageFull
 from assistant.prepare import checkpoint, converter, hf_folder
 from assistant.store import disk
@@ -138,7 +139,7 @@ def test_a_long_description_is_read_and_an_endless_one_is_not(folder: Path) -> N
     described.write_text(json.dumps({"added_tokens_decoder": marks}))
     assert described.stat().st_size > 1_300_000
     assert checkpoint.check(folder) == "bfloat16"
-    described.write_bytes(b'{"a": 1' + b" " * checkpoint.MAX_JSON_BYTES + b"}")
+    described.write_bytes(b'{"a": 1' + b" " * json_file.MAX_BYTES + b"}")
     with pytest.raises(ModelCorrupt, match=r"tokenizer_config\.json cannot be read"):
         checkpoint.check(folder)
 
