@@ -21,6 +21,9 @@ DAMPING = 0.01
 SPAN = 32
 """Columns whose errors are carried on together; a matter of speed only."""
 
+SMALL = 128
+"""Columns of a triangle that is inverted at once; a matter of speed only."""
+
 
 def spread(correlation: Float32s, *, by_importance: bool) -> tuple[npt.NDArray[np.intp], Float32s]:
     """The order in which columns are rounded, and how the error of each is spread over those after it.
@@ -32,8 +35,21 @@ def spread(correlation: Float32s, *, by_importance: bool) -> tuple[npt.NDArray[n
     order = np.argsort(-diagonal, kind="stable") if by_importance else np.arange(len(diagonal))
     damped = correlation[np.ix_(order, order)].astype(np.float64)
     damped[np.diag_indices_from(damped)] += DAMPING * diagonal.mean(dtype=np.float64) + 1e-12
-    factor: Float64s = np.linalg.cholesky(np.linalg.inv(damped)).T
-    return order, factor.astype(np.float32)
+    # C = U Uᵀ with U upper triangular, so C⁻¹ = (U⁻¹)ᵀ U⁻¹: the factor is U⁻¹, and C is never inverted.
+    upper: Float64s = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+    return order, _inverse(upper).astype(np.float32)
+
+
+def _inverse(upper: Float64s) -> Float64s:
+    """Of an upper triangular matrix, by its quarters; C⁻¹ and its factor took twice as long (measured)."""
+    if len(upper) <= SMALL:
+        return np.triu(np.linalg.inv(upper))
+    half = len(upper) // 2
+    first, last = _inverse(upper[:half, :half]), _inverse(upper[half:, half:])
+    inverse = np.zeros_like(upper)
+    inverse[:half, :half], inverse[half:, half:] = first, last
+    inverse[:half, half:] = -first @ (upper[:half, half:] @ last)
+    return inverse
 
 
 def rounded(

@@ -71,6 +71,19 @@ def test_without_a_connection_between_columns_gptq_is_rounding() -> None:
     assert np.array_equal(again.numbers, plain.numbers)
 
 
+@given(columns=st.integers(1, 400), by_importance=st.booleans())
+def test_how_errors_are_spread_is_the_factor_of_the_inverse(columns: int, by_importance: bool) -> None:
+    correlation = correlated(max(4, columns))[:columns, :columns]
+    order, factor = gptq.spread(correlation, by_importance=by_importance)
+    assert np.array_equal(np.sort(order), np.arange(columns))
+    assert np.array_equal(factor, np.triu(factor))
+    damping = gptq.DAMPING * correlation.diagonal().mean()
+    damped = correlation[np.ix_(order, order)] + damping * np.eye(columns)
+    wide = factor.astype(np.float64)
+    product = wide @ damped @ wide.T  # C⁻¹ = Rᵀ R, so R C Rᵀ is 1
+    assert np.allclose(product, np.eye(columns), atol=1e-3)
+
+
 @pytest.mark.parametrize("size", [64, 128])
 def test_larger_groups_lose_more_and_gptq_less_of_it(known: Correlations, size: int) -> None:
     name = "blk.0.ffn_down.weight"
