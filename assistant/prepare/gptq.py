@@ -36,7 +36,7 @@ def spread(correlation: Float32s, *, by_importance: bool) -> tuple[npt.NDArray[n
     damped = correlation[np.ix_(order, order)].astype(np.float64)
     damped[np.diag_indices_from(damped)] += DAMPING * diagonal.mean(dtype=np.float64) + 1e-12
     # C = U Uᵀ with U upper triangular, so C⁻¹ = (U⁻¹)ᵀ U⁻¹: the factor is U⁻¹, and C is never inverted.
-    upper: Float64s = np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1]
+    upper = np.asarray(np.linalg.cholesky(damped[::-1, ::-1]), np.float64)[::-1, ::-1]
     return order, _inverse(upper).astype(np.float32)
 
 
