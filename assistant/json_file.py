@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-MAX_BYTES = 50_000_000
-"""Gemma 3's tokenizer.json has 33 MB; other files have a few at most."""
+MAX_BYTES = 10_000_000
+"""Of a file that describes a model; Gemma 3's tokenizer_config.json has 1.2 MB."""
 
 
-def read_object(file: Path) -> dict[str, Any]:
+def read_object(file: Path, most_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """What ``file`` says. Raises OSError where it cannot be opened, ValueError where it is no JSON object."""
     with file.open("rb") as opened:
-        content = opened.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"{file.name} is larger than {MAX_BYTES // 1_000_000} MB")
+        content = opened.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"{file.name} is too large")
     try:
         found = json.loads(content)
     except RecursionError:
@@ -25,9 +25,9 @@ def read_object(file: Path) -> dict[str, Any]:
     return found
 
 
-def facts(file: Path) -> dict[str, Any]:
+def facts(file: Path, most_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """The same of a file that nothing depends on: nothing where it is missing, or says nothing."""
     try:
-        return read_object(file)
+        return read_object(file, most_bytes)
     except (OSError, ValueError):
         return {}

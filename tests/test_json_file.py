@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant import json_file
 from assistant.json_file import facts, read_object
 
 ANYTHING = st.recursive(
@@ -36,13 +35,13 @@ def test_what_is_no_object_is_refused(tmp_path: Path, content: bytes) -> None:
     assert facts(tmp_path / "config.json") == {}
 
 
-def test_what_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_file, "MAX_BYTES", 9)
+def test_what_is_too_large_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(b'{"a": 10}')
-    assert read_object(tmp_path / "config.json") == {"a": 10}
+    assert read_object(tmp_path / "config.json", 9) == {"a": 10}
     (tmp_path / "config.json").write_bytes(b'{"a": 100}')
-    with pytest.raises(ValueError, match="larger than"):
-        read_object(tmp_path / "config.json")
+    with pytest.raises(ValueError, match="too large"):
+        read_object(tmp_path / "config.json", 9)
+    assert facts(tmp_path / "config.json", 9) == {}
 
 
 def test_what_is_not_there_is_told_from_what_is_damaged(tmp_path: Path) -> None:

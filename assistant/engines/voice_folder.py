@@ -16,6 +16,9 @@ from assistant.engines.vits_voice import Voice
 from assistant.errors import ModelCorrupt, ModelMissing
 from assistant.json_file import read_object
 
+_MAX_BYTES = 4_000_000
+"""The largest real descriptions, with a thousand speakers, have a fiftieth of this."""
+
 _SPEAKERS = ("speaker_ids.json", "speakers.json")
 """Coqui's table of speakers, where it is JSON; its ``.pth`` is a pickle and stays closed."""
 
@@ -40,10 +43,11 @@ def read_voice(folder: Path) -> tuple[Path, Voice]:
     coqui = folder / "config.json"
     try:
         if piper.is_file():
-            return onnx, read_piper(read_object(piper))
+            return onnx, read_piper(read_object(piper, _MAX_BYTES))
         if coqui.is_file():
             speakers = next(filter(Path.is_file, map(folder.joinpath, _SPEAKERS)), None)
-            return onnx, read_coqui(read_object(coqui), read_object(speakers) if speakers else None)
+            named = read_object(speakers, _MAX_BYTES) if speakers else None
+            return onnx, read_coqui(read_object(coqui, _MAX_BYTES), named)
     except (ValidationError, ValueError, KeyError, OSError) as error:
         raise ModelCorrupt(
             f"The description of the voice in {folder} cannot be used: {_first_line(error)}.",

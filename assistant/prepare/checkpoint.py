@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import EngineFailed, ModelCorrupt
-from assistant.json_file import read_object
+from assistant.json_file import MAX_BYTES, read_object
 from assistant.prepare import environments, workshop
 from assistant.prepare.children import last_line
 from assistant.prepare.converter import SCRIPT, unpacked
@@ -108,10 +108,10 @@ def _refused(folder: Path, why: str, next_step: str = "Choose another checkpoint
     return ModelCorrupt(f"The checkpoint in {folder} is not used: {why}.", next_step)
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path, most_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """As ``read_object``. Raises ModelCorrupt."""
     try:
-        return read_object(file)
+        return read_object(file, most_bytes)
     except (OSError, ValueError):
         raise _refused(file.parent, f"its {file.name} cannot be read") from None
 

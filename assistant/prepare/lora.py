@@ -29,6 +29,7 @@ from assistant.prepare.safetensors_folder import SafetensorsFolder
 from assistant.prepare.source import Source
 from assistant.store.progress import Watcher
 
+MAX_JSON_BYTES = 1_000_000
 NOT_UNDERSTOOD = (
     "use_dora",
     "rank_pattern",
@@ -78,7 +79,7 @@ def merged(source: Source, adapter: Path, folder: Path, threads: int, watcher: W
 def strength_of(adapter: Path) -> Strength:
     """From adapter_config.json. Raises ModelCorrupt."""
     try:
-        config = read_object(adapter / "adapter_config.json")
+        config = read_object(adapter / "adapter_config.json", MAX_JSON_BYTES)
     except (OSError, ValueError):
         raise _refused(adapter, "its adapter_config.json cannot be read") from None
     if config.get("peft_type") != "LORA":

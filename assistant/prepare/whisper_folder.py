@@ -27,6 +27,7 @@ TYPES = {"ct2-int8": "int8", "ct2-float16": "float16", "ct2-float32": None}
 
 LANGUAGE = re.compile(r"<\|[a-z]{2,3}\|>")
 MAX_LAYERS = 256
+MAX_TOKENIZER_BYTES = 100_000_000
 TIMESTAMP_S = 0.02
 """Between two tokens of time, which come after all others and which tokenizer.json may leave out."""
 
@@ -136,7 +137,7 @@ class Whisper:
 def _tokens(folder: Path, count: int) -> list[str]:
     """The vocabulary by number, with the times that the tokenizer may leave out. Raises ModelCorrupt."""
     try:
-        said = read_json(folder / "tokenizer.json")
+        said = read_json(folder / "tokenizer.json", MAX_TOKENIZER_BYTES)
         numbers: dict[str, int] = dict(said["model"]["vocab"])
         numbers |= {each["content"]: each["id"] for each in said.get("added_tokens") or []}
         ordered = sorted(numbers, key=numbers.__getitem__)

@@ -23,6 +23,7 @@ from assistant.store.disk import writing
 log = logging.getLogger(__name__)
 
 ACCEPTED = ".licences.json"
+MAX_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def terms_of(model: Model) -> Terms | None:
 
 def accepted(models_dir: Path) -> Mapping[str, str]:
     """Key of the terms -> when they were agreed to (UTC, ISO 8601)."""
-    return {key: when for key, when in facts(models_dir / ACCEPTED).items() if isinstance(when, str)}
+    said = facts(models_dir / ACCEPTED, MAX_BYTES)
+    return {key: when for key, when in said.items() if isinstance(when, str)}
 
 
 Agree = Callable[[str, str], None]

@@ -103,13 +103,18 @@ def test_onnx_has_no_tensors_of_other_types(store: Store) -> None:
     assert not left_behind(store.models_dir)
 
 
-def test_an_importance_matrix_makes_it_better(store: Store) -> None:
-    words = making.text("calibration.txt")
-    plain, weighed = make(store), make(store, name="weighed", imatrix=True, method="rtn", calibration=words)
+def test_an_importance_matrix_makes_it_better_and_gptq_better_still(store: Store) -> None:
+    plain, weighed = make(store), make(store, name="weighed", imatrix=True, method="rtn")
     assert weighed.imatrix
     assert weighed.loss.kl < 0.9 * plain.loss.kl
-    assert weighed.calibration_sha256 == sha256(words)
-    assert f"`{sha256(words)}`" in (weighed.path / card.MARKDOWN).read_text(encoding="utf-8")
+    words = making.text("calibration.txt")
+    result = make(store, name="better", method="gptq", calibration=words)
+    assert result.method == "gptq"
+    assert result.made.types == plain.made.types
+    assert result.size_bytes == plain.size_bytes
+    assert result.loss.kl < 0.8 * plain.loss.kl
+    assert result.calibration_sha256 == sha256(words)
+    assert f"`{sha256(words)}`" in (result.path / card.MARKDOWN).read_text(encoding="utf-8")
 
 
 def test_a_checkpoint_for_elsewhere_needs_torch_to_be_measured(store: Store, tmp_path: Path) -> None:
