@@ -28,7 +28,7 @@ from assistant.store.disk import free_bytes, require, writing
 from assistant.store.progress import Meter, Watcher, megabytes, timed
 
 NEEDED_BYTES = 7_000_000_000
-"""While one with torch for CUDA is installed; 5.1 GB are left of it, and 1.3 of one for processors only."""
+"""While one with torch for CUDA is installed; 5.1 GB are left of it, and 1.1 of one for processors only."""
 
 GPU_LIBRARIES = re.compile(r"(nvidia-|cuda-|triton\b)")
 """What only torch for CUDA needs."""
