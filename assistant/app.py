@@ -204,6 +204,7 @@ async def open_loop(
     what the speaker is heard to play, where the microphone hears it.
     """
     filters = loading.sound_filters(settings, reference)
+    canceller = next((each for each in filters if isinstance(each, EchoCanceller)), None)
     wake_word = loading.load_wake_word(settings) if hands_free else None
     with ExitStack() as stack:
         context = context or stack.enter_context(skill_context(loudness=lambda: speaker.volume))
@@ -221,8 +222,8 @@ async def open_loop(
                 chain=replace(chain, wake_phrases=phrases),
                 ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
                 earcons=earcons.load(settings.audio.earcons, read_sound) if hands_free else {},
-                hears_itself=reference is not None
-                and not any(isinstance(each, EchoCanceller) for each in filters),
+                hears_itself=reference is not None and canceller is None,
+                echo=canceller,
                 on_report=on_report,
                 on_change=on_change,
                 rescan=rescan,

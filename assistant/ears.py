@@ -18,6 +18,7 @@ from assistant.endpoint import Endpointer
 from assistant.engines import Vad, WakeWord
 from assistant.errors import AssistantError
 from assistant.events import Event, Faulted, Ready, RecordingEnded, Woken
+from assistant.false_interruptions import FalseInterruptions
 from assistant.settings import Settings
 from assistant.types import FRAME_MS, AudioFrame
 from assistant.wake_gate import WakeGate, end_of_speech
@@ -78,6 +79,7 @@ class Ears:
         self._word_until_s = 0.0
         self._recent: deque[tuple[AudioFrame, bool]] = deque(maxlen=_WORD_LATE_FRAMES)
         self.endpointer = Endpointer(settings.endpoint)
+        self.false_interruptions = FalseInterruptions()
 
     @property
     def attention(self) -> Attention:
@@ -176,10 +178,24 @@ class Ears:
         is_speech = sounds_like_speech and not frame.is_echo
         if is_speech:
             self._speech_s = frame.end_s
-        if self._attention is Attention.WAKE_WORD:
+        heard_for = self._attention
+        if heard_for is not Attention.SPEECH and self._wake_word:
             self._await_word(frame, is_speech=sounds_like_speech)  # its network is not taken in by an echo
-        else:
+        if self._attention is not heard_for:
+            return  # that was the wake word
+        if heard_for is Attention.SPEECH:
             self._follow_speech(frame, is_speech=is_speech)
+        elif heard_for is Attention.INTERRUPTION:
+            self._await_interruption(frame, is_speech=is_speech)
+
+    def _await_interruption(self, frame: AudioFrame, *, is_speech: bool) -> None:
+        """Stop for speech, unless what sounds like it is the assistant itself too often."""
+        self.false_interruptions.spoke(FRAME_MS / 1000)
+        if not self.false_interruptions.are_often:
+            self._follow_speech(frame, is_speech=is_speech)
+        elif self.endpointer.push(frame, is_speech=is_speech) is not None:
+            self.false_interruptions.note()
+            self.endpointer.reset()
 
     def _sounds_like_speech(self, frame: AudioFrame) -> bool:
         """Of an interruption quick rather than sure: an answer that noise held up goes on."""
@@ -211,6 +227,8 @@ class Ears:
         speech but is kept, as what follows may sound like it; so long as the pre-roll brings it back.
         """
         recent = list(self._recent)
+        if self._attention is Attention.INTERRUPTION:
+            self._forget()  # what was heard over the answer is the word, and no part of what follows
         over = end_of_speech([is_speech for _, is_speech in recent], _WORD_OVER_FRAMES)
         self.attention = Attention.SPEECH
         if over is None:

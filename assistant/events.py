@@ -23,6 +23,8 @@ class Woken(Event):
     """Somebody wants to speak: the wake word, a button, or, without a wake word, speech itself."""
 
     by: str
+    by_hand: bool = False
+    """A button or an order: no sound was mistaken for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from assistant import __version__, adapters, engines, fit, paths
 from assistant.audio.echo import EchoCanceller
+from assistant.audio.echo_memory import EchoMemory
 from assistant.audio.enhancement import enhancer
 from assistant.audio.filtered import SoundFilter
 from assistant.audio.reference import Reference
@@ -139,7 +140,7 @@ def sound_filters(settings: Settings, reference: Reference | None) -> list[Sound
     """
     filters: list[SoundFilter] = []
     if reference is not None and settings.audio.echo_cancellation:
-        filters.append(EchoCanceller(reference))
+        filters.append(EchoCanceller(reference, EchoMemory(paths.cache() / "echo")))
     if settings.audio.noise_suppression or settings.audio.automatic_gain:
         try:
             filters.append(enhancer(settings.audio))

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 from assistant import actions
 from assistant import events as e
-from assistant.attention import attention_in, interruption_by
-from assistant.audio import Microphone
+from assistant.attention import attention_in, interruption_by, interruption_now
+from assistant.audio import EchoControl, Microphone
 from assistant.chain import Chain
 from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
 from assistant.ears import Ears, Hearing
 from assistant.engines import Vad, WakeWord
 from assistant.errors import AssistantError, AudioError, EngineError
+from assistant.false_interruptions import IN_ONE_ANSWER
 from assistant.patience import Patience
 from assistant.report import Report
 from assistant.ringer import Ringer
@@ -38,8 +40,8 @@ _LETS_GO_S = 0.25
 class VoiceLoop:
     """One appliance: ears, a chain, and what it is doing.
 
-    Without a ``wake_word`` any speech wakes it. ``hears_itself`` says that no canceller keeps its voice
-    from its ears. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change``
+    Without a ``wake_word`` any speech wakes it. ``echo`` keeps its voice from its ears; ``hears_itself`` says
+    that nothing does. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change``
     each event that led to another state, and that state.
     """
 
@@ -53,6 +55,7 @@ class VoiceLoop:
         ringer: Ringer,
         earcons: Mapping[Earcon, SpokenAudio],
         hears_itself: bool,
+        echo: EchoControl | None = None,
         on_report: Callable[[Report], None],
         on_change: Callable[[e.Event, State], None] = lambda *_: None,
         rescan: Callable[[], None] = lambda: None,
@@ -75,6 +78,7 @@ class VoiceLoop:
         self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
         self._patience = Patience(lambda: self.post(e.NothingSaid()))
         self._hears_itself = hears_itself
+        self._echo = echo
         self._turns = Turns(
             chain,
             post=self.post,
@@ -92,6 +96,19 @@ class VoiceLoop:
     def chain(self) -> Chain:
         """The engines at work, for who measures them."""
         return self._chain
+
+    @property
+    def interruption(self) -> Mapping[str, object]:
+        """What stops an answer now, and why, for `ctl status` and doctor."""
+        setting = self._chain.settings.conversation.interruption
+        by = interruption_by(setting, hears_itself=self._hears_itself)
+        echo = self._echo.status if self._echo else None
+        false = self._ears.false_interruptions
+        return {
+            "by": interruption_now(by, echo, is_often_false=false.are_often),
+            "false_lately": false.lately,
+            "echo": asdict(echo) if echo else None,
+        }
 
     def post(self, event: e.Event) -> None:
         """Report an event from the loop's thread; it is handled after those before it."""
@@ -170,7 +187,10 @@ class VoiceLoop:
     async def _on_woken(self, event: e.Woken) -> None:
         log.info("state=%s woken_by=%s", self.state.value, event.by)
         if self.state is State.SPEAKING:
-            await self._turns.end()
+            if event.by_hand:
+                await self._turns.end()
+            else:
+                self._turns.hold()  # perhaps it was a word of the answer: then nothing follows, and it goes on
             self._fire(e.BargedIn())
         elif not self._fire(event):
             return
@@ -220,10 +240,12 @@ class VoiceLoop:
         if isinstance(event, e.ReplyRefused) and self.state is not State.THINKING:
             return  # too late: the person goes on
         if self._turns.can_resume and self._fire(e.AnswerResumed()):
+            self._ears.false_interruptions.note()
             try:
                 await self._turns.resume()
             except AudioError as error:  # the speaker was pulled while the answer was held
                 self.post(e.Faulted(error))
+            self._attend()
         elif self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
             await self._turns.end()
             if self.state is State.THINKING:
@@ -297,6 +319,8 @@ class VoiceLoop:
 
     def _attend(self) -> None:
         by = interruption_by(self._chain.settings.conversation.interruption, hears_itself=self._hears_itself)
+        if (turn := self._turns.at_work) and turn.report.resumed >= IN_ONE_ANSWER:
+            by = "off"
         has_word = self._ears.has_wake_word
         self._ears.attention = attention_in(self.state, has_wake_word=has_word, interruption=by)
 

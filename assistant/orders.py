@@ -123,7 +123,7 @@ class Orders:
         if self._is_ringing() or self.state in (State.LISTENING, State.THINKING, State.SPEAKING):
             _hush(self._loop)
         else:
-            self._loop.post(e.Woken(by="button"))
+            self._loop.post(e.Woken(by="button", by_hand=True))
 
     # Orders
 
@@ -139,6 +139,7 @@ class Orders:
             "last_fault": fault
             and {"ago_s": round(now_s - fault[0], 1), "code": fault[1], "problem": fault[2]},
             "gives_up": self._shortages.gives_up,
+            "interruption": self._loop.interruption if self._loop else None,
             "models": {kind: getattr(self.settings, kind).model for kind in ("stt", "llm", "tts")},
         }
 
@@ -172,7 +173,7 @@ class Orders:
         if self.state is State.FAULTED:
             raise OrderRefused("There is no microphone to listen with.", "See what `assistant doctor` says.")
         if self.state is not State.LISTENING:
-            voice_loop.post(e.Woken(by="order"))
+            voice_loop.post(e.Woken(by="order", by_hand=True))
             await self._arrive((State.LISTENING,))
         return {"state": self.state.value}
 

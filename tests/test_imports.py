@@ -40,6 +40,7 @@ SPINE = (
         "earcons",
         "attention",
         "delivery",
+        "false_interruptions",
     },
     {
         *("chain", "turn", "turns", "read_ahead", "ears", "ringer", "loop"),

@@ -83,19 +83,66 @@ def test_a_cough_too_short_to_be_words_holds_it_up_without_being_transcribed() -
     simulate(story, words=[QUESTION, NOISE], reply=reply, settings=SETTINGS)
 
 
-def test_it_can_be_held_up_again_and_again() -> None:
+def test_held_up_twice_for_nothing_it_goes_on_to_its_end() -> None:
     async def story(house: House) -> None:
         await interrupted(house, NOISE)
-        for _ in range(2):
-            await house.until(State.SPEAKING)
-            await asyncio.sleep(0.5)
-            house.say(NOISE)
-            await house.until(State.LISTENING, within_s=0.5)
-        await house.voice_loop.idle(2)
+        await house.until(State.SPEAKING)
+        await asyncio.sleep(0.5)
+        house.say(NOISE)
+        await house.until(State.LISTENING, within_s=0.5)
+        await house.until(State.SPEAKING)
+        await asyncio.sleep(0.5)
+        house.say(NOISE)
+        await house.until(State.SLEEPING)
         answer = house.reports[-1]
-        assert (answer.resumed, answer.heard) == (3, answer.reply)
+        assert (answer.resumed, answer.heard) == (2, answer.reply)
 
     simulate(story, words=[QUESTION, NOISE], reply=reply, settings=SETTINGS)
+
+
+def test_after_three_for_nothing_speech_interrupts_no_more_until_a_minute_of_speaking_has_passed() -> None:
+    async def announced(house: House) -> None:
+        house.voice_loop.post(e.Announced(REPLY))
+        await house.until(State.SPEAKING)
+
+    async def story(house: House) -> None:
+        loop = house.voice_loop
+        for count in (1, 2, 3):
+            await announced(house)
+            house.say(NOISE)
+            await house.until(State.LISTENING, within_s=0.5)
+            await loop.idle(2)
+            assert loop.interruption["false_lately"] == count
+        assert loop.interruption["by"] == "wake_word"
+        await announced(house)
+        house.say(NOISE)
+        await house.until(State.SLEEPING)
+        assert house.reports[-1].resumed == 0
+        spoken_s = house.speaker.heard_s
+        while house.speaker.heard_s < spoken_s + 60:
+            await announced(house)
+            await house.until(State.SLEEPING)
+        assert loop.interruption["by"] == "speech"
+        await announced(house)
+        house.say(NOISE)
+        await house.until(State.LISTENING, within_s=0.5)
+
+    simulate(story, words=[NOISE], settings=SETTINGS)
+
+
+def test_a_wake_word_after_which_nothing_is_said_only_holds_the_answer_up() -> None:
+    async def story(house: House) -> None:
+        house.voice_loop.post(e.Announced(REPLY))
+        await house.until(State.SPEAKING)
+        await asyncio.sleep(1)
+        house.voice_loop.post(e.Woken(by="okay_nabu"))
+        await house.until(State.LISTENING)
+        await house.until(State.SPEAKING)
+        await house.voice_loop.idle(2)
+        answer = house.reports[-1]
+        assert (answer.resumed, answer.heard) == (1, REPLY)
+
+    simulate(story, settings=SETTINGS)
 
 
 def test_words_end_it_and_the_next_answer_knows_how_far_it_was_heard() -> None:

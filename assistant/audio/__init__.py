@@ -6,7 +6,8 @@ Methods are called on the event loop's thread and never block it.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
 
 from assistant.types import AudioFrame, SpokenAudio
 
@@ -46,3 +47,29 @@ class Speaker(Protocol):
 
     def close(self) -> None:
         """Release the device; ``open`` may follow."""
+
+
+EchoState: TypeAlias = Literal["unknown", "controlled", "uncontrolled", "far"]
+"""``unknown``: nothing was played since the start, or its echo was not found yet. ``uncontrolled``: the
+canceller leaves too much, or is learning. ``far``: the echo comes too late to be interrupted by speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoStatus:
+    """How well the assistant's own voice is kept from its ears."""
+
+    state: EchoState
+    late_ms: int | None = None
+    """From the speaker's buffer through the room to the microphone's."""
+    loss_db: float | None = None
+    """How much less is left of what was heard, over the last syllable."""
+    drift_ppm: float | None = None
+    """How much faster than the microphone the speaker runs."""
+
+
+class EchoControl(Protocol):
+    """Keeps the assistant's own voice from its ears."""
+
+    @property
+    def status(self) -> EchoStatus:
+        """As of the last frame."""

@@ -52,7 +52,7 @@ class Alignment:
         return self._drift * 1e6
 
     def next(self) -> tuple[float, float]:
-        """Return the position of the next frame's first sample, and samples to go on by for each one heard."""
+        """Return the position of the next frame's first sample, and the step from sample to sample."""
         position, step = self.position, 1 + self._drift
         self.position += FRAME_SAMPLES * step
         return position, step

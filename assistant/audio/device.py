@@ -213,7 +213,7 @@ class _Playing:
         self._channels = min(2, device.outputs)
         self._lost = False
         self._calls = 0
-        self._played = reference.begin(self.rate_hz)
+        self._played = reference.begin(self.rate_hz, self.name)
         self._taken = (0, -math.inf)
         """Samples of sound the device has been given, and when the last of them is heard."""
         self._heard_s = 0.0

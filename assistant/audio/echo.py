@@ -15,9 +15,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from assistant.audio import EchoState, EchoStatus
 from assistant.audio.alignment import Alignment
 from assistant.audio.delay import HEARD_SAMPLES, RANGE_SAMPLES, Delay, DelayEstimator
 from assistant.audio.echo_filter import PARTITIONS, EchoFilter, Heard
+from assistant.audio.echo_memory import EchoMemory
 from assistant.audio.moved_echo import CERTAIN, find_move
 from assistant.audio.near_speech import NearSpeech
 from assistant.audio.reference import REACH, Played, Reference
@@ -48,7 +50,7 @@ _GOOD, _BAD = 0.25, 0.5
 """Share of the power heard that is left where the filter fits (6 dB off), and where it does not (3 dB)."""
 
 _WORSE = 1.25
-"""What is left is more than what was heard, by 1 dB: less happens by chance where a person drowns the echo."""
+"""What is left is more than what was heard, by 1 dB: chance does less where a person drowns the echo."""
 
 _BETTER = 0.5
 """A share of what is left now, by which another delay or another filter must be better to take over."""
@@ -67,11 +69,27 @@ _NEAR_SAMPLES = 4
 """Delays that differ by less are the same: the filter takes that up."""
 
 
-class EchoCanceller:
-    """Frames in, frames out, in order; ``reference`` is told by the speaker what it plays."""
+_FAR_S = 0.55
+"""Between the speaker's buffer and the microphone's; what is further away (Bluetooth) is not interrupted by
+speech: whoever speaks has finished before the answer falls silent."""
 
-    def __init__(self, reference: Reference) -> None:
+_KEEP_EVERY_FRAMES = 60_000 // FRAME_MS
+"""What is known of the room is kept no more often than once a minute."""
+
+
+class EchoCanceller:
+    """Frames in, frames out, in order; ``reference`` is told by the speaker what it plays.
+
+    What it learns of the room is kept in ``memory``, and checked before it is believed again.
+    """
+
+    def __init__(self, reference: Reference, memory: EchoMemory | None = None) -> None:
         self._reference = reference
+        self._memory = memory
+        self._known: Samples | None = None
+        """The room of this speaker, from before a pause or a restart."""
+        self._late_s = 0.0
+        self._kept_at = -_KEEP_EVERY_FRAMES
         self._stream: Played | None = None
         self._estimator = DelayEstimator()
         self._alignment = Alignment()
@@ -97,9 +115,14 @@ class EchoCanceller:
         return self._alignment.drift_ppm
 
     @property
-    def delay_ms(self) -> float | None:
-        """From the moment the speaker's stream took a sample to the one the microphone's delivered it."""
-        return None
+    def status(self) -> EchoStatus:
+        """How well the assistant's own voice is kept from its ears, as of the last frame."""
+        if not self._is_placed:
+            return EchoStatus("unknown")
+        heard, left = self._powers[:2] + 1e-12
+        loss_db = round(float(10 * np.log10(max(heard / left, 1.0))), 1)
+        state: EchoState = "far" if self._is_far else "uncontrolled" if self._closed_frames else "controlled"
+        return EchoStatus(state, round(1000 * self._late_s), loss_db, round(self.drift_ppm, 1))
 
     def process(self, frame: AudioFrame) -> AudioFrame:
         """Return the frame without the echo, marked when that was all it held."""
@@ -112,6 +135,7 @@ class EchoCanceller:
         if stream.silent_s > _ECHOES_S:
             if self._frames % 50 == 0:
                 stream.take()
+            self._keep(stream)
             self._heard.clear()
             return frame
         stream.take()
@@ -126,7 +150,7 @@ class EchoCanceller:
         self._compare(heard, played, parts)
         is_open = self._is_open(parts)
         is_near = self._near.in_frame(parts, may_be_near=is_open) and not self._has_moved(parts, stream)
-        if self._is_worse:
+        if self._is_worse or np.square(parts.rest).sum() > _WORSE * np.square(heard).sum():
             return replace(frame, is_echo=True)
         if not is_near and self._fits and np.square(parts.echo).mean() > _AUDIBLE**2:
             self._alignment.follow(heard, parts.echo)
@@ -139,7 +163,7 @@ class EchoCanceller:
         elif self._closed_frames and np.square(parts.echo).mean() > _AUDIBLE**2:
             is_fit = self._powers[1] < _FIT * self._powers[0] and self._closed_frames < _CLOSED_FRAMES - 5
             self._closed_frames = 0 if is_fit else self._closed_frames - 1
-        return not self._closed_frames
+        return not self._closed_frames and not self._is_far
 
     def _has_moved(self, parts: Heard, stream: Played) -> bool:
         """Is it the echo itself that lies elsewhere or is louder? Then go on from there."""
@@ -157,6 +181,10 @@ class EchoCanceller:
         return True
 
     @property
+    def _is_far(self) -> bool:
+        return self._late_s > _FAR_S
+
+    @property
     def _fits(self) -> bool:
         return bool(self._powers[1] < _GOOD * self._powers[0])
 
@@ -168,6 +196,10 @@ class EchoCanceller:
         """Forget where the echo lies when either device was opened anew."""
         stream = self._reference.stream
         if stream is not self._stream or frame.end_s - self._last_s > _GAP_S:
+            if self._is_placed and self._fits:
+                self._known = self._filter.response
+            elif stream and self._memory and self._known is None:
+                self._known = self._memory.recall(stream.device)
             self._stream, self._is_placed, self._candidate = stream, False, None
             self._estimator.forget()
             self._heard.clear()
@@ -212,15 +244,36 @@ class EchoCanceller:
         if before is None or abs(found.samples - before.samples) > _NEAR_SAMPLES:
             return
         now = self._heard_at - self._position_now
+        self._late_s = (stream.end - self._heard_at - FRAME_SAMPLES + found.samples) / SAMPLE_RATE_HZ
         if not self._is_placed:
-            self._filter = EchoFilter()
-            self._place(found, stream)
-            self._is_placed = True
-            log.debug("echo=found delay_samples=%d", found.samples)
+            self._begin(found, stream, heard)
         elif abs(found.samples - (now + _BEFORE_SAMPLES)) > _NEAR_SAMPLES and not self._fits:
             begin = round(heard_at - now)
             if np.abs(stream.between(begin, HEARD_SAMPLES // 2)).max() > _AUDIBLE:  # an echo was expected
                 self._try(found, stream, heard, heard_at)
+
+    def _begin(self, delay: Delay, stream: Played, heard: Samples) -> None:
+        """Take up what is known of the room if it is still this one; else learn from what was just heard."""
+        log.debug("echo=found late_ms=%d", 1000 * self._late_s)
+        self._is_placed, self._filter, self._second = True, EchoFilter(), None
+        self._place(delay, stream)
+        begin = round(self._alignment.position) - len(heard)
+        if self._known is not None and _left(self._known, stream, heard, begin) < _GOOD:
+            self._filter.believe(self._known)
+            return
+        self._filter.recall(
+            stream.between(begin - (PARTITIONS + 1) * FRAME_SAMPLES, (PARTITIONS + 1) * FRAME_SAMPLES)
+        )
+        for at in range(0, len(heard), FRAME_SAMPLES):
+            played = stream.between(begin + at - FRAME_SAMPLES, 2 * FRAME_SAMPLES)
+            self._filter.process(heard[at : at + FRAME_SAMPLES], played)
+
+    def _keep(self, stream: Played) -> None:
+        """Keep what is known of the room, in the silence after an answer."""
+        is_due = self._heard and self._frames - self._kept_at >= _KEEP_EVERY_FRAMES
+        if self._memory and is_due and self._is_placed and self._fits:
+            self._kept_at = self._frames
+            self._memory.keep(stream.device, self._filter.response)
 
     @property
     def _position_now(self) -> float:
@@ -237,8 +290,12 @@ class EchoCanceller:
         """The next frame's first sample was played there."""
         self._alignment.place(position)
         self._closed_frames = _CLOSED_FRAMES
-        begin = round(position) - (PARTITIONS + 1) * FRAME_SAMPLES
-        self._filter.recall(stream.between(begin, (PARTITIONS + 1) * FRAME_SAMPLES))
+        self._recall(stream, round(position))
+
+    def _recall(self, stream: Played, position: int) -> None:
+        """What was played before that position is what the filter has heard of."""
+        count = (PARTITIONS + 1) * FRAME_SAMPLES
+        self._filter.recall(stream.between(position - count, count))
 
     def _try(self, delay: Delay, stream: Played, heard: Samples, heard_at: int) -> None:
         """Is what the filter knows right at another delay? Or else begin anew there."""

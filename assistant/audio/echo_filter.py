@@ -29,6 +29,8 @@ _Spectrum: TypeAlias = npt.NDArray[np.complex64]
 PARTITIONS = 25
 """Frames of room response, half a second: a living room is 40 dB down by then, a hall 30 dB."""
 
+RESPONSE_SAMPLES = PARTITIONS * FRAME_SAMPLES
+
 BINS = FRAME_SAMPLES + 1
 """25 Hz apart, from 0 to 8 kHz."""
 
@@ -96,12 +98,12 @@ class EchoFilter:
 
     @property
     def response(self) -> Samples:
-        """The room as it is known, shape (PARTITIONS * FRAME_SAMPLES,), float32."""
+        """The room as it is known, shape (RESPONSE_SAMPLES,), float32."""
         whole = np.fft.irfft(self._room, axis=1)[:, :FRAME_SAMPLES]
         return whole.reshape(-1).astype(np.float32)
 
     def believe(self, response: Samples) -> None:
-        """Take the room for this one; what it may be wrong by is as if nothing were known of a tenth of it."""
+        """Take the room for this one, doubting a hundredth of its power."""
         parts = np.pad(response.reshape(PARTITIONS, FRAME_SAMPLES), ((0, 0), (0, FRAME_SAMPLES)))
         self._room = np.fft.rfft(parts, axis=1).astype(np.complex64)
         self._error = _DOUBTED * self._prior

@@ -35,16 +35,17 @@ class Reference:
         self.stream: Played | None = None
         """None until a speaker is opened; another one each time it is."""
 
-    def begin(self, rate_hz: int) -> Played:
-        """Open a stream; the speaker tells the result what it plays."""
-        self.stream = Played(rate_hz)
+    def begin(self, rate_hz: int, device: str = "") -> Played:
+        """Open a stream of the device with this name; the speaker tells the result what it plays."""
+        self.stream = Played(rate_hz, device)
         return self.stream
 
 
 class Played:
     """One stream of a speaker, from its opening to its closing."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, device: str) -> None:
+        self.device = device
         self._rate_hz = rate_hz
         self._ring = Ring(_RING_S * rate_hz)
         self._audible = -math.inf

@@ -31,7 +31,7 @@ def looks(estimator: DelayEstimator, played: Samples, heard: Samples) -> Iterato
     for end in range(AROUND, len(played), HOP):
         begin = end - HEARD_SAMPLES
         found = estimator.look(heard[begin:end], begin, played[end - AROUND : end], end - AROUND)
-        yield end / SAMPLE_RATE_HZ, found and found.samples
+        yield end / SAMPLE_RATE_HZ, None if found is None else found.samples
 
 
 @pytest.mark.parametrize("room", ROOMS)
