@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,7 @@ import numpy as np
 from assistant import clock
 from assistant.audio.files import read_sound
 from assistant.audio.resample import Samples, to_float, to_pcm16
-from assistant.bench import barge_in_devices, machine
+from assistant.bench import barge_in_devices, devices_as_text, machine
 from assistant.bench.appliance_in_room import Stage, open_stage
 from assistant.bench.barge_in_devices import Plan
 from assistant.bench.clips import Clip, read_set
@@ -113,8 +113,11 @@ def run(
         texts.append(_as_text({**found, **machine.describe(settings)}))
         document |= found
     if path != "simulated":
+        if barge_in_devices.PEOPLE in plan.scenes:
+            clips, _ = sorted_out(read_set(folder))
+            plan = replace(plan, people=barge_in_devices.people_in(clips, onset))
         document["devices"] = barge_in_devices.run(settings, plan, progress)
-        texts.append(barge_in_devices.as_text(document["devices"]))
+        texts.append(devices_as_text.as_text(document["devices"]))
     if path == "both":
         texts.append(_side_by_side(document))
     return Result("\n\n".join(texts), {**document, **machine.describe(settings)})
@@ -128,6 +131,15 @@ def _side_by_side(document: Document) -> str:
         ("self-interruptions", own["self_interruptions"], other["false_pauses"]),
         ("self-answers", own["self_answers"], other["self_answers"]),
     ]
+    for each in document["devices"]["people"]:
+        if each["person_db"] == _PERSON_DB:
+            stops = document["interruptions"]
+            rows += [
+                ("interruptions", stops["n"], each["interruptions"]),
+                ("stopped it", stops["stopped"], each["stopped"]),
+                ("silent after ms, p50", stops["silent"]["p50_ms"], each["silent_p50_ms"]),
+                ("silent after ms, p95", stops["silent"]["p95_ms"], each["silent_p95_ms"]),
+            ]
     return table(("", "simulated", "devices"), rows)
 
 

@@ -12,23 +12,40 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.bench import own_voice_scene
+from assistant.audio.files import read_sound
+from assistant.audio.resample import to_float
+from assistant.bench import own_voice_scene, somebody_scenes
+from assistant.bench.clips import Clip, sound_files
 from assistant.bench.device_world import World, devices, world
 from assistant.bench.echo_path import Cell
-from assistant.bench.measuring import Document, table
+from assistant.bench.measuring import Document, percentile, rounded
+from assistant.bench.somebody_scenes import Sound
 from assistant.bench.sound_server import Kind
-from assistant.errors import EngineFailed
+from assistant.errors import AudioFileInvalid, EngineFailed
 from assistant.settings import Settings
+from assistant.types import SAMPLE_RATE_HZ
+
+OWN_VOICE, PEOPLE, NOISES, RESTART = SCENES = ("own-voice", "people", "noises", "restart")
+
+_NOISE_S = 6.0
+"""Of a noise that is long; an announcement takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be done there."""
 
+    scenes: Sequence[str] = (OWN_VOICE,)
     gains: Sequence[float] = (0.1, 0.25, 1.0, 2.0, 4.0)
     delays_ms: Sequence[int] = (5, 40, 120, 200, 350)
     announcements: int = 4
     """In each cell."""
+    interruptions: int = 100
+    """Over all cells, at each level."""
+    people: Sequence[Sound] = ()
+    person_db: Sequence[float] = (0.0,)
+    """Loudness of people, and of noises, against the echo."""
+    noises: Sequence[Sound] = ()
     room: Path | None = None
     clip: float = 0.0
     drift_ppm: float = 0.0
@@ -41,10 +58,9 @@ class Plan:
     keep: Path | None = None
     record: Path | None = None
 
-    def cells(self) -> list[Cell]:
-        """The grid, or the part of it that is to be done."""
-        number, parts = self.part
-        grid = [
+    def grid(self) -> list[Cell]:
+        """Every cell."""
+        return [
             Cell(
                 gain,
                 delay_ms,
@@ -57,57 +73,119 @@ class Plan:
             )
             for gain, delay_ms in itertools.product(self.gains, self.delays_ms)
         ]
-        return grid[number - 1 :: parts]
+
+    def jobs(self) -> list[Job]:
+        """What is to be done in the part of the grid that was asked for."""
+        grid = self.grid()
+        number, parts = self.part
+        jobs = []
+        for at in range(number - 1, len(grid), parts):
+            for scene in self.scenes:
+                count = self.announcements
+                if scene == PEOPLE:
+                    count = self.interruptions * (at + 1) // len(grid) - self.interruptions * at // len(grid)
+                levels: Sequence[float] = self.person_db if scene in {PEOPLE, NOISES} else (0.0,)
+                jobs += [Job(scene, grid[at], at * count, count, level_db) for level_db in levels if count]
+        return jobs
 
 
-Scene = tuple[str, Callable[[World, int], Document]]
-"""Its name, and what it does in the cell of that number."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A scene in a cell of the grid."""
+
+    scene: str
+    cell: Cell
+    first: int
+    """Where in the announcements and recordings it begins."""
+    count: int
+    level_db: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.scene}_{self.cell.name}" + (f"_{self.level_db:g}db" if self.level_db else "")
 
 
 def run(settings: Settings, plan: Plan, progress: Callable[[str], None]) -> Document:
     """Do what is planned. Raises DeviceUnavailable, EngineFailed and what engines raise."""
-    scenes: list[Scene] = [("own voice", lambda here, number: _own_voice(here, number, plan))]
+    jobs = plan.jobs()
+    for scene, sounds, option in ((PEOPLE, plan.people, "--set"), (NOISES, plan.noises, "--noises")):
+        if scene in plan.scenes and not sounds:
+            raise AudioFileInvalid(f"The scene '{scene}' has no recordings.", f"Name a folder by {option}.")
     done = dict(_kept(plan.keep))
-    waiting = [
-        (name, scene, number, cell)
-        for name, scene in scenes
-        for number, cell in enumerate(plan.cells())
-        if _key(name, cell, plan) not in done
-    ]
+    waiting = [job for job in jobs if _key(job, plan) not in done]
     if waiting:
         with devices(settings, plan.server) as (server, appliance):
-            for name, scene, number, cell in waiting:
-                stem = f"{name}_{cell.name}".replace(" ", "_")
-                with world(server, appliance, cell, plan.record / stem if plan.record else None) as here:
-                    found = scene(here, number)
-                key = _key(name, cell, plan)
-                done[key] = {"key": key, "scene": name, "cell": cell.name, **found}
+            for job in waiting:
+                record = plan.record / job.name if plan.record else None
+                with world(server, appliance, job.cell, record) as here:
+                    found = _done(here, job, plan)
+                key = _key(job, plan)
+                done[key] = {"key": key, "scene": job.scene, "cell": job.cell.name, **found}
                 _keep(plan.keep, done[key])
-                progress(f"{name}, {cell.name}: {_in_short(done[key])}")
-    cells = [done[_key(name, cell, plan)] for name, _ in scenes for cell in plan.cells()]
-    return {"server": plan.server, "cells": cells, "own_voice": _summed(cells)}
+                progress(f"{job.name}: {_in_short(done[key])}")
+    cells = [done[_key(job, plan)] for job in jobs]
+    return {
+        "server": plan.server,
+        "cells": cells,
+        "own_voice": _sum_of_own_voice([cell for cell in cells if cell["scene"] == OWN_VOICE]),
+        "people": [
+            _sum_of_people(level_db, [cell for cell in cells if cell.get("person_db") == level_db])
+            for level_db in (plan.person_db if PEOPLE in plan.scenes else ())
+        ],
+    }
 
 
-def _own_voice(here: World, number: int, plan: Plan) -> Document:
-    return own_voice_scene.run(here, plan.announcements, first=number * plan.announcements)
+def people_in(clips: Sequence[Clip], onset: Callable[[Clip], float]) -> list[Sound]:
+    """Recordings that interrupt, from a little before their onset."""
+    return [Sound.spoken(clip, onset(clip)) for clip in clips]
 
 
-def _summed(cells: Sequence[Document]) -> Document:
-    own = [cell for cell in cells if cell["scene"] == "own voice"]
+def noises_in(folder: Path) -> list[Sound]:
+    """What is in the recordings below ``folder``, a few seconds of each. Raises AudioFileInvalid."""
+    longest = round(_NOISE_S * SAMPLE_RATE_HZ)
+    return [Sound(file.name, to_float(read_sound(file)[:longest]), 0.0) for file in sound_files(folder)]
+
+
+def _done(here: World, job: Job, plan: Plan) -> Document:
+    if job.scene == OWN_VOICE:
+        return own_voice_scene.run(here, job.count, job.first)
+    if job.scene == PEOPLE:
+        return somebody_scenes.interrupted(here, plan.people, job.level_db, job.count, job.first)
+    if job.scene == NOISES:
+        return somebody_scenes.noises(here, plan.noises, job.level_db, job.count, job.first)
+    return somebody_scenes.restarted(here, job.first)
+
+
+def _sum_of_own_voice(cells: Sequence[Document]) -> Document:
     counted = ("announcements", "false_pauses", "woken", "cut_off", "self_answers", "states", "hushed")
     return {
-        **{name: sum(cell[name] for cell in own) for name in counted},
-        "cells": len(own),
-        "cells_with_any": [cell["cell"] for cell in own if cell["states"]],
+        **{name: sum(cell[name] for cell in cells) for name in counted},
+        "cells": len(cells),
+        "cells_with_any": [cell["cell"] for cell in cells if cell["states"]],
+    }
+
+
+def _sum_of_people(level_db: float, cells: Sequence[Document]) -> Document:
+    counted = ("interruptions", "stopped", "within_300_ms", "stopped_before_anybody_spoke", "alone")
+    silent_ms = [
+        each["silent_ms"] for cell in cells for each in cell["said"] if each["silent_ms"] is not None
+    ]
+    return {
+        "person_db": level_db,
+        **{name: sum(cell[name] for cell in cells) for name in (*counted, "other_pauses")},
+        "silent_p50_ms": rounded(percentile(silent_ms, 50), 0),
+        "silent_p95_ms": rounded(percentile(silent_ms, 95), 0),
     }
 
 
 def _in_short(cell: Document) -> str:
+    if cell["scene"] == PEOPLE:
+        return f"{cell['within_300_ms']} of {cell['interruptions']} stopped it within 300 ms"
     return f"{cell['false_pauses']} false pauses, {cell['self_answers']} answers to itself"
 
 
-def _key(scene: str, cell: Cell, plan: Plan) -> str:
-    return f"{plan.server}/{scene}/{cell.name}/{plan.announcements}"
+def _key(job: Job, plan: Plan) -> str:
+    return f"{plan.server}/{job.name}/{job.count}"
 
 
 def _kept(file: Path | None) -> Iterator[tuple[str, Document]]:
@@ -126,18 +204,3 @@ def _keep(file: Path | None, document: Document) -> None:
     if file is not None:
         with file.open("a", encoding="utf-8") as sink:
             sink.write(json.dumps(document) + "\n")
-
-
-def as_text(document: Document) -> str:
-    """Every cell by name, and a sum."""
-    own = [cell for cell in document["cells"] if cell["scene"] == "own voice"]
-    total = document["own_voice"]
-    head = (
-        f"its own voice through devices ({document['server']}): {total['announcements']} announcements, "
-        f"{total['false_pauses']} false pauses, {total['cut_off']} cut off, "
-        f"{total['self_answers']} answers to itself"
-    )
-    columns = ("announcements", "false_pauses", "woken", "cut_off", "self_answers", "delay_ms", "gain")
-    rows = [(cell["cell"], *(cell[name] for name in columns)) for cell in own]
-    names = ("cell", "said", "false pauses", "woken", "cut off", "self-answers", "true ms", "true gain")
-    return "\n".join([head, "", table(names, rows)])

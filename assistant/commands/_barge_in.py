@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 _DEMO = Path(__file__).parent.parent / "demo"
 
-_DEVICES = """A cell takes about 8 s for each announcement: the whole grid of 25 cells and 4 announcements a
-quarter of an hour. --part 1/5 does a fifth of it, and --keep FILE goes on where a run was ended."""
+_SCENES = ("own-voice", "people", "noises", "restart")
+
+_DEVICES = """A cell takes 2 s, and 7 s for each announcement: the default grid of 25 cells and 4
+announcements a quarter of an hour. 100 interruptions in 16 cells take half an hour at each level.
+--part 1/5 does a fifth of the cells, and --keep FILE goes on where a run was ended."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +48,24 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--server", choices=("pulseaudio", "pipewire"), default="pulseaudio", help="default pulseaudio"
     )
     devices.add_argument(
+        "--scenes",
+        nargs="+",
+        choices=_SCENES,
+        default=["own-voice"],
+        metavar="SCENE",
+        help=f"{', '.join(_SCENES)}; default own-voice",
+    )
+    devices.add_argument(
+        "--person-db",
+        type=numbers,
+        default=[0.0],
+        metavar="DB,DB",
+        help="of people and noises against the echo; default 0; write --person-db=-6,0",
+    )
+    devices.add_argument(
+        "--noises", type=Path, metavar="FOLDER", help="recordings of coughs, dishes, a television"
+    )
+    devices.add_argument(
         "--gains",
         type=numbers,
         default=[0.1, 0.25, 1.0, 2.0, 4.0],
@@ -59,7 +80,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="of the echo; default 5,40,120,200,350",
     )
     devices.add_argument(
-        "--announcements", type=count, default=4, metavar="N", help="in each cell; default 4"
+        "--announcements", type=count, default=4, metavar="N", help="in each cell, as noises; default 4"
     )
     devices.add_argument(
         "--clip",
@@ -105,7 +126,7 @@ def measure(arguments: argparse.Namespace, settings: Settings, progress: Callabl
 
         return recorded_echo.run(settings, replay=arguments.replay, pairs=arguments.pairs, progress=progress)
     from assistant.bench import barge_in  # noqa: PLC0415
-    from assistant.bench.barge_in_devices import Plan  # noqa: PLC0415
+    from assistant.bench.barge_in_devices import Plan, noises_in  # noqa: PLC0415
 
     return barge_in.run(
         settings,
@@ -115,6 +136,10 @@ def measure(arguments: argparse.Namespace, settings: Settings, progress: Callabl
         response=arguments.room,
         path=arguments.path,
         plan=Plan(
+            scenes=arguments.scenes,
+            interruptions=arguments.interruptions,
+            person_db=arguments.person_db,
+            noises=noises_in(arguments.noises) if arguments.noises else (),
             gains=arguments.gains,
             delays_ms=arguments.delays,
             announcements=arguments.announcements,
