@@ -23,7 +23,6 @@ class Monitor:
     def __init__(self, cable: Cable) -> None:
         self._clock = SampleClock(SAMPLE_RATE_HZ)
         self._blocks: list[Pcm16] = []
-        self._ends: list[int] = []
         self._end_s: list[float] = []
         self._lock = threading.Lock()
         self._process = cable.recorder(
@@ -35,13 +34,13 @@ class Monitor:
     def between(self, begin_s: float, end_s: float) -> tuple[Pcm16, float]:
         """What was recorded then, and when its first sample was: less than that where nothing was yet."""
         with self._lock:
-            ends, times, blocks = np.array(self._ends), np.array(self._end_s), list(self._blocks)
+            times, blocks = np.array(self._end_s), list(self._blocks)
         inside = np.flatnonzero((times > begin_s) & (times <= end_s))
         if not len(inside):
             return np.zeros(0, np.int16), begin_s
         first, last = int(inside[0]), int(inside[-1])
         pcm = np.concatenate(blocks[first : last + 1])
-        return pcm, float(times[first]) - (ends[first] - (ends[first - 1] if first else 0)) / SAMPLE_RATE_HZ
+        return pcm, float(times[first]) - len(blocks[first]) / SAMPLE_RATE_HZ
 
     def last_sound_s(self, begin_s: float, end_s: float) -> float | None:
         """When the last sample between the two that was no silence sounded; None where all was silence."""
@@ -66,7 +65,6 @@ class Monitor:
             self._clock.block_arrived(count, arrived_s)
             with self._lock:
                 self._blocks.append(pcm)
-                self._ends.append(count)
                 self._end_s.append(self._clock.time_of(count))
 
 

@@ -68,9 +68,9 @@ class Sound:
 
 def interrupted(world: World, people: Sequence[Sound], person_db: float, count: int, first: int) -> Document:
     """Interrupt ``count`` announcements, after some and among others that nobody interrupts."""
-    level = _learn(world, first)
+    level, alone = _learn(world, first)
     said: list[Document] = []
-    alone = number = 0
+    number = 0
     while len(said) < count:
         text = ANNOUNCEMENTS[(first + number) % len(ANNOUNCEMENTS)]
         number += 1
@@ -96,15 +96,15 @@ def interrupted(world: World, people: Sequence[Sound], person_db: float, count: 
     }
 
 
-def _learn(world: World, first: int) -> float:
-    """Let it talk until nobody can say that it has not heard the room; how loud its echo is."""
+def _learn(world: World, first: int) -> tuple[float, int]:
+    """Let it talk alone for a while: how loud its echo is, and how many announcements that took."""
     began_s = spoken_s = time.monotonic()
     number = 0
     while time.monotonic() - began_s < LEARNS_S or number == 0:
         spoken_s = world.say(ANNOUNCEMENTS[(first - number - 1) % len(ANNOUNCEMENTS)])
         world.settle()
         number += 1
-    return world.echo_loudness(spoken_s, time.monotonic())
+    return world.echo_loudness(spoken_s, time.monotonic()), number
 
 
 def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) -> Document:
@@ -162,7 +162,7 @@ def _alone(world: World, alone: int, said: Sequence[Document]) -> Document:
 
 def noises(world: World, sounds: Sequence[Sound], noise_db: float, count: int, first: int) -> Document:
     """Noises over ``count`` announcements: does it go on, pause and go on, or end its answer?"""
-    level = _learn(world, first)
+    level, _ = _learn(world, first)
     outcomes = []
     for number in range(first, first + count):
         sound = sounds[number % len(sounds)]
