@@ -28,6 +28,8 @@ _BEGINS_S = 10.0
 _ENDS_S = 60.0
 """Whoever talks to itself for longer is told to be silent."""
 
+_TRIES = 3
+
 _PAUSE_S = 0.6
 """Between two announcements: an echo of 350 ms is over."""
 
@@ -45,22 +47,25 @@ class World:
 
     def say(self, text: str) -> float:
         """Let it begin to announce something; when its first sound was given to the speaker."""
-        before = len(self.appliance.told)
-        self.appliance.say(text)
-        if not self.appliance.wait(lambda: self._was(State.SPEAKING, before), _BEGINS_S):
-            raise EngineFailed("It did not begin to speak.", "See what it said above.")
-        return next(each.at_s for each in self.told(before) if each.state == State.SPEAKING.value)
+        for _ in range(_TRIES):
+            before = len(self.appliance.told)
+            self.appliance.say(text)
+            if self.appliance.wait(lambda: self._was(State.SPEAKING, before), _BEGINS_S):  # noqa: B023 - at once
+                return next(each.at_s for each in self.told(before) if each.state == State.SPEAKING.value)
+            self.appliance.hush()  # it listens to itself, and announces nothing meanwhile
+        raise EngineFailed("It did not begin to speak.", "See what it said above.")
 
     def settle(self) -> bool:
-        """Wait until it sleeps, and nothing comes after it; false when it had to be told to be silent."""
-        ended = self.appliance.wait(self._sleeps, _ENDS_S)
-        if not ended:
-            self.appliance.hush()
-            self.appliance.wait(self._sleeps, _BEGINS_S)
+        """Wait until it sleeps, and goes on to; false when it had to be told to be silent."""
+        deadline_s = time.monotonic() + _ENDS_S
+        while self.appliance.wait(self._sleeps, deadline_s - time.monotonic()):
+            time.sleep(_PAUSE_S)
+            if self._sleeps():  # and has not taken its own last words for somebody's
+                return True
+        self.appliance.hush()
+        self.appliance.wait(self._sleeps, _BEGINS_S)
         time.sleep(_PAUSE_S)
-        if not self._sleeps():  # it took its own last words for somebody's
-            return self.settle() and ended
-        return ended
+        return False
 
     def told(self, since: int = 0) -> list[Told]:
         return self.appliance.told[since:]

@@ -35,6 +35,8 @@ class Found:
     echo_frames: int = 0
     """Frames that were taken for nothing but echo."""
     near_frames: int = 0
+    same_frames: int = 0
+    """Frames that were judged as they were when they were recorded."""
     playing_s: float = 0.0
     """How long something was played, its echo included."""
     onsets_s: list[float] = field(default_factory=list)
@@ -128,4 +130,5 @@ class _Recording:
         self.found.playing_s += frame_s * self.plays
         self.found.echo_frames += frame.is_echo
         self.found.near_frames += frame.is_near
+        self.found.same_frames += (frame.is_echo, frame.is_near) == (heard.is_echo, heard.is_near)
         return frame

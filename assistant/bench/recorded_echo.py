@@ -32,6 +32,9 @@ _SIGNS: tuple[tuple[str, Kind], ...] = (
 )
 """What stands in the name of a pair."""
 
+_OWN_VOICE = "own-voice"
+"""What the bench records where nobody else speaks is called so."""
+
 _NEAR = ("near", "nearend_speech")
 """What may stand behind a pair's name where its near end is there alone."""
 
@@ -47,6 +50,8 @@ def run(
     for name, kind, steps, near in _replayed(replay) if replay else _paired(pairs or Path()):
         vad.reset()
         rows.append(_row(name, kind, listen(settings, steps, vad), near))
+        if pairs:
+            del rows[-1]["same_verdicts"]  # there were none
         progress(f"{name}: {rows[-1]['onsets']} onsets")
     document: Document = {
         "bench": "barge-in",
@@ -64,7 +69,7 @@ Recorded = tuple[str, Kind, Sequence[Step], Pcm16 | None]
 
 def _replayed(folder: Path) -> Iterator[Recorded]:
     for file in _found(folder, ".jsonl", "recordings of --record"):
-        kind: Kind = "far end" if file.name.startswith("own_voice") else "not told"
+        kind: Kind = "far end" if file.name.startswith(_OWN_VOICE) else "not told"
         yield (
             str(file.relative_to(folder).with_suffix("")),
             kind,
@@ -122,6 +127,7 @@ def _row(name: str, kind: Kind, found: Found, near: Pcm16 | None) -> Document:
         "onsets_when_nothing_played": len(found.others_s),
         "echo_share": rounded(ratio(found.echo_frames * FRAME_MS / 1000, found.heard_s), 3),
         "near_share": rounded(ratio(found.near_frames * FRAME_MS / 1000, found.heard_s), 3),
+        "same_verdicts": rounded(ratio(found.same_frames * FRAME_MS / 1000, found.heard_s), 3),
         "near_onset_s": rounded(onset_s, 2),
         "found_after_ms": round((after[0] - onset_s) * 1000) if after and onset_s is not None else None,
         "before_near": None if onset_s is None else len(every) - len(after),
@@ -151,8 +157,11 @@ def _sum(kind: str, rows: Sequence[Document]) -> Document:
 
 
 def _as_text(document: Document) -> str:
+    last, key = ("found after ms", "found_after_ms")
+    if document["from"] == "replay":
+        last, key = ("same verdicts", "same_verdicts")
     rows = [
-        (row["name"], row["kind"], row["seconds"], row["playing_s"], row["onsets"], row["found_after_ms"])
+        (row["name"], row["kind"], row["seconds"], row["playing_s"], row["onsets"], _plain(row[key]))
         for row in document["recordings"]
     ]
     sums = [
@@ -167,8 +176,12 @@ def _as_text(document: Document) -> str:
         [
             machine.headline(document),
             "",
-            table(("recording", "who speaks", "s", "s played", "onsets", "found after ms"), rows),
+            table(("recording", "who speaks", "s", "s played", "onsets", last), rows),
             "",
             table(("who speaks", "n", "min played", "onsets", "a minute", "with any"), sums),
         ]
     )
+
+
+def _plain(value: float | None) -> str | None:
+    return None if value is None else f"{value:g}"
