@@ -70,7 +70,7 @@ def interrupted(world: World, people: Sequence[Sound], person_db: float, count: 
     """Interrupt ``count`` announcements, after some and among others that nobody interrupts."""
     level, alone = _learn(world, first)
     said: list[Document] = []
-    number = 0
+    number = over = 0
     while len(said) < count:
         text = ANNOUNCEMENTS[(first + number) % len(ANNOUNCEMENTS)]
         number += 1
@@ -82,11 +82,16 @@ def interrupted(world: World, people: Sequence[Sound], person_db: float, count: 
             continue
         which = first + len(said)
         sound = people[which % len(people)]
-        said.append(_interrupt(world, text, sound, level * 10 ** (person_db / 20), PLACES[which % 3]))
+        found = _interrupt(world, text, sound, level * 10 ** (person_db / 20), PLACES[which % 3])
+        if found["over"] and over < count:
+            over += 1  # nobody is interrupted who has finished: once more, with other words
+        else:
+            said.append(found)
     silent_ms = [each["silent_ms"] for each in said if each["silent_ms"] is not None]
     return {
         "person_db": person_db,
         "interruptions": len(said),
+        "spoken_when_it_was_over": over,
         "stopped": len(silent_ms),
         "within_300_ms": sum(ms <= WITHIN_MS for ms in silent_ms),
         "stopped_before_anybody_spoke": sum(each["early"] for each in said),
@@ -128,7 +133,7 @@ def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) 
         "name": sound.name,
         "place": place,
         "onset_in_answer_s": round(onset_s - begun_s, 2),
-        "over_when_spoken": ended_s is not None and ended_s < onset_s,
+        "over": ended_s is not None and ended_s < onset_s,
         "early": len(early),
         "noticed_ms": None if noticed_s is None else round((noticed_s - onset_s) * 1000),
         "silent_ms": None if silent_s is None else round((silent_s - onset_s) * 1000),
