@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assistant.commands._numbers import count, numbers, part, whole_numbers
+from assistant.commands._numbers import count, delays, gains, numbers, part
 from assistant.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,14 +67,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     devices.add_argument(
         "--gains",
-        type=numbers,
+        type=gains,
         default=[0.1, 0.25, 1.0, 2.0, 4.0],
         metavar="N,N",
         help="of the echo; default 0.1,0.25,1,2,4",
     )
     devices.add_argument(
         "--delays",
-        type=whole_numbers,
+        type=delays,
         default=[5, 40, 120, 200, 350],
         metavar="MS,MS",
         help="of the echo; default 5,40,120,200,350",

@@ -18,9 +18,20 @@ def numbers(text: str) -> list[float]:
     return [float(part) for part in text.split(",")]
 
 
-def whole_numbers(text: str) -> list[int]:
-    """The same without fractions."""
-    return [int(part) for part in text.split(",")]
+def gains(text: str) -> list[float]:
+    """The same, and more than nothing."""
+    found = numbers(text)
+    if min(found) <= 0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return found
+
+
+def delays(text: str) -> list[int]:
+    """Whole numbers with commas between them, 0 or more."""
+    found = [int(part) for part in text.split(",")]
+    if min(found) < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return found
 
 
 def part(text: str) -> tuple[int, int]:
