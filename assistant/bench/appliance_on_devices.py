@@ -7,6 +7,7 @@ is told, are JSON, a line each; times are the event loop's, which are the same i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -108,12 +109,15 @@ class ApplianceProcess:
         return True
 
     def end(self) -> None:
-        assert self._process.stdin  # noqa: S101
-        self._process.stdin.close()
+        assert self._process.stdin and self._process.stdout  # noqa: S101, PT018
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(_ENDS_S)
         except subprocess.TimeoutExpired:
             stop(self._process)
+        self._reader.join()
+        self._process.stdout.close()
 
     def _order(self, **order: object) -> None:
         """Returns when it was obeyed."""

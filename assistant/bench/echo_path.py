@@ -6,6 +6,7 @@ can do what rooms, loudspeakers and clocks do; it takes 23 ms at least.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -128,6 +129,10 @@ class Pump:
 
     def close(self) -> None:
         stop(self._process)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe  # noqa: S101
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
     def _order(self, what: dict[str, object]) -> None:
         assert self._process.stdin  # noqa: S101

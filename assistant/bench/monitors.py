@@ -56,16 +56,17 @@ class Monitor:
         source = self._process.stdout
         assert source  # noqa: S101
         count, odd = 0, b""
-        while block := source.read1(1 << 16):  # type: ignore[attr-defined]
-            arrived_s = time.monotonic()
-            whole = odd + block
-            odd = whole[len(whole) // 2 * 2 :]
-            pcm = np.frombuffer(whole[: len(whole) - len(odd)], np.int16)
-            count += len(pcm)
-            self._clock.block_arrived(count, arrived_s)
-            with self._lock:
-                self._blocks.append(pcm)
-                self._end_s.append(self._clock.time_of(count))
+        with source:
+            while block := source.read1(1 << 16):  # type: ignore[attr-defined]
+                arrived_s = time.monotonic()
+                whole = odd + block
+                odd = whole[len(whole) // 2 * 2 :]
+                pcm = np.frombuffer(whole[: len(whole) - len(odd)], np.int16)
+                count += len(pcm)
+                self._clock.block_arrived(count, arrived_s)
+                with self._lock:
+                    self._blocks.append(pcm)
+                    self._end_s.append(self._clock.time_of(count))
 
 
 _SILENCE = 3
