@@ -36,7 +36,7 @@ def interruption_by(
 
 def interruption_now(by: Interruption, echo: EchoStatus | None, *, is_often_false: bool) -> Interruption:
     """What it comes to at the moment, as the canceller and the last interruptions tell."""
-    in_doubt = is_often_false or (echo is not None and echo.state != "controlled")
+    in_doubt = is_often_false or (echo is not None and echo.state not in ("controlled", "inaudible"))
     return "wake_word" if by == "speech" and in_doubt else by
 
 

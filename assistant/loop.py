@@ -190,7 +190,7 @@ class VoiceLoop:
             if event.by_hand:
                 await self._turns.end()
             else:
-                self._turns.hold()  # perhaps it was a word of the answer: then nothing follows, and it goes on
+                self._turns.hold()  # a word of the answer, perhaps: then nothing follows, and it goes on
             self._fire(e.BargedIn())
         elif not self._fire(event):
             return

@@ -49,9 +49,10 @@ class Speaker(Protocol):
         """Release the device; ``open`` may follow."""
 
 
-EchoState: TypeAlias = Literal["unknown", "controlled", "uncontrolled", "far"]
-"""``unknown``: nothing was played since the start, or its echo was not found yet. ``uncontrolled``: the
-canceller leaves too much, or is learning. ``far``: the echo comes too late to be interrupted by speech."""
+EchoState: TypeAlias = Literal["unknown", "inaudible", "controlled", "uncontrolled", "far"]
+"""``unknown``: nothing was played since the start, or its echo was not found yet. ``inaudible``: the
+microphone hears nothing of what is played. ``uncontrolled``: the canceller leaves too much, or is learning.
+``far``: the echo comes too late to be interrupted by speech."""
 
 
 @dataclass(frozen=True, slots=True)

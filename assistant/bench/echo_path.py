@@ -32,7 +32,7 @@ class Cell:
     drift_ppm: float = 0.0
     """How much faster than the microphone the loudspeaker runs."""
     lie_ms: int = 0
-    """By how much the speaker's time stamps lie, in jumps."""
+    """By how much the time stamps of what is heard lie, in jumps."""
     volume_steps: bool = False
     """Whether the volume changes in the middle of each announcement."""
     jump_ms: int = 0

@@ -5,7 +5,7 @@ what the speaker was given, silence included; both at 16 kHz and beginning at th
 AEC Challenge has them. ``NAME.jsonl`` holds what happened, in order, a line each:
 
     {"begins": 44100, "at": -512}       a speaker is opened; its first sample would be there in NAME_lpb
-    {"played": 441, "begins_s": 12.34}  so many samples, at its rate, and when the first may be heard
+    {"played": 441}                     it was given so many samples, at its rate
     {"heard": 12.35, "flags": 1}        a frame that ended then; 1: is_echo, 2: is_near
     {"heard": 12.40, "flags": 0, "at": 320}    sound was lost before it: its place in NAME_mic
 
@@ -26,7 +26,7 @@ import numpy as np
 from assistant.audio import Microphone
 from assistant.audio.files import read_sound, write_wav
 from assistant.audio.filtered import SoundFilter
-from assistant.audio.reference import Reference
+from assistant.audio.reference import Played, Reference
 from assistant.audio.resample import LiveResampler
 from assistant.errors import AudioFileInvalid
 from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
@@ -47,7 +47,6 @@ class Told:
     """The speaker was given these samples, at its rate."""
 
     block: Pcm16
-    begins_s: float
 
 
 Step = Begun | Told | AudioFrame
@@ -55,10 +54,10 @@ Step = Begun | Told | AudioFrame
 
 
 class Stamps(Protocol):
-    """What becomes of the times that are told."""
+    """What becomes of the times at which frames were heard."""
 
     def __call__(self, at_s: float) -> float:
-        """The time that is told instead of ``at_s``."""
+        """The time that is given instead of ``at_s``."""
 
 
 def honest(at_s: float) -> float:
@@ -78,24 +77,21 @@ class TracedReference(Reference):
         if self._keep:
             self.steps.append(step)
 
-    def begin(self, rate_hz: int) -> Any:
+    def begin(self, rate_hz: int, device: str = "") -> Played:
         self.note(Begun(rate_hz))
-        return _TracedPlayed(super().begin(rate_hz), self)
+        self.stream = _TracedPlayed(rate_hz, device, self)
+        return self.stream
 
 
-class _TracedPlayed:
-    def __init__(self, played: Any, reference: TracedReference) -> None:
-        self._played = played
+class _TracedPlayed(Played):
+    def __init__(self, rate_hz: int, device: str, reference: TracedReference) -> None:
+        super().__init__(rate_hz, device)
         self._reference = reference
 
-    def tell(self, block: Pcm16, begins_s: float) -> None:
+    def tell(self, block: Pcm16) -> None:
         """On the speaker's thread."""
-        told_s = self._reference.stamps(begins_s)
-        self._reference.note(Told(block.copy(), told_s))
-        self._played.tell(block, told_s)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._played, name)
+        self._reference.note(Told(block.copy()))
+        super().tell(block)
 
 
 class TracedMicrophone:
@@ -110,7 +106,8 @@ class TracedMicrophone:
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
         async with aclosing(self._microphone.frames()) as frames:
-            async for heard in frames:
+            async for honest_frame in frames:
+                heard = replace(honest_frame, end_s=self._reference.stamps(honest_frame.end_s))
                 self._reference.note(heard)
                 frame = heard
                 for each in self._filters:
@@ -145,7 +142,7 @@ def write(steps: Sequence[Step], folder: Path, name: str) -> None:
         elif isinstance(step, Told):
             if stream is not None:
                 stream.feed(step.block)
-            lines.append({"played": len(step.block), "begins_s": round(step.begins_s, 6)})
+            lines.append({"played": len(step.block)})
         else:
             line = {"heard": round(step.end_s, 6), "flags": step.is_echo + 2 * step.is_near}
             at = round((step.end_s - zero_s) * SAMPLE_RATE_HZ) - FRAME_SAMPLES
@@ -190,7 +187,7 @@ def _steps(lines: Sequence[dict[str, Any]], lpb: Pcm16, mic: Pcm16) -> Iterator[
         elif "played" in line:
             begin, end = (at + round(n * SAMPLE_RATE_HZ / rate_hz) for n in (told, told + line["played"]))
             told += line["played"]
-            yield Told(_cut(lpb, begin, end), line["begins_s"])
+            yield Told(_cut(lpb, begin, end))
         else:
             place = line.get("at", place)
             pcm = _cut(mic, place, place + FRAME_SAMPLES)
@@ -207,14 +204,16 @@ def _cut(pcm: Pcm16, begin: int, end: int) -> Pcm16:
 
 
 def _first_times(steps: Sequence[Step]) -> dict[int, float]:
-    """Number of each beginning -> when the first sample after it may be heard."""
+    """Number of each beginning -> when its first sample was told of, reckoned from the next frame."""
     times: dict[int, float] = {}
-    begun = None
+    begun, rate_hz, told = None, SAMPLE_RATE_HZ, 0
     for number, step in enumerate(steps):
         if isinstance(step, Begun):
-            begun = number
-        elif isinstance(step, Told) and begun is not None:
-            times.setdefault(begun, step.begins_s)
+            begun, rate_hz, told = number, step.rate_hz, 0
+        elif isinstance(step, Told):
+            told += len(step.block)
+        elif begun is not None:
+            times.setdefault(begun, step.end_s - told / rate_hz)
     return times
 
 

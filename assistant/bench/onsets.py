@@ -111,9 +111,9 @@ class _Recording:
             if isinstance(step, Begun):
                 played = self._reference.begin(step.rate_hz)
             elif isinstance(step, Told):
-                played.tell(step.block, step.begins_s)
+                played.tell(step.block)
                 if np.abs(step.block.astype(np.int32)).max(initial=0) > _AUDIBLE:
-                    self._loud_s = step.begins_s + len(step.block) / SAMPLE_RATE_HZ
+                    self._loud_s = self.at_s
             else:
                 yield self._filtered(step)
 
@@ -122,7 +122,7 @@ class _Recording:
         if self._first_s is None:
             self._first_s = heard.end_s - frame_s
         self.at_s = heard.end_s - self._first_s
-        self.plays = heard.end_s < self._loud_s + _STILL_HEARD_S
+        self.plays = self.at_s < self._loud_s + _STILL_HEARD_S
         frame = AudioFrame(heard.pcm, heard.end_s)
         for each in self._filters:
             frame = each.process(frame)

@@ -108,8 +108,7 @@ def _side_by_side(mic: Pcm16, lpb: Pcm16) -> list[Step]:
     steps: list[Step] = [Begun(SAMPLE_RATE_HZ)]
     for number in range(count):
         piece = slice(number * FRAME_SAMPLES, (number + 1) * FRAME_SAMPLES)
-        begins_s = number * FRAME_MS / 1000
-        steps += [Told(played[piece], begins_s), AudioFrame(mic[piece], begins_s + FRAME_MS / 1000)]
+        steps += [Told(played[piece]), AudioFrame(mic[piece], (number + 1) * FRAME_MS / 1000)]
     return steps
 
 
