@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from assistant import actions
 from assistant import events as e
 from assistant.attention import attention_in, interruption_by
-from assistant.audio import Microphone
+from assistant.audio import Kind, Microphone, nothing_plugs_in
 from assistant.chain import Chain
 from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
 from assistant.ears import Ears, Hearing
 from assistant.engines import Vad, WakeWord
-from assistant.errors import AssistantError, AudioError, EngineError
+from assistant.errors import AudioError, EngineError
+from assistant.outages import MISSING, Outages, Part
 from assistant.patience import Patience
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.skills import Action, Match
+from assistant.speaker_watch import SpeakerWatch
 from assistant.state import State, StateMachine
 from assistant.turn import Turn
 from assistant.turns import Turns
@@ -34,13 +37,17 @@ log = logging.getLogger(__name__)
 _LETS_GO_S = 0.25
 """Whoever is silent for so long after the wake word waits for a sign; between words it is less."""
 
+_QUIET_S = 0.5
+"""No sound like speech for so long, and a microphone may be closed for a moment."""
+
 
 class VoiceLoop:
-    """One appliance: ears, a chain, and what it is doing.
+    """One appliance: ears, a speaker, a chain, and what it is doing.
 
     Without a ``wake_word`` any speech wakes it. ``hears_itself`` says that no canceller keeps its voice
     from its ears. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change``
-    each event that led to another state, and that state.
+    each event that led to another state, and that state; ``on_outage`` is called when something is lost or
+    found (``outages``).
     """
 
     def __init__(
@@ -55,23 +62,27 @@ class VoiceLoop:
         hears_itself: bool,
         on_report: Callable[[Report], None],
         on_change: Callable[[e.Event, State], None] = lambda *_: None,
-        rescan: Callable[[], None] = lambda: None,
+        on_outage: Callable[[], None] = lambda: None,
+        rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     ) -> None:
         self._chain = chain
         self._ringer = ringer
         self._on_report = on_report
         self._on_change = on_change
+        self.outages = Outages(on_outage)
+        self._fault_untold = False
         self._machine = StateMachine()
         self._queue: asyncio.Queue[e.Event] = asyncio.Queue()
         self._ears = Ears(
             microphone=microphone,
-            speaker=chain.speaker,
             vad=vad,
             wake_word=wake_word,
             settings=chain.settings,
             post=self.post,
-            rescan=rescan,
+            rescan=self._rescan,
         )
+        self._rescan_devices = rescan
+        self._speaker_watch = SpeakerWatch(chain.speaker, post=self.post, rescan=self._rescan)
         self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
         self._patience = Patience(lambda: self.post(e.NothingSaid()))
         self._hears_itself = hears_itself
@@ -106,18 +117,35 @@ class VoiceLoop:
         self._ears.adopt(chain.settings, hearing)
         self._attend()
 
+    @property
+    def kept(self) -> dict[str, object]:
+        """What a process that replaces this one goes on with: the conversation, and what nobody could hear."""
+        volume = self._chain.speaker.volume
+        return {"turns": self._turns.kept, "unheard": self._ringer.kept, "volume": volume}
+
+    def take_up(self, kept: Mapping[str, Any]) -> None:
+        """Go on with what another process has ``kept``, if there was one."""
+        if kept:
+            self._turns.take_up(kept["turns"])
+            self._ringer.take_up(**kept["unheard"])
+            self._chain.speaker.volume = kept["volume"]
+
     async def run(self) -> None:
         """Live until the microphone's recording is over, or cancelled.
 
-        Raises the AudioError that made starting impossible; later ones are recovered from.
+        Raises what made starting impossible; a microphone or a speaker that is missing does not.
         """
+        beside = [
+            asyncio.ensure_future(self._speaker_watch.watch()),
+            asyncio.ensure_future(self._ringer.watch(self.post)),
+        ]
         self._ears.open()
-        ringing = asyncio.ensure_future(self._ringer.watch(self.post))
         try:
             while not isinstance(event := await self._queue.get(), e.RecordingEnded):
                 await self._handle(event)
         finally:
-            ringing.cancel()
+            for job in beside:
+                job.cancel()
             await self._ears.close()
             await self._turns.end()
             self._chain.speaker.close()
@@ -160,8 +188,18 @@ class VoiceLoop:
                 await self._announce(event, text)
             case e.Muted() | e.Unmuted():
                 await self._on_mute_button(event)
+            case e.Ready():
+                self.outages.found("microphone")
+                log.info("state=%s microphone=heard", self.state.value)
+                self._fire(event)
             case e.Faulted(error=error):
-                await self._on_fault(event, error)
+                await self._on_fault(error)
+            case e.SpeakerLost(error=error):
+                if self.state is State.STARTING and not isinstance(error, MISSING):
+                    raise error
+                self.outages.lost("speaker", error)
+            case e.SpeakerFound():
+                self.outages.found("speaker")
             case e.Probed(handled=handled):
                 handled()
             case _:
@@ -174,6 +212,8 @@ class VoiceLoop:
             self._fire(e.BargedIn())
         elif not self._fire(event):
             return
+        if self.state is not State.LISTENING:
+            return  # somebody pressed a button, but there is no microphone
         self._patience.begin(self._chain.settings.endpoint.listen_timeout_ms / 1000)
         self._earcons.play_when("wake", lambda: self._ears.quiet_s >= _LETS_GO_S)
 
@@ -223,7 +263,8 @@ class VoiceLoop:
             try:
                 await self._turns.resume()
             except AudioError as error:  # the speaker was pulled while the answer was held
-                self.post(e.Faulted(error))
+                self.post(e.SpeakerLost(error))
+                self.post(e.Stopped())
         elif self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
             await self._turns.end()
             if self.state is State.THINKING:
@@ -238,13 +279,16 @@ class VoiceLoop:
         wait_ms = self._chain.settings.conversation.follow_up_ms
         if wait_ms and self.state is State.SPEAKING:
             await self._settle(e.FollowUpOpened())
-            self._patience.begin(wait_ms / 1000)
+            if self.state is State.LISTENING:
+                self._patience.begin(wait_ms / 1000)
         else:
             await self._settle(event)
 
     async def _announce(self, event: e.Event, text: str) -> None:
         """Say something unasked, unless somebody talks. Muted, it stays so."""
-        if self.state is State.MUTED or self._fire(event):
+        if "speaker" in self.outages:
+            self._ringer.unheard(text)
+        elif self.state is State.MUTED or self._fire(event):
             await self._turns.end()
             self._ringer.announced(text)
             self._turns.announce(text)
@@ -253,6 +297,7 @@ class VoiceLoop:
         if not self._machine.allows(type(event)):
             return
         await self._ears.close()
+        self.outages.found("microphone")  # whether there is one shows when it is opened
         await self._settle(event)
         log.info("state=%s muted=%s", self.state.value, "yes" if self.state is State.MUTED else "no")
         if self.state is State.SLEEPING:
@@ -260,30 +305,42 @@ class VoiceLoop:
         else:
             self._earcons.play("muted")
 
-    async def _on_fault(self, event: e.Event, error: Exception) -> None:
-        if self.state is State.STARTING:
+    async def _on_fault(self, error: Exception) -> None:
+        """It cannot listen any more. What it says, or is about to say, is heard to its end first."""
+        if self.state is State.STARTING and not isinstance(error, MISSING):
             raise error
-        known = isinstance(error, AssistantError)
-        # Once, however often it is tried.
-        level = logging.DEBUG if self.state is State.FAULTED else logging.ERROR
-        log.log(level, "state=%s fault=%s", self.state.value, error, exc_info=None if known else error)
-        await self._turns.end()
+        part: Part = "engine" if isinstance(error, EngineError) else "microphone"
         await self._ears.close()
-        if self._fire(event):
-            self._earcons.play("error")
-        if self.state is State.FAULTED and not isinstance(error, EngineError):
+        if self.state is State.MUTED and part == "microphone":
+            return  # it was closed meanwhile
+        if self.outages.lost(part, error):
+            self._fault_untold = True
+        if self.state is State.MUTED:
+            await self._turns.end()
+        elif self.state is not State.SPEAKING and (self.state is not State.THINKING or part == "engine"):
+            await self._turns.end()
+            self._fire(e.Faulted(error))
+        if "engine" not in self.outages:
             self._ears.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
+
+    async def _rescan(self, missing: Kind) -> None:
+        """Look for devices that were plugged in, which closes the others for a moment: only in silence."""
+        is_free = self.state in (State.STARTING, State.SLEEPING, State.MUTED, State.FAULTED)
+        if is_free and self._turns.none and not self._earcons.sounding and self._ears.quiet_s > _QUIET_S:
+            await self._rescan_devices(missing)
 
     # Actions
 
     def _fire(self, event: e.Event) -> bool:
         """Go where the table leads; an event that came too late leads nowhere."""
+        event = self.outages.instead_of(event, self.state)
         if not self._machine.allows(type(event)):
             log.debug("state=%s event=%s came too late", self.state.value, type(event).__name__)
             return False
         state = self._machine.fire(event)
-        if isinstance(event, e.Ready):
-            log.info("state=%s microphone=heard", state.value)
+        if state is State.FAULTED and self._fault_untold:
+            self._fault_untold = False
+            self._earcons.play("error")
         self._on_change(event, state)
         self._attend()
         if state in (State.SLEEPING, State.SPEAKING):
@@ -340,5 +397,9 @@ class VoiceLoop:
         actions.carry_out(action, self._chain, self._ringer, self.post)
 
     def _note_rung(self, turn: Turn) -> None:
-        if turn.report.handled_by == "announcement" and turn.heard_ms:
+        if turn.announced and turn.heard_ms:
             self._ringer.heard(turn.sounded_text)
+        if turn.announced and turn.is_lost:
+            self._ringer.unheard(turn.announced)
+        elif turn.announced and turn.done and not turn.report.interrupted:
+            self._ringer.heard_out()

@@ -6,7 +6,8 @@ Knows turns and their reports; not the state, nor why a turn begins or ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from assistant.chain import Chain
 from assistant.events import Event
@@ -58,6 +59,17 @@ class Turns:
     def adopt(self, chain: Chain) -> None:
         """Begin the next turn with this one."""
         self._chain, self._read_ahead = chain, ReadAhead(chain)
+
+    @property
+    def kept(self) -> Mapping[str, object]:
+        """What the next turn refers to, for ``take_up``."""
+        said = self._chain.conversation.kept
+        return {"said": said, "last": [self._last_reply, self._to_repeat, self._last_s]}
+
+    def take_up(self, kept: Mapping[str, Any]) -> None:
+        """Go on where another process ended."""
+        self._chain.conversation.take_up(kept["said"])
+        self._last_reply, self._to_repeat, self._last_s = kept["last"]
 
     @property
     def none(self) -> bool:
@@ -124,7 +136,7 @@ class Turns:
         return self._held is not None and not self._held.done
 
     async def resume(self) -> None:
-        """End the turn that came of nothing and go on with the answer that was held. Raises DeviceLost."""
+        """End the turn that came of nothing and go on with the answer that was held. Raises AudioError."""
         if self._begun:
             self._new_until_s = self._now_s() + self._chain.settings.conversation.repair_ms / 1000
         self._begun = ""

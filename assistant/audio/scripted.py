@@ -84,10 +84,15 @@ class ScriptedSpeaker(WavSpeaker):
     def is_sounding(self) -> bool:
         return self._unheard_s() > 0
 
-    def open(self) -> None:
+    async def open(self) -> None:
         if self.broken:
             raise DeviceUnavailable("The speaker is not there.", "Plug it in.")
-        super().open()
+        await super().open()
+
+    async def lost(self) -> None:
+        while not self.broken:  # noqa: ASYNC110 - as a real one is watched
+            await asyncio.sleep(0.25)
+        raise DeviceLost("The speaker went away.", "Plug it in again.")
 
     def write(self, audio: SpokenAudio) -> None:
         if self.broken:

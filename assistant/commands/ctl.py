@@ -63,9 +63,17 @@ def _status(answer: dict[str, Any]) -> str:
         else "none",
         "models": ", ".join(answer["models"].values()),
     }
+    for part, fault in answer.get("missing", {}).items():
+        rows[f"no {part}" if part != "engine" else "no answer"] = fault["problem"]
     for shortage, given_up in answer["gives_up"].items():
         rows[f"low {shortage}" if shortage != "heat" else "too hot"] = f"does without {given_up}"
-    return "\n".join(f"{name:<12}{value}" for name, value in rows.items())
+    return "\n".join(f"{name:<14}{value}" for name, value in rows.items())
+
+
+def _say(answer: dict[str, Any]) -> str:
+    if answer.get("said", True):
+        return _state(answer)
+    return "There is no speaker. It is said as soon as there is one, if that is within an hour."
 
 
 def _reload(answer: dict[str, Any]) -> str:
@@ -86,5 +94,6 @@ def _span(seconds: float) -> str:
 _SHOW: dict[str, Callable[[dict[str, Any]], str]] = {
     "status": _status,
     "ask": lambda answer: str(answer["reply"]),
+    "say": _say,
     "reload": _reload,
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from assistant.configuration import Loaded
 from assistant.errors import DeviceUnavailable
 from assistant.report import Report
 from assistant.settings import Settings
+
+_LOOKS_S = 10.0
+"""Sound libraries ask every device what it can do."""
 
 _DEMO = Path(__file__).parent.parent / "demo" / "how_old_is_the_brooklyn_bridge.wav"
 
@@ -33,18 +38,37 @@ def run(arguments: argparse.Namespace) -> int:
     # The appliance takes these once it is there; until then they would end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGHUP})
     loaded = configuration.load(arguments.config)
+    logs.keep_stderr()
     logs.set_up(loaded.settings.log.level)
     if arguments.or_demo and not _has_microphone():
         return _demo(loaded.settings)
-    clock.run(_live(loaded, lambda: configuration.load(arguments.config)))
+    from assistant import replacement  # noqa: PLC0415 - needs NumPy
+    from assistant.audio.lines import DRIVER  # noqa: PLC0415
+
+    try:
+        clock.run(_live(loaded, lambda: configuration.load(arguments.config)))
+    except replacement.Replaced as replaced:
+        replacement.begin_anew(replaced.kept)
+    if DRIVER.stuck_s:
+        sys.stdout.flush()
+        os._exit(0)  # Python would wait for PortAudio, which waits for the driver
     return 0
 
 
 def _has_microphone() -> bool:
-    try:
-        return any(device.inputs for device in portaudio.devices())
-    except DeviceUnavailable:  # without PortAudio there is no sound at all
-        return False
+    """Also when the sound library does not say: the appliance can wait for it."""
+    found: list[bool] = [True]
+
+    def look() -> None:
+        try:
+            found.append(any(device.inputs for device in portaudio.devices()))
+        except DeviceUnavailable:  # without PortAudio there is no sound at all
+            found.append(False)
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(_LOOKS_S)
+    return found[-1]
 
 
 def _demo(settings: Settings) -> int:
@@ -58,6 +82,7 @@ def _demo(settings: Settings) -> int:
 async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
     from assistant import appliance  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.device import DeviceMicrophone, DeviceSpeaker  # noqa: PLC0415
+    from assistant.audio.lines import Rescan  # noqa: PLC0415
     from assistant.audio.reference import Reference  # noqa: PLC0415
 
     if sys.stdout.isatty():
@@ -72,7 +97,7 @@ async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
             DeviceSpeaker(audio.output, audio.volume, reference),
             reference=reference,
             on_report=_show,
-            rescan=portaudio.rescan,
+            rescan=Rescan({"input": audio.input, "output": audio.output}),
         )
     )
 
