@@ -37,6 +37,7 @@ from assistant.engines import CallingLlm, Engine, Llm
 from assistant.events import Event
 from assistant.fair_lock import FairLock
 from assistant.loop import VoiceLoop
+from assistant.outages import Outages
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import Settings
@@ -192,7 +193,7 @@ async def open_loop(
     *,
     on_report: Callable[[Report], None],
     on_change: Callable[[Event, State], None] = lambda *_: None,
-    on_outage: Callable[[], None] = lambda: None,
+    outages: Outages | None = None,
     rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     context: SkillContext | None = None,
     hands_free: bool = False,
@@ -226,6 +227,6 @@ async def open_loop(
                 and not any(isinstance(each, EchoCanceller) for each in filters),
                 on_report=on_report,
                 on_change=on_change,
-                on_outage=on_outage,
+                outages=outages,
                 rescan=rescan,
             )

@@ -32,6 +32,7 @@ from assistant.heartbeat import Heartbeat
 from assistant.loop import VoiceLoop
 from assistant.mute_mark import MuteMark
 from assistant.orders import Orders
+from assistant.outages import Outages
 from assistant.recordings import Recordings
 from assistant.relief import Relief
 from assistant.reload import Reloader
@@ -136,15 +137,12 @@ async def live(
             mark.follow(event)
             control.publish({"state": state.value})
             panel.show(state.value)
-            systemd.tell(*(["READY=1"] if was_starting else []), f"STATUS={_in_words(state, outages())}")
-
-        def outages() -> str:
-            return str(voice_loop.outages)
+            systemd.tell(*(["READY=1"] if was_starting else []), f"STATUS={_in_words(state, outages)}")
 
         def note_outage() -> None:
-            if orders.state is not State.STARTING:
-                systemd.tell(f"STATUS={_in_words(orders.state, outages())}")
+            systemd.tell(f"STATUS={_in_words(orders.state, outages)}")
 
+        outages = Outages(note_outage)
         control.publish({"state": orders.state.value})
         systemd.tell(f"STATUS={_IN_WORDS[orders.state]}")
         stack.callback(systemd.tell, "STOPPING=1", "STATUS=Ending.")
@@ -157,7 +155,7 @@ async def live(
                 speaker,
                 on_report=note_report,
                 on_change=note_change,
-                on_outage=note_outage,
+                outages=outages,
                 rescan=rescan,
                 context=context,
                 hands_free=True,
@@ -183,8 +181,7 @@ async def live(
             await stack.enter_async_context(
                 _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))
             )
-        kept = replacement.taken_over()
-        voice_loop.take_up(kept)
+        _take_up(voice_loop, replacement.taken_over())
         await _run(voice_loop, lambda: _may_be_replaced(voice_loop, orders, context.timers))
 
 
@@ -195,12 +192,27 @@ async def _run(voice_loop: VoiceLoop, may_be_replaced: Callable[[], bool]) -> No
     try:
         await asyncio.wait({running, replaced}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
-            raise replacement.Replaced(voice_loop.kept)
+            raise replacement.Replaced(_kept(voice_loop))
         running.result()
     finally:
         for task in (replaced, running):
             task.cancel()
         await asyncio.gather(replaced, running, return_exceptions=True)
+
+
+def _kept(voice_loop: VoiceLoop) -> dict[str, object]:
+    """What a process that replaces this one goes on with: what was said, and what nobody could hear."""
+    chain = voice_loop.chain
+    said, volume = chain.conversation.kept, chain.speaker.volume
+    return {"said": said, "volume": volume, "unheard": voice_loop.ringer.kept}
+
+
+def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
+    """Go on with what another process has kept, if there was one."""
+    if kept:
+        voice_loop.chain.conversation.take_up(kept["said"])
+        voice_loop.chain.speaker.volume = kept["volume"]
+        voice_loop.ringer.take_up(**kept["unheard"])
 
 
 def _may_be_replaced(voice_loop: VoiceLoop, orders: Orders, timers: TimerBook) -> bool:
@@ -211,11 +223,11 @@ def _may_be_replaced(voice_loop: VoiceLoop, orders: Orders, timers: TimerBook) -
     return is_idle and is_missing and ("speaker" in outages or not _rings(timers))
 
 
-def _in_words(state: State, outages: str) -> str:
+def _in_words(state: State, outages: Outages) -> str:
     """What it is doing and what it is missing: "Out of order: no microphone."."""
     words = _IN_WORDS[state]
     joint = ": " if state is State.FAULTED else "; "
-    return f"{words[:-1]}{joint}{outages}." if outages else words
+    return f"{words[:-1]}{joint}{outages}." if str(outages) else words
 
 
 def _leave() -> None:

@@ -7,6 +7,7 @@ their attention.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -14,13 +15,17 @@ from typing import TypeAlias
 
 from assistant.attention import Attention
 from assistant.audio import Kind, Microphone
+from assistant.completeness import required_silence_ms
 from assistant.endpoint import Endpointer
 from assistant.engines import Vad, WakeWord
 from assistant.errors import AssistantError
 from assistant.events import Event, Faulted, Ready, RecordingEnded, Woken
 from assistant.settings import Settings
-from assistant.types import FRAME_MS, AudioFrame
+from assistant.skills import Match
+from assistant.types import FRAME_MS, AudioFrame, Transcript
 from assistant.wake_gate import WakeGate, end_of_speech
+
+log = logging.getLogger(__name__)
 
 RETRY_FIRST_S, RETRY_LAST_S = 0.5, 2.0
 """Waits before a lost device is tried again, each twice the last: a re-plugged one is back within 5 s, and
@@ -119,6 +124,21 @@ class Ears:
         if not self.endpointer.has_utterance:
             self._forget()
 
+    def wait_for(self, transcript: Transcript, match: Match | None) -> None:
+        """The words are known while the person pauses: wait as long as they ask for."""
+        if match and match.asks_back:
+            self.wait_for_the_rest()
+        else:
+            self.endpointer.required_silence_ms = required_silence_ms(
+                transcript,
+                matched=match is not None and not match.ends_open,
+                settings=self._settings.endpoint,
+            )
+
+    def wait_for_the_rest(self) -> None:
+        """As it is, it gets no answer that somebody waits for: it may be the beginning of one that does."""
+        self.endpointer.required_silence_ms = self._settings.endpoint.unfinished_ms
+
     def open(self) -> None:
         """Begin to listen; posts Ready with the first frame, Faulted when the microphone fails."""
         self._listening = asyncio.ensure_future(self._listen())
@@ -158,6 +178,7 @@ class Ears:
             async with aclosing(self._microphone.frames()) as frames:
                 if first := await anext(frames, None):
                     self._retry_s = RETRY_FIRST_S
+                    log.info("microphone=heard")
                     self._post(Ready())
                     self._judge(first)
                 async for frame in frames:

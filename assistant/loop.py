@@ -9,28 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from assistant import actions
 from assistant import events as e
 from assistant.attention import attention_in, interruption_by
 from assistant.audio import Kind, Microphone, nothing_plugs_in
 from assistant.chain import Chain
-from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
 from assistant.ears import Ears, Hearing
 from assistant.engines import Vad, WakeWord
 from assistant.errors import AudioError, EngineError
-from assistant.outages import MISSING, Outages, Part
+from assistant.outages import Outages, Part
 from assistant.patience import Patience
 from assistant.report import Report
 from assistant.ringer import Ringer
-from assistant.skills import Action, Match
+from assistant.skills import Action
 from assistant.speaker_watch import SpeakerWatch
 from assistant.state import State, StateMachine
 from assistant.turn import Turn
 from assistant.turns import Turns
-from assistant.types import SpokenAudio, Transcript, Utterance
+from assistant.types import SpokenAudio, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +44,7 @@ class VoiceLoop:
 
     Without a ``wake_word`` any speech wakes it. ``hears_itself`` says that no canceller keeps its voice
     from its ears. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change``
-    each event that led to another state, and that state; ``on_outage`` is called when something is lost or
-    found (``outages``).
+    each event that led to another state, and that state; ``outages`` what is lost and found.
     """
 
     def __init__(
@@ -62,14 +59,14 @@ class VoiceLoop:
         hears_itself: bool,
         on_report: Callable[[Report], None],
         on_change: Callable[[e.Event, State], None] = lambda *_: None,
-        on_outage: Callable[[], None] = lambda: None,
+        outages: Outages | None = None,
         rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     ) -> None:
         self._chain = chain
-        self._ringer = ringer
+        self.ringer = ringer
         self._on_report = on_report
         self._on_change = on_change
-        self.outages = Outages(on_outage)
+        self.outages = outages or Outages()
         self._fault_untold = False
         self._machine = StateMachine()
         self._queue: asyncio.Queue[e.Event] = asyncio.Queue()
@@ -89,11 +86,10 @@ class VoiceLoop:
         self._turns = Turns(
             chain,
             post=self.post,
-            on_transcript=self._on_transcript,
-            on_refusal=self._wait_for_the_rest,
+            on_transcript=self._ears.wait_for,
+            on_refusal=self._ears.wait_for_the_rest,
             on_end=self._on_end,
         )
-        self._busy_until_s = 0.0
 
     @property
     def state(self) -> State:
@@ -113,32 +109,17 @@ class VoiceLoop:
         self._chain = chain
         self._turns.adopt(chain)
         self._earcons.sounds = earcons
-        self._ringer.limit_s = chain.settings.conversation.ring_limit_s
+        self.ringer.limit_s = chain.settings.conversation.ring_limit_s
         self._ears.adopt(chain.settings, hearing)
         self._attend()
-
-    @property
-    def kept(self) -> dict[str, object]:
-        """What a process that replaces this one goes on with: the conversation, and what nobody could hear."""
-        volume = self._chain.speaker.volume
-        return {"turns": self._turns.kept, "unheard": self._ringer.kept, "volume": volume}
-
-    def take_up(self, kept: Mapping[str, Any]) -> None:
-        """Go on with what another process has ``kept``, if there was one."""
-        if kept:
-            self._turns.take_up(kept["turns"])
-            self._ringer.take_up(**kept["unheard"])
-            self._chain.speaker.volume = kept["volume"]
 
     async def run(self) -> None:
         """Live until the microphone's recording is over, or cancelled.
 
         Raises what made starting impossible; a microphone or a speaker that is missing does not.
         """
-        beside = [
-            asyncio.ensure_future(self._speaker_watch.watch()),
-            asyncio.ensure_future(self._ringer.watch(self.post)),
-        ]
+        watches = self._speaker_watch.watch(), self.ringer.watch(self.post)
+        beside = [asyncio.ensure_future(watch) for watch in watches]
         self._ears.open()
         try:
             while not isinstance(event := await self._queue.get(), e.RecordingEnded):
@@ -153,20 +134,21 @@ class VoiceLoop:
     async def idle(self, quiet_s: float) -> None:
         """Wait until nothing has been said by anybody for ``quiet_s`` seconds."""
         now = asyncio.get_running_loop().time
-        self._busy_until_s = now()
-        while self._busy() or now() - self._busy_until_s < quiet_s:  # noqa: ASYNC110 - a span, not an event
+        busy_until_s = now()
+        while self._busy or now() - busy_until_s < quiet_s:
+            busy_until_s = now() if self._busy else busy_until_s
             await asyncio.sleep(0.05)
 
+    @property
     def _busy(self) -> bool:
         talking = not self._turns.none or self._ears.endpointer.in_speech or not self._queue.empty()
-        if busy := talking or self.state in (State.STARTING, State.FAULTED):
-            self._busy_until_s = asyncio.get_running_loop().time()
-        return busy
+        return talking or self.state in (State.STARTING, State.FAULTED)
 
     # Events
 
     async def _handle(self, event: e.Event) -> None:  # noqa: PLR0912 - a branch for each kind of event
         log.debug("state=%s event=%s", self.state.value, type(event).__name__)
+        self.outages.follow(event, self.state)
         match event:
             case e.Woken():
                 await self._on_woken(event)
@@ -188,18 +170,8 @@ class VoiceLoop:
                 await self._announce(event, text)
             case e.Muted() | e.Unmuted():
                 await self._on_mute_button(event)
-            case e.Ready():
-                self.outages.found("microphone")
-                log.info("state=%s microphone=heard", self.state.value)
-                self._fire(event)
             case e.Faulted(error=error):
                 await self._on_fault(error)
-            case e.SpeakerLost(error=error):
-                if self.state is State.STARTING and not isinstance(error, MISSING):
-                    raise error
-                self.outages.lost("speaker", error)
-            case e.SpeakerFound():
-                self.outages.found("speaker")
             case e.Probed(handled=handled):
                 handled()
             case _:
@@ -212,7 +184,7 @@ class VoiceLoop:
             self._fire(e.BargedIn())
         elif not self._fire(event):
             return
-        if self.state is not State.LISTENING:
+        if self._machine.state is not State.LISTENING:
             return  # somebody pressed a button, but there is no microphone
         self._patience.begin(self._chain.settings.endpoint.listen_timeout_ms / 1000)
         self._earcons.play_when("wake", lambda: self._ears.quiet_s >= _LETS_GO_S)
@@ -279,7 +251,7 @@ class VoiceLoop:
         wait_ms = self._chain.settings.conversation.follow_up_ms
         if wait_ms and self.state is State.SPEAKING:
             await self._settle(e.FollowUpOpened())
-            if self.state is State.LISTENING:
+            if self._machine.state is State.LISTENING:
                 self._patience.begin(wait_ms / 1000)
         else:
             await self._settle(event)
@@ -287,10 +259,10 @@ class VoiceLoop:
     async def _announce(self, event: e.Event, text: str) -> None:
         """Say something unasked, unless somebody talks. Muted, it stays so."""
         if "speaker" in self.outages:
-            self._ringer.unheard(text)
+            self.ringer.unheard(text)
         elif self.state is State.MUTED or self._fire(event):
             await self._turns.end()
-            self._ringer.announced(text)
+            self.ringer.announced(text)
             self._turns.announce(text)
 
     async def _on_mute_button(self, event: e.Event) -> None:
@@ -307,8 +279,6 @@ class VoiceLoop:
 
     async def _on_fault(self, error: Exception) -> None:
         """It cannot listen any more. What it says, or is about to say, is heard to its end first."""
-        if self.state is State.STARTING and not isinstance(error, MISSING):
-            raise error
         part: Part = "engine" if isinstance(error, EngineError) else "microphone"
         await self._ears.close()
         if self.state is State.MUTED and part == "microphone":
@@ -366,40 +336,17 @@ class VoiceLoop:
         elif self.state is State.MUTED:
             await self._turns.end()
 
-    def _on_transcript(self, transcript: Transcript, match: Match | None) -> None:
-        """The words are known while the person pauses: wait as long as they ask for."""
-        if match and match.asks_back:
-            self._wait_for_the_rest()
-        else:
-            self._ears.endpointer.required_silence_ms = required_silence_ms(
-                transcript,
-                matched=match is not None and not match.ends_open,
-                settings=self._chain.settings.endpoint,
-            )
-
-    def _wait_for_the_rest(self) -> None:
-        """As it is, it gets no answer that somebody waits for: it may be the beginning of one that does."""
-        self._ears.endpointer.required_silence_ms = self._chain.settings.endpoint.unfinished_ms
-
     def _on_end(self, turn: Turn) -> None:
         report = turn.report
         report.log(with_words=self._chain.settings.privacy.log_transcripts)
         self._on_report(report)
         self.carry_out(report.outcome.action if report.outcome else None)
-        self._note_rung(turn)
+        self.ringer.follow(turn)
         if report.sign and not turn.heard_ms:
             self._earcons.play(report.sign)
 
     def carry_out(self, action: Action | None) -> None:
         """What a skill asks of the appliance, whoever called it."""
         for turn in self._turns.alive:
-            self._note_rung(turn)
-        actions.carry_out(action, self._chain, self._ringer, self.post)
-
-    def _note_rung(self, turn: Turn) -> None:
-        if turn.announced and turn.heard_ms:
-            self._ringer.heard(turn.sounded_text)
-        if turn.announced and turn.is_lost:
-            self._ringer.unheard(turn.announced)
-        elif turn.announced and turn.done and not turn.report.interrupted:
-            self._ringer.heard_out()
+            self.ringer.follow(turn)
+        actions.carry_out(action, self._chain, self.ringer, self.post)

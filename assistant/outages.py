@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 from assistant.errors import AssistantError, DeviceLost, DeviceStuck, DeviceUnavailable
-from assistant.events import Event, Faulted
+from assistant.events import Event, Faulted, Ready, SpeakerFound, SpeakerLost
 from assistant.state import TRANSITIONS, State
 
 log = logging.getLogger(__name__)
 
 Part: TypeAlias = Literal["microphone", "speaker", "engine"]
 
-MISSING = (DeviceUnavailable, DeviceLost, DeviceStuck)
+_MISSING = (DeviceUnavailable, DeviceLost, DeviceStuck)
 """Why there may be no microphone or no speaker, for now."""
 
 _WORDS: Mapping[Part, str] = {
@@ -30,12 +30,24 @@ _WORDS: Mapping[Part, str] = {
 class Outages:
     """What is missing now, and why. ``on_news`` is called when something is lost or found."""
 
-    def __init__(self, on_news: Callable[[], None]) -> None:
+    def __init__(self, on_news: Callable[[], None] = lambda: None) -> None:
         self._on_news = on_news
         self._errors: dict[Part, Exception] = {}
 
+    def follow(self, event: Event, state: State) -> None:
+        """Take note of what happened. Raises what makes starting impossible, and is no missing device."""
+        error = event.error if isinstance(event, Faulted | SpeakerLost) else None
+        if error and state is State.STARTING and not isinstance(error, _MISSING):
+            raise error
+        if isinstance(event, Ready):
+            self.found("microphone")
+        elif isinstance(event, SpeakerFound):
+            self.found("speaker")
+        elif isinstance(event, SpeakerLost):
+            self.lost("speaker", event.error)
+
     def lost(self, part: Part, error: Exception) -> bool:
-        """It is out of order because of this; whether that is news. Logged once, however often it is tried."""
+        """It is out of order because of this; whether that is news. Logged once, however often tried."""
         is_news = part not in self._errors
         known = isinstance(error, AssistantError)
         level = logging.ERROR if is_news else logging.DEBUG
@@ -51,11 +63,11 @@ class Outages:
             log.info("found=%s", part)
             self._on_news()
 
-    def __contains__(self, part: Part) -> bool:
+    def __contains__(self, part: object) -> bool:
         return part in self._errors
 
     def instead_of(self, event: Event, state: State) -> Event:
-        """What has happened: where it cannot listen, nothing leads to sleeping or listening but to a fault."""
+        """What has happened: as it cannot listen, what would lead to that, or to sleep, is the fault."""
         error = self._errors.get("engine") or self._errors.get("microphone")
         target = TRANSITIONS.get((state, type(event)))
         if error and state is not State.MUTED and target in (State.SLEEPING, State.LISTENING):

@@ -46,7 +46,7 @@ class Replaced(Exception):
 
 async def due(may: Callable[[], bool], stuck_s: Callable[[], float] = lambda: DRIVER.stuck_s) -> None:
     """Return when this process is to be replaced; ``may`` says that something is missing and nobody minds."""
-    while not (stuck_s() >= STUCK_S and may() and time.monotonic() - _began_s() >= NOT_AGAIN_S):
+    while not (stuck_s() >= STUCK_S and may() and time.monotonic() - _began_s() >= NOT_AGAIN_S):  # noqa: ASYNC110
         await asyncio.sleep(_LOOK_EVERY_S)
     log.error("sound=stuck for_s=%.0f action=replace-process", stuck_s())
 
@@ -66,9 +66,9 @@ def begin_anew(kept: Mapping[str, object]) -> NoReturn:
     file = _nameless()
     file.write(json.dumps(kept).encode())
     file.flush()
-    os.set_inheritable(file.fileno(), True)
+    os.set_inheritable(file.fileno(), True)  # noqa: FBT003
     environment = {**os.environ, _KEPT: str(file.fileno()), _BEGAN: str(time.monotonic())}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606
 
 
 def _began_s() -> float:

@@ -16,6 +16,7 @@ from datetime import datetime
 from assistant.errors import StateUnavailable
 from assistant.events import Announced, Event
 from assistant.skills import Timer, TimerBook, announcement
+from assistant.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,15 @@ class Ringer:
             for entry in self._said.values():
                 if isinstance(entry, Timer):
                     self._told_s.setdefault(entry.id, self._announced_s)
+
+    def follow(self, turn: Turn) -> None:
+        """Take note of how much was heard of an announcement, which may go on."""
+        if turn.announced and turn.heard_ms:
+            self.heard(turn.sounded_text)
+        if turn.announced and turn.is_lost:
+            self.unheard(turn.announced)
+        elif turn.announced and turn.done and not turn.report.interrupted:
+            self.heard_out()
 
     def heard(self, text: str) -> None:
         """Somebody has heard so much of what was announced last: who is not named in it still rings."""

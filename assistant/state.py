@@ -34,7 +34,7 @@ class State(Enum):
     MUTED = "muted"
     """The microphone is closed because a person wants it so."""
     FAULTED = "faulted"
-    """It cannot listen: the microphone is gone, or an engine hangs. What it has to say is said all the same."""
+    """It cannot listen: the microphone is gone, or an engine hangs. It announces things all the same."""
 
 
 _AWAKE: Final = (State.LISTENING, State.THINKING, State.SPEAKING)

@@ -6,8 +6,7 @@ Knows turns and their reports; not the state, nor why a turn begins or ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from assistant.chain import Chain
 from assistant.events import Event
@@ -53,23 +52,12 @@ class Turns:
         self._last_reply = ""
         self._to_repeat = ""
         """The last reply of which anything was heard; all of it, as somebody who was interrupted may want."""
-        self._last_s = 0.0
+        self._last_s = self._now_s()
         self.at_work: Turn | None = None
 
     def adopt(self, chain: Chain) -> None:
         """Begin the next turn with this one."""
         self._chain, self._read_ahead = chain, ReadAhead(chain)
-
-    @property
-    def kept(self) -> Mapping[str, object]:
-        """What the next turn refers to, for ``take_up``."""
-        said = self._chain.conversation.kept
-        return {"said": said, "last": [self._last_reply, self._to_repeat, self._last_s]}
-
-    def take_up(self, kept: Mapping[str, Any]) -> None:
-        """Go on where another process ended."""
-        self._chain.conversation.take_up(kept["said"])
-        self._last_reply, self._to_repeat, self._last_s = kept["last"]
 
     @property
     def none(self) -> bool:

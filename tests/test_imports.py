@@ -44,6 +44,7 @@ SPINE = (
     {
         *("chain", "turn", "turns", "read_ahead", "ears", "ringer", "loop"),
         *("typed", "orders", "actions", "heartbeat", "mute_mark", "recordings"),
+        *("outages", "speaker_watch"),
     },
 )
 COMPOSITION = {
@@ -65,6 +66,7 @@ COMPOSITION = {
     "relief",
     "reload",
     "repairs",
+    "replacement",
     "shared",
     "unit_limits",
 }

@@ -112,8 +112,8 @@ def give_stderr_back() -> None:
     """
     if _stderr:
         os.dup2(_stderr[0], 2)
-    if sounddevice := sys.modules.get("sounddevice"):
-        atexit.unregister(getattr(sounddevice, "_exit_handler", None))
+    if exit_handler := getattr(sys.modules.get("sounddevice"), "_exit_handler", None):
+        atexit.unregister(exit_handler)
 
 
 def find(kind: Kind, name: str | None) -> Device:

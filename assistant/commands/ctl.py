@@ -63,11 +63,18 @@ def _status(answer: dict[str, Any]) -> str:
         else "none",
         "models": ", ".join(answer["models"].values()),
     }
-    for part, fault in answer.get("missing", {}).items():
-        rows[f"no {part}" if part != "engine" else "no answer"] = fault["problem"]
+    missing = answer.get("missing", {})
+    if missing:
+        rows["state"] += f" ({', '.join(_without(part) for part in missing)})"
+    for part, fault in missing.items():
+        rows[part] = fault["problem"]
     for shortage, given_up in answer["gives_up"].items():
         rows[f"low {shortage}" if shortage != "heat" else "too hot"] = f"does without {given_up}"
-    return "\n".join(f"{name:<14}{value}" for name, value in rows.items())
+    return "\n".join(f"{name:<12}{value}" for name, value in rows.items())
+
+
+def _without(part: str) -> str:
+    return "an engine hangs" if part == "engine" else f"no {part}"
 
 
 def _say(answer: dict[str, Any]) -> str:

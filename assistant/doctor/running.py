@@ -48,7 +48,9 @@ def _running(_: Patient) -> Iterator[Finding]:
         what = "an engine hangs" if part == "engine" else f"no {part}"
         step = fault.get("next_step", "See its log.")
         yield Finding("running", ok=False, what=f"{what}: {fault.get('problem')}", next_step=step)
-    if not gives_up and not missing:
+    if state == "faulted" and not missing:
+        yield Finding("running", ok=False, what="out of order", next_step="See its log.")
+    elif not gives_up and not missing:
         yield Finding("running", ok=True, what=f"the assistant is {state}")
 
 
