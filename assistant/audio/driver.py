@@ -70,6 +70,11 @@ class Driver:
         """For how long something has been stuck; 0 is all right."""
         return time.monotonic() - min(self._stuck.values()) if self._stuck else 0.0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was begun has returned, or is stuck."""
+        return not self._waiting
+
     async def run(
         self,
         what: str,
@@ -97,15 +102,6 @@ class Driver:
         """Call it without waiting."""
         with suppress(DeviceStuck):
             self._submit(what, call, None, limit_s)
-
-    async def idle(self, limit_s: float) -> bool:
-        """Wait until everything is done that was begun, but no longer than that; whether it is."""
-        end_s = time.monotonic() + limit_s
-        while self._waiting:
-            if time.monotonic() > end_s:
-                return False
-            await asyncio.sleep(0.01)
-        return not self._stuck
 
     def _submit(self, what: str, call: Callable[[], Any], undo: Any, limit_s: float) -> _Job:
         if len(self._stuck) >= MOST_STUCK:

@@ -92,8 +92,3 @@ class Line:
     def close(self) -> None:
         _open.discard(self)
         portaudio.close_stream(self._stream)
-
-
-async def settled(limit_s: float) -> bool:
-    """Wait until all devices that were to be closed are, but no longer than that; whether they are."""
-    return await DRIVER.idle(limit_s)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant.audio import portaudio
 from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
 from assistant.audio.files import read_sound, write_wav
+from assistant.audio.lines import Rescan
 from assistant.errors import DeviceLost, DeviceUnavailable
 from assistant.types import SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
 from tests.sound_server import SoundServer
@@ -184,12 +184,12 @@ def test_a_microphone_that_is_pulled_is_lost_and_found_again(server: SoundServer
         assert time.monotonic() - pulled_s < 5
 
         speaker.close()
-        portaudio.rescan()
+        await Rescan({"input": "room", "output": None})("input")
         with pytest.raises((DeviceUnavailable, DeviceLost)):
             await listen(microphone, 0.1)
 
         server.room.plug()
-        portaudio.rescan()
+        await Rescan({"input": "room", "output": None})("input")
         await speaker.open()
         assert len(await listen(microphone, 0.5)) == 25
         speaker.close()
