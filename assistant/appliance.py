@@ -213,6 +213,7 @@ def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
         voice_loop.chain.conversation.take_up(kept["said"])
         voice_loop.chain.speaker.volume = kept["volume"]
         voice_loop.ringer.take_up(**kept["unheard"])
+        log.info("took_over=yes turns=%d unheard=%d", len(kept["said"]), len(kept["unheard"]["kept"]))
 
 
 def _may_be_replaced(voice_loop: VoiceLoop, orders: Orders, timers: TimerBook) -> bool:

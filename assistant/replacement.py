@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import IO, Any, NoReturn
 
 from assistant.audio.lines import DRIVER
+from assistant.audio.portaudio import give_stderr_back
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ def taken_over() -> dict[str, Any]:
 
 def begin_anew(kept: Mapping[str, object]) -> NoReturn:
     """Become a new process of the same command. Call it when everything is closed."""
+    give_stderr_back()
     file = _nameless()
     file.write(json.dumps(kept).encode())
     file.flush()

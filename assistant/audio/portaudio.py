@@ -106,7 +106,7 @@ def rescan() -> None:
 
 
 def give_stderr_back() -> None:
-    """A call into PortAudio is stuck: what it has taken for its time is everybody's again.
+    """A call into PortAudio is stuck, or may be: what it has taken for its time is everybody's again.
 
     At the end of the process PortAudio is not ended, as it would wait for that call.
     """

@@ -92,7 +92,7 @@ class ScriptedSpeaker(WavSpeaker):
         self._is_lost = False
 
     async def lost(self) -> None:
-        while not (self.broken or self._is_lost):
+        while not (self.broken or self._is_lost):  # noqa: ASYNC110 - as a real one is watched
             await asyncio.sleep(0.25)
         raise self._lost()
 
