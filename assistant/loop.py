@@ -35,9 +35,6 @@ log = logging.getLogger(__name__)
 _LETS_GO_S = 0.25
 """Whoever is silent for so long after the wake word waits for a sign; between words it is less."""
 
-_QUIET_S = 0.5
-"""No sound like speech for so long, and a microphone may be closed for a moment."""
-
 
 class VoiceLoop:
     """One appliance: ears, a speaker, a chain, and what it is doing.
@@ -296,7 +293,7 @@ class VoiceLoop:
     async def _rescan(self, missing: Kind) -> None:
         """Look for devices that were plugged in, which closes the others for a moment: only in silence."""
         is_free = self.state in (State.STARTING, State.SLEEPING, State.MUTED, State.FAULTED)
-        if is_free and self._turns.none and not self._earcons.sounding and self._ears.quiet_s > _QUIET_S:
+        if is_free and self._turns.none and not self._earcons.sounding and self._ears.quiet_s > _LETS_GO_S:
             await self._rescan_devices(missing)
 
     # Actions

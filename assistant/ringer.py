@@ -87,7 +87,7 @@ class Ringer:
         """Take note of how much was heard of an announcement, which may go on."""
         if turn.announced and turn.heard_ms:
             self.heard(turn.sounded_text)
-        if turn.announced and turn.is_lost:
+        if turn.announced and turn.report.in_writing:
             self.unheard(turn.announced)
         elif turn.announced and turn.done and not turn.report.interrupted:
             self.heard_out()

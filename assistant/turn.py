@@ -75,7 +75,6 @@ class Turn:
         """Something was done, or may be being done, that must not be done again."""
         self._is_taken_back = False
         self.announced = ""
-        """What is said unasked, if it is that."""
         self._delivery = Delivery(chain.speaker)
 
     def start(self, utterance: Utterance) -> None:
@@ -134,11 +133,6 @@ class Turn:
     def sounded_text(self) -> str:
         """Of the answer, all that may have sounded in the room."""
         return self._delivery.text_until(self._delivery.heard_s + _CUT_LATE_S)
-
-    @property
-    def is_lost(self) -> bool:
-        """The speaker was lost before all of it was heard."""
-        return self._delivery.lost is not None
 
     @property
     def heard_ms(self) -> int:

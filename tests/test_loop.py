@@ -299,38 +299,6 @@ def test_a_pulled_microphone_is_found_again(state: State) -> None:
     simulate(story, settings={"conversation": {"speculate": False}})
 
 
-def test_without_a_speaker_it_goes_on_listening_and_answers_in_writing() -> None:
-    async def story(house: House) -> None:
-        house.speaker.broken = True
-        for _ in range(2):
-            report = await house.answered(QUESTION)
-            assert house.voice_loop.state is State.SLEEPING
-            assert (report.reply, report.in_writing) == ("It is Paris. A lovely town.", True)
-        said = [message.content for message in house.conversation.messages_for("Why?")]
-        assert sum("It is Paris. A lovely town." in text for text in said) == 2
-        house.speaker.broken = False
-        await asyncio.sleep(3)
-        report = await house.answered(QUESTION)
-        assert (report.heard, report.in_writing, report.error) == (report.reply, False, None)
-
-    simulate(story)
-
-
-def test_a_speaker_pulled_in_the_middle_of_an_answer_leaves_the_rest_in_writing() -> None:
-    async def story(house: House) -> None:
-        house.say(QUESTION)
-        await house.until(State.SPEAKING)
-        await asyncio.sleep(0.3)
-        house.speaker.broken = True
-        await house.until(State.SLEEPING)
-        (report,) = house.reports
-        assert report.reply == "It is Paris. A lovely town."
-        assert report.in_writing
-        assert report.error == "audio-lost"
-
-    simulate(story)
-
-
 def test_a_fault_never_unmutes() -> None:
     async def story(house: House) -> None:
         house.microphone.broken = True

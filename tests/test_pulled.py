@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ DEEDS = ("microphone", "speaker", "both", "server", "mute", "ask", "timer")
 NAMES = ("alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett")
 
 
+_HEARD = r"(?m)^([0-9-]+ [0-9:,]+) .*handled_by=announcement refused=- error=- interrupted=False"
+"""An announcement that was heard to its end, in the log; with the time."""
+
+_RING_S = 3.0
+"""A ring lasts less."""
+
+
 @dataclass
 class Stage:
     """The appliance, its room, and what was done to it."""
@@ -60,7 +68,8 @@ class Stage:
         self.away: list[Cable] = []
         self.due: dict[str, float] = {}
         """Name of a timer -> when it is due."""
-        self.states: list[str] = []
+        self.states: list[tuple[float, str]] = []
+        """When it reached which state."""
         threading.Thread(target=self._watch, daemon=True).start()
 
     def order(self, name: str, **more: object) -> dict[str, Any]:
@@ -88,19 +97,31 @@ class Stage:
         with suppress(Exception):  # paplay ends when its sink does
             self.server.play(self.question)
 
-    def has_rung(self) -> bool:
-        """Whether everything that was to ring was heard to."""
-        log = self.appliance.log.read_text()
-        return all(re.search(rf"reply='[^']*{name}", log, re.IGNORECASE) for name in self.due)
+    def rang_s(self) -> float | None:
+        """When all that was to ring began to be heard, if it was."""
+        last_s = max(self.due.values(), default=0.0)
+        to_monotonic_s = time.monotonic() - time.time()
+        for end in re.findall(_HEARD, self.appliance.log.read_text()):
+            end_s = datetime.strptime(end, "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp() + to_monotonic_s
+            states = [(at_s, state) for at_s, state in self.states if at_s < end_s]
+            begins = [at_s for at_s, state in states if state == "speaking"] or [0.0]
+            is_muted = [state for _, state in states][-1:] == ["muted"]
+            begin_s = end_s - _RING_S if is_muted else begins[-1]
+            if begin_s >= last_s:
+                return begin_s
+        return None
 
     def wakes(self) -> bool:
         """Whether it listens while somebody speaks, now or soon."""
         seen = len(self.states)
         speaking = threading.Thread(target=self.play_quietly)
         speaking.start()
-        while speaking.is_alive() and "listening" not in self.states[seen:]:
+        while speaking.is_alive() and not self._listens(seen):
             time.sleep(0.02)
-        return "listening" in self.states[seen:]
+        return self._listens(seen)
+
+    def _listens(self, seen: int) -> bool:
+        return any(state == "listening" for _, state in self.states[seen:])
 
     def _pull(self, what: str) -> None:
         room, speaker = self.server.room, self.server.speaker
@@ -124,7 +145,7 @@ class Stage:
     def _watch(self) -> None:
         with suppress(AssistantError, OSError):
             for document in control_client.watch([self.control]):
-                self.states.append(document["state"])
+                self.states.append((time.monotonic(), document["state"]))
 
 
 def until(condition: Callable[[], bool], stage: Stage) -> None:
@@ -156,9 +177,10 @@ def live_through(stage: Stage, seed: int) -> tuple[float, float]:
         time.sleep(moments.uniform(0.1, 2.5))
     stage.give_back()
     back_s = time.monotonic()
-    until(stage.has_rung, stage)
-    rung_s = time.monotonic() - max([back_s, *stage.due.values()])
+    rung_s = 0.0
     if stage.due:
+        until(lambda: stage.rang_s() is not None, stage)
+        rung_s = max(0.0, (stage.rang_s() or 0.0) - max(back_s, *stage.due.values()))
         stage.order("stop")
         stage.due.clear()
         back_s = time.monotonic()
