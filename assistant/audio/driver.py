@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from assistant.errors import DeviceStuck
@@ -184,6 +184,26 @@ class Driver:
     def _take_back(self, job: _Job, outcome: Any) -> None:
         if undo := job.undo:
             self.begin(f"undo: {job.what}", lambda: undo(outcome))
+
+
+def within(limit_s: float, what: str, call: Callable[[], T]) -> T:
+    """What ``call`` returns or raises, for programs without an event loop. Raises DeviceStuck."""
+    outcome: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            outcome.put((call(), None))
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it is awaited
+            outcome.put((None, error))
+
+    threading.Thread(target=work, name="sound", daemon=True).start()
+    try:
+        result, error = outcome.get(timeout=limit_s)
+    except Empty:
+        raise _stuck(what) from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]  # what it returns is the call's
 
 
 def _stuck(what: str) -> DeviceStuck:

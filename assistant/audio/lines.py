@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from assistant.audio import Kind, portaudio
-from assistant.audio.driver import Driver
+from assistant.audio.driver import Driver, within
 from assistant.errors import AudioError, DeviceStuck, DeviceUnavailable
 
 LIST_WITHIN_S = 10.0
@@ -23,6 +23,15 @@ DRIVER = Driver(on_stuck=portaudio.give_stderr_back)
 
 _open: set[Line] = set()
 """Every open one; changed by the driver's calls only."""
+
+
+def devices() -> list[portaudio.Device]:
+    """What PortAudio finds, for programs without an event loop. Raises DeviceUnavailable, DeviceStuck."""
+    try:
+        return within(LIST_WITHIN_S, "list the devices", portaudio.devices)
+    except DeviceStuck:
+        portaudio.give_stderr_back()
+        raise
 
 
 class Rescan:

@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict
 
 from assistant.audio import Kind
-from assistant.audio.portaudio import Device, devices
+from assistant.audio.lines import devices
+from assistant.audio.portaudio import Device
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

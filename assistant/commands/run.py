@@ -6,20 +6,16 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from assistant import clock, configuration, logs
-from assistant.audio import portaudio
+from assistant import clock, configuration, logs, replacement
+from assistant.audio.lines import DRIVER, Rescan, devices
 from assistant.commands import _turns, converse
 from assistant.configuration import Loaded
-from assistant.errors import DeviceUnavailable
+from assistant.errors import DeviceStuck, DeviceUnavailable
 from assistant.report import Report
 from assistant.settings import Settings
-
-_LOOKS_S = 10.0
-"""Sound libraries ask every device what it can do."""
 
 _DEMO = Path(__file__).parent.parent / "demo" / "how_old_is_the_brooklyn_bridge.wav"
 
@@ -42,9 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
     logs.set_up(loaded.settings.log.level)
     if arguments.or_demo and not _has_microphone():
         return _demo(loaded.settings)
-    from assistant import replacement  # noqa: PLC0415 - needs NumPy
-    from assistant.audio.lines import DRIVER  # noqa: PLC0415
-
     try:
         clock.run(_live(loaded, lambda: configuration.load(arguments.config)))
     except replacement.Replaced as replaced:
@@ -56,19 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _has_microphone() -> bool:
-    """Also when the sound library does not say: the appliance can wait for it."""
-    found: list[bool] = [True]
-
-    def look() -> None:
-        try:
-            found.append(any(device.inputs for device in portaudio.devices()))
-        except DeviceUnavailable:  # without PortAudio there is no sound at all
-            found.append(False)
-
-    looking = threading.Thread(target=look, daemon=True)
-    looking.start()
-    looking.join(_LOOKS_S)
-    return found[-1]
+    try:
+        return any(device.inputs for device in devices())
+    except DeviceUnavailable:  # without PortAudio there is no sound at all
+        return False
+    except DeviceStuck:  # the appliance can wait for it
+        return True
 
 
 def _demo(settings: Settings) -> int:
@@ -82,7 +68,6 @@ def _demo(settings: Settings) -> int:
 async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
     from assistant import appliance  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.device import DeviceMicrophone, DeviceSpeaker  # noqa: PLC0415
-    from assistant.audio.lines import Rescan  # noqa: PLC0415
     from assistant.audio.reference import Reference  # noqa: PLC0415
 
     if sys.stdout.isatty():

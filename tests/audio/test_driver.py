@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from assistant.audio.driver import MOST_STUCK, Driver
+from assistant.audio.driver import MOST_STUCK, Driver, within
 from assistant.errors import DeviceStuck
 
 LIMIT_S = 0.05
@@ -142,6 +142,16 @@ def test_a_loop_that_ends_leaves_nothing_open() -> None:
     asyncio.run(main())
     hangs.let_go.set()
     asyncio.run(_until(lambda: undone == ["late"] and driver.is_idle))
+
+
+def test_programs_without_a_loop_do_not_wait_for_ever_either() -> None:
+    hangs = Hanging()
+    assert within(PATIENCE_S, "list the devices", lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        within(PATIENCE_S, "list the devices", lambda: 1 // 0)
+    with pytest.raises(DeviceStuck, match="list the devices"):
+        within(LIMIT_S, "list the devices", hangs)
+    hangs.let_go.set()
 
 
 async def _until(condition: Callable[[], bool]) -> None:
