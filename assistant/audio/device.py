@@ -52,6 +52,9 @@ SURELY_HELD_S = 0.03
 FADE_MS = 5
 """A cut that is faded out this quickly is not heard as a click."""
 
+CLOSES_WITHIN_S = 2.0
+"""Closing takes hundredths of a second; whoever mutes waits for it."""
+
 WATCH_S = 0.25
 """Step of watching a speaker that is idle."""
 
@@ -81,6 +84,7 @@ class DeviceMicrophone:
         line = await DRIVER.run(
             "open the microphone", lambda: Line("input", self._name, begin), undo=Line.close
         )
+        is_lost = False
         try:
             waited_s, patience_s = 0.0, STARTS_WITHIN_S
             while waited_s < patience_s:
@@ -90,12 +94,16 @@ class DeviceMicrophone:
                     waited_s, patience_s = 0.0, LOST_AFTER_S
                 elif not line.is_paused:
                     waited_s += LOST_AFTER_S / 4
+            is_lost = True
             raise _lost("microphone", line.device.name)
         finally:
             heard.is_closed = True
             self.overflows += heard.overflows
-            with contextlib.suppress(AudioError):  # what is stuck is told by whoever opens it next
-                await DRIVER.run("close the microphone", line.close)
+            if is_lost:  # nobody waits for a device that is gone
+                DRIVER.begin("close the microphone", line.close, limit_s=CLOSES_WITHIN_S)
+            else:
+                with contextlib.suppress(AudioError):  # what is stuck is told by whoever opens it next
+                    await DRIVER.run("close the microphone", line.close, limit_s=CLOSES_WITHIN_S)
 
 
 class _Heard:
@@ -325,7 +333,7 @@ class _Playing:
         if not self.closed:
             self.closed = True
             if self._line is not None:
-                DRIVER.begin("close the speaker", self._line.close)
+                DRIVER.begin("close the speaker", self._line.close, limit_s=CLOSES_WITHIN_S)
 
 
 def _lost(noun: str, name: str) -> DeviceLost:
