@@ -114,6 +114,7 @@ class Ringer:
         posted, entries = self._posted
         if text != posted:
             entries = {0: _Kept(text, now_s)}
+        self._announced_s = -_AGAIN_AFTER_S  # nobody has to wait for what was not said
         for entry in entries.values():
             if isinstance(entry, Timer):
                 self._missed.add(entry.id)

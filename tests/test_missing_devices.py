@@ -230,3 +230,19 @@ def test_a_speaker_pulled_in_the_middle_of_an_answer_leaves_the_rest_in_writing(
         assert report.error == "audio-lost"
 
     simulate(story)
+
+
+def test_a_ring_that_the_speaker_did_not_end_is_heard_soon_after_its_return() -> None:
+    async def story(house: House) -> None:
+        house.timers.count_down("timer", timedelta(seconds=5), "pasta")
+        await house.until(State.SPEAKING)
+        await asyncio.sleep(0.3)
+        house.speaker.broken = True
+        await house.until(State.SLEEPING)
+        house.speaker.broken = False
+        house.speaker.written.clear()
+        await house.until(State.SPEAKING, within_s=3.5)
+        await house.until(State.SLEEPING)
+        assert house.speaker.written == [RING]
+
+    simulate(story)
