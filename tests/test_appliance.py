@@ -224,7 +224,7 @@ def test_what_makes_a_start_impossible_is_told_too(
         server, tmp_path, NOTIFY_SOCKET=systemd.path, ASSISTANT__LLM__MODEL="no such model"
     ) as appliance:
         assert "no such model" in systemd.told("no such")[-1]
-        assert appliance.process.wait(PATIENCE_S) == 1
+        assert appliance.process.wait(PATIENCE_S) == 2
 
 
 def test_started_without_a_microphone_it_is_ready_rings_and_answers(
