@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from assistant import (
     resources,
     skills,
 )
-from assistant.audio import Microphone, Speaker
+from assistant.audio import Kind, Microphone, Speaker, nothing_plugs_in
 from assistant.audio.echo import EchoCanceller
 from assistant.audio.files import read_sound
 from assistant.audio.filtered import FilteredMicrophone
@@ -37,6 +37,7 @@ from assistant.engines import CallingLlm, Engine, Llm
 from assistant.events import Event
 from assistant.fair_lock import FairLock
 from assistant.loop import VoiceLoop
+from assistant.outages import Outages
 from assistant.report import Report
 from assistant.ringer import Ringer
 from assistant.settings import Settings
@@ -192,7 +193,8 @@ async def open_loop(
     *,
     on_report: Callable[[Report], None],
     on_change: Callable[[Event, State], None] = lambda *_: None,
-    rescan: Callable[[], None] = lambda: None,
+    outages: Outages | None = None,
+    rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     context: SkillContext | None = None,
     hands_free: bool = False,
     reference: Reference | None = None,
@@ -226,5 +228,6 @@ async def open_loop(
                 echo=canceller,
                 on_report=on_report,
                 on_change=on_change,
+                outages=outages,
                 rescan=rescan,
             )

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
-from assistant import paths, shared
+from assistant import paths, replacement, shared
 from assistant.app import kept_prompts, open_loop, skill_context
-from assistant.audio import Microphone, Speaker
+from assistant.audio import Kind, Microphone, Speaker
 from assistant.audio.files import write_wav
 from assistant.audio.liveness import LiveMicrophone
 from assistant.audio.reference import Reference
@@ -26,9 +28,11 @@ from assistant.configuration import Loaded
 from assistant.errors import AlreadyRunning, AssistantError, ControlError, StateUnavailable
 from assistant.events import Event
 from assistant.front_panel import front_panel
-from assistant.heartbeat import CountedMicrophone, Heartbeat
+from assistant.heartbeat import Heartbeat
+from assistant.loop import VoiceLoop
 from assistant.mute_mark import MuteMark
 from assistant.orders import Orders
+from assistant.outages import Outages
 from assistant.recordings import Recordings
 from assistant.relief import Relief
 from assistant.reload import Reloader
@@ -55,16 +59,26 @@ _IN_WORDS = {
     State.THINKING: "Thinking.",
     State.SPEAKING: "Speaking.",
     State.MUTED: "Muted: the microphone is closed.",
-    State.FAULTED: "Out of order: looking for the microphone and the speaker.",
+    State.FAULTED: "Out of order.",
 }
+
+_ENDS_WITHIN_S = 4.5
+"""Then it ends without having closed everything: all that is kept is on disk already."""
 
 
 async def until_ended(life: Coroutine[Any, Any, None]) -> None:
-    """Live until SIGTERM or SIGINT. Raises the AssistantError that makes it impossible."""
+    """Live until SIGTERM or SIGINT. Raises the AssistantError that makes it impossible, or Replaced."""
     living = asyncio.ensure_future(life)
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        living.cancel()
+        last = threading.Timer(_ENDS_WITHIN_S, _leave)
+        last.daemon = True
+        last.start()
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, living.cancel)
+        loop.add_signal_handler(name, end)
     await asyncio.wait({living})
     if living.cancelled():
         return
@@ -81,12 +95,12 @@ async def live(
     *,
     reference: Reference | None,
     on_report: Callable[[Report], None],
-    rescan: Callable[[], None],
+    rescan: Callable[[Kind], Awaitable[None]],
 ) -> None:
     """Run until cancelled, first with the settings in ``loaded``, later with what ``load`` reads.
 
     ``reference`` is where ``speaker`` notes what it plays. Raises the AssistantError that makes it
-    impossible.
+    impossible, or Replaced, when only a new process gives the sound back.
     """
     settings = loaded.settings
     systemd = Notifier()
@@ -103,11 +117,12 @@ async def live(
         has_room=lambda: "disk" not in shortages.now,
     )
     recordings.prune()
-    counted = CountedMicrophone(microphone)
 
     def note_report(report: Report) -> None:
         orders.on_report(report)
         recordings.keep(report)
+        if report.in_writing and report.reply and report.handled_by != "announcement":
+            control.publish({"state": orders.state.value, "reply": report.reply})
         on_report(report)
 
     async with AsyncExitStack() as stack:
@@ -122,20 +137,25 @@ async def live(
             mark.follow(event)
             control.publish({"state": state.value})
             panel.show(state.value)
-            systemd.tell(*(["READY=1"] if was_starting else []), f"STATUS={_IN_WORDS[state]}")
+            systemd.tell(*(["READY=1"] if was_starting else []), f"STATUS={_in_words(state, outages)}")
 
+        def note_outage() -> None:
+            systemd.tell(f"STATUS={_in_words(orders.state, outages)}")
+
+        outages = Outages(note_outage)
         control.publish({"state": orders.state.value})
         systemd.tell(f"STATUS={_IN_WORDS[orders.state]}")
         stack.callback(systemd.tell, "STOPPING=1", "STATUS=Ending.")
-        stack.callback(mark.clear)
+        stack.push(lambda kind, *_: None if kind is replacement.Replaced else mark.clear())
         context = stack.enter_context(skill_context(loudness=lambda: speaker.volume))
         voice_loop = await stack.enter_async_context(
             open_loop(
                 settings,
-                LiveMicrophone(counted, 60 * settings.audio.silent_minutes),
+                LiveMicrophone(microphone, 60 * settings.audio.silent_minutes),
                 speaker,
                 on_report=note_report,
                 on_change=note_change,
+                outages=outages,
                 rescan=rescan,
                 context=context,
                 hands_free=True,
@@ -143,9 +163,8 @@ async def live(
             )
         )
         heartbeat = Heartbeat(
-            counted,
             post=voice_loop.post,
-            is_muted=lambda: voice_loop.state is State.MUTED,
+            is_broken=lambda: voice_loop.state is not State.MUTED and "engine" in voice_loop.outages,
             beat=lambda: systemd.tell("WATCHDOG=1"),
         )
         await stack.enter_async_context(shared.wyoming(lambda: voice_loop.chain))
@@ -162,7 +181,60 @@ async def live(
             await stack.enter_async_context(
                 _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))
             )
-        await voice_loop.run()
+        _take_up(voice_loop, replacement.taken_over())
+        await _run(voice_loop, lambda: _may_be_replaced(voice_loop, orders, context.timers))
+
+
+async def _run(voice_loop: VoiceLoop, may_be_replaced: Callable[[], bool]) -> None:
+    """Raises Replaced when it is time for that."""
+    running = asyncio.ensure_future(voice_loop.run())
+    replaced = asyncio.ensure_future(replacement.due(may_be_replaced))
+    try:
+        await asyncio.wait({running, replaced}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise replacement.Replaced(_kept(voice_loop))
+        running.result()
+    finally:
+        for task in (replaced, running):
+            task.cancel()
+        await asyncio.gather(replaced, running, return_exceptions=True)
+
+
+def _kept(voice_loop: VoiceLoop) -> dict[str, object]:
+    """What a process that replaces this one goes on with: what was said, and what nobody could hear."""
+    chain = voice_loop.chain
+    said, volume = chain.conversation.kept, chain.speaker.volume
+    return {"said": said, "volume": volume, "unheard": voice_loop.ringer.kept}
+
+
+def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
+    """Go on with what another process has kept, if there was one."""
+    if kept:
+        voice_loop.chain.conversation.take_up(kept["said"])
+        voice_loop.chain.speaker.volume = kept["volume"]
+        voice_loop.ringer.take_up(**kept["unheard"])
+        log.info("took_over=yes turns=%d unheard=%d", len(kept["said"]), len(kept["unheard"]["kept"]))
+
+
+def _may_be_replaced(voice_loop: VoiceLoop, orders: Orders, timers: TimerBook) -> bool:
+    """Something is missing, nothing sounds, and nobody is being answered."""
+    outages = voice_loop.outages
+    is_idle = voice_loop.state in (State.SLEEPING, State.MUTED, State.FAULTED) and not orders.is_answering
+    is_missing = "microphone" in outages or "speaker" in outages
+    return is_idle and is_missing and ("speaker" in outages or not _rings(timers))
+
+
+def _in_words(state: State, outages: Outages) -> str:
+    """What it is doing and what it is missing: "Out of order: no microphone."."""
+    words = _IN_WORDS[state]
+    joint = ": " if state is State.FAULTED else "; "
+    return f"{words[:-1]}{joint}{outages}." if str(outages) else words
+
+
+def _leave() -> None:
+    """End the process now, whatever a driver still holds up."""
+    log.error("ending=at-once reason=something-does-not-close")
+    os._exit(0)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal
 
-from assistant.audio import EchoStatus
 from assistant.state import State
 
 Interruption = Literal["off", "wake_word", "speech"]
@@ -32,12 +31,6 @@ def interruption_by(
     if setting == "auto":
         return "wake_word" if hears_itself else "speech"
     return setting
-
-
-def interruption_now(by: Interruption, echo: EchoStatus | None, *, is_often_false: bool) -> Interruption:
-    """What it comes to at the moment, as the canceller and the last interruptions tell."""
-    in_doubt = is_often_false or (echo is not None and echo.state not in ("controlled", "inaudible"))
-    return "wake_word" if by == "speech" and in_doubt else by
 
 
 def attention_in(state: State, *, has_wake_word: bool, interruption: Interruption) -> Attention:

@@ -61,13 +61,26 @@ class Conversation:
         """
         if not reply_heard.strip():
             return
-        question, reply = self._question(user_text, facts), Message("assistant", reply_heard)
+        new_facts = facts if self._is_new(facts) else ""
+        self._append(self._question(user_text, facts), Message("assistant", reply_heard), new_facts)
+
+    def _append(self, question: Message, reply: Message, facts: str) -> None:
         # A chat that ends in a question is the only one that every model's template takes.
         rest = [Message("user", "")]
         tokens = self._count_tokens([question, reply, *rest]) - self._count_tokens(rest)
-        self._turns.append(_Turn(question, reply, facts if self._is_new(facts) else "", tokens))
+        self._turns.append(_Turn(question, reply, facts, tokens))
         if self._tokens > self._budget_tokens:
             self._drop()
+
+    @property
+    def kept(self) -> list[tuple[str, str, str]]:
+        """Question, reply and facts of each turn, for ``take_up``."""
+        return [(turn.question.content, turn.reply.content, turn.facts) for turn in self._turns]
+
+    def take_up(self, kept: Sequence[tuple[str, str, str]]) -> None:
+        """Go on with a conversation that another process has begun."""
+        for question, reply, facts in kept:
+            self._append(Message("user", question), Message("assistant", reply), facts)
 
     @property
     def beginning(self) -> list[Message]:

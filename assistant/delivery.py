@@ -1,7 +1,7 @@
 """One answer on its way to somebody's ears: written to the speaker, held, gone on with, heard.
 
 Knows what of it was heard, sentence by sentence. While it is held, the answer may grow; nothing of
-it sounds and nothing is lost.
+it sounds and nothing is lost. Where the speaker is lost, the rest is heard by nobody.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from assistant.audio import Speaker
 from assistant.conversation import heard_part
+from assistant.errors import AudioError
 from assistant.types import SpokenAudio
 
 _ROUNDING_S = 0.005
@@ -29,6 +30,8 @@ class Delivery:
         self._may_sound.set()
         self.sounds: list[SpokenAudio] = []
         """Every sound of the answer, in order, heard or not."""
+        self.lost: AudioError | None = None
+        """Why not all of it could sound: there is no speaker, or no more."""
 
     def begin(self) -> None:
         """What was heard until now was something else."""
@@ -47,10 +50,24 @@ class Delivery:
             self._speaker.write(sound)
         self.sounds.append(sound)
 
+    async def say(self, sound: SpokenAudio) -> None:
+        """Append a sound, unless the speaker is lost."""
+        if self.lost:
+            return
+        try:
+            if not self.sounds:
+                await self._speaker.open()
+            self.write(sound)
+        except AudioError as error:
+            self.lost = error
+
     async def heard_out(self) -> None:
-        """Wait until all of it was heard, however long it is held. Raises DeviceLost."""
-        while True:
-            await self._speaker.drained()
+        """Wait until all of it was heard, however long it is held, or can no more be heard."""
+        while not self.lost:
+            try:
+                await self._speaker.drained()
+            except AudioError as error:
+                self.lost = error
             if self._may_sound.is_set():
                 return
             await self._may_sound.wait()

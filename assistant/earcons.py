@@ -70,6 +70,11 @@ class Earcons:
         else:
             self._later = asyncio.get_running_loop().call_later(_LOOK_S, self.play_when, name, may)
 
+    @property
+    def sounding(self) -> bool:
+        """Whether one sounds, or will as soon as it may."""
+        return self._later is not None or (self._playing is not None and not self._playing.done())
+
     def forget(self) -> None:
         """What has not begun to sound shall not."""
         if self._later:
@@ -77,8 +82,8 @@ class Earcons:
             self._later = None
 
     async def _play(self, sound: SpokenAudio) -> None:
-        # A speaker that is gone is noticed, and looked for, when there is something to say.
         with suppress(AudioError):
+            await self._speaker.open()
             self._speaker.write(sound)
             await self._speaker.drained()
 

@@ -1,4 +1,4 @@
-"""Frames -> events: opens the devices, asks the VAD and the wake word, finds lost devices again.
+"""Frames -> events: opens the microphone, asks the VAD and the wake word, finds a lost microphone again.
 
 Knows nothing of what the appliance is doing; the loop opens and closes the ears and directs
 their attention.
@@ -7,24 +7,30 @@ their attention.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeAlias
 
 from assistant.attention import Attention
-from assistant.audio import Microphone, Speaker
+from assistant.audio import Kind, Microphone
+from assistant.completeness import required_silence_ms
 from assistant.endpoint import Endpointer
 from assistant.engines import Vad, WakeWord
 from assistant.errors import AssistantError
 from assistant.events import Event, Faulted, Ready, RecordingEnded, Woken
-from assistant.false_interruptions import FalseInterruptions
+from assistant.interruptions import Interruptions
 from assistant.settings import Settings
-from assistant.types import FRAME_MS, AudioFrame
+from assistant.skills import Match
+from assistant.types import FRAME_MS, AudioFrame, Transcript
 from assistant.wake_gate import WakeGate, end_of_speech
 
-_RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 4.0
-"""Waits before a lost device is tried again, each twice the last: a re-plugged one is back within 5 s."""
+log = logging.getLogger(__name__)
+
+RETRY_FIRST_S, RETRY_LAST_S = 0.5, 2.0
+"""Waits before a lost device is tried again, each twice the last: a re-plugged one is back within 5 s, and
+a word is heard or a timer rung in that time."""
 
 _BEGINS = 0.2
 """So probable is the beginning of speech after 40 ms, and more later. Behind 74 recordings
@@ -46,25 +52,24 @@ Hearing: TypeAlias = tuple[Vad, WakeWord | None]
 
 
 class Ears:
-    """The microphone, and the speaker that is opened and lost together with it.
+    """The microphone, and what is made of what it hears.
 
-    Without a ``wake_word`` they must not be told to listen for one. ``rescan`` is called between closing
-    lost devices and opening them again.
+    Without a ``wake_word`` they must not be told to listen for one. ``rescan`` is called before a lost
+    microphone is opened again.
     """
 
     def __init__(
         self,
         *,
         microphone: Microphone,
-        speaker: Speaker,
         vad: Vad,
         wake_word: WakeWord | None,
         settings: Settings,
         post: Callable[[Event], None],
-        rescan: Callable[[], None],
+        rescan: Callable[[Kind], Awaitable[None]],
+        interruptions: Interruptions | None = None,
     ) -> None:
         self._microphone = microphone
-        self._speaker = speaker
         self._vad = vad
         self._wake_word = wake_word
         self._gate = WakeGate()
@@ -73,13 +78,13 @@ class Ears:
         self._rescan = rescan
         self._attention = Attention.NOTHING
         self._listening: asyncio.Task[None] | None = None
-        self._retry_s = _RETRY_FIRST_S
+        self._retry_s = RETRY_FIRST_S
         self._speech_s = 0.0
         self._judge_from_s = 0.0
         self._word_until_s = 0.0
         self._recent: deque[tuple[AudioFrame, bool]] = deque(maxlen=_WORD_LATE_FRAMES)
         self.endpointer = Endpointer(settings.endpoint)
-        self.false_interruptions = FalseInterruptions()
+        self._interruptions = interruptions or Interruptions(hears_itself=False, echo=None)
 
     @property
     def attention(self) -> Attention:
@@ -122,12 +127,27 @@ class Ears:
         if not self.endpointer.has_utterance:
             self._forget()
 
+    def wait_for(self, transcript: Transcript, match: Match | None) -> None:
+        """The words are known while the person pauses: wait as long as they ask for."""
+        if match and match.asks_back:
+            self.wait_for_the_rest()
+        else:
+            self.endpointer.required_silence_ms = required_silence_ms(
+                transcript,
+                matched=match is not None and not match.ends_open,
+                settings=self._settings.endpoint,
+            )
+
+    def wait_for_the_rest(self) -> None:
+        """As it is, it gets no answer that somebody waits for: it may be the beginning of one that does."""
+        self.endpointer.required_silence_ms = self._settings.endpoint.unfinished_ms
+
     def open(self) -> None:
-        """Begin to listen; posts Ready with the first frame, Faulted when a device fails."""
+        """Begin to listen; posts Ready with the first frame, Faulted when the microphone fails."""
         self._listening = asyncio.ensure_future(self._listen())
 
     def reopen(self) -> None:
-        """Look for devices that were lost, after a wait that grows while they stay lost."""
+        """Look for a microphone that was lost, after a wait that grows while it stays lost."""
         self._listening = asyncio.ensure_future(self._find())
 
     async def close(self) -> None:
@@ -145,11 +165,10 @@ class Ears:
             self._wake_word.reset()
 
     async def _find(self) -> None:
-        await asyncio.sleep(self._retry_s)  # long enough to be told so, if the speaker still sounds
-        self._speaker.close()
-        self._retry_s = min(2 * self._retry_s, _RETRY_LAST_S)
+        await asyncio.sleep(self._retry_s)
+        self._retry_s = min(2 * self._retry_s, RETRY_LAST_S)
         try:
-            self._rescan()
+            await self._rescan("input")
         except AssistantError as error:
             self._post(Faulted(error))
         else:
@@ -159,10 +178,10 @@ class Ears:
         try:
             self._vad.reset()
             self._forget()
-            self._speaker.open()
             async with aclosing(self._microphone.frames()) as frames:
                 if first := await anext(frames, None):
-                    self._retry_s = _RETRY_FIRST_S
+                    self._retry_s = RETRY_FIRST_S
+                    log.info("microphone=heard")
                     self._post(Ready())
                     self._judge(first)
                 async for frame in frames:
@@ -190,11 +209,11 @@ class Ears:
 
     def _await_interruption(self, frame: AudioFrame, *, is_speech: bool) -> None:
         """Stop for speech, unless what sounds like it is the assistant itself too often."""
-        self.false_interruptions.spoke(FRAME_MS / 1000)
-        if not self.false_interruptions.are_often:
+        self._interruptions.spoke(FRAME_MS / 1000)
+        if not self._interruptions.speech_is_off:
             self._follow_speech(frame, is_speech=is_speech)
         elif self.endpointer.push(frame, is_speech=is_speech) is not None:
-            self.false_interruptions.note()
+            self._interruptions.was_false()
             self.endpointer.reset()
 
     def _sounds_like_speech(self, frame: AudioFrame) -> bool:

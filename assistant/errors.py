@@ -27,7 +27,8 @@
     |- AudioError
     |  |- AudioFileInvalid    audio-file-invalid     not a sound file, or one that cannot be read or written
     |  |- DeviceUnavailable   audio-unavailable      no such device, or somebody else holds it
-    |  `- DeviceLost          audio-lost             it was there and went away
+    |  |- DeviceLost          audio-lost             it was there and went away
+    |  `- DeviceStuck         audio-stuck            its driver does not answer
     `- EngineError
        |- EngineUnavailable   engine-unavailable     its package is not installed, or not for this board
        |- EngineFailed        engine-failed          it raised, or gave nothing usable
@@ -163,6 +164,10 @@ class DeviceUnavailable(AudioError):
 
 class DeviceLost(AudioError):
     code = "audio-lost"
+
+
+class DeviceStuck(AudioError):
+    code = "audio-stuck"
 
 
 class EngineError(AssistantError):

@@ -15,7 +15,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Ready(Event):
-    """Engines are warm and the microphone is heard, for the first time or again after a fault."""
+    """The microphone is heard, for the first time or again after a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,21 @@ class Unmuted(Event):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faulted(Event):
-    """Something the appliance cannot work without is gone."""
+    """The microphone is gone, or an engine does not work any more."""
 
     error: Exception
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeakerLost(Event):
+    """The speaker is gone, or still is: what is said is not heard."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerFound(Event):
+    """The speaker is open, for the first time or again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

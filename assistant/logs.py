@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import TextIO
 
 _PRIORITY = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
 
@@ -23,7 +24,7 @@ class _JournalFormatter(logging.Formatter):
 
 def set_up(level: str) -> None:
     """Write records of ``level`` ("info") and above to stderr; libraries only from warning on."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_own[-1] if _own else sys.stderr)
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_JournalFormatter("%(name)s %(message)s"))
     else:
@@ -32,3 +33,15 @@ def set_up(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("assistant").setLevel(level.upper())
+
+
+def keep_stderr() -> None:
+    """Write to stderr under another number from the next ``set_up`` on.
+
+    The sound library's messages are kept off number 2 while it is called, and a driver that is stuck in such
+    a call must not swallow the log.
+    """
+    _own.append(os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1))
+
+
+_own: list[TextIO] = []

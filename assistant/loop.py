@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Mapping
 
 from assistant import actions
 from assistant import events as e
-from assistant.attention import attention_in, interruption_by, interruption_now
-from assistant.audio import EchoControl, Microphone
+from assistant.attention import attention_in
+from assistant.audio import EchoControl, Kind, Microphone, nothing_plugs_in
 from assistant.chain import Chain
-from assistant.completeness import required_silence_ms
 from assistant.earcons import Earcon, Earcons
 from assistant.ears import Ears, Hearing
 from assistant.engines import Vad, WakeWord
-from assistant.errors import AssistantError, AudioError, EngineError
-from assistant.false_interruptions import IN_ONE_ANSWER
+from assistant.errors import AudioError, EngineError
+from assistant.interruptions import Interruptions
+from assistant.outages import Outages, Part
 from assistant.patience import Patience
 from assistant.report import Report
 from assistant.ringer import Ringer
-from assistant.skills import Action, Match
+from assistant.skills import Action
+from assistant.speaker_watch import SpeakerWatch
 from assistant.state import State, StateMachine
 from assistant.turn import Turn
 from assistant.turns import Turns
-from assistant.types import SpokenAudio, Transcript, Utterance
+from assistant.types import SpokenAudio, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,11 @@ _LETS_GO_S = 0.25
 
 
 class VoiceLoop:
-    """One appliance: ears, a chain, and what it is doing.
+    """One appliance: ears, a speaker, a chain, and what it is doing.
 
     Without a ``wake_word`` any speech wakes it. ``echo`` keeps its voice from its ears; ``hears_itself`` says
     that nothing does. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change``
-    each event that led to another state, and that state.
+    each event that led to another state, and that state; ``outages`` what is lost and found.
     """
 
     def __init__(
@@ -58,35 +58,38 @@ class VoiceLoop:
         echo: EchoControl | None = None,
         on_report: Callable[[Report], None],
         on_change: Callable[[e.Event, State], None] = lambda *_: None,
-        rescan: Callable[[], None] = lambda: None,
+        outages: Outages | None = None,
+        rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     ) -> None:
         self._chain = chain
-        self._ringer = ringer
+        self.ringer = ringer
         self._on_report = on_report
         self._on_change = on_change
+        self.outages = outages or Outages()
+        self._fault_untold = False
         self._machine = StateMachine()
         self._queue: asyncio.Queue[e.Event] = asyncio.Queue()
+        self.interruptions = Interruptions(hears_itself=hears_itself, echo=echo)
         self._ears = Ears(
             microphone=microphone,
-            speaker=chain.speaker,
             vad=vad,
             wake_word=wake_word,
             settings=chain.settings,
             post=self.post,
-            rescan=rescan,
+            rescan=self._rescan,
+            interruptions=self.interruptions,
         )
+        self._rescan_devices = rescan
+        self._speaker_watch = SpeakerWatch(chain.speaker, post=self.post, rescan=self._rescan)
         self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
         self._patience = Patience(lambda: self.post(e.NothingSaid()))
-        self._hears_itself = hears_itself
-        self._echo = echo
         self._turns = Turns(
             chain,
             post=self.post,
-            on_transcript=self._on_transcript,
-            on_refusal=self._wait_for_the_rest,
+            on_transcript=self._ears.wait_for,
+            on_refusal=self._ears.wait_for_the_rest,
             on_end=self._on_end,
         )
-        self._busy_until_s = 0.0
 
     @property
     def state(self) -> State:
@@ -97,19 +100,6 @@ class VoiceLoop:
         """The engines at work, for who measures them."""
         return self._chain
 
-    @property
-    def interruption(self) -> Mapping[str, object]:
-        """What stops an answer now, and why, for `ctl status` and doctor."""
-        setting = self._chain.settings.conversation.interruption
-        by = interruption_by(setting, hears_itself=self._hears_itself)
-        echo = self._echo.status if self._echo else None
-        false = self._ears.false_interruptions
-        return {
-            "by": interruption_now(by, echo, is_often_false=false.are_often),
-            "false_lately": false.lately,
-            "echo": asdict(echo) if echo else None,
-        }
-
     def post(self, event: e.Event) -> None:
         """Report an event from the loop's thread; it is handled after those before it."""
         self._queue.put_nowait(event)
@@ -119,22 +109,24 @@ class VoiceLoop:
         self._chain = chain
         self._turns.adopt(chain)
         self._earcons.sounds = earcons
-        self._ringer.limit_s = chain.settings.conversation.ring_limit_s
+        self.ringer.limit_s = chain.settings.conversation.ring_limit_s
         self._ears.adopt(chain.settings, hearing)
         self._attend()
 
     async def run(self) -> None:
         """Live until the microphone's recording is over, or cancelled.
 
-        Raises the AudioError that made starting impossible; later ones are recovered from.
+        Raises what made starting impossible; a microphone or a speaker that is missing does not.
         """
+        watches = self._speaker_watch.watch(), self.ringer.watch(self.post)
+        beside = [asyncio.ensure_future(watch) for watch in watches]
         self._ears.open()
-        ringing = asyncio.ensure_future(self._ringer.watch(self.post))
         try:
             while not isinstance(event := await self._queue.get(), e.RecordingEnded):
                 await self._handle(event)
         finally:
-            ringing.cancel()
+            for job in beside:
+                job.cancel()
             await self._ears.close()
             await self._turns.end()
             self._chain.speaker.close()
@@ -142,20 +134,21 @@ class VoiceLoop:
     async def idle(self, quiet_s: float) -> None:
         """Wait until nothing has been said by anybody for ``quiet_s`` seconds."""
         now = asyncio.get_running_loop().time
-        self._busy_until_s = now()
-        while self._busy() or now() - self._busy_until_s < quiet_s:  # noqa: ASYNC110 - a span, not an event
+        busy_until_s = now()
+        while self._is_busy or now() - busy_until_s < quiet_s:
+            busy_until_s = now() if self._is_busy else busy_until_s
             await asyncio.sleep(0.05)
 
-    def _busy(self) -> bool:
+    @property
+    def _is_busy(self) -> bool:
         talking = not self._turns.none or self._ears.endpointer.in_speech or not self._queue.empty()
-        if busy := talking or self.state in (State.STARTING, State.FAULTED):
-            self._busy_until_s = asyncio.get_running_loop().time()
-        return busy
+        return talking or self.state in (State.STARTING, State.FAULTED)
 
     # Events
 
     async def _handle(self, event: e.Event) -> None:  # noqa: PLR0912 - a branch for each kind of event
         log.debug("state=%s event=%s", self.state.value, type(event).__name__)
+        self.outages.follow(event, self.state)
         match event:
             case e.Woken():
                 await self._on_woken(event)
@@ -178,7 +171,7 @@ class VoiceLoop:
             case e.Muted() | e.Unmuted():
                 await self._on_mute_button(event)
             case e.Faulted(error=error):
-                await self._on_fault(event, error)
+                await self._on_fault(error)
             case e.Probed(handled=handled):
                 handled()
             case _:
@@ -187,13 +180,13 @@ class VoiceLoop:
     async def _on_woken(self, event: e.Woken) -> None:
         log.info("state=%s woken_by=%s", self.state.value, event.by)
         if self.state is State.SPEAKING:
-            if event.by_hand:
-                await self._turns.end()
-            else:
-                self._turns.hold()  # a word of the answer, perhaps: then nothing follows, and it goes on
+            # A wake word may have been a word of the answer: then nothing follows, and it goes on.
+            await self._turns.end() if event.by_hand else self._turns.hold()
             self._fire(e.BargedIn())
         elif not self._fire(event):
             return
+        if self._machine.state is not State.LISTENING:
+            return  # somebody pressed a button, but there is no microphone
         self._patience.begin(self._chain.settings.endpoint.listen_timeout_ms / 1000)
         self._earcons.play_when("wake", lambda: self._ears.quiet_s >= _LETS_GO_S)
 
@@ -240,12 +233,7 @@ class VoiceLoop:
         if isinstance(event, e.ReplyRefused) and self.state is not State.THINKING:
             return  # too late: the person goes on
         if self._turns.can_resume and self._fire(e.AnswerResumed()):
-            self._ears.false_interruptions.note()
-            try:
-                await self._turns.resume()
-            except AudioError as error:  # the speaker was pulled while the answer was held
-                self.post(e.Faulted(error))
-            self._attend()
+            await self._go_on()
         elif self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
             await self._turns.end()
             if self.state is State.THINKING:
@@ -256,25 +244,39 @@ class VoiceLoop:
             if self._ears.has_wake_word:
                 self._earcons.play("done")
 
+    async def _go_on(self) -> None:
+        """Nobody has said anything: speak on."""
+        self.interruptions.was_false()
+        try:
+            await self._turns.resume()
+        except AudioError as error:  # the speaker was pulled while the answer was held
+            self.post(e.SpeakerLost(error))
+            self.post(e.Stopped())
+        self._attend()
+
     async def _on_reply_finished(self, event: e.Event) -> None:
         wait_ms = self._chain.settings.conversation.follow_up_ms
         if wait_ms and self.state is State.SPEAKING:
             await self._settle(e.FollowUpOpened())
-            self._patience.begin(wait_ms / 1000)
+            if self._machine.state is State.LISTENING:
+                self._patience.begin(wait_ms / 1000)
         else:
             await self._settle(event)
 
     async def _announce(self, event: e.Event, text: str) -> None:
         """Say something unasked, unless somebody talks. Muted, it stays so."""
-        if self.state is State.MUTED or self._fire(event):
+        if "speaker" in self.outages:
+            self.ringer.unheard(text)
+        elif self.state is State.MUTED or self._fire(event):
             await self._turns.end()
-            self._ringer.announced(text)
+            self.ringer.announced(text)
             self._turns.announce(text)
 
     async def _on_mute_button(self, event: e.Event) -> None:
         if not self._machine.allows(type(event)):
             return
         await self._ears.close()
+        self.outages.found("microphone")  # whether there is one shows when it is opened
         await self._settle(event)
         log.info("state=%s muted=%s", self.state.value, "yes" if self.state is State.MUTED else "no")
         if self.state is State.SLEEPING:
@@ -282,30 +284,40 @@ class VoiceLoop:
         else:
             self._earcons.play("muted")
 
-    async def _on_fault(self, event: e.Event, error: Exception) -> None:
-        if self.state is State.STARTING:
-            raise error
-        known = isinstance(error, AssistantError)
-        # Once, however often it is tried.
-        level = logging.DEBUG if self.state is State.FAULTED else logging.ERROR
-        log.log(level, "state=%s fault=%s", self.state.value, error, exc_info=None if known else error)
-        await self._turns.end()
+    async def _on_fault(self, error: Exception) -> None:
+        """It cannot listen any more. What it says, or is about to say, is heard to its end first."""
+        part: Part = "engine" if isinstance(error, EngineError) else "microphone"
         await self._ears.close()
-        if self._fire(event):
-            self._earcons.play("error")
-        if self.state is State.FAULTED and not isinstance(error, EngineError):
+        if self.state is State.MUTED and part == "microphone":
+            return  # it was closed meanwhile
+        if self.outages.lost(part, error):
+            self._fault_untold = True
+        if self.state is State.MUTED:
+            await self._turns.end()
+        elif self.state is not State.SPEAKING and (self.state is not State.THINKING or part == "engine"):
+            await self._turns.end()
+            self._fire(e.Faulted(error))
+        if "engine" not in self.outages:
             self._ears.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
+
+    async def _rescan(self, missing: Kind) -> None:
+        """Look for devices that were plugged in, which closes the others for a moment: only in silence."""
+        is_free = self.state in (State.STARTING, State.SLEEPING, State.MUTED, State.FAULTED)
+        if is_free and self._turns.none and not self._earcons.sounding and self._ears.quiet_s > _LETS_GO_S:
+            await self._rescan_devices(missing)
 
     # Actions
 
     def _fire(self, event: e.Event) -> bool:
         """Go where the table leads; an event that came too late leads nowhere."""
+        event = self.outages.instead_of(event, self.state)
         if not self._machine.allows(type(event)):
             log.debug("state=%s event=%s came too late", self.state.value, type(event).__name__)
             return False
         state = self._machine.fire(event)
-        if isinstance(event, e.Ready):
-            log.info("state=%s microphone=heard", state.value)
+        if state is State.FAULTED and self._fault_untold:
+            self._fault_untold = False
+            self._earcons.play("error")
         self._on_change(event, state)
         self._attend()
         if state in (State.SLEEPING, State.SPEAKING):
@@ -318,9 +330,8 @@ class VoiceLoop:
         return True
 
     def _attend(self) -> None:
-        by = interruption_by(self._chain.settings.conversation.interruption, hears_itself=self._hears_itself)
-        if (turn := self._turns.at_work) and turn.report.resumed >= IN_ONE_ANSWER:
-            by = "off"
+        turn, settings = self._turns.at_work, self._chain.settings.conversation
+        by = self.interruptions.by(settings, already_false=turn.report.resumed if turn else 0)
         has_word = self._ears.has_wake_word
         self._ears.attention = attention_in(self.state, has_wake_word=has_word, interruption=by)
 
@@ -333,36 +344,17 @@ class VoiceLoop:
         elif self.state is State.MUTED:
             await self._turns.end()
 
-    def _on_transcript(self, transcript: Transcript, match: Match | None) -> None:
-        """The words are known while the person pauses: wait as long as they ask for."""
-        if match and match.asks_back:
-            self._wait_for_the_rest()
-        else:
-            self._ears.endpointer.required_silence_ms = required_silence_ms(
-                transcript,
-                matched=match is not None and not match.ends_open,
-                settings=self._chain.settings.endpoint,
-            )
-
-    def _wait_for_the_rest(self) -> None:
-        """As it is, it gets no answer that somebody waits for: it may be the beginning of one that does."""
-        self._ears.endpointer.required_silence_ms = self._chain.settings.endpoint.unfinished_ms
-
     def _on_end(self, turn: Turn) -> None:
         report = turn.report
         report.log(with_words=self._chain.settings.privacy.log_transcripts)
         self._on_report(report)
         self.carry_out(report.outcome.action if report.outcome else None)
-        self._note_rung(turn)
+        self.ringer.follow(turn)
         if report.sign and not turn.heard_ms:
             self._earcons.play(report.sign)
 
     def carry_out(self, action: Action | None) -> None:
         """What a skill asks of the appliance, whoever called it."""
         for turn in self._turns.alive:
-            self._note_rung(turn)
-        actions.carry_out(action, self._chain, self._ringer, self.post)
-
-    def _note_rung(self, turn: Turn) -> None:
-        if turn.report.handled_by == "announcement" and turn.heard_ms:
-            self._ringer.heard(turn.sounded_text)
+            self.ringer.follow(turn)
+        actions.carry_out(action, self._chain, self.ringer, self.post)

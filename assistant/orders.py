@@ -14,8 +14,9 @@ from contextlib import suppress
 
 from assistant import __version__, typed
 from assistant import events as e
-from assistant.errors import AssistantError, EngineTimeout, OrderInvalid, OrderRefused
+from assistant.errors import EngineTimeout, OrderInvalid, OrderRefused
 from assistant.loop import VoiceLoop
+from assistant.outages import told
 from assistant.report import Report
 from assistant.settings import Settings
 from assistant.shortage import Shortages
@@ -33,7 +34,7 @@ _FREE_WITHIN_S = 30.0
 _MAX_TEXT = 2000
 """Letters; two minutes of speech."""
 
-_FREE = (State.SLEEPING, State.MUTED)
+_FREE = (State.SLEEPING, State.MUTED, State.FAULTED)
 
 
 class Orders:
@@ -52,6 +53,7 @@ class Orders:
         self._turns = 0
         self._last_reply = ""
         self._last_fault: tuple[float, str, str] | None = None
+        self._noted: Exception | None = None
         self._typed: asyncio.Task[typed.Answer] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._orders: dict[str, Callable[[Document], Awaitable[Document]]] = {
@@ -85,9 +87,9 @@ class Orders:
     def on_change(self, event: e.Event, state: State) -> None:
         """Take note that ``event`` led to ``state``."""
         self._change = (event, state)
-        if isinstance(event, e.Faulted):
-            code = event.error.code if isinstance(event.error, AssistantError) else AssistantError.code
-            self._note_fault(code, str(getattr(event.error, "problem", event.error)))
+        if isinstance(event, e.Faulted) and event.error is not self._noted:
+            self._noted = event.error  # it leads there again after each announcement
+            self._note_fault(event.error)
         if state is State.LISTENING and self._typed:
             self._typed.cancel()  # who speaks goes first
         changed, self._changed = self._changed, asyncio.Event()
@@ -98,7 +100,7 @@ class Orders:
         self._turns += 1
         self._last_reply = report.heard or self._last_reply
         if report.error:
-            self._note_fault(report.error, f"Turn {report.number} failed.")
+            self._last_fault = (self._now_s(), report.error, f"Turn {report.number} failed.")
 
     async def obey(self, order: Document) -> Document:
         """Carry it out. Raises AssistantError when that is impossible."""
@@ -116,6 +118,11 @@ class Orders:
         else:
             self._mute_when_ready = not self._mute_when_ready
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether a written question is being answered."""
+        return self._typed is not None
+
     def press(self) -> None:
         """The other button: be silent, or else listen."""
         if self._loop is None:
@@ -128,7 +135,7 @@ class Orders:
     # Orders
 
     async def _status(self, _: Document) -> Document:
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._now_s()
         fault = self._last_fault
         return {
             "state": self.state.value,
@@ -138,8 +145,9 @@ class Orders:
             "turns": self._turns,
             "last_fault": fault
             and {"ago_s": round(now_s - fault[0], 1), "code": fault[1], "problem": fault[2]},
+            "missing": self._loop.outages.document if self._loop else {},
             "gives_up": self._shortages.gives_up,
-            "interruption": self._loop.interruption if self._loop else None,
+            "interruption": self._loop and self._loop.interruptions.document(self.settings.conversation),
             "models": {kind: getattr(self.settings, kind).model for kind in ("stt", "llm", "tts")},
         }
 
@@ -170,7 +178,7 @@ class Orders:
         voice_loop = self._running()
         if self.state is State.MUTED:
             raise OrderRefused("The microphone is off.", "Order `unmute` first.")
-        if self.state is State.FAULTED:
+        if self.state is State.FAULTED or "microphone" in voice_loop.outages:
             raise OrderRefused("There is no microphone to listen with.", "See what `assistant doctor` says.")
         if self.state is not State.LISTENING:
             voice_loop.post(e.Woken(by="order", by_hand=True))
@@ -178,9 +186,8 @@ class Orders:
         return {"state": self.state.value}
 
     async def _say(self, order: Document) -> Document:
-        self._running()
-        await self._announce(_text(order))
-        return {"state": self.state.value}
+        is_said = await self._announce(_text(order))
+        return {"state": self.state.value, "said": is_said}
 
     async def _ask(self, order: Document) -> Document:
         voice_loop = self._running()
@@ -190,10 +197,10 @@ class Orders:
                 "'speak' must be true or false.", "Leave it away for an answer in writing only."
             )
         async with self._one_at_a_time:
-            await self._until((*_FREE, State.FAULTED), _FREE_WITHIN_S)
+            await self._until(_FREE, _FREE_WITHIN_S)
             answer = await self._answered(voice_loop, question)
         voice_loop.carry_out(answer.action)
-        if aloud and answer.text:
+        if aloud and answer.text and "speaker" not in voice_loop.outages:
             await self._announce(answer.text)
         return {"reply": answer.text, "handled_by": answer.handled_by}
 
@@ -223,15 +230,18 @@ class Orders:
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
 
-    async def _announce(self, text: str) -> None:
-        """Return when it is being said. What somebody begins in between comes first."""
-        event = e.Announced(text)
+    async def _announce(self, text: str) -> bool:
+        """Return when it is being said, or false: where there is no speaker, it will be when there is one.
+
+        What somebody begins in between comes first.
+        """
+        event, voice_loop = e.Announced(text), self._running()
         while True:
             await self._until(_FREE, _FREE_WITHIN_S)
-            self._running().post(event)
+            voice_loop.post(event)
             await self._handled()
-            if self._change[0] is event or self.state is State.MUTED:
-                return
+            if self._change[0] is event or self.state is State.MUTED or "speaker" in voice_loop.outages:
+                return "speaker" not in voice_loop.outages
 
     async def _handled(self) -> None:
         """Wait until the loop has handled everything posted before."""
@@ -262,8 +272,13 @@ class Orders:
             raise OrderRefused("The assistant is still starting.", "Try again in a few seconds.")
         return self._loop
 
-    def _note_fault(self, code: str, problem: str) -> None:
-        self._last_fault = (asyncio.get_running_loop().time(), code, problem)
+    def _note_fault(self, error: Exception) -> None:
+        fault = told(error)
+        self._last_fault = (self._now_s(), fault["code"], fault["problem"])
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
 
 
 def _hush(voice_loop: VoiceLoop) -> None:

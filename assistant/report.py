@@ -29,6 +29,8 @@ class Report:
     outcome: Outcome | None = None
     """What a skill asks of the loop."""
     interrupted: bool = False
+    in_writing: bool = False
+    """The speaker was missing: the reply, or the end of it, can only be read."""
     resumed: int = 0
     """How often the answer went on after something that was no interruption."""
     goes_on: bool = False

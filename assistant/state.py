@@ -4,6 +4,8 @@ Rule 1: everything that affects the state is in ``TRANSITIONS``; nothing else de
 Rule 2: an event that the table does not allow raises and changes nothing.
 Rule 3: muted outlives faults. A fault never opens a microphone that a person has closed.
 
+A missing speaker is no state: it goes on listening, and answers in writing (``outages``).
+
 The table is pure; ``transitions`` executes it, and ``diagram`` draws the documentation from it.
 """
 
@@ -32,7 +34,7 @@ class State(Enum):
     MUTED = "muted"
     """The microphone is closed because a person wants it so."""
     FAULTED = "faulted"
-    """Something it cannot work without is gone."""
+    """It cannot listen: the microphone is gone, or an engine hangs. It announces things all the same."""
 
 
 _AWAKE: Final = (State.LISTENING, State.THINKING, State.SPEAKING)
@@ -59,6 +61,7 @@ TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
     (State.MUTED, e.Unmuted): State.SLEEPING,
     **{(state, e.Faulted): State.FAULTED for state in (State.STARTING, *_RUNNING)},
     (State.FAULTED, e.Ready): State.SLEEPING,
+    (State.FAULTED, e.Announced): State.SPEAKING,  # timers ring without a microphone
 }
 """(state, kind of event) -> next state. What is not here cannot happen."""
 

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 from assistant import own_voice, stt_guard
 from assistant.chain import Chain
 from assistant.delivery import Delivery
-from assistant.errors import AssistantError, AudioError, EmptyAnswer, EngineError
-from assistant.events import Event, Faulted, ReplyFinished, ReplyRefused, ReplyStarted, Stopped
+from assistant.errors import AssistantError, EmptyAnswer, EngineError
+from assistant.events import Event, ReplyFinished, ReplyRefused, ReplyStarted, SpeakerLost, Stopped
 from assistant.report import Report
 from assistant.sentences import Sentences, whole
 from assistant.skills import Match
@@ -42,7 +42,7 @@ heard is reckoned from its letters."""
 
 
 class Turn:
-    """Runs from ``start`` until it has posted ReplyFinished, ReplyRefused or Faulted, or is cancelled."""
+    """Runs from ``start`` until it has posted ReplyFinished, ReplyRefused or Stopped, or is cancelled."""
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Turn:
         self.has_acted = False
         """Something was done, or may be being done, that must not be done again."""
         self._is_taken_back = False
+        self.announced = ""
         self._delivery = Delivery(chain.speaker)
 
     def start(self, utterance: Utterance) -> None:
@@ -84,6 +85,7 @@ class Turn:
 
     def announce(self, text: str) -> None:
         """Say ``text`` unasked."""
+        self.announced = text
         self.report.handled_by = "announcement"
         self._released.set()
         self._task = asyncio.ensure_future(self._run(partial(self._speak, _all_of(whole(text)))))
@@ -141,15 +143,13 @@ class Turn:
         try:
             try:
                 await work()
-            except AudioError:
-                raise
             except AssistantError as error:
                 await self._apologise(error)
+            if lost := self._delivery.lost:
+                self.report.error, self.report.in_writing = lost.code, True
+                self._post(SpeakerLost(lost))
             if self.report.refused is None:
                 self._post(ReplyFinished())
-        except AudioError as error:
-            self.report.error = error.code
-            self._post(Faulted(error))
         except Exception:
             self.report.error = AssistantError.code
             log.exception("turn=%d the turn is given up", self.report.number)
@@ -293,8 +293,8 @@ class Turn:
                     while sound := await within(limit_s, anext(sounds, None)):
                         self._mark("first_sound")
                         await self._released.wait()
-                        delivery.write(sound)
-                        if len(delivery.sounds) == 1:
+                        await delivery.say(sound)
+                        if len(delivery.sounds) == 1 and not delivery.lost:
                             self._mark("first_audio")
                             self._post(ReplyStarted())
             except EngineError:
@@ -304,7 +304,7 @@ class Turn:
             await self._released.wait()
             if delivery.sounds:
                 await delivery.heard_out()
-            elif self.report.outcome is None:
+            elif self.report.outcome is None and not delivery.lost:
                 raise EmptyAnswer
         except asyncio.CancelledError:
             delivery.cut()
@@ -324,10 +324,12 @@ class Turn:
     def _remember(self, text: str) -> None:
         """Keep of the reply what was heard, so that the model never refers to what nobody heard.
 
-        A reply heard to its end is kept as the model wrote it: so its tokens need not be read again.
+        A reply heard to its end, or given in writing, is kept as the model wrote it: so its tokens need not
+        be read again.
         """
         self.report.heard = self._delivery.heard_text
-        written = self._written if self._delivery.was_heard_out else self.report.heard
+        is_whole = self._delivery.was_heard_out or self._delivery.lost is not None
+        written = self._written if is_whole else self.report.heard
         if self._released.is_set() and self.report.handled_by == "llm" and not self._is_taken_back:
             self._chain.conversation.add(text, written)
 

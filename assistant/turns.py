@@ -52,7 +52,7 @@ class Turns:
         self._last_reply = ""
         self._to_repeat = ""
         """The last reply of which anything was heard; all of it, as somebody who was interrupted may want."""
-        self._last_s = 0.0
+        self._last_s = self._now_s()
         self.at_work: Turn | None = None
 
     def adopt(self, chain: Chain) -> None:
@@ -124,7 +124,7 @@ class Turns:
         return self._held is not None and not self._held.done
 
     async def resume(self) -> None:
-        """End the turn that came of nothing and go on with the answer that was held. Raises DeviceLost."""
+        """End the turn that came of nothing and go on with the answer that was held. Raises AudioError."""
         if self._begun:
             self._new_until_s = self._now_s() + self._chain.settings.conversation.repair_ms / 1000
         self._begun = ""

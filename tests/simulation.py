@@ -27,7 +27,6 @@ from assistant.engines.scripted import (
     no_fault,
 )
 from assistant.events import Event
-from assistant.heartbeat import CountedMicrophone
 from assistant.loop import VoiceLoop
 from assistant.report import Report
 from assistant.ringer import Ringer
@@ -72,7 +71,6 @@ class House:
     loudness: dict[str, int] = field(default_factory=dict)
     observers: list[Callable[[Event, State], None]] = field(default_factory=list)
     """Are told every change of the state."""
-    counted: CountedMicrophone = field(kw_only=True)
     context: SkillContext = field(kw_only=True)
     timers: TimerBook = field(kw_only=True)
     wake: ScriptedWake | None = field(kw_only=True)
@@ -171,7 +169,6 @@ async def _house(
         ListBook(folder / "lists.db"),
         loudness=lambda: speaker.volume,
     )
-    counted = CountedMicrophone(microphone)
     conversation = Conversation("Be brief.", count_tokens=llm_engine.count_tokens, budget_tokens=1000)
     reports: list[Report] = []
     observers: list[Callable[[Event, State], None]] = []
@@ -182,7 +179,7 @@ async def _house(
 
     wake = ScriptedWake({WAKE_LOUDNESS: "okay_nabu"}) if hands_free else None
     voice_loop = VoiceLoop(
-        microphone=counted,
+        microphone=microphone,
         vad=ScriptedVad(),
         wake_word=wake,
         chain=Chain(
@@ -213,7 +210,6 @@ async def _house(
         reports,
         loudness,
         observers,
-        counted=counted,
         context=context,
         timers=context.timers,
         wake=wake,

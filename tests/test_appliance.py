@@ -15,8 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from assistant.audio.files import read_sound
 from assistant.bench.sound_server import SoundServer
 from assistant.errors import AlreadyRunning
 from assistant.services import control_client
@@ -26,6 +28,10 @@ from tests.test_run import PATIENCE_S, named, running, server
 __all__ = ["server"]  # the fixture
 
 pytestmark = [pytest.mark.models, pytest.mark.sound_server]
+
+
+RING_LEVEL = 8000
+"""A voice is louder, and an earcon is not."""
 
 
 class Systemd:
@@ -87,8 +93,9 @@ def test_systemd_hears_of_everything_in_order(server: SoundServer, systemd: Syst
         systemd.told("STATUS=Waiting")
         systemd.told("WATCHDOG=1")
         server.room.unplug()
-        systemd.told("STATUS=Out of order")
-        assert "WATCHDOG" not in systemd.told_within(2 * watchdog_s)
+        systemd.told("STATUS=Out of order: no microphone.")
+        for _ in range(3):
+            systemd.told("WATCHDOG=1")
         server.room.plug()
         systemd.told("STATUS=Waiting")
         systemd.told("WATCHDOG=1")
@@ -214,7 +221,39 @@ def test_what_makes_a_start_impossible_is_told_too(
     server: SoundServer, systemd: Systemd, tmp_path: Path
 ) -> None:
     with running(
+        server, tmp_path, NOTIFY_SOCKET=systemd.path, ASSISTANT__LLM__MODEL="no such model"
+    ) as appliance:
+        assert "no such model" in systemd.told("no such")[-1]
+        assert appliance.process.wait(PATIENCE_S) == 2
+
+
+def test_started_without_a_microphone_it_is_ready_rings_and_answers(
+    server: SoundServer, systemd: Systemd, tmp_path: Path
+) -> None:
+    with running(
         server, tmp_path, NOTIFY_SOCKET=systemd.path, ASSISTANT__AUDIO__INPUT="no such microphone"
     ) as appliance:
-        assert "no such microphone" in systemd.told("no such")[-1]
-        assert appliance.process.wait(PATIENCE_S) == 1
+        assert systemd.told("READY=1")[-1] == "READY=1\nSTATUS=Out of order: no microphone."
+        assert "no such microphone" in order(tmp_path, "status")["missing"]["microphone"]["problem"]
+        order(tmp_path, "ask", text="Set a timer for one second.")
+        with server.recording(tmp_path / "heard.wav"):
+            appliance.logged("handled_by=announcement refused=- error=-")
+        assert np.abs(read_sound(tmp_path / "heard.wav").astype(int)).max() > RING_LEVEL
+        order(tmp_path, "stop")
+        assert order(tmp_path, "ask", text="what time is it", speak=True)["reply"]
+        appliance.logged("handled_by=announcement refused=- error=-", times=2)
+        appliance.process.send_signal(signal.SIGTERM)
+        assert appliance.process.wait(PATIENCE_S) == 0
+
+
+def test_without_a_speaker_the_answer_can_be_read(
+    server: SoundServer, shared_audio: list[Clip], tmp_path: Path
+) -> None:
+    with running(server, tmp_path, ASSISTANT__AUDIO__OUTPUT="no such speaker") as appliance:
+        appliance.logged("microphone=heard")
+        watching = control_client.watch([tmp_path / "run" / "assistant" / "control"])
+        server.play(named(shared_audio, "what_time_is_it"))
+        replies = (document.get("reply") for document in watching)
+        assert "It's" in next(reply for reply in replies if reply)
+        assert set(order(tmp_path, "status")["missing"]) == {"speaker"}
+        watching.close()  # type: ignore[attr-defined]

@@ -71,8 +71,22 @@ def test_what_the_running_one_has_given_up_is_told(
     assert "low disk    does without kept phrases" in table
 
 
+@pytest.mark.parametrize("state", ["faulted", "sleeping"])
+def test_what_the_running_one_is_missing_is_told(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    part = {"faulted": "microphone", "sleeping": "speaker"}[state]
+    fault = {"code": "audio-lost", "problem": "It is gone.", "next_step": "Plug it in."}
+    test_ctl.STATUS.update(state=state, missing={part: fault})
+    (finding,) = check("running", tmp_path)
+    assert (finding.ok, finding.what, finding.next_step) == (False, f"no {part}: It is gone.", "Plug it in.")
+    assert main(["ctl", "status"]) == 0
+    table = capsys.readouterr().out
+    assert f"{state} (no {part})" in table
+    assert f"{part:<12}It is gone." in table
+
+
 def test_one_that_is_out_of_order_is_broken(served: Served, tmp_path: Path) -> None:
     test_ctl.STATUS["state"] = "faulted"
     (finding,) = check("running", tmp_path)
     assert finding.ok is False
-    assert "It went away." in finding.what

@@ -66,7 +66,7 @@ def play(speaker: ScriptedSpeaker, sounds: dict[earcons.Earcon, SpokenAudio]) ->
 
     async def main() -> None:
         if not speaker.broken:
-            speaker.open()
+            await speaker.open()
         Earcons(speaker, sounds, heard.append).play("done")
         await asyncio.sleep(1)
 
@@ -98,7 +98,7 @@ def test_a_lost_speaker_is_not_complained_of_for_a_chime() -> None:
 def test_it_waits_until_it_may_sound_and_can_be_forgotten_until_then(forgotten_s: float, played: int) -> None:
     async def main() -> int:
         speaker = ScriptedSpeaker()
-        speaker.open()
+        await speaker.open()
         now = asyncio.get_running_loop().time
         chimes = Earcons(speaker, BUILT_IN, lambda _: None)
         chimes.play_when("wake", lambda: now() >= 1)

@@ -40,11 +40,12 @@ SPINE = (
         "earcons",
         "attention",
         "delivery",
-        "false_interruptions",
+        "interruptions",
     },
     {
         *("chain", "turn", "turns", "read_ahead", "ears", "ringer", "loop"),
         *("typed", "orders", "actions", "heartbeat", "mute_mark", "recordings"),
+        *("outages", "speaker_watch"),
     },
 )
 COMPOSITION = {
@@ -66,6 +67,7 @@ COMPOSITION = {
     "relief",
     "reload",
     "repairs",
+    "replacement",
     "shared",
     "unit_limits",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -107,14 +107,17 @@ def test_after_three_for_nothing_speech_interrupts_no_more_until_a_minute_of_spe
 
     async def story(house: House) -> None:
         loop = house.voice_loop
+
+        def told() -> Mapping[str, object]:
+            return loop.interruptions.document(loop.chain.settings.conversation)
+
         for count in (1, 2, 3):
             await announced(house)
             house.say(NOISE)
             await house.until(State.LISTENING, within_s=0.5)
             await loop.idle(2)
-            assert loop.interruption["false_lately"] == count
-        off = loop.interruption
-        assert off["by"] == "wake_word"
+            assert told()["lately_false"] == count
+        assert told()["by"] == "wake_word"
         await announced(house)
         house.say(NOISE)
         await house.until(State.SLEEPING)
@@ -123,7 +126,7 @@ def test_after_three_for_nothing_speech_interrupts_no_more_until_a_minute_of_spe
         while house.speaker.heard_s < spoken_s + 60:
             await announced(house)
             await house.until(State.SLEEPING)
-        assert loop.interruption["by"] == "speech"
+        assert told()["by"] == "speech"
         await announced(house)
         house.say(NOISE)
         await house.until(State.LISTENING, within_s=0.5)

@@ -32,6 +32,7 @@ LETTERS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hot
 CHILD = """
 import asyncio
 from assistant import appliance, fit, loading
+from assistant.audio import nothing_plugs_in
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.configuration import Loaded
 from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad
@@ -54,7 +55,7 @@ async def main():
         ScriptedSpeaker(),
         reference=None,
         on_report=lambda _: None,
-        rescan=lambda: None,
+        rescan=nothing_plugs_in,
     )
     await appliance.until_ended(life)
 

@@ -299,19 +299,6 @@ def test_a_pulled_microphone_is_found_again(state: State) -> None:
     simulate(story, settings={"conversation": {"speculate": False}})
 
 
-def test_a_pulled_speaker_is_found_again() -> None:
-    async def story(house: House) -> None:
-        house.speaker.broken = True
-        house.say(QUESTION)
-        await house.until(State.FAULTED)
-        await asyncio.sleep(5)
-        house.speaker.broken = False
-        await house.until(State.SLEEPING)
-        assert (await house.answered(QUESTION)).handled_by == "llm"
-
-    simulate(story)
-
-
 def test_a_fault_never_unmutes() -> None:
     async def story(house: House) -> None:
         house.microphone.broken = True

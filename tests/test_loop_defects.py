@@ -9,6 +9,7 @@ import pytest
 
 from assistant import clock
 from assistant import events as e
+from assistant.audio import Kind
 from assistant.engines.scripted import clip
 from assistant.errors import DeviceUnavailable, EngineFailed, StateUnavailable
 from assistant.resources import folder
@@ -127,13 +128,13 @@ def test_sound_devices_that_cannot_be_looked_for_are_looked_for_again() -> None:
     async def story(house: House) -> None:
         failures = 3
 
-        def rescan() -> None:
+        async def rescan(_: Kind) -> None:
             nonlocal failures
             failures -= 1
             if failures >= 0:
                 raise DeviceUnavailable("PortAudio does not start.", "Wait.")
 
-        house.voice_loop._ears._rescan = rescan
+        house.voice_loop._rescan_devices = rescan
         house.microphone.broken = True
         await house.until(State.FAULTED)
         house.microphone.broken = False

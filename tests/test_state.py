@@ -34,6 +34,8 @@ EXAMPLES: list[e.Event] = [
     e.Muted(),
     e.Unmuted(),
     e.Faulted(RuntimeError()),
+    e.SpeakerLost(RuntimeError()),
+    e.SpeakerFound(),
     e.Probed(lambda: None),
     e.RecordingEnded(),
 ]

@@ -11,6 +11,13 @@ from typing import Literal, Protocol, TypeAlias
 
 from assistant.types import AudioFrame, SpokenAudio
 
+Kind: TypeAlias = Literal["input", "output"]
+"""Of a device: the microphone or the speaker."""
+
+
+async def nothing_plugs_in(_missing: Kind) -> None:
+    """Looks anew at what is plugged in where nothing ever is: recordings, and devices that are made up."""
+
 
 class Microphone(Protocol):
     """A source of 20 ms frames at 16 kHz."""
@@ -19,7 +26,7 @@ class Microphone(Protocol):
         """Open the device and yield every frame in order; closing the iterator closes the device.
 
         Ends when there will be no more (a file that is over). Raises DeviceUnavailable when it
-        cannot be opened, DeviceLost when it went away.
+        cannot be opened, DeviceLost when it went away, DeviceStuck when its driver does not answer.
         """
 
 
@@ -29,11 +36,14 @@ class Speaker(Protocol):
     volume: float
     """Loudness of what is written from now on, 0 to 1."""
 
-    def open(self) -> None:
-        """Be ready to sound at once; harmless when already open. Raises DeviceUnavailable."""
+    async def open(self) -> None:
+        """Be ready to sound at once; harmless when already open. Raises DeviceUnavailable, DeviceStuck."""
+
+    async def lost(self) -> None:
+        """Wait, once it is open: return when it is closed, raise DeviceLost when it went away."""
 
     def write(self, audio: SpokenAudio) -> None:
-        """Append to the queue; resampled to the device's rate. Raises DeviceLost."""
+        """Append to the queue; resampled to the device's rate. Raises DeviceLost, also when not open."""
 
     def cut(self) -> None:
         """Drop what has not been heard yet: silence within 50 ms plus what the device already holds."""
@@ -46,7 +56,7 @@ class Speaker(Protocol):
         """Seconds of written sound that have been heard since ``open``, never going back."""
 
     def close(self) -> None:
-        """Release the device; ``open`` may follow."""
+        """Release the device, without waiting for it; ``open`` may follow."""
 
 
 EchoState: TypeAlias = Literal["unknown", "inaudible", "controlled", "uncontrolled", "far"]

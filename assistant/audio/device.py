@@ -1,8 +1,9 @@
 """The microphone and the speaker of this machine, at the rate that they like best.
 
-PortAudio calls back on a thread of its own; the callbacks only copy. Everything else happens on
-the event loop. A device that is pulled raises nothing, it just never calls again: so silence of
-the callback itself is what tells that it is gone.
+PortAudio calls back on a thread of its own; the callbacks only copy. Devices are opened and closed on
+the driver's thread, since that may take for ever; everything else happens on the event loop. A device
+that is pulled raises nothing, it just never calls again: so silence of the callback itself is what
+tells that it is gone.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import numpy as np
 
 from assistant.audio import portaudio
+from assistant.audio.lines import DRIVER, Line
 from assistant.audio.reference import Reference
 from assistant.audio.resample import LiveResampler, rendered
 from assistant.audio.ring import Playlist, Ring
 from assistant.audio.sample_clock import SampleClock
-from assistant.errors import DeviceLost
+from assistant.errors import AudioError, DeviceLost
 from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
 
 LOST_AFTER_S = 1.0
@@ -47,6 +49,12 @@ with 30 ms it ran dry without end, on a busy two-core machine where 50 ms held."
 FADE_MS = 5
 """A cut that is faded out this quickly is not heard as a click."""
 
+CLOSES_WITHIN_S = 2.0
+"""Closing takes hundredths of a second; whoever mutes waits for it."""
+
+WATCH_S = 0.25
+"""Step of watching a speaker that is idle."""
+
 
 class DeviceMicrophone:
     """Frames from a sound card."""
@@ -59,11 +67,21 @@ class DeviceMicrophone:
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
         """Open the device and yield each frame as it is heard. Raises DeviceUnavailable, DeviceLost."""
-        device = portaudio.find("input", self._name)
-        heard = _Heard(device.sample_rate_hz)
-        stream = portaudio.open_stream(
-            "input", device, heard.callback, channels=1, block_ms=FRAME_MS, latency_s=INPUT_LATENCY_S
+        heard = _Heard()
+
+        def begin(device: portaudio.Device) -> dict[str, Any]:
+            heard.begin(device.sample_rate_hz)
+            return {
+                "callback": heard.callback,
+                "channels": 1,
+                "block_ms": FRAME_MS,
+                "latency_s": INPUT_LATENCY_S,
+            }
+
+        line = await DRIVER.run(
+            "open the microphone", lambda: Line("input", self._name, begin), undo=Line.close
         )
+        is_lost = False
         try:
             waited_s, patience_s = 0.0, STARTS_WITHIN_S
             while waited_s < patience_s:
@@ -71,33 +89,47 @@ class DeviceMicrophone:
                     yield frame
                 if await heard.more(LOST_AFTER_S / 4):
                     waited_s, patience_s = 0.0, LOST_AFTER_S
-                else:
+                elif not line.is_paused:
                     waited_s += LOST_AFTER_S / 4
-            raise _lost("microphone", device.name)
+            is_lost = True
+            raise _lost("microphone", line.device.name)
         finally:
+            heard.is_closed = True
             self.overflows += heard.overflows
-            portaudio.close_stream(stream)
+            if is_lost:  # nobody waits for a device that is gone
+                DRIVER.begin("close the microphone", line.close, limit_s=CLOSES_WITHIN_S)
+            else:
+                with contextlib.suppress(AudioError):  # what is stuck is told by whoever opens it next
+                    await DRIVER.run("close the microphone", line.close, limit_s=CLOSES_WITHIN_S)
 
 
 class _Heard:
     """What the callback has heard, becoming frames on the loop."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._rate_hz = rate_hz
-        self._ring = Ring(RING_S * rate_hz)
+        self.begin(SAMPLE_RATE_HZ)
         self._arrived = (0, self._loop.time())
         """How many samples there were when the last block had come, and when that was."""
         self._seen = self._arrived
         self._news = asyncio.Event()
-        self._clock = SampleClock(rate_hz)
-        self._resampler = LiveResampler(rate_hz)
         self._pending: Pcm16 = np.zeros(0, np.int16)
         self._framed = 0
         self.overflows = 0
+        self.is_closed = False
+        """What is heard from now on is heard by nobody."""
+
+    def begin(self, rate_hz: int) -> None:
+        """Before the first callback: the rate is known."""
+        self._rate_hz = rate_hz
+        self._ring = Ring(RING_S * rate_hz)
+        self._clock = SampleClock(rate_hz)
+        self._resampler = LiveResampler(rate_hz)
 
     def callback(self, buffer: Any, _frames: int, _time: Any, status: Any) -> None:
         """On PortAudio's thread."""
+        if self.is_closed:
+            return
         dropped = self._ring.dropped
         self._ring.write(np.frombuffer(buffer, np.int16))
         self._arrived = (self._ring.written, self._loop.time())
@@ -147,6 +179,7 @@ class DeviceSpeaker:
         self.underruns = 0
         """How often an answer fell silent because its next part was not there yet."""
         self._playing: _Playing | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._replying = False
 
     @property
@@ -159,21 +192,34 @@ class DeviceSpeaker:
         """Seconds of written sound that have left the device since ``open``; never goes back."""
         return self._playing.heard_s() if self._playing else 0.0
 
-    def open(self) -> None:
-        """Start the device, silent; again if it has died. Raises DeviceUnavailable."""
+    async def open(self) -> None:
+        """Start the device, silent; again if it has died. Raises DeviceUnavailable, DeviceStuck."""
         if self._playing is not None and self._playing.alive:
             return
-        self.close()
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._open())
+            self._opening.add_done_callback(self._opened)
+        await asyncio.shield(self._opening)
+
+    async def _open(self) -> None:
+        self._close()
         self._replying = False
-        self._playing = _Playing(portaudio.find("output", self._name), self._reference)
+        playing = _Playing(self._reference)
+        await playing.open(self._name)
+        self._playing = playing
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # whoever waits is told; perhaps nobody does any more
+
+    async def lost(self) -> None:
+        """Return when it is closed. Raises DeviceLost as soon as the device is gone."""
+        if self._playing is not None:
+            await self._playing.until(lambda: False, WATCH_S)
 
     def write(self, audio: SpokenAudio) -> None:
-        """Append; sounds at once when nothing else does. Opens a speaker that is closed.
-
-        Raises DeviceLost, DeviceUnavailable.
-        """
-        if self._playing is None or self._playing.closed:
-            self.open()
+        """Append; sounds at once when nothing else does. Raises DeviceLost where none is open."""
         playing = self._playing
         if playing is None or not playing.alive:
             raise _lost("speaker", playing.name if playing else str(self._name))
@@ -190,12 +236,17 @@ class DeviceSpeaker:
 
     async def drained(self) -> None:
         """Wait until everything written has left the device, or was cut. Raises DeviceLost."""
-        if self._playing is not None:
-            await self._playing.drained()
+        if (playing := self._playing) is not None:
+            await playing.until(lambda: playing.silent, LOOK_S)
         self._replying = False
 
     def close(self) -> None:
-        """Stop at once and free the device; harmless when not open."""
+        """Stop at once and free the device, in its time; harmless when not open."""
+        if self._opening is not None:
+            self._opening.cancel()
+        self._close()
+
+    def _close(self) -> None:
         if self._playing is not None:
             self._playing.close()
 
@@ -203,28 +254,37 @@ class DeviceSpeaker:
 class _Playing:
     """A device that plays, and how far it has been heard; from its opening to its closing."""
 
-    def __init__(self, device: portaudio.Device, reference: Reference) -> None:
+    def __init__(self, reference: Reference) -> None:
         self._now = asyncio.get_running_loop().time
-        self.name = device.name
-        self.rate_hz = device.sample_rate_hz
-        self.playlist = Playlist(fade_samples=self.rate_hz * FADE_MS // 1000)
+        self._reference = reference
+        self.name = "-"
         self.xruns = 0
         self.closed = False
-        self._channels = min(2, device.outputs)
         self._lost = False
         self._calls = 0
-        self._played = reference.begin(self.rate_hz, self.name)
         self._taken = (0, -math.inf)
         """Samples of sound the device has been given, and when the last of them is heard."""
         self._heard_s = 0.0
-        self._stream = portaudio.open_stream(
-            "output",
-            device,
-            self.callback,
-            channels=self._channels,
-            block_ms=OUTPUT_BLOCK_MS,
-            latency_s=OUTPUT_LATENCY_S,
+        self._line: Line | None = None
+
+    async def open(self, name: str | None) -> None:
+        """Raises DeviceUnavailable, DeviceStuck."""
+        line = await DRIVER.run(
+            "open the speaker", lambda: Line("output", name, self._begin), undo=Line.close
         )
+        self._line, self.name = line, line.device.name
+
+    def _begin(self, device: portaudio.Device) -> dict[str, Any]:
+        self.rate_hz = device.sample_rate_hz
+        self.playlist = Playlist(fade_samples=self.rate_hz * FADE_MS // 1000)
+        self._channels = min(2, device.outputs)
+        self._played = self._reference.begin(self.rate_hz, self.name)
+        return {
+            "callback": self.callback,
+            "channels": self._channels,
+            "block_ms": OUTPUT_BLOCK_MS,
+            "latency_s": OUTPUT_LATENCY_S,
+        }
 
     def callback(self, buffer: Any, frames: int, time: Any, status: Any) -> None:
         """On PortAudio's thread."""
@@ -241,8 +301,8 @@ class _Playing:
 
     @property
     def alive(self) -> bool:
-        """Open, as far as is known: PortAudio takes a second to notice that a device is gone."""
-        return not self.closed and not self._lost and self._stream.active
+        """Open, as far as is known: it takes a second to notice that a device is gone."""
+        return not self.closed and not self._lost
 
     @property
     def silent(self) -> bool:
@@ -255,19 +315,22 @@ class _Playing:
         self._heard_s = max(self._heard_s, samples / self.rate_hz - inside_s)
         return self._heard_s
 
-    async def drained(self) -> None:
+    async def until(self, over: Callable[[], bool], look_s: float) -> None:
+        """Wait until ``over`` or closed. Raises DeviceLost when the device asks for no more sound."""
         waited_s, calls = 0.0, self._calls
-        while not (self.closed or self.silent):
-            if waited_s > (LOST_AFTER_S if calls else STARTS_WITHIN_S):
+        while not (self.closed or over()):
+            if self._lost or waited_s > (LOST_AFTER_S if calls else STARTS_WITHIN_S):
                 self._lost = True
                 raise _lost("speaker", self.name)
-            await asyncio.sleep(LOOK_S)
-            waited_s, calls = (waited_s + LOOK_S if calls == self._calls else 0.0), self._calls
+            await asyncio.sleep(look_s)
+            is_waiting = calls == self._calls and not (self._line and self._line.is_paused)
+            waited_s, calls = (waited_s + look_s if is_waiting else 0.0), self._calls
 
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            portaudio.close_stream(self._stream)
+            if self._line is not None:
+                DRIVER.begin("close the speaker", self._line.close, limit_s=CLOSES_WITHIN_S)
 
 
 def _lost(noun: str, name: str) -> DeviceLost:

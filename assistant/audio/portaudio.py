@@ -6,6 +6,7 @@ nothing of frames, replies or resampling.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import ctypes.util
@@ -13,17 +14,17 @@ import functools
 import importlib
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
+from assistant.audio import Kind
 from assistant.errors import DeviceUnavailable
 
 log = logging.getLogger(__name__)
-
-Kind = Literal["input", "output"]
 
 _NOUN = {"input": "microphone", "output": "speaker"}
 
@@ -32,6 +33,12 @@ _CARDS = Path("/proc/asound/cards")
 
 _DEVICE_IN_USE = -9985
 """PortAudio's paDeviceUnavailable: what ALSA's "device or resource busy" becomes."""
+
+_cards_listed = [""]
+"""The cards when PortAudio made its list."""
+
+_stderr: list[int] = []
+"""Stderr as it was before any call, once there was one."""
 
 _open_streams: set[Any] = set()
 """PortAudio is one per process, and so is this: it must not be restarted while any stream is open."""
@@ -81,6 +88,11 @@ def devices() -> list[Device]:
     ]
 
 
+def is_stale() -> bool:
+    """Whether sound cards have come or gone since the list of devices was made."""
+    return _cards() != _cards_listed[0]
+
+
 def rescan() -> None:
     """Look anew at what is plugged in. Does nothing while a stream is open, so close all of them before."""
     if _open_streams:
@@ -89,7 +101,19 @@ def rescan() -> None:
     sounddevice = _library()
     with _translated(sounddevice):
         sounddevice._terminate()  # noqa: SLF001, no public way: PortAudio lists devices once, when it starts
+        _cards_listed[0] = _cards()
         sounddevice._initialize()  # noqa: SLF001
+
+
+def give_stderr_back() -> None:
+    """A call into PortAudio is stuck, or may be: what it has taken for its time is everybody's again.
+
+    At the end of the process PortAudio is not ended, as it would wait for that call.
+    """
+    if _stderr:
+        os.dup2(_stderr[0], 2)
+    if exit_handler := getattr(sys.modules.get("sounddevice"), "_exit_handler", None):
+        atexit.unregister(exit_handler)
 
 
 def find(kind: Kind, name: str | None) -> Device:
@@ -164,6 +188,10 @@ def close_stream(stream: Any) -> None:
 def _library() -> Any:
     """``sounddevice``, imported when first needed: servers that never sound have no PortAudio."""
     _send_alsa_messages_to_log()
+    if "sounddevice" not in sys.modules:
+        _cards_listed[0] = _cards()
+    if not _stderr:
+        _stderr.append(os.dup(2))
     try:
         return importlib.import_module("sounddevice")
     except OSError as error:
@@ -222,10 +250,14 @@ def _send_alsa_messages_to_log() -> None:
         ctypes.CDLL(library).snd_lib_error_set_handler(_ALSA_SAYS)
 
 
-def _is_card(name: str) -> bool:
+def _cards() -> str:
     with contextlib.suppress(OSError):
-        return name.lower() in _CARDS.read_text(encoding="utf-8", errors="replace").lower()
-    return False
+        return _CARDS.read_text(encoding="utf-8", errors="replace")
+    return ""
+
+
+def _is_card(name: str) -> bool:
+    return name.lower() in _cards().lower()
 
 
 def _scratch() -> IO[bytes]:

@@ -77,6 +77,7 @@ class ScriptedSpeaker(WavSpeaker):
         super().__init__(None)
         self.broken = False
         """While true it can neither be opened nor written to."""
+        self._is_lost = False
         self.written: list[str] = []
         """The texts of what was written."""
 
@@ -84,20 +85,30 @@ class ScriptedSpeaker(WavSpeaker):
     def is_sounding(self) -> bool:
         return self._unheard_s() > 0
 
-    def open(self) -> None:
+    async def open(self) -> None:
         if self.broken:
             raise DeviceUnavailable("The speaker is not there.", "Plug it in.")
-        super().open()
+        await super().open()
+        self._is_lost = False
+
+    async def lost(self) -> None:
+        while not (self.broken or self._is_lost):  # noqa: ASYNC110 - as a real one is watched
+            await asyncio.sleep(0.25)
+        raise self._lost()
 
     def write(self, audio: SpokenAudio) -> None:
         if self.broken:
-            raise DeviceLost("The speaker went away.", "Plug it in again.")
+            raise self._lost()
         self.written.append(audio.text)
         super().write(audio)
 
     async def drained(self) -> None:
         while self.is_sounding:
             if self.broken:
-                raise DeviceLost("The speaker went away.", "Plug it in again.")
+                raise self._lost()
             await asyncio.sleep(0.02)
         await super().drained()
+
+    def _lost(self) -> DeviceLost:
+        self._is_lost = True
+        return DeviceLost("The speaker went away.", "Plug it in again.")

@@ -95,10 +95,14 @@ class WavSpeaker:
         self.underruns = 0
         """How often an answer fell silent because its next part was not there yet."""
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Find out now if the file could not be written later. Raises AudioFileInvalid."""
-        if self._path is not None:
+        if self._path is not None and not self._pieces:
             check_writable(self._path)
+
+    async def lost(self) -> None:
+        """Wait for ever: a file does not go away."""
+        await asyncio.get_running_loop().create_future()
 
     def write(self, audio: SpokenAudio) -> None:
         """Append; sounds at once when nothing else does. Resampled to the rate of the file."""

@@ -24,6 +24,7 @@ from assistant import clock, loading, logs
 from assistant.audio import portaudio
 from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
 from assistant.audio.echo import EchoCanceller
+from assistant.audio.lines import Rescan
 from assistant.bench.echo_trace import Stamps, TracedMicrophone, TracedReference, honest, write
 from assistant.bench.measuring import child_command
 from assistant.bench.sound_server import stop
@@ -201,9 +202,9 @@ class _Life:
                 DeviceSpeaker(audio.output, audio.volume, self._reference),
                 on_report=_tell_report,
                 on_change=_tell_change,
-                rescan=portaudio.rescan,
+                rescan=Rescan({"input": audio.input, "output": audio.output}),
                 wake_word=self._wake_word,
-                hears_itself=not any(isinstance(each, EchoCanceller) for each in filters),
+                echo=next((each for each in filters if isinstance(each, EchoCanceller)), None),
             )
         )
 

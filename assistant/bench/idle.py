@@ -22,10 +22,11 @@ import numpy as np
 
 from assistant import clock, loading
 from assistant.attention import Attention
+from assistant.audio import nothing_plugs_in
 from assistant.audio.files import read_sound
 from assistant.audio.filtered import FilteredMicrophone
 from assistant.audio.reference import Reference
-from assistant.audio.wav import WavMicrophone, WavSpeaker
+from assistant.audio.wav import WavMicrophone
 from assistant.bench import machine, speech_end
 from assistant.bench.clips import Clip, read_set
 from assistant.bench.measuring import Document, Result, child_command, ratio, table
@@ -155,12 +156,11 @@ async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> s
 
     ears = Ears(
         microphone=FilteredMicrophone(microphone, loading.sound_filters(settings, Reference())),
-        speaker=WavSpeaker(None),
         vad=loading.load_vad(settings),
         wake_word=wake_word,
         settings=settings,
         post=heard,
-        rescan=lambda: None,
+        rescan=nothing_plugs_in,
     )
     ears.attention = Attention.WAKE_WORD if wake_word else Attention.SPEECH
     ears.open()

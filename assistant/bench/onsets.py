@@ -10,9 +10,9 @@ import numpy as np
 
 from assistant import clock, loading
 from assistant.attention import Attention
+from assistant.audio import nothing_plugs_in
 from assistant.audio.filtered import SoundFilter
 from assistant.audio.reference import Reference
-from assistant.audio.wav import WavSpeaker
 from assistant.bench.echo_trace import Begun, Step, Told
 from assistant.ears import Ears
 from assistant.engines import Vad
@@ -71,12 +71,11 @@ async def _listen(settings: Settings, steps: Sequence[Step], vad: Vad) -> Found:
 
     ears = Ears(
         microphone=recording,
-        speaker=WavSpeaker(None),
         vad=vad,
         wake_word=None,
         settings=settings,
         post=heard,
-        rescan=lambda: None,
+        rescan=nothing_plugs_in,
     )
     ears.attention = Attention.INTERRUPTION
     ears.open()

@@ -198,8 +198,12 @@ class RoomSpeaker:
         samples: Samples = (values * weights).sum(axis=1).astype(np.float32)
         return samples
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """It is always open."""
+
+    async def lost(self) -> None:
+        """Wait for ever: a room does not go away."""
+        await asyncio.get_running_loop().create_future()
 
     def write(self, audio: SpokenAudio) -> None:
         pcm = rendered(audio, SAMPLE_RATE_HZ, self.volume)

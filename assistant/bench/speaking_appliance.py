@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from assistant import app, loading, skills
-from assistant.audio import Microphone, Speaker
+from assistant.audio import EchoControl, Kind, Microphone, Speaker, nothing_plugs_in
 from assistant.chain import Chain
 from assistant.conversation import Conversation
 from assistant.engines import Llm, Stt, Tts, WakeWord
@@ -69,9 +69,9 @@ async def living(
     *,
     on_report: Callable[[Report], None],
     on_change: Callable[[Event, State], None] = lambda *_: None,
-    rescan: Callable[[], None] = lambda: None,
+    rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     wake_word: WakeWord | None = None,
-    hears_itself: bool = False,
+    echo: EchoControl | None = None,
 ) -> AsyncIterator[VoiceLoop]:
     """A loop that has heard its microphone; it ends with the block."""
     settings = engines.settings
@@ -94,7 +94,8 @@ async def living(
             limit_s=settings.conversation.ring_limit_s,
         ),
         earcons={},
-        hears_itself=hears_itself,
+        hears_itself=False,
+        echo=echo,
         on_report=on_report,
         on_change=on_change,
         rescan=rescan,

@@ -20,8 +20,9 @@ import numpy as np
 
 from assistant import clock, loading
 from assistant.attention import Attention
+from assistant.audio import nothing_plugs_in
 from assistant.audio.files import read_sound
-from assistant.audio.wav import WavMicrophone, WavSpeaker
+from assistant.audio.wav import WavMicrophone
 from assistant.bench import machine
 from assistant.bench.clips import sound_files
 from assistant.bench.idle import ROOM_AMPLITUDE
@@ -150,12 +151,11 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
 
         ears = Ears(
             microphone=microphone,
-            speaker=WavSpeaker(None),
             vad=vad,
             wake_word=wake_word,
             settings=settings,
             post=heard,
-            rescan=lambda: None,
+            rescan=nothing_plugs_in,
         )
         ears.attention = Attention.WAKE_WORD
         ears.open()

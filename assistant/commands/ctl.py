@@ -63,9 +63,24 @@ def _status(answer: dict[str, Any]) -> str:
         else "none",
         "models": ", ".join(answer["models"].values()),
     }
+    missing = answer.get("missing", {})
+    if missing:
+        rows["state"] += f" ({', '.join(_without(part) for part in missing)})"
+    for part, fault in missing.items():
+        rows[part] = fault["problem"]
     for shortage, given_up in answer["gives_up"].items():
         rows[f"low {shortage}" if shortage != "heat" else "too hot"] = f"does without {given_up}"
     return "\n".join(f"{name:<12}{value}" for name, value in rows.items())
+
+
+def _without(part: str) -> str:
+    return "an engine hangs" if part == "engine" else f"no {part}"
+
+
+def _say(answer: dict[str, Any]) -> str:
+    if answer.get("said", True):
+        return _state(answer)
+    return "There is no speaker. It is said as soon as there is one, if that is within an hour."
 
 
 def _reload(answer: dict[str, Any]) -> str:
@@ -86,5 +101,6 @@ def _span(seconds: float) -> str:
 _SHOW: dict[str, Callable[[dict[str, Any]], str]] = {
     "status": _status,
     "ask": lambda answer: str(answer["reply"]),
+    "say": _say,
     "reload": _reload,
 }

@@ -6,7 +6,9 @@ import argparse
 import json
 from dataclasses import asdict
 
-from assistant.audio.portaudio import Device, Kind, devices
+from assistant.audio import Kind
+from assistant.audio.lines import devices
+from assistant.audio.portaudio import Device
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

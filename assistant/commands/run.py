@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from assistant import clock, configuration, logs
-from assistant.audio import portaudio
+from assistant import clock, configuration, logs, replacement
+from assistant.audio.lines import DRIVER, Rescan, devices
 from assistant.commands import _turns, converse
 from assistant.configuration import Loaded
-from assistant.errors import DeviceUnavailable
+from assistant.errors import DeviceStuck, DeviceUnavailable
 from assistant.report import Report
 from assistant.settings import Settings
 
@@ -33,18 +34,27 @@ def run(arguments: argparse.Namespace) -> int:
     # The appliance takes these once it is there; until then they would end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGHUP})
     loaded = configuration.load(arguments.config)
+    logs.keep_stderr()
     logs.set_up(loaded.settings.log.level)
     if arguments.or_demo and not _has_microphone():
         return _demo(loaded.settings)
-    clock.run(_live(loaded, lambda: configuration.load(arguments.config)))
+    try:
+        clock.run(_live(loaded, lambda: configuration.load(arguments.config)))
+    except replacement.Replaced as replaced:
+        replacement.begin_anew(replaced.kept)
+    if DRIVER.stuck_s:
+        sys.stdout.flush()
+        os._exit(0)  # Python would wait for PortAudio, which waits for the driver
     return 0
 
 
 def _has_microphone() -> bool:
     try:
-        return any(device.inputs for device in portaudio.devices())
+        return any(device.inputs for device in devices())
     except DeviceUnavailable:  # without PortAudio there is no sound at all
         return False
+    except DeviceStuck:  # the appliance can wait for it
+        return True
 
 
 def _demo(settings: Settings) -> int:
@@ -72,7 +82,7 @@ async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
             DeviceSpeaker(audio.output, audio.volume, reference),
             reference=reference,
             on_report=_show,
-            rescan=portaudio.rescan,
+            rescan=Rescan({"input": audio.input, "output": audio.output}),
         )
     )
 

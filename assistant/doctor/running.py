@@ -43,11 +43,14 @@ def _running(_: Patient) -> Iterator[Finding]:
     for shortage, given_up in gives_up.items():
         what = f"it is short of {_NOUNS.get(shortage, shortage)} and does without {given_up}"
         yield Finding("running", ok=None, what=what, next_step=_STEPS.get(shortage, ""))
-    if state == "faulted":
-        problem = (status.get("last_fault") or {}).get("problem", "see its log")
-        step = "Plug in what is missing; an engine that hangs is ended by a restart."
-        yield Finding("running", ok=False, what=f"out of order: {problem}", next_step=step)
-    elif not gives_up:
+    missing = status.get("missing") or {}
+    for part, fault in missing.items():
+        what = "an engine hangs" if part == "engine" else f"no {part}"
+        step = fault.get("next_step", "See its log.")
+        yield Finding("running", ok=False, what=f"{what}: {fault.get('problem')}", next_step=step)
+    if state == "faulted" and not missing:
+        yield Finding("running", ok=False, what="out of order", next_step="See its log.")
+    elif not gives_up and not missing:
         yield Finding("running", ok=True, what=f"the assistant is {state}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from assistant import adapters, credentials
-from assistant.audio import portaudio
+from assistant.audio import Kind, lines, portaudio
 from assistant.cancel import Cancel
 from assistant.doctor.finding import Check, Finding, Patient
 from assistant.engines import gguf_adapter, gguf_model
@@ -69,11 +69,12 @@ def _server(patient: Patient) -> Iterator[Finding]:
     yield Finding("llm server", ok=word is not None, what=what, next_step="Check llm.server.model.")
 
 
-def _device(kind: portaudio.Kind, patient: Patient) -> Iterator[Finding]:
-    """Raises DeviceUnavailable for one that the settings name and that is not there."""
+def _device(kind: Kind, patient: Patient) -> Iterator[Finding]:
+    """Raises DeviceUnavailable for one that the settings name and that is not there, DeviceStuck."""
     named = getattr(patient.settings.audio, kind)
     noun = {"input": "microphone", "output": "speaker"}[kind]
-    if named is None and not any(device.channels(kind) for device in portaudio.devices()):
+    found = lines.devices()
+    if named is None and not any(device.channels(kind) for device in found):
         step = "Plug one in, or end the program that holds it. `assistant converse` works without."
         yield Finding(noun, ok=None, what="there is none that is free", next_step=step)
         return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from assistant.audio import portaudio
+from assistant.audio.lines import DRIVER
 from assistant.bench.sound_server import SoundServer, missing, sound_server
 
 
@@ -20,4 +22,8 @@ def server() -> Iterator[SoundServer]:
             patch.setenv(name, value)
         portaudio.rescan()
         yield running
+        for _ in range(500):  # what was closed last is closed in its time
+            if DRIVER.is_idle:
+                break
+            time.sleep(0.01)
     portaudio.rescan()

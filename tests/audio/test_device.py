@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant.audio import portaudio
 from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
 from assistant.audio.files import read_sound, write_wav
+from assistant.audio.lines import Rescan
 from assistant.bench.sound_server import SoundServer
 from assistant.errors import DeviceLost, DeviceUnavailable
 from assistant.types import SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
@@ -89,7 +89,7 @@ def test_frames_carry_the_time_at_which_they_were_heard(server: SoundServer) -> 
 def test_what_is_said_is_heard_at_the_right_rate_and_level(server: SoundServer, tmp_path: Path) -> None:
     async def main() -> DeviceSpeaker:
         speaker = DeviceSpeaker("shelf", volume=1.0)
-        speaker.open()
+        await speaker.open()
         begin_s = time.monotonic()
         for part in np.array_split(chirp(2.0, VOICE_HZ), 3):
             speaker.write(SpokenAudio("words", part, VOICE_HZ))
@@ -115,6 +115,7 @@ def test_what_is_said_is_heard_at_the_right_rate_and_level(server: SoundServer, 
 def test_half_the_volume_is_a_quarter_of_the_amplitude(server: SoundServer, tmp_path: Path) -> None:
     async def main() -> None:
         speaker = DeviceSpeaker("shelf", volume=0.5)
+        await speaker.open()
         speaker.write(SpokenAudio("words", chirp(1.0, VOICE_HZ, level=0.8), VOICE_HZ))
         await speaker.drained()
         speaker.close()
@@ -128,7 +129,7 @@ def test_half_the_volume_is_a_quarter_of_the_amplitude(server: SoundServer, tmp_
 def test_a_cut_is_heard_soon_and_what_follows_it_too(server: SoundServer, tmp_path: Path) -> None:
     async def main() -> tuple[float, float]:
         speaker = DeviceSpeaker("shelf")
-        speaker.open()
+        await speaker.open()
         speaker.write(SpokenAudio("words", chirp(30.0, VOICE_HZ), VOICE_HZ))
         await asyncio.sleep(1.0)
         heard_s = speaker.heard_s
@@ -157,6 +158,7 @@ def test_a_cut_is_heard_soon_and_what_follows_it_too(server: SoundServer, tmp_pa
 def test_an_answer_with_a_hole_is_counted(server: SoundServer) -> None:
     async def main() -> int:
         speaker = DeviceSpeaker()
+        await speaker.open()
         speaker.write(SpokenAudio("words", chirp(0.2, VOICE_HZ), VOICE_HZ))
         await asyncio.sleep(1.0)
         speaker.write(SpokenAudio("words", chirp(0.2, VOICE_HZ), VOICE_HZ))
@@ -172,7 +174,7 @@ def test_an_answer_with_a_hole_is_counted(server: SoundServer) -> None:
 def test_a_microphone_that_is_pulled_is_lost_and_found_again(server: SoundServer) -> None:
     async def main() -> None:
         microphone, speaker = DeviceMicrophone("room"), DeviceSpeaker("shelf")
-        speaker.open()
+        await speaker.open()
         listening = asyncio.ensure_future(listen(microphone, 60))
         await asyncio.sleep(1)
         await asyncio.to_thread(server.room.unplug)
@@ -182,13 +184,13 @@ def test_a_microphone_that_is_pulled_is_lost_and_found_again(server: SoundServer
         assert time.monotonic() - pulled_s < 5
 
         speaker.close()
-        portaudio.rescan()
+        await Rescan({"input": "room", "output": None})("input")
         with pytest.raises((DeviceUnavailable, DeviceLost)):
             await listen(microphone, 0.1)
 
         server.room.plug()
-        portaudio.rescan()
-        speaker.open()
+        await Rescan({"input": "room", "output": None})("input")
+        await speaker.open()
         assert len(await listen(microphone, 0.5)) == 25
         speaker.close()
 
@@ -198,6 +200,7 @@ def test_a_microphone_that_is_pulled_is_lost_and_found_again(server: SoundServer
 def test_a_speaker_that_is_pulled_is_lost_and_found_again(server: SoundServer) -> None:
     async def main() -> None:
         speaker = DeviceSpeaker("shelf")
+        await speaker.open()
         speaker.write(SpokenAudio("words", chirp(30.0, VOICE_HZ), VOICE_HZ))
         await asyncio.sleep(0.5)
         await asyncio.to_thread(server.speaker.unplug)
@@ -211,7 +214,7 @@ def test_a_speaker_that_is_pulled_is_lost_and_found_again(server: SoundServer) -
         assert 0.1 < heard_s < 3
 
         server.speaker.plug()
-        speaker.open()
+        await speaker.open()
         assert speaker.heard_s == 0
         speaker.write(SpokenAudio("words", chirp(0.3, VOICE_HZ), VOICE_HZ))
         await speaker.drained()
@@ -224,8 +227,8 @@ def test_a_speaker_that_is_pulled_is_lost_and_found_again(server: SoundServer) -
 def test_both_run_for_a_while_side_by_side(server: SoundServer) -> None:
     async def main() -> None:
         microphone, speaker = DeviceMicrophone(), DeviceSpeaker()
-        speaker.open()
-        speaker.open()
+        await speaker.open()
+        await speaker.open()
         listening = asyncio.ensure_future(listen(microphone, 1.0))
         speaker.write(SpokenAudio("words", chirp(0.5, VOICE_HZ), VOICE_HZ))
         assert len(await listening) == 50

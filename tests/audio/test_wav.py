@@ -117,7 +117,7 @@ def test_what_is_heard_grows_with_time_and_is_then_drained(tmp_path: Path) -> No
     async def main() -> None:
         now = asyncio.get_running_loop().time
         speaker = WavSpeaker(tmp_path / "reply.wav")
-        speaker.open()
+        await speaker.open()
         assert speaker.heard_s == 0
         await asyncio.sleep(3)
         begin_s = now()
@@ -212,7 +212,7 @@ def test_other_rates_are_resampled_to_the_first(tmp_path: Path) -> None:
 
 def test_a_file_that_could_not_be_written_is_known_at_once(tmp_path: Path) -> None:
     with pytest.raises(AudioFileInvalid, match="cannot be written"):
-        WavSpeaker(tmp_path / "missing" / "reply.wav").open()
+        asyncio.run(WavSpeaker(tmp_path / "missing" / "reply.wav").open())
 
 
 def test_the_volume_holds_for_what_is_written_after_it(tmp_path: Path) -> None:
