@@ -48,7 +48,7 @@ class SecondOpinion:
 
 
 def second_opinion(names: Mapping[str, str], library: Path) -> SecondOpinion | None:
-    """On the built-in words in ``names`` (label -> name) that there is one for; None without any or the package.
+    """On the built-in words in ``names`` (label -> name) that it knows; None without any, or the package.
 
     ``library`` is TensorFlow Lite.
     """
