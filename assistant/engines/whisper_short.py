@@ -38,7 +38,8 @@ _AUDIBLE_DB = -40
 
 _NOISY_DB, _QUIET_SHARE = -30, 10
 """In noise the quietest tenth of the frames is louder than this beside the loudest: 10 dB below speech it was
-at -32 to -17 dB. In 25 quiet recordings it was below -35 dB, in 3 of people in noisy rooms up to -27."""
+at -32 to -17 dB. It was not in 67 of 74 quiet recordings; in the others, which are cut close to the words or
+noisy themselves, the same words were wrong either way."""
 
 _NOISY_BEAM = 5
 """Hypotheses followed in noise, where the likeliest next word is often the wrong one; 8 are no better."""
