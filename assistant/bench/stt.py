@@ -1,6 +1,7 @@
 """``assistant bench stt``: speech to text beside faster-whisper's own ``transcribe``.
 
-Same model, number format, beam and threads, in the same run, taking turns at every recording.
+Same model, number format, beam and threads, in the same run, taking turns at every recording. With
+noises, every recording is recognised quiet and then in each of them (``noisy`` says at what level).
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from typing import Any
 import numpy as np
 
 from assistant import loading
+from assistant.audio.files import read_sound
 from assistant.bench import machine
 from assistant.bench.clips import Clip, read_set
 from assistant.bench.measuring import Document, Result, in_turn, median, ratio, share, spread_ms, table, timed
+from assistant.bench.noisy import with_noise
 from assistant.board.cores import big_cores
 from assistant.cancel import Cancel
 from assistant.settings import Settings
 from assistant.types import Pcm16
 from assistant.word_error import normalize_words, word_errors
+
+QUIET = ""
+"""The name of no noise."""
 
 SHORT_S = 2.0
 """Recordings below this are where a short window needs the most care."""
@@ -39,7 +45,14 @@ class Row:
 
 
 def run(
-    settings: Settings, folder: Path, *, rounds: int, limit: int | None, progress: Callable[[str], None]
+    settings: Settings,
+    folder: Path,
+    *,
+    rounds: int,
+    limit: int | None,
+    noises: Sequence[Path] = (),
+    snrs_db: Sequence[float] = (10.0,),
+    progress: Callable[[str], None],
 ) -> Result:
     """Recognise every recording below ``folder`` with both. Raises any AssistantError."""
     about = machine.describe(settings)
@@ -47,19 +60,29 @@ def run(
     ours, stock = loading.load_stt(settings), load_stock(settings)
     ours.warm_up()
     _text_of(stock, clips[0].pcm, settings)
-    rows: tuple[list[Row], list[Row]] = ([], [])
+    behind = {file.stem: read_sound(file) for file in noises}
+    rooms: list[tuple[str, float]] = [(QUIET, 0.0), *((name, snr) for name in behind for snr in snrs_db)]
+    rows: dict[tuple[str, float], tuple[list[Row], list[Row]]] = {room: ([], []) for room in rooms}
     for number, clip in enumerate(clips, 1):
-        contenders: list[Callable[[], tuple[float, str]]] = [
-            partial(timed, partial(_ours, ours, clip.pcm)),
-            partial(timed, partial(_text_of, stock, clip.pcm, settings)),
-        ]
-        for own, results in zip(rows, in_turn(contenders, rounds), strict=True):
-            own.append(_row(clip, results))
+        for (name, snr_db), both in rows.items():
+            # Each recording begins somewhere else in the noise.
+            offset = number / len(clips)
+            noise = behind.get(name)
+            pcm = clip.pcm if noise is None else with_noise(clip.pcm, noise, snr_db=snr_db, offset=offset)
+            contenders: list[Callable[[], tuple[float, str]]] = [
+                partial(timed, partial(_ours, ours, pcm)),
+                partial(timed, partial(_text_of, stock, pcm, settings)),
+            ]
+            for own, results in zip(both, in_turn(contenders, rounds), strict=True):
+                own.append(_row(clip, results))
         progress(f"{number} of {len(clips)}: {clip.name}")
     ours.close()
-    document: Document = {"bench": "stt", "rounds": rounds, **compared(*rows)}
-    short = [[row for row in own if row.duration_s < SHORT_S] for own in rows]
+    document: Document = {"bench": "stt", "rounds": rounds, **compared(*rows[QUIET, 0.0])}
+    short = [[row for row in own if row.duration_s < SHORT_S] for own in rows[QUIET, 0.0]]
     document["short"] = compared(*short) | {"below_s": SHORT_S}
+    document["in_noise"] = {
+        f"{name} {snr_db:g} dB": compared(*both) for (name, snr_db), both in rows.items() if name != QUIET
+    }
     document |= about
     return Result(_as_text(document), document)
 
@@ -116,7 +139,8 @@ def _text_of(stock: Any, pcm: Pcm16, settings: Settings) -> str:
 
 def _as_text(document: Document) -> str:
     rows = []
-    for title, part in (("all", document), (f"below {SHORT_S:g} s", document["short"])):
+    parts = [("all", document), (f"below {SHORT_S:g} s", document["short"]), *document["in_noise"].items()]
+    for title, part in parts:
         for name in ("ours", "stock"):
             figures = part[name]
             rows.append(

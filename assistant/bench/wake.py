@@ -2,8 +2,11 @@
 
 Ours is all that the appliance does with a frame while it sleeps: its detectors, the gate that they open,
 and the network behind it. Plain is the same network, given every frame, as its package has it.
-A recording in a folder that is named like a built-in word is a call; all others are talk, of
-which none may wake the words in the settings.
+A recording in a folder that is named like a built-in word is a call; all others are talk. Talk may wake
+neither the words in the settings nor those that are called.
+
+With noises, every call is heard in each of them, at each level and from several places in the noise. Talk
+is heard quiet, and in each noise at the loudest of these levels; and each noise is heard by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -27,6 +30,7 @@ from assistant.bench import machine
 from assistant.bench.clips import sound_files
 from assistant.bench.idle import ROOM_AMPLITUDE
 from assistant.bench.measuring import Document, Result, ratio, rounded, share, table
+from assistant.bench.noisy import with_noise
 from assistant.bench.plain_wake import PlainWakeWord
 from assistant.ears import Ears
 from assistant.errors import AssistantError
@@ -36,12 +40,12 @@ from assistant.settings_engines import BuiltInWord, WakeSettings
 from assistant.types import SAMPLE_RATE_HZ, Pcm16
 
 _ROOM_S = 1.0
-"""Quiet before and after each recording."""
+"""A quiet room, or the noise alone, before and after each recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What is heard, and the word that it calls with; empty for talk."""
+    """What is heard, its room included, and the word that it calls with; empty for talk."""
 
     name: str
     word: str
@@ -56,19 +60,35 @@ class Heard:
     cpu_s: float
 
 
-def run(settings: Settings, folders: Sequence[Path], *, progress: Callable[[str], None]) -> Result:
+@dataclass(frozen=True, slots=True)
+class Noises:
+    """What the recordings are heard in: files, levels below the speech, and places to begin in each file."""
+
+    files: Sequence[Path] = ()
+    snrs_db: Sequence[float] = (10.0,)
+    offsets: int = 1
+
+
+def run(
+    settings: Settings,
+    folders: Sequence[Path],
+    *,
+    noises: Noises = Noises(),
+    progress: Callable[[str], None],
+) -> Result:
     """Let both hear every recording in the folders. Raises AudioFileInvalid, EngineUnavailable."""
     document: Document = {"bench": "wake", **machine.describe(settings)}
-    recordings = [each for folder in folders for each in _read(folder)]
+    recordings = _heard_in([each for folder in folders for each in _read(folder)], noises)
     called = sorted({each.word for each in recordings} - {""})
     chosen = [word.label for word in settings.wake.words]
     calls = [each for each in recordings if each.word]
     talk = [each for each in recordings if not each.word]
     document.update(calls=len(calls), talk=len(talk), words=called, chosen=chosen)
+    document.update(noises=[file.stem for file in noises.files], snrs_db=list(noises.snrs_db))
     for name, hear in (("ours", _ours), ("plain", _plain)):
         progress(f"{name}: {len(recordings)} recordings")
         document[name] = _judged(settings, calls, talk, called, hear)
-    seconds = sum(len(each.pcm) / SAMPLE_RATE_HZ + 2 * _ROOM_S for each in recordings)
+    seconds = sum(len(each.pcm) / SAMPLE_RATE_HZ for each in recordings)
     document["audio_s"] = round(seconds, 1)
     document["cost_ratio"] = ratio(document["ours"]["cpu_s"], document["plain"]["cpu_s"])
     rows = [_row(name, document[name], len(calls), len(talk), seconds) for name in ("ours", "plain")]
@@ -97,10 +117,9 @@ def _judged(
     called: Sequence[str],
     hear: Callable[[Settings, Sequence[Recording]], Heard],
 ) -> Document:
-    """Calls are heard with all words that are called, talk with those that were chosen."""
-    wake = WakeSettings.model_validate({"engine": "open_wake_word", "words": called or ["okay_nabu"]})
-    of_calls = hear(settings.model_copy(update={"wake": wake}), calls)
-    of_talk = hear(settings, talk)
+    """Calls are heard with all words that are called, talk with those that were chosen as well."""
+    of_calls = hear(_listening_for(settings, called), calls)
+    of_talk = hear(_listening_for(settings, called, chosen=True), talk)
     by_word: dict[str, Counter[str]] = {word: Counter() for word in called}
     for each, words in zip(calls, of_calls.words, strict=True):
         by_word[each.word].update(calls=1, missed=int(each.word not in words))
@@ -110,6 +129,30 @@ def _judged(
         "by_word": {word: dict(counts) for word, counts in by_word.items()},
         "cpu_s": rounded(of_calls.cpu_s + of_talk.cpu_s, 2),
     }
+
+
+def _listening_for(settings: Settings, called: Sequence[str], *, chosen: bool = False) -> Settings:
+    words = settings.wake.words if chosen or not called else ()
+    labels = {word.label for word in words}
+    others = [word for word in called if word not in labels]
+    wake = WakeSettings.model_validate({"engine": "open_wake_word", "words": [*words, *others]})
+    return settings.model_copy(update={"wake": wake})
+
+
+def _heard_in(recordings: Sequence[Recording], noises: Noises) -> list[Recording]:
+    if not noises.files:
+        return [replace(each, pcm=_in_a_room(each.pcm)) for each in recordings]
+    found = [replace(each, pcm=_in_a_room(each.pcm)) for each in recordings if not each.word]
+    for file in noises.files:
+        noise = read_sound(file)
+        found.append(Recording(f"{file.stem} alone", "", noise))
+        for each in recordings:
+            for snr_db in noises.snrs_db if each.word else [min(noises.snrs_db)]:
+                for number in range(noises.offsets):
+                    offset = number / noises.offsets
+                    pcm = with_noise(each.pcm, noise, snr_db=snr_db, offset=offset, around_s=_ROOM_S)
+                    found.append(Recording(f"{each.name} {file.stem} {snr_db:g} dB {number}", each.word, pcm))
+    return found
 
 
 def _read(folder: Path) -> list[Recording]:
@@ -143,7 +186,7 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
     began_s = time.process_time()
     for each in recordings:
         said: list[str] = []
-        microphone = WavMicrophone([_in_a_room(each.pcm)])
+        microphone = WavMicrophone([each.pcm])
 
         def heard(event: Event, said: list[str] = said) -> None:
             if isinstance(event, Woken):
@@ -172,5 +215,5 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
 def _plain(settings: Settings, recordings: Sequence[Recording]) -> Heard:
     package = PlainWakeWord(settings)
     began_s = time.process_time()
-    words = [package.heard(_in_a_room(each.pcm)) for each in recordings]
+    words = [package.heard(each.pcm) for each in recordings]
     return Heard(words, time.process_time() - began_s)

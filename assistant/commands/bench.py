@@ -40,6 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             help="the same engines chained plainly: 800 ms of silence end a turn, nothing is begun before",
         )
     stt = _stage(stages, "stt", _stt, "speech to text beside faster-whisper's own transcribe")
+    _add_noise(stt)
     for each in (latency, endpoint, stt):
         each.add_argument(
             "--set",
@@ -117,6 +118,17 @@ def _add_waiting(stages: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FOLDER",
         help="recordings; those in a folder named like a built-in word call with it",
     )
+    _add_noise(wake)
+    places = "begin at so many places in each noise; default 1"
+    wake.add_argument("--offsets", type=count, default=1, metavar="N", help=places)
+
+
+def _add_noise(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--noise", type=Path, nargs="+", default=[], metavar="FILE", help="played behind them"
+    )
+    below = "how far the noise is below the speech; default 10"
+    parser.add_argument("--snr", type=decibels, default=[10.0], metavar="DB,DB", help=below)
 
 
 def _stage(
@@ -177,7 +189,13 @@ def _stt(arguments: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import stt  # noqa: PLC0415
 
     return stt.run(
-        settings, arguments.set, rounds=arguments.rounds, limit=arguments.limit, progress=_progress
+        settings,
+        arguments.set,
+        rounds=arguments.rounds,
+        limit=arguments.limit,
+        noises=arguments.noise,
+        snrs_db=arguments.snr,
+        progress=_progress,
     )
 
 
@@ -275,7 +293,8 @@ def _idle(arguments: argparse.Namespace, settings: Settings) -> Result:
 def _wake(arguments: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import wake  # noqa: PLC0415
 
-    return wake.run(settings, arguments.set, progress=_progress)
+    noises = wake.Noises(arguments.noise, arguments.snr, arguments.offsets)
+    return wake.run(settings, arguments.set, noises=noises, progress=_progress)
 
 
 def _all(arguments: argparse.Namespace, _: Settings) -> Result:
@@ -293,3 +312,8 @@ def _all(arguments: argparse.Namespace, _: Settings) -> Result:
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def decibels(text: str) -> list[float]:
+    """Several, with commas between them; argparse names this function in its complaints."""
+    return [float(each) for each in text.split(",")]

@@ -46,3 +46,29 @@ def test_calls_are_heard_and_what_is_no_call_is_called_missed(
         assert document[contender]["woken_by"] == []
         assert document[contender]["by_word"] == {"alexa": {"calls": 2, "missed": 1}}
         assert document[contender]["cpu_s"] > 0
+
+
+def test_in_noise_every_call_is_heard_at_every_level(
+    shared_audio: list[Clip], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "alexa").mkdir()
+    call = next(clip for clip in shared_audio if clip.category == "wake/alexa")
+    noise = next(clip for clip in shared_audio if clip.path.stem == "white")
+    (tmp_path / "alexa" / "a.wav").write_bytes(call.path.read_bytes())
+    command = [
+        "bench",
+        "wake",
+        "--set",
+        str(tmp_path),
+        "--noise",
+        str(noise.path),
+        "--snr",
+        "30,-40",
+        "--json",
+    ]
+    assert main(command) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["calls"], document["talk"]) == (2, 1), "the noise by itself is talk"
+    for contender in ("ours", "plain"):
+        assert document[contender]["missed"] == ["alexa/a white -40 dB 0"]
+        assert document[contender]["woken_by"] == []

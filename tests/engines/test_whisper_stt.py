@@ -15,6 +15,7 @@ import soundfile
 from faster_whisper import WhisperModel
 
 from assistant import engines, paths
+from assistant.bench.noisy import with_noise
 from assistant.cancel import Cancel
 from assistant.engines import whisper_short
 from assistant.engines.whisper_stt import WhisperStt, create
@@ -118,6 +119,24 @@ def test_quiet_after_the_words_changes_nothing(stt: WhisperStt, question: Pcm16)
     alone = stt.transcribe(question, Cancel())
     assert followed.text == alone.text
     assert followed.average_log_probability == pytest.approx(alone.average_log_probability, abs=0.05)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(("snr_db", "beam_size"), [(None, 1), (20, 1), (10, 5), (0, 5)])
+def test_more_hypotheses_are_followed_in_noise_only(
+    snr_db: float | None, beam_size: int, stt: WhisperStt, question: Pcm16, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stt._short
+    decode, used = stt._short._decode, []
+
+    def decode_and_note(*args: Any, beam_size: int, timestamps: bool) -> Any:
+        used.append(beam_size)
+        return decode(*args, beam_size=beam_size, timestamps=timestamps)
+
+    monkeypatch.setattr(stt._short, "_decode", decode_and_note)
+    pcm = question if snr_db is None else with_noise(question, hiss(3), snr_db=snr_db, offset=0)
+    stt.transcribe(pcm, Cancel())
+    assert used[0] == beam_size
 
 
 @pytest.mark.models
