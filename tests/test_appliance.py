@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
+from assistant.bench.sound_server import SoundServer
 from assistant.errors import AlreadyRunning
 from assistant.services import control_client
 from tests.conftest import Clip
-from tests.sound_server import SoundServer
 from tests.test_run import PATIENCE_S, named, running, server
 
 __all__ = ["server"]  # the fixture

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from assistant.bench.sound_server import Cable, SoundServer, missing, sound_server
 from tests.conftest import Clip
-from tests.sound_server import Cable, SoundServer, missing, sound_server
 from tests.test_run import PATIENCE_S, Appliance, named, running
 
 pytestmark = [pytest.mark.models, pytest.mark.sound_server]

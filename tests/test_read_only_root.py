@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from assistant import paths
+from assistant.bench.sound_server import missing, sound_server
 from assistant.services import control_client
 from assistant.skills import TimerBook
 from tests.conftest import CHECKOUT
 from tests.install_machine import AS_USER, NOTING, write_program
-from tests.sound_server import missing, sound_server
 from tests.test_pulled import SMALL
 from tests.test_run import PATIENCE_S
 

@@ -18,13 +18,13 @@ import pytest
 
 from assistant import paths
 from assistant.audio.files import read_sound
+from assistant.bench.sound_server import SoundServer, missing, sound_server
 from assistant.cancel import Cancel
 from assistant.loading import load_stt
 from assistant.settings import Settings
 from assistant.speakable import speakable
 from assistant.word_error import word_error_rate
 from tests.conftest import Clip
-from tests.sound_server import SoundServer, missing, sound_server
 
 pytestmark = [pytest.mark.models, pytest.mark.sound_server]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from assistant.bench.sound_server import SoundServer
 from assistant.word_error import word_error_rate
-from tests.sound_server import SoundServer
 from tests.test_run import running, server
 
 pytest.importorskip("wyoming", reason="needs the extra services")

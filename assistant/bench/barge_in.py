@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from assistant import clock
 from assistant.audio.files import read_sound
 from assistant.audio.resample import Samples, to_float, to_pcm16
-from assistant.bench import machine
+from assistant.bench import barge_in_devices, devices_as_text, machine
 from assistant.bench.appliance_in_room import Stage, open_stage
+from assistant.bench.barge_in_devices import Plan
 from assistant.bench.clips import Clip, read_set
 from assistant.bench.measuring import Document, Result, ratio, rounded, share, spread_ms, table
 from assistant.bench.room import Acoustics, living_room, loudness, unit_energy
@@ -34,6 +36,8 @@ from assistant.settings import Settings
 from assistant.state import State
 from assistant.types import SAMPLE_RATE_HZ
 from assistant.word_error import normalize_words, word_errors
+
+SoundPath = Literal["simulated", "devices", "both"]
 
 WITHIN_MS = 150
 """So fast it has to be silent: people stop within 200 ms when they are interrupted."""
@@ -86,14 +90,68 @@ def run(
     interruptions: int,
     minutes: float,
     response: Path | None,
+    path: SoundPath,
+    plan: Plan,
     progress: Callable[[str], None],
 ) -> Result:
     """Interrupt it with the recordings below ``folder``, then let it talk for so many minutes.
 
-    ``response`` is a recorded impulse response of a room; None takes a synthetic living room. Raises
-    any AssistantError.
+    ``response`` is a recorded impulse response of a room; None takes a synthetic living room. ``plan`` is
+    for the path through devices. Raises any AssistantError.
     """
-    about = machine.describe(settings)
+    document: Document = {"bench": "barge-in", "path": path}
+    texts = []
+    if path != "devices":
+        found = _simulated(
+            settings,
+            folder,
+            interruptions=interruptions,
+            minutes=minutes,
+            response=response,
+            progress=progress,
+        )
+        texts.append(_as_text({**found, **machine.describe(settings)}))
+        document |= found
+    if path != "simulated":
+        if barge_in_devices.PEOPLE in plan.scenes:
+            clips, _ = sorted_out(read_set(folder))
+            plan = replace(plan, people=barge_in_devices.people_in(clips, onset))
+        document["devices"] = barge_in_devices.run(settings, plan, progress)
+        texts.append(devices_as_text.as_text(document["devices"]))
+    if path == "both":
+        texts.append(_side_by_side(document))
+    return Result("\n\n".join(texts), {**document, **machine.describe(settings)})
+
+
+def _side_by_side(document: Document) -> str:
+    """What both paths tell of the same things."""
+    own, other = document["own_voice"], document["devices"]["own_voice"]
+    rows = [
+        ("announcements", own["answers"], other["announcements"]),
+        ("self-interruptions", own["self_interruptions"], other["false_pauses"]),
+        ("self-answers", own["self_answers"], other["self_answers"]),
+    ]
+    for each in document["devices"]["people"]:
+        if each["person_db"] == _PERSON_DB:
+            stops = document["interruptions"]
+            rows += [
+                ("interruptions", stops["n"], each["interruptions"]),
+                ("stopped it", stops["stopped"], each["stopped"]),
+                ("silent after ms, p50", stops["silent"]["p50_ms"], each["silent_p50_ms"]),
+                ("silent after ms, p95", stops["silent"]["p95_ms"], each["silent_p95_ms"]),
+            ]
+    return table(("", "simulated", "devices"), rows)
+
+
+def _simulated(
+    settings: Settings,
+    folder: Path,
+    *,
+    interruptions: int,
+    minutes: float,
+    response: Path | None,
+    progress: Callable[[str], None],
+) -> Document:
     clips, broken_off = sorted_out(read_set(folder, interruptions))
     settings = changed(settings, {"conversation": {"interruption": "speech", "follow_up_ms": 0}})
     acoustics = Acoustics(unit_energy(to_float(read_sound(response))) if response else living_room())
@@ -113,9 +171,7 @@ def run(
             found["own_voice"] = await _own_voice(stage, minutes * 60, progress)
 
     clock.run(all_of_it(), "virtual")
-    room = response.name if response else "living room"
-    document = {"bench": "barge-in", "room": room, "left_out": broken_off, **found, **about}
-    return Result(_as_text(document), document)
+    return {"room": response.name if response else "living room", "left_out": broken_off, **found}
 
 
 def sorted_out(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:

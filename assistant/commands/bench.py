@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant import configuration, logs
+from assistant.commands import _barge_in as barge_in_options
+from assistant.commands._numbers import count
 from assistant.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,18 +87,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     intents.add_argument("--limit", type=count, metavar="N", help="take only N sentences of each")
     _stage(stages, "tts", _tts, "the voice beside plain ONNX Runtime")
-    barge_in = _stage(
-        stages, "barge-in", _barge_in, "how fast it falls silent for a person, and whether for itself"
-    )
-    barge_in.add_argument(
-        "--set", type=Path, default=DEMO, metavar="FOLDER", help="recordings that interrupt it"
-    )
-    barge_in.add_argument("--interruptions", type=count, default=100, metavar="N", help="default 100")
-    barge_in.add_argument(
-        "--minutes", type=float, default=30, metavar="N", help="of its own voice; default 30"
-    )
-    barge_in.add_argument(
-        "--room", type=Path, metavar="WAV", help="recorded impulse response; default synthetic"
+    barge_in_options.add(
+        _stage(stages, "barge-in", _barge_in, "how fast it falls silent for a person, and whether for itself")
     )
     _add_waiting(stages)
     everything = _stage(stages, "all", _all, "all of these, and what was promised beside it: half an hour")
@@ -265,16 +257,7 @@ def _tts(_: argparse.Namespace, settings: Settings) -> Result:
 
 
 def _barge_in(arguments: argparse.Namespace, settings: Settings) -> Result:
-    from assistant.bench import barge_in  # noqa: PLC0415
-
-    return barge_in.run(
-        settings,
-        arguments.set,
-        interruptions=arguments.interruptions,
-        minutes=arguments.minutes,
-        response=arguments.room,
-        progress=_progress,
-    )
+    return barge_in_options.measure(arguments, settings, _progress)
 
 
 def _soak(arguments: argparse.Namespace, _: Settings) -> Result:
@@ -310,11 +293,3 @@ def _all(arguments: argparse.Namespace, _: Settings) -> Result:
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def count(text: str) -> int:
-    """At least 1; argparse names this function in its complaints."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number

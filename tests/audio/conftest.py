@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from assistant.audio import portaudio
-from tests.sound_server import SoundServer, missing, sound_server
+from assistant.bench.sound_server import SoundServer, missing, sound_server
 
 
 @pytest.fixture(scope="module")

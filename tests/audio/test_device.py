@@ -13,9 +13,9 @@ import pytest
 from assistant.audio import portaudio
 from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
 from assistant.audio.files import read_sound, write_wav
+from assistant.bench.sound_server import SoundServer
 from assistant.errors import DeviceLost, DeviceUnavailable
 from assistant.types import SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
-from tests.sound_server import SoundServer
 
 pytestmark = pytest.mark.sound_server
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from assistant.audio import portaudio
+from assistant.bench.sound_server import SoundServer
 from assistant.errors import DeviceUnavailable
-from tests.sound_server import SoundServer
 
 HELD_CARD = r"""
 #include <errno.h>
