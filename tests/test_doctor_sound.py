@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from assistant.audio import portaudio
 from assistant.audio.room_check import RoomCheck, check
+from assistant.bench.sound_server import missing, sound_server
+from assistant.cli import main
 from assistant.doctor.finding import Finding
 from assistant.doctor.sound import judge, left_db, probe
 from assistant.types import SAMPLE_RATE_HZ
@@ -77,3 +81,24 @@ def test_the_doctors_own_sound_tells_a_room() -> None:
     findings = {finding.check: finding for finding in judge([check(played, heard)], left_db(played, heard))}
     assert "120 ms" in findings["delay"].what
     assert findings["echo"].ok
+
+
+@pytest.mark.sound_server
+def test_a_microphone_that_is_the_speakers_monitor_is_called_a_loopback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason := missing():
+        pytest.skip(reason)
+    with sound_server() as server, monkeypatch.context() as patch:
+        config = tmp_path / "alsa.conf"
+        wire = f'type pulse server "{server.speaker.address}" device'
+        config.write_text(
+            f'pcm.wire {{ type asym capture.pcm {{ {wire} "speaker.monitor" }} }}\n'
+            f'pcm.out {{ type asym playback.pcm {{ {wire} "speaker" }} }}\n'
+            'pcm.!default { type asym capture.pcm "wire" playback.pcm "out" }\n'
+        )
+        patch.setenv("ALSA_CONFIG_PATH", str(config))
+        portaudio.rescan()
+        assert main(["doctor", "--sound"]) == 1
+    portaudio.rescan()
+    assert "loopback" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What waiting costs through devices: the whole appliance on a sound server, in a room that is never quite silent.
+"""What waiting costs through devices: the whole appliance on a sound server, in a room with its noise.
 
 The process is the one that a person starts, with its models, its sound threads and its control socket; the
 sound server's own work is not counted.
@@ -47,19 +47,23 @@ def measure(settings: Settings, seconds: float, progress: Callable[[str], None])
     """Processor time and memory of an assistant that waits. Raises DeviceUnavailable, EngineFailed."""
     if reason := missing():
         raise DeviceUnavailable(f"The sound server {reason}.", "Install the packages named and try again.")
-    with tempfile.TemporaryDirectory(prefix="idle-") as folder, sound_server() as server:
-        with _room_tone(server), _appliance(settings, Path(folder), server) as process:
-            time.sleep(_SETTLES_S)
-            progress(f"devices: {seconds:g} s")
-            of = str(process.pid)
-            began_s, before_s = time.perf_counter(), machine.cpu_s_of(of)
-            time.sleep(seconds)
-            took_s, after_s = time.perf_counter() - began_s, machine.cpu_s_of(of)
-            return {
-                "room_tone_db": TONE_DB,
-                "cpu_percent": round(100 * (after_s - before_s) / took_s, 2),
-                "rss_mb": round(machine.rss_mb(of), 1),
-            }
+    with (
+        tempfile.TemporaryDirectory(prefix="idle-") as folder,
+        sound_server() as server,
+        _room_tone(server),
+        _appliance(settings, Path(folder), server) as process,
+    ):
+        time.sleep(_SETTLES_S)
+        progress(f"devices: {seconds:g} s")
+        of = str(process.pid)
+        began_s, before_s = time.perf_counter(), machine.cpu_s_of(of)
+        time.sleep(seconds)
+        took_s, after_s = time.perf_counter() - began_s, machine.cpu_s_of(of)
+        return {
+            "room_tone_db": TONE_DB,
+            "cpu_percent": round(100 * (after_s - before_s) / took_s, 2),
+            "rss_mb": round(machine.rss_mb(of), 1),
+        }
 
 
 @contextlib.contextmanager
