@@ -48,9 +48,6 @@ OUTPUT_BLOCK_MS, OUTPUT_LATENCY_S = 20, 0.07
 """What the device holds still sounds after a cut, so this is short; but with 40 ms PulseAudio stalled, and
 with 30 ms it ran dry without end, on a busy two-core machine where 50 ms held."""
 
-SURELY_HELD_S = 0.03
-"""No device sounds a block sooner after it was given one: half of what it was asked to hold."""
-
 FADE_MS = 5
 """A cut that is faded out this quickly is not heard as a click."""
 
@@ -160,7 +157,7 @@ class DeviceSpeaker:
     ) -> None:
         """``name`` is part of the device's name, None the system's default; ``volume`` is 0 to 1.
 
-        ``reference`` is told all that is played, and when.
+        ``reference`` is told all that is played.
         """
         self._name = name
         self._reference = reference or Reference()
@@ -257,7 +254,7 @@ class _Playing:
             self.xruns += 1
         block = np.frombuffer(buffer, np.int16).reshape(frames, self._channels)
         sound = self.playlist.fill(block)
-        self._played.tell(block[:, 0], now_s + SURELY_HELD_S)
+        self._played.tell(block[:, 0])
         if sound:
             latency_s = min(max(time.outputBufferDacTime - time.currentTime, 0.0), 0.5)
             self._taken = (self._taken[0] + sound, now_s + latency_s + sound / self.rate_hz)

@@ -1,23 +1,26 @@
 """The assistant's own voice is taken out of what the microphone hears.
 
-Stands between the microphone and everything that listens. Each frame loses the echo of what is
-being played (``echo_filter``), and is marked when nothing else was in it (``near_speech``): so that
-whoever asks for speech does not take the rest of an echo for it. While nothing is played, frames
-pass as they are. It has no thread, and adds no delay.
+Stands between the microphone and everything that listens. While something is played, each frame loses
+the echo of it (``echo_filter``), and is marked when nothing else was in it (``near_speech``): so that
+whoever asks for speech does not take the rest of an echo for it. Where the echo lies is found from the sound
+(``delay``), never from a clock; while that is not known, or the filter leaves more than there was,
+frames pass as they are heard and count as echo. It has no thread, and adds no delay.
 """
 
 from __future__ import annotations
 
 import logging
-import math
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
 
 from assistant.audio.alignment import Alignment
+from assistant.audio.delay import HEARD_SAMPLES, RANGE_SAMPLES, Delay, DelayEstimator
 from assistant.audio.echo_filter import PARTITIONS, EchoFilter, Heard
+from assistant.audio.moved_echo import CERTAIN, find_move
 from assistant.audio.near_speech import NearSpeech
-from assistant.audio.reference import Reference
+from assistant.audio.reference import REACH, Played, Reference
 from assistant.audio.resample import Samples, to_float, to_pcm16
 from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame
 
@@ -26,21 +29,42 @@ log = logging.getLogger(__name__)
 _AUDIBLE = 1e-4
 """Of full scale, -80 dB: quieter sound makes no echo."""
 
-_ECHOING_FRAMES = 2 * PARTITIONS
-"""A second after the last sound a room is quiet again."""
+_ECHOES_S = 1.5
+"""After the last sound: a second until it is heard (``delay``), and half of one until the room is quiet."""
 
-_KNOWN, _WELL_KNOWN = 0.5, 0.1
-"""Share of what is heard that the filter leaves once it knows the room at all, and once it knows it well.
-Where it then leaves more, somebody else speaks, and what he says would be taken for drift."""
+_LOOK_FRAMES = 100 // FRAME_MS
+"""Between two looks for the delay."""
 
-_SINCE = 0.9
-"""Memory of that share: 200 ms."""
+_BEFORE_SAMPLES = FRAME_SAMPLES
+"""Where in the filter the echo shall begin: what comes before the strongest path has room there."""
 
-_SETTLED_FRAMES = 50
-"""After a second of echo its delay is known."""
+_GAP_S = 0.3
+"""Frames further apart than that come from a microphone that was opened anew."""
 
-_FIRST_FRAME = 1
-"""Where in the filter the echo shall begin: behind what the loudspeaker's own lag may move."""
+_MEMORY = 0.9
+"""Of the powers that are compared: 200 ms, a syllable."""
+
+_GOOD, _BAD = 0.25, 0.5
+"""Share of the power heard that is left where the filter fits (6 dB off), and where it does not (3 dB)."""
+
+_WORSE = 1.25
+"""What is left is more than what was heard, by 1 dB: less happens by chance where a person drowns the echo."""
+
+_BETTER = 0.5
+"""A share of what is left now, by which another delay or another filter must be better to take over."""
+
+_TRIAL_FRAMES = 300 // FRAME_MS
+"""After so many frames of echo a second filter is compared with the first."""
+
+_FURTHEST = 300 * SAMPLE_RATE_HZ // 1000
+"""Samples by which an echo is looked for at once when it has moved: 0.3 s to either side."""
+
+_FIT, _CLOSED_FRAMES = 0.1, 500 // FRAME_MS
+"""After a change nobody is told from the echo until the filter takes 10 dB off, or half a second of echo has
+shown how much it leaves."""
+
+_NEAR_SAMPLES = 4
+"""Delays that differ by less are the same: the filter takes that up."""
 
 
 class EchoCanceller:
@@ -48,50 +72,200 @@ class EchoCanceller:
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        self._filter = EchoFilter()
-        self._near = NearSpeech()
+        self._stream: Played | None = None
+        self._estimator = DelayEstimator()
         self._alignment = Alignment()
-        self._silent_frames = _ECHOING_FRAMES
-        self._echo_frames = 0
-        self._known = _KNOWN
-        self._heard_power = self._rest_power = 0.0
+        self._filter = EchoFilter()
+        self._second: EchoFilter | None = None
+        self._near = NearSpeech()
+        self._heard: deque[Samples] = deque(maxlen=HEARD_SAMPLES // FRAME_SAMPLES)
+        self._heard_at = 0
+        """Position in what was heard, of the frame at work."""
+        self._last_s = 0.0
+        self._is_placed = False
+        self._frames = 0
+        """Frames since something was played, for what is done now and then."""
+        self._powers = np.zeros(3)
+        """Of what was heard, and of what the first and the second filter left, over the last syllable."""
+        self._trial_frames = 0
+        self._closed_frames = _CLOSED_FRAMES
+        self._candidate: Delay | None = None
 
     @property
     def drift_ppm(self) -> float:
         """How much faster than the microphone the speaker turned out to run."""
         return self._alignment.drift_ppm
 
+    @property
+    def delay_ms(self) -> float | None:
+        """From the moment the speaker's stream took a sample to the one the microphone's delivered it."""
+        return None
+
     def process(self, frame: AudioFrame) -> AudioFrame:
-        """The frame without the echo, marked when that was all it held."""
-        clock_position = self._reference.position_at(frame.end_s - FRAME_MS / 1000)
-        if math.isnan(clock_position):
+        """Return the frame without the echo, marked when that was all it held."""
+        self._heard_at += FRAME_SAMPLES
+        stream = self._follow_streams(frame)
+        position, step = self._alignment.next()
+        if stream is None:
             return frame
-        position, step = self._alignment.next(clock_position)
-        played = self._reference.read(position - FRAME_SAMPLES, step, 2 * FRAME_SAMPLES)
-        self._silent_frames = 0 if np.abs(played).max() > _AUDIBLE else self._silent_frames + 1
-        if self._silent_frames >= _ECHOING_FRAMES:
+        self._frames += 1
+        if stream.silent_s > _ECHOES_S:
+            if self._frames % 50 == 0:
+                stream.take()
+            self._heard.clear()
             return frame
+        stream.take()
         heard = to_float(frame.pcm)
+        self._heard.append(heard)
+        if self._frames % _LOOK_FRAMES == 0:
+            self._look(stream)
+        if not self._is_placed:
+            return replace(frame, is_echo=True)
+        played = stream.read(position - FRAME_SAMPLES, step, 2 * FRAME_SAMPLES)
         parts = self._filter.process(heard, played)
-        is_near = self._near.in_frame(parts)
-        if not is_near:
-            self._follow(heard, parts)
+        self._compare(heard, played, parts)
+        is_open = self._is_open(parts)
+        is_near = self._near.in_frame(parts, may_be_near=is_open) and not self._has_moved(parts, stream)
+        if self._is_worse:
+            return replace(frame, is_echo=True)
+        if not is_near and self._fits and np.square(parts.echo).mean() > _AUDIBLE**2:
+            self._alignment.follow(heard, parts.echo)
         return replace(frame, pcm=to_pcm16(parts.rest), is_echo=not is_near, is_near=is_near)
 
-    def _follow(self, heard: Samples, parts: Heard) -> None:
-        """Keep the two clocks together, once the echo can be told from the rest."""
-        echo_power = float(np.square(parts.echo).mean())
-        self._heard_power = _SINCE * self._heard_power + float(np.square(heard).mean())
-        self._rest_power = _SINCE * self._rest_power + float(np.square(parts.rest).mean())
-        if echo_power < _AUDIBLE**2 or self._rest_power > self._known * self._heard_power:
+    def _is_open(self, parts: Heard) -> bool:
+        """May a person be told from what is left? Not until the filter fits after something has changed."""
+        if self._is_worse:
+            self._closed_frames = _CLOSED_FRAMES
+        elif self._closed_frames and np.square(parts.echo).mean() > _AUDIBLE**2:
+            is_fit = self._powers[1] < _FIT * self._powers[0] and self._closed_frames < _CLOSED_FRAMES - 5
+            self._closed_frames = 0 if is_fit else self._closed_frames - 1
+        return not self._closed_frames
+
+    def _has_moved(self, parts: Heard, stream: Played) -> bool:
+        """Is it the echo itself that lies elsewhere or is louder? Then go on from there."""
+        begin = round(self._position_now)
+        echo = _predicted(self._filter.response, stream, begin - _FURTHEST, 2 * _FURTHEST)
+        move = find_move(self._heard[-1], parts.rest, echo)
+        if move is None:
+            return False
+        if move.left < CERTAIN:
+            log.debug("echo=moved by=%d gain=%.2f", move.samples, move.gain)
+            self._closed_frames = _CLOSED_FRAMES
+            self._filter.louder(move.gain)
+            if move.samples:
+                self._go_to(stream, self._alignment.position - move.samples)
+        return True
+
+    @property
+    def _fits(self) -> bool:
+        return bool(self._powers[1] < _GOOD * self._powers[0])
+
+    @property
+    def _is_worse(self) -> bool:
+        return bool(self._powers[1] > _WORSE * self._powers[0])
+
+    def _follow_streams(self, frame: AudioFrame) -> Played | None:
+        """Forget where the echo lies when either device was opened anew."""
+        stream = self._reference.stream
+        if stream is not self._stream or frame.end_s - self._last_s > _GAP_S:
+            self._stream, self._is_placed, self._candidate = stream, False, None
+            self._estimator.forget()
+            self._heard.clear()
+        self._last_s = frame.end_s
+        return stream
+
+    def _compare(self, heard: Samples, played: Samples, parts: Heard) -> None:
+        """Note how well the filter does, and let a second one learn while it does badly."""
+        left = [heard, parts.rest, heard]
+        if self._second is not None:
+            left[2] = self._second.process(heard, played).rest
+        self._powers = _MEMORY * self._powers + np.square(left).mean(axis=1)
+        if np.abs(played).max() < _AUDIBLE:
             return
-        self._alignment.heard(heard, parts.echo)
-        self._echo_frames += 1
-        late_frames = self._filter.delay_frames - _FIRST_FRAME
-        if self._rest_power < _WELL_KNOWN * self._heard_power:
-            self._known = _WELL_KNOWN
-        if self._echo_frames >= _SETTLED_FRAMES and late_frames > 0:
-            self._filter.shift(late_frames)
-            self._alignment.moved(late_frames * FRAME_SAMPLES)
-            self._echo_frames = 0
-            log.debug("echo=later by_ms=%d", late_frames * FRAME_SAMPLES * 1000 // SAMPLE_RATE_HZ)
+        self._trial_frames += 1
+        if self._second is None:
+            if self._powers[1] > _BAD * self._powers[0]:
+                self._second, self._trial_frames = EchoFilter(), 0
+        elif self._trial_frames >= _TRIAL_FRAMES:
+            if self._powers[2] < _BETTER * self._powers[1]:
+                self._filter, self._powers[1] = self._second, self._powers[2]
+                self._second, self._closed_frames = None, _CLOSED_FRAMES
+                log.debug("echo=learnt-anew")
+            elif self._fits:
+                self._second = None
+
+    # Where the echo lies
+
+    def _look(self, stream: Played) -> None:
+        if len(self._heard) < HEARD_SAMPLES // FRAME_SAMPLES:
+            return
+        played_at = stream.end - HEARD_SAMPLES - RANGE_SAMPLES
+        played = stream.between(played_at, HEARD_SAMPLES + RANGE_SAMPLES)
+        if np.abs(played).max() < _AUDIBLE:
+            return
+        heard = np.concatenate(self._heard)
+        heard_at = self._heard_at + FRAME_SAMPLES - HEARD_SAMPLES
+        found = self._estimator.look(heard, heard_at, played, played_at)
+        if found is None:
+            return
+        before, self._candidate = self._candidate, found
+        if before is None or abs(found.samples - before.samples) > _NEAR_SAMPLES:
+            return
+        now = self._heard_at - self._position_now
+        if not self._is_placed:
+            self._filter = EchoFilter()
+            self._place(found, stream)
+            self._is_placed = True
+            log.debug("echo=found delay_samples=%d", found.samples)
+        elif abs(found.samples - (now + _BEFORE_SAMPLES)) > _NEAR_SAMPLES and not self._fits:
+            begin = round(heard_at - now)
+            if np.abs(stream.between(begin, HEARD_SAMPLES // 2)).max() > _AUDIBLE:  # an echo was expected
+                self._try(found, stream, heard, heard_at)
+
+    @property
+    def _position_now(self) -> float:
+        """Of the frame at work."""
+        return self._alignment.position - FRAME_SAMPLES
+
+    def _place(self, delay: Delay, stream: Played) -> None:
+        """Begin the filter a little before the delay, as far as what is played then is known already."""
+        heard_end = self._heard_at + FRAME_SAMPLES - delay.samples
+        before = min(_BEFORE_SAMPLES, max(0, stream.end - heard_end - REACH))
+        self._go_to(stream, heard_end + before)
+
+    def _go_to(self, stream: Played, position: float) -> None:
+        """The next frame's first sample was played there."""
+        self._alignment.place(position)
+        self._closed_frames = _CLOSED_FRAMES
+        begin = round(position) - (PARTITIONS + 1) * FRAME_SAMPLES
+        self._filter.recall(stream.between(begin, (PARTITIONS + 1) * FRAME_SAMPLES))
+
+    def _try(self, delay: Delay, stream: Played, heard: Samples, heard_at: int) -> None:
+        """Is what the filter knows right at another delay? Or else begin anew there."""
+        left = [
+            _left(self._filter.response, stream, heard, heard_at - offset)
+            for offset in (self._heard_at - self._position_now, delay.samples - _BEFORE_SAMPLES)
+        ]
+        if left[1] < _BETTER * left[0]:
+            log.debug("echo=moved to=%d", delay.samples)
+            self._place(delay, stream)
+            self._powers[1] = left[1] * self._powers[0]
+        elif left[0] > _BAD:
+            log.debug("echo=lost to=%d", delay.samples)
+            self._filter, self._second = EchoFilter(), None
+            self._place(delay, stream)
+
+
+def _left(response: Samples, stream: Played, heard: Samples, position: float) -> float:
+    """Share of the power heard that a room of this response leaves, when it was played there."""
+    rest = heard - _predicted(response, stream, round(position), len(heard))
+    return float(np.square(rest).sum() / max(np.square(heard).sum(), 1e-9))
+
+
+def _predicted(response: Samples, stream: Played, begin: int, count: int) -> Samples:
+    """The echo of what was played from there on, in a room of this response."""
+    reach = len(response)
+    played = stream.between(begin - reach, reach + count)
+    size = 1 << (len(played) - 1).bit_length()
+    echo = np.fft.irfft(np.fft.rfft(played, size) * np.fft.rfft(response, size), size)
+    return echo[reach : reach + count].clip(-1, 1).astype(np.float32)

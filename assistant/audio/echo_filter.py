@@ -3,8 +3,9 @@
 A frequency-domain Kalman filter in partitions of one frame (Enzner and Vary 2006; Kuech, Mabande and
 Enzner 2014): half a second of room response, of which each bin's error variance is estimated beside
 it. The variance sets the step, so speech over the echo slows the learning down instead of
-spoiling it, with no detector for it. Pure: frames in, frames out; it knows neither time nor
-devices, and expects both signals to keep step (``alignment``).
+spoiling it, with no detector for it. A microphone that clips is a filter that clips at the same level.
+Pure: frames in, frames out; it knows neither time nor devices, and expects both signals to keep step
+(``alignment``).
 
 Measured against WebRTC's AEC3, which follows 50 ms of room and hides the rest: docs/echo.md.
 """
@@ -39,14 +40,22 @@ _FADING = 10 ** (-0.5 / 10)
 """How much weaker each further frame of an unknown room is taken to be. Rooms fade faster, but where in
 the filter the echo begins is not known either."""
 
-_BEGINS = 0.1
-"""Share of the strongest frame's energy with which a response begins."""
-
 _NOISE_MEMORY = 0.8
 """Of the spectrum of what is no echo: long enough to be smooth, short enough for syllables."""
 
 _TINY = np.float32(1e-6)
 """Far below a microphone's own noise; keeps divisions from zero."""
+
+_FADED: npt.NDArray[np.float32] = np.repeat(
+    (_FADING ** np.arange(PARTITIONS, dtype=np.float32))[:, np.newaxis], BINS, axis=1
+).astype(np.float32)
+"""Error variance of a room of which nothing is known, shape (PARTITIONS, BINS)."""
+
+_DOUBTED = np.float32(0.01)
+"""Share of that variance that is left of a room that was known before a pause or a restart: -20 dB."""
+
+_FULL_SCALE = np.float32(32767 / 32768)
+"""No microphone delivers more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +65,7 @@ class Heard:
     rest: Samples
     """What was heard without the echo."""
     echo: Samples
-    """The echo that was taken out."""
+    """The echo that was predicted."""
     doubt_power: Power
     """What of the echo may still be in ``rest``, for all the filter knows of its own errors."""
 
@@ -64,10 +73,12 @@ class Heard:
 class EchoFilter:
     """Give it every frame in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, coupling: float = 1.0) -> None:
+        """``coupling`` is how much more power is heard than was played, where that is known."""
         self._room: _Spectrum = np.zeros((PARTITIONS, BINS), np.complex64)
         self._played: _Spectrum = np.zeros((PARTITIONS, BINS), np.complex64)
-        self._error = _prior(PARTITIONS)
+        self._prior = np.float32(max(coupling, 1.0)) * _FADED
+        self._error = self._prior.copy()
         self._noise: Power | None = None
 
     def process(self, heard: Samples, played: Samples) -> Heard:
@@ -76,29 +87,33 @@ class EchoFilter:
         ``heard`` is FRAME_SAMPLES long, ``played`` twice that: what sounded in this frame and in the one
         before it.
         """
-        self._played = np.roll(self._played, 1, axis=0)
+        self._played[1:] = self._played[:-1]
         self._played[0] = np.fft.rfft(played)
         predicted = np.fft.irfft((self._room * self._played).sum(axis=0))
-        echo = predicted[FRAME_SAMPLES:].astype(np.float32)
+        echo = predicted[FRAME_SAMPLES:].astype(np.float32).clip(-_FULL_SCALE, _FULL_SCALE)
         rest = heard - echo
         return Heard(rest, echo, self._learn(_spectrum(rest)))
 
     @property
-    def delay_frames(self) -> int:
-        """In which frame of the room response its first strong part is.
+    def response(self) -> Samples:
+        """The room as it is known, shape (PARTITIONS * FRAME_SAMPLES,), float32."""
+        whole = np.fft.irfft(self._room, axis=1)[:, :FRAME_SAMPLES]
+        return whole.reshape(-1).astype(np.float32)
 
-        Not the strongest: what somebody says over the echo disturbs that, and a shift by mistake would
-        lose the beginning for good.
-        """
-        energy = _power(self._room).sum(axis=1)
-        return int(np.argmax(energy > _BEGINS * energy.max()))
+    def believe(self, response: Samples) -> None:
+        """Take the room for this one; what it may be wrong by is as if nothing were known of a tenth of it."""
+        parts = np.pad(response.reshape(PARTITIONS, FRAME_SAMPLES), ((0, 0), (0, FRAME_SAMPLES)))
+        self._room = np.fft.rfft(parts, axis=1).astype(np.complex64)
+        self._error = _DOUBTED * self._prior
 
-    def shift(self, frames: int) -> None:
-        """What is played comes ``frames`` later from now on: the response moves towards its beginning."""
-        for held in (self._room, self._played, self._error):
-            held[:-frames] = held[frames:]
-        self._room[-frames:] = self._played[-frames:] = 0
-        self._error[-frames:] = _prior(PARTITIONS)[-frames:]
+    def louder(self, gain: float) -> None:
+        """The same room, heard or played at another volume."""
+        self._room *= np.float32(gain)
+
+    def recall(self, played: Samples) -> None:
+        """What was played before comes from another place: shape ((PARTITIONS + 1) * FRAME_SAMPLES,)."""
+        frames = played.reshape(PARTITIONS + 1, FRAME_SAMPLES)[::-1]
+        self._played = np.fft.rfft(np.concatenate([frames[1:], frames[:-1]], axis=1)).astype(np.complex64)
 
     def _learn(self, rest: _Spectrum) -> Power:
         """The Kalman step; returns the power of the echo that may have been left before it."""
@@ -115,12 +130,6 @@ class EchoFilter:
         certain = self._error - 0.5 * step * in_doubt
         self._error = _FORGETTING * certain + (1 - _FORGETTING) * _power(self._room)
         return doubt_power
-
-
-def _prior(partitions: int) -> npt.NDArray[np.float32]:
-    """Error variance of a room of which nothing is known, shape (partitions, BINS)."""
-    fading = _FADING ** np.arange(partitions, dtype=np.float32)
-    return np.repeat(fading[:, np.newaxis], BINS, axis=1).astype(np.float32)
 
 
 def _spectrum(samples: Samples) -> _Spectrum:

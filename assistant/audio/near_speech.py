@@ -69,8 +69,11 @@ class NearSpeech:
         self._floor: _Bands = np.full(bands, _FIRST_FLOOR)
         self._alone_frames = 0
 
-    def in_frame(self, frame: Heard) -> bool:
-        """Whether more is heard than the echo and the room explain."""
+    def in_frame(self, frame: Heard, *, may_be_near: bool = True) -> bool:
+        """Whether more is heard than the echo and the room explain.
+
+        Where that cannot be, all that is left is learnt to be echo.
+        """
         rest, echo = map(_in_bands, _powers(frame))
         self._echo = np.maximum(echo, _REVERBERATION * self._echo)
         self._doubt = np.maximum(_in_bands(frame.doubt_power), _REVERBERATION * self._doubt)
@@ -78,9 +81,9 @@ class NearSpeech:
         self._floor = np.where(rest < self._floor, lower, self._floor * _FLOOR_UP)
         explained = 10 ** (self._rest_db / 10) * self._echo + self._doubt + _FLOOR_ROOM * self._floor
         above_db = 10 * np.log10((rest + _TINY) / (explained + _TINY))
-        is_near = int((above_db > _CLEARLY_DB).sum()) >= _BANDS_NEEDED
+        is_near = may_be_near and int((above_db > _CLEARLY_DB).sum()) >= _BANDS_NEEDED
         self._alone_frames = 0 if is_near else self._alone_frames + 1
-        if self._alone_frames > _WAIT_FRAMES:
+        if self._alone_frames > _WAIT_FRAMES or not may_be_near:
             self._learn(above_db, echo)
         return is_near
 

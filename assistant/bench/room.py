@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio.device import FADE_MS, LOOK_S, OUTPUT_LATENCY_S, SURELY_HELD_S
+from assistant.audio.device import FADE_MS, LOOK_S, OUTPUT_LATENCY_S
 from assistant.audio.reference import Reference
 from assistant.audio.resample import Samples, rendered, to_float, to_pcm16
 from assistant.audio.ring import Playlist
@@ -176,7 +176,7 @@ class RoomSpeaker:
         while (at_s := self._begin_s + self._count / self._rate_hz) < now_s:
             block = np.zeros((_BLOCK_SAMPLES, 1), np.int16)
             sound = self._playlist.fill(block)
-            self._played.tell(block[:, 0], at_s + min(SURELY_HELD_S, self._latency_s))
+            self._played.tell(block[:, 0])
             self._count += _BLOCK_SAMPLES
             self._kept = np.concatenate([self._kept[_BLOCK_SAMPLES:], to_float(block[:, 0])])
             if sound:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.audio.reference import KEPT_S, Reference
+from assistant.audio.reference import KEPT_S, Played, Reference
 from assistant.types import SAMPLE_RATE_HZ, Pcm16
 
 
@@ -19,27 +19,28 @@ def tone(seconds: float, rate_hz: int, hz: float = 1000.0) -> Pcm16:
     return pcm
 
 
-def told(pcm: Pcm16, rate_hz: int, begins_s: float = 5.0) -> Reference:
-    reference = Reference()
-    played = reference.begin(rate_hz)
+def told(pcm: Pcm16, rate_hz: int) -> Played:
+    played = Reference().begin(rate_hz)
     block = rate_hz // 100
     for at in range(0, len(pcm) - block + 1, block):
-        played.tell(pcm[at : at + block], begins_s + at / rate_hz)
-    return reference
+        played.tell(pcm[at : at + block])
+        played.take()
+    return played
 
 
 @given(st.floats(400, 1200), st.floats(-3e-4, 3e-4))
 def test_between_samples_it_is_as_it_was(position: float, drift: float) -> None:
-    reference = told(tone(0.2, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
-    read = reference.read(position, 1 + drift, 320)
+    played = told(tone(0.2, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
+    read = played.read(position, 1 + drift, 320)
     wanted = 0.5 * np.sin((position + np.arange(320) * (1 + drift)) * (2 * np.pi * 1000 / SAMPLE_RATE_HZ))
     assert np.abs(read - wanted).max() < 0.002
 
 
-def test_a_speaker_of_any_rate_is_told_at_16_khz() -> None:
-    reference = told(tone(1.0, 48_000), 48_000)
-    assert reference.position_at(5.5) == pytest.approx(8000, abs=1)
-    read = reference.read(reference.position_at(5.5), 1.0, 320)
+@pytest.mark.parametrize("rate_hz", [44_100, 48_000])
+def test_a_speaker_of_any_rate_is_counted_at_16_khz(rate_hz: int) -> None:
+    played = told(tone(1.0, rate_hz), rate_hz)
+    assert played.end == pytest.approx(SAMPLE_RATE_HZ, abs=400), "the resampler keeps the last milliseconds"
+    read = played.read(8000, 1.0, 320)
     turns = np.exp(-2j * np.pi * np.arange(320) * 1000 / SAMPLE_RATE_HZ)
     heard = 2 * (read * turns).mean() * 1j
     assert abs(heard) == pytest.approx(0.5, abs=0.01)
@@ -48,8 +49,7 @@ def test_a_speaker_of_any_rate_is_told_at_16_khz() -> None:
 
 @given(st.floats(-1e6, 1e6))
 def test_what_was_never_played_is_silence(position: float) -> None:
-    reference = told(tone(0.1, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
-    read = reference.read(position, 1.0, 320)
+    read = told(tone(0.1, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ).read(position, 1.0, 320)
     assert read.shape == (320,)
     assert np.isfinite(read).all()
     if position < -400 or position > 2000:
@@ -57,24 +57,24 @@ def test_what_was_never_played_is_silence(position: float) -> None:
 
 
 def test_what_is_long_past_is_forgotten() -> None:
-    reference = told(tone(KEPT_S + 1, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
-    assert not reference.read(100.0, 1.0, 320).any()
-    assert reference.read(2.0 * SAMPLE_RATE_HZ, 1.0, 320).any()
+    played = told(tone(KEPT_S + 1, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
+    assert not played.read(100.0, 1.0, 320).any()
+    assert played.read(2.0 * SAMPLE_RATE_HZ, 1.0, 320).any()
 
 
-def test_without_a_speaker_there_is_no_position() -> None:
+def test_how_long_it_has_been_silent_is_known_before_anything_is_taken() -> None:
+    played = Reference().begin(SAMPLE_RATE_HZ)
+    assert math.isinf(played.silent_s)
+    played.tell(tone(0.1, SAMPLE_RATE_HZ))
+    assert played.silent_s == 0
+    for _ in range(50):
+        played.tell(np.zeros(160, np.int16))
+    assert played.silent_s == pytest.approx(0.5)
+
+
+def test_a_speaker_that_is_opened_anew_begins_anew() -> None:
     reference = Reference()
-    assert math.isnan(reference.position_at(1.0))
-    reference.begin(SAMPLE_RATE_HZ)
-    assert math.isnan(reference.position_at(1.0)), "nor before it plays"
-    assert not reference.read(0.0, 1.0, 320).any()
-
-
-def test_a_block_that_is_told_late_moves_nothing() -> None:
-    """The callback was held up; the sound was not."""
-    reference = Reference()
-    played = reference.begin(SAMPLE_RATE_HZ)
-    silence = np.zeros(160, np.int16)
-    for number in range(100):
-        played.tell(silence, number / 100 + (0.03 if number % 7 == 0 and number else 0.0))
-    assert reference.position_at(1.0) == pytest.approx(16_000, abs=20)
+    assert reference.stream is None
+    first = reference.begin(SAMPLE_RATE_HZ)
+    assert reference.begin(SAMPLE_RATE_HZ) is reference.stream
+    assert reference.stream is not first
