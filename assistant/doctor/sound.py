@@ -214,7 +214,7 @@ def left_db(played: Samples, heard: Samples) -> float:
     for begin in range(0, min(len(played), len(heard)) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
         end = begin + FRAME_SAMPLES
         end_s = end / SAMPLE_RATE_HZ
-        stream.tell(to_pcm16(played[begin:end]), end_s)
+        stream.tell(to_pcm16(played[begin:end]))
         rest = canceller.process(AudioFrame(to_pcm16(heard[begin:end]), end_s)).pcm
         if end > len(heard) // 2 and played[begin:end].any():
             powers.append(float(np.square(to_float(rest)).mean()))
