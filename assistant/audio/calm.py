@@ -16,8 +16,8 @@ TOGETHER = 4
 """So many blocks wait for one another: 80 ms, a step of the wake word's network."""
 
 _LOUD = 2.0
-"""A block whose span is so many times the usual one is more than the room. Noise of one level reaches 1.6
-times its mean span once in a thousand blocks; speech that can be understood is far above."""
+"""A block whose span is so many times the usual one is more than the room. Steady noise reaches 1.36
+times its mean span once in a thousand blocks (computed); speech that can be understood is far above."""
 
 _FOLLOWS, _RISES = 0.02, 1.01
 """Of the usual span in each quiet block, and in each loud one: a fan that is switched on is the room after
