@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from assistant.audio import portaudio
+from assistant.audio.calm import Calm
 from assistant.audio.lines import DRIVER, Line
 from assistant.audio.reference import Reference
 from assistant.audio.resample import LiveResampler, rendered
@@ -32,6 +33,9 @@ late by tenths of a second, and PortAudio itself takes a second to notice that a
 STARTS_WITHIN_S = 5.0
 """The first callback may take this long: sound servers wake devices, Bluetooth connects."""
 
+WATCH_S = 0.25
+"""Step of watching a device: one timer for all the blocks that come meanwhile."""
+
 LOOK_S = 0.02
 """Step of waiting for silence. Steps are counted rather than a clock read, here and for the microphone:
 so a machine that was frozen for a minute has not lost its devices."""
@@ -42,7 +46,7 @@ RING_S = 5
 INPUT_LATENCY_S = 0.06
 """PortAudio makes this periods of 20 ms, one frame, in a buffer that bears 60 ms of other work."""
 
-OUTPUT_BLOCK_MS, OUTPUT_LATENCY_S = 10, 0.06
+OUTPUT_BLOCK_MS, OUTPUT_LATENCY_S = 20, 0.07
 """What the device holds still sounds after a cut, so this is short; but with 40 ms PulseAudio stalled, and
 with 30 ms it ran dry without end, on a busy two-core machine where 50 ms held."""
 
@@ -51,9 +55,6 @@ FADE_MS = 5
 
 CLOSES_WITHIN_S = 2.0
 """Closing takes hundredths of a second; whoever mutes waits for it."""
-
-WATCH_S = 0.25
-"""Step of watching a speaker that is idle."""
 
 
 class DeviceMicrophone:
@@ -84,17 +85,17 @@ class DeviceMicrophone:
         is_lost = False
         try:
             waited_s, patience_s = 0.0, STARTS_WITHIN_S
-            while waited_s < patience_s:
+            while waited_s <= patience_s:
                 for frame in heard.take():
                     yield frame
-                if await heard.more(LOST_AFTER_S / 4):
+                if await heard.more():
                     waited_s, patience_s = 0.0, LOST_AFTER_S
                 elif not line.is_paused:
-                    waited_s += LOST_AFTER_S / 4
+                    waited_s += WATCH_S
             is_lost = True
             raise _lost("microphone", line.device.name)
         finally:
-            heard.is_closed = True
+            heard.close()
             self.overflows += heard.overflows
             if is_lost:  # nobody waits for a device that is gone
                 DRIVER.begin("close the microphone", line.close, limit_s=CLOSES_WITHIN_S)
@@ -113,6 +114,8 @@ class _Heard:
         """How many samples there were when the last block had come, and when that was."""
         self._seen = self._arrived
         self._news = asyncio.Event()
+        self._watch: asyncio.TimerHandle | None = None
+        self._calm = Calm(1000 // FRAME_MS)
         self._pending: Pcm16 = np.zeros(0, np.int16)
         self._framed = 0
         self.overflows = 0
@@ -131,20 +134,33 @@ class _Heard:
         if self.is_closed:
             return
         dropped = self._ring.dropped
-        self._ring.write(np.frombuffer(buffer, np.int16))
+        block = np.frombuffer(buffer, np.int16)
+        self._ring.write(block)
         self._arrived = (self._ring.written, self._loop.time())
         if status.input_overflow or self._ring.dropped > dropped:
             self.overflows += 1
+        if self._calm.may_wait(block):
+            return
         with contextlib.suppress(RuntimeError):  # the loop was closed a moment ago
             self._loop.call_soon_threadsafe(self._news.set)
 
-    async def more(self, timeout_s: float) -> bool:
-        """Wait for a callback after the last ``take``, or for that long; whether there was one."""
-        timer = self._loop.call_later(timeout_s, self._news.set)
+    async def more(self) -> bool:
+        """Wait for a callback after the last ``take``, for ``WATCH_S`` at most; whether there was one."""
+        if self._watch is None:
+            self._watch = self._loop.call_later(WATCH_S, self._look)
         await self._news.wait()
-        timer.cancel()
         self._news.clear()
         return self._arrived is not self._seen
+
+    def _look(self) -> None:
+        self._watch = None
+        self._news.set()
+
+    def close(self) -> None:
+        """Nobody waits any more, and what still comes is nobody's."""
+        self.is_closed = True
+        if self._watch is not None:
+            self._watch.cancel()
 
     def take(self) -> list[AudioFrame]:
         """All frames that are complete."""

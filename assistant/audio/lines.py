@@ -79,7 +79,7 @@ class Line:
     ) -> None:
         """``begin`` is told the device that was found and says how to open it (``open_stream``)."""
         self._kind = kind
-        self.device = portaudio.find(kind, name)
+        self.device = portaudio.at_best_rate(kind, portaudio.find(kind, name))
         self._how = begin(self.device)
         self._stream = portaudio.open_stream(kind, self.device, **self._how)
         self.is_paused = False

@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,6 +30,10 @@ _NOUN = {"input": "microphone", "output": "speaker"}
 
 _CARDS = Path("/proc/asound/cards")
 """Names the cards of this machine, those included that PortAudio cannot see as somebody holds them."""
+
+_LIBRARIES = [*Path("/usr/lib").glob("*-linux-gnu*"), Path("/usr/lib64"), Path("/usr/lib")]
+_GOOD_CONVERTERS = ("pcm_pulse", "pcm_pipewire", "rate_speexrate")
+"""Modules of ALSA that resample with a filter; its own converter, used without them, has none."""
 
 _DEVICE_IN_USE = -9985
 """PortAudio's paDeviceUnavailable: what ALSA's "device or resource busy" becomes."""
@@ -140,6 +144,39 @@ def find(kind: Kind, name: str | None) -> Device:
     raise DeviceUnavailable(
         f"No {noun} has '{name}' in its name; there are: {', '.join(device.name for device in candidates)}.",
         f"Set audio.{kind} to a part of one of these names.",
+    )
+
+
+def at_best_rate(kind: Kind, device: Device) -> Device:
+    """The same device, at the rate that costs least here, where it can have that.
+
+    Everything that listens works at 16 kHz; a voice wants more. PortAudio prefers 44.1 kHz wherever ALSA
+    converts, for sound servers and cards that run at 48. Where ALSA has no good converter of its own it
+    drops samples without a filter, so 16 kHz is only asked of what does not come through it.
+    """
+    sounddevice = _library()
+    if sounddevice.query_hostapis(sounddevice.query_devices(device.index)["hostapi"])["name"] != "ALSA":
+        return device
+    is_card = "(hw:" in device.name
+    wanted = (16_000, 48_000) if kind == "input" and (is_card or _converts_well()) else (48_000,)
+    check = sounddevice.check_input_settings if kind == "input" else sounddevice.check_output_settings
+    channels = 1 if kind == "input" else min(2, device.outputs)
+    for rate_hz in wanted:
+        if rate_hz == device.sample_rate_hz:
+            break
+        with contextlib.suppress(sounddevice.PortAudioError), _stderr_to_log():
+            check(device=device.index, channels=channels, dtype="int16", samplerate=rate_hz)
+            return replace(device, sample_rate_hz=rate_hz)
+    return device
+
+
+@functools.cache
+def _converts_well() -> bool:
+    """Whether what stands between ALSA and a card filters: a sound server, or Speex' converter."""
+    return any(
+        (folder / "alsa-lib" / f"libasound_module_{name}.so").exists()
+        for folder in _LIBRARIES
+        for name in _GOOD_CONVERTERS
     )
 
 

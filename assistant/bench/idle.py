@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ from assistant.audio.files import read_sound
 from assistant.audio.filtered import FilteredMicrophone
 from assistant.audio.reference import Reference
 from assistant.audio.wav import WavMicrophone
-from assistant.bench import machine, speech_end
+from assistant.bench import idle_devices, machine, speech_end
 from assistant.bench.clips import Clip, read_set
 from assistant.bench.measuring import Document, Result, child_command, ratio, table
 from assistant.bench.plain_wake import STEP_SAMPLES, PlainWakeWord
@@ -48,6 +47,16 @@ PLAIN = "plain"
 """The package by itself in the quiet room."""
 
 _STARTS_WITHIN_S = 120.0
+
+
+def run_on_devices(settings: Settings, *, seconds: float, progress: Callable[[str], None]) -> Result:
+    """The whole appliance through devices. Raises DeviceUnavailable, EngineFailed."""
+    document: Document = {"bench": "idle", "path": "devices", "seconds": seconds}
+    document |= machine.describe(settings)
+    document["devices"] = found = idle_devices.measure(settings, seconds, progress)
+    rows = [(f"room tone at {found['room_tone_db']:g} dB", found["cpu_percent"], found["rss_mb"])]
+    text = table(("the whole appliance, through devices", "% of one core", "RSS, MB"), rows)
+    return Result(f"{machine.headline(document)}\n\n{text}", document)
 
 
 def run(settings: Settings, speech: Path, *, seconds: float, progress: Callable[[str], None]) -> Result:
@@ -108,11 +117,11 @@ def _measured(
             if child.stdout.readline().strip() != "listening":
                 raise AssistantError("The listening process did not start.", "See what it said above.")
             time.sleep(_SETTLES_S)
-            process = Path("/proc") / str(child.pid)
-            began_s, before_s = time.perf_counter(), _cpu_s(process)
+            process = str(child.pid)
+            began_s, before_s = time.perf_counter(), machine.cpu_s_of(process)
             time.sleep(seconds)
-            took_s, after_s = time.perf_counter() - began_s, _cpu_s(process)
-            rss_mb = machine.rss_mb(str(child.pid))
+            took_s, after_s = time.perf_counter() - began_s, machine.cpu_s_of(process)
+            rss_mb = machine.rss_mb(process)
             child.stdin.close()
             told = json.loads(child.stdout.readline() or "{}")
         finally:
@@ -122,12 +131,6 @@ def _measured(
         "rss_mb": round(rss_mb, 1),
         **told,
     }
-
-
-def _cpu_s(process: Path) -> float:
-    """Processor seconds of all threads of a process (proc(5), fields 14 and 15)."""
-    fields = (process / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
 
 
 def in_child() -> None:

@@ -83,6 +83,13 @@ def cpu_s() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
+def cpu_s_of(process: str) -> float:
+    """Processor seconds of all threads of another process (proc(5), fields 14 and 15)."""
+    stat = (Path("/proc") / process / "stat").read_text("ascii", "replace")
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)

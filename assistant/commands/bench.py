@@ -109,6 +109,12 @@ def _add_waiting(stages: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     idle = _stage(stages, "idle", _idle, "what waiting for the wake word costs")
     idle.add_argument("--set", type=Path, default=DEMO, metavar="FOLDER", help="people who talk all the time")
     idle.add_argument("--seconds", type=float, default=30, metavar="N", help="of each; default 30")
+    idle.add_argument(
+        "--path",
+        choices=("simulated", "devices"),
+        default="simulated",
+        help="devices: the whole appliance on a sound server, with room tone; default simulated",
+    )
     wake = _stage(stages, "wake", _wake, "calls that are missed, and talk that wakes")
     wake.add_argument(
         "--set",
@@ -287,6 +293,8 @@ def _soak(arguments: argparse.Namespace, _: Settings) -> Result:
 def _idle(arguments: argparse.Namespace, settings: Settings) -> Result:
     from assistant.bench import idle  # noqa: PLC0415
 
+    if arguments.path == "devices":
+        return idle.run_on_devices(settings, seconds=arguments.seconds, progress=_progress)
     return idle.run(settings, arguments.set, seconds=arguments.seconds, progress=_progress)
 
 

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from assistant import __version__, doctor
+from assistant import __version__, configuration, doctor
 from assistant.doctor import Finding
 from assistant.store.progress import Terminal
 
@@ -25,13 +25,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("doctor", help="find out what is wrong")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--quick", action="store_true", help="trust models whose sizes are right")
+    parser.add_argument(
+        "--sound",
+        action="store_true",
+        help="play a test sound for ten seconds, listen to it, and say what to change",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit status 1 when something is broken."""
     terminal = Terminal(sys.stderr)
-    findings = doctor.examine(arguments.config, watcher=terminal, hash_models=not arguments.quick)
+    findings = (
+        _sound_findings(arguments)
+        if arguments.sound
+        else doctor.examine(arguments.config, watcher=terminal, hash_models=not arguments.quick)
+    )
     shown = []
     for finding in findings:
         terminal.clear()
@@ -51,6 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
             f"\n{broken} of {len(shown)} checks found something broken." if broken else "\nNothing is broken."
         )
     return 1 if broken else 0
+
+
+def _sound_findings(arguments: argparse.Namespace) -> Iterator[Finding]:
+    from assistant.doctor import sound  # noqa: PLC0415 - the other checks need no resampler
+
+    settings = configuration.load(arguments.config).settings
+    return sound.examine(settings, lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def _lines(finding: Finding) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assistant.audio import portaudio
 from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
 from assistant.audio.files import read_sound, write_wav
 from assistant.audio.lines import Rescan
@@ -256,3 +257,11 @@ def test_a_microphone_that_nobody_serves_for_long_says_that_it_lost_sound(server
 
     assert overflows > 0
     assert count == 260
+
+
+def test_each_is_opened_at_the_rate_that_costs_least(server: SoundServer) -> None:
+    """A sound server has every rate; the voice's treble is not thrown away for it."""
+    heard = portaudio.at_best_rate("input", portaudio.find("input", "room"))
+    played = portaudio.at_best_rate("output", portaudio.find("output", "shelf"))
+
+    assert (heard.sample_rate_hz, played.sample_rate_hz) == (16_000, 48_000)
