@@ -149,7 +149,8 @@ class EchoCanceller:
         if self._frames % _LOOK_FRAMES == 0:
             self._look(stream)
         if not self._is_placed:
-            return replace(frame, is_echo=not self._is_somebody(heard, stream))
+            last = stream.between(stream.end - SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
+            return replace(frame, is_echo=not self._unheard.is_somebody(heard, last))
         played = stream.read(position - FRAME_SAMPLES, step, 2 * FRAME_SAMPLES)
         parts = self._filter.process(heard, played)
         self._compare(heard, played, parts)
@@ -160,14 +161,6 @@ class EchoCanceller:
         if not is_near and self._fits and np.square(parts.echo).mean() > _AUDIBLE**2:
             self._alignment.follow(heard, parts.echo)
         return replace(frame, pcm=to_pcm16(parts.rest), is_echo=not is_near, is_near=is_near)
-
-    def _is_somebody(self, heard: Samples, stream: Played) -> bool:
-        """Where none of what is played is heard (headphones), all that is heard is somebody."""
-        if not self._unheard.is_loud(heard, stream.between(stream.end - SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)):
-            return False
-        # Has somebody turned the loudspeaker on? Then its sound fits somewhere, though no room is known.
-        around = stream.between(stream.end - 2 * RANGE_SAMPLES, 2 * RANGE_SAMPLES)
-        return find_move(heard, heard, around) is None
 
     def _is_open(self, parts: Heard) -> bool:
         """May a person be told from what is left? Not until the filter fits after something has changed."""

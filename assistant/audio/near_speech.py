@@ -9,6 +9,8 @@ somebody else. Pure; without a clock or an engine.
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import numpy.typing as npt
 
@@ -71,6 +73,9 @@ _QUIET, _SILENT_POWER = 10.0, 1e-8
 
 _UNHEARD_FRAMES, _UNLESS_HEARD = 1500 // FRAME_MS, 10
 """After so long nothing of what is played is heard here; each frame in which something is takes many away."""
+
+_SOMEBODY_FRAMES = 500 // FRAME_MS
+"""Of the last second: by then the echo of a speaker that was switched on would have been found."""
 
 _TINY = 1e-9
 
@@ -135,14 +140,15 @@ class Unheard:
     def __init__(self) -> None:
         self._floor = 1.0
         self._frames = 0
+        self._latest: deque[bool] = deque(maxlen=1000 // FRAME_MS)
 
     @property
     def is_sure(self) -> bool:
         """Whether a second and a half was played, and nothing was heard of it."""
         return self._frames >= _UNHEARD_FRAMES
 
-    def is_loud(self, heard: Samples, played: Samples) -> bool:
-        """Whether this is sure, and more is heard now than the room's own noise.
+    def is_somebody(self, heard: Samples, played: Samples) -> bool:
+        """Whether this is sure, and something else is heard for longer than an echo takes to be found.
 
         ``played`` is the last second of what the speaker was given.
         """
@@ -151,7 +157,8 @@ class Unheard:
         is_quiet = power < max(_QUIET * self._floor, _SILENT_POWER)
         if not self.is_sure and np.square(played).mean() > _LOUD_POWER:
             self._frames = max(0, self._frames + (1 if is_quiet else -_UNLESS_HEARD))
-        return self.is_sure and not is_quiet
+        self._latest.append(not is_quiet)
+        return self.is_sure and not is_quiet and sum(self._latest) >= _SOMEBODY_FRAMES
 
 
 def _powers(frame: Heard) -> npt.NDArray[np.float32]:
