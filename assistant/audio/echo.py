@@ -155,7 +155,9 @@ class EchoCanceller:
         parts = self._filter.process(heard, played)
         self._compare(heard, played, parts)
         is_open = self._is_open(parts)
-        is_near = self._near.in_frame(parts, may_be_near=is_open) and not self._has_moved(parts, stream)
+        is_near = self._near.in_frame(parts, may_be_near=is_open) and not self._has_moved(
+            heard, parts, stream
+        )
         if self._is_worse or np.square(parts.rest).sum() > _WORSE * np.square(heard).sum():
             return replace(frame, is_echo=True)
         if not is_near and self._fits and np.square(parts.echo).mean() > _AUDIBLE**2:
@@ -171,17 +173,17 @@ class EchoCanceller:
             self._closed_frames = 0 if is_fit else self._closed_frames - 1
         return not self._closed_frames and not self._is_far
 
-    def _has_moved(self, parts: Heard, stream: Played) -> bool:
+    def _has_moved(self, heard: Samples, parts: Heard, stream: Played) -> bool:
         """Is it the echo itself that lies elsewhere or is louder? Then go on from there."""
         begin = round(self._position_now)
         echo = _predicted(self._filter.response, stream, begin - _FURTHEST, 2 * _FURTHEST)
-        move = find_move(self._heard[-1], parts.rest, echo)
+        move = find_move(heard, parts.rest, echo)
         if move is None:
             return False
         if move.left < CERTAIN:
             log.debug("echo=moved by=%d gain=%.2f", move.samples, move.gain)
-            self._closed_frames = _CLOSED_FRAMES
             self._filter.louder(move.gain)
+            self._begin_to_judge()
             if move.samples:
                 self._go_to(stream, self._alignment.position - move.samples)
         return True
@@ -296,8 +298,16 @@ class EchoCanceller:
     def _go_to(self, stream: Played, position: float) -> None:
         """The next frame's first sample was played there."""
         self._alignment.place(position)
-        self._closed_frames = _CLOSED_FRAMES
+        self._begin_to_judge()
         self._recall(stream, round(position))
+
+    def _begin_to_judge(self) -> None:
+        """What was found before says nothing of how well the filter fits from now on."""
+        self._closed_frames = _CLOSED_FRAMES
+        self._powers[:] = 0
+        self._heard.clear()
+        self._candidate = None
+        self._estimator.forget()
 
     def _recall(self, stream: Played, position: int) -> None:
         """What was played before that position is what the filter has heard of."""
@@ -313,7 +323,6 @@ class EchoCanceller:
         if left[1] < _BETTER * left[0]:
             log.debug("echo=moved to=%d", delay.samples)
             self._place(delay, stream)
-            self._powers[1] = left[1] * self._powers[0]
         elif left[0] > _BAD:
             log.debug("echo=lost to=%d", delay.samples)
             self._filter, self._second = EchoFilter(), None

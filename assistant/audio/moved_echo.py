@@ -21,8 +21,9 @@ second, wherever the voice fitted best; of the first two frames after a jump 88 
 _SAME_PLACE = 1
 """Samples by which the best place may be off when only the volume has changed."""
 
-_LEAST_GAIN, _MOST_GAIN = 0.05, 20.0
-"""Of a volume that changed."""
+_MOST_GAIN, _MOST_GAIN_ELSEWHERE = 20.0, 2.0
+"""Of a volume that changed, upwards or downwards. A stream that jumped is as loud as before: what fits at
+another place and another volume at once does so by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,15 @@ def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
     powers = sums[len(wanted) :] - sums[: len(sums) - len(wanted)]
     powers = np.maximum(powers, 1e-3 * powers.max() + 1e-12)
     explained = np.where(products > 0, np.square(products) / powers, 0.0)
-    best = int(explained.argmax())
-    share = (float(wanted @ wanted) - explained[best]) / max(left_power, 1e-12)
-    if share > DOUBTFUL:
+    wanted_power = float(wanted @ wanted)
+    if wanted_power - explained.max() > DOUBTFUL * left_power:
         return None
-    later = len(echo) // 2 - best
-    gain = float(np.clip(products[best] / powers[best], _LEAST_GAIN, _MOST_GAIN))
-    return Move(0 if abs(later) <= _SAME_PLACE else later, gain, max(0.0, share))
+    gains = np.clip(products / powers, 1e-6, None)
+    middle = len(echo) // 2
+    most = np.full(places, _MOST_GAIN_ELSEWHERE)
+    most[middle - _SAME_PLACE : middle + _SAME_PLACE + 1] = _MOST_GAIN
+    explained[(gains > most) | (gains < 1 / most)] = 0
+    best = int(explained.argmax())
+    share = (wanted_power - explained[best]) / max(left_power, 1e-12)
+    later = middle - best
+    return Move(0 if abs(later) <= _SAME_PLACE else later, float(gains[best]), max(0.0, share))
