@@ -143,7 +143,7 @@ class ShortWindow:
         otherwise and the word nearly the same.
         """
         later = np.concatenate((np.zeros_like(features[:, :1]), features[:, :-1]), axis=1)
-        mean: Floats = (self._encode(features, window_s) + self._encode(later, window_s)) / 2
+        mean: Floats = (self._encode(features, window_s) + self._encode(later, window_s)) / np.float32(2)
         return mean
 
     def _complete(self, states: Floats) -> ctranslate2.StorageView:
