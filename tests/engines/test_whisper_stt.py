@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,21 +123,30 @@ def test_quiet_after_the_words_changes_nothing(stt: WhisperStt, question: Pcm16)
 
 
 @pytest.mark.models
-@pytest.mark.parametrize(("snr_db", "beam_size"), [(None, 1), (20, 1), (10, 5), (0, 5)])
-def test_more_hypotheses_are_followed_in_noise_only(
-    snr_db: float | None, beam_size: int, stt: WhisperStt, question: Pcm16, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("snr_db", "noisy"), [(None, False), (20, False), (10, True), (0, True)])
+def test_it_is_heard_twice_and_more_hypotheses_are_followed_in_noise_only(
+    snr_db: float | None, noisy: bool, stt: WhisperStt, question: Pcm16, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert stt._short
     decode, used = stt._short._decode, []
+    encode, heard = stt._short._encode, []
+
+    def encode_and_note(features: Any, window_s: float) -> Any:
+        heard.append(features)
+        return encode(features, window_s)
 
     def decode_and_note(*args: Any, beam_size: int, timestamps: bool) -> Any:
         used.append(beam_size)
         return decode(*args, beam_size=beam_size, timestamps=timestamps)
 
     monkeypatch.setattr(stt._short, "_decode", decode_and_note)
+    monkeypatch.setattr(stt._short, "_encode", encode_and_note)
     pcm = question if snr_db is None else with_noise(question, hiss(3), snr_db=snr_db, offset=0)
     stt.transcribe(pcm, Cancel())
-    assert used[0] == beam_size
+    assert used[0] == (5 if noisy else 1)
+    assert len(heard) == (2 if noisy else 1)
+    for first, later in pairwise(heard):
+        np.testing.assert_array_equal(later[:, 1:], first[:, :-1], "a frame later")
 
 
 @pytest.mark.models
