@@ -90,11 +90,8 @@ class Orders:
         if isinstance(event, e.Faulted) and event.error is not self._noted:
             self._noted = event.error  # it leads there again after each announcement
             self._note_fault(event.error)
-        if (
-            self._typed
-            and state in (State.LISTENING, State.THINKING)
-           
-        ):
+        is_spoken_to = state in (State.LISTENING, State.THINKING) and not isinstance(event, e.FollowUpOpened)
+        if self._typed and is_spoken_to:
             self._typed.cancel()  # who speaks goes first
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
