@@ -108,6 +108,6 @@ def test_a_microphone_that_is_the_speakers_monitor_is_called_a_loopback(
         )
         patch.setenv("ALSA_CONFIG_PATH", str(config))
         portaudio.rescan()
-        assert main(["doctor", "--sound"]) == 1
+        assert main(["doctor", "--sound"]) == 1, capsys.readouterr().out
     portaudio.rescan()
     assert "loopback" in capsys.readouterr().out

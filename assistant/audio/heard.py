@@ -78,7 +78,8 @@ class Heard:
         played = channels[self._loopback]
         is_silent = max(int(played.max()), -int(played.min())) < _NOISE
         self._played.tell(np.zeros_like(played) if is_silent else played)
-        return channels[1 - self._loopback]
+        microphone: Pcm16 = channels[1 - self._loopback]
+        return microphone
 
     async def more(self) -> bool:
         """Wait for a callback after the last ``take``, for ``WATCH_S`` at most; whether there was one."""
