@@ -20,6 +20,8 @@ class Attention(Enum):
     """Only the wake word; everything else is forgotten unheard."""
     SPEECH = "speech"
     """Utterances."""
+    COMMAND = "command"
+    """Utterances, and the wake word."""
     INTERRUPTION = "interruption"
     """The first sign of speech, over the assistant's own voice."""
 
@@ -33,12 +35,14 @@ def interruption_by(
     return setting
 
 
-def attention_in(state: State, *, has_wake_word: bool, interruption: Interruption) -> Attention:
-    """What to listen for. Closed ears do not matter."""
+def attention_in(
+    state: State, *, has_wake_word: bool, interruption: Interruption, only_commands: bool = False
+) -> Attention:
+    """What to listen for. Closed ears do not matter. ``only_commands``: nobody has said the wake word."""
     if state is State.SLEEPING and has_wake_word:
         return Attention.WAKE_WORD
     if state is not State.SPEAKING:
-        return Attention.SPEECH
+        return Attention.COMMAND if only_commands and has_wake_word else Attention.SPEECH
     if interruption == "speech":
         return Attention.INTERRUPTION
     if interruption == "wake_word" and has_wake_word:

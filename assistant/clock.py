@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
@@ -114,3 +114,12 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
     loop.run_until_complete(loop.shutdown_asyncgens())
+
+
+async def quiet(is_busy: Callable[[], bool], for_s: float) -> None:
+    """Wait until nothing has been busy for ``for_s`` seconds."""
+    now = asyncio.get_running_loop().time
+    busy_until_s = now()
+    while is_busy() or now() - busy_until_s < for_s:
+        busy_until_s = now() if is_busy() else busy_until_s
+        await asyncio.sleep(0.05)

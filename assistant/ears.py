@@ -47,6 +47,9 @@ _WORD_LATE_FRAMES = 320 // FRAME_MS
 """The wake word may have been over for so long when its network answers."""
 
 
+_SPEECH_TOO = (Attention.INTERRUPTION, Attention.COMMAND)
+"""Where utterances are followed beside the wake word."""
+
 Hearing: TypeAlias = tuple[Vad, WakeWord | None]
 """What tells speech, and the wake word where there is one."""
 
@@ -97,7 +100,7 @@ class Ears:
         But an interruption is listened to from its beginning.
         """
         before, self._attention = self._attention, attention
-        if attention is before or (before, attention) == (Attention.INTERRUPTION, Attention.SPEECH):
+        if attention is before or (before in _SPEECH_TOO and attention is Attention.SPEECH):
             return
         self._forget()
         if attention is Attention.INTERRUPTION:
@@ -202,7 +205,7 @@ class Ears:
             self._await_word(frame, is_speech=sounds_like_speech)  # its network is not taken in by an echo
         if self._attention is not heard_for:
             return  # that was the wake word
-        if heard_for is Attention.SPEECH:
+        if heard_for in (Attention.SPEECH, Attention.COMMAND):
             self._follow_speech(frame, is_speech=is_speech)
         elif heard_for is Attention.INTERRUPTION:
             self._await_interruption(frame, is_speech=is_speech)
@@ -246,8 +249,8 @@ class Ears:
         speech but is kept, as what follows may sound like it; so long as the pre-roll brings it back.
         """
         recent = list(self._recent)
-        if self._attention is Attention.INTERRUPTION:
-            self._forget()  # what was heard over the answer is the word, and no part of what follows
+        if self._attention in _SPEECH_TOO:
+            self._forget()  # what was heard beside it is the word, and no part of what follows
         over = end_of_speech([is_speech for _, is_speech in recent], _WORD_OVER_FRAMES)
         self.attention = Attention.SPEECH
         if over is None:

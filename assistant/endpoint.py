@@ -75,6 +75,11 @@ class Endpointer:
         """Whether an utterance has begun, ended or not, and was not forgotten."""
         return bool(self._frames)
 
+    @property
+    def utterance_ms(self) -> int:
+        """How long the utterance is so far, with what was kept from before it; 0 where there is none."""
+        return len(self._frames) * FRAME_MS
+
     def push(self, frame: AudioFrame, *, is_speech: bool) -> Event | None:
         """Take the next frame; return what it made certain, or None.
 

@@ -15,10 +15,12 @@ from assistant import events as e
 from assistant.attention import attention_in
 from assistant.audio import EchoControl, Kind, Microphone, nothing_plugs_in
 from assistant.chain import Chain
+from assistant.clock import quiet
 from assistant.earcons import Earcon, Earcons
 from assistant.ears import Ears, Hearing
 from assistant.engines import Vad, WakeWord
-from assistant.errors import AudioError, EngineError
+from assistant.errors import EngineError
+from assistant.follow_up import FollowUp
 from assistant.interruptions import Interruptions
 from assistant.outages import Outages, Part
 from assistant.patience import Patience
@@ -29,7 +31,7 @@ from assistant.speaker_watch import SpeakerWatch
 from assistant.state import State, StateMachine
 from assistant.turn import Turn
 from assistant.turns import Turns
-from assistant.types import SpokenAudio, Utterance
+from assistant.types import SpokenAudio
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ class VoiceLoop:
             on_refusal=self._ears.wait_for_the_rest,
             on_end=self._on_end,
         )
+        self._follow_up = FollowUp(self._turns, self._ears, ringer, hears_itself=hears_itself)
 
     @property
     def state(self) -> State:
@@ -133,13 +136,8 @@ class VoiceLoop:
 
     async def idle(self, quiet_s: float) -> None:
         """Wait until nothing has been said by anybody for ``quiet_s`` seconds."""
-        now = asyncio.get_running_loop().time
-        busy_until_s = now()
-        while self._is_busy or now() - busy_until_s < quiet_s:
-            busy_until_s = now() if self._is_busy else busy_until_s
-            await asyncio.sleep(0.05)
+        await quiet(self._is_busy, quiet_s)
 
-    @property
     def _is_busy(self) -> bool:
         talking = not self._turns.none or self._ears.endpointer.in_speech or not self._queue.empty()
         return talking or self.state in (State.STARTING, State.FAULTED)
@@ -155,11 +153,13 @@ class VoiceLoop:
             case e.SpeechStarted():
                 await self._on_speech_started()
             case e.SpeechGoesOn() | e.SpeechPaused():
-                await self._on_speech(event)
+                if self.state is State.LISTENING:
+                    await self._turns.work_ahead(event)
             case e.SpeechResumed():
                 await self._on_speech_resumed(event)
             case e.TurnEnded(utterance=utterance):
-                await self._on_turn_ended(event, utterance)
+                if self._fire(event):
+                    await self._turns.answer(utterance)
             case e.ReplyFinished():
                 await self._on_reply_finished(event)
             case e.NothingSaid() | e.ReplyRefused():
@@ -183,6 +183,11 @@ class VoiceLoop:
             # A wake word may have been a word of the answer: then nothing follows, and it goes on.
             await self._turns.end() if event.by_hand else self._turns.hold()
             self._fire(e.BargedIn())
+        elif self._follow_up.only_commands:
+            await self._turns.end()
+            self._follow_up.answer_all()
+            self._fire(e.FollowUpOpened())
+            self._attend()
         elif not self._fire(event):
             return
         if self._machine.state is not State.LISTENING:
@@ -201,15 +206,6 @@ class VoiceLoop:
             self._turns.hold()
             self._fire(e.BargedIn())
 
-    async def _on_speech(self, event: e.SpeechGoesOn | e.SpeechPaused) -> None:
-        """Work ahead, if anybody is listened to at all."""
-        if self.state is not State.LISTENING:
-            return
-        if isinstance(event, e.SpeechGoesOn):
-            self._turns.read_ahead(event.utterance)
-        elif self._chain.settings.conversation.speculate:
-            await self._turns.begin(event.utterance)
-
     async def _on_speech_resumed(self, event: e.Event) -> None:
         if self.state is State.THINKING and self._turns.has_acted:
             # It must not be done again with what is said now, which may be only a cough.
@@ -220,51 +216,39 @@ class VoiceLoop:
             await self._turns.discard()
             self._fire(event)
 
-    async def _on_turn_ended(self, event: e.Event, utterance: Utterance) -> None:
-        if not self._fire(event):
-            return
-        if self._turns.at_work is None:
-            await self._turns.begin(utterance)
-        if self._turns.at_work is not None:
-            self._turns.at_work.release(utterance)
-
     async def _on_no_words(self, event: e.Event) -> None:
         """Noise is no reason to end an answer, nor the time that a person has to begin."""
         if isinstance(event, e.ReplyRefused) and self.state is not State.THINKING:
             return  # too late: the person goes on
         if self._turns.can_resume and self._fire(e.AnswerResumed()):
-            await self._go_on()
+            self.interruptions.was_false()
+            await self._turns.resume()
+            self._attend()
         elif self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
             await self._turns.end()
             if self.state is State.THINKING:
                 self._fire(e.FollowUpOpened())
             self._ears.endpointer.reset()
         elif self._machine.allows(type(event)):
+            was_called = not self._follow_up.only_commands
             await self._settle(event)
-            if self._ears.has_wake_word:
+            if self._ears.has_wake_word and was_called:
                 self._earcons.play("done")
 
-    async def _go_on(self) -> None:
-        """Nobody has said anything: speak on."""
-        self.interruptions.was_false()
-        try:
-            await self._turns.resume()
-        except AudioError as error:  # the speaker was pulled while the answer was held
-            self.post(e.SpeakerLost(error))
-            self.post(e.Stopped())
-        self._attend()
-
     async def _on_reply_finished(self, event: e.Event) -> None:
-        wait_ms = self._chain.settings.conversation.follow_up_ms
-        if wait_ms and self.state is State.SPEAKING:
-            await self._settle(e.FollowUpOpened())
-            if self._machine.state is State.LISTENING:
-                self._patience.begin(wait_ms / 1000)
-        else:
-            await self._settle(event)
+        wait_s = 0.0
+        if self.state is State.SPEAKING:
+            await self._turns.end()  # then the ringer knows what was heard
+            wait_s = self._follow_up.choose(self._chain.settings.conversation.follow_up_ms / 1000)
+        await self._settle(e.FollowUpOpened() if wait_s else event)
+        if wait_s and self._machine.state is State.LISTENING:
+            self._patience.begin(wait_s)
+            self._follow_up.begun()
 
     async def _announce(self, event: e.Event, text: str) -> None:
         """Say something unasked, unless somebody talks. Muted, it stays so."""
+        if self._follow_up.only_commands and not self._follow_up.may_hear_command:
+            await self._settle(e.NothingSaid())
         if "speaker" in self.outages:
             self.ringer.unheard(text)
         elif self.state is State.MUTED or self._fire(event):
@@ -325,6 +309,7 @@ class VoiceLoop:
         if state is not State.LISTENING:
             self._turns.stop_reading()
         if state not in (State.LISTENING, State.THINKING):
+            self._follow_up.answer_all()
             self._patience.end()
             self._earcons.forget()
         return True
@@ -332,8 +317,12 @@ class VoiceLoop:
     def _attend(self) -> None:
         turn, settings = self._turns.at_work, self._chain.settings.conversation
         by = self.interruptions.by(settings, already_false=turn.report.resumed if turn else 0)
-        has_word = self._ears.has_wake_word
-        self._ears.attention = attention_in(self.state, has_wake_word=has_word, interruption=by)
+        self._ears.attention = attention_in(
+            self.state,
+            has_wake_word=self._ears.has_wake_word,
+            interruption=by,
+            only_commands=self._follow_up.only_commands,
+        )
 
     async def _settle(self, event: e.Event) -> None:
         """End the turn, if there is one, and go where ``event`` leads."""

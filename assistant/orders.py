@@ -90,7 +90,8 @@ class Orders:
         if isinstance(event, e.Faulted) and event.error is not self._noted:
             self._noted = event.error  # it leads there again after each announcement
             self._note_fault(event.error)
-        if state is State.LISTENING and self._typed:
+        is_spoken_to = state in (State.LISTENING, State.THINKING) and not isinstance(event, e.FollowUpOpened)
+        if self._typed and is_spoken_to:
             self._typed.cancel()  # who speaks goes first
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
@@ -180,9 +181,8 @@ class Orders:
             raise OrderRefused("The microphone is off.", "Order `unmute` first.")
         if self.state is State.FAULTED or "microphone" in voice_loop.outages:
             raise OrderRefused("There is no microphone to listen with.", "See what `assistant doctor` says.")
-        if self.state is not State.LISTENING:
-            voice_loop.post(e.Woken(by="order", by_hand=True))
-            await self._arrive((State.LISTENING,))
+        voice_loop.post(e.Woken(by="order", by_hand=True))
+        await self._arrive((State.LISTENING,))
         return {"state": self.state.value}
 
     async def _say(self, order: Document) -> Document:

@@ -54,6 +54,7 @@ _AT_START_ONLY = {
     "cores.engines",
     "audio.input",
     "audio.output",
+    "audio.reference_channel",
     "audio.echo_cancellation",
     "audio.noise_suppression",
     "audio.automatic_gain",

@@ -26,6 +26,9 @@ _LOOK_EVERY_S = 1.0
 _AGAIN_AFTER_S = 8.0
 """Time to say "stop" between two announcements."""
 
+_SPARE_S = 0.5
+"""A pause is over so long before the next announcement."""
+
 _UNHEARD_TIMES = 10
 """What nobody can hear, as the voice fails, is tried for so many times the limit."""
 
@@ -121,6 +124,17 @@ class Ringer:
             elif entry not in self._kept:
                 self._kept.append(entry)
                 log.info("announcement=kept reason=no-speaker kept=%d", len(self._kept))
+
+    @property
+    def pause_s(self) -> float:
+        """For how long what was heard falls silent now, to ring again; 0 where nothing does."""
+        try:
+            rings = any(timer.id in self._heard_s.keys() - self._missed for timer in self._timers.due())
+        except StateUnavailable as error:
+            log.error("timers=unreadable problem=%s", error)
+            return 0.0
+        next_s = self._announced_s + _AGAIN_AFTER_S - _SPARE_S
+        return max(0.0, next_s - asyncio.get_running_loop().time()) if rings else 0.0
 
     @property
     def kept(self) -> Mapping[str, object]:

@@ -38,6 +38,10 @@ class AudioSettings(Section):
     """Microphone: part of its name as `assistant devices` prints it; null is the system's default."""
     output: str | None = None
     """Speaker: part of its name as `assistant devices` prints it; null is the system's default."""
+    reference_channel: Annotated[int, Field(ge=1, le=2)] | None = None
+    """Channel of a stereo microphone that carries what the speaker plays (a loopback channel). The echo
+    canceller uses it as its reference, and the other channel is the microphone. `assistant doctor --sound`
+    tells whether there is one; null uses what is sent to the speaker."""
     volume: Fraction = 1.0
     """Loudness of the voice, 0 to 1."""
     echo_cancellation: bool = True

@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from assistant import own_voice, stt_guard
+from assistant import stt_guard
 from assistant.chain import Chain
 from assistant.delivery import Delivery
 from assistant.errors import AssistantError, EmptyAnswer, EngineError
@@ -50,19 +50,19 @@ class Turn:
         *,
         number: int,
         last_reply: Callable[[], str],
-        overheard: str,
+        refuse: Callable[[str], str | None],
         begun: str,
         post: Callable[[Event], None],
         on_transcript: Callable[[Transcript, Match | None], Awaitable[None]],
         on_refusal: Callable[[], None],
     ) -> None:
-        """``last_reply`` tells what was answered last; ``overheard`` is what the assistant itself may have
-        been heard to say; ``begun`` what the person had said when an answer to it came too early: this goes
+        """``last_reply`` tells what was answered last; ``refuse`` why words that are no command get none,
+        if so; ``begun`` what the person had said when an answer to it came too early: this goes
         on with it, unless it is a command."""
         self.report = Report(number)
         self._chain = chain
         self._last_reply = last_reply
-        self._overheard = overheard
+        self._refuse = refuse
         self._begun = begun
         self._post = post
         self._on_transcript = on_transcript
@@ -186,9 +186,7 @@ class Turn:
         if reason := stt_guard.refusal(utterance, transcript, self._chain.settings.stt.guard):
             return reason
         # "Stop" may well be a word of the answer; who says nothing but that means it.
-        if match is None and own_voice.is_own(transcript.text, self._overheard):
-            return "own_voice"
-        return None
+        return self._refuse(transcript.text) if match is None else None
 
     async def _apologise(self, error: AssistantError) -> None:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""

@@ -6,10 +6,13 @@ Knows turns and their reports; not the state, nor why a turn begins or ends.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
+from assistant import own_voice
 from assistant.chain import Chain
-from assistant.events import Event
+from assistant.errors import AudioError
+from assistant.events import Event, SpeakerLost, SpeechGoesOn, SpeechPaused, Stopped
 from assistant.read_ahead import ReadAhead
 from assistant.report import Report
 from assistant.skills import Match
@@ -49,11 +52,14 @@ class Turns:
         """What was said when an answer to it came too early."""
         self._new_until_s = 0.0
         """Until then an answer is new that was held up at its beginning and went on."""
-        self._last_reply = ""
+        self._last_sounded = ""
+        """What was said last, as far as it may have sounded in the room; announcements, too."""
         self._to_repeat = ""
         """The last reply of which anything was heard; all of it, as somebody who was interrupted may want."""
         self._last_s = self._now_s()
         self.at_work: Turn | None = None
+        self.commands_from_s = math.inf
+        """Of what is said from then on only commands count: nobody has called the assistant."""
 
     def adopt(self, chain: Chain) -> None:
         """Begin the next turn with this one."""
@@ -68,19 +74,39 @@ class Turns:
         """The one at work and the one that is held."""
         return [turn for turn in (self.at_work, self._held) if turn is not None]
 
-    async def begin(self, utterance: Utterance) -> None:
+    async def work_ahead(self, event: SpeechGoesOn | SpeechPaused) -> None:
+        """Somebody is speaking: get to know the words, or begin with an answer, in case that was all."""
+        if isinstance(event, SpeechGoesOn):
+            self._look_ahead(event.utterance)
+        elif self._chain.settings.conversation.speculate:
+            await self._begin(event.utterance)
+
+    async def answer(self, utterance: Utterance) -> None:
+        """The person has finished: begin with the answer, unless it is begun, and let it be heard."""
+        if self.at_work is None:
+            await self._begin(utterance)
+        if self.at_work is not None:
+            self.at_work.release(utterance)
+
+    async def _begin(self, utterance: Utterance) -> None:
         """Work on an answer to this, silently, instead of what was worked on before."""
         await self.discard()
         self._recall()
-        self.at_work = self._new(heard_from_s=self._now_s() - utterance.duration_ms / 1000)
+        heard_from_s = self._now_s() - utterance.duration_ms / 1000
+        self.at_work = self._new(heard_from_s, only_commands=self._wants_command(utterance))
         self.at_work.report.worked("ahead", self._read_ahead.stop())
         self.at_work.start(utterance)
 
-    def read_ahead(self, utterance: Utterance) -> None:
-        """Get to know what somebody is saying, unless the engines have other work."""
-        if self.none:
+    def _look_ahead(self, utterance: Utterance) -> None:
+        """Let the model read the words so far, unless it has other work or will not be asked."""
+        if self.none and not self._wants_command(utterance):
             self._recall()
             self._read_ahead.look(utterance)
+
+    def _wants_command(self, utterance: Utterance) -> bool:
+        lead_ms = self._chain.settings.endpoint.pre_roll_ms
+        begin_s = self._now_s() - (utterance.duration_ms - lead_ms) / 1000
+        return begin_s >= self.commands_from_s
 
     def stop_reading(self) -> None:
         """Nobody is listened to any more."""
@@ -88,7 +114,7 @@ class Turns:
 
     def announce(self, text: str) -> None:
         """Say something unasked."""
-        self.at_work = self._new(heard_from_s=self._now_s())
+        self.at_work = self._new(self._now_s())
         self.at_work.announce(text)
 
     async def discard(self) -> None:
@@ -124,7 +150,7 @@ class Turns:
         return self._held is not None and not self._held.done
 
     async def resume(self) -> None:
-        """End the turn that came of nothing and go on with the answer that was held. Raises AudioError."""
+        """End the turn that came of nothing and go on with the answer that was held."""
         if self._begun:
             self._new_until_s = self._now_s() + self._chain.settings.conversation.repair_ms / 1000
         self._begun = ""
@@ -132,7 +158,11 @@ class Turns:
         await self._end_at_work()
         if held is not None:
             self.at_work = held
-            held.go_on()
+            try:
+                held.go_on()
+            except AudioError as error:  # the speaker was pulled while the answer was held
+                self._post(SpeakerLost(error))
+                self._post(Stopped())
 
     async def _end_held(self) -> None:
         held, self._held = self._held, None
@@ -170,12 +200,19 @@ class Turns:
         if self._now_s() - self._last_s > self._chain.settings.conversation.forget_after_s:
             self._chain.conversation.forget()
 
-    def _new(self, heard_from_s: float) -> Turn:
+    def _new(self, heard_from_s: float, *, only_commands: bool = False) -> Turn:
+        overheard = self._overheard(heard_from_s)
+
+        def refuse(text: str) -> str | None:
+            if own_voice.is_own(text, overheard):
+                return "own_voice"
+            return "no_command" if only_commands else None
+
         return Turn(
             self._chain,
             number=self._count + 1 + (self._held is not None),
             last_reply=lambda: self._to_repeat,
-            overheard=self._overheard(heard_from_s),
+            refuse=refuse,
             begun=self._begun,
             post=self._post,
             on_transcript=self._understood,
@@ -186,14 +223,14 @@ class Turns:
         """What it may have heard of itself, listening from then on."""
         if self._held is not None:
             return self._held.sounded_text
-        return self._last_reply if from_s - self._last_s < _ECHO_S else ""
+        return self._last_sounded if from_s - self._last_s < _ECHO_S else ""
 
     def _account(self, turn: Turn) -> None:
         report = turn.report
         self._begun = ""
         self._count += report.handled_by != "announcement"
         self._last_s = self._now_s()
-        self._last_reply = report.heard or self._last_reply
+        self._last_sounded = turn.sounded_text or self._last_sounded
         self._to_repeat = report.reply if turn.heard_ms else self._to_repeat
         report.discarded, self._discarded = self._discarded, []
         self._on_end(turn)

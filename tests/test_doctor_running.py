@@ -86,6 +86,52 @@ def test_what_the_running_one_is_missing_is_told(
     assert f"{part:<12}It is gone." in table
 
 
+ECHO = {"late_ms": 620, "loss_db": 4.0, "drift_ppm": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("interruption", "what"),
+    [
+        ({"speech_is_off": True, "lately_false": 3}, "my own voice would have interrupted me 3 times."),
+        ({"echo": {"state": "far", **ECHO}}, "after 620 ms, as over Bluetooth. Only the wake word"),
+        ({"echo": {"state": "uncontrolled", **ECHO}}, "too much of my own voice"),
+    ],
+)
+def test_why_speech_does_not_interrupt_is_told(
+    served: Served,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    interruption: dict[str, object],
+    what: str,
+) -> None:
+    calm = {"by": "wake_word", "wanted": "speech", "lately_false": 0, "speech_is_off": False, "echo": None}
+    test_ctl.STATUS["interruption"] = calm | interruption
+    (doubt, running) = check("running", tmp_path)
+    assert (doubt.check, doubt.ok, running.ok) == ("interruption", None, True)
+    assert doubt.what.startswith("Interrupting by voice is off: ")
+    assert what in doubt.what
+    assert "docs/echo.md" in doubt.next_step
+    assert main(["ctl", "status"]) == 0
+    table = capsys.readouterr().out
+    assert f"interrupted by the wake word. {doubt.what} {doubt.next_step}" in table
+
+
+@pytest.mark.parametrize(("wanted", "state"), [("speech", "unknown"), ("wake_word", "far")])
+def test_what_nobody_wants_or_nobody_knows_yet_is_no_finding(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str], wanted: str, state: str
+) -> None:
+    test_ctl.STATUS["interruption"] = {
+        "by": "wake_word",
+        "wanted": wanted,
+        "lately_false": 0,
+        "speech_is_off": False,
+        "echo": {"state": state, **ECHO},
+    }
+    assert [finding.ok for finding in check("running", tmp_path)] == [True]
+    assert main(["ctl", "status"]) == 0
+    assert "interrupted by the wake word\n" in capsys.readouterr().out
+
+
 def test_one_that_is_out_of_order_is_broken(served: Served, tmp_path: Path) -> None:
     test_ctl.STATUS["state"] = "faulted"
     (finding,) = check("running", tmp_path)

@@ -46,7 +46,16 @@ def test_a_loopback_device_is_called_one() -> None:
 def test_a_channel_that_is_the_playback_is_named_and_the_other_is_judged() -> None:
     findings = said(GOOD, replace(GOOD, alike=0.99, has_room=False))
     assert "Channel 2" in findings["microphone"].what
+    assert "audio.reference_channel: 2" in findings["microphone"].next_step
     assert findings["echo"].ok
+
+
+@pytest.mark.parametrize(("reference", "ok"), [(1, False), (2, True)])
+def test_a_reference_channel_is_the_playback_or_is_named(reference: int, ok: bool) -> None:
+    findings = judge([GOOD, replace(GOOD, alike=0.99, has_room=False)], None, reference)
+    (finding,) = (finding for finding in findings if finding.check == "microphone")
+    assert finding.ok is ok
+    assert ok or finding.next_step == "Set audio.reference_channel to 2."
 
 
 @pytest.mark.parametrize(
@@ -99,6 +108,6 @@ def test_a_microphone_that_is_the_speakers_monitor_is_called_a_loopback(
         )
         patch.setenv("ALSA_CONFIG_PATH", str(config))
         portaudio.rescan()
-        assert main(["doctor", "--sound"]) == 1
+        assert main(["doctor", "--sound"]) == 1, capsys.readouterr().out
     portaudio.rescan()
     assert "loopback" in capsys.readouterr().out

@@ -45,7 +45,7 @@ SPINE = (
     {
         *("chain", "turn", "turns", "read_ahead", "ears", "ringer", "loop"),
         *("typed", "orders", "actions", "heartbeat", "mute_mark", "recordings"),
-        *("outages", "speaker_watch"),
+        *("outages", "speaker_watch", "follow_up"),
     },
 )
 COMPOSITION = {

@@ -100,7 +100,9 @@ def test_held_up_twice_for_nothing_it_goes_on_to_its_end() -> None:
     simulate(story, words=[QUESTION, NOISE], reply=reply, settings=SETTINGS)
 
 
-def test_after_three_for_nothing_speech_interrupts_no_more_until_a_minute_of_speaking_has_passed() -> None:
+def test_after_three_for_nothing_speech_interrupts_no_more_until_a_minute_of_speaking_has_passed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def announced(house: House) -> None:
         house.voice_loop.post(e.Announced(REPLY))
         await house.until(State.SPEAKING)
@@ -131,7 +133,9 @@ def test_after_three_for_nothing_speech_interrupts_no_more_until_a_minute_of_spe
         house.say(NOISE)
         await house.until(State.LISTENING, within_s=0.5)
 
-    simulate(story, words=[NOISE], settings=SETTINGS)
+    with caplog.at_level("WARNING"):
+        simulate(story, words=[NOISE], settings=SETTINGS)
+    assert caplog.messages == ["interrupting_by_voice=off false=3", "interrupting_by_voice=on false=2"]
 
 
 def test_a_wake_word_after_which_nothing_is_said_only_holds_the_answer_up() -> None:

@@ -322,7 +322,7 @@ def test_a_press_ends_ringing_also_between_two_rings() -> None:
     async def story(desk: Desk) -> None:
         desk.house.timers.count_down("timer", timedelta(minutes=5))
         await asyncio.sleep(306)
-        assert desk.house.voice_loop.state is State.SLEEPING
+        assert desk.house.voice_loop.state is State.LISTENING
         desk.orders.press()
         await asyncio.sleep(60)
         assert desk.house.timers.all() == []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -17,14 +18,15 @@ from typing import Any
 import numpy as np
 
 from assistant.audio import portaudio
-from assistant.audio.calm import Calm
+from assistant.audio.heard import WATCH_S, Heard
 from assistant.audio.lines import DRIVER, Line
-from assistant.audio.reference import Reference
-from assistant.audio.resample import LiveResampler, rendered
-from assistant.audio.ring import Playlist, Ring
-from assistant.audio.sample_clock import SampleClock
-from assistant.errors import AudioError, DeviceLost
-from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
+from assistant.audio.reference import Played, Reference
+from assistant.audio.resample import rendered
+from assistant.audio.ring import Playlist
+from assistant.errors import AudioError, DeviceLost, DeviceUnavailable
+from assistant.types import FRAME_MS, AudioFrame, SpokenAudio
+
+log = logging.getLogger(__name__)
 
 LOST_AFTER_S = 1.0
 """No callback while waiting this long means that the device is gone: blocks last 20 ms, a busy board is
@@ -33,15 +35,9 @@ late by tenths of a second, and PortAudio itself takes a second to notice that a
 STARTS_WITHIN_S = 5.0
 """The first callback may take this long: sound servers wake devices, Bluetooth connects."""
 
-WATCH_S = 0.25
-"""Step of watching a device: one timer for all the blocks that come meanwhile."""
-
 LOOK_S = 0.02
 """Step of waiting for silence. Steps are counted rather than a clock read, here and for the microphone:
 so a machine that was frozen for a minute has not lost its devices."""
-
-RING_S = 5
-"""Sound that is kept when the event loop is held up; a longer hold-up loses some."""
 
 INPUT_LATENCY_S = 0.06
 """PortAudio makes this periods of 20 ms, one frame, in a buffer that bears 60 ms of other work."""
@@ -60,21 +56,33 @@ CLOSES_WITHIN_S = 2.0
 class DeviceMicrophone:
     """Frames from a sound card."""
 
-    def __init__(self, name: str | None = None) -> None:
-        """``name`` is part of the device's name; None is the system's default."""
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        reference: Reference | None = None,
+        reference_channel: int | None = None,
+    ) -> None:
+        """``name`` is part of the device's name; None is the system's default.
+
+        A ``reference_channel``, 1 or 2, carries what the speaker plays: ``reference`` is told it, and the
+        other channel is the microphone.
+        """
         self._name = name
+        self._reference = reference or Reference()
+        self._reference_channel = reference_channel
         self.overflows = 0
         """How often sound was lost because nobody took it in time."""
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
         """Open the device and yield each frame as it is heard. Raises DeviceUnavailable, DeviceLost."""
-        heard = _Heard()
+        heard = Heard()
 
         def begin(device: portaudio.Device) -> dict[str, Any]:
-            heard.begin(device.sample_rate_hz)
+            heard.begin(device.sample_rate_hz, *self._loopback(device))
             return {
                 "callback": heard.callback,
-                "channels": 1,
+                "channels": heard.channels,
                 "block_ms": FRAME_MS,
                 "latency_s": INPUT_LATENCY_S,
             }
@@ -103,79 +111,17 @@ class DeviceMicrophone:
                 with contextlib.suppress(AudioError):  # what is stuck is told by whoever opens it next
                     await DRIVER.run("close the microphone", line.close, limit_s=CLOSES_WITHIN_S)
 
-
-class _Heard:
-    """What the callback has heard, becoming frames on the loop."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.begin(SAMPLE_RATE_HZ)
-        self._arrived = (0, self._loop.time())
-        """How many samples there were when the last block had come, and when that was."""
-        self._seen = self._arrived
-        self._news = asyncio.Event()
-        self._watch: asyncio.TimerHandle | None = None
-        self._calm = Calm(1000 // FRAME_MS)
-        self._pending: Pcm16 = np.zeros(0, np.int16)
-        self._framed = 0
-        self.overflows = 0
-        self.is_closed = False
-        """What is heard from now on is heard by nobody."""
-
-    def begin(self, rate_hz: int) -> None:
-        """Before the first callback: the rate is known."""
-        self._rate_hz = rate_hz
-        self._ring = Ring(RING_S * rate_hz)
-        self._clock = SampleClock(rate_hz)
-        self._resampler = LiveResampler(rate_hz)
-
-    def callback(self, buffer: Any, _frames: int, _time: Any, status: Any) -> None:
-        """On PortAudio's thread."""
-        if self.is_closed:
-            return
-        dropped = self._ring.dropped
-        block = np.frombuffer(buffer, np.int16)
-        self._ring.write(block)
-        self._arrived = (self._ring.written, self._loop.time())
-        if status.input_overflow or self._ring.dropped > dropped:
-            self.overflows += 1
-        if self._calm.may_wait(block):
-            return
-        with contextlib.suppress(RuntimeError):  # the loop was closed a moment ago
-            self._loop.call_soon_threadsafe(self._news.set)
-
-    async def more(self) -> bool:
-        """Wait for a callback after the last ``take``, for ``WATCH_S`` at most; whether there was one."""
-        if self._watch is None:
-            self._watch = self._loop.call_later(WATCH_S, self._look)
-        await self._news.wait()
-        self._news.clear()
-        return self._arrived is not self._seen
-
-    def _look(self) -> None:
-        self._watch = None
-        self._news.set()
-
-    def close(self) -> None:
-        """Nobody waits any more, and what still comes is nobody's."""
-        self.is_closed = True
-        if self._watch is not None:
-            self._watch.cancel()
-
-    def take(self) -> list[AudioFrame]:
-        """All frames that are complete."""
-        self._seen = self._arrived
-        if not self._ring.written:
-            return []
-        self._clock.block_arrived(*self._seen)
-        self._pending = np.concatenate([self._pending, self._resampler.feed(self._ring.read())])
-        whole = len(self._pending) // FRAME_SAMPLES * FRAME_SAMPLES
-        pieces, self._pending = self._pending[:whole], self._pending[whole:]
-        return [self._frame(pcm) for pcm in pieces.reshape(-1, FRAME_SAMPLES)]
-
-    def _frame(self, pcm: Pcm16) -> AudioFrame:
-        self._framed += FRAME_SAMPLES
-        return AudioFrame(pcm, end_s=self._clock.time_of(self._framed * self._rate_hz / SAMPLE_RATE_HZ))
+    def _loopback(self, device: portaudio.Device) -> tuple[int, Played] | tuple[()]:
+        """The channel that carries what is played, from 0, and who is told it; empty where none does."""
+        if self._reference_channel is None:
+            return ()
+        if device.inputs < 2:
+            raise DeviceUnavailable(
+                f"The microphone '{device.name}' has only one channel, so none carries what is played.",
+                "Set audio.reference_channel to null, or choose another device with audio.input.",
+            )
+        log.info("echo_reference=channel_%d device=%r", self._reference_channel, device.name)
+        return self._reference_channel - 1, self._reference.begin(device.sample_rate_hz, device.name)
 
 
 class DeviceSpeaker:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from assistant import paths
+from assistant.interruptions import why_not_by_voice
 from assistant.services import control_client
 
 
@@ -68,9 +69,16 @@ def _status(answer: dict[str, Any]) -> str:
         rows["state"] += f" ({', '.join(_without(part) for part in missing)})"
     for part, fault in missing.items():
         rows[part] = fault["problem"]
+    if interruption := answer.get("interruption"):
+        rows["interrupted"] = _BY[interruption["by"]]
+        if why := why_not_by_voice(interruption):
+            rows["interrupted"] += f". {why[0]} {why[1]}"
     for shortage, given_up in answer["gives_up"].items():
         rows[f"low {shortage}" if shortage != "heat" else "too hot"] = f"does without {given_up}"
     return "\n".join(f"{name:<12}{value}" for name, value in rows.items())
+
+
+_BY = {"off": "by nothing", "wake_word": "by the wake word", "speech": "by speech"}
 
 
 def _without(part: str) -> str:

@@ -73,13 +73,13 @@ async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
     if sys.stdout.isatty():
         print("Speak; Ctrl-C ends it.", flush=True)
     audio = loaded.settings.audio
-    reference = Reference()
+    reference, channel = Reference(), audio.reference_channel
     await appliance.until_ended(
         appliance.live(
             loaded,
             load,
-            DeviceMicrophone(audio.input),
-            DeviceSpeaker(audio.output, audio.volume, reference),
+            DeviceMicrophone(audio.input, reference=reference, reference_channel=channel),
+            DeviceSpeaker(audio.output, audio.volume, None if channel else reference),
             reference=reference,
             on_report=_show,
             rescan=Rescan({"input": audio.input, "output": audio.output}),

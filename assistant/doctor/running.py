@@ -8,6 +8,7 @@ from assistant import paths
 from assistant.board import strain
 from assistant.doctor.finding import Check, Finding, Patient
 from assistant.errors import ControlError
+from assistant.interruptions import why_not_by_voice
 from assistant.services import control_client
 from assistant.shortage import Shortage, short_of
 
@@ -48,6 +49,8 @@ def _running(_: Patient) -> Iterator[Finding]:
         what = "an engine hangs" if part == "engine" else f"no {part}"
         step = fault.get("next_step", "See its log.")
         yield Finding("running", ok=False, what=f"{what}: {fault.get('problem')}", next_step=step)
+    if why := why_not_by_voice(status["interruption"]) if status.get("interruption") else None:
+        yield Finding("interruption", ok=None, what=why[0], next_step=why[1])
     if state == "faulted" and not missing:
         yield Finding("running", ok=False, what="out of order", next_step="See its log.")
     elif not gives_up and not missing:

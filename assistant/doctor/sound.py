@@ -59,11 +59,19 @@ def examine(settings: Settings, progress: Callable[[str], None] = lambda _: None
         yield Finding("sound", ok=False, what="The microphone delivers no sound at all.", next_step=step)
         return
     played = at_volume(sound, settings.audio.volume)
-    yield from judge([check(played, heard) for heard in channels], left_db(played, channels[0]))
+    reference = settings.audio.reference_channel
+    microphone = channels[-1 if reference == 1 else 0]
+    yield from judge([check(played, heard) for heard in channels], left_db(played, microphone), reference)
 
 
-def judge(channels: Sequence[RoomCheck], left: float | None = None) -> Iterator[Finding]:
-    """What the channels of a microphone mean; ``left`` is what the echo canceller lets through, in dB."""
+def judge(
+    channels: Sequence[RoomCheck], left: float | None = None, reference: int | None = None
+) -> Iterator[Finding]:
+    """What the channels of a microphone mean.
+
+    ``left`` is what the echo canceller lets through, in dB; ``reference`` the number of the channel that
+    shall be its reference.
+    """
     wires = [_is_wire(channel) for channel in channels]
     if all(wires):
         what = (
@@ -72,10 +80,17 @@ def judge(channels: Sequence[RoomCheck], left: float | None = None) -> Iterator[
         step = "Choose a real microphone with audio.input; `assistant devices` lists them."
         yield Finding("microphone", ok=False, what=what, next_step=step)
         return
-    if any(wires):
-        number = wires.index(True) + 1
+    number = wires.index(True) + 1 if any(wires) else None
+    if reference and number != reference:
+        what = f"Channel {reference} of the microphone does not carry what the speaker plays."
+        step = f"Set audio.reference_channel to {number or 'null'}."
+        yield Finding("microphone", ok=False, what=what, next_step=step)
+    elif reference:
+        what = f"channel {number} carries what the speaker plays and is the echo canceller's reference"
+        yield Finding("microphone", ok=True, what=what)
+    elif number:
         what = f"Channel {number} of the microphone carries what the speaker plays, not the room."
-        step = "Use a device that offers the microphone alone, or turn that channel down in its mixer."
+        step = f"Set audio.reference_channel: {number}, and the echo canceller uses it as its reference."
         yield Finding("microphone", ok=None, what=what, next_step=step)
     heard = next(channel for channel, wire in zip(channels, wires, strict=True) if not wire)
     yield from _noise(heard)
