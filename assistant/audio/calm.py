@@ -7,6 +7,8 @@ at once. So neither speech nor the silence behind it is ever heard later. Knows 
 
 from __future__ import annotations
 
+import numpy as np
+
 from assistant.types import Pcm16
 
 AFTER_S = 10
@@ -34,7 +36,7 @@ class Calm:
 
     def may_wait(self, block: Pcm16) -> bool:
         """Whether nothing is lost when this block is looked at together with the next."""
-        span = int(block.max()) - int(block.min())
+        span = int(np.maximum.reduce(block)) - int(np.minimum.reduce(block))  # half the price of max, min
         if span > _LOUD * self._span:
             self._span = max(1.0, self._span * _RISES)
             self._quiet = 0

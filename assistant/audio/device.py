@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 
 from assistant.audio import portaudio
-from assistant.audio.calm import Calm
+from assistant.audio.heard import WATCH_S, Heard
 from assistant.audio.lines import DRIVER, Line
 from assistant.audio.reference import Reference
-from assistant.audio.resample import LiveResampler, rendered
-from assistant.audio.ring import Playlist, Ring
-from assistant.audio.sample_clock import SampleClock
+from assistant.audio.resample import rendered
+from assistant.audio.ring import Playlist
 from assistant.errors import AudioError, DeviceLost
-from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
+from assistant.types import FRAME_MS, AudioFrame, SpokenAudio
 
 LOST_AFTER_S = 1.0
 """No callback while waiting this long means that the device is gone: blocks last 20 ms, a busy board is
@@ -33,15 +32,9 @@ late by tenths of a second, and PortAudio itself takes a second to notice that a
 STARTS_WITHIN_S = 5.0
 """The first callback may take this long: sound servers wake devices, Bluetooth connects."""
 
-WATCH_S = 0.25
-"""Step of watching a device: one timer for all the blocks that come meanwhile."""
-
 LOOK_S = 0.02
 """Step of waiting for silence. Steps are counted rather than a clock read, here and for the microphone:
 so a machine that was frozen for a minute has not lost its devices."""
-
-RING_S = 5
-"""Sound that is kept when the event loop is held up; a longer hold-up loses some."""
 
 INPUT_LATENCY_S = 0.06
 """PortAudio makes this periods of 20 ms, one frame, in a buffer that bears 60 ms of other work."""
@@ -68,7 +61,7 @@ class DeviceMicrophone:
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
         """Open the device and yield each frame as it is heard. Raises DeviceUnavailable, DeviceLost."""
-        heard = _Heard()
+        heard = Heard()
 
         def begin(device: portaudio.Device) -> dict[str, Any]:
             heard.begin(device.sample_rate_hz)
@@ -102,80 +95,6 @@ class DeviceMicrophone:
             else:
                 with contextlib.suppress(AudioError):  # what is stuck is told by whoever opens it next
                     await DRIVER.run("close the microphone", line.close, limit_s=CLOSES_WITHIN_S)
-
-
-class _Heard:
-    """What the callback has heard, becoming frames on the loop."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.begin(SAMPLE_RATE_HZ)
-        self._arrived = (0, self._loop.time())
-        """How many samples there were when the last block had come, and when that was."""
-        self._seen = self._arrived
-        self._news = asyncio.Event()
-        self._watch: asyncio.TimerHandle | None = None
-        self._calm = Calm(1000 // FRAME_MS)
-        self._pending: Pcm16 = np.zeros(0, np.int16)
-        self._framed = 0
-        self.overflows = 0
-        self.is_closed = False
-        """What is heard from now on is heard by nobody."""
-
-    def begin(self, rate_hz: int) -> None:
-        """Before the first callback: the rate is known."""
-        self._rate_hz = rate_hz
-        self._ring = Ring(RING_S * rate_hz)
-        self._clock = SampleClock(rate_hz)
-        self._resampler = LiveResampler(rate_hz)
-
-    def callback(self, buffer: Any, _frames: int, _time: Any, status: Any) -> None:
-        """On PortAudio's thread."""
-        if self.is_closed:
-            return
-        dropped = self._ring.dropped
-        block = np.frombuffer(buffer, np.int16)
-        self._ring.write(block)
-        self._arrived = (self._ring.written, self._loop.time())
-        if status.input_overflow or self._ring.dropped > dropped:
-            self.overflows += 1
-        if self._calm.may_wait(block):
-            return
-        with contextlib.suppress(RuntimeError):  # the loop was closed a moment ago
-            self._loop.call_soon_threadsafe(self._news.set)
-
-    async def more(self) -> bool:
-        """Wait for a callback after the last ``take``, for ``WATCH_S`` at most; whether there was one."""
-        if self._watch is None:
-            self._watch = self._loop.call_later(WATCH_S, self._look)
-        await self._news.wait()
-        self._news.clear()
-        return self._arrived is not self._seen
-
-    def _look(self) -> None:
-        self._watch = None
-        self._news.set()
-
-    def close(self) -> None:
-        """Nobody waits any more, and what still comes is nobody's."""
-        self.is_closed = True
-        if self._watch is not None:
-            self._watch.cancel()
-
-    def take(self) -> list[AudioFrame]:
-        """All frames that are complete."""
-        self._seen = self._arrived
-        if not self._ring.written:
-            return []
-        self._clock.block_arrived(*self._seen)
-        self._pending = np.concatenate([self._pending, self._resampler.feed(self._ring.read())])
-        whole = len(self._pending) // FRAME_SAMPLES * FRAME_SAMPLES
-        pieces, self._pending = self._pending[:whole], self._pending[whole:]
-        return [self._frame(pcm) for pcm in pieces.reshape(-1, FRAME_SAMPLES)]
-
-    def _frame(self, pcm: Pcm16) -> AudioFrame:
-        self._framed += FRAME_SAMPLES
-        return AudioFrame(pcm, end_s=self._clock.time_of(self._framed * self._rate_hz / SAMPLE_RATE_HZ))
 
 
 class DeviceSpeaker:
@@ -294,6 +213,8 @@ class _Playing:
         self.rate_hz = device.sample_rate_hz
         self.playlist = Playlist(fade_samples=self.rate_hz * FADE_MS // 1000)
         self._channels = min(2, device.outputs)
+        self._block_frames = self.rate_hz * OUTPUT_BLOCK_MS // 1000
+        self._silence = bytes(2 * self._channels * self._block_frames)
         self._played = self._reference.begin(self.rate_hz, self.name)
         return {
             "callback": self.callback,
@@ -304,10 +225,14 @@ class _Playing:
 
     def callback(self, buffer: Any, frames: int, time: Any, status: Any) -> None:
         """On PortAudio's thread."""
-        now_s = self._now()
         self._calls += 1
-        if status.output_underflow:
+        if status and status.output_underflow:
             self.xruns += 1
+        if self.playlist.silent and frames == self._block_frames:
+            buffer[:] = self._silence  # most of the day, so it costs little
+            self._played.tell_silence(frames)
+            return
+        now_s = self._now()
         block = np.frombuffer(buffer, np.int16).reshape(frames, self._channels)
         sound = self.playlist.fill(block)
         self._played.tell(block[:, 0])

@@ -1,0 +1,99 @@
+"""What a microphone's callback hears, handed to the event loop as frames.
+
+The callback, on PortAudio's thread, only copies; in a calm room it wakes the loop for several blocks at
+once. Knows no devices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import numpy as np
+
+from assistant.audio.calm import Calm
+from assistant.audio.resample import LiveResampler
+from assistant.audio.ring import Ring
+from assistant.audio.sample_clock import SampleClock
+from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
+
+WATCH_S = 0.25
+"""Step of watching a device: one timer for all the blocks that come meanwhile."""
+
+RING_S = 5
+"""Sound that is kept when the event loop is held up; a longer hold-up loses some."""
+
+
+class Heard:
+    """What the callback has heard, becoming frames on the loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.begin(SAMPLE_RATE_HZ)
+        self._arrived = (0, self._loop.time())
+        """How many samples there were when the last block had come, and when that was."""
+        self._seen = self._arrived
+        self._news = asyncio.Event()
+        self._watch: asyncio.TimerHandle | None = None
+        self._calm = Calm(1000 // FRAME_MS)
+        self._pending: Pcm16 = np.zeros(0, np.int16)
+        self._framed = 0
+        self.overflows = 0
+        self.is_closed = False
+        """What is heard from now on is heard by nobody."""
+
+    def begin(self, rate_hz: int) -> None:
+        """Before the first callback: the rate is known."""
+        self._rate_hz = rate_hz
+        self._ring = Ring(RING_S * rate_hz)
+        self._clock = SampleClock(rate_hz)
+        self._resampler = LiveResampler(rate_hz)
+
+    def callback(self, buffer: Any, _frames: int, _time: Any, status: Any) -> None:
+        """On PortAudio's thread."""
+        if self.is_closed:
+            return
+        dropped = self._ring.dropped
+        block = np.frombuffer(buffer, np.int16)
+        self._ring.write(block)
+        self._arrived = (self._ring.written, self._loop.time())
+        if (status and status.input_overflow) or self._ring.dropped > dropped:
+            self.overflows += 1
+        if self._calm.may_wait(block):
+            return
+        with contextlib.suppress(RuntimeError):  # the loop was closed a moment ago
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    async def more(self) -> bool:
+        """Wait for a callback after the last ``take``, for ``WATCH_S`` at most; whether there was one."""
+        if self._watch is None:
+            self._watch = self._loop.call_later(WATCH_S, self._look)
+        await self._news.wait()
+        self._news.clear()
+        return self._arrived is not self._seen
+
+    def _look(self) -> None:
+        self._watch = None
+        self._news.set()
+
+    def close(self) -> None:
+        """Nobody waits any more, and what still comes is nobody's."""
+        self.is_closed = True
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def take(self) -> list[AudioFrame]:
+        """All frames that are complete."""
+        self._seen = self._arrived
+        if not self._ring.written:
+            return []
+        self._clock.block_arrived(*self._seen)
+        self._pending = np.concatenate([self._pending, self._resampler.feed(self._ring.read())])
+        whole = len(self._pending) // FRAME_SAMPLES * FRAME_SAMPLES
+        pieces, self._pending = self._pending[:whole], self._pending[whole:]
+        return [self._frame(pcm) for pcm in pieces.reshape(-1, FRAME_SAMPLES)]
+
+    def _frame(self, pcm: Pcm16) -> AudioFrame:
+        self._framed += FRAME_SAMPLES
+        return AudioFrame(pcm, end_s=self._clock.time_of(self._framed * self._rate_hz / SAMPLE_RATE_HZ))
