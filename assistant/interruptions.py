@@ -47,6 +47,8 @@ class Interruptions:
     def was_false(self) -> None:
         """It stopped, or would have stopped, and nobody had said anything."""
         self._false_s.append(self._spoken_s)
+        if self._echo:
+            self._echo.was_wrong()
 
     @property
     def lately_false(self) -> int:

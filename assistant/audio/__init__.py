@@ -84,3 +84,6 @@ class EchoControl(Protocol):
     @property
     def status(self) -> EchoStatus:
         """As of the last frame."""
+
+    def was_wrong(self) -> None:
+        """What was taken for somebody said nothing."""

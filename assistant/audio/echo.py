@@ -21,7 +21,7 @@ from assistant.audio.delay import HEARD_SAMPLES, RANGE_SAMPLES, Delay, DelayEsti
 from assistant.audio.echo_filter import PARTITIONS, EchoFilter, Heard
 from assistant.audio.echo_memory import EchoMemory
 from assistant.audio.moved_echo import CERTAIN, find_move
-from assistant.audio.near_speech import NearSpeech
+from assistant.audio.near_speech import NearSpeech, Unheard
 from assistant.audio.reference import REACH, Played, Reference
 from assistant.audio.resample import Samples, to_float, to_pcm16
 from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame
@@ -65,16 +65,6 @@ _FIT, _CLOSED_FRAMES = 0.1, 500 // FRAME_MS
 """After a change nobody is told from the echo until the filter takes 10 dB off, or half a second of echo has
 shown how much it leaves."""
 
-_LOUD = 10 ** (-40 / 20)
-"""Of a second that was played, root mean square: speech has -20 dB of full scale."""
-
-_QUIET, _FLOOR_UP = 10.0, 1.01
-"""Frames of a room in which nobody speaks have at most ten times the power of its quietest; how fast that
-is followed upwards: by 2 dB a second."""
-
-_UNHEARD_FRAMES, _UNLESS_HEARD = 1500 // FRAME_MS, 10
-"""After so long nothing of what is played is heard here; each frame in which something is takes many away."""
-
 _NEAR_SAMPLES = 4
 """Delays that differ by less are the same: the filter takes that up."""
 
@@ -106,6 +96,7 @@ class EchoCanceller:
         self._filter = EchoFilter()
         self._second: EchoFilter | None = None
         self._near = NearSpeech()
+        self._unheard = Unheard()
         self._heard: deque[Samples] = deque(maxlen=HEARD_SAMPLES // FRAME_SAMPLES)
         self._heard_at = 0
         """Position in what was heard, of the frame at work."""
@@ -115,10 +106,6 @@ class EchoCanceller:
         """Frames since something was played, for what is done now and then."""
         self._powers = np.zeros(3)
         """Of what was heard, and of what the first and the second filter left, over the last syllable."""
-        self._floor = 1.0
-        """Power of the room's own noise, full scale being 1."""
-        self._unheard_frames = 0
-        """Frames in which something was played and nothing was heard of it."""
         self._trial_frames = 0
         self._closed_frames = _CLOSED_FRAMES
         self._candidate: Delay | None = None
@@ -132,11 +119,15 @@ class EchoCanceller:
     def status(self) -> EchoStatus:
         """How well the assistant's own voice is kept from its ears, as of the last frame."""
         if not self._is_placed:
-            return EchoStatus("inaudible" if self._unheard_frames >= _UNHEARD_FRAMES else "unknown")
+            return EchoStatus("inaudible" if self._unheard.is_sure else "unknown")
         heard, left = self._powers[:2] + 1e-12
         loss_db = round(float(10 * np.log10(max(heard / left, 1.0))), 1)
         state: EchoState = "far" if self._is_far else "uncontrolled" if self._closed_frames else "controlled"
         return EchoStatus(state, round(1000 * self._late_s), loss_db, round(self.drift_ppm, 1))
+
+    def was_wrong(self) -> None:
+        """What was taken for somebody said nothing: be warier."""
+        self._near.was_wrong()
 
     def process(self, frame: AudioFrame) -> AudioFrame:
         """Return the frame without the echo, marked when that was all it held."""
@@ -158,7 +149,8 @@ class EchoCanceller:
         if self._frames % _LOOK_FRAMES == 0:
             self._look(stream)
         if not self._is_placed:
-            return replace(frame, is_echo=not self._is_somebody(heard, stream))
+            last = stream.between(stream.end - SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
+            return replace(frame, is_echo=not self._unheard.is_somebody(heard, last))
         played = stream.read(position - FRAME_SAMPLES, step, 2 * FRAME_SAMPLES)
         parts = self._filter.process(heard, played)
         self._compare(heard, played, parts)
@@ -169,22 +161,6 @@ class EchoCanceller:
         if not is_near and self._fits and np.square(parts.echo).mean() > _AUDIBLE**2:
             self._alignment.follow(heard, parts.echo)
         return replace(frame, pcm=to_pcm16(parts.rest), is_echo=not is_near, is_near=is_near)
-
-    def _is_somebody(self, heard: Samples, stream: Played) -> bool:
-        """Where none of what is played is heard (headphones), all that is heard is somebody."""
-        power = float(np.square(heard).mean())
-        self._floor = min(power, _FLOOR_UP * self._floor)
-        is_quiet = power < max(_QUIET * self._floor, _AUDIBLE**2)
-        if self._unheard_frames < _UNHEARD_FRAMES:
-            played = stream.between(stream.end - SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
-            if np.square(played).mean() > _LOUD**2:
-                self._unheard_frames = max(0, self._unheard_frames + (1 if is_quiet else -_UNLESS_HEARD))
-            return False
-        if is_quiet:
-            return False
-        # Has somebody turned the loudspeaker on? Then its sound fits somewhere, though no room is known.
-        around = stream.between(stream.end - 2 * RANGE_SAMPLES, 2 * RANGE_SAMPLES)
-        return find_move(heard, heard, around) is None
 
     def _is_open(self, parts: Heard) -> bool:
         """May a person be told from what is left? Not until the filter fits after something has changed."""
@@ -231,7 +207,7 @@ class EchoCanceller:
             elif stream and self._memory and self._known is None:
                 self._known = self._memory.recall(stream.device)
             self._stream, self._is_placed, self._candidate = stream, False, None
-            self._floor, self._unheard_frames = 1.0, 0
+            self._unheard = Unheard()
             self._estimator.forget()
             self._heard.clear()
         self._last_s = frame.end_s

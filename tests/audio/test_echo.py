@@ -179,3 +179,77 @@ def test_silence_costs_and_leaves_nothing() -> None:
     listening = in_room(Acoustics(DRY))
     play(listening, np.zeros(SAMPLE_RATE_HZ, np.int16))
     assert np.array_equal(joined(listening.heard), joined(listening.cancelled))
+
+
+def test_a_speaker_that_nobody_hears_leaves_the_floor_to_people() -> None:
+    """Headphones: nothing of what is played is heard, so all that is heard is somebody."""
+    listening = in_room(Acoustics(DRY, echo_db=-120))
+    play(listening, babble(4, seed=11))  # seed 0 is the room's own noise
+    assert listening.canceller.status.state == "inaudible"
+    listening.room.say(to_float(babble(2, seed=7)))
+    play(listening, babble(2, seed=1))
+    heard = [frame for frame in listening.cancelled[-100:] if not frame.is_echo]
+    assert len(heard) > 30
+
+
+def test_a_speaker_that_is_switched_on_is_nobody() -> None:
+    listening = in_room(Acoustics(DRY, echo_db=-120))
+    play(listening, babble(4, seed=11))
+    listening.room._response = in_room(Acoustics(DRY, echo_db=-6)).room._response
+    play(listening, babble(4, seed=1))
+    assert listening.taken_for_somebody(last_s=4) <= 1
+    assert listening.canceller.status.state == "controlled"
+
+
+def test_an_echo_over_bluetooth_is_far_and_nobody() -> None:
+    listening = in_room(Acoustics(DRY, echo_db=-6, latency_ms=620))
+    for seed in range(3):
+        play(listening, babble(4, seed))
+    assert listening.canceller.status.state == "far"
+    assert listening.canceller.status.late_ms == pytest.approx(620, abs=30)
+    listening.room.say(to_float(babble(2, seed=7)))
+    play(listening, babble(4, seed=5))
+    assert listening.taken_for_somebody(last_s=12) == 0, "only the wake word interrupts"
+
+
+def test_a_loudspeaker_that_clips_is_nobody() -> None:
+    """It distorts what is loud only, which no linear filter takes out."""
+    reference = Reference()
+    canceller, played = EchoCanceller(reference), reference.begin(SAMPLE_RATE_HZ)
+    sound = np.concatenate([babble(4, seed, peak=0.9) for seed in range(8)])
+    clipped = np.clip(sound, -10_000, 10_000) // 2
+    echo = np.concatenate([np.zeros(1600, np.int16), clipped])
+    near = 0
+    for at in range(0, len(sound) - FRAME_SAMPLES, FRAME_SAMPLES):
+        played.tell(sound[at : at + FRAME_SAMPLES])
+        end_s = (at + FRAME_SAMPLES) / SAMPLE_RATE_HZ
+        near += canceller.process(AudioFrame(echo[at : at + FRAME_SAMPLES], end_s)).is_near
+    assert near <= 4
+
+
+def test_it_is_never_louder_than_what_was_heard() -> None:
+    """The loudspeaker is unplugged in the middle of a word: the filter still predicts its echo."""
+    listening = in_room(Acoustics(DRY, echo_db=0))
+    for seed in range(3):
+        play(listening, babble(4, seed))
+    listening.room._response = listening.room._response * 0
+    play(listening, babble(2, seed=9))
+    for before, after in zip(listening.heard[-100:], listening.cancelled[-100:], strict=True):
+        powers = [np.square(to_float(frame.pcm)).sum() for frame in (before, after)]
+        assert powers[1] <= 1.3 * powers[0] + 1e-6
+    assert listening.taken_for_somebody(last_s=2) == 0
+
+
+def test_false_alarms_make_it_warier() -> None:
+    quiet_person = Acoustics(LIVE, echo_db=-6)
+    found = []
+    for alarms in (0, 5):
+        listening = in_room(quiet_person)
+        for seed in range(3):
+            play(listening, babble(4, seed))
+        for _ in range(alarms):
+            listening.canceller.was_wrong()
+        listening.room.say(to_float(babble(3, seed=77)) * np.float32(0.05))
+        play(listening, babble(4, seed=5))
+        found.append(listening.taken_for_somebody(last_s=4))
+    assert found[1] < found[0]
