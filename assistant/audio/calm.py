@@ -1,8 +1,8 @@
 """Whether a room is so quiet that its sound may be listened to in larger pieces.
 
 Waking the event loop costs more than what is done with 20 ms of room tone. So after a while of nothing
-but the room's own noise, quiet blocks wait for one another; the first that is louder takes them along
-at once. So neither speech nor the silence behind it is ever heard later. Knows no devices and no time.
+but the room's own noise, quiet blocks wait until somebody looks; the first that is louder takes them
+along at once. So neither speech nor the silence behind it is ever heard later. Knows no devices and no time.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from assistant.types import Pcm16
 
 AFTER_S = 10
 """Nobody has spoken for so long: every turn, and every pause that may end one, is over."""
-
-TOGETHER = 4
-"""So many blocks wait for one another: 80 ms, a step of the wake word's network."""
 
 _LOUD = 2.0
 """A block whose span is so many times the usual one is more than the room. Steady noise reaches 1.36
@@ -33,7 +30,7 @@ class Calm:
         self._span = 0.0
 
     def may_wait(self, block: Pcm16) -> bool:
-        """Whether nothing is lost when this block is looked at together with the next."""
+        """Whether nothing is lost when this block is looked at later."""
         span = int(block.max()) - int(block.min())
         if span > _LOUD * self._span:
             self._span = max(1.0, self._span * _RISES)
@@ -41,4 +38,4 @@ class Calm:
             return False
         self._span += _FOLLOWS * (span - self._span)
         self._quiet += 1
-        return self._quiet > self._after and self._quiet % TOGETHER != 0
+        return self._quiet > self._after

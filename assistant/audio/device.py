@@ -240,6 +240,8 @@ class _Playing:
         self.rate_hz = device.sample_rate_hz
         self.playlist = Playlist(fade_samples=self.rate_hz * FADE_MS // 1000)
         self._channels = min(2, device.outputs)
+        self._block_frames = self.rate_hz * OUTPUT_BLOCK_MS // 1000
+        self._silence = bytes(2 * self._channels * self._block_frames)
         self._played = self._reference.begin(self.rate_hz, self.name)
         return {
             "callback": self.callback,
@@ -250,10 +252,14 @@ class _Playing:
 
     def callback(self, buffer: Any, frames: int, time: Any, status: Any) -> None:
         """On PortAudio's thread."""
-        now_s = self._now()
         self._calls += 1
-        if status.output_underflow:
+        if status and status.output_underflow:
             self.xruns += 1
+        if self.playlist.silent and frames == self._block_frames:
+            buffer[:] = self._silence  # most of the day, so it costs little
+            self._played.tell_silence(frames)
+            return
+        now_s = self._now()
         block = np.frombuffer(buffer, np.int16).reshape(frames, self._channels)
         sound = self.playlist.fill(block)
         self._played.tell(block[:, 0])

@@ -21,6 +21,9 @@ KEPT_S = 4.0
 _RING_S = 5
 """As the microphone's: what is kept when the event loop is held up."""
 
+_SETTLED_S = KEPT_S + 1
+"""After so much silence neither what is kept nor the resampler holds anything else."""
+
 _TAPS = 16
 """Of the interpolation: the error is below -60 dB up to 7 kHz."""
 
@@ -57,22 +60,37 @@ class Played:
 
     def tell(self, block: Pcm16) -> None:
         """Take the next samples, silence included, at the speaker's rate; on the speaker's thread."""
-        self._ring.write(block)
         if block.any():
-            self._audible = self._ring.written
+            self._audible = self._ring.written + len(block)  # before the reader can see them
+        self._ring.write(block)
+
+    def tell_silence(self, count: int) -> None:
+        """Like ``tell`` of so many zeros."""
+        self._ring.write_silence(count)
 
     @property
     def silent_s(self) -> float:
         """For how long only silence has been told of."""
-        return (self._ring.written - self._audible) / self._rate_hz
+        return max(0.0, self._ring.written - self._audible) / self._rate_hz
 
     def take(self) -> None:
         """Bring what was told of to 16 kHz; once for all ``read`` calls of a frame."""
+        unread, silent_s = self._ring.unread, self.silent_s
+        if silent_s > unread / self._rate_hz + _SETTLED_S:
+            self._skip(unread)
+            return
         new = to_float(self._resampler.feed(self._ring.read()))[-len(self._kept) :]
         if len(new):
             self.end += len(new)
             self._kept[: -len(new)] = self._kept[len(new) :]
             self._kept[-len(new) :] = new
+
+    def _skip(self, count: int) -> None:
+        """Count silence behind silence: to resample it would cost more than all else in a quiet room."""
+        together = math.gcd(self._rate_hz, SAMPLE_RATE_HZ)
+        steps = count // (self._rate_hz // together)  # whole ones, so that the resampler's phase stays
+        self._ring.skip(steps * (self._rate_hz // together))
+        self.end += steps * (SAMPLE_RATE_HZ // together)
 
     def read(self, position: float, step: float, count: int) -> Samples:
         """Return ``count`` samples from ``position`` on, each ``step`` after the last; unknown ones are 0.

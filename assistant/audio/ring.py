@@ -37,6 +37,24 @@ class Ring:
         self.dropped += len(pcm) - count
         self.written += count
 
+    def write_silence(self, count: int) -> None:
+        """Like ``write`` of so many zeros."""
+        at, capacity = self.written % len(self._samples), len(self._samples)
+        if at + count > capacity or self.unread + count > capacity:
+            self.write(np.zeros(count, np.int16))
+        else:
+            self._samples[at : at + count] = 0
+            self.written += count
+
+    @property
+    def unread(self) -> int:
+        """Samples that ``read`` would return now."""
+        return self.written - self._read
+
+    def skip(self, count: int) -> None:
+        """Let go of so many unread samples; called by the reader."""
+        self._read += count
+
     def read(self) -> Pcm16:
         """A copy of everything that was not read yet, possibly nothing."""
         begin, end = self._read, self.written
@@ -67,6 +85,11 @@ class Playlist:
     def empty(self) -> bool:
         """Whether the callback has taken everything that was appended."""
         return not self._queue
+
+    @property
+    def silent(self) -> bool:
+        """Whether ``fill`` would write nothing but silence; for the callback."""
+        return not (self._queue or self._sounding) and self._queue is self._playing
 
     def append(self, pcm: Pcm16) -> None:
         """Play these samples after all others. The array must not be changed afterwards."""

@@ -93,6 +93,9 @@ class _TracedPlayed(Played):
         self._reference.note(Told(block.copy()))
         super().tell(block)
 
+    def tell_silence(self, count: int) -> None:
+        self.tell(np.zeros(count, np.int16))
+
 
 class TracedMicrophone:
     """What ``microphone`` hears after ``filters``; the reference notes what was heard before them."""

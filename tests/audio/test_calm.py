@@ -1,11 +1,11 @@
-"""Quiet blocks wait for one another, and nothing that is louder ever does."""
+"""Quiet blocks wait, and nothing that is louder ever does."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from assistant.audio.calm import AFTER_S, TOGETHER, Calm
+from assistant.audio.calm import AFTER_S, Calm
 from assistant.types import FRAME_MS, FRAME_SAMPLES, Pcm16
 
 PER_S = 1000 // FRAME_MS
@@ -21,10 +21,10 @@ def woken(calm: Calm, blocks: list[Pcm16]) -> int:
 
 
 @pytest.mark.parametrize("amplitude", [0.0, 1.0, 33.0, 3000.0])
-def test_in_a_steady_room_most_blocks_wait_after_a_while(amplitude: float) -> None:
+def test_in_a_steady_room_blocks_wait_after_a_while(amplitude: float) -> None:
     calm = Calm(PER_S)
     woken(calm, room(30 * PER_S, amplitude))
-    assert woken(calm, room(40 * PER_S, amplitude)) < 1.1 * 40 * PER_S / TOGETHER
+    assert woken(calm, room(40 * PER_S, amplitude)) == 0
 
 
 def test_before_that_none_waits() -> None:
@@ -36,12 +36,3 @@ def test_speech_waits_for_nothing_nor_does_the_silence_behind_it() -> None:
     woken(calm, room(30 * PER_S))
     assert woken(calm, room(1, amplitude=150.0)) == 1
     assert woken(calm, room((AFTER_S - 1) * PER_S)) == (AFTER_S - 1) * PER_S
-
-
-def test_no_more_than_a_few_wait_together() -> None:
-    calm = Calm(PER_S)
-    waited = longest = 0
-    for block in room(60 * PER_S):
-        waited = waited + 1 if calm.may_wait(block) else 0
-        longest = max(longest, waited)
-    assert longest == TOGETHER - 1

@@ -78,3 +78,29 @@ def test_a_speaker_that_is_opened_anew_begins_anew() -> None:
     first = reference.begin(SAMPLE_RATE_HZ)
     assert reference.begin(SAMPLE_RATE_HZ) is reference.stream
     assert reference.stream is not first
+
+
+@pytest.mark.parametrize("rate_hz", [SAMPLE_RATE_HZ, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("taken_every", [1, 50, 73])
+def test_sound_behind_silence_that_was_only_counted_lies_where_it_was_played(
+    rate_hz: int, taken_every: int
+) -> None:
+    block = rate_hz // 50
+    sound = tone(0.4, rate_hz)[: 20 * block]
+    hiss = np.ones(block, np.int16)  # is no silence, but as good as none
+    counted, heard_out = Reference().begin(rate_hz), Reference().begin(rate_hz)
+    blocks = [*np.split(sound, 20), *[None] * 491, *np.split(sound, 20)]
+    for number, each in enumerate(blocks):
+        if each is None:
+            counted.tell_silence(block)
+        else:
+            counted.tell(each)
+        heard_out.tell(hiss if each is None else each)
+        if number % taken_every == 0:
+            counted.take()
+        heard_out.take()
+    counted.take()
+    assert counted.end == pytest.approx(heard_out.end, abs=1)
+    begin = min(counted.end, heard_out.end) - SAMPLE_RATE_HZ
+    assert np.abs(counted.between(begin, 16_000) - heard_out.between(begin, 16_000)).max() < 1e-3
+    assert np.abs(counted.between(begin, 16_000)).max() == pytest.approx(0.5, abs=0.01)

@@ -35,6 +35,29 @@ def test_a_ring_gives_back_what_it_took_in_order(steps: list[tuple[int, bool]]) 
     assert len(ring.read()) == 0
 
 
+@given(st.lists(st.tuples(st.integers(0, 12), st.booleans(), st.booleans()), max_size=60))
+def test_silence_is_written_like_zeros(steps: list[tuple[int, bool, bool]]) -> None:
+    ring, other = Ring(capacity=10), Ring(capacity=10)
+    for count, is_silent, reads in steps:
+        pcm = np.zeros(count, np.int16) if is_silent else numbered(1, count)
+        other.write(pcm)
+        if is_silent:
+            ring.write_silence(count)
+        else:
+            ring.write(pcm)
+        assert (ring.written, ring.unread, ring.dropped) == (other.written, other.unread, other.dropped)
+        if reads:
+            assert ring.read().tolist() == other.read().tolist()
+
+
+def test_a_ring_goes_on_behind_what_was_skipped() -> None:
+    ring = Ring(capacity=10)
+    ring.write(numbered(0, 7))
+    ring.skip(4)
+    assert ring.unread == 3
+    assert ring.read().tolist() == [4, 5, 6]
+
+
 def test_a_ring_is_filled_before_it_drops() -> None:
     ring = Ring(capacity=10)
     ring.write(numbered(0, 7))
@@ -123,3 +146,19 @@ def test_what_was_appended_and_cut_before_it_began_is_never_heard() -> None:
     playlist.cut()
 
     assert play(playlist, 10)[0] == 0
+
+
+def test_a_playlist_is_silent_when_its_last_sample_was_followed_by_silence() -> None:
+    playlist = Playlist(fade_samples=4)
+    assert playlist.silent
+    playlist.append(numbered(1, 8))
+    assert not playlist.silent
+    play(playlist, 8)
+    assert not playlist.silent, "it does not know yet whether more comes"
+    play(playlist, 8)
+    assert playlist.silent
+    playlist.append(numbered(1, 8))
+    playlist.cut()
+    assert not playlist.silent, "there is another queue to take up"
+    assert not play(playlist, 8)[1].any(), "what was cut before it began is not faded out"
+    assert playlist.silent

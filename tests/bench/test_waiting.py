@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assistant.bench.sound_server import missing
 from assistant.cli import main
 from tests.conftest import Clip
 
@@ -26,6 +27,19 @@ def test_idle_is_measured_in_a_process_of_its_own(capsys: pytest.CaptureFixture[
     assert document["ratio"] == round(document["quiet"]["cpu_percent"] / document["plain"]["cpu_percent"], 3)
     assert document["speech_percent"] > 60, "the demo's question, again and again"
     assert document["quiet"]["cpu_percent"] < document["speech"]["cpu_percent"]
+
+
+@pytest.mark.models
+@pytest.mark.sound_server
+def test_idle_is_measured_through_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    if reason := missing():
+        pytest.skip(reason)
+    assert main(["bench", "idle", "--path", "devices", "--seconds", "2", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["path"] == "devices"
+    assert document["devices"]["room_tone_db"] == -60
+    assert 0 < document["devices"]["cpu_percent"] < 100
+    assert document["devices"]["rss_mb"] > 20
 
 
 def test_calls_are_heard_and_what_is_no_call_is_called_missed(
