@@ -59,10 +59,10 @@ class Speaker(Protocol):
         """Release the device, without waiting for it; ``open`` may follow."""
 
 
-EchoState: TypeAlias = Literal["unknown", "inaudible", "controlled", "uncontrolled", "far"]
+EchoState: TypeAlias = Literal["unknown", "inaudible", "learning", "controlled", "uncontrolled", "far"]
 """``unknown``: nothing was played since the start, or its echo was not found yet. ``inaudible``: the
-microphone hears nothing of what is played. ``uncontrolled``: the canceller leaves too much, or is learning.
-``far``: the echo comes too late to be interrupted by speech."""
+microphone hears nothing of what is played. ``learning``: something has changed a moment ago.
+``uncontrolled``: the canceller leaves too much. ``far``: the echo comes too late for speech to interrupt."""
 
 
 @dataclass(frozen=True, slots=True)

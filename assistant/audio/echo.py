@@ -18,7 +18,7 @@ import numpy as np
 from assistant.audio import EchoState, EchoStatus
 from assistant.audio.alignment import Alignment
 from assistant.audio.delay import HEARD_SAMPLES, RANGE_SAMPLES, Delay, DelayEstimator
-from assistant.audio.echo_filter import PARTITIONS, EchoFilter, Heard
+from assistant.audio.echo_filter import PARTITIONS, RESPONSE_SAMPLES, EchoFilter, Heard, predicted
 from assistant.audio.echo_memory import EchoMemory
 from assistant.audio.moved_echo import CERTAIN, find_move
 from assistant.audio.near_speech import NearSpeech, Unheard
@@ -122,8 +122,15 @@ class EchoCanceller:
             return EchoStatus("inaudible" if self._unheard.is_sure else "unknown")
         heard, left = self._powers[:2] + 1e-12
         loss_db = round(float(10 * np.log10(max(heard / left, 1.0))), 1)
-        state: EchoState = "far" if self._is_far else "uncontrolled" if self._closed_frames else "controlled"
-        return EchoStatus(state, round(1000 * self._late_s), loss_db, round(self.drift_ppm, 1))
+        return EchoStatus(self._state, round(1000 * self._late_s), loss_db, round(self.drift_ppm, 1))
+
+    @property
+    def _state(self) -> EchoState:
+        if self._is_far:
+            return "far"
+        if not self._closed_frames:
+            return "controlled"
+        return "learning" if self._fits else "uncontrolled"
 
     def was_wrong(self) -> None:
         """What was taken for somebody said nothing: be warier."""
@@ -176,7 +183,8 @@ class EchoCanceller:
     def _has_moved(self, heard: Samples, parts: Heard, stream: Played) -> bool:
         """Is it the echo itself that lies elsewhere or is louder? Then go on from there."""
         begin = round(self._position_now)
-        echo = _predicted(self._filter.response, stream, begin - _FURTHEST, 2 * _FURTHEST)
+        played = stream.between(begin - _FURTHEST - RESPONSE_SAMPLES, 2 * _FURTHEST + RESPONSE_SAMPLES)
+        echo = predicted(self._filter.response, played)
         move = find_move(heard, parts.rest, echo)
         if move is None:
             return False
@@ -331,14 +339,6 @@ class EchoCanceller:
 
 def _left(response: Samples, stream: Played, heard: Samples, position: float) -> float:
     """Share of the power heard that a room of this response leaves, when it was played there."""
-    rest = heard - _predicted(response, stream, round(position), len(heard))
+    played = stream.between(round(position) - RESPONSE_SAMPLES, len(heard) + RESPONSE_SAMPLES)
+    rest = heard - predicted(response, played)
     return float(np.square(rest).sum() / max(np.square(heard).sum(), 1e-9))
-
-
-def _predicted(response: Samples, stream: Played, begin: int, count: int) -> Samples:
-    """The echo of what was played from there on, in a room of this response."""
-    reach = len(response)
-    played = stream.between(begin - reach, reach + count)
-    size = 1 << (len(played) - 1).bit_length()
-    echo = np.fft.irfft(np.fft.rfft(played, size) * np.fft.rfft(response, size), size)
-    return echo[reach : reach + count].clip(-1, 1).astype(np.float32)

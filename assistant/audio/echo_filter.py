@@ -134,6 +134,13 @@ class EchoFilter:
         return doubt_power
 
 
+def predicted(response: Samples, played: Samples) -> Samples:
+    """The echo of all but the first RESPONSE_SAMPLES of ``played`` in a room of this response."""
+    size = 1 << (len(played) - 1).bit_length()
+    echo = np.fft.irfft(np.fft.rfft(played, size) * np.fft.rfft(response, size), size)
+    return echo[RESPONSE_SAMPLES : len(played)].clip(-_FULL_SCALE, _FULL_SCALE).astype(np.float32)
+
+
 def _spectrum(samples: Samples) -> _Spectrum:
     spectrum: _Spectrum = np.fft.rfft(samples, 2 * FRAME_SAMPLES).astype(np.complex64, copy=False)
     # Behind a frame of silence, as the second half of two frames: only the phase differs.
