@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ room is heard."""
 
 RING_S = 5
 """Sound that is kept when the event loop is held up; a longer hold-up loses some."""
+
+_LEAST_STEP_S = 0.001
+"""Of the times of two frames: whoever measures speech must not see time run backwards."""
 
 _NOISE = 33
 """-60 dB of full scale: a wire that carries less carries its own noise, and nothing is played."""
@@ -44,6 +48,7 @@ class Heard:
         self._calm = Calm(1000 // FRAME_MS)
         self._pending: Pcm16 = np.zeros(0, np.int16)
         self._framed = 0
+        self._end_s = -math.inf
         self.overflows = 0
         self.is_closed = False
         """What is heard from now on is heard by nobody."""
@@ -114,4 +119,7 @@ class Heard:
 
     def _frame(self, pcm: Pcm16) -> AudioFrame:
         self._framed += FRAME_SAMPLES
-        return AudioFrame(pcm, end_s=self._clock.time_of(self._framed * self._rate_hz / SAMPLE_RATE_HZ))
+        heard_s = self._clock.time_of(self._framed * self._rate_hz / SAMPLE_RATE_HZ)
+        # The clock believes the earliest block; on a busy machine that may come after frames that were late.
+        self._end_s = max(heard_s, self._end_s + _LEAST_STEP_S)
+        return AudioFrame(pcm, self._end_s)

@@ -65,3 +65,24 @@ def test_a_microphone_with_one_channel_says_so() -> None:
     with pytest.raises(DeviceUnavailable, match="only one channel") as caught:
         DeviceMicrophone(reference_channel=2)._loopback(one)
     assert "audio.reference_channel" in caught.value.next_step
+
+
+def test_time_never_runs_backwards_when_late_blocks_are_followed_by_punctual_ones() -> None:
+    async def main() -> list[float]:
+        heard = Heard()
+        heard.begin(SAMPLE_RATE_HZ)
+        loop = asyncio.get_running_loop()
+        began_s, now_s = loop.time(), 0.0
+        loop.time = lambda: began_s + now_s  # type: ignore[method-assign]
+        times = []
+        for number in range(40):
+            late_s = 0.09 if number < 20 else 0.0
+            now_s = (number + 1) * 0.02 + late_s
+            heard.callback(np.ones(FRAME_SAMPLES, np.int16).tobytes(), FRAME_SAMPLES, None, FINE)
+            times += [frame.end_s for frame in heard.take()]
+        heard.close()
+        return times
+
+    times = np.array(asyncio.run(main()))
+    assert len(times) == 40
+    assert (np.diff(times) > 0).all()
