@@ -16,8 +16,9 @@ from assistant.turns import Turns
 _COMMAND_MS = 3000
 """Longer speech between two rings is no command."""
 
-_TAIL_S = 0.5
-"""Where nothing takes the assistant's own voice away, the end of it is heard so much later."""
+_TAIL_S = 0.38
+"""Where nothing takes the assistant's own voice away, the end of it is heard so much later. Whoever speaks
+meanwhile loses nothing: the pre-roll of 0.4 s brings it back."""
 
 
 class FollowUp:

@@ -91,6 +91,9 @@ def _room_tone(server: SoundServer) -> Iterator[None]:
         player.kill()
         player.wait()
         playing.join()
+        if player.stdin:
+            with contextlib.suppress(OSError):  # what was not played any more
+                player.stdin.close()
 
 
 @contextlib.contextmanager

@@ -31,11 +31,11 @@ def test_idle_is_measured_in_a_process_of_its_own(capsys: pytest.CaptureFixture[
 
 @pytest.mark.models
 @pytest.mark.sound_server
-def test_idle_is_measured_through_devices(capsys: pytest.CaptureFixture[str]) -> None:
+def test_idle_is_measured_through_devices(capfd: pytest.CaptureFixture[str]) -> None:
     if reason := missing():
         pytest.skip(reason)
     assert main(["bench", "idle", "--path", "devices", "--seconds", "2", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = json.loads(capfd.readouterr().out)
     assert document["path"] == "devices"
     assert document["devices"]["room_tone_db"] == -60
     assert 0 < document["devices"]["cpu_percent"] < 100
