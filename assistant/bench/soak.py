@@ -29,8 +29,8 @@ from assistant.errors import EngineTimeout
 from assistant.state import State
 
 SLEEPS_WITHIN_S = 8.0
-"""Once nothing is wrong any more and nothing sounds. The longest wait is the pause between two rings, 7.5 s, in
-which commands are listened for; without one it is 4 s."""
+"""Once nothing is wrong any more and nothing sounds. The longest wait is the pause between two rings, 7.5 s,
+in which commands are listened for; without one it is 4 s."""
 
 _STUCK_AFTER_S = 120.0
 

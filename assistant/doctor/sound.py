@@ -33,7 +33,7 @@ _DRIFT_PPM = 1000
 """Crystals differ by 100; more is a device that does not have the rate it says."""
 
 _WIRE = 0.85
-"""As alike are a sound and its copy over a wire, at whole samples; a room as alike has noise of its own."""
+"""As alike are a sound and its copy over a wire, at whole samples; a room has noise of its own."""
 
 _AUDIBLE_DB = 3.0
 """So far above the room's noise an echo can be told from it."""
