@@ -278,9 +278,7 @@ class EchoCanceller:
         if self._known is not None and _left(self._known, stream, heard, begin) < _GOOD:
             self._filter.believe(self._known)
             return
-        self._filter.recall(
-            stream.between(begin - (PARTITIONS + 1) * FRAME_SAMPLES, (PARTITIONS + 1) * FRAME_SAMPLES)
-        )
+        self._recall(stream, begin)
         for at in range(0, len(heard), FRAME_SAMPLES):
             played = stream.between(begin + at - FRAME_SAMPLES, 2 * FRAME_SAMPLES)
             self._filter.process(heard[at : at + FRAME_SAMPLES], played)

@@ -75,12 +75,10 @@ class Heard:
 class EchoFilter:
     """Give it every frame in order."""
 
-    def __init__(self, coupling: float = 1.0) -> None:
-        """``coupling`` is how much more power is heard than was played, where that is known."""
+    def __init__(self) -> None:
         self._room: _Spectrum = np.zeros((PARTITIONS, BINS), np.complex64)
         self._played: _Spectrum = np.zeros((PARTITIONS, BINS), np.complex64)
-        self._prior = np.float32(max(coupling, 1.0)) * _FADED
-        self._error = self._prior.copy()
+        self._error = _FADED.copy()
         self._noise: Power | None = None
 
     def process(self, heard: Samples, played: Samples) -> Heard:
@@ -106,7 +104,7 @@ class EchoFilter:
         """Take the room for this one, doubting a hundredth of its power."""
         parts = np.pad(response.reshape(PARTITIONS, FRAME_SAMPLES), ((0, 0), (0, FRAME_SAMPLES)))
         self._room = np.fft.rfft(parts, axis=1).astype(np.complex64)
-        self._error = _DOUBTED * self._prior
+        self._error = _DOUBTED * _FADED
 
     def louder(self, gain: float) -> None:
         """The same room, heard or played at another volume."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from assistant import configuration, logs
 from assistant.commands import _barge_in as barge_in_options
-from assistant.commands._numbers import count
+from assistant.commands._numbers import count, numbers
 from assistant.settings import Settings
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _add_noise(parser: argparse.ArgumentParser) -> None:
         "--noise", type=Path, nargs="+", default=[], metavar="FILE", help="played behind them"
     )
     below = "how far the noise is below the speech; default 10"
-    parser.add_argument("--snr", type=decibels, default=[10.0], metavar="DB,DB", help=below)
+    parser.add_argument("--snr", type=numbers, default=[10.0], metavar="DB,DB", help=below)
 
 
 def _stage(
@@ -320,8 +320,3 @@ def _all(arguments: argparse.Namespace, _: Settings) -> Result:
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def decibels(text: str) -> list[float]:
-    """Several, with commas between them; argparse names this function in its complaints."""
-    return [float(each) for each in text.split(",")]
