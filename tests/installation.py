@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from assistant import configuration, resources
-from assistant.configuration import Loaded
-from assistant.errors import SettingsError
+from assistant.core.errors import SettingsError
+from assistant.runtime import resources
+from assistant.settings import load as configuration
+from assistant.settings.load import Loaded
 from tests.board.machines import VIRTUAL_PC
 from tests.conftest import CHECKOUT
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from assistant.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
 
 Wave = npt.NDArray[np.float64]
 Generator = np.random.Generator

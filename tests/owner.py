@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from assistant import configuration, loading
+from assistant.app import engines as loading
+from assistant.app.reload import Reloader
 from assistant.board import memory_plan
 from assistant.board.memory_plan import Room
+from assistant.core.state import State
+from assistant.core.types import Message
 from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad, ScriptedWake
-from assistant.reload import Reloader
-from assistant.settings import Settings
-from assistant.state import State
-from assistant.types import Message
+from assistant.settings import load as configuration
+from assistant.settings.schema import Settings
 from tests.simulation import House, simulate
 
 QUESTION = "What is the capital of France?"

@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from assistant import clock, skills
+from assistant import skills
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
-from assistant.bench.soak_home import clocks_of
-from assistant.chain import Chain
-from assistant.conversation import Conversation
-from assistant.earcons import Earcon
+from assistant.core.events import Event
+from assistant.core.state import State
+from assistant.core.types import SAMPLE_RATE_HZ, Message, SpokenAudio
+from assistant.dialog.conversation import Conversation
+from assistant.dialog.earcons import Earcon
+from assistant.dialog.loop import VoiceLoop
+from assistant.dialog.pipeline import Chain
+from assistant.dialog.report import Report
+from assistant.dialog.ringer import Ringer
 from assistant.engines.scripted import (
     ScriptedLlm,
     ScriptedStt,
@@ -26,15 +31,11 @@ from assistant.engines.scripted import (
     clip,
     no_fault,
 )
-from assistant.events import Event
-from assistant.loop import VoiceLoop
-from assistant.report import Report
-from assistant.ringer import Ringer
-from assistant.settings import Settings
+from assistant.runtime import clock
+from assistant.runtime.engine_thread import Worker
+from assistant.settings.schema import Settings
 from assistant.skills import ListBook, SkillContext, TimerBook
-from assistant.state import State
-from assistant.types import SAMPLE_RATE_HZ, Message, SpokenAudio
-from assistant.worker import Worker
+from assistant.tools.bench.soak_home import clocks_of
 
 T = TypeVar("T")
 

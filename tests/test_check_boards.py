@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from assistant import resources
+from assistant.runtime import resources
 from tests.conftest import CHECKOUT
 
 FAMILIES = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from assistant.cli import main
-from assistant.state import diagram
+from assistant.cli.main import main
+from assistant.core.state import diagram
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")]
@@ -20,7 +20,7 @@ def test_the_picture_of_the_states_is_the_table(name: str) -> None:
     block = r"<!-- state diagram -->\n```mermaid\n(.*?)```\n<!-- /state diagram -->"
     drawn = re.search(block, text, re.DOTALL)
     assert drawn, "the document has no state diagram"
-    assert drawn[1] == diagram(), "print(assistant.state.diagram()) and put it there"
+    assert drawn[1] == diagram(), "print(assistant.core.state.diagram()) and put it there"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -43,8 +43,8 @@ def test_commands_exist(document: Path, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_settings_shown_are_settings(document: Path, tmp_path: Path) -> None:
     """Every YAML block of the user's documents is accepted, but for files only its reader has."""
-    from assistant.settings import Settings  # noqa: PLC0415
-    from assistant.yaml_marks import read  # noqa: PLC0415
+    from assistant.runtime.yaml import read  # noqa: PLC0415
+    from assistant.settings.schema import Settings  # noqa: PLC0415
 
     for block in re.findall(r"```yaml\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL):
         marked = read(block)

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from assistant import paths
-from assistant.bench.sound_server import missing, sound_server
-from assistant.services import control_client
+from assistant.runtime import paths
+from assistant.services.control import client as control_client
 from assistant.skills import TimerBook
+from assistant.tools.bench.sound_server import missing, sound_server
+from tests.app.test_pulled import SMALL
+from tests.cli.test_run_on_devices import PATIENCE_S
 from tests.conftest import CHECKOUT
 from tests.install_machine import AS_USER, NOTING, write_program
-from tests.test_pulled import SMALL
-from tests.test_run import PATIENCE_S
 
 pytestmark = [pytest.mark.models, pytest.mark.sound_server]
 
@@ -33,7 +33,7 @@ SETUP = """\
 cd "${0%/*}/.." && here=$(pwd -P) && mkdir -p .venv/bin
 cat >.venv/bin/assistant <<X
 #!/bin/sh
-PYTHONPATH=$here exec @PYTHON@ -c 'from assistant.cli import main; raise SystemExit(main())' "\\$@"
+PYTHONPATH=$here exec @PYTHON@ -c 'from assistant.cli.main import main; raise SystemExit(main())' "\\$@"
 X
 printf '#!/bin/sh\\nexec @PYTHON@ "$@"\\n' >.venv/bin/python
 chmod +x .venv/bin/*

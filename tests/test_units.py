@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.bench import cores
+from assistant.tools.bench import cores
 from tests.conftest import CHECKOUT
 
 UNITS = sorted((CHECKOUT / "systemd").glob("*.service"))

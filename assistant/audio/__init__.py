@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from assistant.types import AudioFrame, SpokenAudio
+from assistant.core.types import AudioFrame, SpokenAudio
 
 Kind: TypeAlias = Literal["input", "output"]
 """Of a device: the microphone or the speaker."""

@@ -7,7 +7,7 @@ along at once. So neither speech nor the silence behind it is ever heard later. 
 
 from __future__ import annotations
 
-from assistant.types import Pcm16
+from assistant.core.types import Pcm16
 
 AFTER_S = 10
 """Nobody has spoken for so long: every turn, and every pause that may end one, is over."""

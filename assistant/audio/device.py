@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from assistant.audio import portaudio
+from assistant.audio.echo.reference import Played, Reference
 from assistant.audio.heard import WATCH_S, Heard
 from assistant.audio.lines import DRIVER, Line
-from assistant.audio.reference import Played, Reference
 from assistant.audio.resample import rendered
 from assistant.audio.ring import Playlist
-from assistant.errors import AudioError, DeviceLost, DeviceUnavailable
-from assistant.types import FRAME_MS, AudioFrame, SpokenAudio
+from assistant.core.errors import AudioError, DeviceLost, DeviceUnavailable
+from assistant.core.types import FRAME_MS, AudioFrame, SpokenAudio
 
 log = logging.getLogger(__name__)
 

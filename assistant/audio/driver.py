@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from assistant.errors import DeviceStuck
+from assistant.core.errors import DeviceStuck
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import importlib
 from dataclasses import replace
 from typing import Any
 
-from assistant.errors import EngineUnavailable
-from assistant.settings import AudioSettings
-from assistant.types import SAMPLE_RATE_HZ, AudioFrame
+from assistant.core.errors import EngineUnavailable
+from assistant.core.types import SAMPLE_RATE_HZ, AudioFrame
+from assistant.settings.schema import AudioSettings
 
 
 class Enhancement:

@@ -21,8 +21,8 @@ import soundfile
 import soxr
 
 from assistant.audio.resample import Samples, to_pcm16
-from assistant.errors import AssistantError, AudioFileInvalid, StorageFull
-from assistant.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.core.errors import AssistantError, AudioFileInvalid, StorageFull
+from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
 
 LONGEST_S = 3600
 """A longer recording is not something said to an assistant; an hour takes 115 MB of memory."""

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from assistant.audio import Microphone
-from assistant.types import AudioFrame
+from assistant.core.types import AudioFrame
 
 
 class SoundFilter(Protocol):

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from assistant.audio.calm import Calm
-from assistant.audio.reference import Played
+from assistant.audio.echo.reference import Played
 from assistant.audio.resample import LiveResampler
 from assistant.audio.ring import Ring
 from assistant.audio.sample_clock import SampleClock
-from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
+from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
 
 WATCH_S = 0.25
 """Step of watching a device: one timer for all the blocks that come meanwhile. So late, at most, a calm

@@ -13,7 +13,7 @@ from typing import Any
 
 from assistant.audio import Kind, portaudio
 from assistant.audio.driver import Driver, within
-from assistant.errors import AudioError, DeviceStuck, DeviceUnavailable
+from assistant.core.errors import AudioError, DeviceStuck, DeviceUnavailable
 
 LIST_WITHIN_S = 10.0
 """Making the list of devices opens each of them, and asks sound servers that are not there."""

@@ -12,8 +12,8 @@ from contextlib import aclosing
 import numpy as np
 
 from assistant.audio import Microphone
-from assistant.errors import DeviceLost
-from assistant.types import FRAME_MS, AudioFrame
+from assistant.core.errors import DeviceLost
+from assistant.core.types import FRAME_MS, AudioFrame
 
 
 class LiveMicrophone:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from assistant.audio import Kind
-from assistant.errors import DeviceUnavailable
+from assistant.core.errors import DeviceUnavailable
 
 log = logging.getLogger(__name__)
 

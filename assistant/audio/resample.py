@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from assistant.types import SAMPLE_RATE_HZ, Pcm16, SpokenAudio
+from assistant.core.types import SAMPLE_RATE_HZ, Pcm16, SpokenAudio
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono samples, shape (n,), float32; full scale is -1 to 1."""

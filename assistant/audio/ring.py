@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from assistant.types import Pcm16
+from assistant.core.types import Pcm16
 
 
 class Ring:

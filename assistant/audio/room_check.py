@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assistant.audio.resample import Samples
-from assistant.types import SAMPLE_RATE_HZ
+from assistant.core.types import SAMPLE_RATE_HZ
 
 MOST_DELAY_S = 2.0
 """A Bluetooth speaker takes half a second; more is not looked for."""

@@ -12,8 +12,8 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from assistant.audio.wav import WavSpeaker
-from assistant.errors import DeviceLost, DeviceUnavailable
-from assistant.types import FRAME_MS, FRAME_SAMPLES, AudioFrame, Pcm16, SpokenAudio
+from assistant.core.errors import DeviceLost, DeviceUnavailable
+from assistant.core.types import FRAME_MS, FRAME_SAMPLES, AudioFrame, Pcm16, SpokenAudio
 
 
 class ScriptedMicrophone:

@@ -17,7 +17,7 @@ import numpy as np
 
 from assistant.audio.files import check_writable, write_wav
 from assistant.audio.resample import rendered
-from assistant.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
+from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
 
 _SILENCE = np.zeros(FRAME_SAMPLES, np.int16)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from assistant.board import cores
 from assistant.board.limits import ROOT, cpu_quota
-from assistant.settings import Settings
+from assistant.settings.schema import Settings
 
 ENOUGH_TO_SPARE_ONE = 3
 """Of two cores, one for the loop would halve the engines' speed for the 3 % of a core that the loop takes."""

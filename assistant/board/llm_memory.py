@@ -11,8 +11,8 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from assistant.errors import ModelCorrupt
-from assistant.gguf import GgufHeader, LongArray, Tensor
+from assistant.core.errors import ModelCorrupt
+from assistant.store.formats.gguf import GgufHeader, LongArray, Tensor
 
 CONTEXT_STEP = 256
 """llama.cpp rounds a context up to a multiple of this (GGML_PAD in llama-context.cpp)."""

@@ -15,7 +15,7 @@ from typing import Literal
 from assistant.board import health, limits
 from assistant.board.limits import ROOT
 from assistant.board.llm_memory import CONTEXT_STEP, LlmMemory
-from assistant.gguf import TENSOR_TYPES, GgufHeader
+from assistant.store.formats.gguf import TENSOR_TYPES, GgufHeader
 
 PROGRAM_BYTES = 62_000_000
 """Python, NumPy and the assistant itself; measured with 3.11 on x86."""

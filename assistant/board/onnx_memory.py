@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from assistant.board.llm_memory import LlmMemory
-from assistant.errors import ModelCorrupt
-from assistant.onnx_header import FLOAT16, TYPE_BYTES, Node, OnnxHeader, Port, Weights
+from assistant.core.errors import ModelCorrupt
+from assistant.store.formats.onnx import FLOAT16, TYPE_BYTES, Node, OnnxHeader, Port, Weights
 
 MULTIPLIED = {"MatMul": 1, "Gemm": 1, "MatMulNBits": 1, "MatMulInteger": 1, "DynamicQuantizeMatMul": 1}
 """Operator -> which of its inputs is rearranged when it is constant."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from assistant.board import health, limits
 from assistant.board.limits import ROOT
-from assistant.shortage import Reading
+from assistant.board.shortage import Reading
 
 
 def read(folder: Path, root: Path = ROOT) -> Reading:

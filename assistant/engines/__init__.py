@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from assistant.cancel import Cancel
-from assistant.errors import EngineUnavailable
-from assistant.types import BatchReply, Call, Message, Pcm16, Sentence, Transcript
+from assistant.core.errors import EngineUnavailable
+from assistant.core.types import BatchReply, Call, Message, Pcm16, Sentence, Transcript
+from assistant.runtime.cancel import Cancel
 
 
 class Engine(Protocol):
@@ -169,23 +169,23 @@ class KeepingTts(Tts, Protocol):
 
 
 REGISTRY: dict[str, dict[str, str]] = {
-    "wake": {"open_wake_word": "assistant.engines.open_wake_word"},
+    "wake": {"open_wake_word": "assistant.engines.wake.open_wake_word"},
     "vad": {
-        "webrtc": "assistant.engines.webrtc_vad",
-        "silero": "assistant.engines.silero_vad",
+        "webrtc": "assistant.engines.vad.webrtc",
+        "silero": "assistant.engines.vad.silero",
     },
-    "stt": {"faster_whisper": "assistant.engines.whisper_stt"},
-    "turn": {"smart_turn": "assistant.engines.smart_turn"},
+    "stt": {"faster_whisper": "assistant.engines.stt.whisper"},
+    "turn": {"smart_turn": "assistant.engines.turn.smart_turn"},
     "llm": {
-        "llama_cpp": "assistant.engines.llama_cpp_llm",
-        "onnx": "assistant.engines.onnx_llm",
-        "openai": "assistant.engines.openai_llm",
+        "llama_cpp": "assistant.engines.llm.llama_cpp.engine",
+        "onnx": "assistant.engines.llm.onnx.engine",
+        "openai": "assistant.engines.llm.openai.engine",
     },
     "batch": {
-        "llama_cpp": "assistant.engines.llama_cpp_batch",
-        "openai": "assistant.engines.openai_batch",
+        "llama_cpp": "assistant.engines.llm.llama_cpp.batch",
+        "openai": "assistant.engines.llm.openai.batch",
     },
-    "tts": {"coqui": "assistant.engines.coqui_tts"},
+    "tts": {"coqui": "assistant.engines.tts.coqui"},
 }
 """kind -> name in the settings -> module with its ``create`` function."""
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import onnxruntime
 
-from assistant import memory_file, paths
-from assistant.errors import EngineUnavailable, ModelCorrupt
-from assistant.settings_engines import Provider, TensorRtSettings
+from assistant.core.errors import EngineUnavailable, ModelCorrupt
+from assistant.runtime import memory_file, paths
+from assistant.settings.engines import Provider, TensorRtSettings
 
 log = logging.getLogger(__name__)
 

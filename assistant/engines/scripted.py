@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from assistant import clock
-from assistant.cancel import Cancel
-from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Call, Message, Pcm16, Sentence, Transcript
+from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Call, Message, Pcm16, Sentence, Transcript
+from assistant.runtime import clock
+from assistant.runtime.cancel import Cancel
 
 _QUIET = 100
 """Amplitude up to which ScriptedVad hears nothing."""

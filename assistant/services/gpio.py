@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from assistant.errors import PanelUnavailable
+from assistant.core.errors import PanelUnavailable
 
 HOLD_S = 1.0
 """A finger that stays longer means something else than a press."""

@@ -27,23 +27,20 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from assistant.errors import AssistantError, SkillInvalid
-from assistant.skills import (
+from assistant.core.errors import AssistantError, SkillInvalid
+from assistant.skills import call_prompt, calls, own, pattern, slot_types
+from assistant.skills.builtin import (
     alarms,
     arithmetic,
-    call_prompt,
-    calls,
     chance,
     control,
     lists,
-    own,
-    pattern,
     reminders,
-    slot_types,
     time_and_date,
     timers,
     units,
 )
+from assistant.skills.builtin.ringing import announcement
 from assistant.skills.contract import (
     GIVEN,
     Action,
@@ -58,9 +55,8 @@ from assistant.skills.contract import (
 )
 from assistant.skills.intents import Intents, Sentence, Slots, read
 from assistant.skills.list_book import ListBook
-from assistant.skills.ringing import announcement
 from assistant.skills.timer_book import Clocks, Timer, TimerBook
-from assistant.skills.words import Word, words
+from assistant.text.en.words import Word, words
 
 __all__ = [
     "Action",

@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from assistant.skills import slot_types
 from assistant.skills.contract import GIVEN
-from assistant.skills.words import words
+from assistant.text.en.words import words
 
 MARK = "@"
 """Begins a call. No answer that is to be spoken begins so."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from assistant.cancel import Cancel
+from assistant.runtime.cancel import Cancel
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import TimerBook
 

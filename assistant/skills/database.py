@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from assistant.errors import AssistantError, StateUnavailable, StorageFull
+from assistant.core.errors import AssistantError, StateUnavailable, StorageFull
 
 log = logging.getLogger(__name__)
 

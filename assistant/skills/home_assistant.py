@@ -12,9 +12,9 @@ import time
 from contextlib import closing
 from typing import Literal
 
-from assistant.cancel import Cancel
+from assistant.runtime.cancel import Cancel
+from assistant.runtime.http import Call, CallFailed, json_headers
 from assistant.skills.contract import Outcome
-from assistant.web_call import Call, CallFailed, json_headers
 
 log = logging.getLogger(__name__)
 

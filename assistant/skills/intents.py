@@ -23,8 +23,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant import yaml_marks
-from assistant.errors import SkillInvalid
+from assistant.core.errors import SkillInvalid
+from assistant.runtime import yaml as yaml_marks
 from assistant.skills import template
 from assistant.skills.pattern import NONE, Node, OneOf, Read
 

@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from assistant.errors import SkillInvalid
+from assistant.core.errors import SkillInvalid
 
 
 def modules(folder: Path) -> list[ModuleType]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
-from assistant.skills.words import Word
+from assistant.text.en.words import Word
 
 Read: TypeAlias = Callable[[Sequence[Word]], object]
 """What a slot's words mean; None if they mean nothing to its type."""

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from assistant.errors import AssistantError
+from assistant.core.errors import AssistantError
 from assistant.skills.database import Database, Row
 
 log = logging.getLogger(__name__)

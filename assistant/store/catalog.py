@@ -13,8 +13,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from assistant import yaml_marks
-from assistant.errors import ModelUnknown, SettingsError
+from assistant.core.errors import ModelUnknown, SettingsError
+from assistant.runtime import yaml as yaml_marks
 
 Kind: TypeAlias = Literal["wake", "vad", "turn", "stt", "llm", "tts"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from assistant.errors import AssistantError, DownloadFailed, SettingsError, StorageFull
+from assistant.core.errors import AssistantError, DownloadFailed, SettingsError, StorageFull
 from assistant.store.progress import megabytes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

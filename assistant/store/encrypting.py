@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.errors import AssistantError, ModelCorrupt, SettingsError
+from assistant.core.errors import AssistantError, ModelCorrupt, SettingsError
 from assistant.store import sealed
 from assistant.store.catalog import ModelFile
 from assistant.store.disk import require, sync, writing

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import OpenerDirector
 
-from assistant.errors import StorageFull
+from assistant.core.errors import StorageFull
 from assistant.store import hub, indexes, wheels
 from assistant.store.catalog import HuggingFace, Model, ModelFile, Source, Urls, Wheel, Wheels
 from assistant.store.download import download

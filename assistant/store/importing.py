@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.errors import ModelCorrupt, ModelMissing
+from assistant.core.errors import ModelCorrupt, ModelMissing
 from assistant.store import licences
 from assistant.store.catalog import Catalog, Model, ModelFile, Wheels
 from assistant.store.disk import reading, require, writing

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from assistant.errors import ModelLocked
+from assistant.core.errors import ModelLocked
 
 KEY_BYTES = 32
 """AES-256."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from assistant.errors import ModelCorrupt
-from assistant.gguf import read_header
-from assistant.json_file import facts, read_object
+from assistant.core.errors import ModelCorrupt
+from assistant.runtime.json_file import facts, read_object
 from assistant.store.catalog import Kind, ModelFile
+from assistant.store.formats.gguf import read_header
 from assistant.store.sealed import SUFFIX, read_head
 
 CTRANSLATE2_VERSIONS = range(1, 16)

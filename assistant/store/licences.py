@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.errors import LicenceNotAccepted
-from assistant.json_file import facts
+from assistant.core.errors import LicenceNotAccepted
+from assistant.runtime.json_file import facts
 from assistant.store.catalog import Model
 from assistant.store.disk import writing
 

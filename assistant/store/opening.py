@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
-from assistant import memory_file
-from assistant.errors import ModelMissing
+from assistant.core.errors import ModelMissing
+from assistant.runtime import memory_file
 from assistant.store.sealed import SUFFIX, Opened
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from assistant.errors import ModelCorrupt, SettingsError
+from assistant.core.errors import ModelCorrupt, SettingsError
 from assistant.store import licences
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile
 from assistant.store.disk import reading, require, writing

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from assistant.errors import DownloadFailed
+from assistant.core.errors import DownloadFailed
 from assistant.store import licences
 from assistant.store.catalog import Catalog, Model, Wheels
 from assistant.store.disk import require, writing

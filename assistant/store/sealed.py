@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from assistant.errors import EngineUnavailable, ModelCorrupt, ModelLocked
+from assistant.core.errors import EngineUnavailable, ModelCorrupt, ModelLocked
 from assistant.store.progress import Meter
 
 SUFFIX = ".sealed"

@@ -15,13 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from assistant import resources
-from assistant.errors import ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown, SettingsError
-from assistant.gguf import GgufHeader, read_header_from
+from assistant.core.errors import ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown, SettingsError
+from assistant.runtime import resources
 from assistant.store import keys, listing
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile, read_catalog, unknown
 from assistant.store.disk import writing
 from assistant.store.folder import Record, hash_faults, read_record, size_faults, unrecorded, write_record
+from assistant.store.formats.gguf import GgufHeader, read_header_from
 from assistant.store.incoming import Arrival, Incoming, locked, restore
 from assistant.store.progress import Meter, Unwatched, Watcher
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assistant.audio.alignment import Alignment
+from assistant.audio.echo.alignment import Alignment
 from assistant.audio.resample import Samples, to_float
-from assistant.types import FRAME_SAMPLES
+from assistant.core.types import FRAME_SAMPLES
 from tests.rooms import babble
 
 SOUND = to_float(babble(20))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from assistant.audio.calm import AFTER_S, Calm
-from assistant.types import FRAME_MS, FRAME_SAMPLES, Pcm16
+from assistant.core.types import FRAME_MS, FRAME_SAMPLES, Pcm16
 
 PER_S = 1000 // FRAME_MS
 

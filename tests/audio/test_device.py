@@ -14,9 +14,9 @@ from assistant.audio import portaudio
 from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
 from assistant.audio.files import read_sound, write_wav
 from assistant.audio.lines import Rescan
-from assistant.bench.sound_server import SoundServer
-from assistant.errors import DeviceLost, DeviceUnavailable
-from assistant.types import SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
+from assistant.core.errors import DeviceLost, DeviceUnavailable
+from assistant.core.types import SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
+from assistant.tools.bench.sound_server import SoundServer
 
 pytestmark = pytest.mark.sound_server
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from assistant.audio.driver import MOST_STUCK, Driver, within
-from assistant.errors import DeviceStuck
+from assistant.core.errors import DeviceStuck
 
 LIMIT_S = 0.05
 PATIENCE_S = 20.0

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant.audio.echo import EchoCanceller
-from assistant.audio.echo_filter import RESPONSE_SAMPLES
-from assistant.audio.echo_memory import EchoMemory
-from assistant.bench.room import Acoustics, Room, living_room
+from assistant.audio.echo.canceller import EchoCanceller
+from assistant.audio.echo.filter import RESPONSE_SAMPLES
+from assistant.audio.echo.memory import EchoMemory
+from assistant.tools.bench.room import Acoustics, Room, living_room
 from tests.rooms import Listening, babble, listen, play
 
 RESPONSE = np.linspace(-0.5, 0.5, RESPONSE_SAMPLES, dtype=np.float32)

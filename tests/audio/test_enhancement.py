@@ -7,12 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from assistant import loading
+from assistant.app import engines as loading
 from assistant.audio.enhancement import enhancer
 from assistant.audio.resample import to_float
-from assistant.errors import EngineUnavailable
-from assistant.settings import AudioSettings, Settings
-from assistant.types import FRAME_SAMPLES, AudioFrame, Pcm16
+from assistant.core.errors import EngineUnavailable
+from assistant.core.types import FRAME_SAMPLES, AudioFrame, Pcm16
+from assistant.settings.schema import AudioSettings, Settings
 
 
 def through(settings: AudioSettings, pcm: Pcm16) -> Pcm16:

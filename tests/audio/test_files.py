@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assistant.audio.files import LONGEST_S, check_writable, read_sound, write_wav
-from assistant.errors import AudioFileInvalid, StorageFull
-from assistant.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.core.errors import AudioFileInvalid, StorageFull
+from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
 
 
 def tone(seconds: float = 0.5, rate_hz: int = SAMPLE_RATE_HZ, level: float = 0.5) -> np.ndarray:
@@ -253,7 +253,7 @@ def test_when_there_is_no_room_the_old_file_stays(tmp_path: Path) -> None:
     write_wav(path, np.full(10, 3, np.int16), 16_000)
     code = (
         "import sys, numpy as np; from pathlib import Path; from assistant.audio.files import write_wav\n"
-        "from assistant.errors import StorageFull\n"
+        "from assistant.core.errors import StorageFull\n"
         "try: write_wav(Path(sys.argv[1]), np.zeros(100_000, np.int16), 16_000)\n"
         "except StorageFull: sys.exit(7)\n"
     )

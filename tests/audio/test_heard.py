@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from assistant.audio.device import DeviceMicrophone
-from assistant.audio.echo import EchoCanceller
+from assistant.audio.echo.canceller import EchoCanceller
+from assistant.audio.echo.reference import Reference
 from assistant.audio.heard import Heard
 from assistant.audio.portaudio import Device
-from assistant.audio.reference import Reference
-from assistant.errors import DeviceUnavailable
-from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
+from assistant.core.errors import DeviceUnavailable
+from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
 
 LATE = 800
 FINE = SimpleNamespace(input_overflow=False)

@@ -7,11 +7,11 @@ from contextlib import aclosing
 
 import pytest
 
-from assistant import clock
 from assistant.audio.liveness import LiveMicrophone
 from assistant.audio.scripted import ScriptedMicrophone
+from assistant.core.errors import DeviceLost
 from assistant.engines.scripted import clip
-from assistant.errors import DeviceLost
+from assistant.runtime import clock
 
 SILENT_S = 300.0
 

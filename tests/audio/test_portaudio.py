@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from assistant.audio import portaudio
-from assistant.bench.sound_server import SoundServer
-from assistant.errors import DeviceUnavailable
+from assistant.core.errors import DeviceUnavailable
+from assistant.tools.bench.sound_server import SoundServer
 
 HELD_CARD = r"""
 #include <errno.h>
@@ -109,7 +109,7 @@ def said_by_child(prelude: str, env: dict[str, str]) -> str:
     code = (
         f"{prelude}\n"
         "from assistant.audio import portaudio\n"
-        "from assistant.errors import DeviceUnavailable\n"
+        "from assistant.core.errors import DeviceUnavailable\n"
         "try: print(portaudio.find('input', None))\n"
         "except DeviceUnavailable as error: print(error)\n"
     )

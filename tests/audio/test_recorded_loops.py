@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant import loading
-from assistant.audio.echo import EchoCanceller
-from assistant.audio.reference import Reference
+from assistant.app import engines as loading
+from assistant.audio.echo.canceller import EchoCanceller
+from assistant.audio.echo.reference import Reference
 from assistant.audio.resample import Samples, to_float
-from assistant.bench import echo_trace
-from assistant.bench.echo_trace import Begun, Step, Told
-from assistant.bench.onsets import listen
-from assistant.settings import Settings
-from assistant.types import SAMPLE_RATE_HZ, AudioFrame
+from assistant.core.types import SAMPLE_RATE_HZ, AudioFrame
+from assistant.settings.schema import Settings
+from assistant.tools.bench import echo_trace
+from assistant.tools.bench.echo_trace import Begun, Step, Told
+from assistant.tools.bench.onsets import listen
 
 LOOPS = Path(__file__).parent.parent / "fixtures" / "echo"
 NAMES = sorted(file.stem for file in LOOPS.glob("*.jsonl"))

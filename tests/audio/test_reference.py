@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.audio.reference import KEPT_S, Played, Reference
-from assistant.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.audio.echo.reference import KEPT_S, Played, Reference
+from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
 
 
 def tone(seconds: float, rate_hz: int, hz: float = 1000.0) -> Pcm16:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from assistant.audio.resample import LiveResampler, at_volume, resample, to_float, to_pcm16
-from assistant.types import SAMPLE_RATE_HZ
+from assistant.core.types import SAMPLE_RATE_HZ
 
 
 def test_sixteen_bits_survive_floats() -> None:

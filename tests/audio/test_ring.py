@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.audio.ring import Playlist, Ring
-from assistant.types import Pcm16
+from assistant.core.types import Pcm16
 
 
 def numbered(begin: int, count: int) -> Pcm16:

@@ -7,7 +7,7 @@ import pytest
 
 from assistant.audio.resample import Samples
 from assistant.audio.room_check import RoomCheck, check
-from assistant.types import SAMPLE_RATE_HZ
+from assistant.core.types import SAMPLE_RATE_HZ
 
 SECONDS = 10
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant import clock
 from assistant.audio.files import read_sound
 from assistant.audio.wav import GAP_S, WavMicrophone, WavSpeaker
-from assistant.errors import AudioFileInvalid
-from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
+from assistant.core.errors import AudioFileInvalid
+from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
+from assistant.runtime import clock
 
 RATE_HZ = 22_050
 

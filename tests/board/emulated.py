@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 
 import assistant
-from assistant import engines, loading
+from assistant import engines
+from assistant.app import engines as loading
 from assistant.audio.files import read_sound
 from assistant.board.recognise import recognise
-from assistant.cancel import Cancel
-from assistant.settings import Settings
-from assistant.settings_engines import VadSettings, WakeSettings
-from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Sentence
+from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Sentence
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import VadSettings, WakeSettings
+from assistant.settings.schema import Settings
 
 PACKAGE = Path(assistant.__file__).parent
-QUESTION = PACKAGE / "demo" / "how_old_is_the_brooklyn_bridge.wav"
+QUESTION = PACKAGE / "cli" / "demo" / "how_old_is_the_brooklyn_bridge.wav"
 RECORDINGS = Path("/opt/recordings")
 SETTINGS = Settings.model_validate({"store": {"models": Path("/opt/models")}, "tts": {"phrase_cache": False}})
 LONGEST_WORD_S = 3
@@ -36,7 +37,9 @@ def recognised() -> str:
 
 def imports() -> str:
     """Every engine's module but those that need llama.cpp, which is not here."""
-    names = sorted(file.stem for file in (PACKAGE / "engines").glob("[a-z]*.py"))
+    folder = PACKAGE / "engines"
+    files = sorted(file.relative_to(folder).with_suffix("") for file in folder.rglob("[a-z]*.py"))
+    names = [".".join(file.parts) for file in files]
     without = []
     for name in names:
         try:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from assistant.board import core_plan
 from assistant.board.core_plan import CorePlan
 from assistant.board.cores import MOST_PROCESSORS, allowed_cores, cpu_list
-from assistant.settings import Settings
+from assistant.settings.schema import Settings
 from tests.board.machines import (
     APPLE_M1,
     JETSON_ORIN_NANO,

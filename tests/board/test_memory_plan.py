@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from assistant.board import limits, memory_plan
 from assistant.board.llm_memory import LlmMemory, is_repacked, of_gguf, shape_of
-from assistant.errors import ModelCorrupt
-from assistant.gguf import GgufHeader, Tensor, read_header
+from assistant.core.errors import ModelCorrupt
+from assistant.store.formats.gguf import GgufHeader, Tensor, read_header
 from tests import gguf_writer
 
 GB = 1_000_000_000

@@ -9,8 +9,8 @@ import pytest
 from assistant.board import memory_plan, onnx_memory
 from assistant.board.llm_memory import LlmMemory
 from assistant.board.onnx_memory import bits, of_onnx
-from assistant.errors import ModelCorrupt
-from assistant.onnx_header import FLOAT, FLOAT16, Node, OnnxHeader, Port, Weights
+from assistant.core.errors import ModelCorrupt
+from assistant.store.formats.onnx import FLOAT, FLOAT16, Node, OnnxHeader, Port, Weights
 
 UINT8 = 2
 WORDS, WIDTH, LAYERS = 100_000, 1000, 10
@@ -46,7 +46,7 @@ def plan(header: OnnxHeader, tokens: int = 1000) -> LlmMemory:
 
 
 def test_the_parts_of_a_prompt_are_those_of_the_engine() -> None:
-    context = pytest.importorskip("assistant.engines.onnx_context")
+    context = pytest.importorskip("assistant.engines.llm.onnx.context")
     assert (onnx_memory.PART_TOKENS, onnx_memory.PART_TOKENS_ALL_SCORES) == (
         context.PART_TOKENS,
         context.PART_TOKENS_ALL_SCORES,

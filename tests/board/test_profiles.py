@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from assistant import configuration, fit, paths, planned_llm, resources
+from assistant.app import memory_fit as fit
+from assistant.app import planned_llm
 from assistant.board import core_plan, memory_plan
-from assistant.gguf import GgufHeader, LongArray, Tensor, Value, read_header
-from assistant.settings import Settings
+from assistant.runtime import paths, resources
+from assistant.settings import load as configuration
+from assistant.settings.schema import Settings
+from assistant.store.formats.gguf import GgufHeader, LongArray, Tensor, Value, read_header
 from tests.board.machines import MACHINES, PI_4, Machine
 
 MEMORY_KB = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant import resources
 from assistant.board.recognise import SIGNS, recognise
+from assistant.runtime import resources
 from tests.board.machines import JETSON_NANO, MACHINES, PI_4, SERVER_WITH_CARD, VARIANTS, Machine
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from assistant import engines, loading
+from assistant import engines
+from assistant.app import engines as loading
 from assistant.board import storage
-from assistant.settings import Settings
+from assistant.settings.schema import Settings
 
 
 def test_a_file_is_read_within_bounds(tmp_path: Path) -> None:

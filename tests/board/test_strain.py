@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assistant.board import health, strain
-from assistant.shortage import Reading
+from assistant.board.shortage import Reading
 from tests.board.test_health import write
 
 

@@ -9,21 +9,21 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from assistant import loading
-from assistant.cancel import Cancel
+from assistant.app import engines as loading
+from assistant.core.types import Message
 from assistant.engines import load
-from assistant.engines.chat_llm import ChatLlm
-from assistant.gguf import read_header
-from assistant.prepare.building import Recipe, build
-from assistant.prepare.dialogues import Texts
-from assistant.prepare.formats import FORMATS
-from assistant.prepare.groundwork import Groundwork
-from assistant.prepare.making import text
-from assistant.prepare.source import Source
-from assistant.settings import Settings
-from assistant.settings_engines import LlmSettings
+from assistant.engines.llm.chat import ChatLlm
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import LlmSettings
+from assistant.settings.schema import Settings
+from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
-from assistant.types import Message
+from assistant.tools.quantize.building import Recipe, build
+from assistant.tools.quantize.dialogues import Texts
+from assistant.tools.quantize.formats import FORMATS
+from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.making import text
+from assistant.tools.quantize.source import Source
 
 SMOLLM2 = Path("~/.local/share/assistant/models/smollm2-135m-instruct-q4_1").expanduser()
 SYSTEM = Message("system", "You are a helpful assistant. You answer in one short sentence.")

@@ -10,12 +10,12 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from assistant.gguf import GgufHeader, Tensor
-from assistant.prepare.gguf_weights import Float32s
-from assistant.prepare.onnx_decoder import Decoder, Numbers
-from assistant.prepare.onnx_graph import Graph, value
-from assistant.prepare.onnx_shape import shape_of
-from assistant.prepare.rounding import nearest
+from assistant.store.formats.gguf import GgufHeader, Tensor
+from assistant.tools.quantize.gguf_weights import Float32s
+from assistant.tools.quantize.onnx_decoder import Decoder, Numbers
+from assistant.tools.quantize.onnx_graph import Graph, value
+from assistant.tools.quantize.onnx_shape import shape_of
+from assistant.tools.quantize.rounding import nearest
 
 WORDS, WIDTH, LAYERS, HEADS, KEY_HEADS, FEED_FORWARD = 10, 64, 2, 4, 2, 96
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from assistant.engines.chat_template import ChatTemplate
-from assistant.errors import EngineFailed, ModelCorrupt
-from assistant.types import Message
+from assistant.core.errors import EngineFailed, ModelCorrupt
+from assistant.core.types import Message
+from assistant.engines.llm.chat_template import ChatTemplate
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.engines.espeak import Clause, Espeak, split_at_marks
-from assistant.errors import EngineFailed, EngineUnavailable
+from assistant.core.errors import EngineFailed, EngineUnavailable
+from assistant.engines.tts.espeak import Clause, Espeak, split_at_marks
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.engines.gbnf import Gbnf
-from assistant.engines.llama_cpp_grammar import keeping_to
-from assistant.errors import EngineFailed
+from assistant.core.errors import EngineFailed
+from assistant.engines.llm.llama_cpp.grammar import keeping_to
+from assistant.engines.llm.onnx.gbnf import Gbnf
 from assistant.skills import Skills
-from tests.engines.test_llama_cpp_llm import create
+from tests.engines.test_llama_cpp_engine import create
 from tests.skills.conftest import skills
 
 __all__ = ["skills"]  # the fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from assistant.engines import gguf_model
-from assistant.errors import ModelCorrupt, ModelMissing
+from assistant.core.errors import ModelCorrupt, ModelMissing
+from assistant.engines.llm.llama_cpp import gguf_model
 from tests.gguf_writer import Value, gguf
 
 GOOD: dict[str, Value] = {

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
-from assistant.engines import AdaptableLlm, gguf_adapter, load
-from assistant.engines.llama_cpp_llm import LlamaCppLlm
-from assistant.errors import ModelCorrupt, ModelError, ModelMissing
+from assistant.core.errors import ModelCorrupt, ModelError, ModelMissing
+from assistant.engines import AdaptableLlm, load
+from assistant.engines.llm.llama_cpp import gguf_adapter
+from assistant.engines.llm.llama_cpp.engine import LlamaCppLlm
 from tests.engines.conftest import FRANCE, SMOLLM2, ask, settings
 from tests.gguf_writer import Float32, Value, gguf
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from assistant.cancel import Cancel
+from assistant.core.errors import PromptTooLong
+from assistant.core.types import BatchReply, Message
 from assistant.engines import load
-from assistant.engines.llama_cpp_batch import LlamaCppBatch
-from assistant.engines.llama_cpp_llm import LlamaCppLlm
-from assistant.errors import PromptTooLong
-from assistant.types import BatchReply, Message
+from assistant.engines.llm.llama_cpp.batch import LlamaCppBatch
+from assistant.engines.llm.llama_cpp.engine import LlamaCppLlm
+from assistant.runtime.cancel import Cancel
 from tests.engines.conftest import SMOLLM2, SYSTEM, ask, made, settings
 
 pytestmark = pytest.mark.models

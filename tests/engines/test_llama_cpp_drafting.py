@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.cancel import Cancel
-from assistant.engines.common_tokens import what_followed
-from assistant.engines.llama_cpp_llm import LlamaCppLlm
-from assistant.types import Message
+from assistant.core.types import Message
+from assistant.engines.llm.common_tokens import what_followed
+from assistant.engines.llm.llama_cpp.engine import LlamaCppLlm
+from assistant.runtime.cancel import Cancel
 from tests.engines.conftest import FRANCE, SYSTEM, ask
-from tests.engines.test_llama_cpp_llm import create, needs_model
+from tests.engines.test_llama_cpp_engine import create, needs_model
 
 LIST = "milk, eggs, bread, butter, cheese, apples, pears, plums, rice, beans, salt and pepper"
 REPEAT = [SYSTEM, Message("user", f"Repeat this list word for word: {LIST}. And now once more: {LIST}.")]

@@ -7,15 +7,16 @@ from pathlib import Path
 import llama_cpp.llama_cpp as lib
 import pytest
 
-from assistant.bench.machine import rss_mb
 from assistant.board import heap
-from assistant.cancel import Cancel
-from assistant.engines import FrugalLlm, llama_cpp_llm
-from assistant.engines.llama_cpp_llm import LlamaCppLlm
-from assistant.errors import EngineFailed, PromptTooLong
-from assistant.types import Message
+from assistant.core.errors import EngineFailed, PromptTooLong
+from assistant.core.types import Message
+from assistant.engines import FrugalLlm
+from assistant.engines.llm.llama_cpp import engine as llama_cpp_llm
+from assistant.engines.llm.llama_cpp.engine import LlamaCppLlm
+from assistant.runtime.cancel import Cancel
+from assistant.tools.bench.machine import rss_mb
 from tests.engines.conftest import FRANCE, SMOLLM2, ask, settings
-from tests.engines.test_llama_cpp_llm import needs_model
+from tests.engines.test_llama_cpp_engine import needs_model
 
 pytestmark = needs_model
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.conversation import Conversation
-from assistant.engines.common_tokens import common_length, longest_match
-from assistant.types import Message
+from assistant.core.types import Message
+from assistant.dialog.conversation import Conversation
+from assistant.engines.llm.common_tokens import common_length, longest_match
 from tests.engines.conftest import SYSTEM, ask
-from tests.engines.test_llama_cpp_llm import create, needs_model
+from tests.engines.test_llama_cpp_engine import create, needs_model
 
 
 @needs_model

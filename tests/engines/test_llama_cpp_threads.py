@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from assistant.engines import llama_cpp_llm
-from assistant.engines.llama_cpp_threads import placed
+from assistant.engines.llm.llama_cpp import engine as llama_cpp_llm
+from assistant.engines.llm.llama_cpp.threads import placed
 from tests.engines.conftest import FRANCE, SMOLLM2, ask, settings
-from tests.engines.test_llama_cpp_llm import needs_model
+from tests.engines.test_llama_cpp_engine import needs_model
 
 TASKS = Path("/proc/self/task")
 
@@ -88,7 +88,7 @@ def test_a_model_answers_with_them_as_without(two_cores: set[int], monkeypatch: 
     assert ask(llm, FRANCE) == answer
     llm.close()
     assert set(cores_of_threads()) == before
-    monkeypatch.setattr("assistant.engines.llama_cpp_context.placed", lambda _: None)
+    monkeypatch.setattr("assistant.engines.llm.llama_cpp.context.placed", lambda _: None)
     alone = llama_cpp_llm.create(settings(), SMOLLM2, 2)
     assert ask(alone, FRANCE) == answer
     alone.close()

@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from assistant.cancel import Cancel
+from assistant.core.errors import EngineFailed
+from assistant.core.types import Call, Message
 from assistant.engines import CallingLlm, load
-from assistant.engines.calling_llm import CallingChatLlm
-from assistant.errors import EngineFailed
+from assistant.engines.llm.calling import CallingChatLlm
+from assistant.runtime.cancel import Cancel
 from assistant.skills import Skills
-from assistant.types import Call, Message
 from tests.engines.conftest import FRANCE, SMOLLM2, ask, settings
 from tests.skills.conftest import skills
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from assistant.cancel import Cancel
-from assistant.conversation import Conversation, heard_part
+from assistant.core.errors import PromptTooLong
+from assistant.core.types import Message
+from assistant.dialog.conversation import Conversation, heard_part
 from assistant.engines import FrugalLlm
-from assistant.engines.chat_llm import ChatLlm
-from assistant.errors import PromptTooLong
-from assistant.types import Message
+from assistant.engines.llm.chat import ChatLlm
+from assistant.runtime.cancel import Cancel
 from tests.engines.conftest import FRANCE, SYSTEM, Make, ask
 
 pytestmark = pytest.mark.models

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.engines.mapped_file import let_go
+from assistant.engines.llm.llama_cpp.mapped_file import let_go
 
 MB = 1024 * 1024
 STATUS = Path("/proc/self/smaps")

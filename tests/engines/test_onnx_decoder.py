@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assistant.cancel import Cancel
-from assistant.engines.onnx_context import OnnxContext
-from assistant.engines.onnx_decoder import OnnxDecoder, run_options
+from assistant.core.errors import EngineFailed, ModelCorrupt
+from assistant.engines.llm.onnx.context import OnnxContext
+from assistant.engines.llm.onnx.decoder import OnnxDecoder, run_options
+from assistant.engines.llm.sampling import Sampler
 from assistant.engines.onnx_providers import Place
-from assistant.engines.sampling import Sampler
-from assistant.errors import EngineFailed, ModelCorrupt
-from assistant.settings_engines import LlmSettings
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import LlmSettings
 
 pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
 

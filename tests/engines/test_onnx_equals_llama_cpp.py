@@ -12,15 +12,15 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
 
+from assistant.core.types import Message
 from assistant.engines import load
-from assistant.engines.chat_llm import ChatLlm, Vocabulary
-from assistant.engines.onnx_vocabulary import OnnxVocabulary
-from assistant.gguf import read_header
-from assistant.prepare.onnx_tokenizer import tokenizer
-from assistant.prepare.passages import Passage
-from assistant.prepare.scorers import opened
+from assistant.engines.llm.chat import ChatLlm, Vocabulary
+from assistant.engines.llm.onnx.vocabulary import OnnxVocabulary
+from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
-from assistant.types import Message
+from assistant.tools.quantize.onnx_tokenizer import tokenizer
+from assistant.tools.quantize.passages import Passage
+from assistant.tools.quantize.scorers import opened
 from tests.engines.conftest import SMOLLM2, SYSTEM, ask, settings
 
 pytestmark = pytest.mark.models

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from assistant.engines import onnx_model
-from assistant.engines.onnx_llm import OnnxLlm, create
-from assistant.errors import ModelCorrupt, ModelMissing
-from assistant.settings_engines import LlmSettings
-from assistant.types import Message
+from assistant.core.errors import ModelCorrupt, ModelMissing
+from assistant.core.types import Message
+from assistant.engines.llm.onnx import model as onnx_model
+from assistant.engines.llm.onnx.engine import OnnxLlm, create
+from assistant.settings.engines import LlmSettings
 from tests.engines.conftest import ask
 from tests.store.site import store_of
 

@@ -19,15 +19,15 @@ import onnxruntime
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
 
-from assistant.cancel import Cancel
+from assistant.core.errors import ModelCorrupt
+from assistant.core.types import Sentence
 from assistant.engines import onnx_providers
-from assistant.engines.onnx_decoder import PART_TOKENS, OnnxDecoder, run_options
+from assistant.engines.llm.onnx.decoder import PART_TOKENS, OnnxDecoder, run_options
 from assistant.engines.onnx_providers import NAMES, Place, choose, open_session
-from assistant.engines.vits_tts import VitsTts, create
-from assistant.errors import ModelCorrupt
-from assistant.settings_engines import LlmSettings, Provider, TensorRtSettings, TtsSettings
-from assistant.types import Sentence
-from tests.engines.test_vits_tts import TONE
+from assistant.engines.tts.vits import VitsTts, create
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import LlmSettings, Provider, TensorRtSettings, TtsSettings
+from tests.engines.test_vits import TONE
 
 pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
 

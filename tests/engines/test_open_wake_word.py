@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from assistant import engines, loading
+from assistant import engines
+from assistant.app import engines as loading
+from assistant.core.errors import EngineUnavailable, ModelCorrupt, ModelMissing
+from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
+from assistant.dialog.wake_gate import WakeGate
 from assistant.engines import Vad, WakeWord
-from assistant.engines.wake_features import STEP_SAMPLES, WakeFeatures
-from assistant.errors import EngineUnavailable, ModelCorrupt, ModelMissing
-from assistant.settings import Settings
-from assistant.settings_engines import VadSettings, WakeSettings, WakeWordSettings
-from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
-from assistant.wake_gate import WakeGate
+from assistant.engines.wake.features import STEP_SAMPLES, WakeFeatures
+from assistant.settings.engines import VadSettings, WakeSettings, WakeWordSettings
+from assistant.settings.schema import Settings
 from tests.conftest import Clip
 
 package = pytest.importorskip("pyopen_wakeword")

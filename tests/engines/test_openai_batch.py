@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from assistant.cancel import Cancel
+from assistant.core.types import Message
 from assistant.engines import load
-from assistant.engines.openai_batch import OpenAiBatch
-from assistant.settings_engines import LlmSettings
-from assistant.types import Message
+from assistant.engines.llm.openai.batch import OpenAiBatch
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import LlmSettings
 from tests.http_double import HEAD, event, says, sends, serving, status
 
 PROMPTS = [[Message("user", f"Question {number}?")] for number in range(5)]

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from assistant.cancel import Cancel
+from assistant.core.types import Message
 from assistant.engines import load
-from assistant.engines.openai_llm import OpenAiLlm
-from assistant.settings_engines import LlmSettings
-from assistant.types import Message
+from assistant.engines.llm.openai.engine import OpenAiLlm
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import LlmSettings
 
 FOLDER = Path("~/.local/share/assistant/models/smollm2-135m-instruct-q4_1").expanduser()
 SYSTEM = Message("system", "You are a helpful assistant. You answer in one short sentence.")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant.cancel import Cancel
-from assistant.engines import phrase_cache
-from assistant.engines.phrase_cache import PhraseCache
-from assistant.types import Pcm16, Sentence
+from assistant.core.types import Pcm16, Sentence
+from assistant.engines.tts import phrase_cache
+from assistant.engines.tts.phrase_cache import PhraseCache
+from assistant.runtime.cancel import Cancel
 
 TIME = Sentence("It's half past ten.", is_phrase=True)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.engines.sampling import Sampler, likeliest, nucleus, penalized
-from assistant.settings_engines import LlmSettings
+from assistant.engines.llm.sampling import Sampler, likeliest, nucleus, penalized
+from assistant.settings.engines import LlmSettings
 
 SCORES = np.array([0.1, 3.0, 2.9, -1.0, 0.5], dtype=np.float32)
 

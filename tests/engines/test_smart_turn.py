@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from assistant import loading, paths
-from assistant.bench import speech_end
-from assistant.cancel import Cancel
+from assistant.app import engines as loading
+from assistant.core.errors import ModelCorrupt, ModelMissing
+from assistant.core.types import SAMPLE_RATE_HZ, Pcm16, Transcript
 from assistant.engines import load
-from assistant.engines.smart_turn import SmartTurn
-from assistant.errors import ModelCorrupt, ModelMissing
-from assistant.settings import EndpointSettings, Settings
-from assistant.types import SAMPLE_RATE_HZ, Pcm16, Transcript
+from assistant.engines.turn.smart_turn import SmartTurn
+from assistant.runtime import paths
+from assistant.runtime.cancel import Cancel
+from assistant.settings.schema import EndpointSettings, Settings
+from assistant.tools.bench import speech_end
 from tests.conftest import Clip
 
 PAUSE = np.zeros(round(0.14 * SAMPLE_RATE_HZ), np.int16)

@@ -10,11 +10,11 @@ import pytest
 import soundfile
 
 from assistant import engines
+from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from assistant.engines import Vad
-from assistant.engines.confirmed_vad import ConfirmedVad
-from assistant.engines.silero_vad import SileroVad, find_network
-from assistant.settings_engines import VadSettings
-from assistant.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
+from assistant.engines.vad.confirmed import ConfirmedVad
+from assistant.engines.vad.silero import SileroVad, find_network
+from assistant.settings.engines import VadSettings
 from tests.conftest import Clip
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from assistant.engines.vits_voice import Voice
-from assistant.engines.voice_folder import read_voice
-from assistant.errors import AssistantError, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
+from assistant.core.errors import AssistantError, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
+from assistant.engines.tts.vits_voice import Voice
+from assistant.engines.tts.voice_folder import read_voice
 
 PIPER: dict[str, Any] = {
     "audio": {"sample_rate": 22050},

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from assistant.errors import PanelUnavailable
+from assistant.core.errors import PanelUnavailable
+from assistant.core.state import State
 from assistant.services import gpio
 from assistant.services.gpio import Panel
-from assistant.state import State
 
 gpiozero = pytest.importorskip("gpiozero", reason="needs the extra gpio")
 mock = pytest.importorskip("gpiozero.pins.mock")

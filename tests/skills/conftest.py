@@ -11,10 +11,10 @@ from random import Random
 import pytest
 
 from assistant import skills as room
-from assistant.bench.command_sentences import NOW
 from assistant.skills import SkillContext, Skills
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import Clocks, TimerBook
+from assistant.tools.bench.command_sentences import NOW
 from tests.conftest import CHECKOUT
 
 ENGLISH = CHECKOUT / "config" / "intents" / "en.yaml"

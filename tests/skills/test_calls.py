@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from assistant.bench.tool_sentences import QUESTIONS, REQUESTS
 from assistant.skills import Skills, call_prompt, calls, slot_types
-from assistant.skills.control import Level
-from assistant.skills.moments import DatedMoment, Moment
+from assistant.skills.builtin.control import Level
+from assistant.skills.builtin.units import Measure
 from assistant.skills.timer_book import TimerBook
-from assistant.skills.units import Measure
+from assistant.text.en.moments import DatedMoment, Moment
+from assistant.tools.bench.tool_sentences import QUESTIONS, REQUESTS
 from tests.skills.conftest import Home
 
 TYPES: list[Any] = [

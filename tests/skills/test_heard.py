@@ -10,14 +10,15 @@ import pytest
 import soundfile
 import soxr
 
-from assistant.bench.command_sentences import COMMANDS
-from assistant.bench.small_talk import CONVERSATION
-from assistant.cancel import Cancel
-from assistant.engines import vits_tts, whisper_stt
-from assistant.settings_engines import SttSettings, TtsSettings
+from assistant.core.types import SAMPLE_RATE_HZ, Pcm16, Sentence
+from assistant.engines.stt import whisper as whisper_stt
+from assistant.engines.tts import vits as vits_tts
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import SttSettings, TtsSettings
 from assistant.skills import Skills
-from assistant.speakable import speakable
-from assistant.types import SAMPLE_RATE_HZ, Pcm16, Sentence
+from assistant.text.markup import speakable
+from assistant.tools.bench.command_sentences import COMMANDS
+from assistant.tools.bench.small_talk import CONVERSATION
 from tests.conftest import Clip
 from tests.skills.test_sentences import plain
 

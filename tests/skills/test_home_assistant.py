@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from assistant.cancel import Cancel
+from assistant.runtime.cancel import Cancel
 from assistant.skills import Outcome
 from assistant.skills.home_assistant import HomeAssistant
 from tests.http_double import Act, ChatServer, sends, serving, status

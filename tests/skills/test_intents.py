@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assistant import skills as room
-from assistant.errors import SkillInvalid
+from assistant.core.errors import SkillInvalid
 from assistant.skills import SkillContext, Skills
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import TimerBook

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from assistant.bench.command_sentences import NOW
-from assistant.skills import Skills, wording
-from assistant.skills.calculation import Calculation
-from assistant.skills.durations import duration
-from assistant.skills.moments import moment
-from assistant.skills.number_words import number
-from assistant.skills.units import Measure, Unit
-from assistant.skills.words import keys, said, words
+from assistant.skills import Skills
+from assistant.skills.builtin.calculation import Calculation
+from assistant.skills.builtin.units import Measure, Unit
+from assistant.text.en import wording
+from assistant.text.en.durations import duration
+from assistant.text.en.moments import moment
+from assistant.text.en.numbers import number
+from assistant.text.en.words import keys, said, words
+from assistant.tools.bench.command_sentences import NOW
 
 
 def split(text: str) -> list[str]:

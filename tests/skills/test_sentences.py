@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from assistant.bench.command_sentences import COMMANDS, NOW
-from assistant.bench.small_talk import CONVERSATION
 from assistant.skills import Skills
-from assistant.skills.calculation import Calculation
-from assistant.skills.control import Level
-from assistant.skills.moments import Moment
-from assistant.skills.units import Measure, Unit
+from assistant.skills.builtin.calculation import Calculation
+from assistant.skills.builtin.control import Level
+from assistant.skills.builtin.units import Measure, Unit
+from assistant.text.en.moments import Moment
+from assistant.tools.bench.command_sentences import COMMANDS, NOW
+from assistant.tools.bench.small_talk import CONVERSATION
 
 
 def plain(name: str, arguments: dict[str, object]) -> dict[str, object]:

@@ -13,8 +13,8 @@ import pytest
 
 from assistant import skills as room
 from assistant.skills import Forget, Mute, Outcome, Repeat, SkillContext, Stop, Volume
+from assistant.skills.builtin.ringing import announcement
 from assistant.skills.list_book import ListBook
-from assistant.skills.ringing import announcement
 from assistant.skills.timer_book import TimerBook
 from tests.skills.conftest import ENGLISH, Home
 from tests.skills.test_timer_book import fill_the_disk

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.errors import StateUnavailable, StorageFull
+from assistant.core.errors import StateUnavailable, StorageFull
 from assistant.skills.timer_book import Clocks, TimerBook
 from tests.skills.conftest import Time
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant.errors import ModelUnknown, SettingsError
+from assistant.core.errors import ModelUnknown, SettingsError
 from assistant.store.catalog import Catalog, Wheels, read_catalog
 from tests.store.site import blob, model_entry, wheel_bytes, wheel_entry
 
@@ -42,7 +42,7 @@ def test_shipped_catalogue_is_valid_and_names_the_default_models() -> None:
 
 
 def test_shipped_catalogue_serves_the_default_settings() -> None:
-    from assistant.settings import Settings  # noqa: PLC0415
+    from assistant.settings.schema import Settings  # noqa: PLC0415
 
     catalog, chosen = read_catalog(SHIPPED), Settings()
     for section, kind in ((chosen.stt, "stt"), (chosen.llm, "llm"), (chosen.tts, "tts")):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.errors import ModelCorrupt
+from assistant.core.errors import ModelCorrupt
 from assistant.store.kinds import recognise
 
 WHOLE = {"model.onnx": b"\x08\x0a", "model.onnx.data": b"weights", "tokenizer.json": b"{}"}

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import pytest
 
-from assistant.errors import ModelCorrupt, ModelLocked, SettingsError, StorageFull
+from assistant.core.errors import ModelCorrupt, ModelLocked, SettingsError, StorageFull
 from assistant.store import Store, disk, encrypting, sealed
 from assistant.store.folder import read_record
 from assistant.store.incoming import INCOMING, OLD, Incoming, locked

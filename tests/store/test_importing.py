@@ -8,13 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.errors import (
-    DownloadFailed,
-    ModelCorrupt,
-    ModelMissing,
-    SettingsError,
-    StorageFull,
-)
+from assistant.core.errors import DownloadFailed, ModelCorrupt, ModelMissing, SettingsError, StorageFull
 from assistant.store import Store
 from tests.store.site import Heard, blob, model_entry, sha256, store_of, wheel_bytes, wheel_entry
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.errors import ModelLocked
+from assistant.core.errors import ModelLocked
 from assistant.store import keys
 
 KEY = bytes(range(100, 132))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from assistant.errors import LicenceNotAccepted, ModelCorrupt
+from assistant.core.errors import LicenceNotAccepted, ModelCorrupt
 from assistant.store import Store, encrypting, licences
 from assistant.store.catalog import read_catalog
 from assistant.store.folder import read_record

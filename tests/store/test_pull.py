@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.errors import DownloadFailed, ModelMissing, ModelUnknown, StorageFull
+from assistant.core.errors import DownloadFailed, ModelMissing, ModelUnknown, StorageFull
 from tests.store.deliveries import (
     FILES,
     assert_absent,

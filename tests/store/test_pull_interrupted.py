@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.errors import SettingsError, StorageFull
+from assistant.core.errors import SettingsError, StorageFull
 from tests.store.deliveries import (
     assert_absent,
     assert_installed,
@@ -34,7 +34,7 @@ PULL = """
     import resource
     import sys
     from pathlib import Path
-    from assistant.errors import AssistantError
+    from assistant.core.errors import AssistantError
     from assistant.store import open_store
     limit = int(sys.argv[3]) or resource.RLIM_INFINITY
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))

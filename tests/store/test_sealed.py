@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant.errors import ModelCorrupt, ModelLocked
+from assistant.core.errors import ModelCorrupt, ModelLocked
 from assistant.store.progress import Meter, Unwatched
 from assistant.store.sealed import SUFFIX, TAG_BYTES, Opened, new_head, write
 from tests.store.site import blob

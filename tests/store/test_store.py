@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant.errors import ModelCorrupt, ModelMissing, ModelUnknown
+from assistant.core.errors import ModelCorrupt, ModelMissing, ModelUnknown
 from assistant.store import Store, open_store
 from assistant.store.folder import RECORD, read_record
 from tests.store.site import Heard, blob, model_entry, store_of
@@ -162,7 +162,7 @@ def test_start_imports_neither_tls_nor_http(tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_default_models_on_this_disk_are_whole() -> None:
-    from assistant import paths  # noqa: PLC0415
+    from assistant.runtime import paths  # noqa: PLC0415
 
     here = open_store(paths.models())
     for name in here.catalog.sets["default"]:

@@ -1,0 +1,229 @@
+"""The composition root: brings engines, devices, settings and the loop together.
+
+Engines start in parallel on their own threads and stop in reverse, whatever happens in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from assistant import skills
+from assistant.app import engines as loading
+from assistant.app import memory_fit as fit
+from assistant.audio import Kind, Microphone, Speaker, nothing_plugs_in
+from assistant.audio.echo.canceller import EchoCanceller
+from assistant.audio.echo.reference import Reference
+from assistant.audio.files import read_sound
+from assistant.audio.filtered import FilteredMicrophone
+from assistant.board import core_plan
+from assistant.board.core_plan import CorePlan
+from assistant.board.heap import return_what_is_freed
+from assistant.core.events import Event
+from assistant.core.state import State
+from assistant.core.types import Message
+from assistant.dialog import earcons
+from assistant.dialog.conversation import Conversation, opening
+from assistant.dialog.loop import VoiceLoop
+from assistant.dialog.outages import Outages
+from assistant.dialog.pipeline import Chain
+from assistant.dialog.report import Report
+from assistant.dialog.ringer import Ringer
+from assistant.engines import CallingLlm, Engine, Llm
+from assistant.runtime import credentials, paths, resources
+from assistant.runtime.engine_thread import Worker
+from assistant.runtime.fair_lock import FairLock
+from assistant.settings import load as configuration
+from assistant.settings.schema import Settings
+from assistant.skills import Agent, ListBook, SkillContext, Skills, TimerBook
+from assistant.skills.home_assistant import HomeAssistant
+
+log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Engine)
+
+_CALLING_PARAMETERS = 1_000_000_000
+"""Models smaller than this call what nobody asked for (docs/skills.md)."""
+
+_QUESTION_TOKENS = 128
+"""Half a minute of speech."""
+
+
+@contextmanager
+def skill_context(
+    folder: Path | None = None, loudness: Callable[[], float] = lambda: 1.0
+) -> Iterator[SkillContext]:
+    """What skills keep: timers and lists in ``folder``, or else in the state folder; closed at the end."""
+    folder = folder or paths.data()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with closing(TimerBook(folder / "timers.db")) as timers, closing(ListBook(folder / "lists.db")) as lists:
+        yield SkillContext(timers, lists, loudness=loudness)
+
+
+def load_skills(settings: Settings, context: SkillContext) -> Skills:
+    """The skills of the language spoken."""
+    intents = resources.folder("config") / "intents" / f"{settings.stt.language}.yaml"
+    return skills.load([intents] if intents.is_file() else [], context, settings.skills.folder)
+
+
+def load_agent(settings: Settings) -> Agent | None:
+    """Home Assistant, if the settings name one. Raises SettingsError when its token cannot be read."""
+    home = settings.skills.home_assistant
+    if home.url is None:
+        return None
+    language = settings.stt.language
+    return HomeAssistant(
+        home.url,
+        credentials.read(home.token, home.token_file, "home-assistant-token"),
+        language=None if language == "auto" else language,
+        agent=home.agent,
+        timeout_s=home.timeout_s,
+        when_away=home.when_away,
+    )
+
+
+def offers_calls(settings: Settings, llm: Llm, skills: Skills) -> bool:
+    """Whether the model may call skills: its engine can, the settings want it and the model is fit for it."""
+    wants = settings.llm.tools
+    if wants == "off" or not skills.grammar or not isinstance(llm, CallingLlm):
+        return False
+    return wants == "on" or llm.parameters >= _CALLING_PARAMETERS
+
+
+def new_conversation(
+    settings: Settings,
+    llm: Llm,
+    skills: Skills | None = None,
+    at_work: Callable[[], Llm] | None = None,
+) -> Conversation:
+    """A conversation whose history leaves room for the prompt, a long question and the reply.
+
+    With ``skills`` the prompt tells of those that may be called, in its static beginning.
+    ``at_work`` tells which engine counts tokens later, if it may be another than ``llm``.
+    """
+    counts = at_work or (lambda: llm)
+    prompt = configuration.prompt_text(settings)
+    if skills:
+        # The prompt's own examples come last: behind those of calls, small models only call.
+        prompt = f"{skills.call_prompt}\n\n{prompt}"
+    return Conversation(
+        prompt,
+        count_tokens=lambda messages: counts().count_tokens(messages),
+        budget_tokens=history_tokens(settings, llm, opening(prompt), llm.context_tokens),
+    )
+
+
+def tokens_taken(settings: Settings, llm: Llm, beginning: Sequence[Message]) -> int:
+    """What the prompt's beginning, a long question and the reply need of the context."""
+    return llm.count_tokens(beginning) + settings.llm.max_tokens + _QUESTION_TOKENS
+
+
+def history_tokens(settings: Settings, llm: Llm, beginning: Sequence[Message], context_tokens: int) -> int:
+    """What earlier turns may take of a context."""
+    left = context_tokens - tokens_taken(settings, llm, beginning)
+    return max(0, min(settings.llm.history_tokens, left))
+
+
+def kept_prompts() -> Path:
+    """The folder of what models made of the beginning of every prompt."""
+    return paths.data() / "prompts"
+
+
+def read_opening(llm: Llm, conversation: Conversation, *, keep: bool = True) -> None:
+    """Let the model read what every prompt begins with, and never what was said: it is kept on disk."""
+    llm.prime([*conversation.beginning, Message("user", "")], kept_prompts() if keep else None)
+
+
+@asynccontextmanager
+async def _open_chain(
+    settings: Settings, speaker: Speaker, context: SkillContext, cores: CorePlan
+) -> AsyncIterator[Chain]:
+    """Load and warm every engine of the chain; free them in reverse. Raises ModelTooBig before that.
+
+    Each of them uses all the engines' cores, one at a time: while the voice makes a sentence, the language
+    model waits between two tokens.
+    """
+    fit.require(settings)
+    return_what_is_freed()
+    in_turn = FairLock()
+    began_s = asyncio.get_running_loop().time()
+    async with AsyncExitStack() as stack:
+
+        async def start(name: str, load: Callable[[Settings], E]) -> Worker[E]:
+            worker: Worker[E] = Worker(name, cores.engines if cores.pinned else (), in_turn)
+            stack.push_async_callback(worker.close)
+            await worker.start(lambda: load(settings))
+            return worker
+
+        # First the one that needs most memory while it loads: all of its file, for a moment.
+        llm = await start("llm", loading.load_llm)
+        stt, tts = await asyncio.gather(start("stt", loading.load_stt), start("tts", loading.load_tts))
+        known = load_skills(settings, context)
+        may_call = offers_calls(settings, llm.engine, known)
+        conversation = new_conversation(settings, llm.engine, known if may_call else None, lambda: llm.engine)
+        await llm.run(lambda engine, _: read_opening(engine, conversation))
+        log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
+        yield Chain(
+            stt=stt,
+            llm=llm,
+            tts=tts,
+            skills=known,
+            conversation=conversation,
+            speaker=speaker,
+            settings=settings,
+            agent=load_agent(settings),
+            may_call=may_call,
+        )
+
+
+@asynccontextmanager
+async def open_loop(
+    settings: Settings,
+    microphone: Microphone,
+    speaker: Speaker,
+    *,
+    on_report: Callable[[Report], None],
+    on_change: Callable[[Event, State], None] = lambda *_: None,
+    outages: Outages | None = None,
+    rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
+    context: SkillContext | None = None,
+    hands_free: bool = False,
+    reference: Reference | None = None,
+) -> AsyncIterator[VoiceLoop]:
+    """The whole appliance around these ears and this mouth, warm and ready to ``run``.
+
+    Skills keep what they keep in ``context``, or else where the appliance's own lies.
+    ``hands_free`` is how it stands on a shelf: with its wake word and its earcons. ``reference`` is
+    what the speaker is heard to play, where the microphone hears it.
+    """
+    filters = loading.sound_filters(settings, reference)
+    canceller = next((each for each in filters if isinstance(each, EchoCanceller)), None)
+    wake_word = loading.load_wake_word(settings) if hands_free else None
+    with ExitStack() as stack:
+        context = context or stack.enter_context(skill_context(loudness=lambda: speaker.volume))
+        cores = core_plan.for_settings(settings)
+        log.info("cores=%r", str(cores))
+        if cores.loop:
+            asyncio.get_running_loop().set_default_executor(core_plan.helpers(cores))
+            stack.enter_context(core_plan.kept_on(cores.loop))
+        async with _open_chain(settings, speaker, context, cores) as chain:
+            phrases = [word.phrase for word in settings.wake.words] if wake_word else []
+            yield VoiceLoop(
+                microphone=FilteredMicrophone(microphone, filters),
+                vad=loading.load_vad(settings),
+                wake_word=wake_word,
+                chain=replace(chain, wake_phrases=phrases),
+                ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
+                earcons=earcons.load(settings.audio.earcons, read_sound) if hands_free else {},
+                hears_itself=reference is not None and canceller is None,
+                echo=canceller,
+                on_report=on_report,
+                on_change=on_change,
+                outages=outages,
+                rescan=rescan,
+            )

@@ -1,0 +1,165 @@
+"""Loads each engine that the settings name, with its model, its threads and what belongs around it.
+
+Knows settings, store and engines; nothing of the conversation that they are for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from assistant import __version__, engines
+from assistant.app import adapter as adapters
+from assistant.app import memory_fit as fit
+from assistant.audio.echo.canceller import EchoCanceller
+from assistant.audio.echo.memory import EchoMemory
+from assistant.audio.echo.reference import Reference
+from assistant.audio.enhancement import enhancer
+from assistant.audio.filtered import SoundFilter
+from assistant.board import storage
+from assistant.board.cores import big_cores
+from assistant.core.errors import EngineUnavailable
+from assistant.engines import BatchLlm, Llm, Stt, Tts, Vad, WakeWord
+from assistant.engines.tts.phrase_cache import PhraseCache
+from assistant.engines.vad.confirmed import ConfirmedVad
+from assistant.runtime import paths
+from assistant.settings.engines import LlmSettings, SttSettings, TtsSettings
+from assistant.settings.schema import Settings
+from assistant.store import Store, open_store
+from assistant.store.catalog import Kind
+
+log = logging.getLogger(__name__)
+
+
+def store_of(settings: Settings) -> Store:
+    """The model store that these settings name."""
+    return open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
+
+
+def load_vad(settings: Settings) -> Vad:
+    vad: Vad = engines.load("vad", settings.vad.engine, settings=settings.vad)
+    if settings.vad.engine == "webrtc" and settings.vad.confirm:
+        vad = ConfirmedVad(vad, engines.load("vad", "silero", settings=settings.vad))
+    vad.warm_up()
+    return vad
+
+
+def load_wake_word(settings: Settings) -> WakeWord | None:
+    """What hears the wake word; None where any speech wakes the assistant.
+
+    Raises EngineUnavailable where a wake word is asked for and this board has none.
+    """
+    engine = settings.wake.engine
+    if engine == "none":
+        return None
+    try:
+        wake_word: WakeWord = engines.load("wake", "open_wake_word", settings=settings.wake)
+    except EngineUnavailable as error:
+        if engine != "auto":
+            raise
+        log.info("wakes_by=speech reason=%r", error.problem)
+        return None
+    wake_word.warm_up()
+    log.info("wakes_by=%s", ",".join(word.label for word in settings.wake.words))
+    return wake_word
+
+
+def load_stt(settings: Settings) -> Stt:
+    stt: Stt = _load("stt", settings, settings.stt)
+    if name := settings.endpoint.turn_model:
+        with store_of(settings).opened(name, "turn") as folder:
+            stt = engines.load(
+                "turn", "smart_turn", stt=stt, model=folder, threads=_threads(settings.stt.threads)
+            )
+    return stt
+
+
+def load_llm(settings: Settings) -> Llm:
+    llm: Llm
+    if settings.llm.needs_model:
+        began_s = perf_counter()
+        with _with_adapter(settings) as section:
+            llm = _load("llm", settings, section)
+        _warn_of_slow_disk(settings, perf_counter() - began_s)
+    else:
+        llm = engines.load("llm", settings.llm.engine, settings=settings.llm, model=None, threads=0)
+    return llm
+
+
+def _warn_of_slow_disk(settings: Settings, load_s: float) -> None:
+    """One line in the log, where the language model's disk kept the start waiting."""
+    why = storage.slow_load(store_of(settings).place(settings.llm.model, "llm"), load_s)
+    if why:
+        log.warning("llm_load_s=%.1f reason=%r next_step=%r", load_s, why, storage.ADVICE)
+
+
+def load_batch(settings: Settings, at_once: int) -> BatchLlm:
+    """What answers so many prompts at once. Raises EngineUnavailable where the engine cannot, ModelTooBig."""
+    name = settings.llm.engine
+    if name not in engines.REGISTRY["batch"]:
+        able = " or ".join(sorted(engines.REGISTRY["batch"]))
+        raise EngineUnavailable(
+            f"The llm engine '{name}' answers one prompt at a time.", f"Set llm.engine to {able} for this."
+        )
+    load = partial(engines.load, "batch", name, threads=_threads(settings.llm.threads), at_once=at_once)
+    batch: BatchLlm
+    if name == "openai":
+        batch = load(settings=settings.llm, model=None)
+    else:
+        fit.require(settings, llm_only=True)
+        opened = store_of(settings).opened(settings.llm.model, "llm")
+        with _with_adapter(settings) as section, opened as folder:
+            batch = load(settings=section, model=folder)
+    return batch
+
+
+@contextlib.contextmanager
+def _with_adapter(settings: Settings) -> Iterator[LlmSettings]:
+    """The language model's section with the adapter's place instead of its name, to load it while inside.
+
+    Raises ModelError.
+    """
+    with adapters.opened(settings) as place:
+        yield settings.llm.model_copy(update={"adapter": None if place is None else str(place)})
+
+
+def load_tts(settings: Settings) -> Tts:
+    tts: Tts = _load("tts", settings, settings.tts)
+    if settings.tts.phrase_cache:
+        sound = settings.tts.model_dump_json(exclude={"phrase_cache", "begin_with", "threads"})
+        model = store_of(settings).place(settings.tts.model, "tts").stat().st_mtime_ns
+        tts = PhraseCache(tts, paths.cache() / "phrases", f"{__version__} {sound} {model}")
+    return tts
+
+
+def sound_filters(settings: Settings, reference: Reference | None) -> list[SoundFilter]:
+    """What each frame goes through before anybody listens to it.
+
+    Without the extra `echo` there is neither noise suppression nor gain control, and the log says so.
+    """
+    filters: list[SoundFilter] = []
+    if reference is not None and settings.audio.echo_cancellation:
+        filters.append(EchoCanceller(reference, EchoMemory(paths.cache() / "echo")))
+    if settings.audio.noise_suppression or settings.audio.automatic_gain:
+        try:
+            filters.append(enhancer(settings.audio))
+        except EngineUnavailable as error:
+            log.warning("enhanced=no problem=%r next_step=%r", error.problem, error.next_step)
+    return filters
+
+
+def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> Any:
+    with store_of(settings).opened(section.model, kind) as folder:
+        return engines.load(
+            kind, section.engine, settings=section, model=folder, threads=_threads(section.threads)
+        )
+
+
+def _threads(wanted: int) -> int:
+    """One on each core that this thread, on which the engine is loaded, may use; never more."""
+    cores = len(big_cores())
+    return min(wanted or cores, cores)

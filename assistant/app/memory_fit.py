@@ -1,0 +1,189 @@
+"""Do the models that the settings name fit into this machine's memory, and if not, what would?
+
+Brings together what the rooms know: settings, the store's files, the header of the model and
+``board.memory_plan``. Nothing is loaded. Where the memory cannot be told nothing is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from assistant.app import planned_llm
+from assistant.app.planned_llm import UNKNOWN, Planned
+from assistant.board import health, memory_plan
+from assistant.board.limits import ROOT
+from assistant.board.llm_memory import LlmMemory
+from assistant.board.memory_plan import Need, Remedy, Room
+from assistant.core.errors import ModelError, ModelTooBig
+from assistant.engines.tts import coqui_folder
+from assistant.runtime import paths
+from assistant.settings.schema import Settings
+from assistant.store import Store, open_store
+from assistant.store.formats.ctranslate2 import numbers_in
+
+RAISE_LIMIT = "If this is the service: sudo /opt/assistant/current/scripts/install --limits gives it more."
+_LOOKED_AT = "`assistant doctor` and `assistant models list --fit` show the plan."
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What is needed, what there is, and what would fit where that is too little."""
+
+    model: str
+    context_tokens: int
+    need: Need
+    room: Room
+    remedy: Remedy | None
+    """None when it fits, or nobody knows."""
+
+    @property
+    def fits(self) -> bool | None:
+        """None where it cannot be told how much is free."""
+        return None if self.room.free is None else self.need.needed <= self.room.free
+
+    @property
+    def tight(self) -> bool:
+        """It fits by less than a plan may be wrong by."""
+        margin = memory_plan.PLAN_ERROR * self.need.needed
+        return bool(self.fits) and self.need.needed + margin > (self.room.free or 0)
+
+    def __str__(self) -> str:
+        llm, free = self.need.llm, self.room.free
+        there = "how much is free is unknown" if free is None else f"{_mb(free)} MB {self.room.why}"
+        return (
+            f"{_mb(self.need.needed)} MB needed (weights {_mb(llm.mapped + llm.copied)}, "
+            f"{self.context_tokens} tokens {_mb(llm.kv)}, buffers {_mb(llm.compute + llm.tables)}, "
+            f"hearing words {_mb(self.need.stt)}, voice {_mb(self.need.tts)}, "
+            f"for a moment {_mb(self.need.spike)}, program {_mb(self.need.program)}); {there}"
+        )
+
+
+def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: bool = False) -> Fit:
+    """The plan for everything that the settings name.
+
+    ``already`` is what this process has taken of the memory. ``llm_only`` leaves out who hears and
+    speaks. Raises ModelError when the language model is not there, damaged, or cannot be planned.
+    """
+    store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
+    llm = planned_llm.of_settings(settings, store, root, alone=llm_only)
+    alone = partial(memory_plan.need, stt_file=0, tts_file=0, hears=False)
+    with_rest = alone if llm_only else _rest(settings, store)
+    return fit(settings, llm, with_rest, memory_plan.room(root, already=already))
+
+
+def taken_bytes(kind: str, settings: Settings) -> int:
+    """What the engine of that kind (stt, llm or tts) takes by itself, once it works.
+
+    Where its model cannot be planned, what the catalogue says, or its size: who loads it says what is wrong.
+    """
+    store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
+    if kind == "llm":
+        try:
+            llm = planned_llm.of_settings(settings, store, ROOT, alone=False)
+            return llm.with_context(settings.llm.context_tokens).running
+        except ModelError:
+            entry = next((each for each in store.entries() if each.name == settings.llm.model), None)
+            return 0 if entry is None else (entry.ram_mb or 0) * 1_000_000 or entry.size_bytes
+    need = _rest(settings, store)(LlmMemory())
+    return need.stt if kind == "stt" else need.tts
+
+
+def with_model(settings: Settings, name: str) -> Settings:
+    """The settings with another language model, and the engine that runs its files here."""
+    folder = paths.models(settings.store.models) / name
+    in_onnx = next(folder.rglob("*.onnx*"), None) is not None
+    changes: dict[str, Any] = {"model": name, "engine": "onnx" if in_onnx else "llama_cpp"}
+    if in_onnx:
+        changes["adapter"] = None
+    return settings.model_copy(update={"llm": settings.llm.model_copy(update=changes)})
+
+
+def fit(settings: Settings, llm: Planned, with_rest: Callable[[LlmMemory], Need], room: Room) -> Fit:
+    """Hold a model against the memory there is. Raises ModelCorrupt for one that cannot be planned."""
+
+    def fits(memory: LlmMemory) -> bool:
+        return room.free is None or with_rest(memory).needed <= room.free
+
+    wanted = settings.llm.context_tokens
+    memory = llm.with_context(wanted)
+    remedy = None
+    if not fits(memory):
+        remedy = memory_plan.remedy(llm.with_context, wanted, fits, llm.bits, llm.formats)
+        remedy = replace(remedy, source=llm.source)
+    model = settings.llm.model if settings.llm.needs_model else "What hears and speaks"
+    return Fit(model, wanted, with_rest(memory), room, remedy)
+
+
+def _rest(settings: Settings, store: Store) -> Callable[[LlmMemory], Need]:
+    """What everything needs, whatever the language model takes."""
+    torch = settings.tts.runtime == "torch"
+    voice = settings.tts.model
+    names = (settings.stt.model, "" if torch else voice)
+    sealed = [entry.size_bytes for entry in store.entries() if entry.encrypted and entry.name in names]
+    return partial(
+        memory_plan.need,
+        stt_file=_stt_bytes(settings.stt.model, store),
+        tts_file=coqui_folder.size_bytes(voice, store.models_dir / voice) if torch else _size(voice, store),
+        stt_type=settings.stt.compute_type,
+        torch=torch,
+        in_memory=sum(sealed),
+    )
+
+
+def _stt_bytes(name: str, store: Store) -> int:
+    """Of the recogniser's weights with 16 bits each; by the catalogue, or else 0, when they are not here."""
+    try:
+        return 2 * store.head(name, "stt", "model.bin", numbers_in)
+    except ModelError:
+        return _size(name, store)
+
+
+def _size(name: str, store: Store) -> int:
+    """Of its files; 0 when it is unknown."""
+    return next((entry.size_bytes for entry in store.entries() if entry.name == name), 0)
+
+
+def require(settings: Settings, root: Path = ROOT, *, llm_only: bool = False) -> None:
+    """Raise ModelTooBig, with what would fit, when the models do not; before any of them is loaded.
+
+    Also raises what ``plan`` raises.
+    """
+    # What this process has of its own, and not of files: free memory does not count that any more.
+    own = health.memory_bytes("RssAnon", root, of="self/status") or 0
+    found = plan(settings, root, already=own, llm_only=llm_only)
+    if found.fits is False:
+        raise too_big(found, settings)
+
+
+def too_big(found: Fit, settings: Settings) -> ModelTooBig:
+    """The refusal, with the way out of it."""
+    steps = [advice(found.remedy, settings), _LOOKED_AT]
+    if found.room.why == memory_plan.OF_GROUP:
+        steps.insert(0, RAISE_LIMIT)
+    return ModelTooBig(f"{found.model} does not fit: {found}.", " ".join(steps))
+
+
+def advice(remedy: Remedy | None, settings: Settings) -> str:
+    """What to write or to run to have what would fit."""
+    if remedy is not None and remedy.what == "context":
+        tokens = int(remedy.value)
+        # What is left beside the longest reply is shared by history, system prompt and question.
+        longest = min(settings.llm.max_tokens, tokens // 4)
+        history = min(settings.llm.history_tokens, max(0, (tokens - longest) // 2))
+        wanted = f"context_tokens: {tokens}, history_tokens: {history}, max_tokens: {longest}"
+        return f"{tokens} tokens of context fit; write into your settings:  llm: {{{wanted}}}"
+    if remedy is not None and remedy.what == "format":
+        source = remedy.source or settings.llm.model
+        made_of = f" ({UNKNOWN}: the GGUF file or checkpoint it comes from)" if source == UNKNOWN else ""
+        command = f"assistant quantize {source} --to {remedy.value}"
+        return f"As {remedy.value} it would fit: run `{command}`{made_of}, then name the result in llm.model."
+    kind = "llm" if settings.llm.needs_model else "stt"
+    return f"Choose a smaller {kind}.model, or end other programs."
+
+
+def _mb(count: int) -> int:
+    return round(count / 1e6)

@@ -1,0 +1,273 @@
+"""New settings for a running appliance, without a restart.
+
+Everything new is read, loaded and warmed beside what is at work. Only when all of it is there, and
+between two turns, is it exchanged; so whatever is wrong with the new settings changes nothing.
+What did not change is not touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from assistant.app import adapter as adapters
+from assistant.app import beside
+from assistant.app import build as app
+from assistant.app import engines as loading
+from assistant.audio.files import read_sound
+from assistant.core.errors import AssistantError, EngineFailed
+from assistant.core.state import State
+from assistant.core.types import SpokenAudio
+from assistant.dialog import earcons
+from assistant.dialog.conversation import Conversation
+from assistant.dialog.earcons import Earcon
+from assistant.dialog.listener import Hearing
+from assistant.dialog.loop import VoiceLoop
+from assistant.engines import AdaptableLlm, Llm
+from assistant.runtime import logs, paths
+from assistant.runtime.engine_thread import in_thread
+from assistant.settings import load as configuration
+from assistant.settings.load import Loaded
+from assistant.settings.schema import Settings
+from assistant.skills import Agent, SkillContext, Skills
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 2.0
+"""Asking for the dates of two or three files costs next to nothing."""
+
+_BETWEEN_TURNS = (State.SLEEPING, State.MUTED, State.FAULTED)
+
+_ENGINES = ("stt", "llm", "tts")
+
+_NOT_THE_ENGINE = {
+    "stt": {"guard"},
+    "llm": {"prompt", "history_tokens", "tools"},
+    "tts": {"begin_with"},
+}
+"""Keys of an engine's section that others read: a change of these leaves the engine alone."""
+
+_ADAPTER = {"adapter", "adapter_scale"}
+"""Keys of the language model's section that it can follow as it is, where its engine is able to."""
+
+_AT_START_ONLY = {
+    "cores.pin",
+    "cores.engines",
+    "audio.input",
+    "audio.output",
+    "audio.reference_channel",
+    "audio.echo_cancellation",
+    "audio.noise_suppression",
+    "audio.automatic_gain",
+    "audio.silent_minutes",
+    "gpio.button",
+    "gpio.lamp",
+    "services.wyoming",
+}
+
+
+@dataclass
+class _Fresh:
+    """What takes over; None where nothing has changed."""
+
+    engines: dict[str, Any]
+    skills: Skills
+    agent: Agent | None
+    sounds: Mapping[Earcon, SpokenAudio]
+    prompt: str
+    hearing: Hearing | None = None
+    conversation: Conversation | None = None
+    may_call: bool = False
+    """Whether the new conversation tells of the skills."""
+    adapts: bool = False
+    """The language model stays, with ``adapter`` or, where that is None, without one."""
+    adapter: Any = None
+
+
+class SavedFiles:
+    """Tells when one of some files was saved, once whoever writes it has finished."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self.files = tuple(files)
+        self._seen = self._settling = self._look()
+
+    def saved(self) -> bool:
+        """Whether something else is there than when this was last true, and was there at the last look."""
+        now = self._look()
+        settled, self._settling = now == self._settling, now
+        if now == self._seen or not settled:
+            return False
+        self._seen = now
+        return True
+
+    def _look(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_mark(file) for file in self.files)
+
+
+class Reloader:
+    """Reloads the settings of ``voice_loop``, which began with ``loaded``; ``load`` reads them again."""
+
+    def __init__(self, load: Callable[[], Loaded], loaded: Loaded) -> None:
+        self._load = load
+        self._saved = SavedFiles(_files(loaded))
+        self._prompt = configuration.prompt_text(loaded.settings)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def watch(self, voice_loop: VoiceLoop, context: SkillContext) -> None:
+        """Reload whenever a file is saved, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if self._saved.saved():
+                try:
+                    await self.reload(voice_loop, context)
+                except AssistantError:
+                    continue  # it has been logged
+                except Exception:
+                    log.exception("reload=failed")
+
+    async def reload(self, voice_loop: VoiceLoop, context: SkillContext) -> Mapping[str, object]:
+        """Take over what has changed; which keys that were. Raises AssistantError, and changes nothing."""
+        async with self._one_at_a_time:
+            try:
+                loaded = await in_thread(self._load)
+                before, new = voice_loop.chain.settings, loaded.settings
+                changed = changes(before, new)
+                fresh = await self._make(voice_loop, context, new, changed)
+            except AssistantError as error:
+                log.error("reload=refused problem=%s", error)
+                raise
+            prompt_changed = fresh.prompt != self._prompt
+            await _take_over(voice_loop, new, fresh)
+            self._prompt = fresh.prompt
+            self._saved.files = _files(loaded)
+            if "audio.volume" in changed:
+                voice_loop.chain.speaker.volume = new.audio.volume
+            if "log.level" in changed:
+                logs.set_up(new.log.level)
+            told = sorted(changed | ({"llm.prompt"} if prompt_changed else set()))
+            log.info("reload=done changed=%s", ",".join(told) or "-")
+            return {"changed": told, "after_restart": sorted(changed & _AT_START_ONLY)}
+
+    async def _make(
+        self, voice_loop: VoiceLoop, context: SkillContext, new: Settings, changed: set[str]
+    ) -> _Fresh:
+        fresh = _Fresh(
+            engines={},
+            skills=await in_thread(partial(app.load_skills, new, context)),
+            agent=await in_thread(partial(app.load_agent, new)),
+            sounds=await in_thread(partial(earcons.load, new.audio.earcons, read_sound)),
+            prompt=await in_thread(partial(configuration.prompt_text, new)),
+        )
+        try:
+            if any(key.startswith(("vad.", "wake.")) and key != "vad.threshold" for key in changed):
+                fresh.hearing = await in_thread(lambda: (loading.load_vad(new), loading.load_wake_word(new)))
+            for kind in _ENGINES:
+                worker = getattr(voice_loop.chain, kind)
+                if kind == "llm" and _concerns_adapter_only(changed, worker.engine):
+                    fresh.adapts = True
+                elif _concerns_engine(kind, changed):
+                    fresh.engines[kind] = await in_thread(partial(beside.load, kind, new, worker.cores))
+            if fresh.prompt != self._prompt or any(
+                key.startswith(("llm.", "skills.folder")) for key in changed
+            ):
+                worker = voice_loop.chain.llm
+                llm = fresh.engines.get("llm") or worker.engine
+                fresh.may_call = app.offers_calls(new, llm, fresh.skills)
+                known = fresh.skills if fresh.may_call else None
+                fresh.conversation = app.new_conversation(new, llm, known, lambda: worker.engine)
+            if fresh.conversation and "llm" in fresh.engines:
+                await in_thread(partial(app.read_opening, fresh.engines["llm"], fresh.conversation))
+            if fresh.adapts and new.llm.adapter:
+                fresh.adapter = await voice_loop.chain.llm.run(lambda llm, _: _loaded(llm, new))
+        except BaseException:
+            for engine in fresh.engines.values():
+                engine.close()
+            raise
+        return fresh
+
+
+async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> None:
+    while voice_loop.state not in _BETWEEN_TURNS:  # noqa: ASYNC110 - watches from outside
+        await asyncio.sleep(0.05)
+    chain = voice_loop.chain
+    if fresh.adapts:
+        await chain.llm.run(lambda llm, _: _wear(llm, fresh.adapter))
+    for kind, engine in fresh.engines.items():
+        await getattr(chain, kind).exchange(engine)
+    phrases = chain.wake_phrases
+    if fresh.hearing:
+        phrases = [word.phrase for word in new.wake.words] if fresh.hearing[1] else []
+    chain = replace(
+        chain,
+        skills=fresh.skills,
+        agent=fresh.agent,
+        conversation=fresh.conversation or chain.conversation,
+        may_call=fresh.may_call if fresh.conversation else chain.may_call,
+        settings=new,
+        wake_phrases=phrases,
+    )
+    voice_loop.adopt(chain, fresh.sounds, fresh.hearing)
+    if (conversation := fresh.conversation) and "llm" not in fresh.engines:
+        await chain.llm.run(lambda llm, _: app.read_opening(llm, conversation))
+
+
+def _loaded(llm: Llm, new: Settings) -> Any:
+    assert isinstance(llm, AdaptableLlm)  # noqa: S101 - it was looked at before
+    with adapters.opened(new) as place:
+        return llm.load_adapter(place, new.llm.adapter_scale) if place else None
+
+
+def _wear(llm: Llm, adapter: Any) -> None:
+    """Raises EngineFailed, with everything as it was."""
+    assert isinstance(llm, AdaptableLlm)  # noqa: S101 - it was looked at before
+    try:
+        llm.wear(adapter)
+    except EngineFailed:
+        if adapter is not None:
+            llm.drop_adapter(adapter)
+        raise
+
+
+def changes(before: Settings, new: Settings) -> set[str]:
+    """The keys of which the values differ, such as "llm.model"."""
+
+    def differing(old: Any, now: Any, path: str) -> set[str]:
+        if isinstance(old, dict) and isinstance(now, dict):
+            names = old.keys() | now.keys()
+            return set().union(*(differing(old.get(n), now.get(n), f"{path}.{n}") for n in names))
+        return set() if old == now else {path[1:]}
+
+    return differing(before.model_dump(), new.model_dump(), "")
+
+
+def _concerns_engine(kind: str, changed: set[str]) -> bool:
+    """Whether the engine must be loaded again; a lost cache folder is no reason."""
+    keys = {key.split(".")[1] for key in changed if key.startswith(f"{kind}.")}
+    hears_turns_end = kind == "stt" and "endpoint.turn_model" in changed
+    return hears_turns_end or bool(keys - _NOT_THE_ENGINE[kind])
+
+
+def _concerns_adapter_only(changed: set[str], llm: Llm) -> bool:
+    """Whether the language model at work can follow without being loaded again."""
+    keys = {key.split(".")[1] for key in changed if key.startswith("llm.")} - _NOT_THE_ENGINE["llm"]
+    return bool(keys) and keys <= _ADAPTER and isinstance(llm, AdaptableLlm)
+
+
+def _files(loaded: Loaded) -> tuple[Path, ...]:
+    """What, when it is saved, makes other settings: also a file that is not there yet."""
+    prompt = Path(loaded.settings.llm.prompt)
+    own = [loaded.file] if loaded.file else []
+    return (*own, *paths.settings_files(), *([prompt] if prompt.is_absolute() else []))
+
+
+def _mark(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,78 @@
+"""Engines that hang are loaded anew beside themselves; one that hangs again at once is a fault.
+
+An engine blocks in native code, where nothing can end it. So its thread and its memory are left
+to it until it ends by itself, if ever. When a new one does not help, or cannot be had, only a
+restart gives the memory back: the appliance is faulted then, and the watchdog decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, TypeAlias
+
+from assistant.app import beside
+from assistant.app import build as app
+from assistant.core.errors import AssistantError, EngineTimeout
+from assistant.core.events import Faulted
+from assistant.dialog.loop import VoiceLoop
+from assistant.runtime.engine_thread import Worker, in_thread
+from assistant.settings.schema import Settings
+
+log = logging.getLogger(__name__)
+
+Load: TypeAlias = Callable[[str, Settings, Collection[int]], Any]
+
+_LOOK_EVERY_S = 1.0
+
+
+class Repairs:
+    """Looks after the engines of one voice loop; ``load`` makes a warm one of a kind (``beside.load``)."""
+
+    def __init__(self, voice_loop: VoiceLoop, load: Load = beside.load) -> None:
+        self._voice_loop = voice_loop
+        self._load = load
+        self._results: dict[str, int] = {}
+        """Kind of engine -> how many calls had ended well when it was last loaded anew."""
+        self._given_up: dict[str, Faulted] = {}
+
+    async def watch(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            chain = self._voice_loop.chain
+            for kind in ("stt", "llm", "tts"):
+                worker: Worker[Any] = getattr(chain, kind)
+                if worker.hangs(chain.settings.conversation.turn_timeout_s):
+                    await self._mend(kind, worker)
+
+    async def _mend(self, kind: str, worker: Worker[Any]) -> None:
+        chain = self._voice_loop.chain
+        if kind not in self._given_up:
+            try:
+                self._may_try_again(kind, worker)
+                worker.leave(await in_thread(partial(self._load, kind, chain.settings, worker.cores)))
+                if kind == "llm":
+                    await worker.run(lambda llm, _: app.read_opening(llm, chain.conversation))
+            except Exception as error:  # whatever it is, this engine answers nobody any more
+                known = isinstance(error, AssistantError)
+                log.error("engine=%s mended=no problem=%s", kind, error, exc_info=None if known else error)
+                self._given_up[kind] = Faulted(_hangs(kind))
+            else:
+                log.warning("engine=%s fault=hung action=loaded-anew", kind)
+                self._results[kind] = worker.results
+                return
+        self._voice_loop.post(self._given_up[kind])  # again and again: it may be muted meanwhile
+
+    def _may_try_again(self, kind: str, worker: Worker[Any]) -> None:
+        if self._results.get(kind) == worker.results:
+            raise _hangs(kind)
+
+
+def _hangs(kind: str) -> EngineTimeout:
+    return EngineTimeout(
+        f"The {kind} engine hangs, and loading it anew has not helped.",
+        f"Restart the assistant; should it hang again, choose another {kind}.model.",
+    )

@@ -1,0 +1,312 @@
+"""The appliance as a service: one voice loop, and everybody who may ask something of it.
+
+Signals and the control socket come first, so that it can be muted or ended while it still loads;
+then engines, then sound. Everything ends in reverse. ``app`` builds the loop itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
+
+from assistant.app import replacement
+from assistant.app.build import kept_prompts, open_loop, skill_context
+from assistant.app.heartbeat import Heartbeat
+from assistant.app.recordings import Recordings
+from assistant.app.reload import Reloader
+from assistant.app.repairs import Repairs
+from assistant.app.shedding import Relief
+from assistant.audio import Kind, Microphone, Speaker
+from assistant.audio.echo.reference import Reference
+from assistant.audio.files import write_wav
+from assistant.audio.liveness import LiveMicrophone
+from assistant.board import strain
+from assistant.board.recognise import recognise
+from assistant.board.shortage import Shortages
+from assistant.core.errors import AlreadyRunning, AssistantError, ControlError, StateUnavailable
+from assistant.core.events import Event
+from assistant.core.state import State
+from assistant.dialog.loop import VoiceLoop
+from assistant.dialog.outages import Outages
+from assistant.dialog.report import Report
+from assistant.runtime import paths
+from assistant.services import shared
+from assistant.services.control.api import Orders
+from assistant.services.control.mute_mark import MuteMark
+from assistant.services.control.server import ControlServer
+from assistant.services.front_panel import front_panel
+from assistant.services.systemd import Notifier
+from assistant.settings.load import Loaded
+from assistant.skills import TimerBook
+
+log = logging.getLogger(__name__)
+
+_SIGNALS = {signal.SIGUSR1, signal.SIGHUP}
+"""Blocked until somebody takes them, as by themselves they would end the process (``commands.run``)."""
+
+_BEATS_PER_WATCHDOG = 4
+"""A beat may come late, or be lost, without a restart."""
+
+_IN_WORDS = {
+    State.STARTING: "Loading the models.",
+    State.SLEEPING: "Waiting to be called.",
+    State.LISTENING: "Listening.",
+    State.THINKING: "Thinking.",
+    State.SPEAKING: "Speaking.",
+    State.MUTED: "Muted: the microphone is closed.",
+    State.FAULTED: "Out of order.",
+}
+
+_ENDS_WITHIN_S = 4.5
+"""Then it ends without having closed everything: all that is kept is on disk already."""
+
+
+async def until_ended(life: Coroutine[Any, Any, None]) -> None:
+    """Live until SIGTERM or SIGINT. Raises the AssistantError that makes it impossible, or Replaced."""
+    living = asyncio.ensure_future(life)
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        living.cancel()
+        last = threading.Timer(_ENDS_WITHIN_S, _leave)
+        last.daemon = True
+        last.start()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, end)
+    await asyncio.wait({living})
+    if living.cancelled():
+        return
+    if isinstance(error := living.exception(), AssistantError):
+        Notifier().tell(f"STATUS={error.problem}")
+    living.result()
+
+
+async def live(
+    loaded: Loaded,
+    load: Callable[[], Loaded],
+    microphone: Microphone,
+    speaker: Speaker,
+    *,
+    reference: Reference | None,
+    on_report: Callable[[Report], None],
+    rescan: Callable[[Kind], Awaitable[None]],
+) -> None:
+    """Run until cancelled, first with the settings in ``loaded``, later with what ``load`` reads.
+
+    ``reference`` is where ``speaker`` notes what it plays. Raises the AssistantError that makes it
+    impossible, or Replaced, when only a new process gives the sound back.
+    """
+    settings = loaded.settings
+    systemd = Notifier()
+    shortages = Shortages()
+    orders = Orders(settings, shortages)
+    mark = MuteMark(paths.control().with_name("muted"))
+    if mark.is_set:
+        orders.toggle_mute()
+    reloader = Reloader(load, loaded)
+    recordings = Recordings(
+        paths.data() / "recordings",
+        lambda: orders.settings.privacy,
+        write_wav,
+        has_room=lambda: "disk" not in shortages.now,
+    )
+    recordings.prune()
+
+    def note_report(report: Report) -> None:
+        orders.on_report(report)
+        recordings.keep(report)
+        if report.in_writing and report.reply and report.handled_by != "announcement":
+            control.publish({"state": orders.state.value, "reply": report.reply})
+        on_report(report)
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_signals(orders))
+        control = await stack.enter_async_context(_control(orders))
+        log.info("profile=%s reason=%r machine=%r", loaded.profile, loaded.why, recognise().equipment)
+        panel = stack.enter_context(front_panel(settings.gpio, orders))
+
+        def note_change(event: Event, state: State) -> None:
+            was_starting = orders.state is State.STARTING
+            orders.on_change(event, state)
+            mark.follow(event)
+            control.publish({"state": state.value})
+            panel.show(state.value)
+            systemd.tell(*(["READY=1"] if was_starting else []), f"STATUS={_in_words(state, outages)}")
+
+        def note_outage() -> None:
+            systemd.tell(f"STATUS={_in_words(orders.state, outages)}")
+
+        outages = Outages(note_outage)
+        control.publish({"state": orders.state.value})
+        systemd.tell(f"STATUS={_IN_WORDS[orders.state]}")
+        stack.callback(systemd.tell, "STOPPING=1", "STATUS=Ending.")
+        stack.push(lambda kind, *_: None if kind is replacement.Replaced else mark.clear())
+        context = stack.enter_context(skill_context(loudness=lambda: speaker.volume))
+        voice_loop = await stack.enter_async_context(
+            open_loop(
+                settings,
+                LiveMicrophone(microphone, 60 * settings.audio.silent_minutes),
+                speaker,
+                on_report=note_report,
+                on_change=note_change,
+                outages=outages,
+                rescan=rescan,
+                context=context,
+                hands_free=True,
+                reference=reference,
+            )
+        )
+        heartbeat = Heartbeat(
+            post=voice_loop.post,
+            is_broken=lambda: voice_loop.state is not State.MUTED and "engine" in voice_loop.outages,
+            beat=lambda: systemd.tell("WATCHDOG=1"),
+        )
+        await stack.enter_async_context(shared.wyoming(lambda: voice_loop.chain))
+        orders.attach(
+            voice_loop,
+            reload=lambda: reloader.reload(voice_loop, context),
+            is_ringing=lambda: _rings(context.timers),
+        )
+        await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
+        await stack.enter_async_context(_beside(Repairs(voice_loop).watch()))
+        relief = Relief(voice_loop, shortages, lambda: strain.read(paths.data()), kept_prompts())
+        await stack.enter_async_context(_beside(relief.watch()))
+        if systemd.watchdog_s:
+            await stack.enter_async_context(
+                _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))
+            )
+        _take_up(voice_loop, replacement.taken_over())
+        await _run(voice_loop, lambda: _may_be_replaced(voice_loop, orders, context.timers))
+
+
+async def _run(voice_loop: VoiceLoop, may_be_replaced: Callable[[], bool]) -> None:
+    """Raises Replaced when it is time for that."""
+    running = asyncio.ensure_future(voice_loop.run())
+    replaced = asyncio.ensure_future(replacement.due(may_be_replaced))
+    try:
+        await asyncio.wait({running, replaced}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise replacement.Replaced(_kept(voice_loop))
+        running.result()
+    finally:
+        for task in (replaced, running):
+            task.cancel()
+        await asyncio.gather(replaced, running, return_exceptions=True)
+
+
+def _kept(voice_loop: VoiceLoop) -> dict[str, object]:
+    """What a process that replaces this one goes on with: what was said, and what nobody could hear."""
+    chain = voice_loop.chain
+    said, volume = chain.conversation.kept, chain.speaker.volume
+    return {"said": said, "volume": volume, "unheard": voice_loop.ringer.kept}
+
+
+def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
+    """Go on with what another process has kept, if there was one."""
+    if kept:
+        voice_loop.chain.conversation.take_up(kept["said"])
+        voice_loop.chain.speaker.volume = kept["volume"]
+        voice_loop.ringer.take_up(**kept["unheard"])
+        log.info("took_over=yes turns=%d unheard=%d", len(kept["said"]), len(kept["unheard"]["kept"]))
+
+
+def _may_be_replaced(voice_loop: VoiceLoop, orders: Orders, timers: TimerBook) -> bool:
+    """Something is missing, nothing sounds, and nobody is being answered."""
+    outages = voice_loop.outages
+    is_idle = voice_loop.state in (State.SLEEPING, State.MUTED, State.FAULTED) and not orders.is_answering
+    is_missing = "microphone" in outages or "speaker" in outages
+    return is_idle and is_missing and ("speaker" in outages or not _rings(timers))
+
+
+def _in_words(state: State, outages: Outages) -> str:
+    """What it is doing and what it is missing: "Out of order: no microphone."."""
+    words = _IN_WORDS[state]
+    joint = ": " if state is State.FAULTED else "; "
+    return f"{words[:-1]}{joint}{outages}." if str(outages) else words
+
+
+def _leave() -> None:
+    """End the process now, whatever a driver still holds up."""
+    log.error("ending=at-once reason=something-does-not-close")
+    os._exit(0)
+
+
+@contextmanager
+def _signals(orders: Orders) -> Iterator[None]:
+    """SIGUSR1 mutes and unmutes, SIGHUP reloads; one that came early counts now.
+
+    At a terminal SIGHUP says that it was closed: then everything ends, as its owner expects.
+    """
+    living = asyncio.current_task()
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Future[None]] = set()
+
+    def reload() -> None:
+        job = asyncio.ensure_future(_obey_quietly(orders, "reload"))
+        reloads.add(job)
+        job.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGUSR1, orders.toggle_mute)
+    loop.add_signal_handler(signal.SIGHUP, living.cancel if living and at_terminal else reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        for name in _SIGNALS:
+            loop.remove_signal_handler(name)
+        for job in reloads:
+            job.cancel()
+
+
+async def _obey_quietly(orders: Orders, name: str) -> None:
+    """An order from somebody who waits for no answer."""
+    try:
+        await orders.obey({"order": name})
+    except ControlError as error:  # a reload itself says what is wrong with the settings
+        log.warning("order=%s refused=%s", name, error)
+    except Exception:
+        log.debug("order=%s failed", name, exc_info=True)
+
+
+@asynccontextmanager
+async def _control(orders: Orders) -> AsyncIterator[ControlServer]:
+    """The control socket. An assistant that cannot have one listens all the same."""
+    control = ControlServer(orders.obey)
+    try:
+        await control.open(paths.control())
+    except AlreadyRunning:
+        raise
+    except ControlError as error:
+        log.error("control=none problem=%s", error)
+    try:
+        yield control
+    finally:
+        await control.close()
+
+
+def _rings(timers: TimerBook) -> bool:
+    try:
+        return bool(timers.due())
+    except StateUnavailable:  # the ringer has logged it
+        return False
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this in the background while inside."""
+    job = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)

@@ -1,0 +1,159 @@
+"""Gives up what can be done without when something runs short, and takes it back when it is there again.
+
+Every few seconds it looks at the machine and brings the engines, the conversation and the kept files to
+what ``shortage`` says, between two turns. So an engine that was loaded anew meanwhile is told too, and what
+nobody gives up any more is as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from assistant.app import build as app
+from assistant.board import heap
+from assistant.board.shortage import KEPT_UP, Reading, Shortage, Shortages, short_of
+from assistant.core.errors import AssistantError
+from assistant.core.state import State
+from assistant.dialog.loop import VoiceLoop
+from assistant.engines import FrugalLlm, KeepingTts, Llm
+from assistant.runtime.engine_thread import in_thread
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 5.0
+"""A few files of /proc and /sys are read in a millisecond; a disk that fills takes longer than this."""
+
+_CONTEXT_SHARE = 0.5
+_CONTEXT_STEP = 256
+"""llama.cpp rounds a context up to a multiple of this."""
+_THREADS_SHARE = 0.5
+_LIMIT: Mapping[Shortage, str] = {"memory": "context_tokens", "heat": "threads_share"}
+"""What of a language model is limited for its sake."""
+
+_BETWEEN_TURNS = (State.SLEEPING, State.MUTED, State.FAULTED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frugality:
+    """What a language model is to do with; the defaults are all that it has."""
+
+    context_tokens: int | None = None
+    threads_share: float = 1.0
+
+
+class Relief:
+    """Of one voice loop; ``read`` reads how the machine is doing, and ``shortages`` takes note of it.
+
+    ``prompts`` is the folder of what models made of the beginning of every prompt.
+    """
+
+    def __init__(
+        self, voice_loop: VoiceLoop, shortages: Shortages, read: Callable[[], Reading], prompts: Path
+    ) -> None:
+        self._voice_loop = voice_loop
+        self._shortages = shortages
+        self._read = read
+        self._prompts = prompts
+        self._done: dict[str, tuple[Any, object]] = {}
+        """Kind of engine -> the one that was told last, and what."""
+        self._failed = False
+
+    async def watch(self) -> None:
+        """Look every few seconds, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Exception as error:  # what cannot be given up must not keep it from looking again
+                known = isinstance(error, AssistantError)
+                if not self._failed:
+                    log.error("relief=failed problem=%s", error, exc_info=None if known else error)
+                self._failed = True
+            else:
+                self._failed = False
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Look once, and act on it if nobody is being answered."""
+        limits = self._voice_loop.chain.settings.shedding
+        now_s = asyncio.get_running_loop().time()
+        reading = await in_thread(self._read)
+        llm = self._voice_loop.chain.llm.engine
+        limits_of_llm = llm.limits if isinstance(llm, FrugalLlm) else ()
+        kept_up = self._shortages.kept_up = [name for name in KEPT_UP if _LIMIT[name] not in limits_of_llm]
+        for shortage, begins in self._shortages.look(reading, limits, now_s):
+            if begins:
+                why = "; ".join(short_of(reading, limits, shortage))
+                action = "none" if shortage == "heat" and shortage in kept_up else "shed"
+                log.warning("short_of=%s action=%s why=%r", shortage, action, why)
+            else:
+                log.warning("short_of=%s action=restored", shortage)
+        if self._voice_loop.state in _BETWEEN_TURNS:
+            short = self._shortages.now
+            await self._tell_voice(short)
+            await self._tell_language_model(short)
+
+    async def _tell_voice(self, short: Collection[Shortage]) -> None:
+        worker, keeps = self._voice_loop.chain.tts, "disk" not in short
+        if isinstance(worker.engine, KeepingTts) and self._told("tts", worker.engine, as_new=True) != keeps:
+            await worker.run(lambda tts, _: tts.keep_phrases(keeps) if isinstance(tts, KeepingTts) else None)
+            self._done["tts"] = (worker.engine, keeps)
+
+    async def _tell_language_model(self, short: Collection[Shortage]) -> None:
+        """The conversation first, so that it never has more than the context holds."""
+        chain, keep = self._voice_loop.chain, "disk" not in short
+        worker, engine = chain.llm, chain.llm.engine
+        wanted = _Frugality(
+            context_tokens=self._shorter_context() if "memory" in short else None,
+            threads_share=_THREADS_SHARE if "heat" in short else 1.0,
+        )
+        if not keep:
+            await in_thread(partial(_forget, self._prompts))
+        told, kept = self._told("llm", engine, as_new=(_Frugality(), True))
+        if (told, kept) == (wanted, keep):
+            return
+
+        def limit(llm: Llm) -> None:
+            before = llm.context_tokens
+            if isinstance(llm, FrugalLlm):
+                llm.limit(context_tokens=wanted.context_tokens, threads_share=wanted.threads_share)
+            if llm.context_tokens != before or (keep and not kept):
+                app.read_opening(llm, chain.conversation, keep=keep)
+
+        self._allow(wanted.context_tokens)
+        await worker.run(lambda llm, _: limit(llm))
+        self._allow(wanted.context_tokens)
+        if wanted.context_tokens:
+            await in_thread(heap.trim)
+        self._done["llm"] = (engine, (wanted, keep))
+
+    def _told(self, kind: str, engine: object, *, as_new: Any) -> Any:
+        """What this engine was told last; nothing was given up by one that is new."""
+        who, what = self._done.get(kind, (None, None))
+        return what if who is engine else as_new
+
+    def _shorter_context(self) -> int:
+        """Half of what is set, but enough for a question and its answer."""
+        chain = self._voice_loop.chain
+        taken = app.tokens_taken(chain.settings, chain.llm.engine, chain.conversation.beginning)
+        wanted = max(taken, int(chain.settings.llm.context_tokens * _CONTEXT_SHARE))
+        return -(-wanted // _CONTEXT_STEP) * _CONTEXT_STEP
+
+    def _allow(self, context_tokens: int | None) -> None:
+        """Let the conversation have what is left of that context, or of all that the model has now."""
+        chain = self._voice_loop.chain
+        llm, conversation = chain.llm.engine, chain.conversation
+        tokens = min(context_tokens or llm.context_tokens, llm.context_tokens)
+        conversation.allow(app.history_tokens(chain.settings, llm, conversation.beginning, tokens))
+
+
+def _forget(prompts: Path) -> None:
+    for file in prompts.glob("*.prefix"):
+        with suppress(OSError):
+            file.unlink()

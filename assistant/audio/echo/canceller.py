@@ -1,0 +1,342 @@
+"""The assistant's own voice is taken out of what the microphone hears.
+
+Stands between the microphone and everything that listens. While something is played, each frame loses
+the echo of it (``echo_filter``), and is marked when nothing else was in it (``near_speech``): so that
+whoever asks for speech does not take the rest of an echo for it. Where the echo lies is found from the sound
+(``delay``), never from a clock; while that is not known, or the filter leaves more than there was,
+frames pass as they are heard and count as echo. It has no thread, and adds no delay.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+
+from assistant.audio import EchoState, EchoStatus
+from assistant.audio.echo.alignment import Alignment
+from assistant.audio.echo.delay import HEARD_SAMPLES, RANGE_SAMPLES, Delay, DelayEstimator
+from assistant.audio.echo.filter import PARTITIONS, RESPONSE_SAMPLES, EchoFilter, Heard, predicted
+from assistant.audio.echo.memory import EchoMemory
+from assistant.audio.echo.move import CERTAIN, find_move
+from assistant.audio.echo.near_speech import NearSpeech, Unheard
+from assistant.audio.echo.reference import REACH, Played, Reference
+from assistant.audio.resample import Samples, to_float, to_pcm16
+from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame
+
+log = logging.getLogger(__name__)
+
+_AUDIBLE = 1e-4
+"""Of full scale, -80 dB: quieter sound makes no echo."""
+
+_ECHOES_S = 1.5
+"""After the last sound: a second until it is heard (``delay``), and half of one until the room is quiet."""
+
+_LOOK_FRAMES = 100 // FRAME_MS
+"""Between two looks for the delay."""
+
+_BEFORE_SAMPLES = FRAME_SAMPLES
+"""Where in the filter the echo shall begin: what comes before the strongest path has room there."""
+
+_GAP_S = 0.3
+"""Frames further apart than that come from a microphone that was opened anew."""
+
+_MEMORY = 0.9
+"""Of the powers that are compared: 200 ms, a syllable."""
+
+_GOOD, _BAD = 0.25, 0.5
+"""Share of the power heard that is left where the filter fits (6 dB off), and where it does not (3 dB)."""
+
+_WORSE = 1.25
+"""What is left is more than what was heard, by 1 dB: chance does less where a person drowns the echo."""
+
+_BETTER = 0.5
+"""A share of what is left now, by which another delay or another filter must be better to take over."""
+
+_TRIAL_FRAMES = 300 // FRAME_MS
+"""After so many frames of echo a second filter is compared with the first."""
+
+_FURTHEST = 300 * SAMPLE_RATE_HZ // 1000
+"""Samples by which an echo is looked for at once when it has moved: 0.3 s to either side."""
+
+_FIT, _CLOSED_FRAMES = 0.1, 500 // FRAME_MS
+"""After a change nobody is told from the echo until the filter takes 10 dB off, or half a second of echo has
+shown how much it leaves."""
+
+_NEAR_SAMPLES = 4
+"""Delays that differ by less are the same: the filter takes that up."""
+
+
+_FAR_S = 0.55
+"""Between the speaker's buffer and the microphone's; what is further away (Bluetooth) is not interrupted by
+speech: whoever speaks has finished before the answer falls silent."""
+
+_KEEP_EVERY_FRAMES = 60_000 // FRAME_MS
+"""What is known of the room is kept no more often than once a minute."""
+
+
+class EchoCanceller:
+    """Frames in, frames out, in order; ``reference`` is told by the speaker what it plays.
+
+    What it learns of the room is kept in ``memory``, and checked before it is believed again.
+    """
+
+    def __init__(self, reference: Reference, memory: EchoMemory | None = None) -> None:
+        self._reference = reference
+        self._memory = memory
+        self._known: Samples | None = None
+        """The room of this speaker, from before a pause or a restart."""
+        self._late_s = 0.0
+        self._kept_at = -_KEEP_EVERY_FRAMES
+        self._stream: Played | None = None
+        self._estimator = DelayEstimator()
+        self._alignment = Alignment()
+        self._filter = EchoFilter()
+        self._second: EchoFilter | None = None
+        self._near = NearSpeech()
+        self._unheard = Unheard()
+        self._heard: deque[Samples] = deque(maxlen=HEARD_SAMPLES // FRAME_SAMPLES)
+        self._heard_at = 0
+        """Position in what was heard, of the frame at work."""
+        self._last_s = 0.0
+        self._is_placed = False
+        self._frames = 0
+        """Frames since something was played, for what is done now and then."""
+        self._powers = np.zeros(3)
+        """Of what was heard, and of what the first and the second filter left, over the last syllable."""
+        self._trial_frames = 0
+        self._closed_frames = _CLOSED_FRAMES
+        self._candidate: Delay | None = None
+
+    @property
+    def drift_ppm(self) -> float:
+        """How much faster than the microphone the speaker turned out to run."""
+        return self._alignment.drift_ppm
+
+    @property
+    def status(self) -> EchoStatus:
+        """How well the assistant's own voice is kept from its ears, as of the last frame."""
+        if not self._is_placed:
+            return EchoStatus("inaudible" if self._unheard.is_sure else "unknown")
+        heard, left = self._powers[:2] + 1e-12
+        loss_db = round(float(10 * np.log10(max(heard / left, 1.0))), 1)
+        return EchoStatus(self._state, round(1000 * self._late_s), loss_db, round(self.drift_ppm, 1))
+
+    @property
+    def _state(self) -> EchoState:
+        if self._is_far:
+            return "far"
+        if not self._closed_frames:
+            return "controlled"
+        return "learning" if self._fits else "uncontrolled"
+
+    def was_wrong(self) -> None:
+        """What was taken for somebody said nothing: be warier."""
+        self._near.was_wrong()
+
+    def process(self, frame: AudioFrame) -> AudioFrame:
+        """Return the frame without the echo, marked when that was all it held."""
+        self._heard_at += FRAME_SAMPLES
+        stream = self._follow_streams(frame)
+        position, step = self._alignment.next()
+        if stream is None:
+            return frame
+        self._frames += 1
+        if stream.silent_s > _ECHOES_S:
+            if self._frames % 50 == 0:
+                stream.take()
+            self._keep(stream)
+            self._heard.clear()
+            return frame
+        stream.take()
+        heard = to_float(frame.pcm)
+        self._heard.append(heard)
+        if self._frames % _LOOK_FRAMES == 0:
+            self._look(stream)
+        if not self._is_placed:
+            last = stream.between(stream.end - SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
+            return replace(frame, is_echo=not self._unheard.is_somebody(heard, last))
+        played = stream.read(position - FRAME_SAMPLES, step, 2 * FRAME_SAMPLES)
+        parts = self._filter.process(heard, played)
+        self._compare(heard, played, parts)
+        is_open = self._is_open(parts)
+        is_near = self._near.in_frame(parts, may_be_near=is_open) and not self._has_moved(
+            heard, parts, stream
+        )
+        if self._is_worse or np.square(parts.rest).sum() > _WORSE * np.square(heard).sum():
+            return replace(frame, is_echo=True)
+        if not is_near and self._fits and np.square(parts.echo).mean() > _AUDIBLE**2:
+            self._alignment.follow(heard, parts.echo)
+        return replace(frame, pcm=to_pcm16(parts.rest), is_echo=not is_near, is_near=is_near)
+
+    def _is_open(self, parts: Heard) -> bool:
+        """May a person be told from what is left? Not until the filter fits after something has changed."""
+        if self._is_worse:
+            self._closed_frames = _CLOSED_FRAMES
+        elif self._closed_frames and np.square(parts.echo).mean() > _AUDIBLE**2:
+            is_fit = self._powers[1] < _FIT * self._powers[0] and self._closed_frames < _CLOSED_FRAMES - 5
+            self._closed_frames = 0 if is_fit else self._closed_frames - 1
+        return not self._closed_frames and not self._is_far
+
+    def _has_moved(self, heard: Samples, parts: Heard, stream: Played) -> bool:
+        """Is it the echo itself that lies elsewhere or is louder? Then go on from there."""
+        begin = round(self._position_now)
+        played = stream.between(begin - _FURTHEST - RESPONSE_SAMPLES, 2 * _FURTHEST + RESPONSE_SAMPLES)
+        echo = predicted(self._filter.response, played)
+        move = find_move(heard, parts.rest, echo)
+        if move is None:
+            return False
+        if move.left < CERTAIN:
+            log.debug("echo=moved by=%d gain=%.2f", move.samples, move.gain)
+            self._filter.louder(move.gain)
+            self._begin_to_judge()
+            if move.samples:
+                self._go_to(stream, self._alignment.position - move.samples)
+        return True
+
+    @property
+    def _is_far(self) -> bool:
+        return self._late_s > _FAR_S
+
+    @property
+    def _fits(self) -> bool:
+        return bool(self._powers[1] < _GOOD * self._powers[0])
+
+    @property
+    def _is_worse(self) -> bool:
+        return bool(self._powers[1] > _WORSE * self._powers[0])
+
+    def _follow_streams(self, frame: AudioFrame) -> Played | None:
+        """Forget where the echo lies when either device was opened anew."""
+        stream = self._reference.stream
+        if stream is not self._stream or frame.end_s - self._last_s > _GAP_S:
+            if self._is_placed and self._fits:
+                self._known = self._filter.response
+            elif stream and self._memory and self._known is None:
+                self._known = self._memory.recall(stream.device)
+            self._stream, self._is_placed, self._candidate = stream, False, None
+            self._unheard = Unheard()
+            self._estimator.forget()
+            self._heard.clear()
+        self._last_s = frame.end_s
+        return stream
+
+    def _compare(self, heard: Samples, played: Samples, parts: Heard) -> None:
+        """Note how well the filter does, and let a second one learn while it does badly."""
+        left = [heard, parts.rest, heard]
+        if self._second is not None:
+            left[2] = self._second.process(heard, played).rest
+        self._powers = _MEMORY * self._powers + np.square(left).mean(axis=1)
+        if np.abs(played).max() < _AUDIBLE:
+            return
+        self._trial_frames += 1
+        if self._second is None:
+            if self._powers[1] > _BAD * self._powers[0]:
+                self._second, self._trial_frames = EchoFilter(), 0
+        elif self._trial_frames >= _TRIAL_FRAMES:
+            if self._powers[2] < _BETTER * self._powers[1]:
+                self._filter, self._powers[1] = self._second, self._powers[2]
+                self._second, self._closed_frames = None, _CLOSED_FRAMES
+                log.debug("echo=learnt-anew")
+            elif self._fits:
+                self._second = None
+
+    # Where the echo lies
+
+    def _look(self, stream: Played) -> None:
+        if len(self._heard) < HEARD_SAMPLES // FRAME_SAMPLES:
+            return
+        played_at = stream.end - HEARD_SAMPLES - RANGE_SAMPLES
+        played = stream.between(played_at, HEARD_SAMPLES + RANGE_SAMPLES)
+        if np.abs(played).max() < _AUDIBLE:
+            return
+        heard = np.concatenate(self._heard)
+        heard_at = self._heard_at + FRAME_SAMPLES - HEARD_SAMPLES
+        found = self._estimator.look(heard, heard_at, played, played_at)
+        if found is None:
+            return
+        before, self._candidate = self._candidate, found
+        if before is None or abs(found.samples - before.samples) > _NEAR_SAMPLES:
+            return
+        now = self._heard_at - self._position_now
+        self._late_s = (stream.end - self._heard_at - FRAME_SAMPLES + found.samples) / SAMPLE_RATE_HZ
+        if not self._is_placed:
+            self._begin(found, stream, heard)
+        elif abs(found.samples - (now + _BEFORE_SAMPLES)) > _NEAR_SAMPLES and not self._fits:
+            begin = round(heard_at - now)
+            if np.abs(stream.between(begin, HEARD_SAMPLES // 2)).max() > _AUDIBLE:  # an echo was expected
+                self._try(found, stream, heard, heard_at)
+
+    def _begin(self, delay: Delay, stream: Played, heard: Samples) -> None:
+        """Take up what is known of the room if it is still this one; else learn from what was just heard."""
+        log.debug("echo=found late_ms=%d", 1000 * self._late_s)
+        self._is_placed, self._filter, self._second = True, EchoFilter(), None
+        self._place(delay, stream)
+        begin = round(self._alignment.position) - len(heard)
+        if self._known is not None and _left(self._known, stream, heard, begin) < _GOOD:
+            self._filter.believe(self._known)
+            return
+        self._recall(stream, begin)
+        for at in range(0, len(heard), FRAME_SAMPLES):
+            played = stream.between(begin + at - FRAME_SAMPLES, 2 * FRAME_SAMPLES)
+            self._filter.process(heard[at : at + FRAME_SAMPLES], played)
+
+    def _keep(self, stream: Played) -> None:
+        """Keep what is known of the room, in the silence after an answer."""
+        is_due = self._heard and self._frames - self._kept_at >= _KEEP_EVERY_FRAMES
+        if self._memory and is_due and self._is_placed and self._fits:
+            self._kept_at = self._frames
+            self._memory.keep(stream.device, self._filter.response)
+
+    @property
+    def _position_now(self) -> float:
+        """Of the frame at work."""
+        return self._alignment.position - FRAME_SAMPLES
+
+    def _place(self, delay: Delay, stream: Played) -> None:
+        """Begin the filter a little before the delay, as far as what is played then is known already."""
+        heard_end = self._heard_at + FRAME_SAMPLES - delay.samples
+        before = min(_BEFORE_SAMPLES, max(0, stream.end - heard_end - REACH))
+        self._go_to(stream, heard_end + before)
+
+    def _go_to(self, stream: Played, position: float) -> None:
+        """The next frame's first sample was played there."""
+        self._alignment.place(position)
+        self._begin_to_judge()
+        self._recall(stream, round(position))
+
+    def _begin_to_judge(self) -> None:
+        """What was found before says nothing of how well the filter fits from now on."""
+        self._closed_frames = _CLOSED_FRAMES
+        self._powers[:] = 0
+        self._heard.clear()
+        self._candidate = None
+        self._estimator.forget()
+
+    def _recall(self, stream: Played, position: int) -> None:
+        """What was played before that position is what the filter has heard of."""
+        count = (PARTITIONS + 1) * FRAME_SAMPLES
+        self._filter.recall(stream.between(position - count, count))
+
+    def _try(self, delay: Delay, stream: Played, heard: Samples, heard_at: int) -> None:
+        """Is what the filter knows right at another delay? Or else begin anew there."""
+        left = [
+            _left(self._filter.response, stream, heard, heard_at - offset)
+            for offset in (self._heard_at - self._position_now, delay.samples - _BEFORE_SAMPLES)
+        ]
+        if left[1] < _BETTER * left[0]:
+            log.debug("echo=moved to=%d", delay.samples)
+            self._place(delay, stream)
+        elif left[0] > _BAD:
+            log.debug("echo=lost to=%d", delay.samples)
+            self._filter, self._second = EchoFilter(), None
+            self._place(delay, stream)
+
+
+def _left(response: Samples, stream: Played, heard: Samples, position: float) -> float:
+    """Share of the power heard that a room of this response leaves, when it was played there."""
+    played = stream.between(round(position) - RESPONSE_SAMPLES, len(heard) + RESPONSE_SAMPLES)
+    rest = heard - predicted(response, played)
+    return float(np.square(rest).sum() / max(np.square(heard).sum(), 1e-9))

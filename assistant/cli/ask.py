@@ -1,0 +1,96 @@
+"""``assistant ask``: a written question, answered by a skill or the language model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import closing
+from pathlib import Path
+
+from assistant.app import memory_fit as fit
+from assistant.cli import _prompts
+from assistant.core.errors import EmptyAnswer
+from assistant.core.types import Call
+from assistant.engines import CallingLlm
+from assistant.runtime import logs
+from assistant.runtime.cancel import Cancel
+from assistant.settings import load as configuration
+from assistant.settings.schema import Settings
+from assistant.skills import Skills
+
+MAX_AT_ONCE = 64
+"""Most of them share a context of thousands of tokens; more than this no board computes at once."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "ask",
+        help="answer a written question",
+        description="Answer a written question by a skill or the language model; or a file of prompts, one a "
+        "line, by the model alone, several at once: each is answered later, and all of them sooner.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("text", nargs="?", help="the question")
+    what.add_argument("--file", type=Path, metavar="PROMPTS", help="a text file with a prompt on each line")
+    parser.add_argument(
+        "--batch",
+        type=count,
+        default=1,
+        metavar="N",
+        help="of the file, answer N at once; default 1",
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON document; of a file, one a line")
+    parser.set_defaults(run=run)
+
+
+def count(text: str) -> int:
+    """From 1 to 64; argparse names this function in its complaints."""
+    number = int(text)
+    if not 1 <= number <= MAX_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_AT_ONCE}")
+    return number
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from assistant.app import build as app  # noqa: PLC0415 - engines take a second to import
+
+    settings = configuration.load(arguments.config).settings
+    logs.set_up(settings.log.level)
+    if arguments.file is not None:
+        prompts = _prompts.read(arguments.file)
+        _prompts.answer(settings, prompts, arguments.batch, as_json=arguments.json)
+        return 0
+    with app.skill_context() as context:
+        reply, handled_by = _answered(settings, app.load_skills(settings, context), arguments.text)
+    if not reply:
+        raise EmptyAnswer
+    print(
+        json.dumps({"reply": reply, "handled_by": handled_by}, ensure_ascii=False)
+        if arguments.json
+        else reply
+    )
+    return 0
+
+
+def _answered(settings: Settings, skills: Skills, text: str) -> tuple[str, str]:
+    """What to say, and who says it."""
+    from assistant.app import build as app  # noqa: PLC0415
+    from assistant.app import engines as loading  # noqa: PLC0415
+
+    if match := skills.match(text):
+        return match.run().speech, match.name
+    agent = app.load_agent(settings)
+    if agent and (outcome := agent.ask(text, Cancel())):
+        return outcome.speech, agent.name
+    fit.require(settings, llm_only=True)
+    pieces: list[str | Call]
+    with closing(loading.load_llm(settings)) as llm:
+        if isinstance(llm, CallingLlm) and app.offers_calls(settings, llm, skills):
+            messages = app.new_conversation(settings, llm, skills).messages_for(text)
+            pieces = list(llm.stream_or_call(messages, Cancel(), skills.grammar))
+        else:
+            pieces = list(llm.stream(app.new_conversation(settings, llm).messages_for(text), Cancel()))
+    called = next((each.text for each in pieces if isinstance(each, Call)), "")
+    if match := skills.called(called):
+        return match.run().speech, match.name
+    return "".join(each for each in pieces if isinstance(each, str)).strip(), "llm"

@@ -1,0 +1,181 @@
+"""Are Python, the packages, the engines and the programs they call there, and do they start?
+
+Compiled packages are imported in a child process: one that was built for another processor kills
+whoever imports it, and that must not be the doctor.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+
+from assistant import __version__, engines
+from assistant.board.limits import text
+from assistant.cli.checks.finding import Check, Finding, Patient
+from assistant.core.errors import EngineUnavailable
+
+DISTRIBUTION = "shelf-assistant"
+
+CHILD_TIMEOUT_S = 120
+"""An import takes seconds; from a slow SD card, tens of them."""
+
+FASTER_WITH = {"avx2": "AVX2", "asimddp": "DOTPROD"}
+"""What /proc/cpuinfo calls a processor's abilities -> what llama.cpp calls having been built for them."""
+
+
+def _python(_patient: Patient) -> Iterator[Finding]:
+    what = f"assistant {__version__} on Python {platform.python_version()}, {platform.platform(terse=True)}"
+    if sys.maxsize < 2**32:
+        step = "Install the 64-bit edition of the operating system."
+        yield Finding(
+            "python", ok=False, what=f"{what}: 32 bits, for which there are no engines", next_step=step
+        )
+    else:
+        yield Finding("python", ok=True, what=what)
+
+
+def _packages(_patient: Patient) -> Iterator[Finding]:
+    """Every package that the installation asks for, extras aside."""
+    try:
+        wanted = importlib.metadata.requires(DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        step = "Run ./scripts/setup in the checkout, or install the package."
+        yield Finding("packages", ok=None, what="the program runs without being installed", next_step=step)
+        return
+    always = [requirement for requirement in wanted if "extra ==" not in requirement]
+    versions = {name: _version(name) for name in sorted(re.split(r"[^\w.-]", line)[0] for line in always)}
+    missing = [name for name, version in versions.items() if not version]
+    if missing:
+        what = f"not installed: {', '.join(missing)}"
+        yield Finding("packages", ok=False, what=what, next_step=f"Run: pip install {' '.join(missing)}")
+    here = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    yield Finding("packages", ok=True, what=here)
+
+
+def _version(package: str) -> str:
+    """Empty when it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
+    """Import the chosen engine's module."""
+    if kind == "turn":  # chosen by its model, and mostly not at all
+        name = "smart_turn" if patient.settings.endpoint.turn_model else ""
+    else:
+        name = getattr(patient.settings, kind).engine
+    if not name:
+        return
+    check = f"{kind} engine"
+    module = engines.REGISTRY[kind][name]
+    done = child(sys.executable, "-c", f"import {module}")
+    if done.returncode == 0:
+        yield Finding(check, ok=True, what=f"{name} starts")
+    elif done.returncode == -signal.SIGILL:
+        what = f"{name} was built for another processor: it dies of an illegal instruction"
+        yield Finding(check, ok=False, what=what, next_step="Run ./scripts/setup here, on this board.")
+    else:
+        last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        key = "endpoint.turn_model" if kind == "turn" else f"{kind}.engine"
+        step = f"Install what is missing, or choose otherwise in the settings ({key})."
+        yield Finding(check, ok=False, what=f"{name} does not start: {last_line}", next_step=step)
+
+
+_LOAD_WAKE_WORDS = """
+import sys
+from assistant.engines.wake.open_wake_word import create
+from assistant.core.errors import AssistantError
+from assistant.settings.engines import WakeSettings
+try:
+    create(WakeSettings.model_validate_json(sys.argv[1]))
+except AssistantError as error:
+    sys.exit(f"{error.problem} [{error.code}]")
+"""
+
+
+def _wake_word(patient: Patient) -> Iterator[Finding]:
+    """Load the wake words, a person's own files too."""
+    wake = patient.settings.wake
+    if wake.engine == "none":
+        return
+    done = child(sys.executable, "-c", _LOAD_WAKE_WORDS, wake.model_dump_json())
+    last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    if done.returncode == 0:
+        words = ", ".join(word.phrase for word in wake.words)
+        yield Finding("wake engine", ok=True, what=f"it wakes to: {words}")
+    elif wake.engine == "auto" and EngineUnavailable.code in last_line:
+        step = "To have a wake word where there is one for the board: ./scripts/setup run wake"
+        what = "not on this board: any speech wakes the assistant"
+        yield Finding("wake engine", ok=None, what=what, next_step=step)
+    else:
+        step = "Correct wake.words, or set wake.engine to none: then any speech wakes the assistant."
+        yield Finding("wake engine", ok=False, what=last_line, next_step=step)
+
+
+def _llama_build(patient: Patient) -> Iterator[Finding]:
+    """Was llama.cpp compiled for this processor?"""
+    if patient.settings.llm.engine != "llama_cpp":
+        return
+    ask = "import llama_cpp; print(llama_cpp.__version__, llama_cpp.llama_print_system_info().decode())"
+    done = child(sys.executable, "-c", ask)
+    if done.returncode:
+        yield Finding("llama.cpp", ok=None, what="it does not start, see above")
+        return
+    can = text(patient.root / "proc/cpuinfo").split()
+    unused = [
+        built
+        for ability, built in FASTER_WITH.items()
+        if ability in can and f"{built} = 1" not in done.stdout
+    ]
+    what = " ".join(done.stdout.split()).removesuffix("|").strip()
+    if unused:
+        what = f"not built for this processor's {', '.join(unused)}: {what}"
+        yield Finding(
+            "llama.cpp", ok=None, what=what, next_step="For much faster answers run ./scripts/setup here."
+        )
+    else:
+        yield Finding("llama.cpp", ok=True, what=what)
+
+
+def _espeak(_patient: Patient) -> Iterator[Finding]:
+    program = shutil.which("espeak-ng")
+    if program is None:
+        step = "Install it, on Debian and its relatives with: sudo apt install espeak-ng"
+        yield Finding("espeak-ng", ok=False, what="the voice needs this program", next_step=step)
+        return
+    done = child(program, "--version")
+    if done.returncode:
+        yield Finding("espeak-ng", ok=False, what="it does not run", next_step="Install it again.")
+    else:
+        yield Finding(
+            "espeak-ng", ok=True, what=done.stdout.strip().removeprefix("eSpeak NG text-to-speech: ")
+        )
+
+
+def child(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program; one that takes too long has failed."""
+    try:
+        return subprocess.run(  # noqa: S603  our own interpreter, or a program found on the PATH
+            command, capture_output=True, text=True, errors="replace", timeout=CHILD_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", f"no answer within {CHILD_TIMEOUT_S} s")
+
+
+CHECKS: dict[str, Check] = {
+    "python": _python,
+    "packages": _packages,
+    "wake engine": _wake_word,
+    **{f"{kind} engine": partial(_engine, kind) for kind in ("vad", "stt", "turn", "llm", "tts")},
+    "llama.cpp": _llama_build,
+    "espeak-ng": _espeak,
+}

@@ -1,0 +1,82 @@
+"""``assistant converse``: the appliance's loop with recordings as the person."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from assistant.cli import _turns
+from assistant.dialog.report import Report
+from assistant.runtime import clock, logs
+from assistant.settings import load as configuration
+from assistant.settings.schema import Settings
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("converse", help="hold a conversation with recordings")
+    parser.add_argument(
+        "--input", type=Path, nargs="+", required=True, metavar="SOUND", help="what is said, in order"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="WAV", help="where the answers are written"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document a turn")
+    parser.add_argument(
+        "--as-fast-as-possible",
+        action="store_true",
+        help="skip the waiting; the times in the report stay true",
+    )
+    parser.add_argument(
+        "--wake",
+        action="store_true",
+        help="wait for the wake word, as the appliance does; without this every recording is answered",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    settings = configuration.load(arguments.config).settings
+    logs.set_up(settings.log.level)
+    pace: clock.Pace = "skipping" if arguments.as_fast_as_possible else "real"
+    if arguments.wake:
+        wake = settings.wake.model_copy(update={"engine": "open_wake_word"})
+        settings = settings.model_copy(update={"wake": wake})
+    return hold(
+        settings,
+        arguments.input,
+        arguments.output,
+        as_json=arguments.json,
+        pace=pace,
+        hands_free=arguments.wake,
+    )
+
+
+def hold(
+    settings: Settings,
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    as_json: bool,
+    pace: clock.Pace,
+    hands_free: bool = False,
+) -> int:
+    """Hold the conversation, showing each turn as it ends; the exit status."""
+    from assistant.app.converse import converse  # noqa: PLC0415 - engines take a second to import
+    from assistant.audio.files import read_sound  # noqa: PLC0415
+
+    clips = [read_sound(path) for path in inputs]
+    answered = 0
+
+    def show(report: Report, began_s: float) -> None:
+        nonlocal answered
+        if report.handled_by == "announcement":
+            return  # a timer that rings is nobody's turn
+        answered += report.refused is None
+        print(_turns.as_json(report, began_s) if as_json else _turns.as_text(report), flush=True)
+
+    clock.run(converse(settings, clips, output, show, hands_free=hands_free), pace)
+    if not answered:
+        print("assistant: nothing was said in these recordings.", file=sys.stderr)
+    return 0

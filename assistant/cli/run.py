@@ -1,0 +1,95 @@
+"""``assistant run``: the appliance on microphone and speaker."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from assistant.app import replacement
+from assistant.audio.lines import DRIVER, Rescan, devices
+from assistant.cli import _turns, converse
+from assistant.core.errors import DeviceStuck, DeviceUnavailable
+from assistant.dialog.report import Report
+from assistant.runtime import clock, logs
+from assistant.settings import load as configuration
+from assistant.settings.load import Loaded
+from assistant.settings.schema import Settings
+
+_DEMO = Path(__file__).parent / "demo" / "how_old_is_the_brooklyn_bridge.wav"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("run", help="listen and answer")
+    parser.add_argument(
+        "--or-demo",
+        action="store_true",
+        help="where there is no microphone, answer a recorded question instead",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # The appliance takes these once it is there; until then they would end the process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGHUP})
+    loaded = configuration.load(arguments.config)
+    logs.keep_stderr()
+    logs.set_up(loaded.settings.log.level)
+    if arguments.or_demo and not _has_microphone():
+        return _demo(loaded.settings)
+    try:
+        clock.run(_live(loaded, lambda: configuration.load(arguments.config)))
+    except replacement.Replaced as replaced:
+        replacement.begin_anew(replaced.kept)
+    if DRIVER.stuck_s:
+        sys.stdout.flush()
+        os._exit(0)  # Python would wait for PortAudio, which waits for the driver
+    return 0
+
+
+def _has_microphone() -> bool:
+    try:
+        return any(device.inputs for device in devices())
+    except DeviceUnavailable:  # without PortAudio there is no sound at all
+        return False
+    except DeviceStuck:  # the appliance can wait for it
+        return True
+
+
+def _demo(settings: Settings) -> int:
+    answer = Path("assistant-answer.wav")
+    print(f"There is no microphone here, so a recorded question is asked instead: {_DEMO.name}", flush=True)
+    status = converse.hold(settings, [_DEMO], answer, as_json=False, pace="real")
+    print(f"The spoken answer is in {answer}. With a microphone, run this again.")
+    return status
+
+
+async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
+    from assistant.app import service as appliance  # noqa: PLC0415 - engines take a second to import
+    from assistant.audio.device import DeviceMicrophone, DeviceSpeaker  # noqa: PLC0415
+    from assistant.audio.echo.reference import Reference  # noqa: PLC0415
+
+    if sys.stdout.isatty():
+        print("Speak; Ctrl-C ends it.", flush=True)
+    audio = loaded.settings.audio
+    reference, channel = Reference(), audio.reference_channel
+    await appliance.until_ended(
+        appliance.live(
+            loaded,
+            load,
+            DeviceMicrophone(audio.input, reference=reference, reference_channel=channel),
+            DeviceSpeaker(audio.output, audio.volume, None if channel else reference),
+            reference=reference,
+            on_report=_show,
+            rescan=Rescan({"input": audio.input, "output": audio.output}),
+        )
+    )
+
+
+def _show(report: Report) -> None:
+    """People at a terminal see the conversation; a log or a journal never does (``privacy``)."""
+    if sys.stdout.isatty():
+        print(_turns.as_text(report), flush=True)

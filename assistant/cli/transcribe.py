@@ -1,0 +1,37 @@
+"""``assistant transcribe``: what the recogniser makes of sound files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from assistant.runtime import logs
+from assistant.runtime.cancel import Cancel
+from assistant.settings import load as configuration
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("transcribe", help="turn sound files into text")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="one JSON document a file")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from assistant.app.engines import load_stt  # noqa: PLC0415 - engines take a second to import
+    from assistant.audio.files import read_sound  # noqa: PLC0415
+
+    settings = configuration.load(arguments.config).settings
+    logs.set_up(settings.log.level)
+    clips = {path: read_sound(path) for path in arguments.files}
+    stt = load_stt(settings)
+    for path, pcm in clips.items():
+        transcript = stt.transcribe(pcm, Cancel())
+        if arguments.json:
+            print(json.dumps({"file": str(path), **asdict(transcript)}, ensure_ascii=False), flush=True)
+        else:
+            print(transcript.text if len(clips) == 1 else f"{path}: {transcript.text}", flush=True)
+    stt.close()
+    return 0

@@ -1,0 +1,1 @@
+"""What flows and what can happen: values, events, states and errors. Knows nothing else."""

@@ -1,0 +1,113 @@
+"""What the appliance is doing, and what may happen next.
+
+Rule 1: everything that affects the state is in ``TRANSITIONS``; nothing else decides it.
+Rule 2: an event that the table does not allow raises and changes nothing.
+Rule 3: muted outlives faults. A fault never opens a microphone that a person has closed.
+
+A missing speaker is no state: it goes on listening, and answers in writing (``outages``).
+
+The table is pure; ``transitions`` executes it, and ``diagram`` draws the documentation from it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from transitions import Machine, MachineError
+
+from assistant.core import events as e
+from assistant.core.errors import IllegalEvent
+
+
+class State(Enum):
+    STARTING = "starting"
+    """Models are being loaded and warmed."""
+    SLEEPING = "sleeping"
+    """Waiting for the wake word."""
+    LISTENING = "listening"
+    """Hearing the person out; the answer may already be in preparation, silently."""
+    THINKING = "thinking"
+    """The person has finished and nothing of the answer was heard yet."""
+    SPEAKING = "speaking"
+    """The answer, or an announcement, is being heard."""
+    MUTED = "muted"
+    """The microphone is closed because a person wants it so."""
+    FAULTED = "faulted"
+    """It cannot listen: the microphone is gone, or an engine hangs. It announces things all the same."""
+
+
+_AWAKE: Final = (State.LISTENING, State.THINKING, State.SPEAKING)
+_RUNNING: Final = (State.SLEEPING, *_AWAKE)
+
+TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
+    (State.STARTING, e.Ready): State.SLEEPING,
+    (State.SLEEPING, e.Woken): State.LISTENING,
+    (State.SLEEPING, e.Announced): State.SPEAKING,
+    (State.LISTENING, e.NothingSaid): State.SLEEPING,
+    (State.LISTENING, e.TurnEnded): State.THINKING,
+    (State.THINKING, e.SpeechResumed): State.LISTENING,
+    (State.THINKING, e.ReplyRefused): State.SLEEPING,
+    (State.THINKING, e.FollowUpOpened): State.LISTENING,  # it was noise, and there is time left to speak
+    (State.THINKING, e.ReplyStarted): State.SPEAKING,
+    (State.THINKING, e.ReplyFinished): State.SLEEPING,  # nothing needed to be said
+    (State.SPEAKING, e.ReplyFinished): State.SLEEPING,
+    (State.SPEAKING, e.FollowUpOpened): State.LISTENING,
+    (State.SPEAKING, e.BargedIn): State.LISTENING,
+    (State.LISTENING, e.AnswerResumed): State.SPEAKING,  # it was too short to be speech
+    (State.THINKING, e.AnswerResumed): State.SPEAKING,  # it was noise, or the assistant itself
+    **{(state, e.Stopped): State.SLEEPING for state in _AWAKE},
+    **{(state, e.Muted): State.MUTED for state in (State.STARTING, *_RUNNING, State.FAULTED)},
+    (State.MUTED, e.Unmuted): State.SLEEPING,
+    **{(state, e.Faulted): State.FAULTED for state in (State.STARTING, *_RUNNING)},
+    (State.FAULTED, e.Ready): State.SLEEPING,
+    (State.FAULTED, e.Announced): State.SPEAKING,  # timers ring without a microphone
+}
+"""(state, kind of event) -> next state. What is not here cannot happen."""
+
+
+class StateMachine:
+    """Holds the state; ``fire`` is the only way to change it."""
+
+    state: State
+
+    def __init__(self) -> None:
+        self._machine = Machine(
+            model=self,
+            states=State,
+            initial=State.STARTING,
+            auto_transitions=False,
+            transitions=[
+                {"trigger": event.__name__, "source": source, "dest": target}
+                for (source, event), target in TRANSITIONS.items()
+            ],
+        )
+
+    def fire(self, event: e.Event) -> State:
+        """Go where the table says and return the new state.
+
+        Raises IllegalEvent, and changes nothing, where the table says nothing.
+        """
+        name = type(event).__name__
+        try:
+            self._machine.events[name].trigger(self)
+        except (KeyError, MachineError) as error:
+            raise IllegalEvent(
+                f"The event {name} cannot happen while {self.state.value}.",
+                "This is a defect: please report it with the log lines before it.",
+            ) from error
+        return self.state
+
+    def allows(self, event: type[e.Event]) -> bool:
+        """Whether the table has a transition for this kind of event now."""
+        return (self.state, event) in TRANSITIONS
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram."""
+    arrows: dict[tuple[State, State], list[str]] = {}
+    for (source, event), target in TRANSITIONS.items():
+        arrows.setdefault((source, target), []).append(event.__name__)
+    lines = ["stateDiagram-v2", f"    [*] --> {State.STARTING.value}"]
+    lines += [f"    {s.value} --> {t.value}: {', '.join(names)}" for (s, t), names in arrows.items()]
+    return "\n".join(lines) + "\n"

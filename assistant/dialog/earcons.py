@@ -1,0 +1,130 @@
+"""Short sounds that say what words would take too long to say: I listen, done, that failed, muted.
+
+Each is two soft notes; their direction tells them apart. A person's own files may replace them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from assistant.audio import Speaker
+from assistant.core.errors import AudioError, AudioFileInvalid
+from assistant.core.types import SAMPLE_RATE_HZ, Pcm16, SpokenAudio
+from assistant.settings.schema import EarconSettings
+
+Earcon: TypeAlias = Literal["wake", "done", "error", "muted"]
+
+_NOTES_HZ: Mapping[Earcon, tuple[float, float]] = {
+    "wake": (659.3, 880.0),  # up: your turn
+    "done": (880.0, 659.3),  # down: over
+    "error": (440.0, 311.1),  # far down, and low
+    "muted": (523.3, 523.3),  # the same twice
+}
+_NOTE_MS = 70
+_FADE_MS = 12
+"""Notes that begin and end at once click."""
+_PEAK = 0.08
+"""Of full scale: beside a voice these are quiet."""
+
+LONGEST_S = 2.0
+"""Nobody waits longer for a sound that is in their way."""
+
+ECHO_S = 0.25
+"""A room and the buffers of two sound devices keep a sound this long."""
+
+_LOOK_S = 0.05
+
+
+class Earcons:
+    """Sounds for one speaker; without ``sounds`` it is silent.
+
+    ``on_sound`` is told, as one begins, for how many seconds the microphone may hear it.
+    """
+
+    def __init__(
+        self, speaker: Speaker, sounds: Mapping[Earcon, SpokenAudio], on_sound: Callable[[float], None]
+    ) -> None:
+        self._speaker = speaker
+        self.sounds = sounds
+        self._on_sound = on_sound
+        self._playing: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
+
+    def play(self, name: Earcon) -> None:
+        """Let it sound, behind what already sounds."""
+        if sound := self.sounds.get(name):
+            self._on_sound(sound.duration_s + ECHO_S)
+            self._playing = asyncio.ensure_future(self._play(sound))
+
+    def play_when(self, name: Earcon, may: Callable[[], bool]) -> None:
+        """Let it sound as soon as it may, unless forgotten before."""
+        self.forget()
+        if may():
+            self.play(name)
+        else:
+            self._later = asyncio.get_running_loop().call_later(_LOOK_S, self.play_when, name, may)
+
+    @property
+    def sounding(self) -> bool:
+        """Whether one sounds, or will as soon as it may."""
+        return self._later is not None or (self._playing is not None and not self._playing.done())
+
+    def forget(self) -> None:
+        """What has not begun to sound shall not."""
+        if self._later:
+            self._later.cancel()
+            self._later = None
+
+    async def _play(self, sound: SpokenAudio) -> None:
+        with suppress(AudioError):
+            await self._speaker.open()
+            self._speaker.write(sound)
+            await self._speaker.drained()
+
+
+def load(settings: EarconSettings, read_sound: Callable[[Path], Pcm16]) -> dict[Earcon, SpokenAudio]:
+    """Every sound, a person's own file or the built-in one; none when they are switched off.
+
+    Raises AudioFileInvalid when a file cannot be read or is too long.
+    """
+    if not settings.enabled:
+        return {}
+    files: Mapping[Earcon, Path | None] = {
+        "wake": settings.wake,
+        "done": settings.done,
+        "error": settings.error,
+        "muted": settings.muted,
+    }
+    return {
+        name: _sound(_short(read_sound(file), file) if file else two_notes(*_NOTES_HZ[name]))
+        for name, file in files.items()
+    }
+
+
+def two_notes(first_hz: float, second_hz: float) -> Pcm16:
+    """Two notes one after the other, each faded in and out; 140 ms at 16 kHz."""
+    seconds = np.arange(SAMPLE_RATE_HZ * _NOTE_MS // 1000) / SAMPLE_RATE_HZ
+    from_edge_s = np.minimum(seconds, seconds[::-1])
+    fade = np.sin(np.clip(from_edge_s * 1000 / _FADE_MS, 0, 1) * np.pi / 2) ** 2
+    notes = [np.sin(2 * np.pi * hz * seconds) * fade for hz in (first_hz, second_hz)]
+    pcm: Pcm16 = np.round(np.concatenate(notes) * _PEAK * np.iinfo(np.int16).max).astype(np.int16)
+    return pcm
+
+
+def _short(pcm: Pcm16, file: Path) -> Pcm16:
+    if len(pcm) > LONGEST_S * SAMPLE_RATE_HZ:
+        raise AudioFileInvalid(
+            f"{file} is longer than {LONGEST_S:g} s, too long for a signal.",
+            "Shorten it, or name another file in audio.earcons.",
+        )
+    return pcm
+
+
+def _sound(pcm: Pcm16) -> SpokenAudio:
+    return SpokenAudio("", pcm, SAMPLE_RATE_HZ)

@@ -1,0 +1,70 @@
+"""How long to wait in silence, judged by the words: done, unclear, or plainly not finished.
+
+Pure text; works on a transcript made during the pause itself. The lists hold the words that
+cannot end an English request: articles, prepositions, conjunctions, possessives, fillers.
+They lengthen a wait and never shorten one, so a language without a list merely waits
+``unclear_ms``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from assistant.core.types import Transcript
+from assistant.settings.schema import EndpointSettings
+
+_OPEN = {
+    "en": frozenset(
+        [
+            *("a", "an", "the", "my", "your", "our", "their", "and", "or", "but", "because", "if", "than"),
+            *("plus", "minus", "times", "called", "named", "um", "uh", "er", "erm", "hmm"),
+        ]
+    )
+}
+"""Words after which more must come, by language."""
+
+_OPEN_UNLESS_ASKED = {"en": frozenset(["to", "for", "from", "with", "at", "of", "into", "between", "by"])}
+"""Prepositions: they end a question ("what is it for?") but not a command."""
+
+_TRAILING = re.compile(r"(?:\.\.\.|…|[,;:–—-])\s*$")
+_FINAL = re.compile(r"[.!?][\"')\]]*\s*$")
+_WORD = re.compile(r"[\w'-]+")
+_DICTATED = re.compile(r"(?:\d[\d\s,.-]*\d|\d)\W*$")
+
+
+_SURELY_FINISHED = 0.9
+_NOT_FINISHED = 0.5
+"""A turn model gives 0.88 or more to finished recordings, and over 0.5 to 6 of 10 that were cut at 60 %."""
+
+
+def required_silence_ms(transcript: Transcript, *, matched: bool, settings: EndpointSettings) -> int:
+    """Milliseconds of silence after ``transcript`` that end the turn.
+
+    ``matched`` says that a skill understood it completely. A number at the very end of an
+    unmatched text may be going on (a telephone number, "twenty ... five") and is unfinished
+    only when it looks dictated: digits and nothing else.
+    """
+    if matched:
+        return settings.complete_ms
+    text, finished = transcript.text, transcript.finished_probability
+    words = [word.lower() for word in _WORD.findall(text)]
+    if _asks_for_more(text, words, transcript.language):
+        return settings.unfinished_ms
+    sounds_finished = finished is not None and finished >= _SURELY_FINISHED
+    sounds_unfinished = finished is not None and finished < _NOT_FINISHED
+    reads_finished = _FINAL.search(text) is not None and len(words) > 2
+    if sounds_finished or (reads_finished and not sounds_unfinished):
+        return settings.complete_ms
+    return settings.unclear_ms
+
+
+def _asks_for_more(text: str, words: list[str], language: str) -> bool:
+    if not words:
+        return False
+    last = words[-1]
+    return (
+        _TRAILING.search(text) is not None
+        or _DICTATED.fullmatch(text.strip()) is not None
+        or last in _OPEN.get(language, ())
+        or (last in _OPEN_UNLESS_ASKED.get(language, ()) and not text.rstrip().endswith("?"))
+    )

@@ -1,0 +1,167 @@
+"""Frames and speech decisions in, utterances out: when speech begins, pauses, goes on and ends.
+
+Pure: no threads, no clock but the frames' own times, no engine. It does not know the words; who
+does sets ``required_silence_ms`` while the person pauses.
+
+An ended utterance stays open until ``reset``: if the person goes on after all, the same
+utterance continues and both parts become one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from assistant.core.events import (
+    Event,
+    NothingSaid,
+    SpeechGoesOn,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    TurnEnded,
+)
+from assistant.core.types import FRAME_MS, AudioFrame, Utterance
+from assistant.settings.schema import EndpointSettings
+
+_START_WINDOW_MS = 240
+"""``start_ms`` of speech must fall within this: syllables are 100-250 ms apart."""
+
+_RESUME_MS = 60
+"""Uninterrupted speech that ends a pause: a click or a lip smack is one or two frames."""
+
+
+class Endpointer:
+    """Feed it every frame with ``push``; it answers with what that frame made certain."""
+
+    def __init__(self, settings: EndpointSettings) -> None:
+        self._settings = settings
+        self.start_ms = settings.start_ms
+        """Speech within a quarter of a second that is more than a click."""
+        self._before: deque[tuple[AudioFrame, bool]] = deque(
+            maxlen=_frames(settings.pre_roll_ms + _START_WINDOW_MS)
+        )
+        self._window: deque[bool] = deque(maxlen=_frames(_START_WINDOW_MS))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the utterance. The sound just heard stays available as pre-roll."""
+        self._frames: list[AudioFrame] = []
+        self._window.clear()
+        self._speech_ms = 0
+        self._speech_run_ms = 0
+        self._silence_ms = 0
+        self._speech_end_s = 0.0
+        self._looked_at = 0
+        self._resumed_at = 0
+        self._paused = False
+        self._ended = False
+        self.required_silence_ms = self._settings.unclear_ms
+
+    def forget_before(self) -> None:
+        """Right after SpeechResumed: what was said before is done with, and the utterance begins here."""
+        del self._frames[: self._resumed_at]
+        self._speech_ms = self._speech_run_ms
+        self._looked_at = self._resumed_at = 0
+
+    @property
+    def in_speech(self) -> bool:
+        """Whether an utterance has begun and not yet ended."""
+        return bool(self._frames) and not self._ended
+
+    @property
+    def has_utterance(self) -> bool:
+        """Whether an utterance has begun, ended or not, and was not forgotten."""
+        return bool(self._frames)
+
+    @property
+    def utterance_ms(self) -> int:
+        """How long the utterance is so far, with what was kept from before it; 0 where there is none."""
+        return len(self._frames) * FRAME_MS
+
+    def push(self, frame: AudioFrame, *, is_speech: bool) -> Event | None:
+        """Take the next frame; return what it made certain, or None.
+
+        NothingSaid means that what began as speech was too short to be any.
+        """
+        self._before.append((frame, is_speech))
+        if not self._frames:
+            return self._wait(is_speech=is_speech)
+        self._frames.append(frame)
+        if is_speech:
+            return self._speech(frame)
+        return self._silence()
+
+    def _wait(self, *, is_speech: bool) -> Event | None:
+        self._window.append(is_speech)
+        if not is_speech or sum(self._window) * FRAME_MS < self.start_ms:
+            return None
+        kept = list(self._before)
+        first = next(i for i in range(max(0, len(kept) - len(self._window)), len(kept)) if kept[i][1])
+        start = max(0, first - _frames(self._settings.pre_roll_ms))
+        self._frames = [frame for frame, _ in kept[start:]]
+        self._speech_ms = sum(self._window) * FRAME_MS
+        self._speech_end_s = self._frames[-1].end_s
+        return SpeechStarted()
+
+    def _speech(self, frame: AudioFrame) -> Event | None:
+        self._speech_run_ms += FRAME_MS
+        self._speech_ms += FRAME_MS
+        if not self._paused and not self._ended:
+            self._silence_ms = 0
+            self._speech_end_s = frame.end_s
+            return self._end() if self._too_long() else self._look()
+        if self._ended and self._too_long():
+            # No utterance grows beyond that: what goes on is another one.
+            self.reset()
+            return None
+        if self._speech_run_ms < _RESUME_MS:
+            self._silence_ms += FRAME_MS
+            return None
+        self._resumed_at = max(
+            0, len(self._frames) - _frames(min(self._silence_ms, self._settings.pre_roll_ms))
+        )
+        self._paused = self._ended = False
+        self._silence_ms = 0
+        self._speech_end_s = frame.end_s
+        self.required_silence_ms = self._settings.unclear_ms
+        return SpeechResumed()
+
+    def _look(self) -> Event | None:
+        every = self._settings.read_ahead_ms
+        if not every or (len(self._frames) - self._looked_at) * FRAME_MS < every:
+            return None
+        self._looked_at = len(self._frames)
+        return SpeechGoesOn(self._utterance())
+
+    def _silence(self) -> Event | None:
+        self._speech_run_ms = 0
+        self._silence_ms += FRAME_MS
+        if self._ended:
+            return None
+        if self._silence_ms >= self.required_silence_ms or self._too_long():
+            return self._end()
+        if not self._paused and self._silence_ms >= self._settings.pause_ms:
+            self._paused = True
+            if self._speech_ms >= self._settings.min_speech_ms:
+                return SpeechPaused(self._utterance())
+        return None
+
+    def _end(self) -> Event:
+        self._ended = True
+        if self._speech_ms >= self._settings.min_speech_ms:
+            return TurnEnded(self._utterance())
+        self.reset()
+        return NothingSaid()
+
+    def _too_long(self) -> bool:
+        return len(self._frames) * FRAME_MS >= self._settings.max_utterance_ms
+
+    def _utterance(self) -> Utterance:
+        pcm = np.concatenate([frame.pcm for frame in self._frames])
+        return Utterance(pcm, self._speech_end_s, self._speech_ms)
+
+
+def _frames(duration_ms: int) -> int:
+    return max(1, duration_ms // FRAME_MS)

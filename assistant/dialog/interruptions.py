@@ -1,0 +1,114 @@
+"""What may stop an answer: what the settings want, as far as the echo and the last false alarms allow.
+
+An interruption was false when nobody said anything. Where that happens often, speech interrupts no
+more: what would have interrupted is only counted, until a minute of speaking passes without it. Time is
+what was spoken, not what passed: an assistant that says little learns as much from each answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from assistant.audio import EchoControl
+from assistant.core.attention import Interruption, interruption_by
+from assistant.settings.schema import ConversationSettings
+
+log = logging.getLogger(__name__)
+
+_SPOKEN_S = 60.0
+"""Speaking that is looked back on."""
+
+_OFTEN = 3
+"""A cough and a door may come within a minute of answers; three are the room, a television or the echo."""
+
+_OFF = "Interrupting by voice is off:"
+
+_IN_ONE_ANSWER = 2
+"""An answer that was stopped so often for nothing goes on to its end."""
+
+
+class Interruptions:
+    """``echo`` keeps the assistant's voice from its ears; ``hears_itself`` says that nothing does."""
+
+    def __init__(self, *, hears_itself: bool, echo: EchoControl | None) -> None:
+        self._hears_itself = hears_itself
+        self._echo = echo
+        self._spoken_s = 0.0
+        self._false_s: deque[float] = deque(maxlen=_OFTEN)
+        self._was_off = False
+
+    def by(self, settings: ConversationSettings, already_false: int) -> Interruption:
+        """What to listen for in an answer that was stopped ``already_false`` times for nothing."""
+        if already_false >= _IN_ONE_ANSWER:
+            return "off"
+        return interruption_by(settings.interruption, hears_itself=self._hears_itself)
+
+    def spoke(self, seconds: float) -> None:
+        """The assistant went on speaking for so long."""
+        self._spoken_s += seconds
+        self._note()
+
+    def was_false(self) -> None:
+        """It stopped, or would have stopped, and nobody had said anything."""
+        self._false_s.append(self._spoken_s)
+        if self._echo:
+            self._echo.was_wrong()
+        self._note()
+
+    @property
+    def lately_false(self) -> int:
+        """How many there were in the last minute of speaking; counts to three."""
+        return sum(self._spoken_s - at_s < _SPOKEN_S for at_s in self._false_s)
+
+    @property
+    def speech_is_off(self) -> bool:
+        """Whether speech must not interrupt for now."""
+        return self.lately_false >= _OFTEN
+
+    def _note(self) -> None:
+        if self.speech_is_off is not self._was_off:
+            self._was_off = not self._was_off
+            log.warning(
+                "interrupting_by_voice=%s false=%d", "off" if self._was_off else "on", self.lately_false
+            )
+
+    def document(self, settings: ConversationSettings) -> Mapping[str, object]:
+        """What stops an answer now and why, for the control socket."""
+        by = interruption_by(settings.interruption, hears_itself=self._hears_itself)
+        echo = self._echo.status if self._echo else None
+        in_doubt = self.speech_is_off or (echo and echo.state not in ("controlled", "inaudible"))
+        return {
+            "by": "wake_word" if by == "speech" and in_doubt else by,
+            "wanted": by,
+            "lately_false": self.lately_false,
+            "speech_is_off": self.speech_is_off,
+            "echo": asdict(echo) if echo else None,
+        }
+
+
+def why_not_by_voice(document: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What keeps speech from interrupting, where that is wanted, and what to do; None where nothing does.
+
+    ``document`` is that of ``Interruptions``. An echo that was never heard yet is no reason to worry.
+    """
+    if document["wanted"] != "speech":
+        return None
+    echo = document["echo"] or {}
+    if echo.get("state") == "far":
+        what = f"the sound comes back after {echo['late_ms']} ms, as over Bluetooth."
+        return (
+            f"{_OFF} {what} Only the wake word interrupts.",
+            "Use a speaker on a cable, or see docs/echo.md.",
+        )
+    if document["speech_is_off"]:
+        times = document["lately_false"]
+        what = f"in the last minute my own voice would have interrupted me {times} times."
+    elif echo.get("state") == "uncontrolled":
+        what = "too much of my own voice is left in what I hear."
+    else:
+        return None
+    return f"{_OFF} {what}", "Move the microphone, lower the volume, or see docs/echo.md."

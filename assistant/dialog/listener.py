@@ -1,0 +1,260 @@
+"""Frames -> events: opens the microphone, asks the VAD and the wake word, finds a lost microphone again.
+
+Knows nothing of what the appliance is doing; the loop opens and closes the ears and directs
+their attention.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeAlias
+
+from assistant.audio import Kind, Microphone
+from assistant.core.attention import Attention
+from assistant.core.errors import AssistantError
+from assistant.core.events import Event, Faulted, Ready, RecordingEnded, Woken
+from assistant.core.types import FRAME_MS, AudioFrame, Transcript
+from assistant.dialog.end_of_turn import required_silence_ms
+from assistant.dialog.endpointer import Endpointer
+from assistant.dialog.interruptions import Interruptions
+from assistant.dialog.wake_gate import WakeGate, end_of_speech
+from assistant.engines import Vad, WakeWord
+from assistant.settings.schema import Settings
+from assistant.skills import Match
+
+log = logging.getLogger(__name__)
+
+RETRY_FIRST_S, RETRY_LAST_S = 0.5, 2.0
+"""Waits before a lost device is tried again, each twice the last: a re-plugged one is back within 5 s, and
+a word is heard or a timer rung in that time."""
+
+_BEGINS = 0.2
+"""So probable is the beginning of speech after 40 ms, and more later. Behind 74 recordings
+1 noise passed, 5 without the network; the onsets were noticed within 130 ms (95 %), 100 without."""
+
+_BEGINS_NEAR = 0.03
+"""The same over the assistant's own voice, which confuses the network: there the canceller vouches for
+somebody else. Dishes, an office and hiss 10 and 20 dB below held answers up no more often (docs/echo.md)."""
+
+_WORD_OVER_FRAMES = 60 // FRAME_MS
+"""So long a silence, and the wake word is over. Detectors bridge the stops inside of words."""
+
+_WORD_LATE_FRAMES = 320 // FRAME_MS
+"""The wake word may have been over for so long when its network answers."""
+
+
+_SPEECH_TOO = (Attention.INTERRUPTION, Attention.COMMAND)
+"""Where utterances are followed beside the wake word."""
+
+Hearing: TypeAlias = tuple[Vad, WakeWord | None]
+"""What tells speech, and the wake word where there is one."""
+
+
+class Ears:
+    """The microphone, and what is made of what it hears.
+
+    Without a ``wake_word`` they must not be told to listen for one. ``rescan`` is called before a lost
+    microphone is opened again.
+    """
+
+    def __init__(
+        self,
+        *,
+        microphone: Microphone,
+        vad: Vad,
+        wake_word: WakeWord | None,
+        settings: Settings,
+        post: Callable[[Event], None],
+        rescan: Callable[[Kind], Awaitable[None]],
+        interruptions: Interruptions | None = None,
+    ) -> None:
+        self._microphone = microphone
+        self._vad = vad
+        self._wake_word = wake_word
+        self._gate = WakeGate()
+        self._settings = settings
+        self._post = post
+        self._rescan = rescan
+        self._attention = Attention.NOTHING
+        self._listening: asyncio.Task[None] | None = None
+        self._retry_s = RETRY_FIRST_S
+        self._speech_s = 0.0
+        self._judge_from_s = 0.0
+        self._word_until_s = 0.0
+        self._recent: deque[tuple[AudioFrame, bool]] = deque(maxlen=_WORD_LATE_FRAMES)
+        self.endpointer = Endpointer(settings.endpoint)
+        self._interruptions = interruptions or Interruptions(hears_itself=False, echo=None)
+
+    @property
+    def attention(self) -> Attention:
+        return self._attention
+
+    @attention.setter
+    def attention(self, attention: Attention) -> None:
+        """A change begins anew: what was heard for another purpose is forgotten.
+
+        But an interruption is listened to from its beginning.
+        """
+        before, self._attention = self._attention, attention
+        if attention is before or (before in _SPEECH_TOO and attention is Attention.SPEECH):
+            return
+        self._forget()
+        if attention is Attention.INTERRUPTION:
+            self.endpointer.start_ms = self._settings.conversation.interruption_ms
+
+    @property
+    def quiet_s(self) -> float:
+        """For how long there has been no sound like speech, not even in the wake word."""
+        return asyncio.get_running_loop().time() - self._speech_s
+
+    def hold_judgement(self, seconds: float) -> None:
+        """Take nothing for speech for so long; the sound is kept, in case speech follows at once.
+
+        For what sounds like speech and is none: the end of the wake word, the assistant's own chimes.
+        """
+        self._judge_from_s = max(self._judge_from_s, asyncio.get_running_loop().time() + seconds)
+
+    @property
+    def has_wake_word(self) -> bool:
+        return self._wake_word is not None
+
+    def adopt(self, settings: Settings, hearing: Hearing | None) -> None:
+        """Hear by these from now on, at a moment when nobody speaks; without ``hearing`` as before."""
+        self._settings = settings
+        if hearing:
+            self._vad, self._wake_word = hearing
+        if not self.endpointer.has_utterance:
+            self._forget()
+
+    def wait_for(self, transcript: Transcript, match: Match | None) -> None:
+        """The words are known while the person pauses: wait as long as they ask for."""
+        if match and match.asks_back:
+            self.wait_for_the_rest()
+        else:
+            self.endpointer.required_silence_ms = required_silence_ms(
+                transcript,
+                matched=match is not None and not match.ends_open,
+                settings=self._settings.endpoint,
+            )
+
+    def wait_for_the_rest(self) -> None:
+        """As it is, it gets no answer that somebody waits for: it may be the beginning of one that does."""
+        self.endpointer.required_silence_ms = self._settings.endpoint.unfinished_ms
+
+    def open(self) -> None:
+        """Begin to listen; posts Ready with the first frame, Faulted when the microphone fails."""
+        self._listening = asyncio.ensure_future(self._listen())
+
+    def reopen(self) -> None:
+        """Look for a microphone that was lost, after a wait that grows while it stays lost."""
+        self._listening = asyncio.ensure_future(self._find())
+
+    async def close(self) -> None:
+        """Close the microphone."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+
+    def _forget(self) -> None:
+        self.endpointer = Endpointer(self._settings.endpoint)
+        self._judge_from_s = self._word_until_s = 0.0
+        self._recent.clear()
+        self._gate.reset()
+        if self._wake_word is not None:
+            self._wake_word.reset()
+
+    async def _find(self) -> None:
+        await asyncio.sleep(self._retry_s)
+        self._retry_s = min(2 * self._retry_s, RETRY_LAST_S)
+        try:
+            await self._rescan("input")
+        except AssistantError as error:
+            self._post(Faulted(error))
+        else:
+            await self._listen()
+
+    async def _listen(self) -> None:
+        try:
+            self._vad.reset()
+            self._forget()
+            async with aclosing(self._microphone.frames()) as frames:
+                if first := await anext(frames, None):
+                    self._retry_s = RETRY_FIRST_S
+                    log.info("microphone=heard")
+                    self._post(Ready())
+                    self._judge(first)
+                async for frame in frames:
+                    self._judge(frame)
+            self._post(RecordingEnded())
+        except Exception as error:  # noqa: BLE001 - whatever stops the ears must reach the loop
+            self._post(Faulted(error))
+
+    def _judge(self, frame: AudioFrame) -> None:
+        if self._attention is Attention.NOTHING:
+            return
+        sounds_like_speech = self._sounds_like_speech(frame)
+        is_speech = sounds_like_speech and not frame.is_echo
+        if is_speech:
+            self._speech_s = frame.end_s
+        heard_for = self._attention
+        if heard_for is not Attention.SPEECH and self._wake_word:
+            self._await_word(frame, is_speech=sounds_like_speech)  # its network is not taken in by an echo
+        if self._attention is not heard_for:
+            return  # that was the wake word
+        if heard_for in (Attention.SPEECH, Attention.COMMAND):
+            self._follow_speech(frame, is_speech=is_speech)
+        elif heard_for is Attention.INTERRUPTION:
+            self._await_interruption(frame, is_speech=is_speech)
+
+    def _await_interruption(self, frame: AudioFrame, *, is_speech: bool) -> None:
+        """Stop for speech, unless what sounds like it is the assistant itself too often."""
+        self._interruptions.spoke(FRAME_MS / 1000)
+        if not self._interruptions.speech_is_off:
+            self._follow_speech(frame, is_speech=is_speech)
+        elif self.endpointer.push(frame, is_speech=is_speech) is not None:
+            self._interruptions.was_false()
+            self.endpointer.reset()
+
+    def _sounds_like_speech(self, frame: AudioFrame) -> bool:
+        """Of an interruption quick rather than sure: an answer that noise held up goes on."""
+        threshold = self._settings.vad.threshold
+        if self._attention is Attention.INTERRUPTION:
+            threshold = min(threshold, _BEGINS_NEAR if frame.is_near else _BEGINS)
+        return self._vad.speech_probability(frame.pcm) >= threshold
+
+    def _follow_speech(self, frame: AudioFrame, *, is_speech: bool) -> None:
+        if frame.end_s - self._speech_s >= _WORD_OVER_FRAMES * FRAME_MS / 1000:
+            self._word_until_s = 0.0
+        judged = is_speech and frame.end_s > max(self._judge_from_s, self._word_until_s)
+        event = self.endpointer.push(frame, is_speech=judged)
+        if event:
+            self._post(event)
+
+    def _await_word(self, frame: AudioFrame, *, is_speech: bool) -> None:
+        assert self._wake_word is not None  # noqa: S101
+        self._recent.append((frame, is_speech))
+        words = [self._wake_word.detect(pcm) for pcm in self._gate.push(frame.pcm, is_speech=is_speech)]
+        if word := next(filter(None, words), None):
+            self._post(Woken(by=word))
+            self._go_on(frame.end_s)
+
+    def _go_on(self, now_s: float) -> None:
+        """Listen to what follows the wake word, at once: it may be said in one breath.
+
+        The network answers a little before the word is over, or a little after. The word's end is no
+        speech but is kept, as what follows may sound like it; so long as the pre-roll brings it back.
+        """
+        recent = list(self._recent)
+        if self._attention in _SPEECH_TOO:
+            self._forget()  # what was heard beside it is the word, and no part of what follows
+        over = end_of_speech([is_speech for _, is_speech in recent], _WORD_OVER_FRAMES)
+        self.attention = Attention.SPEECH
+        if over is None:
+            self._word_until_s = now_s + (self._settings.endpoint.pre_roll_ms - FRAME_MS) / 1000
+        else:
+            for frame, is_speech in recent[over:]:
+                self._follow_speech(frame, is_speech=is_speech)

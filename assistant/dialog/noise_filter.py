@@ -1,0 +1,73 @@
+"""Whether what was heard is speech worth answering, or a noise that was written down as words.
+
+Pure: the sound's own shape, how much of it the VAD took for speech, and how sure the recogniser
+was. No list of phrases: Whisper writes "Thank you." for a dripping tap, but people say it too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import numpy as np
+
+from assistant.core.types import FRAME_SAMPLES, Pcm16, Transcript, Utterance
+from assistant.settings.engines import SttGuard
+
+Refusal = Literal["no_words", "repetition", "little_speech", "uncertain", "few_words", "steady", "no_vowel"]
+
+_FEW_WORDS_AFTER_MS = 1200
+"""A single word drawn out lasts a second; only more sound than that can hold too few words."""
+
+_WORD = re.compile(r"[^\W\d_]+|\d")
+"""Letters in a row, or one digit: "12" is said as a word or two."""
+
+_NO_VOWEL = re.compile(r"[^aeiouy\d]*", re.ASCII | re.IGNORECASE)
+
+
+def refusal(utterance: Utterance, transcript: Transcript, guard: SttGuard) -> Refusal | None:
+    """Why the utterance gets no answer, in one word for the log; None when it is speech."""
+    if not any(character.isalnum() for character in transcript.text):
+        return "no_words"
+    if transcript.compression_ratio > guard.max_compression_ratio:
+        return "repetition"
+    if utterance.speech_ms < guard.min_speech_ratio * utterance.duration_ms:
+        return "little_speech"
+    if transcript.no_speech_probability - transcript.average_log_probability > guard.max_uncertainty:
+        return "uncertain"
+    if transcript.no_speech_probability < guard.suspicious_no_speech_probability:
+        return None
+    return _suspicion(utterance, transcript.text, guard)
+
+
+def contrast_db(pcm: Pcm16) -> float:
+    """How far the loud parts rise above the quiet ones: speech stands out, a motor does not.
+
+    ``pcm`` is int16, shape (n,). 0.0 for less than one frame.
+    """
+    whole = len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES
+    if not whole:
+        return 0.0
+    frames = pcm[:whole].reshape(-1, FRAME_SAMPLES).astype(np.float64)
+    # One is added for digital silence: a microphone's noise is a few steps.
+    level_db = 10 * np.log10((frames**2).mean(axis=1) + 1.0)
+    quiet, loud = np.percentile(level_db, (20, 95))
+    return float(loud - quiet)
+
+
+def _suspicion(utterance: Utterance, text: str, guard: SttGuard) -> Refusal | None:
+    """What only counts when the recogniser itself half doubts that anybody spoke."""
+    words_per_s = _word_count(text) * 1000 / max(utterance.speech_ms, 1)
+    if utterance.speech_ms > _FEW_WORDS_AFTER_MS and words_per_s < guard.min_words_per_s:
+        return "few_words"
+    if contrast_db(utterance.pcm) < guard.min_contrast_db:
+        return "steady"
+    if text.isascii() and _NO_VOWEL.fullmatch(text):
+        return "no_vowel"  # "Mm-hmm.": humming, barking
+    return None
+
+
+def _word_count(text: str) -> int:
+    # Some scripts put no spaces between words, which have two or three of their letters.
+    foreign_letters = sum(character.isalpha() and not character.isascii() for character in text)
+    return len(_WORD.findall(text)) + foreign_letters // 3

@@ -1,0 +1,77 @@
+"""What answers are made with: the engines on their threads, the skills, the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from assistant.audio import Speaker
+from assistant.core.errors import EngineFailed
+from assistant.core.types import Call, Pcm16, Sentence, Transcript
+from assistant.dialog.conversation import Conversation
+from assistant.engines import CallingLlm, Llm, Stt, Tts
+from assistant.runtime.cancel import Cancel
+from assistant.runtime.engine_thread import Meter, Worker, in_thread, unmetered
+from assistant.settings.schema import Settings
+from assistant.skills import Agent, Match, Outcome, Skills
+from assistant.text.markup import speakable
+from assistant.text.wake_phrase import without_wake_phrase
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What a turn works with."""
+
+    stt: Worker[Stt]
+    llm: Worker[Llm]
+    tts: Worker[Tts]
+    skills: Skills
+    conversation: Conversation
+    speaker: Speaker
+    settings: Settings
+    wake_phrases: Sequence[str] = ()
+    """What is taken off the beginning of what was said ("okay nabu")."""
+    agent: Agent | None = None
+    """Who is asked what no skill's sentence fits, before the model."""
+    may_call: bool = False
+    """The conversation tells the model of the skills, and it may call one."""
+
+    async def transcribe(self, pcm: Pcm16, meter: Meter = unmetered) -> Transcript:
+        """What a person said to the assistant. Raises EngineFailed."""
+        heard = await self.stt.run(lambda stt, cancel: stt.transcribe(pcm, cancel), meter)
+        return replace(heard, text=without_wake_phrase(heard.text, self.wake_phrases))
+
+    async def synthesize(self, sentence: Sentence, meter: Meter = unmetered) -> Pcm16:
+        """The sound of a sentence as it is written. Raises EngineFailed."""
+        words = replace(sentence, text=speakable(sentence.text, self.settings.stt.language))
+        return await self.tts.run(lambda tts, cancel: tts.synthesize(words, cancel), meter)
+
+    def ask_model(self, text: str, meter: Meter = unmetered) -> AsyncGenerator[str | Call, None]:
+        """The model's reply piece by piece, or one Call alone. Raises EngineError."""
+        messages = self.conversation.messages_for(text)
+        grammar = self.skills.grammar if self.may_call else ""
+
+        def pieces(llm: Llm, cancel: Cancel) -> Iterator[str | Call]:
+            if grammar and isinstance(llm, CallingLlm):
+                return llm.stream_or_call(messages, cancel, grammar)
+            return llm.stream(messages, cancel)
+
+        return self.llm.stream(pieces, meter)
+
+    def called(self, call: Call) -> Match:
+        """The skill that the model calls. Raises EngineFailed for a call that broke off."""
+        match = self.skills.called(call.text)
+        if match is None:
+            raise EngineFailed("The model called no skill.", "Set llm.tools to off, or ask again.")
+        return match
+
+    async def ask_agent(self, text: str) -> Outcome | None:
+        """What came of asking the agent, who may act at once; None when it is for the model."""
+        if self.agent is None:
+            return None
+        cancel = Cancel()
+        try:
+            return await in_thread(partial(self.agent.ask, text, cancel))
+        finally:
+            cancel.set()

@@ -1,0 +1,239 @@
+"""The turn at work, the one that was interrupted and may go on, and what became of all others.
+
+Knows turns and their reports; not the state, nor why a turn begins or ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from assistant.core.errors import AudioError
+from assistant.core.events import Event, SpeakerLost, SpeechGoesOn, SpeechPaused, Stopped
+from assistant.core.types import Transcript, Utterance
+from assistant.dialog import own_voice
+from assistant.dialog.pipeline import Chain
+from assistant.dialog.read_ahead import ReadAhead
+from assistant.dialog.report import Report
+from assistant.dialog.turn import Turn
+from assistant.skills import Match
+
+_ECHO_S = 1.0
+"""What begins within this time after an answer may be its echo, or the end of it."""
+
+
+class Turns:
+    """At most one turn works; another may be held meanwhile.
+
+    ``on_end`` gets each turn that ended, with its report complete; turns that only were attempts at
+    the next one are listed in its report instead.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        *,
+        post: Callable[[Event], None],
+        on_transcript: Callable[[Transcript, Match | None], None],
+        on_refusal: Callable[[], None],
+        on_end: Callable[[Turn], None],
+    ) -> None:
+        self._chain = chain
+        self._post = post
+        self._on_transcript = on_transcript
+        self._on_refusal = on_refusal
+        self._on_end = on_end
+        self._read_ahead = ReadAhead(chain)
+        self._held: Turn | None = None
+        self._count = 0
+        self._discarded: list[Report] = []
+        self._begun = ""
+        """What was said when an answer to it came too early."""
+        self._new_until_s = 0.0
+        """Until then an answer is new that was held up at its beginning and went on."""
+        self._last_sounded = ""
+        """What was said last, as far as it may have sounded in the room; announcements, too."""
+        self._to_repeat = ""
+        """The last reply of which anything was heard; all of it, as somebody who was interrupted may want."""
+        self._last_s = self._now_s()
+        self.at_work: Turn | None = None
+        self.commands_from_s = math.inf
+        """Of what is said from then on only commands count: nobody has called the assistant."""
+
+    def adopt(self, chain: Chain) -> None:
+        """Begin the next turn with this one."""
+        self._chain, self._read_ahead = chain, ReadAhead(chain)
+
+    @property
+    def none(self) -> bool:
+        return self.at_work is None and self._held is None
+
+    @property
+    def alive(self) -> list[Turn]:
+        """The one at work and the one that is held."""
+        return [turn for turn in (self.at_work, self._held) if turn is not None]
+
+    async def work_ahead(self, event: SpeechGoesOn | SpeechPaused) -> None:
+        """Somebody is speaking: get to know the words, or begin with an answer, in case that was all."""
+        if isinstance(event, SpeechGoesOn):
+            self._look_ahead(event.utterance)
+        elif self._chain.settings.conversation.speculate:
+            await self._begin(event.utterance)
+
+    async def answer(self, utterance: Utterance) -> None:
+        """The person has finished: begin with the answer, unless it is begun, and let it be heard."""
+        if self.at_work is None:
+            await self._begin(utterance)
+        if self.at_work is not None:
+            self.at_work.release(utterance)
+
+    async def _begin(self, utterance: Utterance) -> None:
+        """Work on an answer to this, silently, instead of what was worked on before."""
+        await self.discard()
+        self._recall()
+        heard_from_s = self._now_s() - utterance.duration_ms / 1000
+        self.at_work = self._new(heard_from_s, only_commands=self._wants_command(utterance))
+        self.at_work.report.worked("ahead", self._read_ahead.stop())
+        self.at_work.start(utterance)
+
+    def _look_ahead(self, utterance: Utterance) -> None:
+        """Let the model read the words so far, unless it has other work or will not be asked."""
+        if self.none and not self._wants_command(utterance):
+            self._recall()
+            self._read_ahead.look(utterance)
+
+    def _wants_command(self, utterance: Utterance) -> bool:
+        lead_ms = self._chain.settings.endpoint.pre_roll_ms
+        begin_s = self._now_s() - (utterance.duration_ms - lead_ms) / 1000
+        return begin_s >= self.commands_from_s
+
+    def stop_reading(self) -> None:
+        """Nobody is listened to any more."""
+        self._read_ahead.stop()
+
+    def announce(self, text: str) -> None:
+        """Say something unasked."""
+        self.at_work = self._new(self._now_s())
+        self.at_work.announce(text)
+
+    async def discard(self) -> None:
+        """Drop the attempt at a turn: the person goes on."""
+        turn, self.at_work = self.at_work, None
+        if turn is not None:
+            await turn.cancel()
+            self._discarded.append(turn.report)
+
+    async def end(self) -> None:
+        """End the turn, whatever it is doing, and the one that was held."""
+        await self._end_held()
+        await self._end_at_work()
+
+    def hold(self) -> None:
+        """Fall silent and keep the answer, in case nobody said anything."""
+        if self.at_work is not None:
+            self.at_work.hold()
+            self._held, self.at_work = self.at_work, None
+            is_new = (
+                self._held.heard_ms < self._chain.settings.conversation.repair_ms
+                or self._now_s() < self._new_until_s
+            )
+            self._begun = self._held.report.transcript if is_new and self._held.may_be_taken_back else ""
+
+    @property
+    def has_acted(self) -> bool:
+        """What the turn at work was asked for is done, or being done."""
+        return self.at_work is not None and self.at_work.has_acted
+
+    @property
+    def can_resume(self) -> bool:
+        return self._held is not None and not self._held.done
+
+    async def resume(self) -> None:
+        """End the turn that came of nothing and go on with the answer that was held."""
+        if self._begun:
+            self._new_until_s = self._now_s() + self._chain.settings.conversation.repair_ms / 1000
+        self._begun = ""
+        held, self._held = self._held, None
+        await self._end_at_work()
+        if held is not None:
+            self.at_work = held
+            try:
+                held.go_on()
+            except AudioError as error:  # the speaker was pulled while the answer was held
+                self._post(SpeakerLost(error))
+                self._post(Stopped())
+
+    async def _end_held(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            await held.cancel()
+            self._account(held)
+
+    async def _end_at_work(self) -> None:
+        turn, self.at_work = self.at_work, None
+        if turn is not None:
+            await turn.cancel()
+            self._account(turn)
+
+    async def _understood(self, transcript: Transcript, match: Match | None) -> None:
+        """Somebody did say something: what was held will not go on, and is remembered before the answer."""
+        self._on_transcript(transcript, match)
+        goes_on = self.at_work is not None and self.at_work.report.goes_on
+        # Shielded: the person may go on now, which ends this turn but must not leave that one half ended.
+        await asyncio.shield(asyncio.ensure_future(self._take_back() if goes_on else self._end_held()))
+
+    def _not_understood(self) -> None:
+        """What was held goes on soon. Nobody waits for anything else."""
+        if self._held is None:
+            self._on_refusal()
+
+    async def _take_back(self) -> None:
+        """The person had not finished: what was said to that does not count."""
+        held, self._held = self._held, None
+        if held is not None:
+            await held.take_back()
+            self._discarded.append(held.report)
+
+    def _recall(self) -> None:
+        """A conversation is over after a while."""
+        if self._now_s() - self._last_s > self._chain.settings.conversation.forget_after_s:
+            self._chain.conversation.forget()
+
+    def _new(self, heard_from_s: float, *, only_commands: bool = False) -> Turn:
+        overheard = self._overheard(heard_from_s)
+
+        def refuse(text: str) -> str | None:
+            if own_voice.is_own(text, overheard):
+                return "own_voice"
+            return "no_command" if only_commands else None
+
+        return Turn(
+            self._chain,
+            number=self._count + 1 + (self._held is not None),
+            last_reply=lambda: self._to_repeat,
+            refuse=refuse,
+            begun=self._begun,
+            post=self._post,
+            on_transcript=self._understood,
+            on_refusal=self._not_understood,
+        )
+
+    def _overheard(self, from_s: float) -> str:
+        """What it may have heard of itself, listening from then on."""
+        if self._held is not None:
+            return self._held.sounded_text
+        return self._last_sounded if from_s - self._last_s < _ECHO_S else ""
+
+    def _account(self, turn: Turn) -> None:
+        report = turn.report
+        self._begun = ""
+        self._count += report.handled_by != "announcement"
+        self._last_s = self._now_s()
+        self._last_sounded = turn.sounded_text or self._last_sounded
+        self._to_repeat = report.reply if turn.heard_ms else self._to_repeat
+        report.discarded, self._discarded = self._discarded, []
+        self._on_end(turn)
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""Language models. The conversation is the same whatever computes it."""

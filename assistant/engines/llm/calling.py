@@ -1,0 +1,96 @@
+"""A conversation in which the model may call skills, within a grammar, on whatever runtime it runs."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from functools import partial
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.core.errors import EngineFailed
+from assistant.core.types import Call, Message
+from assistant.engines.llm.chat import ChatLlm, Context
+from assistant.runtime.cancel import Cancel
+
+_FEW, _MORE = 32, 1024
+"""Tokens among which a grammar nearly always allows one; to look through all of them takes long."""
+
+Float32s = npt.NDArray[np.float32]
+
+
+class ScoringContext(Context, Protocol):
+    """One that shows the scores it chooses by."""
+
+    def scores(self) -> Float32s:
+        """Of every token, to follow those read; valid until the next one is appended. Raises EngineFailed."""
+
+
+class Grammar(Protocol):
+    """A text on its way through a grammar."""
+
+    def first_allowed(self, tokens: Sequence[int]) -> int | None:
+        """The first of these tokens that may come next, and goes on behind it; None if none may.
+
+        The end of the reply is allowed exactly where the grammar may end.
+        """
+
+
+class CallingChatLlm(ChatLlm):
+    """A ``CallingLlm``."""
+
+    _context: ScoringContext
+
+    @abstractmethod
+    def keeping_to(self, gbnf: str) -> AbstractContextManager[Grammar]:
+        """A text that begins now. Raises EngineFailed for a grammar that is not understood."""
+
+    def stream_or_call(
+        self, messages: Sequence[Message], cancel: Cancel, grammar: str
+    ) -> Iterator[str | Call]:
+        """As ``stream``; but where the likeliest reply begins with "@" it is one Call of the ``grammar``.
+
+        The grammar costs nothing until then. A call is written with the likeliest tokens, whatever
+        the settings for replies. Raises EngineFailed for one that had no room to end, too.
+        """
+        prompt = self._begun(messages)
+        with ExitStack() as stack:
+            way = partial(self._way_to_choose, grammar, stack)
+            chosen = stack.enter_context(closing(self._choose(prompt.tokens, cancel, way)))
+            first = next(chosen, None)
+            if first is None:
+                return
+            if not self._is_mark(first):
+                yield from self._write(prompt, chain([first], chosen), cancel)
+                return
+            call = b"".join(map(self._vocabulary.piece, [first, *chosen]))
+            if not cancel:
+                yield Call(call.decode("utf-8", "replace"))
+
+    def choose_within(self, grammar: Grammar) -> int:
+        """The likeliest token that the grammar allows; it is not appended, but the grammar goes on."""
+        scores = self._context.scores()
+        for count in (_FEW, _MORE, len(scores)):
+            count = min(count, len(scores))  # noqa: PLW2901
+            best = np.argpartition(scores, -count)[-count:]
+            likeliest_first = best[np.argsort(-scores[best], kind="stable")]
+            if (token := grammar.first_allowed(likeliest_first.tolist())) is not None:
+                return token
+        raise EngineFailed("A call could not be written.", "Set llm.tools to off, or choose another model.")
+
+    def _way_to_choose(self, grammar: str, stack: ExitStack) -> Callable[[], int]:
+        """Within the grammar if a call is what the model wants most; otherwise anything but a call."""
+        likeliest = int(self._context.scores().argmax())
+        if self._is_mark(likeliest):
+            return partial(self.choose_within, stack.enter_context(self.keeping_to(grammar)))
+        # A call that was chosen by chance, at some temperature, would be meant by nobody.
+        first = self._context.choose()
+        waiting = [likeliest if self._is_mark(first) else first]
+        return lambda: waiting.pop() if waiting else self._context.choose()
+
+    def _is_mark(self, token: int) -> bool:
+        return self._vocabulary.piece(token).lstrip().startswith(b"@")

@@ -1,0 +1,128 @@
+"""Turns a chat into the one text that its model was trained on.
+
+The template is a small Jinja program inside the model file, so it is run in Jinja's sandbox: it
+can build text and nothing else. Knows nothing of tokens.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from jinja2 import BaseLoader, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from assistant.core.errors import EngineFailed, ModelCorrupt
+from assistant.core.types import Message
+
+
+class ChatTemplate:
+    """One model's chat format. Raises ModelCorrupt when it cannot even render one question."""
+
+    def __init__(self, source: str, begin: str, end: str, first: str = "") -> None:
+        """``begin`` and ``end`` are the texts of the model's begin and end tokens.
+
+        ``first`` must begin every prompt; templates that write it themselves get no second one.
+        """
+        try:
+            self._template = _environment().from_string(source)
+        except Exception as error:  # A hostile template may raise anything while it is compiled.
+            raise _unusable(error) from error
+        self._marks = {"bos_token": begin, "eos_token": end}
+        self._first = first
+        self._takes_system = True
+        try:
+            self._takes_system = self._keeps_system()
+            self.render(_PROBE)
+        except EngineFailed as error:
+            raise _unusable(error) from error
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt, up to where the model's reply begins. Raises EngineFailed."""
+        if not self._takes_system:
+            messages = _system_in_question(messages)
+        chat = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            # Models that think aloud before they answer are asked not to: it would be spoken.
+            prompt = self._template.render(
+                messages=chat,
+                **self._marks,
+                **_OFFERED,
+                add_generation_prompt=True,
+                enable_thinking=False,
+            )
+        except Exception as error:  # Templates refuse a chat by raising whatever they like.
+            raise EngineFailed(
+                f"The model's chat template could not be used ({type(error).__name__}).",
+                "Choose another model (llm.model), or fetch this one again.",
+            ) from error
+        return prompt if prompt.startswith(self._first) else self._first + prompt
+
+    def _keeps_system(self) -> bool:
+        """Some models know no system role: their template raises, or silently leaves it out."""
+        try:
+            return _PROBE[0].content in self.render(_PROBE)
+        except EngineFailed:
+            return False
+
+
+class _WholeReplies(Extension):
+    """Transformers marks what a model is trained on with ``{% generation %}``; here it is text like any."""
+
+    tags = {"generation"}  # noqa: RUF012  as Jinja declares it
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        parser.stream.skip(1)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """The dialect of Jinja that Transformers has for chat templates."""
+    environment = ImmutableSandboxedEnvironment(
+        loader=BaseLoader(), trim_blocks=True, lstrip_blocks=True, extensions=[_WholeReplies, loopcontrols]
+    )
+    environment.filters["tojson"] = _to_json
+    return environment
+
+
+def _to_json(value: Any, **how: Any) -> str:
+    return json.dumps(value, **{"ensure_ascii": False, **how})
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise ValueError(message)
+
+
+def _strftime_now(form: str) -> str:
+    return dt.datetime.now().astimezone().strftime(form)
+
+
+_OFFERED = {
+    "raise_exception": _raise_exception,
+    "strftime_now": _strftime_now,
+    "tools": None,
+    "documents": None,
+}
+"""What templates may call and look at."""
+
+_PROBE = (Message("system", "Zebra crossing."), Message("user", "Hello"))
+
+
+def _system_in_question(messages: Sequence[Message]) -> list[Message]:
+    """Put the system text at the head of the first message that follows it."""
+    system = "\n\n".join(message.content for message in messages if message.role == "system")
+    chat = [message for message in messages if message.role != "system"]
+    if system and chat:
+        chat[0] = Message(chat[0].role, f"{system}\n\n{chat[0].content}")
+    return chat
+
+
+def _unusable(error: Exception) -> ModelCorrupt:
+    return ModelCorrupt(
+        f"The chat template inside the model file does not work ({type(error).__name__}).",
+        "Choose another model (llm.model), or fetch this one again.",
+    )

@@ -1,0 +1,1 @@
+"""Language models in GGUF, computed by llama.cpp."""

@@ -1,0 +1,72 @@
+"""The language model on llama.cpp: a GGUF file with its own chat template, which may call skills."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import llama_cpp
+
+from assistant.engines.llm.calling import CallingChatLlm, Grammar
+from assistant.engines.llm.llama_cpp.context import LlamaCppContext
+from assistant.engines.llm.llama_cpp.drafting import DraftingContext
+from assistant.engines.llm.llama_cpp.grammar import keeping_to
+from assistant.engines.llm.llama_cpp.model import Adapter, Opened, opened_for_chats
+from assistant.engines.llm.llama_cpp.vocabulary import Vocabulary
+from assistant.settings.engines import LlmSettings
+
+
+def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
+    """Load the GGUF file in the folder ``model``; 0 threads are as many as there are processors.
+
+    Raises ModelMissing, ModelCorrupt, or EngineFailed when memory does not suffice.
+    """
+    opened = opened_for_chats(settings, model)
+    kind = DraftingContext if settings.draft_tokens else LlamaCppContext
+    context = kind(opened.model, settings, threads or os.cpu_count() or 1, opened.adapter)
+    return LlamaCppLlm(opened, context, settings)
+
+
+class LlamaCppLlm(CallingChatLlm):
+    """Keeps to a grammar, changes its adapter, does with less: Calling-, Adaptable- and ``FrugalLlm``."""
+
+    limits = ("context_tokens", "threads_share")
+    _context: LlamaCppContext
+    _vocabulary: Vocabulary
+
+    def __init__(self, opened: Opened, context: LlamaCppContext, settings: LlmSettings) -> None:
+        super().__init__(
+            context, context.vocabulary, opened.chat, settings, file=opened.model.file, runtime=()
+        )
+        self.parameters = context.parameters
+        self._layout = (llama_cpp.__version__, settings.flash_attention, settings.kv_type)
+        self._model = opened.model
+        self._worn = opened.adapter
+        self._name_runtime()
+
+    def load_adapter(self, place: Path, scale: float) -> Adapter:
+        return self._model.load_adapter(place, scale)
+
+    def drop_adapter(self, adapter: Adapter) -> None:
+        self._model.drop_adapter(adapter)
+
+    def wear(self, adapter: Adapter | None) -> None:
+        self._context.renew(adapter)
+        before, self._worn = self._worn, adapter
+        if before is not None:
+            self._model.drop_adapter(before)
+        self._name_runtime()
+
+    def _name_runtime(self) -> None:
+        """What was read with one adapter is not for another."""
+        self._runtime = (*self._layout, *(self._worn.version if self._worn else ()))
+
+    def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
+        """Do with so much until told otherwise; None and 1 are what it was made with. Raises EngineFailed."""
+        self._context.limit(context_tokens=context_tokens, threads_share=threads_share)
+        self.context_tokens = self._context.context_tokens
+
+    def keeping_to(self, gbnf: str) -> AbstractContextManager[Grammar]:
+        """Raises EngineFailed for a grammar that llama.cpp does not understand."""
+        return keeping_to(gbnf, self._vocabulary)

@@ -1,0 +1,199 @@
+"""A GGUF file loaded into llama.cpp, and how contexts and samplers are made for it.
+
+What is read of texts lives in contexts (``llama_cpp_context`` for one conversation, ``llama_cpp_slots`` for
+many prompts at once); the weights are here, once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as lib
+
+from assistant.core.errors import EngineFailed, ModelCorrupt, ModelError
+from assistant.engines.llm.chat_template import ChatTemplate
+from assistant.engines.llm.llama_cpp import gguf_adapter, gguf_model, mapped_file
+from assistant.engines.llm.llama_cpp.gguf_model import GgufModel
+from assistant.engines.llm.llama_cpp.vocabulary import Vocabulary
+from assistant.engines.llm.sampling import PENALTY_WINDOW
+from assistant.settings.engines import LlmSettings
+
+log = logging.getLogger(__name__)
+
+BATCH_TOKENS = 512
+"""Most tokens given to llama.cpp in one call."""
+FLASH_ATTENTION = {False: lib.LLAMA_FLASH_ATTN_TYPE_DISABLED, True: lib.LLAMA_FLASH_ATTN_TYPE_ENABLED}
+KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0}
+LOG_LEVEL_ERROR = 4
+"""GGML_LOG_LEVEL_ERROR of ggml.h; the numbers in llama-cpp-python itself are older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter in memory."""
+
+    handle: Any
+    scale: float
+    """How strong it is: 1 as it was trained, 0 not at all."""
+    version: tuple[object, ...]
+    """What of it tells apart what the model made of a text with it, and without."""
+
+
+class LlamaCppModel:
+    """The weights of one file. Raises ModelCorrupt when llama.cpp cannot load it."""
+
+    def __init__(self, found: GgufModel, settings: LlmSettings) -> None:
+        file = self.file = found.file
+        self._found = found
+        lib.llama_log_set(_while_loading, None)
+        lib.llama_backend_init()
+        loading = lib.llama_model_default_params()
+        loading.use_mmap, loading.use_mlock = settings.mmap, settings.mlock
+        self.handle = lib.llama_model_load_from_file(bytes(file), loading)
+        if not self.handle:
+            raise ModelCorrupt(
+                f"llama.cpp cannot load the model file {file.name}.",
+                "Fetch the model again, or choose one of an architecture that llama.cpp knows.",
+            )
+        if settings.mmap and not settings.mlock:
+            mapped_file.let_go(file)
+        self.vocabulary = Vocabulary(self.handle)
+        self.train_context_tokens: int = lib.llama_model_n_ctx_train(self.handle)
+        self.parameters: int = lib.llama_model_n_params(self.handle)
+
+    def new_context(
+        self,
+        settings: LlmSettings,
+        threads: int,
+        tokens: int,
+        *,
+        sequences: int = 1,
+        adapter: Adapter | None = None,
+    ) -> Any:
+        """A context of ``tokens`` for so many texts at once, which the caller frees. Raises EngineFailed."""
+        parameters = lib.llama_context_default_params()
+        parameters.n_ctx = tokens
+        parameters.n_batch = BATCH_TOKENS
+        parameters.n_ubatch = settings.micro_batch
+        parameters.n_seq_max = sequences
+        parameters.kv_unified = sequences > 1  # What they have in common is kept once.
+        parameters.n_outputs_max = sequences * (1 + settings.draft_tokens)
+        # Scores after other tokens than the last of each text, and those guessed behind it, are never wanted.
+        parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.flash_attn_type = FLASH_ATTENTION[settings.flash_attention]
+        parameters.type_k = parameters.type_v = KV_TYPES[settings.kv_type]
+        context = lib.llama_init_from_model(self.handle, parameters)
+        lib.llama_log_set(_while_running, None)
+        if not context:
+            raise EngineFailed(
+                f"There is no memory for {tokens} tokens of context.",
+                "Lower llm.context_tokens, or choose a smaller model (llm.model).",
+            )
+        if adapter is not None:
+            handles = (lib.llama_adapter_lora_p_ctypes * 1)(adapter.handle)
+            lib.llama_set_adapters_lora(context, handles, 1, (ctypes.c_float * 1)(adapter.scale))
+        return context
+
+    def new_sampler(self, settings: LlmSettings) -> Any:
+        """llama.cpp's samplers in its usual order, but top_k first: the penalty is slow on all tokens.
+
+        The caller frees it.
+        """
+        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+
+        def add(sampler: Any) -> None:
+            lib.llama_sampler_chain_add(chain, sampler)
+
+        greedy = settings.temperature == 0
+        if settings.top_k and not (greedy and settings.repeat_penalty == 1):
+            add(lib.llama_sampler_init_top_k(settings.top_k))
+        if settings.repeat_penalty != 1:
+            add(
+                lib.llama_sampler_init_penalties(
+                    self.vocabulary.size, PENALTY_WINDOW, settings.repeat_penalty, 0, 0
+                )
+            )
+        if greedy:
+            add(lib.llama_sampler_init_greedy())
+            return chain
+        add(lib.llama_sampler_init_top_p(settings.top_p, 1))
+        add(lib.llama_sampler_init_min_p(settings.min_p, 1))
+        add(lib.llama_sampler_init_temp(settings.temperature))
+        # To llama.cpp the largest number means that it shall pick one itself.
+        pick: int = lib.LLAMA_DEFAULT_SEED
+        add(lib.llama_sampler_init_dist(pick if settings.seed is None else min(settings.seed, pick - 1)))
+        return chain
+
+    def load_adapter(self, place: Path, scale: float) -> Adapter:
+        """An adapter for contexts that are made from now on; freed with the model, or by ``drop_adapter``.
+
+        Raises ModelMissing, ModelCorrupt.
+        """
+        told = gguf_adapter.check(place, self._found.header.architecture, self._found.shapes)
+        lib.llama_log_set(_while_loading, None)
+        handle = lib.llama_adapter_lora_init(self.handle, bytes(told.file))
+        lib.llama_log_set(_while_running, None)
+        if not handle:
+            raise ModelCorrupt(
+                f"llama.cpp cannot load the adapter {told.file.name}.",
+                "Choose the model that it was trained for (llm.model), or another adapter (llm.adapter).",
+            )
+        return Adapter(handle, scale, (told.size_bytes, told.saved_ns, scale))
+
+    def drop_adapter(self, adapter: Adapter) -> None:
+        """Free it, when no context computes with it any more."""
+        lib.llama_adapter_lora_free(adapter.handle)
+
+    def close(self) -> None:
+        """Free the weights, after the contexts; harmless when done twice."""
+        if self.handle:
+            lib.llama_model_free(self.handle)
+        self.handle = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model to hold conversations with."""
+
+    model: LlamaCppModel
+    chat: ChatTemplate
+    adapter: Adapter | None
+    """What the settings name."""
+
+
+def opened_for_chats(settings: LlmSettings, folder: Path) -> Opened:
+    """Load the GGUF file in ``folder`` and the adapter. Raises ModelMissing, ModelCorrupt."""
+    found = gguf_model.find(folder)
+    model = LlamaCppModel(found, settings)
+    vocabulary = model.vocabulary
+    try:
+        chat = ChatTemplate(found.chat_template, vocabulary.begin, vocabulary.end, vocabulary.first)
+        adapter = None
+        if settings.adapter is not None:
+            adapter = model.load_adapter(Path(settings.adapter), settings.adapter_scale)
+    except ModelError:
+        model.close()
+        raise
+    return Opened(model, chat, adapter)
+
+
+def _errors_to(write: Callable[..., None]) -> Any:
+    """A receiver of what llama.cpp would print on stderr; of its chatter only errors matter."""
+
+    @lib.llama_log_callback  # type: ignore[untyped-decorator]
+    def receive(level: int, text: bytes, _: Any) -> None:
+        if level == LOG_LEVEL_ERROR:
+            write("llama_cpp=%r", text.decode("utf-8", "replace").strip())
+
+    return receive
+
+
+_while_loading = _errors_to(log.warning)
+"""Says why a model cannot be loaded, which llama.cpp tells nowhere else."""
+_while_running = _errors_to(log.debug)
+"""Return values tell of failures by then, and to llama.cpp each interruption is an error."""

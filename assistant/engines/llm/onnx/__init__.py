@@ -1,0 +1,1 @@
+"""Language models in ONNX, computed by ONNX Runtime."""

@@ -1,0 +1,152 @@
+"""Finds a decoder in a folder, in any of the layouts that exporters write, and what is known of it.
+
+Optimum and onnx-community: ``config.json``, ``generation_config.json``, ``tokenizer_config.json``, and
+``model.onnx`` or ``onnx/model*.onnx``. onnxruntime-genai: ``genai_config.json``, which names the file.
+All of them are data from strangers. Knows nothing of ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assistant.core.errors import ModelCorrupt, ModelMissing
+from assistant.engines.llm.onnx.vocabulary import OnnxVocabulary
+from assistant.runtime.json_file import read_object
+
+MAX_TEMPLATE_BYTES = 1_000_000
+"""The longest chat templates have some thousands."""
+
+END_MARKS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "</s>")
+"""Spellings of what ends a reply, for models whose files name one mark only; llama.cpp knows them too."""
+
+DEFAULT_POSITIONS = 2**31
+_LARGEST = 10**7
+"""No number of layers, width or vocabulary is near this."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxModel:
+    """A decoder that may be loaded."""
+
+    file: Path
+    vocabulary: OnnxVocabulary
+    chat_template: str
+    """A Jinja program, hostile for all that is known."""
+    positions: int
+    """Tokens that it can take at most."""
+    parameters: int
+    """About how many weights it has; 0 where its configuration does not say."""
+
+
+def find(folder: Path) -> OnnxModel:
+    """The decoder in ``folder``. Raises ModelMissing or ModelCorrupt."""
+    config, genai = _json(folder / "config.json"), _section(_json(folder / "genai_config.json"), "model")
+    file = _file(folder, _section(genai, "decoder").get("filename"))
+    positions = [config.get("max_position_embeddings"), genai.get("context_length")]
+    vocabulary, template = words(folder)
+    return OnnxModel(
+        file,
+        vocabulary,
+        template,
+        min((number for number in _integers(positions) if number > 0), default=DEFAULT_POSITIONS),
+        _parameters(config),
+    )
+
+
+def words(folder: Path) -> tuple[OnnxVocabulary, str]:
+    """The vocabulary and the chat template of a checkpoint's folder. Raises ModelCorrupt."""
+    names = ("config.json", "generation_config.json", "tokenizer_config.json", "genai_config.json")
+    config, generation, tokenizer, genai = (_json(folder / name) for name in names)
+    genai = _section(genai, "model")
+    said = [_spelled(tokenizer.get(f"{mark}_token")) for mark in ("bos", "eos")]
+    numbers = [each.get("eos_token_id") for each in (config, generation, genai)]
+    vocabulary = OnnxVocabulary(
+        folder / "tokenizer.json",
+        begin=said[0],
+        end=said[1],
+        end_tokens=set(_integers(numbers)),
+        end_marks={said[1], *END_MARKS},
+    )
+    return vocabulary, _template(folder, tokenizer.get("chat_template"))
+
+
+def _parameters(config: Mapping[str, Any]) -> int:
+    """Of a decoder as nearly all are: four matrices of attention, three of what follows, a table of words."""
+    names = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size")
+    numbers = [config.get(name) for name in names]
+    if not all(isinstance(number, int) and 0 < number < _LARGEST for number in numbers):
+        return 0
+    layers, width, between, words = (int(number) for number in numbers if number is not None)
+    return layers * (4 * width * width + 3 * width * between) + width * words
+
+
+def _file(folder: Path, named: object) -> Path:
+    """The decoder's file: the one that is named, or the only one there is."""
+    if isinstance(named, str) and Path(named).name == named and (folder / named).is_file():
+        return folder / named
+    files = sorted([*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")])
+    if not files:
+        raise ModelMissing(
+            f"There is no ONNX file in {folder}.",
+            f"Fetch it with `assistant models pull {folder.name}`, or set llm.engine to llama_cpp.",
+        )
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files[:6])
+        raise ModelCorrupt(
+            f"There are {len(files)} ONNX files in {folder} ({names}), and it is not clear which is meant.",
+            "Leave the one to be used in the folder; on a processor, one of 4 bits (q4) is the fastest.",
+        )
+    return files[0]
+
+
+def _template(folder: Path, inside: object) -> str:
+    """The chat template: a file of its own, or part of the tokenizer's configuration."""
+    try:
+        with (folder / "chat_template.jinja").open("rb") as file:
+            return file.read(MAX_TEMPLATE_BYTES).decode("utf-8", "replace")
+    except OSError:
+        pass
+    if isinstance(inside, list):  # several with names
+        named = {each.get("name"): each.get("template") for each in inside if isinstance(each, dict)}
+        inside = named.get("default")
+    if not isinstance(inside, str):
+        raise ModelCorrupt(
+            f"The model in {folder} has no chat template, so it was not made for conversations.",
+            "Choose an instruct or chat variant of the model (llm.model).",
+        )
+    return inside
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """What the file holds; nothing when there is no such file."""
+    try:
+        return read_object(file)
+    except OSError:
+        return {}
+    except ValueError:
+        raise ModelCorrupt(
+            f"The {file.name} of the model {file.parent.name} cannot be read.",
+            "Fetch the model again, or choose another one (llm.model).",
+        ) from None
+
+
+def _section(content: dict[str, Any], name: str) -> dict[str, Any]:
+    section = content.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _spelled(mark: object) -> str:
+    """A token as tokenizer_config.json has it: its spelling, or a description with it."""
+    if isinstance(mark, dict):
+        mark = mark.get("content")
+    return mark if isinstance(mark, str) else ""
+
+
+def _integers(values: list[object]) -> Iterator[int]:
+    for value in values:
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and not isinstance(number, bool):
+                yield number

@@ -1,0 +1,1 @@
+"""Language models on a server that speaks the API of OpenAI."""

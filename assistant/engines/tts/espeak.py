@@ -1,0 +1,160 @@
+"""Text to phonemes, by the ``espeak-ng`` program.
+
+It runs as a process of its own, as Coqui runs it, because its library is under the GPL. A text is
+cut at its punctuation marks, espeak-ng pronounces what stands between them, and the marks are
+kept: a VITS voice takes its melody and its pauses from them. Knows nothing of voices' symbols.
+
+One process a text takes a few milliseconds. A process that lives on would be no faster where it
+matters and has no way to say that a text is done, so there is none.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+from assistant.core.errors import EngineFailed, EngineUnavailable
+
+PROGRAM = "espeak-ng"
+
+TIMEOUT_S = 20.0
+"""A sentence takes milliseconds; a board that swaps takes its time, but not this long."""
+
+CACHED_TEXTS = 128
+"""Short phrases come again ("Okay."), and so does what is synthesised after a cancelled turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """What is spoken in one breath, and the mark it ends with."""
+
+    phonemes: str
+    """IPA with stress marks; one space between words."""
+    mark: str
+    """One of ``. ? ! , ; :`` or empty."""
+
+
+class Espeak:
+    """Pronounces one language."""
+
+    def __init__(self, voice: str) -> None:
+        """Raises EngineUnavailable when the program or its ``voice`` ("en-us") is not there."""
+        program = shutil.which(PROGRAM)
+        if program is None:
+            raise EngineUnavailable(
+                "The voice needs the program 'espeak-ng', which is not installed.",
+                "Install it, on Debian and its relatives with: sudo apt install espeak-ng",
+            )
+        self._command = (program, "-q", "-b", "1", "--ipa", "-v", voice, "--stdin")
+        self.clauses = lru_cache(CACHED_TEXTS)(self._clauses)
+        try:
+            self.clauses("1")
+        except EngineFailed as error:
+            raise EngineUnavailable(
+                f"The program 'espeak-ng' does not speak '{voice}', which the voice needs.",
+                "Install a newer espeak-ng, or choose another voice in the settings (tts.model).",
+            ) from error
+
+    def _clauses(self, text: str) -> tuple[Clause, ...]:
+        """Pronounce ``text``; empty when there is nothing to pronounce. Raises EngineFailed."""
+        pieces = split_at_marks(text)
+        spoken = self._run("\n\n".join(words for words, _ in pieces)) if pieces else []
+        if len(spoken) != len(pieces):
+            # espeak-ng answers a line a clause and has its own mind about what a clause is.
+            spoken = [" ".join(self._run(words)) for words, _ in pieces]
+        return tuple(Clause(ipa, mark) for ipa, (_, mark) in zip(spoken, pieces, strict=True) if ipa)
+
+    def _run(self, text: str) -> list[str]:
+        """The lines that espeak-ng answers, without the empty ones."""
+        try:
+            # The text goes through stdin: as an argument it could pass for an option.
+            done = subprocess.run(  # noqa: S603
+                self._command, input=text.encode(), capture_output=True, timeout=TIMEOUT_S, check=True
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise EngineFailed(
+                f"The program 'espeak-ng' failed: {_reason(error)}.",
+                "See that it works: espeak-ng -q --ipa hello",
+            ) from error
+        lines = (_LANGUAGE_SWITCH.sub("", line) for line in done.stdout.decode(errors="replace").splitlines())
+        return [" ".join(line.split()) for line in lines if line.strip()]
+
+
+def split_at_marks(text: str) -> list[tuple[str, str]]:
+    """Cut at punctuation into (words, mark); words without a letter or digit are left out.
+
+    A mark inside a word or number ("3.5", "10:30", "well-known") does not cut.
+    """
+    text = _pronounceable(text)
+    pieces: list[tuple[str, str]] = []
+    start = 0
+    for cut in _MARKS.finditer(text):
+        pieces.append((text[start : cut.start()].strip(), _strongest(cut.group())))
+        start = cut.end()
+    pieces.append((text[start:].strip(), ""))
+
+    spoken: list[tuple[str, str]] = []
+    for words, mark in pieces:
+        if any(map(str.isalnum, words)):
+            spoken.append((words, mark))
+        elif spoken:
+            # Nothing between two marks, as in "(now).": the stronger one counts.
+            before, earlier_mark = spoken[-1]
+            spoken[-1] = (before, _strongest(earlier_mark + mark))
+    return spoken
+
+
+# A mark cuts where white space or the end follows, after a closing quote or not; so does a lone hyphen.
+_MARKS = re.compile(r"[.?!,;:]+(?='*(?:\s|$))|(?<=\s)-(?=\s)")
+
+_STRONGEST_FIRST = "?!.;:,"
+
+_FULL_WIDTH = 0xFF01 - ord("!")
+"""Chinese and Japanese type has its own wide ASCII, in the same order."""
+
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys('"\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}„«»'),
+        **dict.fromkeys("\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}", "'"),
+        **dict.fromkeys("()[]{}\N{EM DASH}\N{EN DASH}、،", " , "),
+        **dict.fromkeys("。।", ". "),
+        **{chr(ord(mark) + _FULL_WIDTH): f"{mark} " for mark in _STRONGEST_FIRST},
+        "؟": "? ",
+        "؛": "; ",
+        "…": "...",
+    }
+)
+"""Marks of all languages -> those that voices know. Quotes are silent; brackets and dashes are pauses."""
+
+# "(en)" and "(de)" around a foreign word say which language's rules pronounced it.
+_LANGUAGE_SWITCH = re.compile(r"\([a-z-]+\)")
+
+
+def _strongest(marks: str) -> str:
+    # A lone hyphen is in none of them and becomes a comma.
+    return next((mark for mark in _STRONGEST_FIRST if mark in marks), ",")
+
+
+def _pronounceable(text: str) -> str:
+    """In plain marks, without control characters (commands to espeak-ng) and pictures (which it names)."""
+    text = unicodedata.normalize("NFC", text).translate(_PLAIN)
+    return " ".join("".join(" " if _is_command_or_picture(char) else char for char in text).split())
+
+
+def _is_command_or_picture(char: str) -> bool:
+    category = unicodedata.category(char)
+    # Below the arrows "other symbols" are degrees and the like, which are read.
+    return category[0] == "C" or (category == "So" and char >= "\N{LEFTWARDS ARROW}")
+
+
+def _reason(error: OSError | subprocess.SubprocessError) -> str:
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"no answer within {TIMEOUT_S:.0f} s"
+    if isinstance(error, subprocess.CalledProcessError):
+        said = error.stderr.decode(errors="replace").strip().splitlines()
+        return said[-1].rstrip(".") if said else f"exit status {error.returncode}"
+    return str(error)

@@ -1,0 +1,204 @@
+"""Speech from a VITS voice in ONNX: Piper's voices and Coqui's exports, without torch.
+
+A text becomes phonemes (``espeak``), those become ids (``vits_voice``), and one run of the network
+turns the ids of a sentence into sound. Each piece is cut to its sound and given the pause that its
+last mark asks for, so pieces that are spoken one after another join like one text.
+
+Does not know what a number or an abbreviation is called: that is done before, in ``speakable``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from assistant.core.errors import EngineFailed, ModelCorrupt
+from assistant.core.types import Pcm16, Sentence
+from assistant.engines import onnx_providers
+from assistant.engines.onnx_providers import first_line
+from assistant.engines.tts.espeak import Clause, Espeak, split_at_marks
+from assistant.engines.tts.sound import BREATH, Wave, gain_for, pause_after, to_pcm, trim
+from assistant.engines.tts.vits_voice import Voice
+from assistant.engines.tts.voice_folder import read_voice
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import TtsSettings
+
+log = logging.getLogger(__name__)
+
+MAX_SYMBOLS = 100
+"""Longest run of the network, some 6 s of speech: it takes a megabyte of memory a symbol."""
+
+SHORT_SYMBOLS = 32
+"""Up to here a text without a final mark is an answer of its own ("Paris"); beyond, it goes on."""
+
+_FREED_AFTER_A_RUN = "cpu:0"
+"""Whose memory ONNX Runtime gives back: it would keep 50 MB for the next run, to make that 4 ms shorter."""
+
+IDS = (1, 80, 2 * MAX_SYMBOLS + 8)
+"""Least, usual and most ids of a run: of 40 symbols usually, with what stands at both ends."""
+
+_NOTHING: Pcm16 = np.zeros(0, dtype=np.int16)
+
+
+def create(settings: TtsSettings, model: Path, threads: int) -> VitsTts:
+    """Load the voice in the folder ``model``; ``threads`` 0 takes all cores.
+
+    Raises ModelMissing, ModelCorrupt, EngineUnavailable (no espeak-ng) or SettingsError (speaker).
+    """
+    onnx, voice = read_voice(model)
+    speaker = voice.speaker_id(settings.speaker)
+    espeak = Espeak(voice.espeak_voice) if voice.espeak_voice else None
+    session = _open(onnx, settings, threads or os.cpu_count() or 1)
+    return VitsTts(session, voice, espeak, speaker, settings)
+
+
+class VitsTts:
+    """A loaded voice."""
+
+    def __init__(
+        self, session: Any, voice: Voice, espeak: Espeak | None, speaker: int, settings: TtsSettings
+    ) -> None:
+        self.sample_rate_hz = voice.sample_rate_hz
+        self._session = session
+        self._voice = voice
+        self._espeak = espeak
+        noise, width = settings.noise_scale, settings.noise_width_scale
+        scales = (
+            voice.noise_scale if noise is None else noise,
+            voice.length_scale / settings.speed,
+            voice.noise_width_scale if width is None else width,
+        )
+        self._constant = {"scales": np.array(scales, dtype=np.float32)}
+        if "sid" in _input_names(session):
+            self._constant["sid"] = np.array([speaker], dtype=np.int64)
+        self._gain = 0.0
+        """Factor for the loudness of all that this voice says; 0 until it has been measured."""
+
+    def warm_up(self) -> None:
+        """Speak once, to nobody: the first run is the slowest, and it shows how loud the voice is."""
+        self._gain = self._measure()
+        log.debug("voice_ready sample_rate_hz=%d gain=%.2f", self.sample_rate_hz, self._gain)
+
+    def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:
+        """Samples at ``sample_rate_hz``; empty when there is nothing to pronounce or ``cancel`` is set.
+
+        Ends in the pause that belongs after it. Raises EngineFailed.
+        """
+        self._gain = self._gain or self._measure()
+        pieces = [_NOTHING]
+        for clauses in _runs(self._clauses(sentence)):
+            wave = self._run(clauses, cancel)
+            if cancel:
+                return _NOTHING
+            pieces += [to_pcm(wave * self._gain), pause_after(clauses[-1].mark, self.sample_rate_hz)]
+        if sentence.goes_on:
+            pieces[-1] = pause_after(BREATH, self.sample_rate_hz)
+        return np.concatenate(pieces)
+
+    def close(self) -> None:
+        self._session = None
+
+    def _measure(self) -> float:
+        # Digits are read aloud in every language.
+        wave = self._run(list(self._clauses(Sentence("1, 2, 3, 4, 5."))), Cancel())
+        return gain_for(wave, self.sample_rate_hz)
+
+    def _clauses(self, sentence: Sentence) -> tuple[Clause, ...]:
+        text = sentence.text
+        if self._espeak is None:
+            clauses = tuple(Clause(words, mark) for words, mark in split_at_marks(text))
+        else:
+            clauses = self._espeak.clauses(text)
+        if clauses and not clauses[-1].mark:
+            # A voice slurs the end of what has no mark: it never heard a clip without one.
+            length = sum(len(clause.phonemes) for clause in clauses)
+            is_answer = length <= SHORT_SYMBOLS and not sentence.goes_on
+            last = Clause(clauses[-1].phonemes, "." if is_answer else ",")
+            clauses = (*clauses[:-1], last)
+        return clauses
+
+    def _run(self, clauses: list[Clause], cancel: Cancel) -> Wave:
+        """One run of the network, cut to its sound; empty when cancelled."""
+        ids = self._voice.ids(_symbols(clauses))
+        feed = {
+            "input": np.array([ids], dtype=np.int64),
+            "input_lengths": np.array([len(ids)], dtype=np.int64),
+            **self._constant,
+        }
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", _FREED_AFTER_A_RUN)
+        cancel.on_set(lambda: setattr(options, "terminate", True))
+        try:
+            wave = np.asarray(self._session.run(None, feed, options)[0], dtype=np.float32).ravel()
+        except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
+            if cancel:
+                return np.zeros(0, dtype=np.float32)
+            raise _failed(first_line(error)) from error
+        if not np.isfinite(wave).all():
+            raise _failed("its output is no sound")
+        return trim(wave, self.sample_rate_hz)
+
+
+def _runs(clauses: tuple[Clause, ...]) -> Iterator[list[Clause]]:
+    """What the network is given at once: a sentence, or as much of a long one as it can take."""
+    run: list[Clause] = []
+    for clause in (part for whole in clauses for part in _parts(whole)):
+        if run and len(_symbols([*run, clause])) > MAX_SYMBOLS:
+            yield run
+            run = []
+        run.append(clause)
+        if clause.mark in (".", "?", "!"):
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _symbols(clauses: list[Clause]) -> str:
+    return " ".join(f"{clause.phonemes}{clause.mark}" for clause in clauses)
+
+
+def _parts(clause: Clause) -> Iterator[Clause]:
+    """``clause``, cut between words (or anywhere in an endless one) where it is too long for one run."""
+    rest = clause.phonemes
+    while len(rest) > MAX_SYMBOLS:
+        space = rest.rfind(" ", 0, MAX_SYMBOLS)
+        cut = space if space > 0 else MAX_SYMBOLS
+        yield Clause(rest[:cut], ",")
+        rest = rest[cut:].strip()
+    yield Clause(rest, clause.mark)
+
+
+def _open(onnx: Path, settings: TtsSettings, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Other engines share the cores: a thread that spins while it waits takes theirs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A memory plan would be kept for each length of text that ever comes.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    again = f"Fetch it again with: assistant models pull {onnx.parent.name}"
+    places = onnx_providers.choose(settings.providers, settings.tensorrt, network="tts")
+    session, _ = onnx_providers.open_session(onnx, options, places, network="tts", lengths=lambda _: IDS)
+    names = _input_names(session)
+    if names - {"sid"} != {"input", "input_lengths", "scales"}:
+        raise ModelCorrupt(
+            f"The file {onnx.name} is no VITS voice: it takes {', '.join(sorted(names))}.", again
+        )
+    return session
+
+
+def _input_names(session: Any) -> set[str]:
+    return {each.name for each in session.get_inputs()}
+
+
+def _failed(reason: str) -> EngineFailed:
+    return EngineFailed(
+        f"The voice could not speak: {reason}.", "Check its files with: assistant models verify"
+    )

@@ -1,0 +1,68 @@
+"""A folder with a VITS voice -> its ONNX file and its ``Voice``.
+
+A Piper voice is ``NAME.onnx`` with ``NAME.onnx.json``; a Coqui one is what ``Vits.export_onnx`` wrote with
+the ``config.json`` of its training. What is in the files is not trusted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from assistant.core.errors import ModelCorrupt, ModelMissing
+from assistant.engines.tts.coqui_voice import read_coqui
+from assistant.engines.tts.piper_voice import read_piper
+from assistant.engines.tts.vits_voice import Voice
+from assistant.runtime.json_file import read_object
+
+_MAX_BYTES = 4_000_000
+"""The largest real descriptions, with a thousand speakers, have a fiftieth of this."""
+
+_SPEAKERS = ("speaker_ids.json", "speakers.json")
+"""Coqui's table of speakers, where it is JSON; its ``.pth`` is a pickle and stays closed."""
+
+
+def read_voice(folder: Path) -> tuple[Path, Voice]:
+    """The ONNX file in ``folder`` and the voice it holds.
+
+    Raises ModelMissing, ModelCorrupt, or EngineUnavailable for a voice made for other phonemes.
+    """
+    found = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    if not found:
+        raise ModelMissing(
+            f"The voice '{folder.name}' is not on this disk: {folder} holds no .onnx file.",
+            f"Fetch it with: assistant models pull {folder.name}",
+        )
+    if len(found) > 1:
+        raise ModelCorrupt(
+            f"The voice folder {folder} holds {len(found)} .onnx files.", "Keep one voice in a folder."
+        )
+    onnx = found[0]
+    piper = onnx.with_name(f"{onnx.name}.json")
+    coqui = folder / "config.json"
+    try:
+        if piper.is_file():
+            return onnx, read_piper(read_object(piper, _MAX_BYTES))
+        if coqui.is_file():
+            speakers = next(filter(Path.is_file, map(folder.joinpath, _SPEAKERS)), None)
+            named = read_object(speakers, _MAX_BYTES) if speakers else None
+            return onnx, read_coqui(read_object(coqui, _MAX_BYTES), named)
+    except (ValidationError, ValueError, KeyError, OSError) as error:
+        raise ModelCorrupt(
+            f"The description of the voice in {folder} cannot be used: {_first_line(error)}.",
+            f"Fetch the voice again with: assistant models pull {folder.name}",
+        ) from error
+    raise ModelMissing(
+        f"The voice in {folder} has no description: neither {piper.name} nor config.json is there.",
+        "Put the file that came with the voice beside it.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        fault = error.errors()[0]
+        return f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg'].lower()}"
+    if isinstance(error, KeyError):
+        return f"it has no symbol {error}"
+    return (str(error).splitlines() or [type(error).__name__])[0]

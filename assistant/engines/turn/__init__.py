@@ -1,0 +1,1 @@
+"""Whether somebody has said all they wanted to say."""

@@ -1,0 +1,1 @@
+"""What a program needs whatever it does: threads, time, files, logs, HTTP."""

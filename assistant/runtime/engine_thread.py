@@ -1,0 +1,332 @@
+"""One thread that owns one engine, seen from the event loop.
+
+Engines block; the loop must not. A ``Worker`` runs its engine's calls one after another on its
+own thread, pinned to the cores it was given. Cancelling the awaiting task sets the call's
+``Cancel`` and returns at once: the thread ends its call at the next token or chunk, and the
+next call waits its turn behind it. A call that never ends cannot be ended from outside: ``hangs``
+tells of it, and ``leave`` leaves its thread and its engine behind. Threads are daemons, so that
+one that hangs does not keep the process alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from assistant.core.errors import EngineTimeout
+from assistant.engines import Engine
+from assistant.runtime import clock
+from assistant.runtime.cancel import Cancel
+from assistant.runtime.fair_lock import FairLock
+
+log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Engine)
+T = TypeVar("T")
+Meter = Callable[[float], None]
+"""Is told, on the engine's thread, how many seconds a call took there: also of one that was abandoned."""
+_END = object()
+
+_BREATH = 0.03
+"""So much of an item's time a stream pauses after it. What the item leads to may then be asked of the next
+engine first: the voice need not wait for another token before it speaks the sentence that this one ended."""
+
+_ITEMS_AT_ONCE = 4
+"""The longest of so many counts: tokens that were guessed rightly take no time, and the next one does."""
+
+_ENDS_WITHIN_S = 5.0
+"""A call that was cancelled ends at the next token or chunk; the slowest board's chunk takes 3 s."""
+
+_NOBODY_WAITS = 10
+"""Times its limit, after which a call hangs although nobody has cancelled it: a long prompt read on a slow
+board takes as long as two turns may."""
+
+
+def unmetered(_: float) -> None:
+    """The default meter counts nothing."""
+
+
+class Worker(Generic[E]):
+    """A named thread and, once ``start`` has returned, the engine on it.
+
+    ``cores`` are the CPU numbers that the thread may run on; empty means any. ``in_turn`` is held
+    during each call, in a stream for each item: workers that share it never compute at once. An
+    engine whose ``waits`` is true does not hold it: the voice speaks while a server is waited for.
+    """
+
+    engine: E
+
+    def __init__(
+        self,
+        name: str,
+        cores: Collection[int] = (),
+        in_turn: AbstractContextManager[object] = nullcontext(),  # noqa: B008 - it has no state
+    ) -> None:
+        self.name = name
+        self.cores = tuple(cores)
+        self._in_turn = in_turn
+        self._thread = _Thread(name, cores)
+        self._job: asyncio.Future[Any] | None = None
+        self._cancel = Cancel()
+        self.results = 0
+        """How many calls have ended well."""
+
+    async def start(self, create: Callable[[], E]) -> None:
+        """Create the engine on its thread and warm it up there."""
+
+        def load(_: Cancel) -> E:
+            engine = create()
+            engine.warm_up()
+            return engine
+
+        self.engine = await self._submit(load)
+
+    async def run(self, call: Callable[[E, Cancel], T], meter: Meter = unmetered) -> T:
+        """Run ``call`` with the engine on its thread and return what it returns."""
+
+        def take_turn(cancel: Cancel) -> T:
+            with self._thread.computing(self._turn()):
+                return call(self.engine, cancel)
+
+        return await self._submit(take_turn, meter)
+
+    async def stream(
+        self, call: Callable[[E, Cancel], Iterator[T]], meter: Meter = unmetered
+    ) -> AsyncGenerator[T, None]:
+        """Run a generator on the thread and yield its items as they come."""
+        loop = asyncio.get_running_loop()
+        items: asyncio.Queue[Any] = asyncio.Queue()
+
+        def pump(cancel: Cancel) -> None:
+            thread = self._thread
+            last_s: deque[float] = deque(maxlen=_ITEMS_AT_ONCE)
+            try:
+                source = call(self.engine, cancel)
+                while not cancel:
+                    with thread.computing(self._turn()):
+                        began_s = time.perf_counter()
+                        item = next(source, _END)
+                        took_s = time.perf_counter() - began_s
+                    if item is _END:
+                        break
+                    loop.call_soon_threadsafe(items.put_nowait, item)
+                    last_s.append(took_s)
+                    time.sleep(max(last_s) * _BREATH)
+            finally:
+                with suppress(RuntimeError):  # the loop is closed when the program is ending
+                    loop.call_soon_threadsafe(items.put_nowait, _END)
+
+        job = asyncio.ensure_future(self._submit(pump, meter))
+        try:
+            while (item := await items.get()) is not _END:
+                yield item
+            await job
+        finally:
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
+
+    def _turn(self) -> AbstractContextManager[object]:
+        return nullcontext() if getattr(self.engine, "waits", False) else self._in_turn
+
+    async def exchange(self, engine: E) -> None:
+        """Work with ``engine``, which is warm, from the next call on, and close the one before."""
+
+        def swap(_: Cancel) -> None:
+            before, self.engine = self.engine, engine
+            before.close()
+
+        await self._submit(swap)
+
+    def hangs(self, limit_s: float) -> bool:
+        """Whether its engine computes for longer than that, and does not end although it should."""
+        since_s = self._thread.computing_since_s
+        if since_s is None:
+            return False
+        computing_s = asyncio.get_running_loop().time() - since_s
+        return computing_s > (limit_s + _ENDS_WITHIN_S if self._cancel else limit_s * _NOBODY_WAITS)
+
+    def leave(self, engine: E) -> None:
+        """Work with ``engine``, which is warm, from now on; the one that hangs is closed if it ever ends.
+
+        Whoever still waits for it gets EngineTimeout.
+        """
+        job, thread, before = self._job, self._thread, self.engine
+        self._cancel.set()
+        self._thread, self._job, self.engine = _Thread(self.name, self.cores), None, engine
+        if isinstance(self._in_turn, FairLock):
+            self._in_turn.take_from(thread.ident)
+        thread.end(before.close)
+        if job is not None and not job.done():
+            job.add_done_callback(_take_note)
+            job.set_exception(
+                EngineTimeout(f"The {self.name} engine hung.", "It was loaded anew; ask again.")
+            )
+
+    async def close(self, within_s: float = 2 * _ENDS_WITHIN_S) -> None:
+        """Close the engine, if there is one, and end the thread; one that hangs is left behind."""
+        closing = asyncio.ensure_future(self._close())
+        try:
+            await asyncio.wait({closing}, timeout=within_s)
+            if not closing.done():
+                log.error("engine=%s closed=no reason=hangs", self.name)
+        finally:
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+            self._thread.end()
+
+    async def _close(self) -> None:
+        if self._job is not None:
+            await asyncio.wait({self._job})
+        if hasattr(self, "engine"):
+            await self.run(lambda engine, _: engine.close())
+
+    async def _submit(self, call: Callable[[Cancel], T], meter: Meter = unmetered) -> T:
+        loop = asyncio.get_running_loop()
+
+        def metered() -> T:
+            began_s = loop.time()
+            try:
+                return call(cancel)
+            finally:
+                meter(loop.time() - began_s)
+
+        while self._job is not None and not self._job.done():
+            await asyncio.wait({self._job})
+        cancel = self._cancel = Cancel()
+        job = self._job = self._thread.submit(loop, metered)
+        try:
+            result: T = await asyncio.shield(job)
+        except asyncio.CancelledError:
+            cancel.set()
+            job.add_done_callback(_take_note)
+            raise
+        self.results += 1
+        return result
+
+
+class _Thread:
+    """Runs calls one after another, from the first one on."""
+
+    def __init__(self, name: str, cores: Collection[int]) -> None:
+        self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, args=(cores,), name=name, daemon=True)
+        self._now: Callable[[], float] = lambda: 0.0
+        self.computing_since_s: float | None = None
+
+    @property
+    def ident(self) -> int | None:
+        return self._thread.ident
+
+    @contextmanager
+    def computing(self, in_turn: AbstractContextManager[object]) -> Iterator[None]:
+        """On this thread: nobody else computes who shares ``in_turn``, and since when is noted."""
+        with in_turn:
+            self.computing_since_s = self._now()
+            try:
+                yield
+            finally:
+                self.computing_since_s = None
+
+    def submit(self, loop: asyncio.AbstractEventLoop, call: Callable[[], T]) -> asyncio.Future[T]:
+        """What ``call`` returns or raises, in a future of ``loop`` that may be settled before by others."""
+        job: asyncio.Future[T] = loop.create_future()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def tell(settle: Callable[[Any], None], outcome: Any) -> None:
+            ended.set_result(None)
+            if not job.done():
+                settle(outcome)
+
+        def run() -> None:
+            settle: Callable[[Any], None] = job.set_result
+            outcome: Any = None
+            try:
+                outcome = call()
+            except BaseException as error:  # noqa: BLE001 - it is raised again where it is awaited
+                settle, outcome = job.set_exception, error
+            with suppress(RuntimeError):  # the loop is closed when the program is ending
+                loop.call_soon_threadsafe(tell, settle, outcome)
+
+        clock.hold(loop, ended)
+        self._now = loop.time
+        self._calls.put(run)
+        if self._thread.ident is None:
+            self._thread.start()
+        return job
+
+    def end(self, last: Callable[[], object] | None = None) -> None:
+        """After the calls that wait, and after ``last``; the thread itself is not waited for."""
+        if last is not None:
+            self._calls.put(last)
+        self._calls.put(None)
+
+    def _run(self, cores: Collection[int]) -> None:
+        if cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(threading.get_native_id(), cores)
+        while call := self._calls.get():
+            with suppress(Exception):  # calls that somebody waits for tell it themselves
+                call()
+            del call  # what it holds must not live until the next one
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Run something that may wait for the disk beside the loop, and return what it returns."""
+    loop = asyncio.get_running_loop()
+    job = loop.run_in_executor(None, call)
+    clock.hold(loop, job)
+    return await job
+
+
+async def prefetch(source: AsyncGenerator[T, None], depth: int) -> AsyncGenerator[T, None]:
+    """Yield from ``source`` while up to ``depth`` further items are being made in the background."""
+    made: asyncio.Queue[Any] = asyncio.Queue()
+    room = asyncio.Semaphore(depth - 1)
+
+    async def fill() -> None:
+        try:
+            async with aclosing(source):
+                async for item in source:
+                    made.put_nowait(item)
+                    await room.acquire()
+        finally:
+            made.put_nowait(_END)
+
+    filling = asyncio.ensure_future(fill())
+    try:
+        while (item := await made.get()) is not _END:
+            room.release()
+            yield item
+        await filling
+    finally:
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+
+
+async def within(limit_s: float, waiting: Awaitable[T]) -> T:
+    """What ``waiting`` gives, or EngineTimeout. (``wait_for`` may swallow a cancellation before 3.12.)"""
+    job = asyncio.ensure_future(waiting)
+    try:
+        await asyncio.wait({job}, timeout=limit_s)
+        if job.done():
+            return job.result()
+    finally:
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+    raise EngineTimeout(
+        f"No part of the answer came within {limit_s:g} s.",
+        "Choose a smaller model, or raise conversation.turn_timeout_s.",
+    )
+
+
+def _take_note(job: asyncio.Future[Any]) -> None:
+    """Look at an abandoned call's failure, so that asyncio does not complain of it."""
+    if not job.cancelled():
+        job.exception()

@@ -1,0 +1,1 @@
+"""The control socket: its orders, who serves them and who gives them."""

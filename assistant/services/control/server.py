@@ -1,0 +1,214 @@
+"""The control socket: one order a line in, one answer a line out, both JSON.
+
+It knows how orders travel, not what they mean; only ``watch`` is its own: whoever sends it gets
+every line that is published from then on. Whatever comes in is answered or dropped, and nobody
+who does not read holds anybody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from assistant.core.errors import AlreadyRunning, AssistantError, ControlError, OrderInvalid
+
+log = logging.getLogger(__name__)
+
+Document = Mapping[str, object]
+
+MAX_LINE_BYTES = 65_536
+"""An order holds a few sentences at most."""
+
+MAX_CLIENTS = 16
+"""A display, a button, some shells; more is a mistake."""
+
+MAX_BACKLOG_BYTES = 65_536
+"""Whoever has left so much unread, beyond what the kernel holds, does not read."""
+
+SILENT_S = 60.0
+"""Whoever neither orders nor watches for so long is dropped."""
+
+
+class ControlServer:
+    """Takes orders at a Unix socket. ``answer`` says what an order comes to, or raises AssistantError."""
+
+    def __init__(self, answer: Callable[[Document], Awaitable[Document]]) -> None:
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+        self._lock: int | None = None
+        self._path: Path | None = None
+        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._watchers: set[asyncio.StreamWriter] = set()
+        self._published: Document = {}
+
+    async def open(self, path: Path) -> None:
+        """Listen at ``path``, for its owner and group only; what a crash left there is replaced.
+
+        Raises AlreadyRunning when another process listens there, ControlError when nobody can.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _locked(path.with_name(f"{path.name}.lock"))
+            self._server = await asyncio.start_unix_server(
+                self._serve, sock=_listening(path), limit=MAX_LINE_BYTES
+            )
+            self._path = path
+        except OSError as error:
+            raise ControlError(
+                f"The control socket {path} cannot be made: {error.strerror or error}.",
+                "Make its folder one that the assistant may write to, with a path of at most 100 letters.",
+            ) from error
+
+    def publish(self, document: Document) -> None:
+        """Tell whoever watches, now and whoever begins later."""
+        self._published = document
+        for watcher in list(self._watchers):
+            self._send(watcher, document)
+
+    async def close(self) -> None:
+        """Hang up and take the socket away."""
+        if self._server:
+            self._server.close()
+        clients = dict(self._clients)
+        for task, writer in clients.items():
+            writer.transport.abort()
+            task.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+        if self._path:
+            self._path.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        self._clients[task] = writer
+        try:
+            if len(self._clients) > MAX_CLIENTS:
+                self._send(writer, _refusal(_too_many()))
+            else:
+                await self._attend(reader, writer)
+            with suppress(ConnectionError):
+                writer.close()
+                await writer.wait_closed()
+        except (ConnectionError, asyncio.CancelledError):  # it hung up, or we do
+            writer.transport.abort()
+        finally:
+            self._watchers.discard(writer)
+            del self._clients[task]
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one client's orders until it has no more."""
+        while True:
+            patience = asyncio.get_running_loop().call_later(SILENT_S, self._drop_silent, writer)
+            try:
+                line = await reader.readuntil()
+            except asyncio.IncompleteReadError as end:
+                line = end.partial
+            except asyncio.LimitOverrunError:
+                return self._send(writer, _refusal(_too_long()))
+            finally:
+                patience.cancel()
+            if not line:
+                return None
+            if line.strip():
+                await self._obey(line, writer)
+            await asyncio.sleep(0)  # one who orders without end does not keep the others waiting
+
+    async def _obey(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+        try:
+            order = _order(line)
+            if order["order"] == "watch":
+                self._watchers.add(writer)
+                self._send(writer, self._published)
+            else:
+                self._send(writer, {"ok": True, **await self._answer(order)})
+        except AssistantError as error:
+            self._send(writer, _refusal(error))
+        except Exception as error:  # a defect of one order must not end the service
+            # Its message may hold what was said; its kind does not.
+            log.error("order=failed error=%s", type(error).__name__)
+            log.debug("order=failed", exc_info=True)
+            self._send(writer, _refusal(_defect(error)))
+
+    def _send(self, writer: asyncio.StreamWriter, document: Document) -> None:
+        if writer.transport.is_closing():
+            return
+        writer.write(json.dumps(document).encode() + b"\n")
+        if writer.transport.get_write_buffer_size() > MAX_BACKLOG_BYTES:
+            log.warning("client=dropped reason=does_not_read")
+            writer.transport.abort()
+
+    def _drop_silent(self, writer: asyncio.StreamWriter) -> None:
+        if writer not in self._watchers:
+            writer.transport.abort()
+
+
+def _locked(path: Path) -> int:
+    """A lock that the kernel takes back however its owner ends. Raises AlreadyRunning."""
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise AlreadyRunning(
+            "An assistant is running here already.",
+            "Talk to that one (`assistant ctl status`), or end it before you start another.",
+        ) from error
+    return lock
+
+
+def _listening(path: Path) -> socket.socket:
+    """A socket at ``path`` with mode 0660; the lock says that what lies there is nobody's."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise FileExistsError(0, "something lies there that is no socket")
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(0o117)
+    try:
+        listener.bind(str(path))
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.umask(umask)
+    return listener
+
+
+def _order(line: bytes) -> dict[str, object]:
+    """Raises OrderInvalid for everything that is no JSON object with an "order" in it."""
+    try:
+        order = json.loads(line)
+    except (ValueError, RecursionError):
+        order = None
+    if not isinstance(order, dict) or not isinstance(order.get("order"), str):
+        raise OrderInvalid("That is no order.", 'Send one JSON object a line, such as {"order": "status"}.')
+    return order
+
+
+def _refusal(error: AssistantError) -> Document:
+    return {"ok": False, "code": error.code, "problem": error.problem, "next_step": error.next_step}
+
+
+def _too_long() -> AssistantError:
+    return OrderInvalid(f"An order has at most {MAX_LINE_BYTES} bytes.", "Send a shorter one.")
+
+
+def _too_many() -> AssistantError:
+    return ControlError(f"{MAX_CLIENTS} others are connected already.", "Close some of them.")
+
+
+def _defect(error: Exception) -> AssistantError:
+    return AssistantError(
+        f"A defect: {type(error).__name__}.", "Please report it, with the log lines around it."
+    )

@@ -1,0 +1,1 @@
+"""The settings: their schema, the layers they come from, and what is wrong with them."""

@@ -1,0 +1,155 @@
+"""The keys of the settings as data: path, description, default and what may stand there.
+
+Read from ``settings``; it knows nothing of files. The texts are for people: the reference file
+and every message about a wrong value use the same words.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from assistant.settings.schema import Settings
+
+Schema: TypeAlias = Mapping[str, Any]
+"""One node of a JSON Schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key, or a section of keys."""
+
+    path: tuple[str, ...]
+    about: str
+    """Its docstring; empty when it has none."""
+    default: Any
+    """As JSON has it; of a section, what its keys have."""
+    schema: Schema
+
+    @property
+    def is_section(self) -> bool:
+        return "properties" in self.schema
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+    @property
+    def wants(self) -> str:
+        """What may stand there, in words: "a number from 0 to 1 or null"."""
+        return _wants(self.schema)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words it allows; empty when it is not a choice among words."""
+        return _choices(self.schema)
+
+
+@functools.cache
+def keys() -> Mapping[tuple[str, ...], Key]:
+    """Every section and key by its path, in the order of the schema."""
+    return _keys_of(Settings.model_json_schema())[0]
+
+
+@functools.cache
+def item_keys() -> Mapping[tuple[str, ...], Key]:
+    """The keys of sections that are items of a list, by the list's path and their own name."""
+    return _keys_of(Settings.model_json_schema())[1]
+
+
+def _keys_of(schema: Schema) -> tuple[dict[tuple[str, ...], Key], dict[tuple[str, ...], Key]]:
+    found: dict[tuple[str, ...], Key] = {}
+    in_items: dict[tuple[str, ...], Key] = {}
+
+    def resolved(node: Schema) -> Schema:
+        target: Schema = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        return target
+
+    def visit(node: Schema, path: tuple[str, ...], into: dict[tuple[str, ...], Key]) -> None:
+        for name, field in node["properties"].items():
+            target = resolved(field)
+            about = field.get("description") or target.get("description", "")
+            key = Key((*path, name), about, field.get("default"), target)
+            into[key.path] = key
+            if key.is_section:
+                visit(target, key.path, into)
+            for item in map(resolved, target.get("items", {}).get("anyOf", ())):
+                if "properties" in item:
+                    visit(item, key.path, in_items)
+
+    visit(schema, (), found)
+    return found, in_items
+
+
+def below(section: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the keys that stand directly in a section, or a list's sections; () is the top."""
+    return tuple(path[-1] for path in (*keys(), *item_keys()) if path[:-1] == section)
+
+
+def one_of(words: Iterable[str]) -> str:
+    """Join as English does: "a", "a or b", "a, b or c"."""
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+_PLAIN = {
+    "boolean": "true or false",
+    "null": "null",
+    "path": "a path",
+    "object": "a section with keys below it",
+}
+
+
+def _wants(schema: Schema) -> str:
+    if "anyOf" in schema:
+        return one_of(_wants(option) for option in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return one_of(f"'{word}'" for word in schema.get("enum", [schema.get("const")]))
+    kind = schema.get("type", "object" if "$ref" in schema else "")
+    if kind in {"integer", "number"}:
+        return ("a number" if kind == "number" else "a whole number") + _bounds(schema)
+    if kind == "array":
+        return f"a list, each item {_wants(schema['items'])}"
+    if schema.get("minLength"):
+        return "text that is not empty"
+    return _PLAIN.get(schema.get("format", kind), "text")
+
+
+def _choices(schema: Schema) -> tuple[str, ...]:
+    if "anyOf" in schema:
+        return tuple(word for option in schema["anyOf"] for word in _choices(option))
+    return tuple(schema.get("enum", ())) or tuple(filter(None, [schema.get("const")]))
+
+
+def _bounds(schema: Schema) -> str:
+    words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    return "".join(f" {word} {schema[bound]:.10g}" for bound, word in words.items() if bound in schema)
+
+
+def nearest(word: str, among: Iterable[str]) -> tuple[str, ...]:
+    """Those that ``word`` may be a slip of; several when they are equally near.
+
+    A slip is one letter, or up to a third of them, or only the beginning of the word.
+    """
+    word = word[:64].casefold().replace("-", "_")
+    distances = {candidate: _edits(word, candidate.casefold().replace("-", "_")) for candidate in among}
+    least = min(distances.values(), default=0)
+    if least <= max(1, len(word) // 3):
+        return tuple(candidate for candidate, distance in distances.items() if distance == least)
+    return tuple(candidate for candidate in distances if len(word) > 2 and candidate.startswith(word))
+
+
+def _edits(one: str, other: str) -> int:
+    """Letters to insert, drop, replace or swap with their neighbour to get from one to the other."""
+    rows = [list(range(len(other) + 1))]
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, wanted in enumerate(other, 1):
+            least = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and wanted == one[i - 2]:
+                least = min(least, rows[-2][j - 2] + 1)
+            row.append(least)
+        rows.append(row)
+    return rows[-1][-1]

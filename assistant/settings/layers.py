@@ -1,0 +1,152 @@
+"""The layers that settings are made of: files, board profiles, the environment.
+
+Each is read into plain values with the place where every key was written. Which keys make sense
+and what happens with all layers together is in ``configuration``. Mistakes are collected, not
+raised, so that all layers can be complained about at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assistant.runtime import resources
+from assistant.runtime.yaml import MAX_CHARACTERS, KeyPath, read
+from assistant.settings.keys import Key, item_keys, keys
+from assistant.settings.mistakes import Mistake, Origin, at, hint
+
+VARIABLE = "ASSISTANT__"
+"""``ASSISTANT__LLM__TEMPERATURE`` sets ``llm.temperature``."""
+
+SWITCHES = {"on": True, "yes": True, "off": False, "no": False}
+"""What people also write for true and false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one source sets, or several together."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+
+    def over(self, lower: Layer) -> Layer:
+        """Both together; where both set a key, this one counts."""
+        origins = {path: origin for path, origin in lower.origins.items() if path not in self.origins}
+        return Layer(_merged(lower.values, self.values), {**origins, **self.origins})
+
+
+def read_file(file: Path, mistakes: list[Mistake]) -> Layer | None:
+    """What one YAML file sets; None when there is no such file."""
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(4 * MAX_CHARACTERS + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        mistakes.append(Mistake(Origin(str(file)), "", f"cannot be read: {error.strerror}"))
+        return Layer()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        origin = Origin(str(file), raw.count(b"\n", 0, error.start) + 1)
+        mistakes.append(Mistake(origin, "", "this is not UTF-8 text; save the file as UTF-8"))
+        return Layer()
+    marked = read(text)
+    mistakes += [Mistake(Origin(str(file), fault.line), "", fault.problem) for fault in marked.faults]
+    if not isinstance(marked.value, dict):
+        if marked.value is not None:
+            problem = "the file must consist of keys such as 'llm:', with a ':' after each"
+            mistakes.append(Mistake(Origin(str(file), 1), "", problem))
+        return Layer()
+    origins = {path: Origin(str(file), line) for path, line in marked.lines.items()}
+    return Layer(_adapted(marked.value, file.absolute().parent), origins)
+
+
+def read_environment(environ: Mapping[str, str], mistakes: list[Mistake]) -> Layer:
+    """What the variables set, each one value in YAML's notation."""
+    layer = Layer()
+    for variable in sorted(name for name in environ if name.startswith(VARIABLE)):
+        origin = Origin(variable.encode("ascii", "backslashreplace").decode())
+        marked = read(environ[variable])
+        if marked.faults:
+            mistakes += [Mistake(origin, "", fault.problem) for fault in marked.faults]
+            continue
+        path = tuple(origin.source[len(VARIABLE) :].lower().split("__"))
+        values: Any = marked.value
+        for name in reversed(path):
+            values = {name: values}
+        origins: dict[KeyPath, Origin] = {path[: end + 1]: origin for end in range(len(path))}
+        origins.update({(*path, *rest): origin for rest in marked.lines})
+        layer = Layer(_adapted(values, Path()), origins).over(layer)
+    return layer
+
+
+def read_profile(
+    name: str, asked: Origin | None, mistakes: list[Mistake], heirs: tuple[str, ...] = ()
+) -> Layer:
+    """A board profile over those it inherits. ``asked`` is where its name was written, if anywhere."""
+    files = resources.named("devices")
+    origin = asked or Origin("device")
+    if name not in files:
+        key = "inherits" if heirs else "device"
+        mistakes.append(Mistake(origin, key, f"no board profile '{name}'; {hint(name, files)}"))
+        return Layer()
+    if name in heirs:
+        chain = " -> ".join((*heirs, name))
+        mistakes.append(Mistake(origin, "inherits", f"profiles inherit in a circle: {chain}"))
+        return Layer()
+    layer = read_file(files[name], mistakes) or Layer()
+    parent = layer.values.pop("inherits", None)
+    if parent is None:
+        return layer
+    origin = layer.origins.pop(("inherits",))
+    return layer.over(read_profile(str(parent), origin, mistakes, (*heirs, name)))
+
+
+def _adapted(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Allow what people write: empty sections, on and off, paths relative to the file they are in."""
+    for key in keys().values():
+        section, name = at(values, key.path[:-1]), key.path[-1]
+        if not isinstance(section, dict) or name not in section:
+            continue
+        value = section[name]
+        if key.is_section and value is None:
+            section[name] = {}
+        elif isinstance(value, str) and key.wants == "true or false":
+            section[name] = SWITCHES.get(value.lower(), value)
+        elif isinstance(value, str) and ("a path" in key.wants or _is_own_file(key, value, folder)):
+            section[name] = _absolute(value, folder)
+    for key in item_keys().values():
+        items = at(values, key.path[:-1])
+        for item in items if isinstance(items, list) and "a path" in key.wants else ():
+            if isinstance(item, dict) and isinstance(item.get(key.path[-1]), str):
+                item[key.path[-1]] = _absolute(item[key.path[-1]], folder)
+    return values
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str(folder / os.path.expanduser(path))  # noqa: PTH111  Path's raises
+
+
+def _is_own_file(key: Key, value: str, folder: Path) -> bool:
+    """Of keys that may also hold the name of something: whether this is a path."""
+    if key.name == "llm.adapter":
+        return value.endswith(".gguf")
+    if key.name != "llm.prompt" or value in resources.named("prompts"):
+        return False
+    return "/" in value or is_file(folder / value)
+
+
+def is_file(path: Path) -> bool:
+    """Also false, not an exception, for a name that is too long or a folder that is closed to us."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def _merged(lower: Any, upper: Any) -> Any:
+    """Sections key by key; anything else is replaced."""
+    if not isinstance(lower, dict) or not isinstance(upper, dict):
+        return upper
+    return {**lower, **{name: _merged(lower.get(name), value) for name, value in upper.items()}}

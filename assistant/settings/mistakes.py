@@ -1,0 +1,163 @@
+"""What is wrong with settings, one plain line each.
+
+Turns what the validation found into sentences that name the place, the key, what may stand
+there and the nearest right word. It knows the schema, not how files are read or layered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from pydantic_core import ErrorDetails
+
+from assistant.runtime.yaml import KeyPath
+from assistant.settings.keys import Key, below, item_keys, keys, nearest, one_of
+
+
+class Origin(NamedTuple):
+    """Where a value was written."""
+
+    source: str
+    """A file or an environment variable."""
+    line: int = 0
+    """Counted from 1; 0 when the source has no lines."""
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+Origins: TypeAlias = Mapping[KeyPath, Origin]
+"""Of every key that some source sets, the lowest source first."""
+
+
+class Mistake(NamedTuple):
+    """One line of a complaint."""
+
+    origin: Origin
+    key: str
+    """Its name with dots; empty when the whole source is meant."""
+    problem: str
+
+    def __str__(self) -> str:
+        line = ": ".join(part for part in (str(self.origin), self.key, self.problem) if part)
+        # What somebody wrote is quoted here: a line break or a terminal's escape must not get out.
+        return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+
+
+def explain(error: ErrorDetails, values: Mapping[str, Any], origins: Origins) -> Mistake:
+    """Say in plain words what pydantic found in ``values``, and where it was written."""
+    path = error["loc"]
+    if error["type"] == "extra_forbidden":
+        return Mistake(_origin(path, origins), _dotted(path), no_such_key(path))
+    if error["type"] in {"value_error", "assertion_error"}:
+        return _contradiction(path, str(error["ctx"]["error"]), values, origins)
+    key = _key(path)
+    if key is None:
+        return Mistake(_origin(path, origins), _dotted(path), error["msg"])
+    return Mistake(_origin(path, origins), key.name, _wrong_value(key, error["input"], path))
+
+
+def no_such_key(path: KeyPath) -> str:
+    """Say that a key does not exist, and which one may have been meant."""
+    word, section = str(path[-1]), _names(path[:-1])
+    if "." in word and tuple(word.split(".")) in keys():
+        parent, _, child = word.rpartition(".")
+        return f"no such key; write '{child}:' below '{parent}:', indented"
+    if not nearest(word, below(section)):
+        names = nearest(word, {key.path[-1] for key in keys().values()})
+        elsewhere = tuple(key.name for key in keys().values() if key.path[-1] in names)
+        if elsewhere:
+            return f"no such key; {_did_you_mean(elsewhere)}"
+    return f"no such key; {hint(word, below(section))}"
+
+
+def hint(word: str, among: Collection[str]) -> str:
+    """The words that may have been meant, or else all that there are."""
+    near = nearest(word, among)
+    return _did_you_mean(near) if near else f"there are {', '.join(among)}"
+
+
+def _did_you_mean(words: tuple[str, ...]) -> str:
+    quoted = one_of(f"'{word}'" for word in words)
+    return f"did you mean {quoted}?"
+
+
+def _wrong_value(key: Key, value: Any, path: KeyPath) -> str:
+    item = next((f"; item {part + 1} is" for part in path if isinstance(part, int)), ", not")
+    problem = f"must be {key.wants}{item} {_shown(value)}"
+    near = nearest(value, key.choices) if isinstance(value, str) else ()
+    if near:
+        return f"{problem}; {_did_you_mean(near)}"
+    if value is None:
+        return f"{problem}; leave the key out to have its default"
+    if "text" in key.wants and isinstance(value, (bool, int, float)):
+        return f"{problem}; put it in quotes"
+    return problem
+
+
+def _contradiction(path: KeyPath, rule: str, values: Mapping[str, Any], origins: Origins) -> Mistake:
+    """A rule between keys: blame what was written last, and show what every key of it is."""
+    named = named_in(rule, path)
+    written = [place for place in origins if place in {key.path for key in named}]
+    shown = ", ".join(f"{key.path[-1]} is {_shown(at(values, key.path, key.default))}" for key in named)
+    return Mistake(
+        _origin(written[-1] if written else path, origins),
+        _dotted(path),
+        f"{rule} ({shown})" if shown else rule,
+    )
+
+
+def named_in(rule: str, section: KeyPath) -> list[Key]:
+    """The keys of the section that a rule's sentence mentions."""
+    inside = [key for key in keys().values() if key.path[: len(section)] == section and not key.is_section]
+    names = {".".join(key.path[len(section) :]): key for key in inside}
+    return [key for name, key in names.items() if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", rule)]
+
+
+def at(values: Any, path: KeyPath, default: Any = None) -> Any:
+    """The value at a path of nested mappings, ``default`` where there is none."""
+    for part in path:
+        if not isinstance(values, Mapping) or part not in values:
+            return default
+        values = values[part]
+    return values
+
+
+def _key(path: KeyPath) -> Key | None:
+    """The key that a path is, or is inside of."""
+    names = _names(path)
+    known = {**item_keys(), **keys()}
+    starts = (names[:end] for end in range(len(names), 0, -1))
+    return next((known[start] for start in starts if start in known), None)
+
+
+def _names(path: KeyPath) -> tuple[str, ...]:
+    """Without the numbers of items."""
+    return tuple(str(part) for part in path if not isinstance(part, int))
+
+
+def _origin(path: KeyPath, origins: Origins) -> Origin:
+    starts = (path[:end] for end in range(len(path), 0, -1))
+    return next((origins[start] for start in starts if start in origins), Origin("defaults"))
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"'{value}'" if len(value) <= 40 else f"'{value[:37]}...'"
+        case Mapping():
+            return "a section"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return f"{value:.6g}" if isinstance(value, float) else str(value)

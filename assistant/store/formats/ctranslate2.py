@@ -1,0 +1,52 @@
+"""Counts the weights of a CTranslate2 model, however many bits they are stored with.
+
+Its ``model.bin`` is a table of named arrays (``ModelSpec._serialize`` in CTranslate2's model_spec.py), read
+here without their contents and trusting nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from typing import BinaryIO
+
+from assistant.core.errors import ModelCorrupt
+
+MAX_ARRAYS = 100_000
+"""Large models have a few thousand."""
+
+
+def numbers_in(file: BinaryIO, size_bytes: int, name: str) -> int:
+    """Of a ``model.bin`` of that length, called ``name``. Raises ModelCorrupt, OSError."""
+    try:
+        _number(file, "<I")  # the format's version
+        _skip_text(file)
+        _number(file, "<I")  # the network's
+        arrays = _number(file, "<I")
+        if arrays > MAX_ARRAYS:
+            raise ValueError
+        found = 0
+        for _ in range(arrays):
+            _skip_text(file)
+            shape = [_number(file, "<I") for _ in range(_number(file, "<B"))]
+            _number(file, "<B")  # the type
+            length = _number(file, "<I")
+            if file.seek(length, os.SEEK_CUR) > size_bytes:
+                raise ValueError
+            found += min(math.prod(shape), length)  # a number has a byte at least
+    except (ValueError, struct.error):
+        raise ModelCorrupt(
+            f"The model file {name} is not of CTranslate2, or cut off.",
+            "Fetch the model again, or choose another one (stt.model).",
+        ) from None
+    return found
+
+
+def _number(file: BinaryIO, form: str) -> int:
+    value: int = struct.unpack(form, file.read(struct.calcsize(form)))[0]
+    return value
+
+
+def _skip_text(file: BinaryIO) -> None:
+    file.seek(_number(file, "<H"), os.SEEK_CUR)

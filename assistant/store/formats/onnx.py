@@ -1,0 +1,252 @@
+"""Reads what an ONNX file says of its network, without its weights, and trusts nothing in it.
+
+ONNX is a protobuf (onnx.proto): messages of numbered fields. Only the few that tell what the network will
+take of memory are looked at; weights that lie in the file are passed over. Neither the package ``onnx``
+nor ONNX Runtime is needed. This module knows the container only: not what is done with the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import BinaryIO, TypeAlias
+
+from assistant.core.errors import ModelCorrupt
+
+TYPE_BYTES = {
+    1: 4.0, 2: 1.0, 3: 1.0, 4: 2.0, 5: 2.0, 6: 4.0, 7: 8.0, 9: 1.0, 10: 2.0, 11: 8.0, 12: 4.0, 13: 8.0,
+    16: 2.0, 17: 1.0, 18: 1.0, 19: 1.0, 20: 1.0, 21: 0.5, 22: 0.5,
+}  # fmt: skip
+"""Bytes of one number, by TensorProto.DataType."""
+FLOAT, FLOAT16 = 1, 10
+
+MAX_NODE_BYTES = 16 * 1024 * 1024
+"""Operators hold small constants; larger ones are initializers."""
+MAX_ENTRIES = 200_000
+"""Operators and weights: the largest exports have some ten thousand."""
+MAX_DEPTH = 4
+"""Of graphs within operators: a merged export has one ("If") with the network twice."""
+
+Fields: TypeAlias = "Iterator[tuple[int, int | tuple[int, int]]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One initializer."""
+
+    shape: tuple[int, ...]
+    type: int
+    """TensorProto.DataType."""
+    external: bool
+    """It lies in a file of its own, which can be mapped."""
+
+    @property
+    def numbers(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def size_bytes(self) -> int:
+        return math.ceil(self.numbers * TYPE_BYTES.get(self.type, 8.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operator."""
+
+    operator: str
+    inputs: tuple[str, ...]
+    integers: dict[str, int]
+    """Its attributes that are one number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or an output of the network."""
+
+    type: int
+    """TensorProto.DataType."""
+    shape: tuple[int, ...]
+    """0 for a length that varies."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxHeader:
+    """A network without the values of its weights."""
+
+    inputs: dict[str, Port] = field(default_factory=dict)
+    outputs: dict[str, Port] = field(default_factory=dict)
+    weights: dict[str, Weights] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+
+
+def read_header_from(file: BinaryIO, size_bytes: int, name: str) -> OnnxHeader:
+    """Of an open ONNX file of that length and name. Raises ModelCorrupt, OSError."""
+    header = OnnxHeader()
+    try:
+        for number, value in _fields(file, 0, size_bytes):
+            if number == 7:  # ModelProto.graph
+                _graph(file, *_place(value), header, 0)
+    except _Damaged as damage:
+        raise ModelCorrupt(
+            f"The model file {name} cannot be used: {damage}.",
+            "Fetch the model again, or choose another one.",
+        ) from None
+    return header
+
+
+class _Damaged(Exception):
+    """Says in half a sentence what is wrong with the file."""
+
+
+def _graph(file: BinaryIO, begin: int, end: int, header: OnnxHeader, depth: int) -> None:
+    """GraphProto: node = 1, initializer = 5, input = 11, output = 12."""
+    for number, value in _fields(file, begin, end):
+        if number not in (1, 5, 11, 12):
+            continue
+        if len(header.nodes) + len(header.weights) > MAX_ENTRIES:
+            raise _Damaged("it claims to have more operators than any network has")
+        start, stop = _place(value)
+        if number == 5:
+            name, weights = _tensor(file, start, stop)
+            header.weights[name] = weights
+            continue
+        data = _taken(file, start, stop)
+        if number == 1:
+            header.nodes.append(_node(data, header, depth))
+        elif depth == 0:
+            name, port = _port(data)
+            (header.inputs if number == 11 else header.outputs)[name] = port
+
+
+def _node(data: bytes, header: OnnxHeader, depth: int) -> Node:
+    """NodeProto: input = 1, op_type = 4, attribute = 5 (AttributeProto: name = 1, i = 3, g = 6)."""
+    inputs, integers, operator, file = [], {}, "", BytesIO(data)
+    for number, value in _fields(file, 0, len(data)):
+        if number == 1:
+            inputs.append(_text(file, value))
+        elif number == 4:
+            operator = _text(file, value)
+        elif number == 5:
+            name, integer = "", None
+            for part, inside in _fields(file, *_place(value)):
+                if part == 1:
+                    name = _text(file, inside)
+                elif part == 3 and isinstance(inside, int):
+                    integer = inside
+                elif part == 6 and depth < MAX_DEPTH:
+                    _graph(file, *_place(inside), header, depth + 1)
+            if integer is not None:
+                integers[name] = integer
+    return Node(operator, tuple(inputs), integers)
+
+
+def _tensor(file: BinaryIO, begin: int, end: int) -> tuple[str, Weights]:
+    """TensorProto: dims = 1, data_type = 2, name = 8, data_location = 14."""
+    shape: list[int] = []
+    kind, name, external = 0, "", False
+    for number, value in _fields(file, begin, end):
+        if number == 1:
+            shape += _numbers(file, value)
+        elif number == 2 and isinstance(value, int):
+            kind = value
+        elif number == 8:
+            name = _text(file, value)
+        elif number == 14:
+            external = value == 1
+    weights = Weights(tuple(shape), kind, external)
+    if not external and weights.numbers > 16 * max(1, end - begin):  # zeros as varints take a byte, bits less
+        raise _Damaged("weights in it are longer than the file")
+    return name, weights
+
+
+def _port(data: bytes) -> tuple[str, Port]:
+    """ValueInfoProto: name = 1, type = 2; in it tensor_type = 1, in that elem_type = 1 and shape = 2 of
+    dim = 1, of which dim_value = 1."""
+    name, kind, file = "", 0, BytesIO(data)
+    shape: list[int] = []
+    for number, value in _fields(file, 0, len(data)):
+        if number == 1:
+            name = _text(file, value)
+        elif number == 2:
+            for _, tensor in (each for each in _fields(file, *_place(value)) if each[0] == 1):
+                for part, inside in _fields(file, *_place(tensor)):
+                    if part == 1 and isinstance(inside, int):
+                        kind = inside
+                    elif part == 2:
+                        shape = [
+                            _length(file, each) for at, each in _fields(file, *_place(inside)) if at == 1
+                        ]
+    return name, Port(kind, tuple(shape))
+
+
+def _length(file: BinaryIO, dimension: int | tuple[int, int]) -> int:
+    found = (value for number, value in _fields(file, *_place(dimension)) if number == 1)
+    return next((value for value in found if isinstance(value, int)), 0)
+
+
+def _numbers(file: BinaryIO, value: int | tuple[int, int]) -> list[int]:
+    """A repeated number: one, or many packed."""
+    if isinstance(value, int):
+        return [value]
+    data = BytesIO(_taken(file, *value))
+    found = []
+    while data.tell() < value[1] - value[0]:
+        found.append(_varint(data))
+    return found
+
+
+def _text(file: BinaryIO, value: int | tuple[int, int]) -> str:
+    return _taken(file, *_place(value)).decode("utf-8", "replace")
+
+
+def _place(value: int | tuple[int, int]) -> tuple[int, int]:
+    if isinstance(value, int):
+        raise _Damaged("a field in it is of another kind than it must be")
+    return value
+
+
+def _taken(file: BinaryIO, begin: int, end: int) -> bytes:
+    if end - begin > MAX_NODE_BYTES:
+        raise _Damaged("an operator in it is longer than any is")
+    file.seek(begin)
+    return file.read(end - begin)
+
+
+def _fields(file: BinaryIO, begin: int, end: int) -> Fields:
+    """The fields of the message between these places: number, and its value or the place of its bytes.
+
+    Who takes them may read elsewhere in between. Raises _Damaged when one ends behind ``end``.
+    """
+    at = begin
+    while at < end:
+        file.seek(at)
+        key = _varint(file)
+        value: int | tuple[int, int] = 0
+        if key & 7 == 0:
+            value = _varint(file)
+            at = file.tell()
+        elif key & 7 == 2:
+            length = _varint(file)
+            value = (file.tell(), file.tell() + length)
+            at = value[1]
+        elif key & 7 in (1, 5):
+            at = file.tell() + (8 if key & 7 == 1 else 4)
+        else:
+            raise _Damaged("it is no ONNX file")
+        if at > end:
+            raise _Damaged("it ends in the middle")
+        yield key >> 3, value
+
+
+def _varint(file: BinaryIO) -> int:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = file.read(1)
+        if not byte:
+            raise _Damaged("it ends in the middle")
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    raise _Damaged("it is no ONNX file")

@@ -1,0 +1,71 @@
+"""English words for how long: "ten minutes", "an hour and a half". Pure; all words must be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from fractions import Fraction
+
+from assistant.text.en.numbers import number, occur_in
+
+_SECONDS = {
+    **dict.fromkeys(("second", "seconds", "sec", "secs"), 1),
+    **dict.fromkeys(("minute", "minutes", "min", "mins"), 60),
+    **dict.fromkeys(("hour", "hours", "hr", "hrs"), 3600),
+    **dict.fromkeys(("day", "days"), 86_400),
+    **dict.fromkeys(("week", "weeks"), 7 * 86_400),
+}
+
+_HEARD = {"to": 2, "too": 2, "for": 4, "fore": 4, "won": 1, "ate": 8}
+"""Words that a recogniser may write for numbers. Before a unit nothing else makes sense."""
+
+_VOCABULARY = frozenset([*_SECONDS, *_HEARD, "of", "single", "couple", "in"])
+
+LONGEST = timedelta(days=366)
+"""Nobody sets a kitchen timer for longer; what is heard so is misheard."""
+
+
+def duration(keys: Sequence[str]) -> timedelta | None:
+    """ "ten minutes", "1 hour and 30 seconds", "an hour and a half", "half an hour"."""
+    if not occur_in(_VOCABULARY, keys):
+        return None
+    seconds = Fraction(0)
+    unit_before = LONGEST.total_seconds() + 1
+    start = 0
+    for position, key in enumerate(keys):
+        unit_s = _SECONDS.get(key)
+        if unit_s is None:
+            continue
+        count = _count(keys[start:position], first=start == 0)
+        if count is None or unit_s >= unit_before:
+            return None
+        seconds += count * unit_s
+        unit_before, start = unit_s, position + 1
+    rest = keys[start:]
+    if rest:
+        part = number(rest[1:]) if rest[0] == "and" and start else None
+        if part is None or part.denominator == 1:  # "an hour and a half"; "10 minutes and 30" is unfinished
+            return None
+        seconds += part * Fraction(unit_before)
+    length = timedelta(seconds=round(float(seconds), 3))
+    return length if timedelta(0) < length <= LONGEST else None
+
+
+def _count(keys: Sequence[str], *, first: bool) -> Fraction | None:
+    """What stands before a unit: "ten", "an", "and 30", "half an", "three quarters of an"."""
+    if keys and keys[0] in {"and", "in"} and not first:  # "in" is what "and" is often heard as
+        keys = keys[1:]
+    if not keys:
+        return None
+    if list(keys) in (["a"], ["an"], ["one", "single"]):
+        return Fraction(1)
+    if len(keys) == 1 and keys[0] in _HEARD:
+        return Fraction(_HEARD[keys[0]])
+    if keys[-1] in {"a", "an"}:
+        keys = keys[:-2] if len(keys) > 2 and keys[-2] == "of" else keys[:-1]
+        part = number(keys)
+        return part if part is not None and 0 < part < 1 else None
+    if list(keys) in (["a", "couple", "of"], ["a", "couple"], ["couple", "of"]):
+        return Fraction(2)
+    count = number(keys)
+    return count if count is not None and count >= 0 else None

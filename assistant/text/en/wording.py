@@ -1,0 +1,172 @@
+"""Numbers, times and durations as a person says them. Pure; American English."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+
+from assistant.text.en.cardinals import cardinal, digits, ordinal
+
+# fmt: off
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+)
+# fmt: on
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+LARGEST = 10**15
+"""Numbers from here on have no name that people use."""
+
+
+def number(value: int | float | Fraction, decimals: int = 3) -> str:
+    """ "eighty-four", "minus two point five"; rounded to ``decimals``. Below LARGEST either way."""
+    exact = round(Fraction(value), decimals)
+    whole, rest = divmod(abs(exact), 1)
+    words = ("minus " if exact < 0 else "") + cardinal(int(whole))
+    if rest:
+        words += " point " + digits(f"{int(rest * 10**decimals):0{decimals}d}".rstrip("0"))
+    return words
+
+
+def about(value: Fraction) -> str:
+    """A result as people want it: exact when short, else "about" with three figures or so."""
+    if (value * 10_000).denominator == 1:
+        return number(value, 4)
+    size = abs(value)
+    decimals = 2 if size >= 1 else 2 - math.floor(math.log10(size))
+    return f"about {number(value, min(decimals, 12))}"
+
+
+_PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 8: "eighth", 10: "tenth"}
+
+
+def fraction(value: Fraction) -> str:
+    """ "half", "a third", "three quarters"; in decimals when it has no name."""
+    part = _PARTS.get(value.denominator)
+    if part is None or value.numerator >= value.denominator:
+        return number(value)
+    if value.numerator == 1:
+        return part if part == "half" else f"a {part}" if part != "eighth" else "an eighth"
+    return f"{number(value.numerator)} {part}s"
+
+
+def count(value: int, thing: str, things: str = "") -> str:
+    """ "one timer", "two timers"."""
+    return f"{number(value)} {thing if value == 1 else things or thing + 's'}"
+
+
+def all_of(value: int, thing: str) -> str:
+    """ "The timer is", "Both timers are", "All three timers are" at the beginning of a sentence."""
+    if value == 1:
+        return f"The {thing} is"
+    return f"{'Both' if value == 2 else f'All {number(value)}'} {thing}s are"
+
+
+def capital(words: str) -> str:
+    """As a sentence begins."""
+    return words[:1].upper() + words[1:]
+
+
+def listing(things: Sequence[str]) -> str:
+    """ "milk", "milk and eggs", "milk, eggs, and bread"."""
+    if len(things) > 2:
+        return f"{', '.join(things[:-1])}, and {things[-1]}"
+    return " and ".join(things)
+
+
+def duration(length: timedelta) -> str:
+    """ "one hour and thirty minutes"; at least a second."""
+    seconds = max(1, round(length.total_seconds()))
+    units = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+    said = []
+    for unit_s, name in units:
+        of_unit, seconds = divmod(seconds, unit_s)
+        if of_unit:
+            said.append(count(of_unit, name))
+    return listing(said)
+
+
+def time_left(length: timedelta) -> str:
+    """A duration as exact as somebody waiting wants it: no seconds beside hours, no minutes beside days."""
+    seconds = length.total_seconds()
+    if seconds >= 600:
+        step_s = 3600 if seconds >= 2 * 86_400 else 60
+        length = timedelta(seconds=max(step_s, round(seconds / step_s) * step_s))
+    return duration(length)
+
+
+def from_now(seconds: float) -> str:
+    """ "in ten minutes", "now"."""
+    return f"in {time_left(timedelta(seconds=seconds))}" if seconds > 0 else "now"
+
+
+def clock(moment: datetime) -> str:
+    """ "three o'clock", "ten past three", "half past six", "quarter to five", "noon"."""
+    hour, minute = moment.hour, moment.minute
+    if minute == 0:
+        return {0: "midnight", 12: "noon"}.get(hour, f"{_hour(hour)} o'clock")
+    if minute == 30:
+        return f"half past {_hour(hour)}"
+    if minute in (15, 45):
+        return f"quarter past {_hour(hour)}" if minute == 15 else f"quarter to {_hour(hour + 1)}"
+    if minute in (5, 10, 20, 25):
+        return f"{cardinal(minute)} past {_hour(hour)}"
+    if minute in (35, 40, 50, 55):
+        return f"{cardinal(60 - minute)} to {_hour(hour + 1)}"
+    return f"{_hour(hour)} {'oh ' if minute < 10 else ''}{cardinal(minute)}"
+
+
+def _hour(hour: int) -> str:
+    return cardinal((hour - 1) % 12 + 1)
+
+
+def clock_of_day(moment: datetime) -> str:
+    """The clock time with its part of the day: "half past six in the morning", "noon"."""
+    if moment.minute == 0 and moment.hour in (0, 12):
+        return clock(moment)
+    if moment.hour < 12:
+        part = "in the morning"
+    elif moment.hour < 18:
+        part = "in the afternoon"
+    else:
+        part = "in the evening" if moment.hour < 22 else "at night"
+    return f"{clock(moment)} {part}"
+
+
+def day(moment: date, today: date) -> str:
+    """ "today", "tomorrow", "on Friday", "on March second"."""
+    ahead = (moment - today).days
+    if ahead in (0, 1):
+        return ("today", "tomorrow")[ahead]
+    return f"on {DAYS[moment.weekday()]}" if 1 < ahead < 7 else f"on {calendar_day(moment)}"
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """ "half past six tomorrow morning", "three o'clock this afternoon", "noon on Friday"."""
+    ahead = (moment.date() - now.date()).days
+    if moment.minute == 0 and moment.hour in (0, 12):
+        return f"{clock(moment)} {day(moment.date(), now.date())}"
+    part = clock_of_day(moment).removeprefix(clock(moment)).split()[-1]
+    if ahead == 0:
+        return f"{clock(moment)} {'tonight' if part == 'night' else f'this {part}'}"
+    if ahead == 1:
+        return f"{clock(moment)} tomorrow {part}"
+    return f"{clock_of_day(moment)} {day(moment.date(), now.date())}"
+
+
+def calendar_day(moment: date) -> str:
+    """ "November twenty-third"."""
+    return f"{_MONTHS[moment.month - 1]} {ordinal(moment.day)}"
+
+
+def month(moment: date) -> str:
+    return _MONTHS[moment.month - 1]
+
+
+def weekdays(every: frozenset[int]) -> str:
+    """ "every day", "every weekday", "every Monday and Friday"."""
+    named = {frozenset(range(7)): "every day", frozenset(range(5)): "every weekday"}
+    named[frozenset((5, 6))] = "every weekend"
+    return named.get(every) or "every " + listing([DAYS[weekday] for weekday in sorted(every)])

@@ -1,0 +1,251 @@
+"""The appliance on microphone and speaker, in a process of its own that is given orders.
+
+A process, since PortAudio finds its devices by the environment that it was started in. Orders, and what
+is told, are JSON, a line each; times are the event loop's, which are the same in all processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assistant.app import engines as loading
+from assistant.audio import portaudio
+from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
+from assistant.audio.echo.canceller import EchoCanceller
+from assistant.audio.lines import Rescan
+from assistant.core.errors import AssistantError, EngineFailed
+from assistant.core.events import Announced, Event, Stopped
+from assistant.core.state import State
+from assistant.dialog.loop import VoiceLoop
+from assistant.dialog.report import Report
+from assistant.engines import WakeWord
+from assistant.runtime import clock, logs
+from assistant.settings.schema import Settings
+from assistant.tools.bench.echo_trace import Stamps, TracedMicrophone, TracedReference, honest, write
+from assistant.tools.bench.measuring import child_command
+from assistant.tools.bench.sound_server import stop
+from assistant.tools.bench.speaking_appliance import Engines, living, open_engines
+
+LIES_FOR_S = 7.0
+"""So long the time stamps lie in one way."""
+
+_LOADS_S = 120
+_ENDS_S = 20
+
+
+@dataclass
+class Told:
+    """What happened, as the process told it."""
+
+    at_s: float
+    state: str = ""
+    event: str = ""
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ApplianceProcess:
+    """The other end: give orders, look at what was told."""
+
+    def __init__(self, settings: Settings, env: Mapping[str, str]) -> None:
+        """Start it. Raises EngineFailed when it cannot."""
+        self.told: list[Told] = []
+        self._answers = 0
+        self._news = threading.Condition()
+        self._over = False
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+            child_command(__name__),
+            env={**os.environ, **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self._order(settings=settings.model_dump(mode="json"))
+
+    @property
+    def state(self) -> str:
+        """What it is doing."""
+        return next((each.state for each in reversed(self.told) if each.state), "starting")
+
+    def open(self, *, lie_ms: int = 0, trace: bool = False) -> None:
+        """Live, with a canceller that knows nothing yet."""
+        self.told.clear()
+        self._order(open={"lie_ms": lie_ms, "trace": trace})
+
+    def say(self, text: str) -> None:
+        """Announce something; returns at once."""
+        self._order(say=text)
+
+    def hush(self) -> None:
+        """Whatever it is doing shall end."""
+        self._order(stop=True)
+
+    def close(self, trace: Path | None = None) -> None:
+        """End this life, and write what its canceller was given."""
+        self._order(close=str(trace) if trace else "")
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for something to be told; whether it was, within that time. Raises EngineFailed."""
+        deadline_s = time.monotonic() + timeout_s
+        with self._news:
+            while not condition():
+                left_s = deadline_s - time.monotonic()
+                if self._over:
+                    raise EngineFailed("The appliance could not be measured.", "See what it said above.")
+                if left_s <= 0:
+                    return False
+                self._news.wait(left_s)
+        return True
+
+    def end(self) -> None:
+        assert self._process.stdin and self._process.stdout  # noqa: S101, PT018
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_ENDS_S)
+        except subprocess.TimeoutExpired:
+            stop(self._process)
+        self._reader.join()
+        self._process.stdout.close()
+
+    def _order(self, **order: object) -> None:
+        """Returns when it was obeyed."""
+        answers = self._answers
+        assert self._process.stdin  # noqa: S101
+        try:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._over = True
+        if not self.wait(lambda: self._answers > answers, _LOADS_S):
+            raise EngineFailed("The appliance did not answer.", "See what it said above.")
+
+    def _read(self) -> None:
+        assert self._process.stdout  # noqa: S101
+        for line in self._process.stdout:
+            told = json.loads(line)
+            with self._news:
+                if "obeyed" in told:
+                    self._answers += 1
+                else:
+                    self.told.append(Told(**told))
+                self._news.notify_all()
+        with self._news:
+            self._over = True
+            self._news.notify_all()
+
+
+def in_child() -> None:
+    """Live as standard input orders, until it is closed."""
+    settings = Settings.model_validate_json(json.dumps(json.loads(sys.stdin.readline())["settings"]))
+    logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
+    try:
+        clock.run(_obey(settings))
+    except AssistantError as error:
+        sys.exit(str(error))
+
+
+async def _obey(settings: Settings) -> None:
+    wake_word = loading.load_wake_word(settings)
+    async with open_engines(settings) as engines, AsyncExitStack() as stack:
+        _tell({"obeyed": True})
+        life = _Life(engines, wake_word)
+        stack.push_async_callback(life.close)
+        read = asyncio.get_running_loop().run_in_executor
+        while line := await read(None, sys.stdin.readline):
+            match json.loads(line):
+                case {"open": order}:
+                    await life.open(**order)
+                case {"say": text}:
+                    life.post(Announced(text))
+                case {"stop": _}:
+                    life.post(Stopped())
+                case {"close": trace}:
+                    await life.close()
+                    if trace:
+                        life.write(Path(trace))
+            _tell({"obeyed": True})
+
+
+class _Life:
+    """One loop on the devices, with a canceller that begins anew."""
+
+    def __init__(self, engines: Engines, wake_word: WakeWord | None) -> None:
+        self._engines = engines
+        self._wake_word = wake_word
+        self._stack = AsyncExitStack()
+        self._loop: VoiceLoop | None = None
+        self._reference = TracedReference()
+
+    async def open(self, lie_ms: int, *, trace: bool) -> None:
+        portaudio.rescan()
+        settings = self._engines.settings
+        audio = settings.audio
+        self._reference = TracedReference(_lying(lie_ms) if lie_ms else honest, keep=trace)
+        filters = loading.sound_filters(settings, self._reference)
+        self._loop = await self._stack.enter_async_context(
+            living(
+                self._engines,
+                TracedMicrophone(DeviceMicrophone(audio.input), filters, self._reference),
+                DeviceSpeaker(audio.output, audio.volume, self._reference),
+                on_report=_tell_report,
+                on_change=_tell_change,
+                rescan=Rescan({"input": audio.input, "output": audio.output}),
+                wake_word=self._wake_word,
+                echo=next((each for each in filters if isinstance(each, EchoCanceller)), None),
+            )
+        )
+
+    def post(self, event: Event) -> None:
+        if self._loop:
+            self._loop.post(event)
+
+    def write(self, trace: Path) -> None:
+        write(self._reference.steps, trace.parent, trace.name)
+
+    async def close(self) -> None:
+        self._loop = None
+        await self._stack.aclose()
+
+
+def _lying(lie_ms: int) -> Stamps:
+    """Stamps that are right, too late and too early in turn."""
+
+    def stamp(at_s: float) -> float:
+        return at_s + (0, lie_ms, -lie_ms)[int(at_s / LIES_FOR_S) % 3] / 1000
+
+    return stamp
+
+
+def _tell_change(event: Event, state: State) -> None:
+    at_s = asyncio.get_running_loop().time()
+    _tell({"at_s": at_s, "state": state.value, "event": type(event).__name__})
+
+
+def _tell_report(report: Report) -> None:
+    kept = {
+        "handled_by": report.handled_by,
+        "transcript": report.transcript,
+        "refused": report.refused,
+        "interrupted": report.interrupted,
+        "resumed": report.resumed,
+    }
+    _tell({"at_s": asyncio.get_running_loop().time(), "report": kept})
+
+
+def _tell(what: Mapping[str, object]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,313 @@
+"""``assistant bench barge-in``: how fast it falls silent for a person, and whether ever for itself.
+
+The real loop, detectors, echo canceller, recogniser and voice, in a simulated room. What is said in
+answer makes no difference, so the language model is scripted. Time is virtual: work takes none, so
+the figures are those of the decisions, the same on every machine.
+
+The onset of a recording is its first 10 ms that are at most 20 dB below its loud parts: what is
+quieter is breath, or drowned by the voice that it interrupts. A recording that breaks off sooner than
+it must be heard by is left out: who falls silent after the first sound of a word interrupts nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from assistant.audio.files import read_sound
+from assistant.audio.resample import Samples, to_float, to_pcm16
+from assistant.core.errors import AudioFileInvalid
+from assistant.core.events import Announced, Stopped
+from assistant.core.state import State
+from assistant.core.types import SAMPLE_RATE_HZ
+from assistant.runtime import clock
+from assistant.settings.schema import Settings
+from assistant.text.word_error import normalize_words, word_errors
+from assistant.tools.bench import barge_in_devices, devices_as_text, machine
+from assistant.tools.bench.appliance_in_room import Stage, open_stage
+from assistant.tools.bench.barge_in_devices import Plan
+from assistant.tools.bench.clips import Clip, read_set
+from assistant.tools.bench.measuring import Document, Result, ratio, rounded, share, spread_ms, table
+from assistant.tools.bench.room import Acoustics, living_room, loudness, unit_energy
+from assistant.tools.bench.speech_end import WINDOW_SAMPLES, levels_db
+from assistant.tools.bench.variants import changed
+
+SoundPath = Literal["simulated", "devices", "both"]
+
+WITHIN_MS = 150
+"""So fast it has to be silent: people stop within 200 ms when they are interrupted."""
+
+ANSWERS = (
+    "The Brooklyn Bridge was opened in eighteen eighty three, and it connects Manhattan and Brooklyn.",
+    "Sure, I can help with that. First, heat the oven to two hundred degrees, then grease a small pan.",
+    "The capital of France is Paris, a city of about two million people on the river Seine.",
+    "A rainbow appears when sunlight is bent and reflected inside of small drops of water.",
+    "To make good coffee, use fresh beans and clean water, and grind the beans just before you brew.",
+    "The moon is about three hundred eighty four thousand kilometers away from the Earth.",
+    "Dogs bark for many reasons, such as to warn, to play, or because they are lonely.",
+    "Plants turn light, water and carbon dioxide into sugar and oxygen, and that feeds nearly all of us.",
+    "William Shakespeare wrote about thirty seven plays and more than one hundred fifty sonnets.",
+    "It is cloudy with a high of nineteen degrees, and there may be some rain in the late afternoon.",
+)
+
+_ONSET_BELOW_DB = 20.0
+_LEAD_S = 0.15
+"""Of a recording that is spoken before its onset."""
+_SETTLE_S = 0.45
+"""After its onset an interruption has been noticed, or was missed."""
+_STEP_MS = 20
+_STEPS_MS = range(-100, 401, _STEP_MS)
+_PERSON_DB = 0.0
+"""Loudness of the person at the microphone against the assistant's voice there."""
+_QUIET_S = 2.0
+"""Nothing more comes of an utterance after that."""
+_LEARNING = 3
+"""Answers heard before the first interruption: the canceller learns the room from them."""
+
+
+@dataclass
+class Interruption:
+    """One recording, spoken into an answer."""
+
+    clip: Clip
+    cut_ms: float | None
+    """From its onset until the speaker was told to be silent; None when it was not."""
+    silent_ms: float | None
+    """Until the last sample had left the loudspeaker, what its buffers held included."""
+    heard: str = ""
+    """What the recogniser made of it, over the end of the answer and its echo."""
+
+
+def run(
+    settings: Settings,
+    folder: Path,
+    *,
+    interruptions: int,
+    minutes: float,
+    response: Path | None,
+    path: SoundPath,
+    plan: Plan,
+    progress: Callable[[str], None],
+) -> Result:
+    """Interrupt it with the recordings below ``folder``, then let it talk for so many minutes.
+
+    ``response`` is a recorded impulse response of a room; None takes a synthetic living room. ``plan`` is
+    for the path through devices. Raises any AssistantError.
+    """
+    document: Document = {"bench": "barge-in", "path": path}
+    texts = []
+    if path != "devices":
+        found = _simulated(
+            settings,
+            folder,
+            interruptions=interruptions,
+            minutes=minutes,
+            response=response,
+            progress=progress,
+        )
+        texts.append(_as_text({**found, **machine.describe(settings)}))
+        document |= found
+    if path != "simulated":
+        if barge_in_devices.PEOPLE in plan.scenes:
+            clips, _ = sorted_out(read_set(folder))
+            plan = replace(plan, people=barge_in_devices.people_in(clips, onset))
+        document["devices"] = barge_in_devices.run(settings, plan, progress)
+        texts.append(devices_as_text.as_text(document["devices"]))
+    if path == "both":
+        texts.append(_side_by_side(document))
+    return Result("\n\n".join(texts), {**document, **machine.describe(settings)})
+
+
+def _side_by_side(document: Document) -> str:
+    """What both paths tell of the same things."""
+    own, other = document["own_voice"], document["devices"]["own_voice"]
+    rows = [
+        ("announcements", own["answers"], other["announcements"]),
+        ("self-interruptions", own["self_interruptions"], other["false_pauses"]),
+        ("self-answers", own["self_answers"], other["self_answers"]),
+    ]
+    for each in document["devices"]["people"]:
+        if each["person_db"] == _PERSON_DB:
+            stops = document["interruptions"]
+            rows += [
+                ("interruptions", stops["n"], each["interruptions"]),
+                ("stopped it", stops["stopped"], each["stopped"]),
+                ("silent after ms, p50", stops["silent"]["p50_ms"], each["silent_p50_ms"]),
+                ("silent after ms, p95", stops["silent"]["p95_ms"], each["silent_p95_ms"]),
+            ]
+    return table(("", "simulated", "devices"), rows)
+
+
+def _simulated(
+    settings: Settings,
+    folder: Path,
+    *,
+    interruptions: int,
+    minutes: float,
+    response: Path | None,
+    progress: Callable[[str], None],
+) -> Document:
+    clips, broken_off = sorted_out(read_set(folder, interruptions))
+    settings = changed(settings, {"conversation": {"interruption": "speech", "follow_up_ms": 0}})
+    acoustics = Acoustics(unit_energy(to_float(read_sound(response))) if response else living_room())
+    found: Document = {}
+
+    async def all_of_it() -> None:
+        async with open_stage(settings, acoustics) as stage:
+            for answer in ANSWERS[:_LEARNING]:
+                await stage.talk(answer)
+            said = [
+                await _interrupt(stage, number, clips[number % len(clips)], progress)
+                for number in range(interruptions)
+            ]
+            found["interruptions"] = summary(said)
+            found["interruptions"]["words"] = await _words(stage, said)
+        async with open_stage(settings, acoustics) as stage:
+            found["own_voice"] = await _own_voice(stage, minutes * 60, progress)
+
+    clock.run(all_of_it(), "virtual")
+    return {"room": response.name if response else "living room", "left_out": broken_off, **found}
+
+
+def sorted_out(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
+    """What can interrupt, and the names of what breaks off too soon. Raises AudioFileInvalid."""
+    long_enough = [clip for clip in clips if (clip.spoken.end_s - onset(clip)) * 1000 >= WITHIN_MS]
+    if not long_enough:
+        raise AudioFileInvalid("Every recording breaks off at once.", "Give recordings of whole words.")
+    return long_enough, [clip.name for clip in clips if clip not in long_enough]
+
+
+def onset(clip: Clip) -> float:
+    """When its first sound is heard, in seconds."""
+    a_second = SAMPLE_RATE_HZ / WINDOW_SAMPLES
+    first = round(clip.spoken.begin_s * a_second)
+    levels = levels_db(clip.pcm)[first : round(clip.spoken.end_s * a_second)]
+    loud = np.flatnonzero(levels >= np.percentile(levels, 95) - _ONSET_BELOW_DB)
+    return float((first + loud[0]) / a_second)
+
+
+async def _interrupt(stage: Stage, number: int, clip: Clip, progress: Callable[[str], None]) -> Interruption:
+    """Speak ``clip`` into an answer, half a second to two and a half after its beginning."""
+    room, now = stage.room, asyncio.get_running_loop().time
+    await asyncio.sleep(0.5)
+    before = len(stage.reports)
+    stage.voice_loop.post(Announced(ANSWERS[number % len(ANSWERS)]))
+    await stage.until(State.SPEAKING)
+    await asyncio.sleep(0.5 + 2.0 * (number * 0.618 % 1))
+    onset_s, begin_s = onset(clip), max(0.0, onset(clip) - _LEAD_S)
+    spoken = _spoken(clip, begin_s)
+    level = room.echo_loudness / loudness(spoken) * 10 ** (_PERSON_DB / 20)
+    heard_s = room.say(spoken * np.float32(level)) + onset_s - begin_s
+    await asyncio.sleep(heard_s + _SETTLE_S - now())
+    stopped = stage.voice_loop.state is not State.SPEAKING
+    result = Interruption(
+        clip,
+        cut_ms=(room.speaker.cut_s - heard_s) * 1000 if stopped else None,
+        silent_ms=(room.speaker.last_sound_s - heard_s) * 1000 if stopped else None,
+    )
+    while room.somebody_talks:  # noqa: ASYNC110 - the room has a schedule, not an event
+        await asyncio.sleep(0.02)
+    await stage.voice_loop.idle(_QUIET_S)
+    result.heard = " ".join(
+        report.transcript for report in stage.reports[before:] if report.handled_by == "llm"
+    )
+    stage.voice_loop.post(Stopped())
+    took = "not stopped" if result.cut_ms is None else f"{result.cut_ms:.0f} ms"
+    progress(f"{number + 1}: {clip.name}: {took}")
+    return result
+
+
+def _spoken(clip: Clip, begin_s: float) -> Samples:
+    """From then on to the end of the speech."""
+    begin, end = (round(at_s * SAMPLE_RATE_HZ) for at_s in (begin_s, clip.spoken.end_s))
+    return to_float(clip.pcm[begin:end])
+
+
+async def _own_voice(stage: Stage, seconds: float, progress: Callable[[str], None]) -> Document:
+    """Let it talk and count what it took for somebody else."""
+    number = 0
+    while stage.room.speaker.heard_s < seconds:
+        await stage.talk(ANSWERS[number % len(ANSWERS)])
+        number += 1
+        if number % len(ANSWERS) == 0:
+            progress(f"own voice: {stage.room.speaker.heard_s / 60:.1f} min")
+    answers = [report for report in stage.reports if report.handled_by == "announcement"]
+    turns = [report for report in stage.reports if report.handled_by != "announcement"]
+    return {
+        "minutes": rounded(stage.room.speaker.heard_s / 60, 1),
+        "answers": len(answers),
+        "self_interruptions": sum(report.resumed + report.interrupted for report in answers),
+        "self_answers": sum(report.refused is None for report in turns),
+    }
+
+
+def summary(said: Sequence[Interruption]) -> Document:
+    """How many stopped it, and how fast."""
+    stopped = [(each.cut_ms, each.silent_ms) for each in said if each.cut_ms and each.silent_ms]
+    early = [cut_ms for cut_ms, _ in stopped if cut_ms < -_LEAD_S * 1000]
+    cuts = [cut_ms for cut_ms, _ in stopped if cut_ms not in early]
+    silences = [silent_ms for cut_ms, silent_ms in stopped if cut_ms not in early]
+    return {
+        "n": len(said),
+        "stopped": len(cuts),
+        "stopped_before_anybody_spoke": len(early),
+        "within_150_ms": sum(ms <= WITHIN_MS for ms in cuts),
+        "cut": {**spread_ms(cuts), "max_ms": rounded(max(cuts, default=None), 1)},
+        "silent": {**spread_ms(silences), "max_ms": rounded(max(silences, default=None), 1)},
+        "steps": [[upto, sum(upto - _STEP_MS < ms <= upto for ms in cuts)] for upto in _STEPS_MS],
+    }
+
+
+async def _words(stage: Stage, said: Sequence[Interruption]) -> Document:
+    """Words wrong in what interrupted it, and in the same recordings where nobody else spoke."""
+    known = [each for each in said if each.clip.text]
+    count = over = alone = 0
+    for each in known:
+        pcm = to_pcm16(_spoken(each.clip, max(0.0, onset(each.clip) - _LEAD_S)))
+        clean = await stage.voice_loop.chain.transcribe(pcm)
+        reference = normalize_words(each.clip.text)
+        count += len(reference)
+        over += word_errors(reference, normalize_words(each.heard))
+        alone += word_errors(reference, normalize_words(clean.text))
+    return {"n": count, "error_rate": ratio(over, count), "error_rate_alone": ratio(alone, count)}
+
+
+def _as_text(document: Document) -> str:
+    stops, own, words = document["interruptions"], document["own_voice"], document["interruptions"]["words"]
+    rows = [
+        (name, spread["p50_ms"], spread["p95_ms"], spread["max_ms"])
+        for name, spread in (("cut", stops["cut"]), ("silent, with 60 ms of device", stops["silent"]))
+    ]
+    own_voice = (
+        f"{own['minutes']} min of its own voice: {own['self_interruptions']} self-interruptions, "
+        f"{own['self_answers']} self-answers"
+    )
+    head = (
+        f"{stops['n']} interruptions in: {document['room']}; {stops['stopped']} stopped it, "
+        f"{stops['within_150_ms']} within {WITHIN_MS} ms of their onset"
+    )
+    most = max((count for _, count in stops["steps"]), default=1) or 1
+    return "\n".join(
+        [
+            machine.headline(document),
+            "",
+            head,
+            *(f"left out, as it breaks off: {name}" for name in document["left_out"]),
+            "",
+            table(("from the onset, ms", "p50", "p95", "max"), rows),
+            "",
+            *(
+                f"{upto - _STEP_MS:4d} to {upto:3d} ms  {'#' * round(40 * count / most)} {count}"
+                for upto, count in stops["steps"]
+                if count
+            ),
+            "",
+            f"words wrong in them: {share(words['error_rate'])}, alone {share(words['error_rate_alone'])}",
+            own_voice,
+        ]
+    )

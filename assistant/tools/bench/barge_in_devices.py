@@ -1,0 +1,206 @@
+"""``assistant bench barge-in --path devices``: through PortAudio, ALSA and a sound server, in real time.
+
+Every cell is one life of the appliance: it starts, knowing nothing of the room, and what is counted there
+begins with its first word. A cell that is done is kept in a file, where one is named, and not done again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.audio.files import read_sound
+from assistant.audio.resample import to_float
+from assistant.core.errors import AudioFileInvalid, EngineFailed
+from assistant.core.types import SAMPLE_RATE_HZ
+from assistant.settings.schema import Settings
+from assistant.tools.bench import own_voice_scene, somebody_scenes
+from assistant.tools.bench.clips import Clip, sound_files
+from assistant.tools.bench.device_world import World, devices, world
+from assistant.tools.bench.echo_path import Cell
+from assistant.tools.bench.measuring import Document, percentile, rounded
+from assistant.tools.bench.somebody_scenes import Sound
+from assistant.tools.bench.sound_server import Kind
+
+OWN_VOICE, PEOPLE, NOISES, RESTART = SCENES = ("own-voice", "people", "noises", "restart")
+
+_NOISE_S = 6.0
+"""Of a noise that is long; an announcement takes as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done there."""
+
+    scenes: Sequence[str] = (OWN_VOICE,)
+    gains: Sequence[float] = (0.1, 0.25, 1.0, 2.0, 4.0)
+    delays_ms: Sequence[int] = (5, 40, 120, 200, 350)
+    announcements: int = 4
+    """In each cell."""
+    interruptions: int = 100
+    """Over all cells, at each level."""
+    people: Sequence[Sound] = ()
+    person_db: Sequence[float] = (0.0,)
+    """Loudness of people, and of noises, against the echo."""
+    noises: Sequence[Sound] = ()
+    room: Path | None = None
+    clip: float = 0.0
+    drift_ppm: float = 0.0
+    lie_ms: int = 0
+    volume_steps: bool = False
+    jump_ms: int = 0
+    server: Kind = "pulseaudio"
+    part: tuple[int, int] = (1, 1)
+    """Do the first of so many parts of the grid."""
+    keep: Path | None = None
+    record: Path | None = None
+
+    def grid(self) -> list[Cell]:
+        """Every cell."""
+        return [
+            Cell(
+                gain,
+                delay_ms,
+                room=str(self.room or ""),
+                clip=self.clip,
+                drift_ppm=self.drift_ppm,
+                lie_ms=self.lie_ms,
+                volume_steps=self.volume_steps,
+                jump_ms=self.jump_ms,
+            )
+            for gain, delay_ms in itertools.product(self.gains, self.delays_ms)
+        ]
+
+    def jobs(self) -> list[Job]:
+        """What is to be done in the part of the grid that was asked for."""
+        grid = self.grid()
+        number, parts = self.part
+        jobs = []
+        for at in range(number - 1, len(grid), parts):
+            for scene in self.scenes:
+                count = self.announcements
+                if scene == PEOPLE:
+                    count = self.interruptions * (at + 1) // len(grid) - self.interruptions * at // len(grid)
+                levels: Sequence[float] = self.person_db if scene in {PEOPLE, NOISES} else (0.0,)
+                jobs += [Job(scene, grid[at], at * count, count, level_db) for level_db in levels if count]
+        return jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A scene in a cell of the grid."""
+
+    scene: str
+    cell: Cell
+    first: int
+    """Where in the announcements and recordings it begins."""
+    count: int
+    level_db: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.scene}_{self.cell.name}" + (f"_{self.level_db:g}db" if self.level_db else "")
+
+
+def run(settings: Settings, plan: Plan, progress: Callable[[str], None]) -> Document:
+    """Do what is planned. Raises DeviceUnavailable, EngineFailed and what engines raise."""
+    jobs = plan.jobs()
+    for scene, sounds, option in ((PEOPLE, plan.people, "--set"), (NOISES, plan.noises, "--noises")):
+        if scene in plan.scenes and not sounds:
+            raise AudioFileInvalid(f"The scene '{scene}' has no recordings.", f"Name a folder by {option}.")
+    done = dict(_kept(plan.keep))
+    waiting = [job for job in jobs if _key(job, plan) not in done]
+    if waiting:
+        with devices(settings, plan.server) as (server, appliance):
+            for job in waiting:
+                record = plan.record / job.name if plan.record else None
+                with world(server, appliance, job.cell, record) as here:
+                    found = _done(here, job, plan)
+                key = _key(job, plan)
+                done[key] = {"key": key, "scene": job.scene, "cell": job.cell.name, **found}
+                _keep(plan.keep, done[key])
+                progress(f"{job.name}: {_in_short(done[key])}")
+    cells = [done[_key(job, plan)] for job in jobs]
+    return {
+        "server": plan.server,
+        "cells": cells,
+        "own_voice": _sum_of_own_voice([cell for cell in cells if cell["scene"] == OWN_VOICE]),
+        "people": [
+            _sum_of_people(level_db, [cell for cell in cells if cell.get("person_db") == level_db])
+            for level_db in (plan.person_db if PEOPLE in plan.scenes else ())
+        ],
+    }
+
+
+def people_in(clips: Sequence[Clip], onset: Callable[[Clip], float]) -> list[Sound]:
+    """Recordings that interrupt, from a little before their onset."""
+    return [Sound.spoken(clip, onset(clip)) for clip in clips]
+
+
+def noises_in(folder: Path) -> list[Sound]:
+    """What is in the recordings below ``folder``, a few seconds of each. Raises AudioFileInvalid."""
+    longest = round(_NOISE_S * SAMPLE_RATE_HZ)
+    return [Sound(file.name, to_float(read_sound(file)[:longest]), 0.0) for file in sound_files(folder)]
+
+
+def _done(here: World, job: Job, plan: Plan) -> Document:
+    if job.scene == OWN_VOICE:
+        return own_voice_scene.run(here, job.count, job.first)
+    if job.scene == PEOPLE:
+        return somebody_scenes.interrupted(here, plan.people, job.level_db, job.count, job.first)
+    if job.scene == NOISES:
+        return somebody_scenes.noises(here, plan.noises, job.level_db, job.count, job.first)
+    return somebody_scenes.restarted(here, job.first)
+
+
+def _sum_of_own_voice(cells: Sequence[Document]) -> Document:
+    counted = ("announcements", "false_pauses", "woken", "cut_off", "self_answers", "states", "hushed")
+    return {
+        **{name: sum(cell[name] for cell in cells) for name in counted},
+        "cells": len(cells),
+        "cells_with_any": [cell["cell"] for cell in cells if cell["states"]],
+    }
+
+
+def _sum_of_people(level_db: float, cells: Sequence[Document]) -> Document:
+    counted = ("interruptions", "stopped", "within_300_ms", "stopped_before_anybody_spoke", "alone")
+    silent_ms = [
+        each["silent_ms"] for cell in cells for each in cell["said"] if each["silent_ms"] is not None
+    ]
+    return {
+        "person_db": level_db,
+        **{name: sum(cell[name] for cell in cells) for name in (*counted, "other_pauses")},
+        "silent_p50_ms": rounded(percentile(silent_ms, 50), 0),
+        "silent_p95_ms": rounded(percentile(silent_ms, 95), 0),
+    }
+
+
+def _in_short(cell: Document) -> str:
+    if cell["scene"] == PEOPLE:
+        return f"{cell['within_300_ms']} of {cell['interruptions']} stopped it within 300 ms"
+    return f"{cell['false_pauses']} false pauses, {cell['self_answers']} answers to itself"
+
+
+def _key(job: Job, plan: Plan) -> str:
+    return f"{plan.server}/{job.name}/{job.count}"
+
+
+def _kept(file: Path | None) -> Iterator[tuple[str, Document]]:
+    """What was done before. Raises EngineFailed."""
+    if file is None or not file.exists():
+        return
+    try:
+        for line in file.read_text("utf-8").splitlines():
+            document = json.loads(line)
+            yield document["key"], document
+    except (ValueError, TypeError, KeyError) as error:
+        raise EngineFailed(f"{file} holds something else.", "Name a new file with --keep.") from error
+
+
+def _keep(file: Path | None, document: Document) -> None:
+    if file is not None:
+        with file.open("a", encoding="utf-8") as sink:
+            sink.write(json.dumps(document) + "\n")

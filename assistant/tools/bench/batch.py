@@ -1,0 +1,137 @@
+"""``assistant bench batch``: many prompts at once, what all of them gain and what each of them loses.
+
+The same prompts are answered with 1, 2, 4 and 8 places in one context, each time by a process of its own.
+*All tokens* a second is what a night is worth. A prompt's own times begin when it gets its place: that is
+what a person would wait, and why a conversation has one place. On a machine that is never quiet, tokens for a
+second of the processor's time say more than tokens for a second (with `llm.threads: 1`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+from assistant.app import engines as loading
+from assistant.core.errors import AssistantError
+from assistant.core.types import BatchReply, Message
+from assistant.dialog.conversation import opening
+from assistant.runtime.cancel import Cancel
+from assistant.settings import load as configuration
+from assistant.settings.schema import Settings
+from assistant.tools.bench import machine
+from assistant.tools.bench.measuring import (
+    Document,
+    Result,
+    in_own_process,
+    median,
+    percentile,
+    ratio,
+    rounded,
+    table,
+)
+from assistant.tools.bench.variants import changed
+
+PLACES = (1, 2, 4, 8)
+TOKENS = 32
+"""Of an answer; all go on for so long, that the last ones do not write alone for long."""
+CONTEXT_TOKENS = 4096
+THINGS = (
+    *("a fox", "a hen", "the sea", "an old lighthouse", "a bridge", "winter", "a clever child", "bread"),
+    *("a broken clock", "two brothers", "the moon", "a market", "rain", "a lost dog", "a train", "honey"),
+)
+"""A prompt for each: twice as many as there are places at most, so that places are given on."""
+
+
+def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
+    """Answer all of them with every number of places. Raises AssistantError when one fails."""
+    about = machine.describe(settings)
+    llm = {"max_tokens": TOKENS, "temperature": 0, "context_tokens": CONTEXT_TOKENS}
+    told = changed(settings, {"llm": llm})
+    cases = []
+    for places in PLACES:
+        progress(f"{len(THINGS)} prompts, {places} at once")
+        cases.append({"at_once": places, **_measured(told, places)})
+    first = cases[0]
+    for case in cases:
+        case["times_as_fast"] = ratio(case["tokens_per_s"], first["tokens_per_s"])
+        case["times_as_long"] = ratio(case["answer_p50_s"], first["answer_p50_s"])
+    document: Document = {"bench": "batch", "prompts": len(THINGS), "tokens": TOKENS, "cases": cases, **about}
+    return Result(_as_text(document), document)
+
+
+def _measured(settings: Settings, places: int) -> Document:
+    order = json.dumps({"settings": settings.model_dump(mode="json"), "places": places})
+    return in_own_process(__name__, order, f"{places} at once")
+
+
+def in_child() -> None:
+    """Answer as standard input orders, and print one line of JSON."""
+    order = json.loads(sys.stdin.read())
+    settings = Settings.model_validate_json(json.dumps(order["settings"]))
+    before = opening(configuration.prompt_text(settings))
+    prompts = [[*before, Message("user", f"Tell me a long story about {thing}.")] for thing in THINGS]
+    try:
+        with closing(loading.load_batch(settings, order["places"])) as batch:
+            list(batch.answer_all(prompts[:1], Cancel()))  # The model's pages are there from here on.
+            cpu_s = machine.cpu_s()
+            replies = list(batch.answer_all(prompts, Cancel()))
+            cpu_s = machine.cpu_s() - cpu_s
+            if lost := next((reply.error for reply in replies if reply.error), ""):
+                sys.exit(lost)
+    except AssistantError as error:
+        sys.exit(str(error))
+    found = figures(replies)
+    found |= {"cpu_s": round(cpu_s, 2), "tokens_per_cpu_s": rounded(ratio(found["tokens"], cpu_s), 2)}
+    found["peak_rss_mb"] = round(machine.peak_rss_mb(), 1)
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+def figures(replies: Sequence[BatchReply]) -> Document:
+    """All tokens a second, from the first place taken on; and what each prompt waited from its own on."""
+    tokens = sum(reply.tokens_generated for reply in replies)
+    began_s = min(reply.began_s for reply in replies)
+    total_s = max(reply.end_s for reply in replies) - began_s
+    waits = [reply.first_token_s - reply.began_s for reply in replies]
+    whole = [reply.end_s - reply.began_s for reply in replies]
+    return {
+        "tokens": tokens,
+        "total_s": round(total_s, 2),
+        "tokens_per_s": rounded(tokens / total_s if total_s else None, 2),
+        "first_token_p50_s": rounded(median(waits), 3),
+        "first_token_p95_s": rounded(percentile(waits, 95), 3),
+        "answer_p50_s": rounded(median(whole), 2),
+    }
+
+
+def _as_text(document: Document) -> str:
+    head = (
+        "at once",
+        "all tokens/s",
+        "times",
+        "first token s",
+        "p95",
+        "answer s",
+        "times",
+        "tokens/CPU s",
+        "MB",
+    )
+    rows = [
+        (
+            case["at_once"],
+            case["tokens_per_s"],
+            f"{case['times_as_fast']:.2f}",
+            f"{case['first_token_p50_s']:.2f}",
+            f"{case['first_token_p95_s']:.2f}",
+            f"{case['answer_p50_s']:.2f}",
+            f"{case['times_as_long']:.2f}",
+            case["tokens_per_cpu_s"],
+            case["peak_rss_mb"],
+        )
+        for case in document["cases"]
+    ]
+    return (
+        f"{document['prompts']} prompts, {document['tokens']} tokens each\n"
+        f"{machine.headline(document)}\n\n{table(head, rows)}"
+    )

@@ -1,0 +1,170 @@
+"""``assistant bench cold``: from the start of the program until it could hear, with nothing in the cache.
+
+Each round is a process of its own that loads and warms everything as the appliance does, first with what it
+reads put out of the kernel's cache, then with it there. The difference is the disk. Whether the cache may be
+emptied depends on who asks: root empties all of it; anybody may give the kernel the hint that a file's pages
+are not needed, which leaves those that another process has mapped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from assistant.app import build as app
+from assistant.app import engines as loading
+from assistant.audio.wav import WavMicrophone, WavSpeaker
+from assistant.board import storage
+from assistant.core.errors import AssistantError
+from assistant.runtime import clock
+from assistant.settings.schema import Settings
+from assistant.tools.bench import machine
+from assistant.tools.bench.measuring import (
+    Document,
+    Result,
+    in_own_process,
+    in_turn,
+    median,
+    ratio,
+    rounded,
+    table,
+)
+
+DROP = Path("/proc/sys/vm/drop_caches")
+_EVERYTHING = b"1"
+"""The page cache; not what the kernel knows of folders (proc(5))."""
+
+
+def run(
+    settings: Settings, *, rounds: int, everything: bool = True, progress: Callable[[str], None]
+) -> Result:
+    """Start cold and warm in turn. ``everything`` empties the whole cache, where that is allowed.
+
+    Raises AssistantError when a start fails.
+    """
+    about = machine.describe(settings)
+    files = model_files(settings)
+    how = ""
+
+    def cold() -> Document:
+        nonlocal how
+        how = empty_cache(files, everything=everything)
+        progress(f"a start with {how}")
+        return _started(settings)
+
+    def warm() -> Document:
+        progress("a start with everything in the cache")
+        return _started(settings)
+
+    _started(settings)
+    found = in_turn([warm, cold], rounds)
+    largest = max(files, key=lambda file: file.stat().st_size, default=None)
+    rate = storage.read_rate(largest) if largest else None
+    document: Document = {
+        "bench": "cold",
+        "rounds": rounds,
+        "emptied": how,
+        "warm": _figures(found[0]),
+        "cold": _figures(found[1]),
+        "read_mb": round(sum(file.stat().st_size for file in files) / 1e6, 1),
+        "disk": storage.medium(largest) if largest else "",
+        "disk_mb_per_s": rounded(rate.bytes_per_s / 1e6, 1) if rate else None,
+        "disk_past_cache": rate.direct if rate else None,
+        "slow_disk": bool(rate and storage.is_slow(rate)),
+        **about,
+    }
+    document["ratio"] = ratio(document["cold"]["ready_p50_s"], document["warm"]["ready_p50_s"])
+    return Result(_as_text(document), document)
+
+
+def model_files(settings: Settings) -> list[Path]:
+    """Every file of the models that the settings name. Raises ModelError for one that is not there."""
+    store = loading.store_of(settings)
+    folders = [store.place(settings.stt.model, "stt"), store.place(settings.tts.model, "tts")]
+    if settings.llm.needs_model:
+        folders.append(store.place(settings.llm.model, "llm"))
+    return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+
+
+def empty_cache(files: Iterable[Path], *, everything: bool) -> str:
+    """Put what is read at a start out of the kernel's cache; what was done, in words."""
+    os.sync()  # A page that is not written yet cannot go.
+    if everything:
+        try:
+            DROP.write_bytes(_EVERYTHING)
+        except OSError:
+            pass
+        else:
+            return "the cache emptied"
+    if not hasattr(os, "posix_fadvise"):
+        return "the cache as it was: this system does not let it be emptied"
+    for file in files:
+        with file.open("rb") as opened:
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return "the models put out of the cache"
+
+
+def _started(settings: Settings) -> Document:
+    order = json.dumps({"settings": settings.model_dump(mode="json"), "began_s": time.time()})
+    return in_own_process(__name__, order, "The start")
+
+
+def in_child() -> None:
+    """Start as standard input orders, and print when everything was ready as one line of JSON."""
+    imported_s = time.time()
+    order = json.loads(sys.stdin.read())
+    settings = Settings.model_validate_json(json.dumps(order["settings"]))
+    try:
+        ready_s = clock.run(_ready(settings))
+    except AssistantError as error:
+        sys.exit(str(error))
+    figures = {
+        "imported_s": imported_s - order["began_s"],
+        "ready_s": ready_s - order["began_s"],
+        "faults": resource.getrusage(resource.RUSAGE_SELF).ru_majflt,
+    }
+    sys.stdout.write(json.dumps(figures) + "\n")
+
+
+async def _ready(settings: Settings) -> float:
+    """When everything was loaded and warm, as the clock on the wall has it."""
+    microphone, speaker = WavMicrophone([]), WavSpeaker(None)
+    with tempfile.TemporaryDirectory() as folder, app.skill_context(Path(folder)) as context:
+        async with app.open_loop(
+            settings, microphone, speaker, on_report=lambda _: None, context=context, hands_free=True
+        ):
+            await asyncio.sleep(0)
+            return time.time()
+
+
+def _figures(starts: Sequence[Document]) -> Document:
+    return {
+        "imported_p50_s": rounded(median(each["imported_s"] for each in starts), 2),
+        "ready_p50_s": rounded(median(each["ready_s"] for each in starts), 2),
+        "faults_p50": rounded(median(each["faults"] for each in starts), 0),
+        "n": len(starts),
+    }
+
+
+def _as_text(document: Document) -> str:
+    rows = [
+        (words, each["imported_p50_s"], each["ready_p50_s"], each["faults_p50"], each["n"])
+        for words, each in ((document["emptied"], document["cold"]), ("all in the cache", document["warm"]))
+    ]
+    head = ("start with", "program there, s", "ready, s", "pages read from disk", "n")
+    disk = document["disk"] or "the disk"
+    how = "past the cache" if document["disk_past_cache"] else "perhaps from the cache"
+    speed = document["disk_mb_per_s"]
+    lines = [f"{disk} reads {speed} MB/s ({how}); the models have {document['read_mb']} MB"] if speed else []
+    if document["slow_disk"]:
+        lines.append(storage.ADVICE)
+    return "\n".join(
+        ["From the start of the program", machine.headline(document), "", table(head, rows), "", *lines]
+    )

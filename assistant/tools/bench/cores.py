@@ -1,0 +1,269 @@
+"""``assistant bench cores``: how many threads, kept on cores or not, write fastest here, and beside others.
+
+Each plan is a child process that loads the real language model, writes quietly, and then beside a
+foreign program that keeps one core busy (a loop of Python in a process of its own): once as an equal, and
+once as the service meets it, whose slice outweighs it (systemd/assistant.slice). A niceness gives the same
+share of a core and needs no rights, so here the program is nice.
+
+The default plan also writes while another thread recognises speech or makes a voice, at the pace of a
+conversation: as much speech is heard or made as time passes. Those engines and the model take turns
+(``fair_lock``), and the speed by the clock is what is left to the model. Without a pause they take half
+of the time and more, which no choice of cores can give back; then its speed *in its turn* is told.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from assistant.app import engines as loading
+from assistant.audio.files import read_sound
+from assistant.board import core_plan
+from assistant.board.cores import allowed_cores, big_cores
+from assistant.core.errors import AssistantError
+from assistant.core.types import SAMPLE_RATE_HZ, Message, Sentence
+from assistant.runtime.cancel import Cancel
+from assistant.runtime.fair_lock import FairLock
+from assistant.settings.schema import Settings
+from assistant.tools.bench import machine
+from assistant.tools.bench.measuring import Document, Result, in_own_process, ratio, table
+from assistant.tools.bench.variants import changed
+
+TOKENS = 32
+"""Written in a round."""
+KEPT = 0.8
+"""Of the quiet speed, wanted beside others."""
+QUESTION = [Message("user", "Tell me a long story about a fox and a hen.")]
+SPOKEN = Sentence("The fox went over the hill to see what it could see.")
+HEARD = Path(__file__).parents[2] / "cli" / "demo" / "how_old_is_the_brooklyn_bridge.wav"
+
+SERVICE_WEIGHT = 2000
+"""CPUWeight of systemd/assistant.slice; what other slices have is 100."""
+_A_STEP = 1.25
+"""What the kernel makes of one step of niceness: the other has so many times the share."""
+
+_SPIN = """
+import os
+import sys
+os.nice(int(sys.argv[1]))
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, range(os.cpu_count()))
+while True:
+    pass
+"""
+"""It does not stay on the cores of who started it."""
+
+
+BESIDE = {
+    "foreign": "a busy program",
+    "service": "the same, as the service",
+    "stt": "recognition",
+    "tts": "the voice",
+    "stt_always": "recognition without pause",
+    "tts_always": "the voice without pause",
+}
+"""What a plan is measured beside, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A plan to try."""
+
+    threads: int
+    cores: tuple[int, ...]
+    """Kept on these; empty: anywhere."""
+    beside: tuple[str, ...]
+    """What runs at the same time, one after the other: keys of ``BESIDE``."""
+
+    @property
+    def name(self) -> str:
+        where = f"kept on {','.join(map(str, self.cores))}" if self.cores else "anywhere"
+        return f"{self.threads} thread{'s' if self.threads > 1 else ''}, {where}"
+
+
+def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> Result:
+    """Try every plan, one after the other. Raises AssistantError when one fails."""
+    about = machine.describe(settings)
+    found = []
+    for case in cases(settings):
+        progress(case.name)
+        found.append({"plan": case.name, "threads": case.threads, **_measured(settings, case, rounds)})
+    quiet_best = max(found, key=lambda each: each["quiet"]["clock"])
+    steady_best = max(found, key=lambda each: each["service"]["clock"])
+    document: Document = {
+        "bench": "cores",
+        "rounds": rounds,
+        "plans": found,
+        "best_quiet": quiet_best["plan"],
+        "best_beside_others": steady_best["plan"],
+        "wanted": KEPT,
+        **about,
+    }
+    return Result(_as_text(document), document)
+
+
+def cases(settings: Settings) -> list[Case]:
+    """From one thread to one on every big core, kept on cores and not; the plan in force comes first."""
+    plan = core_plan.for_settings(settings)
+    big, everything = big_cores(), allowed_cores()
+    own = Case(len(plan.engines), plan.engines if plan.pinned else (), tuple(BESIDE))
+    others = [
+        Case(threads, where, ("foreign", "service"))
+        for threads in sorted({1, len(big) // 2 or 1, len(big) - 1 or 1, len(big)})
+        for where in ((), big[-threads:])
+        if len(everything) > 1 or not where
+    ]
+    return [own, *(case for case in others if (case.threads, case.cores) != (own.threads, own.cores))]
+
+
+def _measured(settings: Settings, case: Case, rounds: int) -> Document:
+    llm = {"threads": case.threads, "max_tokens": TOKENS, "temperature": 0, "draft_tokens": 0}
+    order = {
+        "settings": changed(settings, {"llm": llm}).model_dump(mode="json"),
+        "cores": case.cores,
+        "beside": case.beside,
+        "rounds": rounds,
+    }
+    return in_own_process(__name__, json.dumps(order), f"The plan '{case.name}'")
+
+
+def in_child() -> None:
+    """Measure what standard input orders, and print tokens a second as one line of JSON."""
+    order = json.loads(sys.stdin.read())
+    settings = Settings.model_validate_json(json.dumps(order["settings"]))
+    in_turn = FairLock()
+    beside: dict[str, Callable[[Settings, FairLock], AbstractContextManager[None]]] = {
+        "foreign": lambda *_: _foreign(0),
+        "service": lambda *_: _foreign(_niceness(settings.llm.threads)),
+        "stt": partial(_recognising, pace=True),
+        "tts": partial(_speaking, pace=True),
+        "stt_always": _recognising,
+        "tts_always": _speaking,
+    }
+    try:
+        with core_plan.kept_on(order["cores"]):
+            llm: Any = loading.load_llm(settings)
+            llm.warm_up()
+            found = {"quiet": _speed(llm, in_turn, order["rounds"])}
+            for name in order["beside"]:
+                with beside[name](settings, in_turn):
+                    found[name] = _speed(llm, in_turn, order["rounds"])
+    except AssistantError as error:
+        sys.exit(str(error))
+    llm.close()
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+def _speed(llm: Any, in_turn: FairLock, rounds: int) -> Document:
+    """Median tokens a second, by the clock and in its turn, once the first token is there."""
+    clock, own = [], []
+    for _ in range(rounds):
+        pieces = llm.stream(QUESTION, Cancel())
+        next(pieces)
+        began_s, worked_s = time.perf_counter(), 0.0
+        while True:
+            with in_turn:
+                turn_s = time.perf_counter()
+                piece = next(pieces, None)
+                worked_s += time.perf_counter() - turn_s
+            if piece is None:
+                break
+        tokens = llm.usage.tokens_generated - 1
+        clock.append(tokens / (time.perf_counter() - began_s))
+        own.append(tokens / worked_s)
+    return {"clock": round(median(clock), 2), "turn": round(median(own), 2)}
+
+
+def _niceness(threads: int) -> int:
+    """Of a program that has beside us, on one of our cores, the share that it has beside the service."""
+    return round(math.log(SERVICE_WEIGHT / threads / 100, _A_STEP))
+
+
+@contextmanager
+def _foreign(niceness: int) -> Iterator[None]:
+    """Another program that never rests, on whatever core the kernel gives it."""
+    with subprocess.Popen([sys.executable, "-c", _SPIN, str(niceness)]) as spinning:  # noqa: S603 - our own interpreter
+        try:
+            yield
+        finally:
+            spinning.kill()
+
+
+@contextmanager
+def _recognising(settings: Settings, in_turn: FairLock, *, pace: bool = False) -> Iterator[None]:
+    stt = loading.load_stt(settings)
+    stt.warm_up()
+    speech = read_sound(HEARD)
+    pace_s = len(speech) / SAMPLE_RATE_HZ if pace else 0.0
+
+    def hear() -> float:
+        stt.transcribe(speech, Cancel())
+        return pace_s
+
+    with _again_and_again(hear, in_turn):
+        yield
+    stt.close()
+
+
+@contextmanager
+def _speaking(settings: Settings, in_turn: FairLock, *, pace: bool = False) -> Iterator[None]:
+    tts = loading.load_tts(changed(settings, {"tts": {"phrase_cache": False}}))
+    tts.warm_up()
+
+    def speak() -> float:
+        pcm = tts.synthesize(SPOKEN, Cancel())
+        return len(pcm) / tts.sample_rate_hz if pace else 0.0
+
+    with _again_and_again(speak, in_turn):
+        yield
+    tts.close()
+
+
+@contextmanager
+def _again_and_again(call: Callable[[], float], in_turn: FairLock) -> Iterator[None]:
+    """``call`` says how many seconds after its beginning it shall be called again."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            began_s = time.monotonic()
+            with in_turn:
+                next_s = call()
+            over.wait(max(0.0, began_s + next_s - time.monotonic()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _as_text(document: Document) -> str:
+    rows = []
+    for plan in document["plans"]:
+        quiet = plan["quiet"]["clock"]
+        for name in ("quiet", *BESIDE):
+            if speed := plan.get(name):
+                kept = ratio(speed["turn" if name.endswith("_always") else "clock"], quiet)
+                verdict = "" if name == "quiet" else ("met" if (kept or 0) >= KEPT else "missed")
+                beside = BESIDE.get(name, "nothing")
+                rows.append((plan["plan"], beside, speed["clock"], speed["turn"], f"{kept:.2f}", verdict))
+    head = ("plan", "beside", "tokens/s by the clock", "in its turn", "of quiet", f"at least {KEPT}")
+    return (
+        f"The language model's speed by plan\n{machine.headline(document)}\n\n{table(head, rows)}\n\n"
+        f"best when quiet: {document['best_quiet']}\n"
+        f"best beside a busy program: {document['best_beside_others']}"
+    )

@@ -1,0 +1,190 @@
+"""``assistant bench latency``: from the last sample of speech to the first of the answer.
+
+Recordings are spoken in real time to the assistant as it is, or (``plain``) to the same engines
+chained plainly. ``stages`` says what is counted from where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from assistant.audio.files import check_writable
+from assistant.runtime import clock
+from assistant.settings.schema import Settings
+from assistant.text.word_error import normalize_words, word_errors
+from assistant.tools.bench import machine, waterfall
+from assistant.tools.bench.clips import read_set
+from assistant.tools.bench.measuring import Document, Result, median, ratio, rounded, share, spread_ms, table
+from assistant.tools.bench.rehearsal import Heard, Said, Session, rehearse
+from assistant.tools.bench.stages import SPANS, Answer, answers, is_cut_off
+from assistant.tools.bench.variants import PLAIN, changed
+
+_TITLES = {
+    "response": "response",
+    "endpoint": "= end of turn after",
+    "after_turn_end": "+ still to do then",
+    "stt": "speech to text",
+    "first_token": "first token",
+    "first_clause": "rest of first clause",
+    "first_audio": "its synthesis",
+    "vad_lag": "VAD: end of speech",
+    "response_by_vad": "response from there",
+}
+
+
+def run(
+    settings: Settings,
+    folder: Path,
+    *,
+    plain: bool = False,
+    limit: int | None = None,
+    repeat: int = 1,
+    picture: Path | None = None,
+    progress: Callable[[str], None],
+) -> Result:
+    """Speak every recording below ``folder``, ``repeat`` times, in real time and tell how long answers took.
+
+    Interrupted by Ctrl-C it tells of what was answered until then. Raises any AssistantError.
+    """
+    if picture is not None:
+        check_writable(picture)
+    settings = changed(settings, PLAIN if plain else {})
+    if repeat > 1:  # An answer that was given before is guessed: the first turn would seem to be cold.
+        settings = changed(settings, {"llm": {"draft_tokens": 0}})
+    about = machine.describe(settings)
+    clips = read_set(folder, limit) * repeat
+    session = Session()
+
+    def on_turn(said: Said) -> None:
+        response = next((answer.stage_ms("response") for answer in answers([said])), None)
+        took = "no answer" if response is None else f"{response:.0f} ms"
+        progress(f"{len(session.said)} of {len(clips)}: {said.clip.name}: {took}")
+
+    interrupted = False
+    try:
+        clock.run(rehearse(settings, clips, session, on_turn=on_turn))
+    except KeyboardInterrupt:
+        if not session.said:
+            raise
+        interrupted = True
+    document = {"bench": "latency", "mode": "plain" if plain else "assistant", "interrupted": interrupted}
+    document |= summary(session, recordings=len(clips)) | about
+    if picture is not None:
+        picture.write_text(waterfall.draw(answers(session.said), machine.headline(document)), "utf-8")
+    return Result(_text(document), document)
+
+
+def summary(session: Session, *, recordings: int) -> Document:
+    """Everything that was measured; durations in milliseconds, rates as fractions."""
+    said, turns = session.said, [turn for each in session.said for turn in each.turns]
+    answered = answers(said)
+    return {
+        "recordings": recordings,
+        "answered": len(answered),
+        "cut_off": sum(map(is_cut_off, said)),
+        "refused": sum(bool(turn.report.refused) for turn in turns),
+        "failed": sum(turn.report.error is not None for turn in turns),
+        **_stages(answered),
+        "llm": _stages([answer for answer in answered if answer.by == "llm"]),
+        "skills": _stages([answer for answer in answered if answer.by == "skill"]),
+        "speculation": _speculation(turns),
+        "real_time_factor": {
+            "stt": ratio(_work_s(turns, "stt"), sum(_speech_s(each) for each in said if each.turns)),
+            "tts": ratio(_work_s(turns, "tts"), sum(turn.sound_s for turn in turns)),
+        },
+        "llm_tokens": _tokens(turns),
+        "word_error_rate": _word_error_rate(said),
+        "underruns": session.underruns,
+        "peak_rss_mb": round(session.peak_rss_mb, 1),
+        "cpu_s": round(session.cpu_s, 1),
+        "wall_s": round(session.wall_s, 1),
+        "turns": [
+            {
+                "recording": answer.name,
+                "by": answer.by,
+                **{stage: rounded(answer.stage_ms(stage), 1) for stage in SPANS},
+            }
+            for answer in answered
+        ],
+    }
+
+
+def _stages(answered: Sequence[Answer]) -> Document:
+    durations = {stage: [answer.stage_ms(stage) for answer in answered] for stage in SPANS}
+    return {stage: spread_ms(ms for ms in each if ms is not None) for stage, each in durations.items()}
+
+
+def _speculation(turns: Sequence[Heard]) -> Document:
+    reports = [turn.report for turn in turns]
+    return {
+        "hits": sum(report.speculative for report in reports),
+        "misses": sum(not report.speculative for report in reports),
+        "thrown_away": sum(len(report.discarded) for report in reports),
+        "wasted_s": round(sum(report.wasted_s for report in reports), 2),
+        "useful_s": round(sum(sum(report.work_s.values()) for report in reports), 2),
+    }
+
+
+def _tokens(turns: Sequence[Heard]) -> Document:
+    used: list[Any] = [turn.usage for turn in turns if turn.usage is not None]
+    return {
+        "per_s": rounded(median(each.tokens_per_s for each in used if each.tokens_generated > 1), 1),
+        "read_p50": rounded(median(each.tokens_evaluated for each in used), 1),
+        "written_mean": rounded(fmean(each.tokens_generated for each in used), 1) if used else None,
+    }
+
+
+def _work_s(turns: Iterable[Heard], engine: str) -> float:
+    return sum(turn.report.work_s.get(engine, 0.0) for turn in turns)
+
+
+def _speech_s(said: Said) -> float:
+    return said.clip.spoken.end_s - said.clip.spoken.begin_s
+
+
+def _word_error_rate(all_said: Iterable[Said]) -> float | None:
+    """Over all words of the recordings whose text is known; None when none is."""
+    wrong = words = 0
+    for said in all_said:
+        reference = normalize_words(said.clip.text)
+        heard = " ".join(turn.report.transcript for turn in said.turns)
+        words += len(reference)
+        wrong += word_errors(reference, normalize_words(heard)) if reference else 0
+    return ratio(wrong, words)
+
+
+def _text(document: Document) -> str:
+    kinds = (document, document["llm"], document["skills"])
+    stages = table(
+        ["ms", "p50", "p95", "n", "LLM p50", "p95", "n", "skills p50", "p95", "n"],
+        [
+            [_TITLES[stage], *(kind[stage][figure] for kind in kinds for figure in ("p50_ms", "p95_ms", "n"))]
+            for stage in SPANS
+        ],
+    )
+    guess, factor, tokens = (document[key] for key in ("speculation", "real_time_factor", "llm_tokens"))
+    figures = table(
+        ["", ""],
+        [
+            ["recordings", document["recordings"]],
+            ["answered", document["answered"]],
+            ["cut off", document["cut_off"]],
+            ["refused as noise", document["refused"]],
+            ["failed", document["failed"]],
+            ["begun before the turn ended", f"{guess['hits']} of {guess['hits'] + guess['misses']}"],
+            ["thrown away", f"{guess['thrown_away']} ({guess['wasted_s']} s of {guess['useful_s']} s)"],
+            ["STT seconds a second of speech", f"{factor['stt'] or 0:.3f}"],
+            ["TTS seconds a second of voice", f"{factor['tts'] or 0:.3f}"],
+            ["tokens a second", tokens["per_s"]],
+            ["tokens read a turn", tokens["read_p50"]],
+            ["word error rate", share(document["word_error_rate"])],
+            ["underruns", document["underruns"]],
+            ["peak RSS, MB", document["peak_rss_mb"]],
+            ["CPU seconds", f"{document['cpu_s']} in {document['wall_s']} s"],
+        ],
+    )
+    title = f"Response ({document['mode']}), from the last sample of speech"
+    return f"{title}\n{machine.headline(document)}\n\n{stages}\n{figures}"

@@ -1,0 +1,187 @@
+"""``assistant bench llm``: the language model beside a bare loop of llama.cpp's own calls.
+
+Same file, context, threads and number of tokens, in the same run, taking turns. The loop takes the
+likeliest token and makes no text of it; ours samples, detokenizes and can be interrupted. Neither guesses
+ahead (``bench draft`` measures that). A conversation of some turns then shows how much of each prompt is read
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assistant.app import build as app
+from assistant.app import engines as loading
+from assistant.board.cores import big_cores
+from assistant.engines.llm.llama_cpp import gguf_model
+from assistant.runtime.cancel import Cancel
+from assistant.settings.schema import Settings
+from assistant.tools.bench import machine
+from assistant.tools.bench.measuring import (
+    Document,
+    Result,
+    in_turn,
+    median,
+    percentile,
+    ratio,
+    rounded,
+    table,
+    timed,
+)
+from assistant.tools.bench.variants import changed
+
+TOKENS = 64
+"""Written in a round; long enough that the first token does not matter."""
+
+QUESTIONS = (
+    "Tell me a long story about a fox and a hen.",
+    "Why is the sky blue?",
+    "And why is it red in the evening?",
+    "Who found that out?",
+)
+"""The first one is for speed, the others are the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One reply."""
+
+    first_token_s: float
+    """From the call to the first token: reading what is new of the prompt."""
+    tokens_per_s: float
+    """After that."""
+
+
+def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> Result:
+    """Write with both, then hold a conversation. Raises any AssistantError."""
+    about = machine.describe(settings)
+    short = changed(settings, {"llm": {"max_tokens": TOKENS, "draft_tokens": 0}})
+    engine: Any = loading.load_llm(short)
+    engine.warm_up()
+    conversation = app.new_conversation(short, engine)
+    engine.prime(conversation.messages_for(""))
+    prompt = conversation.messages_for(QUESTIONS[0])
+    bare = _Bare(short, prompt_tokens=engine.count_tokens(prompt))
+
+    def ours() -> Written:
+        for _ in engine.stream(prompt, Cancel()):
+            pass
+        bare.tokens = engine.usage.tokens_generated
+        return Written(engine.usage.first_token_s, engine.usage.tokens_per_s)
+
+    contenders: list[Callable[[], Written]] = [ours, bare.write]
+    for each in contenders:
+        each()
+    progress(f"{rounds} rounds of {bare.tokens} tokens")
+    own, plain = in_turn(contenders, rounds)
+    bare.close()
+    progress("a conversation")
+    document: Document = {"bench": "llm", "rounds": rounds, "tokens": bare.tokens}
+    document["ours"], document["plain"] = _figures(own), _figures(plain)
+    document["ratio"] = ratio(document["ours"]["tokens_per_s"], document["plain"]["tokens_per_s"])
+    document["conversation"] = _conversation(engine, conversation)
+    engine.close()
+    document |= about
+    return Result(_as_text(document), document)
+
+
+def _figures(written: Sequence[Written]) -> Document:
+    return {
+        "tokens_per_s": rounded(median(each.tokens_per_s for each in written), 2),
+        "tokens_per_s_p5": rounded(percentile((each.tokens_per_s for each in written), 5), 2),
+        "first_token_p50_ms": rounded((median(each.first_token_s for each in written) or 0.0) * 1000, 1),
+        "n": len(written),
+    }
+
+
+def _conversation(engine: Any, conversation: Any) -> list[Document]:
+    """Of each turn's prompt: how long it is, how much of it is new, and how much was read.
+
+    The first one follows the system prompt, which was read before.
+    """
+    turns = []
+    known = None
+    for question in QUESTIONS[1:]:
+        reply = "".join(engine.stream(conversation.messages_for(question), Cancel()))
+        usage = engine.usage
+        turns.append(
+            {
+                "prompt": usage.tokens_prompt,
+                "new": None if known is None else usage.tokens_prompt - known,
+                "read": usage.tokens_evaluated,
+                "first_token_ms": round(usage.first_token_s * 1000, 1),
+            }
+        )
+        conversation.add(question, reply)
+        known = usage.tokens_prompt + usage.tokens_generated
+    return turns
+
+
+class _Bare:
+    """The model in llama.cpp with its default parameters, but for context and threads."""
+
+    def __init__(self, settings: Settings, *, prompt_tokens: int) -> None:
+        import llama_cpp.llama_cpp as lib  # noqa: PLC0415 - only this bench needs the library itself
+
+        self._lib = lib
+        self.tokens = TOKENS
+        """How many to write."""
+        with loading.store_of(settings).opened(settings.llm.model, "llm") as folder:
+            file = gguf_model.find(folder).file
+            self._model = lib.llama_model_load_from_file(bytes(file), lib.llama_model_default_params())
+        parameters = lib.llama_context_default_params()
+        parameters.n_ctx = settings.llm.context_tokens
+        parameters.n_threads = parameters.n_threads_batch = settings.llm.threads or len(big_cores())
+        self._context = lib.llama_init_from_model(self._model, parameters)
+        self._sampler = lib.llama_sampler_init_greedy()
+        # Which tokens they are makes no difference to the speed.
+        self._prompt = (lib.llama_token * prompt_tokens)(*range(1000, 1000 + prompt_tokens))
+
+    def write(self) -> Written:
+        lib, context = self._lib, self._context
+
+        def read() -> int:
+            lib.llama_memory_clear(lib.llama_get_memory(context), True)  # noqa: FBT003
+            lib.llama_decode(context, lib.llama_batch_get_one(self._prompt, len(self._prompt)))
+            return int(lib.llama_sampler_sample(self._sampler, context, -1))
+
+        def write(token: int) -> None:
+            for _ in range(self.tokens - 1):
+                lib.llama_decode(context, lib.llama_batch_get_one((lib.llama_token * 1)(token), 1))
+                token = lib.llama_sampler_sample(self._sampler, context, -1)
+
+        first_token_s, token = timed(read)
+        rest_s, _ = timed(lambda: write(token))
+        return Written(first_token_s, (self.tokens - 1) / rest_s)
+
+    def close(self) -> None:
+        self._lib.llama_sampler_free(self._sampler)
+        self._lib.llama_free(self._context)
+        self._lib.llama_model_free(self._model)
+
+
+def _as_text(document: Document) -> str:
+    speed = table(
+        ["", "tokens a second", "5 % below", "first token ms", "n"],
+        [
+            [
+                name,
+                document[name]["tokens_per_s"],
+                document[name]["tokens_per_s_p5"],
+                document[name]["first_token_p50_ms"],
+                document[name]["n"],
+            ]
+            for name in ("ours", "plain")
+        ],
+    )
+    turns = table(
+        ["turn", "prompt", "new", "read", "first token ms"],
+        [[number, *turn.values()] for number, turn in enumerate(document["conversation"], 1)],
+    )
+    return (
+        f"The language model beside a bare llama.cpp loop, {document['tokens']} tokens a round\n"
+        f"{machine.headline(document)}\n\n{speed}\n\nratio of the speeds: {document['ratio']}\n\n"
+        f"Tokens of the prompts of a conversation\n{turns}"
+    )

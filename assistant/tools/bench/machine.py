@@ -1,0 +1,97 @@
+"""What a figure was measured on: the board, the versions of the libraries, and the settings in force.
+
+Also what the process has used of it. A figure without these says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from assistant import __version__
+from assistant.board import health
+from assistant.board.limits import ROOT
+from assistant.board.recognise import recognise
+from assistant.settings.schema import Settings
+from assistant.tools.bench.measuring import Document
+
+_LIBRARIES = ("faster-whisper", "ctranslate2", "llama-cpp-python", "onnxruntime", "numpy")
+
+_SECTIONS = ("vad", "endpoint", "stt", "llm", "tts", "conversation")
+"""Settings that change a figure."""
+
+
+def describe(settings: Settings) -> Document:
+    """``machine`` and ``settings`` of a document. Call it first: it tells how busy the machine was before."""
+    board = recognise()
+    return {
+        "machine": {
+            "board": board.name,
+            "why": board.why,
+            "cores": board.cores,
+            "big_cores": board.big_cores,
+            "memory_mb": board.memory_mb,
+            "load_before": round(os.getloadavg()[0], 2),
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "python": platform.python_version(),
+            "assistant": __version__,
+            "libraries": {name: found for name in _LIBRARIES if (found := _version(name))},
+        },
+        "settings": settings.model_dump(mode="json", include=set(_SECTIONS)),
+    }
+
+
+def headline(document: Document) -> str:
+    """The machine in one line, for people."""
+    machine = document["machine"]
+    settings = document["settings"]
+    models = ", ".join(settings[section]["model"] for section in ("stt", "llm", "tts"))
+    return (
+        f"{machine['board']} ({machine['why']}), {machine['big_cores']} of {machine['cores']} cores, "
+        f"load {machine['load_before']:g} before\n{models}"
+    )
+
+
+def peak_rss_mb(process: str = "self", root: Path = ROOT) -> float:
+    """Most memory that this process, or another one, has had at once, in units of 1,000,000 bytes."""
+    peak = health.memory_bytes("VmHWM", root, of=f"{process}/status")
+    if peak is not None:
+        return peak / 1e6
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used * (1 if sys.platform == "darwin" else 1024) / 1e6  # macOS counts bytes
+
+
+def rss_mb(process: str = "self") -> float:
+    """Memory that this process, or another one, has now; its most where that cannot be told."""
+    now = health.memory_bytes("VmRSS", of=f"{process}/status")
+    return peak_rss_mb(process) if now is None else now / 1e6
+
+
+def anonymous_mb(process: str = "self") -> float | None:
+    """Of that, what is in no file and so cannot go when memory is short; None where it cannot be told."""
+    now = health.memory_bytes("RssAnon", of=f"{process}/status")
+    return None if now is None else now / 1e6
+
+
+def cpu_s() -> float:
+    """Processor seconds of this process, and of the programs that it ran and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def cpu_s_of(process: str) -> float:
+    """Processor seconds of all threads of another process (proc(5), fields 14 and 15)."""
+    stat = (Path("/proc") / process / "stat").read_text("ascii", "replace")
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

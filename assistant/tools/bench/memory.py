@@ -1,0 +1,116 @@
+"""``assistant bench memory``: what the plan says beside the peak of a process that did it.
+
+For every model and context a child process loads the language model as the assistant does, reads a
+prompt that fills the context, and answers; its peak is what the kernel counted (VmHWM). The other
+engines are not loaded: what they take does not depend on the context, and `docs/boards.md` has them.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+import sys
+from collections.abc import Callable, Sequence
+
+from assistant.app import engines as loading
+from assistant.app import memory_fit as fit
+from assistant.board.heap import return_what_is_freed
+from assistant.core.errors import AssistantError
+from assistant.core.types import Message
+from assistant.runtime.cancel import Cancel
+from assistant.settings.schema import Settings
+from assistant.tools.bench import machine
+from assistant.tools.bench.measuring import Document, Result, in_own_process, table
+from assistant.tools.bench.variants import changed
+
+ANSWER_TOKENS = 16
+_FILLED = 0.97
+"""Of the context, before the answer."""
+
+
+def run(
+    settings: Settings,
+    *,
+    models: Sequence[str] | None,
+    contexts: Sequence[int],
+    progress: Callable[[str], None],
+) -> Result:
+    """One child process a case, one after the other. Raises AssistantError when one fails."""
+    about = machine.describe(settings)
+    cases = []
+    for name in models or _here(settings):
+        for tokens in contexts:
+            progress(f"{name}, {tokens} tokens")
+            cases.append(_case(_with(settings, name, tokens)))
+    worst = max((abs(case["error"]) for case in cases), default=None)
+    document: Document = {"bench": "memory", "cases": cases, "worst_error": worst, **about}
+    return Result(_as_text(document), document)
+
+
+def _here(settings: Settings) -> list[str]:
+    entries = loading.store_of(settings).entries()
+    return [entry.name for entry in entries if entry.kind == "llm" and entry.state == "installed"]
+
+
+def _with(settings: Settings, model: str, context_tokens: int) -> Settings:
+    llm = {"context_tokens": context_tokens, "max_tokens": ANSWER_TOKENS, "history_tokens": 0}
+    return changed(fit.with_model(settings, model), {"llm": llm})
+
+
+def _case(settings: Settings) -> Document:
+    found = fit.plan(settings, llm_only=True)
+    measured = in_own_process(__name__, settings.model_dump_json(), found.model)
+    planned_mb = found.need.peak / 1e6
+    return {
+        "model": found.model,
+        "context_tokens": found.context_tokens,
+        "planned_mb": round(planned_mb, 1),
+        "error": round(planned_mb / measured["peak_mb"] - 1, 4),
+        **measured,
+    }
+
+
+def in_child() -> None:
+    """Do what the settings on standard input say, and print the peak as one line of JSON."""
+    settings = Settings.model_validate_json(sys.stdin.read())
+    return_what_is_freed()
+    try:
+        llm = loading.load_llm(settings)
+        prompt = _filling(llm.count_tokens, settings.llm.context_tokens)
+        for _ in llm.stream(prompt, Cancel()):
+            pass
+    except AssistantError as error:
+        sys.exit(str(error))
+    used = llm.count_tokens(prompt)
+    llm.close()
+    sys.stdout.write(json.dumps({"peak_mb": round(machine.peak_rss_mb(), 1), "prompt_tokens": used}) + "\n")
+
+
+def _filling(count_tokens: Callable[[Sequence[Message]], int], context_tokens: int) -> list[Message]:
+    """A question that fills the context with words from all over the vocabulary, the same each time."""
+    draw = random.Random(0)  # noqa: S311 - nothing is secret
+    words = ["".join(draw.choices(string.ascii_letters, k=draw.randint(2, 7))) for _ in range(context_tokens)]
+    wanted = int(_FILLED * context_tokens) - ANSWER_TOKENS
+    low, high = 0, len(words)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = count_tokens([Message("user", " ".join(words[:middle]))]) <= wanted
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return [Message("user", " ".join(words[:low]))]
+
+
+def _as_text(document: Document) -> str:
+    rows = [
+        (
+            case["model"],
+            case["context_tokens"],
+            case["prompt_tokens"],
+            case["planned_mb"],
+            case["peak_mb"],
+            f"{case['error'] * 100:+.1f} %",
+        )
+        for case in document["cases"]
+    ]
+    head = ("model", "context", "prompt tokens", "planned MB", "peak RSS MB", "error")
+    return f"The memory plan beside real processes\n{machine.headline(document)}\n\n{table(head, rows)}"

@@ -1,0 +1,145 @@
+"""``assistant bench profile``: where a turn's processor time, memory bandwidth and power went.
+
+A child process holds the conversation, in real time, and says who computed for how long. While it does, this
+process lets ``perf stat`` count on it and reads what measures power; what is not there is named, with how to
+get it, and the rest is told all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from assistant.app import build as app
+from assistant.app.converse import hold
+from assistant.audio.files import read_sound
+from assistant.audio.wav import WavMicrophone, WavSpeaker
+from assistant.core.errors import AssistantError, EngineFailed
+from assistant.dialog.report import Report
+from assistant.runtime import clock
+from assistant.settings.schema import Settings
+from assistant.tools.bench import machine, perf_stat
+from assistant.tools.bench.clips import sound_files
+from assistant.tools.bench.measuring import Document, Result, child_command, share, table
+from assistant.tools.bench.meters import MISSING, Meters
+from assistant.tools.bench.processor_time import Ledger, Metered
+
+_READY, _GO = "ready", "go"
+_WHO = {
+    "stt": "speech to text",
+    "llm": "language model",
+    "tts": "voice",
+    "loop": "listening and the rest of the loop",
+    "rest": "everything else",
+}
+
+
+def run(settings: Settings, folder: Path, *, limit: int | None, progress: Callable[[str], None]) -> Result:
+    """Speak the recordings below ``folder`` and tell what they cost. Raises AssistantError."""
+    about = machine.describe(settings)
+    recordings = [str(file) for file in sound_files(folder)[:limit]]
+    progress(f"{len(recordings)} recordings in real time")
+    order = json.dumps({"settings": settings.model_dump(mode="json"), "recordings": recordings})
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and code
+        child_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None  # noqa: S101 - they were asked for
+        assert process.stdout is not None  # noqa: S101
+        process.stdin.write(order + "\n")
+        process.stdin.flush()
+        if process.stdout.readline().strip() != _READY:
+            raise EngineFailed("The turns could not be measured.", "See what it said above.")
+        with Meters(process.pid) as meters:
+            process.stdin.write(_GO + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+    if not line:
+        raise EngineFailed("The turns could not be measured.", "See what it said above.")
+    spent = json.loads(line)
+    document: Document = {
+        "bench": "profile",
+        "turns": spent.pop("turns"),
+        **spent,
+        "counters": dict(meters.counters),
+        "joules": dict(meters.joules),
+        "watts": dict(meters.watts),
+        "load": dict(meters.load),
+        "missing": meters.missing(is_jetson=about["machine"]["board"].startswith("jetson")),
+        **about,
+    }
+    return Result(_as_text(document), document)
+
+
+def in_child() -> None:
+    """Hold the conversation that standard input orders, and print what it cost as one line of JSON."""
+    order = json.loads(sys.stdin.readline())
+    settings = Settings.model_validate_json(json.dumps(order["settings"]))
+    try:
+        clock.run(_converse(settings, order["recordings"]))
+    except AssistantError as error:
+        sys.exit(str(error))
+
+
+async def _converse(settings: Settings, recordings: Sequence[str]) -> None:
+    microphone = WavMicrophone([read_sound(Path(file)) for file in recordings])
+    speaker = WavSpeaker(None)
+    answered: list[Report] = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        app.skill_context(Path(folder), lambda: speaker.volume) as context,
+    ):
+        async with app.open_loop(
+            settings, microphone, speaker, on_report=answered.append, context=context
+        ) as voice_loop:
+            ledger = Ledger()
+            for name in ("stt", "llm", "tts"):
+                worker = getattr(voice_loop.chain, name)
+                worker.engine = Metered(worker.engine, name, ledger)
+            _tell(_READY)
+            await asyncio.to_thread(sys.stdin.readline)
+            ledger.begin()
+            await hold(voice_loop, microphone, settings)
+            spent = ledger.figures()
+    _tell(json.dumps({"turns": len(answered), **spent}))
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _as_text(document: Document) -> str:
+    turns, wall_s, total_s = max(1, document["turns"]), document["wall_s"], document["total_cpu_s"]
+    rows = [
+        (_WHO[name], f"{used / turns:.3f}", share(used / total_s if total_s else None))
+        for name, used in document["cpu_s"].items()
+    ]
+    rows.append(("together", f"{total_s / turns:.3f}", share(1.0)))
+    facts = [
+        ("wall seconds, silence included", f"{wall_s / turns:.2f}"),
+        ("cores busy on the average", f"{total_s / wall_s:.2f}"),
+        ("seconds that threads waited for a core", f"{document['waited_for_a_core_s'] / turns:.3f}"),
+        *perf_stat.told(document["counters"], wall_s),
+        *(
+            (f"energy of {name}, J a turn", f"{used / turns:.1f}")
+            for name, used in document["joules"].items()
+        ),
+        *((f"power of {name}", f"{used:.2f} W") for name, used in document["watts"].items()),
+        *((f"use of {name}", f"{used:.0f} %") for name, used in document["load"].items()),
+    ]
+    parts = [
+        f"Where {document['turns']} turns went, per turn",
+        machine.headline(document),
+        "",
+        table(("processor time", "s", "share"), rows),
+        "",
+        table(("beside that", ""), facts),
+    ]
+    if document["missing"]:
+        parts += ["", *(f"not measured: {MISSING[name]}" for name in document["missing"])]
+    return "\n".join(parts)

@@ -1,0 +1,242 @@
+"""A home in virtual time for ``bench soak``: the real loop around scripted engines, and a person who talks.
+
+Whatever can go wrong with its devices and engines can be made to; see ``soak_faults``. Everything
+but engines, devices and the passing of time is what an appliance runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from assistant import skills
+from assistant.app.reload import Reloader
+from assistant.app.repairs import Repairs
+from assistant.app.shedding import Relief
+from assistant.audio.files import read_sound
+from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
+from assistant.board.shortage import Reading, Shortages
+from assistant.core.events import Event
+from assistant.core.state import State
+from assistant.dialog import earcons
+from assistant.dialog.conversation import Conversation
+from assistant.dialog.loop import VoiceLoop
+from assistant.dialog.pipeline import Chain
+from assistant.dialog.report import Report
+from assistant.dialog.ringer import Ringer
+from assistant.engines.scripted import (
+    ScriptedLlm,
+    ScriptedStt,
+    ScriptedTts,
+    ScriptedVad,
+    ScriptedWake,
+    clip,
+    no_fault,
+)
+from assistant.runtime.engine_thread import Worker
+from assistant.services.control.api import Orders
+from assistant.settings.load import Loaded
+from assistant.settings.schema import Settings
+from assistant.skills import Clocks, ListBook, SkillContext, TimerBook
+
+BUDGET_S = 3.0
+"""What an engine gets for a turn here: a hang costs a turn twice that."""
+
+SETTINGS = Settings.model_validate(
+    {
+        "conversation": {"turn_timeout_s": BUDGET_S, "ring_limit_s": 20.0},
+        "endpoint": {"listen_timeout_ms": 3000},
+        "wake": {"engine": "none"},  # a scripted one listens
+    }
+)
+
+_WAKE, _WORDS = 500, 2000
+"""Loudness of the wake word, and of all other words."""
+
+_NOON_UTC_S = 1_800_014_400.0
+"""A Friday in January."""
+
+
+REPLY = "It is Paris. A lovely town."
+
+WELL = Reading(memory_mb=2000, stalled_percent=0, disk_mb=5000, hot_c=50)
+
+
+@dataclass
+class Home:
+    """The appliance, what may be done to it, and what was seen of it since ``forget``."""
+
+    microphone: ScriptedMicrophone = field(default_factory=ScriptedMicrophone)
+    speaker: ScriptedSpeaker = field(default_factory=ScriptedSpeaker)
+    heard: dict[int, str] = field(default_factory=dict)
+    """Loudness -> what the recogniser makes of it."""
+    reply: str = REPLY
+    """What the language model answers."""
+    faults: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """Kind of engine -> what happens when it is next asked."""
+    hanging: int = 0
+    """Engines that hang now, those among them that were left behind already."""
+    ahead_s: float = 0.0
+    """How far the wall clock is wrong."""
+    reading: Reading = WELL
+    """How the machine is doing."""
+    shortages: Shortages = field(default_factory=Shortages)
+    reports: list[Report] = field(default_factory=list)
+    states: set[State] = field(default_factory=set)
+    rebuilt: int = 0
+    """Engines that were loaded anew."""
+    loop: VoiceLoop = field(init=False)
+    orders: Orders = field(init=False)
+    timers: TimerBook = field(init=False)
+    _event_loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    reload: Callable[[Settings], Awaitable[None]] = field(init=False)
+    """Takes new settings over, as a saved file would."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is given up any more."""
+        llm, tts = self.engine("llm"), self.engine("tts")
+        there: Any = self.loop.chain
+        now = (there.llm.engine.context_tokens, there.llm.engine.threads_share, there.tts.engine.keeps)
+        return not self.shortages.now and now == (llm.context_tokens, llm.threads_share, tts.keeps)
+
+    def call(self) -> None:
+        """The person says the wake word."""
+        self.microphone.say(clip(_WAKE, 500))
+
+    def say(self, words: str) -> None:
+        """And then this."""
+        self.heard[_WORDS] = words
+        self.microphone.say(clip(_WORDS, 1000))
+
+    def noise(self) -> None:
+        """Something falls down."""
+        self.microphone.say(clip(_WORDS, 60))
+
+    def forget(self) -> None:
+        """What was seen and heard until now is done with; also what the engines remember."""
+        self.reports.clear()
+        self.speaker.written.clear()
+        self.states = {self.loop.state}
+        chain = self.loop.chain
+        for kept in ("heard", "prompts", "read", "said", "phrases"):
+            for worker in (chain.stt, chain.llm, chain.tts):
+                getattr(worker.engine, kept, []).clear()
+
+    def engine(self, kind: str) -> Any:
+        """A new scripted one of this kind, which fails as ``faults`` say."""
+        loop = self._event_loop
+
+        def fault() -> None:
+            self.faults.pop(kind, no_fault)()
+
+        if kind == "stt":
+            return ScriptedStt(loop, self.heard, fault=fault)
+        if kind == "llm":
+            return ScriptedLlm(loop, lambda _: self.reply, fault=fault)
+        return ScriptedTts(loop, fault=fault)
+
+    def rebuild(self, kind: str, *_: object) -> Any:
+        """As ``beside.load`` does for a real one."""
+        self.rebuilt += 1
+        return self.engine(kind)
+
+
+def clocks_of(loop: asyncio.AbstractEventLoop, ahead_s: Callable[[], float] = lambda: 0.0) -> Clocks:
+    """In London in winter, noon when the loop's time is 0; ``ahead_s`` is how far the wall clock is wrong."""
+    return Clocks(
+        utc_s=lambda: _NOON_UTC_S + loop.time() + ahead_s(),
+        boot_s=loop.time,
+        boot_id="simulated",
+        from_local=lambda local: local.replace(tzinfo=timezone.utc).timestamp(),
+        to_local=lambda utc_s: datetime.fromtimestamp(utc_s, timezone.utc).replace(tzinfo=None),
+    )
+
+
+@asynccontextmanager
+async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
+    """A home whose timers lie in ``folder``, alive until the end of the block."""
+    home = Home()
+    async with AsyncExitStack() as stack:
+        clocks = clocks_of(asyncio.get_running_loop(), lambda: home.ahead_s)
+        home.timers = stack.enter_context(closing(TimerBook(folder / "timers.db", clocks)))
+        lists = stack.enter_context(closing(ListBook(folder / "lists.db")))
+        context = SkillContext(home.timers, lists, loudness=lambda: home.speaker.volume)
+        workers: dict[str, Worker[Any]] = {}
+        for kind in ("stt", "llm", "tts"):
+            workers[kind] = Worker(kind)  # they share no lock: virtual time cannot see who waits for one
+            stack.push_async_callback(workers[kind].close)
+            await workers[kind].start(_once(home.engine(kind)))
+        llm = workers["llm"]
+        chain = Chain(
+            stt=workers["stt"],
+            llm=llm,
+            tts=workers["tts"],
+            skills=skills.load([intents], context),
+            conversation=Conversation(
+                "Be brief.",
+                count_tokens=lambda messages: llm.engine.count_tokens(messages),  # noqa: PLW0108 - it changes
+                budget_tokens=1000,
+            ),
+            speaker=home.speaker,
+            settings=SETTINGS,
+        )
+        orders = home.orders = Orders(SETTINGS, home.shortages)
+
+        def seen(event: Event, state: State) -> None:
+            home.states.add(state)
+            orders.on_change(event, state)
+
+        def reported(report: Report) -> None:
+            home.reports.append(report)
+            orders.on_report(report)
+
+        loop = home.loop = VoiceLoop(
+            microphone=home.microphone,
+            vad=ScriptedVad(),
+            wake_word=ScriptedWake({_WAKE: "okay_nabu"}),
+            chain=chain,
+            ringer=Ringer(home.timers, now=context.clock, limit_s=SETTINGS.conversation.ring_limit_s),
+            earcons=earcons.load(SETTINGS.audio.earcons, read_sound),
+            hears_itself=False,
+            on_report=reported,
+            on_change=seen,
+        )
+        home.reload = _reloading(loop, context)
+        orders.attach(loop, reload=_no_reload, is_ringing=lambda: bool(home.timers.due()))
+        relief = Relief(loop, home.shortages, lambda: home.reading, folder)
+        for job in (loop.run(), Repairs(loop, home.rebuild).watch(), relief.watch()):
+            stack.push_async_callback(_end, asyncio.ensure_future(job))
+        yield home
+
+
+def _once(engine: Any) -> Callable[[], Any]:
+    return lambda: engine
+
+
+async def _no_reload() -> dict[str, object]:
+    return {}
+
+
+def _reloading(loop: VoiceLoop, context: SkillContext) -> Callable[[Settings], Awaitable[None]]:
+    now = [SETTINGS]
+    reloader = Reloader(
+        lambda: Loaded(now[0], {}, None, "generic-x86", "soak"),
+        Loaded(SETTINGS, {}, None, "generic-x86", "soak"),
+    )
+
+    async def reload(settings: Settings) -> None:
+        now[0] = settings
+        await reloader.reload(loop, context)
+
+    return reload
+
+
+async def _end(job: asyncio.Task[None]) -> None:
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)

@@ -1,0 +1,221 @@
+"""Somebody in the room while the appliance talks through devices: people who interrupt it, and noises.
+
+Levels are against the echo, both as the microphone recorded them. An interruption is measured from its onset
+in what the microphone recorded to the last sample at the loudspeaker's monitor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assistant.audio.resample import Samples, to_float, to_pcm16
+from assistant.core.state import State
+from assistant.core.types import SAMPLE_RATE_HZ
+from assistant.tools.bench.clips import Clip
+from assistant.tools.bench.device_world import World
+from assistant.tools.bench.measuring import Document, rounded, spread_ms
+from assistant.tools.bench.monitors import found_in
+from assistant.tools.bench.own_voice_scene import ANNOUNCEMENTS, disturb, heard_itself
+from assistant.tools.bench.room import loudness
+
+WITHIN_MS = 300
+"""So fast the loudspeaker has to be silent, its buffers and the sound server's included."""
+
+LEARNS_S = 10.0
+"""Nobody interrupts so soon after the start."""
+
+PLACES = ("beginning", "middle", "end")
+
+_ALONE_EVERY = 4
+"""One announcement in so many nobody interrupts."""
+
+_CHARACTER_S = 0.058
+"""The voice takes so long for a letter."""
+
+_BEGINNING_S = 0.5
+_BEFORE_END_S = 1.5
+_LEAD_S = 0.15
+"""Of a recording that is spoken before its onset; who stops sooner has not heard the person."""
+
+_NOTICED_S = 1.0
+"""An interruption that is not noticed so soon after its onset was missed."""
+
+_STARTS_S = 1.5
+"""A player may need this long until it is heard."""
+
+_BACK_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What somebody brings into the room, and where in it they begin to be heard."""
+
+    name: str
+    samples: Samples
+    onset_s: float
+
+    @staticmethod
+    def spoken(clip: Clip, onset_s: float) -> Sound:
+        """From a little before its onset to the end of the speech."""
+        begin_s = max(0.0, onset_s - _LEAD_S)
+        begin, end = (round(at_s * SAMPLE_RATE_HZ) for at_s in (begin_s, clip.spoken.end_s))
+        return Sound(clip.name, to_float(clip.pcm[begin:end]), onset_s - begin_s)
+
+
+def interrupted(world: World, people: Sequence[Sound], person_db: float, count: int, first: int) -> Document:
+    """Interrupt ``count`` announcements, after some and among others that nobody interrupts."""
+    level, alone = _learn(world, first)
+    said: list[Document] = []
+    number = over = 0
+    while len(said) < count:
+        text = ANNOUNCEMENTS[(first + number) % len(ANNOUNCEMENTS)]
+        number += 1
+        if number % _ALONE_EVERY == 0:
+            world.say(text)
+            disturb(world)
+            world.settle()
+            alone += 1
+            continue
+        which = first + len(said)
+        sound = people[which % len(people)]
+        found = _interrupt(world, text, sound, level * 10 ** (person_db / 20), PLACES[which % 3])
+        if found["over"] and over < count:
+            over += 1  # nobody is interrupted who has finished: once more, with other words
+        else:
+            said.append(found)
+    silent_ms = [each["silent_ms"] for each in said if each["silent_ms"] is not None]
+    return {
+        "person_db": person_db,
+        "interruptions": len(said),
+        "spoken_when_it_was_over": over,
+        "stopped": len(silent_ms),
+        "within_300_ms": sum(ms <= WITHIN_MS for ms in silent_ms),
+        "stopped_before_anybody_spoke": sum(each["early"] for each in said),
+        "silent": spread_ms(silent_ms),
+        "said": said,
+        **_alone(world, alone, said),
+    }
+
+
+def _learn(world: World, first: int) -> tuple[float, int]:
+    """Let it talk alone for a while: how loud its echo is, and how many announcements that took."""
+    began_s = spoken_s = time.monotonic()
+    number = 0
+    while time.monotonic() - began_s < LEARNS_S or number == 0:
+        spoken_s = world.say(ANNOUNCEMENTS[(first - number - 1) % len(ANNOUNCEMENTS)])
+        world.settle()
+        number += 1
+    return world.echo_loudness(spoken_s, time.monotonic()), number
+
+
+def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) -> Document:
+    begun_s = world.say(text)
+    disturb(world)
+    whole_s = len(text) * _CHARACTER_S
+    wait_s = {"beginning": _BEGINNING_S, "middle": whole_s / 2, "end": whole_s - _BEFORE_END_S}[place]
+    time.sleep(max(0.0, begun_s + wait_s - _STARTS_S / 10 - time.monotonic()))
+    samples = _at(sound.samples, level)
+    played_s, player = world.play(samples)
+    player.wait()
+    world.settle()
+    heard_s = _heard_s(world, samples, played_s)
+    onset_s = heard_s + sound.onset_s
+    stops_s = world.events("BargedIn", begun_s) + world.events("Woken", begun_s)
+    early = [at_s for at_s in stops_s if at_s < onset_s - _LEAD_S]
+    noticed_s = min((at_s for at_s in stops_s if 0 <= at_s - onset_s + _LEAD_S <= _NOTICED_S), default=None)
+    silent_s = _silent_s(world, begun_s, noticed_s) if noticed_s is not None else None
+    ended_s = min(world.events("ReplyFinished", begun_s), default=None)
+    return {
+        "name": sound.name,
+        "place": place,
+        "onset_in_answer_s": round(onset_s - begun_s, 2),
+        "over": ended_s is not None and ended_s < onset_s,
+        "early": len(early),
+        "noticed_ms": None if noticed_s is None else round((noticed_s - onset_s) * 1000),
+        "silent_ms": None if silent_s is None else round((silent_s - onset_s) * 1000),
+    }
+
+
+def _silent_s(world: World, begun_s: float, noticed_s: float) -> float:
+    """When the last sample of what was cut left the loudspeaker; before it went on, if it did."""
+    resumed_s = min(world.events("AnswerResumed", noticed_s), default=noticed_s + _NOTICED_S)
+    last_s = world.speaker.last_sound_s(begun_s, min(resumed_s, noticed_s + _NOTICED_S))
+    return last_s if last_s is not None else noticed_s
+
+
+def _at(samples: Samples, level: float) -> Samples:
+    scaled: Samples = (samples * np.float32(level / loudness(samples))).clip(-1, 1)
+    return scaled
+
+
+def _heard_s(world: World, samples: Samples, played_s: float) -> float:
+    """When the microphone recorded the first sample of it."""
+    heard, heard_s = world.room.between(played_s, played_s + len(samples) / SAMPLE_RATE_HZ + _STARTS_S)
+    return heard_s + found_in(to_pcm16(samples), heard) / SAMPLE_RATE_HZ
+
+
+def _alone(world: World, alone: int, said: Sequence[Document]) -> Document:
+    """What it took for somebody where nobody was."""
+    found = heard_itself(world)
+    noticed = sum(each["noticed_ms"] is not None for each in said)
+    return {"alone": alone, "other_pauses": found["false_pauses"] + found["woken"] - noticed}
+
+
+def noises(world: World, sounds: Sequence[Sound], noise_db: float, count: int, first: int) -> Document:
+    """Noises over ``count`` announcements: does it go on, pause and go on, or end its answer?"""
+    level, _ = _learn(world, first)
+    outcomes = []
+    for number in range(first, first + count):
+        sound = sounds[number % len(sounds)]
+        before = len(world.told())
+        begun_s = world.say(ANNOUNCEMENTS[number % len(ANNOUNCEMENTS)])
+        time.sleep(_BEGINNING_S)
+        _, player = world.play(_at(sound.samples, level * 10 ** (noise_db / 20)))
+        player.wait()
+        world.settle()
+        reports = [each.report for each in world.told(before) if each.report]
+        paused = len(world.events("BargedIn", begun_s))
+        resumed = len(world.events("AnswerResumed", begun_s))
+        cut_off = any(each["interrupted"] for each in reports if each["handled_by"] == "announcement")
+        outcomes.append({
+            "name": sound.name,
+            "pauses": paused,
+            "goes_on": not cut_off and paused <= resumed,
+            "answers": sum(
+                each["handled_by"] != "announcement" and each["refused"] is None for each in reports
+            ),
+        })  # fmt: skip
+    return {
+        "noise_db": noise_db,
+        "noises": len(outcomes),
+        "false_pauses": sum(each["pauses"] for each in outcomes),
+        "paused_and_went_on": sum(each["pauses"] > 0 and each["goes_on"] for each in outcomes),
+        "ended_by_noise": sum(not each["goes_on"] for each in outcomes),
+        "self_answers": sum(each["answers"] for each in outcomes),
+        "outcomes": outcomes,
+    }
+
+
+def restarted(world: World, first: int) -> Document:
+    """The sound server is killed in mid-answer: how soon is it well again, and does it hear itself?"""
+    world.say(ANNOUNCEMENTS[first % len(ANNOUNCEMENTS)])
+    time.sleep(2.0)
+    killed_s = time.monotonic()
+    world.restart_server()
+    back = world.appliance.wait(lambda: bool(world.events("Ready", killed_s)), _BACK_WITHIN_S)
+    back_s = min(world.events("Ready", killed_s), default=None)
+    for number in range(1, 4) if back else ():
+        world.settle()
+        world.say(ANNOUNCEMENTS[(first + number) % len(ANNOUNCEMENTS)])
+    well = back and world.settle()
+    return {
+        "restarts": 1,
+        "well_again_s": rounded(back_s - killed_s if back_s is not None else None, 1),
+        "well": well and world.appliance.state == State.SLEEPING.value,
+        "announcements": 4,
+        **heard_itself(world),
+    }

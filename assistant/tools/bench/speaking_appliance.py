@@ -1,0 +1,115 @@
+"""The appliance around any microphone and speaker, as ``app`` puts it together but for the language model.
+
+What is said in answer makes no difference to who is heard, so the language model is scripted. Engines
+are loaded once, and as many loops as are wanted live with them, one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant import skills
+from assistant.app import build as app
+from assistant.app import engines as loading
+from assistant.audio import EchoControl, Kind, Microphone, Speaker, nothing_plugs_in
+from assistant.core.events import Event
+from assistant.core.state import State
+from assistant.dialog.conversation import Conversation
+from assistant.dialog.loop import VoiceLoop
+from assistant.dialog.pipeline import Chain
+from assistant.dialog.report import Report
+from assistant.dialog.ringer import Ringer
+from assistant.engines import Llm, Stt, Tts, WakeWord
+from assistant.engines.scripted import ScriptedLlm
+from assistant.runtime.engine_thread import Worker
+from assistant.settings.schema import Settings
+from assistant.skills import SkillContext
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Those that hear words and speak, warm."""
+
+    settings: Settings
+    stt: Worker[Stt]
+    tts: Worker[Tts]
+    llm: Worker[Llm]
+    scripted: ScriptedLlm
+    context: SkillContext
+
+
+@asynccontextmanager
+async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
+    """Load what the settings name. Timers and lists go to a folder that is thrown away."""
+    async with AsyncExitStack() as stack:
+        stt: Worker[Stt] = Worker("stt")
+        tts: Worker[Tts] = Worker("tts")
+        llm: Worker[Llm] = Worker("llm")
+        for worker in (stt, tts, llm):
+            stack.push_async_callback(worker.close)
+        scripted = ScriptedLlm(
+            asyncio.get_running_loop(), lambda _: "Okay.", first_seconds=0, token_seconds=0
+        )
+        await stt.start(lambda: loading.load_stt(settings))
+        await tts.start(lambda: loading.load_tts(settings))
+        await llm.start(lambda: scripted)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        context = stack.enter_context(app.skill_context(folder))
+        yield Engines(settings, stt, tts, llm, scripted, context)
+
+
+@asynccontextmanager
+async def living(
+    engines: Engines,
+    microphone: Microphone,
+    speaker: Speaker,
+    *,
+    on_report: Callable[[Report], None],
+    on_change: Callable[[Event, State], None] = lambda *_: None,
+    rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
+    wake_word: WakeWord | None = None,
+    echo: EchoControl | None = None,
+) -> AsyncIterator[VoiceLoop]:
+    """A loop that has heard its microphone; it ends with the block."""
+    settings = engines.settings
+    voice_loop = VoiceLoop(
+        microphone=microphone,
+        vad=loading.load_vad(settings),
+        wake_word=wake_word,
+        chain=Chain(
+            stt=engines.stt,
+            llm=engines.llm,
+            tts=engines.tts,
+            skills=skills.load([], engines.context),
+            conversation=Conversation("", count_tokens=engines.scripted.count_tokens, budget_tokens=1000),
+            speaker=speaker,
+            settings=settings,
+        ),
+        ringer=Ringer(
+            engines.context.timers,
+            now=engines.context.clock,
+            limit_s=settings.conversation.ring_limit_s,
+        ),
+        earcons={},
+        hears_itself=False,
+        echo=echo,
+        on_report=on_report,
+        on_change=on_change,
+        rescan=rescan,
+    )
+    life = asyncio.ensure_future(voice_loop.run())
+    try:
+        while voice_loop.state is not State.SLEEPING and not life.done():  # noqa: ASYNC110 - from outside
+            await asyncio.sleep(0.01)
+        if life.done():
+            life.result()
+        yield voice_loop
+    finally:
+        life.cancel()
+        with suppress(asyncio.CancelledError):
+            await life

@@ -1,0 +1,171 @@
+"""``assistant bench stt``: speech to text beside faster-whisper's own ``transcribe``.
+
+Same model, number format, beam and threads, in the same run, taking turns at every recording. With
+noises, every recording is recognised quiet and then in each of them (``noisy`` says at what level).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assistant.app import engines as loading
+from assistant.audio.files import read_sound
+from assistant.board.cores import big_cores
+from assistant.core.types import Pcm16
+from assistant.runtime.cancel import Cancel
+from assistant.settings.schema import Settings
+from assistant.text.word_error import normalize_words, word_errors
+from assistant.tools.bench import machine
+from assistant.tools.bench.clips import Clip, read_set
+from assistant.tools.bench.measuring import (
+    Document,
+    Result,
+    in_turn,
+    median,
+    ratio,
+    share,
+    spread_ms,
+    table,
+    timed,
+)
+from assistant.tools.bench.noisy import with_noise
+
+QUIET = ""
+"""The name of no noise."""
+
+SHORT_S = 2.0
+"""Recordings below this are where a short window needs the most care."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One recording through one recogniser."""
+
+    duration_s: float
+    took_s: float
+    words: int
+    """Of what was said; 0 where that is not known."""
+    errors: int
+
+
+def run(
+    settings: Settings,
+    folder: Path,
+    *,
+    rounds: int,
+    limit: int | None,
+    noises: Sequence[Path] = (),
+    snrs_db: Sequence[float] = (10.0,),
+    progress: Callable[[str], None],
+) -> Result:
+    """Recognise every recording below ``folder`` with both. Raises any AssistantError."""
+    about = machine.describe(settings)
+    clips = read_set(folder, limit)
+    ours, stock = loading.load_stt(settings), load_stock(settings)
+    ours.warm_up()
+    _text_of(stock, clips[0].pcm, settings)
+    behind = {file.stem: read_sound(file) for file in noises}
+    rooms: list[tuple[str, float]] = [(QUIET, 0.0), *((name, snr) for name in behind for snr in snrs_db)]
+    rows: dict[tuple[str, float], tuple[list[Row], list[Row]]] = {room: ([], []) for room in rooms}
+    for number, clip in enumerate(clips, 1):
+        for (name, snr_db), both in rows.items():
+            # Each recording begins somewhere else in the noise.
+            offset = number / len(clips)
+            noise = behind.get(name)
+            pcm = clip.pcm if noise is None else with_noise(clip.pcm, noise, snr_db=snr_db, offset=offset)
+            contenders: list[Callable[[], tuple[float, str]]] = [
+                partial(timed, partial(_ours, ours, pcm)),
+                partial(timed, partial(_text_of, stock, pcm, settings)),
+            ]
+            for own, results in zip(both, in_turn(contenders, rounds), strict=True):
+                own.append(_row(clip, results))
+        progress(f"{number} of {len(clips)}: {clip.name}")
+    ours.close()
+    document: Document = {"bench": "stt", "rounds": rounds, **compared(*rows[QUIET, 0.0])}
+    short = [[row for row in own if row.duration_s < SHORT_S] for own in rows[QUIET, 0.0]]
+    document["short"] = compared(*short) | {"below_s": SHORT_S}
+    document["in_noise"] = {
+        f"{name} {snr_db:g} dB": compared(*both) for (name, snr_db), both in rows.items() if name != QUIET
+    }
+    document |= about
+    return Result(_as_text(document), document)
+
+
+def compared(ours: Sequence[Row], stock: Sequence[Row]) -> Document:
+    """Both recognisers' figures and the ratio of their median times; below 1 ours is faster."""
+    one, other = _figures(ours), _figures(stock)
+    return {"ours": one, "stock": other, "ratio": ratio(one["p50_ms"], other["p50_ms"])}
+
+
+def _figures(rows: Sequence[Row]) -> Document:
+    return {
+        **spread_ms(row.took_s * 1000 for row in rows),
+        "real_time_factor": ratio(sum(row.took_s for row in rows), sum(row.duration_s for row in rows)),
+        "word_error_rate": ratio(sum(row.errors for row in rows), sum(row.words for row in rows)),
+        "words": sum(row.words for row in rows),
+    }
+
+
+def _row(clip: Clip, results: Sequence[tuple[float, str]]) -> Row:
+    reference = normalize_words(clip.text)
+    text = results[-1][1]
+    errors = word_errors(reference, normalize_words(text)) if reference else 0
+    return Row(clip.duration_s, median(took_s for took_s, _ in results) or 0.0, len(reference), errors)
+
+
+def _ours(engine: Any, pcm: Pcm16) -> str:
+    text: str = engine.transcribe(pcm, Cancel()).text
+    return text
+
+
+def load_stock(settings: Settings) -> Any:
+    """The same model in faster-whisper's own class. Raises ModelMissing."""
+    from faster_whisper import WhisperModel  # noqa: PLC0415 - only this bench needs the library itself
+
+    with loading.store_of(settings).opened(settings.stt.model, "stt") as folder:
+        return WhisperModel(
+            str(folder),
+            device=settings.stt.device,
+            compute_type=settings.stt.compute_type,
+            cpu_threads=settings.stt.threads or len(big_cores()),
+            local_files_only=True,
+        )
+
+
+def _text_of(stock: Any, pcm: Pcm16, settings: Settings) -> str:
+    """As its documentation shows it, greedy as ours."""
+    language = None if settings.stt.language == "auto" else settings.stt.language
+    segments, _ = stock.transcribe(
+        pcm.astype(np.float32) / 32768, beam_size=settings.stt.beam_size, language=language
+    )
+    return " ".join(segment.text.strip() for segment in segments)
+
+
+def _as_text(document: Document) -> str:
+    rows = []
+    parts = [("all", document), (f"below {SHORT_S:g} s", document["short"]), *document["in_noise"].items()]
+    for title, part in parts:
+        for name in ("ours", "stock"):
+            figures = part[name]
+            rows.append(
+                [
+                    f"{title}: {name}",
+                    figures["p50_ms"],
+                    figures["p95_ms"],
+                    figures["n"],
+                    figures["real_time_factor"] and f"{figures['real_time_factor']:.3f}",
+                    share(figures["word_error_rate"]),
+                ]
+            )
+    figures = table(["", "p50 ms", "p95 ms", "n", "s a second", "word errors"], rows)
+    return (
+        f"Speech to text beside faster-whisper's own transcribe\n{machine.headline(document)}\n\n"
+        f"{figures}\n\n"
+        f"ratio of the medians: {document['ratio']} (below {SHORT_S:g} s: {document['short']['ratio']})"
+    )

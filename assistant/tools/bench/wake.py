@@ -1,0 +1,220 @@
+"""``assistant bench wake``: calls that are missed and talk that wakes, beside the library used plainly.
+
+Ours is all that the appliance does with a frame while it sleeps: its detectors, the gate that they open,
+and the network behind it. Plain is the same network, given every frame, as its package has it.
+A recording in a folder that is named like a built-in word is a call; all others are talk. Talk may wake
+neither the words in the settings nor those that are called.
+
+With noises, every call is heard in each of them, at each level and from several places in the noise. Talk
+is heard quiet, and in each noise at the loudest of these levels; and each noise is heard by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from assistant.app import engines as loading
+from assistant.audio import nothing_plugs_in
+from assistant.audio.files import read_sound
+from assistant.audio.wav import WavMicrophone
+from assistant.core.attention import Attention
+from assistant.core.errors import AssistantError
+from assistant.core.events import Event, Woken
+from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.dialog.listener import Ears
+from assistant.runtime import clock
+from assistant.settings.engines import BuiltInWord, WakeSettings
+from assistant.settings.schema import Settings
+from assistant.tools.bench import machine
+from assistant.tools.bench.clips import sound_files
+from assistant.tools.bench.idle import ROOM_AMPLITUDE
+from assistant.tools.bench.measuring import Document, Result, ratio, rounded, share, table
+from assistant.tools.bench.noisy import with_noise
+from assistant.tools.bench.plain_wake import PlainWakeWord
+
+_ROOM_S = 1.0
+"""A quiet room, or the noise alone, before and after each recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is heard, its room included, and the word that it calls with; empty for talk."""
+
+    name: str
+    word: str
+    pcm: Pcm16
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Which words a contender heard in each recording, and what it cost."""
+
+    words: list[list[str]]
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Noises:
+    """What the recordings are heard in: files, levels below the speech, and places to begin in each file."""
+
+    files: Sequence[Path] = ()
+    snrs_db: Sequence[float] = (10.0,)
+    offsets: int = 1
+
+
+def run(
+    settings: Settings,
+    folders: Sequence[Path],
+    *,
+    noises: Noises = Noises(),
+    progress: Callable[[str], None],
+) -> Result:
+    """Let both hear every recording in the folders. Raises AudioFileInvalid, EngineUnavailable."""
+    document: Document = {"bench": "wake", **machine.describe(settings)}
+    recordings = _heard_in([each for folder in folders for each in _read(folder)], noises)
+    called = sorted({each.word for each in recordings} - {""})
+    chosen = [word.label for word in settings.wake.words]
+    calls = [each for each in recordings if each.word]
+    talk = [each for each in recordings if not each.word]
+    document.update(calls=len(calls), talk=len(talk), words=called, chosen=chosen)
+    document.update(noises=[file.stem for file in noises.files], snrs_db=list(noises.snrs_db))
+    for name, hear in (("ours", _ours), ("plain", _plain)):
+        progress(f"{name}: {len(recordings)} recordings")
+        document[name] = _judged(settings, calls, talk, called, hear)
+    seconds = sum(len(each.pcm) / SAMPLE_RATE_HZ for each in recordings)
+    document["audio_s"] = round(seconds, 1)
+    document["cost_ratio"] = ratio(document["ours"]["cpu_s"], document["plain"]["cpu_s"])
+    rows = [_row(name, document[name], len(calls), len(talk), seconds) for name in ("ours", "plain")]
+    head = ("", "calls missed", "of all", "woken by talk", "% of one core")
+    missed = [f"missed: {name}" for name in document["ours"]["missed"]]
+    woken = [f"woken by: {name}" for name in document["ours"]["woken_by"]]
+    text = "\n".join([f"{machine.headline(document)}\n", table(head, rows), *missed, *woken])
+    return Result(text, document)
+
+
+def _row(name: str, found: Document, calls: int, talk: int, seconds: float) -> Sequence[object]:
+    missed = len(found["missed"])
+    return (
+        name,
+        f"{missed} of {calls}",
+        share(missed / calls) if calls else None,
+        f"{len(found['woken_by'])} of {talk}",
+        100 * found["cpu_s"] / seconds,
+    )
+
+
+def _judged(
+    settings: Settings,
+    calls: Sequence[Recording],
+    talk: Sequence[Recording],
+    called: Sequence[str],
+    hear: Callable[[Settings, Sequence[Recording]], Heard],
+) -> Document:
+    """Calls are heard with all words that are called, talk with those that were chosen as well."""
+    of_calls = hear(_listening_for(settings, called), calls)
+    of_talk = hear(_listening_for(settings, called, chosen=True), talk)
+    by_word: dict[str, Counter[str]] = {word: Counter() for word in called}
+    for each, words in zip(calls, of_calls.words, strict=True):
+        by_word[each.word].update(calls=1, missed=int(each.word not in words))
+    return {
+        "missed": [c.name for c, words in zip(calls, of_calls.words, strict=True) if c.word not in words],
+        "woken_by": [t.name for t, words in zip(talk, of_talk.words, strict=True) if words],
+        "by_word": {word: dict(counts) for word, counts in by_word.items()},
+        "cpu_s": rounded(of_calls.cpu_s + of_talk.cpu_s, 2),
+    }
+
+
+def _listening_for(settings: Settings, called: Sequence[str], *, chosen: bool = False) -> Settings:
+    words = settings.wake.words if chosen or not called else ()
+    labels = {word.label for word in words}
+    others = [word for word in called if word not in labels]
+    wake = WakeSettings.model_validate({"engine": "open_wake_word", "words": [*words, *others]})
+    return settings.model_copy(update={"wake": wake})
+
+
+def _heard_in(recordings: Sequence[Recording], noises: Noises) -> list[Recording]:
+    if not noises.files:
+        return [replace(each, pcm=_in_a_room(each.pcm)) for each in recordings]
+    found = [replace(each, pcm=_in_a_room(each.pcm)) for each in recordings if not each.word]
+    for file in noises.files:
+        noise = read_sound(file)
+        found.append(Recording(f"{file.stem} alone", "", noise))
+        for each in recordings:
+            for snr_db in noises.snrs_db if each.word else [min(noises.snrs_db)]:
+                for number in range(noises.offsets):
+                    offset = number / noises.offsets
+                    pcm = with_noise(each.pcm, noise, snr_db=snr_db, offset=offset, around_s=_ROOM_S)
+                    found.append(Recording(f"{each.name} {file.stem} {snr_db:g} dB {number}", each.word, pcm))
+    return found
+
+
+def _read(folder: Path) -> list[Recording]:
+    words = set(get_args(BuiltInWord))
+    return [
+        Recording(
+            f"{file.parent.name}/{file.stem}",
+            file.parent.name if file.parent.name in words else "",
+            read_sound(file),
+        )
+        for file in sound_files(folder)
+    ]
+
+
+def _in_a_room(pcm: Pcm16) -> Pcm16:
+    room = np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, round(_ROOM_S * SAMPLE_RATE_HZ))
+    quiet: Pcm16 = room.astype(np.int16)
+    return np.concatenate([quiet, pcm, quiet])
+
+
+def _ours(settings: Settings, recordings: Sequence[Recording]) -> Heard:
+    return clock.run(_listen(settings, recordings), "virtual")
+
+
+async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
+    wake_word = loading.load_wake_word(settings)
+    if wake_word is None:
+        raise AssistantError("No wake word is in use.", "Set wake.engine to open_wake_word.")
+    vad = loading.load_vad(settings)
+    words: list[list[str]] = []
+    began_s = time.process_time()
+    for each in recordings:
+        said: list[str] = []
+        microphone = WavMicrophone([each.pcm])
+
+        def heard(event: Event, said: list[str] = said) -> None:
+            if isinstance(event, Woken):
+                said.append(event.by)
+
+        ears = Ears(
+            microphone=microphone,
+            vad=vad,
+            wake_word=wake_word,
+            settings=settings,
+            post=heard,
+            rescan=nothing_plugs_in,
+        )
+        ears.attention = Attention.WAKE_WORD
+        ears.open()
+        while microphone.sounding:
+            ears.attention = Attention.WAKE_WORD  # one that was woken sleeps again at once
+            await asyncio.sleep(0.1)
+        await ears.close()
+        words.append(said)
+    cpu_s = time.process_time() - began_s
+    wake_word.close()
+    return Heard(words, cpu_s)
+
+
+def _plain(settings: Settings, recordings: Sequence[Recording]) -> Heard:
+    package = PlainWakeWord(settings)
+    began_s = time.process_time()
+    words = [package.heard(each.pcm) for each in recordings]
+    return Heard(words, time.process_time() - began_s)

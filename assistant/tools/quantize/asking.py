@@ -1,0 +1,103 @@
+"""Holds a short conversation with a model: what it says, how fast, and in how much memory.
+
+What runs it is the engine of the appliance, or transformers where no engine does. Knows nothing of what the
+answers are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant import engines
+from assistant.core.types import Message
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import LlmSettings
+from assistant.store.progress import Meter, Watcher
+from assistant.tools.quantize.memory import resident_bytes
+from assistant.tools.quantize.scorers import engine_of
+from assistant.tools.quantize.torch_child import TorchProbe
+
+QUESTIONS = (
+    "Why is the sky blue?",
+    "How do I boil an egg?",
+    "Finish this sentence: The quick brown fox",
+)
+ANSWER_TOKENS = 40
+TRANSFORMERS_TOKENS = 20
+"""Fewer, because packed weights are unpacked for each: enough for a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said."""
+
+    question: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A short conversation."""
+
+    runtime: str
+    """What ran the model: an engine, or "transformers", which computes with 32 bits."""
+    answers: tuple[Answer, ...]
+    tokens_per_s: float
+    memory_mb: int
+    """By how much this process grew as the model was loaded and spoke, or all that the process with
+    transformers takes; 0 on systems that do not tell."""
+
+
+Reply = Callable[[str], tuple[str, int, float]]
+"""Told a question; the answer, its tokens, and how many of them came in a second."""
+
+
+def ask(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = None) -> Spoken:
+    """Hold a short conversation with the model in ``folder``. Raises ModelCorrupt, EngineFailed."""
+    runtime = engine_of(folder)
+    settings = LlmSettings(
+        temperature=0,
+        max_tokens=ANSWER_TOKENS if runtime else TRANSFORMERS_TOKENS,
+        context_tokens=512,
+        history_tokens=0,
+        draft_tokens=0,
+        adapter=None if adapter is None else str(adapter),
+    )
+    if not runtime:
+        return _in_transformers(folder, settings, threads, watcher)
+    before = resident_bytes()
+    engine = engines.load("llm", runtime, settings=settings, model=folder, threads=threads)
+
+    def reply(question: str) -> tuple[str, int, float]:
+        text = "".join(engine.stream([Message("user", question)], Cancel()))
+        return text, engine.usage.tokens_generated, engine.usage.tokens_per_s
+
+    try:
+        answers, tokens_per_s = _asked(reply, watcher)
+        grown = max(resident_bytes() - before, 0)
+    finally:
+        engine.close()
+    return Spoken(runtime, answers, tokens_per_s, round(grown / 1e6))
+
+
+def _in_transformers(folder: Path, settings: LlmSettings, threads: int, watcher: Watcher) -> Spoken:
+    probe = TorchProbe(folder, threads, watcher)
+    try:
+        answers, tokens_per_s = _asked(lambda question: probe.reply(question, settings), watcher)
+        return Spoken("transformers", answers, tokens_per_s, round(probe.resident_bytes / 1e6))
+    finally:
+        probe.close()
+
+
+def _asked(reply: Reply, watcher: Watcher) -> tuple[tuple[Answer, ...], float]:
+    """The answers, and the speed of the longest one."""
+    meter = Meter("Asking it", len(QUESTIONS), watcher, unit="questions")
+    answers, speeds = [], []
+    for question in QUESTIONS:
+        text, tokens, tokens_per_s = reply(question)
+        answers.append(Answer(question, " ".join(text.split())))
+        speeds.append((tokens, tokens_per_s))
+        meter.add(1)
+    return tuple(answers), round(max(speeds)[1], 1)

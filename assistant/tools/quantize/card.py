@@ -1,0 +1,131 @@
+"""A model's card: where it comes from, how it was made, what it lost. JSON for programs, Markdown for people.
+
+Every kind of model has one, and each has the facts that were found out about it. That of a language
+model has a picture with its source and the new file: size against loss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import platform
+import shlex
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from assistant import __version__
+from assistant.store.kinds import CARD
+from assistant.store.progress import megabytes
+from assistant.tools.quantize import picture
+
+MARKDOWN, PICTURE = "model-card.md", "model-card.svg"
+
+PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime", "ctranslate2", "faster-whisper")
+"""What the figures may depend on."""
+
+
+def stamped(
+    facts: Mapping[str, Any], with_what: str, used: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """``facts``, when they came about, and by which versions of what.
+
+    ``with_what`` was used besides; ``used`` are versions of what is not installed here.
+    """
+    versions = {"assistant": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    versions |= used or {}
+    made_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+    made_by = f"assistant {__version__}, {with_what}"
+    return {**facts, "made_at": made_at, "made_by": made_by, "versions": versions}
+
+
+def write(folder: Path, facts: Mapping[str, Any]) -> list[Path]:
+    """Write the files, and name them. ``facts`` are stamped and have the checksums of ``files``.
+
+    Raises OSError.
+    """
+    texts = {CARD: json.dumps(facts, indent=1, ensure_ascii=False) + "\n", MARKDOWN: markdown(facts)}
+    if _is_language_model(facts):
+        dots = [
+            picture.Dot("source", facts["source_bytes"], 0.0),
+            picture.Dot(str(facts["format"]), facts["bytes"], facts["kl"]),
+        ]
+        texts[PICTURE] = picture.draw(str(facts["name"]), dots)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def markdown(facts: Mapping[str, Any]) -> str:
+    """The card for people."""
+    rows = _of_a_language_model(facts) if _is_language_model(facts) else _of_another(facts)
+    rows |= {
+        "Made at": facts["made_at"],
+        "Made with": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
+        **{f"SHA-256 of {name}": f"`{checksum}`" for name, checksum in facts["files"].items()},
+    }
+    lines = [f"# {plain(facts['name'])}", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    lines += ["", f"![Size against loss]({PICTURE})"] if _is_language_model(facts) else []
+    lines += ["", "```", str(facts["command"]), "```"]
+    lines += [f"\n**Installed by force**: {plain(doubt)}." for doubt in facts["forced"]]
+    for answer in facts.get("answers", ()):
+        lines += ["", f"> {plain(answer['question'])}", "", plain(answer["text"]) or "(nothing)"]
+    return "\n".join(lines) + "\n"
+
+
+def _is_language_model(facts: Mapping[str, Any]) -> bool:
+    """Ears, voices and adapters lose nothing against a source of the same kind."""
+    return "source_perplexity" in facts
+
+
+def _of_a_language_model(facts: Mapping[str, Any]) -> dict[str, str]:
+    how = f"`--method {facts['method']}`" + (", with an importance matrix" if facts["imatrix"] else "")
+    revision = f", revision {plain(facts['revision'])}" if facts["revision"] else ""
+    memory = f", {facts['memory_mb']} MB of memory" if facts["memory_mb"] else ""
+    inputs = {"Calibration text": "calibration_sha256", "Adapter": "adapter_sha256"}
+    return {
+        "Made of": f"{plain(facts['source'])}{revision}, {megabytes(facts['source_bytes'])}",
+        "Its SHA-256": f"`{facts['source_sha256']}`",
+        **{f"{name}, SHA-256": f"`{facts[key]}`" for name, key in inputs.items() if facts[key]},
+        "Licence": plain(facts["licence"] or "not known: look where the model comes from"),
+        "Format": f"{facts['format']}, {megabytes(facts['bytes'])}, {how}",
+        "Types": ", ".join(f"{count} {name}" for name, count in facts["types"].items()),
+        "Perplexity": f"{facts['perplexity']:.2f} (the source: {facts['source_perplexity']:.2f})",
+        "Loss": f"{facts['kl']:.4f} ± {facts['kl_error']:.4f} nats per token, {facts['tokens']} tokens",
+        "Same first choice": f"{100 * facts['same_first']:.1f} %",
+        "Here": f"{facts['tokens_per_s']:g} tokens/s{memory}, in {facts['runtime']}",
+    }
+
+
+TOLD_ELSEWHERE = {"name", "command", "files", "forced", "versions", "made_at", "answers"}
+
+
+def _of_another(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Of ears, voices and adapters: all that is known."""
+    known = {key: value for key, value in facts.items() if key not in TOLD_ELSEWHERE}
+    return {
+        key.replace("_", " ").capitalize(): plain(value)
+        for key, value in known.items()
+        if value not in ("", None)
+    }
+
+
+def command(*sources: str, options: Mapping[str, str | bool]) -> str:
+    """The command that makes it again; options that are False or empty are left out."""
+    words = ["assistant", "quantize", *sources]
+    for name, value in options.items():
+        if value:
+            words += [f"--{name}"] if value is True else [f"--{name}", value]
+    return shlex.join(words)
+
+
+def plain(value: object) -> str:
+    """A text from a file of strangers, or from a model, as one line that cannot be taken for Markdown."""
+    plain = " ".join(str(value).split())
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#!" else letter for letter in plain)

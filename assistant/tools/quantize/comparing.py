@@ -1,0 +1,206 @@
+"""The same model in several formats, side by side: size, loss, speed. Nothing is installed.
+
+The files are made one after the other in the workshop, and gone afterwards.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from assistant.core.errors import AssistantError
+from assistant.store import Store
+from assistant.store.progress import Watcher, duration, megabytes
+from assistant.tools.quantize import formats, gate, methods, planning, speed
+from assistant.tools.quantize.building import Recipe, build
+from assistant.tools.quantize.dialogues import Texts
+from assistant.tools.quantize.dithering import dithered
+from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.loss import Loss, Reference
+from assistant.tools.quantize.making import check_text, found, groundwork, held_out, matching, settled, target
+from assistant.tools.quantize.outcome import figures
+from assistant.tools.quantize.picture import Dot
+from assistant.tools.quantize.scorers import engine_of
+from assistant.tools.quantize.speed import Speed
+from assistant.tools.quantize.wish import Wish
+from assistant.tools.quantize.workshop import workshop
+
+EVERYTHING = (
+    "f16,f16+hf-f16,f16+hf-int4,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m+rtn,q4_k_m,q4_k_m+awq,"
+    r"iq4_xs,iq4_nl,q4_1+rtn,q4_1,q4_0+plain,q4_0+rtn,q4_0,q4_0+awq,q4_0+keep=blk\.[0-2]\.+output=q8_0,"
+    "onnx-fp32,onnx-fp16,onnx-int8,onnx-fp16-int8,onnx-int4+plain,onnx-int4+rtn,onnx-int4,onnx-int4+awq,"
+    "hf-f16,hf-int8,hf-nf4,hf-int4,hf-int4+awq,q4_0+qat"
+)
+"""What ``--types all`` stands for: every format, and each way that changes what a model loses."""
+
+NOT_MEASURED = Loss(0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One format."""
+
+    recipe: Recipe | None
+    """How it is made; nothing for the source."""
+    size_bytes: int = 0
+    loss: Loss = NOT_MEASURED
+    speeds: tuple[Speed, ...] = ()
+    """At one thread, and at all."""
+    kept_f16: int = 0
+    """Tensors that were to stay at 16 bits."""
+    fell_back: int = 0
+    seconds: float = 0.0
+    """What making it took."""
+    fault: str = ""
+    """Why there are no figures; the others are not valid then."""
+
+    @property
+    def name(self) -> str:
+        """As the table calls it."""
+        made = self.recipe
+        if made is None:
+            return "source"
+        ways = [
+            f"{self.kept_f16} in f16" if self.kept_f16 else "",
+            f"output {formats.tensor_name(made.output_type)}" if made.output_type is not None else "",
+            f"words {formats.tensor_name(made.embedding_type)}" if made.embedding_type is not None else "",
+            "" if made.method == methods.PLAIN else made.method,
+            "imatrix" if made.imatrix else "",
+            f"by way of {made.through}" if made.through else "",
+        ]
+        return " + ".join([made.format.name, *filter(None, ways)])
+
+    def dot(self) -> Dot:
+        """In the picture, coloured by what was done beyond plain rounding that counts most."""
+        made = self.recipe
+        if made is None:
+            return Dot("source", self.size_bytes, self.loss.kl)
+        way = made.method if made.method != methods.PLAIN else "imatrix" if made.imatrix else ""
+        name = made.format.name  # what is made otherwise than by another method stands for itself
+        name += f" by {made.through}" if made.through else " + f16" if self.kept_f16 else ""
+        return Dot(name, self.size_bytes, self.loss.kl, way)
+
+    def document(self) -> dict[str, Any]:
+        """As plain values."""
+        made = self.recipe
+        how: dict[str, Any] = {"format": "source", "imatrix": False, "method": methods.PLAIN}
+        if made:
+            how = {"format": made.format.name, "imatrix": made.imatrix, "method": made.method}
+            how |= {"through": made.through, "kept_f16": self.kept_f16}
+        if self.fault:
+            return {**how, "fault": self.fault}
+        return {
+            **how,
+            "bytes": self.size_bytes,
+            **figures(self.loss),
+            "speeds": [
+                {"threads": one.threads, "prompt_tokens_per_s": one.prompt, "reply_tokens_per_s": one.reply}
+                for one in self.speeds
+            ],
+            "fell_back": self.fell_back,
+            "seconds": self.seconds,
+        }
+
+
+def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: bool = False) -> list[Row]:
+    """The source as it is, then a row for each wish; all wishes name the same source.
+
+    With ``dither`` the source is taken off the grid that it was rounded to first (``dithering``).
+
+    A format that cannot be made has its fault in its row. Raises what finding and measuring the
+    source may raise.
+    """
+    first = wishes[0]
+    validation = held_out(first)
+    with workshop(store.models_dir, watcher) as shop:
+        source = found(first, store, shop, watcher)
+        wishes = [settled(wish, source) for wish in wishes]
+        check_text(wishes)
+        kept = [len(matching(source, wish.keep_f16)) for wish in wishes]
+        if dither:
+            source = dithered(source, shop / "dithered", first.threads, watcher)
+        planning.plan([wish.recipe for wish in wishes], source, shop, watcher)
+        with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
+            fast = speed.measured(source.folder, first.threads, watcher)
+            rows = [Row(None, size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
+            ground = groundwork(wishes, source, validation, shop, watcher)
+            for number, wish in enumerate(wishes):
+                to = target(shop, f"{number}-{wish.format.name}")
+                row = Row(wish.recipe, kept_f16=kept[number])
+                try:
+                    row = _measured(row, wish.recipe, ground, to, validation, reference)
+                except AssistantError as error:
+                    row = replace(row, fault=error.problem)
+                rows.append(row)
+                shutil.rmtree(to.parent)
+                watcher.note(said(rows[-1]))
+    return rows
+
+
+def _measured(  # noqa: PLR0917
+    row: Row, recipe: Recipe, ground: Groundwork, to: Path, validation: Texts, reference: Reference
+) -> Row:
+    """Make one file and measure it."""
+    began_s = time.monotonic()
+    made = build(recipe, ground, to)
+    seconds = round(time.monotonic() - began_s, 1)
+    folder = made.file.parent
+    return replace(
+        row,
+        size_bytes=made.size_bytes,
+        loss=gate.measure(folder, validation, reference, ground.threads, ground.watcher),
+        # What none of our engines runs has no speed that would tell anything.
+        speeds=speed.measured(folder, ground.threads, ground.watcher) if engine_of(folder) else (),
+        fell_back=len(made.fell_back),
+        seconds=seconds,
+    )
+
+
+def table(rows: Sequence[Row]) -> str:
+    """For people."""
+    heads = ["FORMAT", "SIZE", "PERPLEXITY", "KL", "SAME FIRST"]
+    columns = len(rows[0].speeds)
+    heads += [f"{what}, {one.threads} THR" for one in rows[0].speeds for what in ("PROMPT/S", "REPLY/S")]
+    heads.append("MADE IN")
+    cells = [heads, *(_cells(row, columns) for row in rows if not row.fault)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    lines = [
+        "  ".join(
+            f"{cell:>{width}}" if at else f"{cell:<{width}}"
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
+    ]
+    lines += [f"{row.name}: {row.fault}" for row in rows if row.fault]
+    for row in rows:
+        if row.recipe and row.loss.kl > (limit := row.recipe.format.kl_limit):
+            lines.append(f"{row.name}: loses more than {limit:g}, so `quantize` would not install it")
+        if row.fell_back:
+            lines.append(
+                f"{row.name}: {row.fell_back} tensors have another type, because of the length of their rows"
+            )
+    return "\n".join(lines)
+
+
+def _cells(row: Row, speeds_: int) -> list[str]:
+    loss = row.loss
+    figures_ = [
+        f"{row.size_bytes / 1e6:.0f} MB",
+        f"{loss.perplexity:.2f}",
+        f"{loss.kl:.4f} ± {loss.kl_error:.4f}",
+    ]
+    fast = [f"{figure:.0f}" for one in row.speeds for figure in (one.prompt, one.reply)]
+    fast = fast or ["-"] * 2 * speeds_
+    return [row.name, *figures_, f"{100 * loss.same_first:.1f} %", *fast, duration(row.seconds)]
+
+
+def said(row: Row) -> str:
+    """One line, as soon as it is known."""
+    if row.fault:
+        return f"{row.name}: {row.fault}"
+    loss = f"{row.loss.kl:.4f} ± {row.loss.kl_error:.4f} nats per token"
+    return f"{row.name}: {megabytes(row.size_bytes)}, {loss}, made in {duration(row.seconds)}"

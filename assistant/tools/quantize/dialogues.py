@@ -1,0 +1,89 @@
+"""The texts that models are measured and calibrated on: conversations, and plain prose.
+
+The format is that of the prompts in config/prompts: "> " begins what a person asks, what follows
+is the answer, and a line "---" ends a conversation. A part without "> " is prose. Lines that begin
+with "#" at the head of a file are remarks. Knows nothing of tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.core.errors import SettingsError
+
+MAX_BYTES = 20_000_000
+"""More text than this only takes time: the weights that matter are known after a few thousand words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a person asked and what was answered."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What one file holds."""
+
+    conversations: tuple[tuple[Exchange, ...], ...]
+    prose: tuple[str, ...]
+
+
+def read(path: Path) -> Texts:
+    """The texts of a file. Raises SettingsError when it cannot be read or holds none."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode("utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"The text {path} cannot be read: {error.strerror or error}.", "Name a text file."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"The text {path} is not UTF-8.", "Save it as UTF-8 text.") from error
+    if len(text) > MAX_BYTES:
+        raise SettingsError(f"The text {path} is larger than {MAX_BYTES // 1_000_000} MB.", "Shorten it.")
+    texts = parse(text)
+    if not texts.conversations and not texts.prose:
+        raise SettingsError(f"There is nothing to read in {path}.", "Name a text file with words in it.")
+    return texts
+
+
+def parse(text: str) -> Texts:
+    """The conversations and the prose in ``text``; a question without an answer is left out."""
+    lines = text.splitlines()
+    while lines and (lines[0].startswith("#") or not lines[0].strip()):
+        lines.pop(0)
+    conversations, prose = [], []
+    for part in _parts(lines):
+        if any(line.startswith(">") for line in part):
+            if exchanges := _exchanges(part):
+                conversations.append(exchanges)
+        elif joined := "\n".join(part).strip():
+            prose.append(joined)
+    return Texts(tuple(conversations), tuple(prose))
+
+
+def _parts(lines: list[str]) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for line in lines:
+        if line.strip() == "---":
+            parts.append([])
+        else:
+            parts[-1].append(line)
+    return parts
+
+
+def _exchanges(lines: list[str]) -> tuple[Exchange, ...]:
+    exchanges: list[Exchange] = []
+    question, answer = "", ""
+    for line in [*lines, ">"]:
+        if line.startswith(">"):
+            if question and answer:
+                exchanges.append(Exchange(question, answer))
+            question, answer = line[1:].strip(), ""
+        else:
+            answer = f"{answer} {line.strip()}".strip()
+    return tuple(exchanges)

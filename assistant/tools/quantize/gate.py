@@ -1,0 +1,172 @@
+"""Decides whether a model may be installed: it must load, answer, and predict as its source does.
+
+Some faults end the matter (it cannot be loaded, computes no numbers, reads text differently): those
+are raised. Others are judgements with a figure and a limit, and a person may overrule them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from assistant.core.errors import ModelCorrupt
+from assistant.store.disk import require
+from assistant.store.formats.gguf import Value, read_header
+from assistant.store.progress import Meter, Watcher
+from assistant.tools.quantize import safetensors_folder, scanning
+from assistant.tools.quantize.asking import Answer
+from assistant.tools.quantize.dialogues import Texts
+from assistant.tools.quantize.loss import Loss, Reference
+from assistant.tools.quantize.passages import Scorer
+from assistant.tools.quantize.scorers import opened
+
+MAX_PERPLEXITY = 1000.0
+"""Of the source, on plain English dialogues. Tiny models have about 20; a model of another language some
+hundreds; damaged ones thousands and more."""
+
+MAX_REPEATED = 0.5
+"""Share of one word in an answer of MIN_WORDS or more."""
+MIN_WORDS = 8
+MIN_LETTERS = 0.5
+"""Share of letters in an answer, blanks not counted. Code and lists have more than this."""
+
+
+def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher: Watcher) -> Reference:
+    """Measure the source in ``folder``; what it predicts is kept to compare with. Close it in the end.
+
+    Raises ModelCorrupt when it is damaged, StorageFull, EngineFailed.
+    """
+    scanning.check_weights(folder)
+    with opened(folder, threads, watcher) as scorer:
+        passages = scorer.passages(texts)
+        require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), workshop)
+        kept = Reference(passages, workshop)
+        kept.pieces, kept.shape = pieces(scorer), shape_of(folder)
+        meter = Meter("Measuring the source", kept.tokens, watcher, unit="tokens")
+        try:
+            kept.record(scorer, meter.add)
+        except BaseException:
+            kept.close()
+            raise
+    return kept
+
+
+def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
+    """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
+    scanning.check_weights(folder)
+    safetensors_folder.check_weights(folder)
+    _check_shape(against.shape, shape_of(folder))
+    with opened(folder, threads, watcher) as scorer:
+        if tuple(scorer.passages(texts)) != against.passages:
+            raise ModelCorrupt(
+                "The new file reads text differently: it has another vocabulary or chat template.",
+                "Make it again from a source that is whole.",
+            )
+        _check_vocabulary(against.pieces, pieces(scorer))
+        meter = Meter("Measuring the loss", against.tokens, watcher, unit="tokens")
+        return against.compare(scorer, meter.add)
+
+
+def shape_of(folder: Path) -> dict[str, Value]:
+    """How the model in ``folder`` computes beside its weights: lengths, and the base of its rotary positions.
+
+    Nothing for what is no GGUF file, whose writers take that from the source's header.
+    """
+    for file in folder.glob("*.gguf"):
+        header = read_header(file)
+        family = f"{header.architecture}."
+        return {
+            key.removeprefix(family): value
+            for key, value in header.metadata.items()
+            if key.startswith(family)
+        }
+    return {}
+
+
+def _check_shape(source: Mapping[str, Value], made: Mapping[str, Value]) -> None:
+    """Raises ModelCorrupt unless both say the same, as far as both say it."""
+    for key in source.keys() & made.keys():
+        if source[key] != made[key]:
+            raise ModelCorrupt(
+                f"The new file computes differently: its {key} is {_told(made[key])}, "
+                f"and its source's is {_told(source[key])}.",
+                "Make it again from a source whose description belongs to its weights.",
+            )
+
+
+def _told(value: Value) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else f"{value!s:.40}"
+
+
+def pieces(scorer: Scorer) -> tuple[bytes, ...]:
+    """What each token stands for."""
+    words = scorer.vocabulary
+    return tuple(words.piece(token, spell_control=True) for token in range(scorer.vocabulary_size))
+
+
+def _check_vocabulary(source: Sequence[bytes], made: Sequence[bytes]) -> None:
+    """Raises ModelCorrupt unless both are the same; a token that stands for nothing fills a gap."""
+    for token, (one, other) in enumerate(zip(source, made, strict=False)):
+        if one and other and one != other:
+            raise ModelCorrupt(
+                f"The tokenizer does not match: token {token} is {one!r:.40}, and here {other!r:.40}.",
+                "Make it again from a source whose tokenizer belongs to it.",
+            )
+    if len(source) != len(made):
+        raise ModelCorrupt(
+            f"The tokenizer does not match: the source has {len(source)} tokens, and this {len(made)}.",
+            "Make it again from a source whose tokenizer belongs to it.",
+        )
+
+
+def doubts_about_source(loss: Loss) -> list[str]:
+    """What speaks against the source itself; empty when nothing does."""
+    if loss.perplexity <= MAX_PERPLEXITY:
+        return []
+    figure = f"its perplexity is {loss.perplexity:,.0f}, and {MAX_PERPLEXITY:,.0f} is the limit"
+    return [f"the source is damaged or was not made for English: {figure}"]
+
+
+def doubts(source: Loss, made: Loss, kl_limit: float, answers: Sequence[Answer]) -> list[str]:
+    """What speaks against the new model, each in half a sentence with its figure; empty when nothing does."""
+    found = []
+    if not made.kl <= kl_limit:
+        found.append(
+            f"it is {made.kl:.3f} nats per token away from its source, and {kl_limit:g} is the limit"
+        )
+    ratio = math.exp(min(made.nats - source.nats, 700.0))
+    if not ratio <= math.exp(kl_limit):
+        found.append(
+            f"its perplexity is {ratio:,.2f} times its source's, and {math.exp(kl_limit):.2f} is the limit"
+        )
+    return found + doubts_about_answers(answers)
+
+
+def doubts_about_answers(answers: Sequence[Answer]) -> list[str]:
+    """What speaks against what it says; empty when nothing does."""
+    found = []
+    silent = [answer for answer in answers if not answer.text]
+    if answers and len(silent) == len(answers):
+        found.append("it answers nothing at all")
+    found += [
+        f"its answer to '{answer.question}' is {wrong}"
+        for answer in answers
+        if (wrong := gibberish(answer.text))
+    ]
+    return found
+
+
+def gibberish(text: str) -> str:
+    """What is wrong with an answer, in a few words; empty when it looks like language."""
+    words = re.findall(r"\w+", text.lower())
+    if len(words) >= MIN_WORDS:
+        word, times = Counter(words).most_common(1)[0]
+        if times > MAX_REPEATED * len(words):
+            return f"'{word[:20]}' {times} times in {len(words)} words"
+    dense = [letter for letter in text if not letter.isspace()]
+    if len(dense) >= 20 and sum(letter.isalpha() for letter in dense) < MIN_LETTERS * len(dense):
+        return "hardly made of letters"
+    return ""

@@ -1,0 +1,104 @@
+"""What has to be known of a model, or made of it, before a file of another format can be.
+
+Everything is made once, when it is first asked for, so that a comparison of many formats reads
+the calibration text once. It lies in the workshop and is gone with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from assistant.store.progress import Watcher
+from assistant.tools.quantize import awq, correlations, dialogues, importance, qat
+from assistant.tools.quantize.correlations import Correlations
+from assistant.tools.quantize.dialogues import Texts
+from assistant.tools.quantize.formats import FORMATS
+from assistant.tools.quantize.gguf_changes import copy_with
+from assistant.tools.quantize.gguf_weights import GgufWeights, is_plain
+from assistant.tools.quantize.importance import Importance
+from assistant.tools.quantize.qat import Trained
+from assistant.tools.quantize.quantizer import Job, quantize
+from assistant.tools.quantize.scorers import opened
+from assistant.tools.quantize.source import Source
+
+
+@dataclass
+class Groundwork:
+    """For one source."""
+
+    source: Source
+    calibration: Path
+    """The text that shows which weights matter."""
+    spoken: Texts
+    """What the assistant says."""
+    threads: int
+    shop: Path
+    watcher: Watcher
+    in_detail: bool = False
+    """Whether some method wants the correlations anyway: then the text need not be read for less."""
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the calibration text was read for anything that was made here."""
+        return not {"importance", "correlations", "trained"}.isdisjoint(vars(self))
+
+    @cached_property
+    def plain(self) -> Path:
+        """The model in a GGUF file of 16 bits."""
+        if is_plain(self.source.header):
+            return self.source.file
+        file = self.shop / "plain" / "plain.gguf"
+        file.parent.mkdir()
+        told = Job(str(self.source.file), str(file), FORMATS["f16"].number, self.threads)
+        return quantize(told, FORMATS["f16"], self.watcher).file
+
+    @cached_property
+    def importance(self) -> Importance:
+        """How strongly each column is driven."""
+        if self.in_detail:
+            return self.correlations.importance()
+        texts = dialogues.read(self.calibration)
+        return importance.gather(self.source.folder, texts, self.spoken, self.threads, self.watcher)
+
+    @cached_property
+    def correlations(self) -> Correlations:
+        """How the inputs of each matrix hang together."""
+        texts, to = dialogues.read(self.calibration), self.shop / "correlations"
+        header = self.source.header
+        return correlations.gather(self.source.folder, header, texts, self.spoken, to, self.watcher)
+
+    @cached_property
+    def balanced(self) -> tuple[Path, Importance]:
+        """What AWQ makes of the plain model, and how strongly its columns are driven then."""
+        found = awq.folded(GgufWeights(self.plain), self.correlations, self.watcher)
+        file = self.shop / "balanced" / "balanced.gguf"
+        file.parent.mkdir()
+        copy_with(self.plain, file, found.arrays)
+        return file, found.importance(self.correlations.importance())
+
+    @cached_property
+    def trained(self) -> Trained:
+        """What a short training for 4 bits makes of the plain model."""
+        with opened(self.source.folder, self.threads, self.watcher) as scorer:
+            passages = scorer.passages(dialogues.read(self.calibration))
+        return qat.train(
+            self.plain, self.importance, passages, self.threads, self.shop / "trained", self.watcher
+        )
+
+    def weighed(self, method: str) -> Importance:
+        """How strongly the columns of what ``method`` rounds are driven."""
+        match method:
+            case "awq":
+                return self.balanced[1]
+            case "gptq":  # the text need not be read again
+                return self.correlations.importance()
+            case _:
+                return self.importance
+
+    def saved(self, matrix: Importance, name: str) -> Path:
+        """An importance matrix in a file, for the process that quantizes."""
+        file = self.shop / f"{name}.npz"
+        importance.save(matrix, file)
+        return file

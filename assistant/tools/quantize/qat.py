@@ -1,0 +1,103 @@
+"""Quantization-aware training: some minutes in which the weights learn to be 4 bits wide.
+
+torchao trains in a child process (``torch_side.training``), on the grid that the file will have: the
+scales are searched as for the nearest numbers, and stay. What it trains on is the calibration text,
+best one's own dialogues: the model is to answer them as it did before it was rounded.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assistant.store.disk import writing
+from assistant.store.progress import Meter, Watcher
+from assistant.tools.quantize import block_numbers, hf_folder, rounding
+from assistant.tools.quantize.block_numbers import Blocks, Float32s, on_grid
+from assistant.tools.quantize.correlations import LAYER_MATRIX
+from assistant.tools.quantize.gguf_changes import copy_with
+from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.importance import Importance
+from assistant.tools.quantize.onnx_shape import Shape, shape_of
+from assistant.tools.quantize.passages import Passage
+from assistant.tools.quantize.rounding import Rounding
+from assistant.tools.quantize.torch_child import TorchChild
+
+EPOCHS = 3
+"""More learns the text by heart: it is short."""
+
+PASSAGES_A_STEP = 4
+
+BITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A plain model that was trained, and the grid that it was trained for."""
+
+    file: Path
+    scales: dict[str, Float32s]
+
+    def rounding(self) -> Rounding:
+        """Onto that grid; all else to the nearest number."""
+
+        def way(name: str, matrix: Float32s, bits: int) -> Blocks:
+            if bits == BITS and name in self.scales:
+                return on_grid(matrix, self.scales[name], bits)
+            return block_numbers.rounded(matrix, bits)
+
+        return way
+
+
+def train(  # noqa: PLR0917
+    plain: Path, importance: Importance, texts: Sequence[Passage], threads: int, to: Path, watcher: Watcher
+) -> Trained:
+    """Train the plain GGUF model; all files lie in the new folder ``to``.
+
+    Raises ModelCorrupt for a network of a kind that is not known here, StorageFull, EngineFailed and
+    what the environment "torch" raises.
+    """
+    checkpoint = to / "checkpoint"
+    with writing(to.parent):
+        checkpoint.mkdir(parents=True)
+        hf_folder.write(plain, checkpoint, "hf-f16", rounding.nearest({}), watcher)
+    weights = GgufWeights(plain)
+    shape = shape_of(weights.header)
+    names = [
+        tensor.name
+        for tensor in weights.header.tensors
+        if len(tensor.shape) == 2 and LAYER_MATRIX.fullmatch(tensor.name)
+    ]
+    scales = {}
+    for name in names:
+        found = block_numbers.rounded(weights.tensor(name), BITS, importance.get(name)).scales
+        scales[name] = found.astype(np.float16).astype(np.float32)  # what the files keep
+        np.save(to / f"{_module(name)}.scales.npy", scales[name][hf_folder.rows_of(name, len(found), shape)])
+    steps = EPOCHS * -(-len(texts) // PASSAGES_A_STEP)
+    meter = Meter("Training", steps, watcher, unit="steps")
+    with TorchChild(watcher) as child:
+        passages = [list(passage.tokens) for passage in texts]
+        told = {"folder": str(checkpoint), "to": str(to), "plan": [EPOCHS, PASSAGES_A_STEP]}
+        for _ in child.follow("train", passages=passages, threads=threads, **told):
+            meter.add(1)
+    file = to / "trained.gguf"
+    copy_with(plain, file, {name: _learned(to, name, shape) for name in names})
+    shutil.rmtree(checkpoint)
+    return Trained(file, scales)
+
+
+def _module(name: str) -> str:
+    """The name of a matrix's layer in transformers."""
+    return hf_folder.name_of(name).removesuffix(".weight")
+
+
+def _learned(folder: Path, name: str, shape: Shape) -> Float32s:
+    """The trained matrix, its rows as GGUF has them."""
+    array: Float32s = np.load(folder / f"{_module(name)}.npy", allow_pickle=False)
+    matrix = np.empty_like(array)
+    matrix[hf_folder.rows_of(name, len(array), shape)] = array
+    return matrix

@@ -1,0 +1,161 @@
+"""Reads the weights of a checkpoint in safetensors, without any package and trusting nothing in the files.
+
+A file is a length of 8 bytes, that much JSON (name -> dtype, shape, place), and the numbers. A large
+checkpoint has several files. Numbers are read when they are asked for, as float32.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.core.errors import ModelCorrupt
+
+Float32s = npt.NDArray[np.float32]
+
+MAX_HEADER_BYTES = 100_000_000
+"""The format's own limit."""
+
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+"""Numbers of floats; BF16 is the upper half of a float32, which NumPy does not know."""
+
+PACKED = {"I64": "<i8", "I32": "<i4", "I8": "|i1", "U8": "|u1"}
+"""Of checkpoints of few bits: numbers that mean something with their scales only, lengths, and text."""
+
+KINDS = {**DTYPES, **PACKED}
+
+SCALES = ("_scale", "absmax", ".SCB")
+"""How the names of scales end, which packed numbers are multiplied with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+
+
+class SafetensorsFolder:
+    """All tensors of the ``*.safetensors`` in a folder. Raises ModelCorrupt."""
+
+    def __init__(self, folder: Path) -> None:
+        self._places: dict[str, _Place] = {}
+        for file in sorted(folder.glob("*.safetensors")):
+            for name, place in _places(file).items():
+                if place.dtype not in DTYPES:
+                    raise _damaged(file, f"the tensor {name!r:.80} is of type {place.dtype}, no float")
+                if name in self._places:
+                    raise _damaged(file, f"it holds {name!r:.80} a second time")
+                self._places[name] = place
+
+    @property
+    def names(self) -> set[str]:
+        return set(self._places)
+
+    @property
+    def elements(self) -> int:
+        """Numbers in all of them."""
+        return sum(math.prod(place.shape) for place in self._places.values())
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._places[name].shape
+
+    def read(self, name: str) -> Float32s:
+        """Raises ModelCorrupt for NaN, infinity, and a matrix of nothing but zeros."""
+        place = self._places[name]
+        numbers = _numbers(place)
+        _check(place.file, name, numbers)
+        return numbers.reshape(place.shape)
+
+
+def counted(folder: Path) -> Counter[str]:
+    """How many numbers of each dtype there are, of whatever kind. Raises ModelCorrupt."""
+    counts: Counter[str] = Counter()
+    for file in sorted(folder.glob("*.safetensors")):
+        for name, said in _header(file)[0].items():
+            if not isinstance(said, Mapping) or not _counts(said.get("shape")):
+                raise _damaged(file, f"the shape of the tensor {name!r:.80} cannot be read")
+            counts[str(said.get("dtype"))] += math.prod(said["shape"])
+    return counts
+
+
+def check_weights(folder: Path) -> None:
+    """Raises ModelCorrupt, naming the tensor, when a checkpoint was damaged; its weights may be packed."""
+    for file in sorted(folder.glob("*.safetensors")):
+        for name, place in _places(file).items():
+            _check(file, name, _numbers(place))
+
+
+def _numbers(place: _Place) -> npt.NDArray[Any]:
+    """As float32, or packed as they are."""
+    raw = np.memmap(place.file, KINDS[place.dtype], "r", place.start, place.shape or (1,))
+    if place.dtype == "BF16":
+        return (raw.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    if place.dtype in PACKED:
+        return raw
+    with np.errstate(over="ignore"):  # what a float64 holds beyond becomes infinite, and is found
+        return raw.astype(np.float32)
+
+
+def _check(file: Path, name: str, numbers: npt.NDArray[Any]) -> None:
+    if not np.isfinite(numbers).all():
+        raise _damaged(file, f"the tensor {name!r:.80} holds NaN or infinity")
+    if (numbers.ndim > 1 or name.endswith(SCALES)) and not numbers.any():
+        raise _damaged(file, f"the tensor {name!r:.80} is nothing but zeros")
+
+
+def _places(file: Path) -> dict[str, _Place]:
+    header, begin = _header(file)
+    size = file.stat().st_size
+    return {name: _place(file, name, said, begin, size) for name, said in header.items()}
+
+
+def _header(file: Path) -> tuple[dict[str, object], int]:
+    """What it says of each tensor, and where the numbers begin."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        if size < 8 or length > min(MAX_HEADER_BYTES, size - 8):
+            raise _damaged(file, "it was cut off")
+        try:
+            header = json.loads(opened.read(length))
+        except (ValueError, RecursionError):
+            header = None
+    if not isinstance(header, dict):
+        raise _damaged(file, "its header cannot be read")
+    header.pop("__metadata__", None)
+    return header, 8 + length
+
+
+def _place(file: Path, name: str, said: object, begin: int, size: int) -> _Place:
+    if not isinstance(said, Mapping) or said.get("dtype") not in KINDS:
+        dtype = said.get("dtype") if isinstance(said, Mapping) else None
+        raise _damaged(file, f"the tensor {name!r:.80} is of type {dtype!r:.20}, which is not known here")
+    shape, offsets = said.get("shape"), said.get("data_offsets")
+    if not _counts(shape) or not _counts(offsets):
+        raise _damaged(file, f"where the tensor {name!r:.80} lies cannot be read")
+    assert isinstance(shape, list) and isinstance(offsets, list)  # noqa: S101, PT018  as was just seen
+    bytes_each = np.dtype(KINDS[said["dtype"]]).itemsize
+    if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * bytes_each:
+        raise _damaged(file, f"the tensor {name!r:.80} has another length than its shape")
+    if begin + offsets[1] > size:
+        raise _damaged(file, f"the tensor {name!r:.80} was cut off")
+    return _Place(file, said["dtype"], tuple(shape), begin + offsets[0])
+
+
+def _counts(value: object) -> bool:
+    """Whether it is a list of numbers of things."""
+    return isinstance(value, list) and all(type(one) is int and one >= 0 for one in value)
+
+
+def _damaged(file: Path, why: str) -> ModelCorrupt:
+    return ModelCorrupt(f"{file.name} cannot be used: {why}.", "Fetch the checkpoint, or make it, again.")

@@ -1,0 +1,167 @@
+"""Where a model comes from: a name in the store, a GGUF file, or a folder; and what is known of it.
+
+Whatever it is becomes a folder with one GGUF model in the workshop: a GGUF file by a link, a Hugging
+Face checkpoint by conversion. The files themselves are never written to.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assistant.core.errors import ModelCorrupt, ModelMissing, SettingsError
+from assistant.engines.llm.llama_cpp import gguf_model
+from assistant.store import Store
+from assistant.store.formats.gguf import GgufHeader
+from assistant.store.licences import Agree
+from assistant.store.progress import Watcher
+from assistant.tools.quantize import hub_checkpoint
+from assistant.tools.quantize.checkpoint import read_json
+
+FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*|onnx-[a-z0-9]+)$", re.IGNORECASE)
+"""The end of names such as "model-q4_k_m", which the new file does not keep."""
+
+USUAL_ROPE_BASE = 10_000.0
+"""What llama.cpp computes with where a file does not say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model that is to be quantized."""
+
+    named: str
+    """As the person named it."""
+    folder: Path
+    """Holds the one GGUF model."""
+    file: Path
+    header: GgufHeader
+    stem: str
+    """Its name without the format, fit for a name in the store."""
+    licence: str
+    """As the catalogue or the file says; empty when neither does."""
+    size_bytes: int
+    revision: str = ""
+    """The commit on the hub; empty for what lay here."""
+
+    @property
+    def weights(self) -> int:
+        """How many there are."""
+        return sum(math.prod(tensor.shape) for tensor in self.header.tensors)
+
+
+def find(  # noqa: PLR0917
+    named: str,
+    store: Store,
+    workshop: Path,
+    convert: Callable[[Path, Path], None],
+    agree: Agree,
+    watcher: Watcher,
+) -> Source:
+    """The source that a person named; links and conversions are made in ``workshop``.
+
+    A name of Hugging Face is fetched, once. ``convert`` turns a checkpoint's folder into a GGUF file;
+    ``agree`` is asked about the licence before. Raises LicenceNotAccepted, ModelMissing, ModelCorrupt,
+    ModelUnknown, SettingsError, DownloadFailed, StorageFull and what ``convert`` raises.
+    """
+    path = Path(named).expanduser()
+    licence = revision = ""
+    described = path
+    if path.is_file():
+        _only_gguf(path)
+        folder = _linked(path, workshop)
+        stem = path.stem
+    elif path.is_dir() and list(path.glob("*.gguf")):
+        folder, stem = path, path.resolve().name
+    elif path.is_dir() and (path / "config.json").is_file():
+        folder, stem = workshop / "converted", path.resolve().name
+        licence = hub_checkpoint.find(named, watcher, agree).licence
+        folder.mkdir()
+        convert(path, folder / "model.gguf")
+    elif path.is_dir():
+        raise ModelMissing(
+            f"There is no model in {path}: neither a .gguf file nor a config.json.",
+            "Name the folder with the checkpoint's files.",
+        )
+    elif named in {entry.name for entry in store.entries()}:
+        folder, stem = store.path(named, "llm"), named
+        licence = next(entry.licence for entry in store.entries() if entry.name == named)
+    elif hub_checkpoint.HUB_NAME.fullmatch(named):
+        checkpoint = hub_checkpoint.find(named, watcher, agree)
+        folder, stem, licence = workshop / "converted", named.rpartition("/")[2], checkpoint.licence
+        described, revision = checkpoint.folder, checkpoint.revision
+        folder.mkdir()
+        convert(checkpoint.folder, folder / "model.gguf")
+    else:
+        store.path(named, "llm")  # says what names there are
+        raise ModelMissing(f"There is no file or model {named}.", "`assistant models list` shows the models.")
+    found = gguf_model.find(folder)
+    _check_rope(described / "config.json", found.header)
+    licence = licence or found.header.licence
+    agree(named, licence)
+    return Source(
+        named,
+        folder,
+        found.file,
+        found.header,
+        _stem(stem),
+        licence,
+        sum(part.stat().st_size for part in folder.glob("*.gguf")),
+        revision,
+    )
+
+
+def _check_rope(config: Path, header: GgufHeader) -> None:
+    """Raises ModelCorrupt when a conversion misread the base of the rotary positions.
+
+    Versions of transformers write it in different places, and who looks in the wrong one says nothing: the
+    model is a little worse, and a lot with long texts.
+    """
+    if not config.is_file():
+        return
+    told = header.hyperparameter("rope.freq_base")
+    got = told if isinstance(told, (int, float)) else USUAL_ROPE_BASE
+    for wanted in _rope_bases(read_json(config)):
+        if not math.isclose(wanted, got, rel_tol=1e-6):  # a float of 32 bits
+            raise ModelCorrupt(
+                f"The rotary positions were misread: rope_theta is {wanted:g} in config.json, "
+                f"and {got:g} here.",
+                "Check the checkpoint's config.json.",
+            )
+
+
+def _rope_bases(config: dict[str, Any]) -> Iterator[float]:
+    """The base of the rotary positions, from each place that says it; a model of pictures has its own."""
+    text = config.get("text_config")
+    config = {**config, **text} if isinstance(text, dict) else config
+    rope = config.get("rope_parameters") or config.get("rope_scaling")
+    rope = rope.get("full_attention", rope) if isinstance(rope, dict) else {}  # Gemma 3 has two kinds
+    if "alpha" in rope:  # Hunyuan's base is computed from it
+        return
+    for place in (config, rope):
+        if isinstance(base := place.get("rope_theta"), (int, float)):
+            yield base
+
+
+def _only_gguf(path: Path) -> None:
+    if path.suffix != ".gguf":
+        raise SettingsError(
+            f"{path.name} is not a GGUF file.",
+            "Name a .gguf file, or the folder of a checkpoint with its config.json.",
+        )
+
+
+def _linked(path: Path, workshop: Path) -> Path:
+    """A folder that holds only this file, whatever lies beside it."""
+    folder = workshop / "source"
+    folder.mkdir()
+    (folder / path.name).symlink_to(path.resolve())
+    return folder
+
+
+def _stem(name: str) -> str:
+    bare = FORMAT_IN_NAME.sub("", name)
+    return re.sub(r"[^a-z0-9._-]+", "-", bare.lower()).strip("._-")[:48] or "model"

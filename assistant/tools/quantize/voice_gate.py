@@ -1,0 +1,128 @@
+"""Decides whether an exported voice may be installed: without noise, each sample must be as torch has it.
+
+Also its symbols must be read as Coqui reads them, and the appliance's own engine must say a sentence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from assistant.core.errors import ModelCorrupt
+from assistant.core.types import Sentence
+from assistant.engines import load
+from assistant.engines.tts.voice_folder import read_voice
+from assistant.runtime.cancel import Cancel
+from assistant.settings.engines import TtsSettings
+from assistant.tools.quantize.memory import resident_bytes
+
+SENTENCE = "The quick brown fox jumps over the lazy dog."
+MIN_SECONDS = 0.1
+
+MIN_CORRELATION = {"onnx": 0.999, "onnx-fp16": 0.999, "onnx-int8": 0.97}
+"""With the sound of torch; of the worst of a few sequences."""
+
+Wave = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What the new voice does."""
+
+    correlation: float
+    """The worst."""
+    largest_difference: float
+    """Of any sample, where the loudest of torch's is 1."""
+    seconds: float
+    """Of SENTENCE."""
+    speaking_s: float = 0.0
+    """That saying it took."""
+    memory_mb: int = 0
+    """By how much this process grew; 0 on systems that do not tell."""
+
+
+def listen(folder: Path, probes: Path, threads: int) -> Spoken:
+    """Let the voice in ``folder`` say what torch said in ``probes``. Raises ModelCorrupt, EngineFailed."""
+    file, _ = read_voice(folder)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    names = {each.name for each in session.get_inputs()}
+    worst, largest = 1.0, 0.0
+    with np.load(probes, allow_pickle=False) as said:
+        for number in range(sum(name.startswith("ids") for name in said)):
+            ids, wave = said[f"ids{number}"], said[f"wave{number}"]
+            feed = {
+                "input": ids.astype(np.int64),
+                "input_lengths": np.array([ids.shape[1]], np.int64),
+                "scales": np.array([0, 1, 0], np.float32),
+            }
+            if "sid" in names:
+                feed["sid"] = np.zeros(1, np.int64)
+            ours = np.asarray(session.run(None, feed)[0], np.float32).ravel()
+            if len(ours) != len(wave):
+                raise ModelCorrupt(
+                    f"The exported voice says {len(ours)} samples where torch says {len(wave)}.",
+                    "Report this with the versions of coqui-tts and torch.",
+                )
+            worst = min(worst, correlation(wave, ours))
+            largest = max(largest, float(np.abs(ours - wave).max() / max(float(np.abs(wave).max()), 1e-9)))
+    del session
+    return Spoken(worst, largest, *_says(folder, threads))
+
+
+def correlation(one: Wave, other: Wave) -> float:
+    """Pearson's, of two waves of one length; 0 where one is silent or no numbers."""
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        return 0.0
+    one, other = one - one.mean(), other - other.mean()
+    length = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
+    return float(one @ other) / length if length > 0 else 0.0
+
+
+def check_symbols(folder: Path, symbols: Mapping[str, int]) -> None:
+    """Raises ModelCorrupt when a symbol has another number here than in Coqui's tokenizer."""
+    _, voice = read_voice(folder)
+    # Some cleaners of Coqui's make commas of these before a symbol is looked up.
+    wrong = [
+        symbol
+        for symbol, ids in voice.symbols.items()
+        if symbol not in ";:" and symbols.get(symbol) != ids[0]
+    ]
+    if wrong:
+        raise ModelCorrupt(
+            f"The voice's symbol {wrong[0]!r} is read as another one than Coqui's own tokenizer reads.",
+            "Report this with the voice's config.json.",
+        )
+
+
+def doubts(spoken: Spoken, kind: str) -> list[str]:
+    """What speaks against the voice, each in half a sentence with its figure."""
+    found, limit = [], MIN_CORRELATION[kind]
+    if not spoken.correlation >= limit:
+        found.append(
+            f"its sound correlates with torch's by {spoken.correlation:.4f}, and {limit:g} is the limit"
+        )
+    if spoken.seconds < MIN_SECONDS:
+        found.append(f"it says a sentence in {spoken.seconds:.2f} s")
+    return found
+
+
+def _says(folder: Path, threads: int) -> tuple[float, float, int]:
+    """How long the sentence is, how long saying it took, and the memory for it."""
+    before = resident_bytes()
+    settings = TtsSettings(model=folder.name, providers=("cpu",))
+    voice = load("tts", "coqui", settings=settings, model=folder, threads=threads)
+    try:
+        began_s = time.perf_counter()
+        seconds = len(voice.synthesize(Sentence(SENTENCE), Cancel())) / float(voice.sample_rate_hz)
+        speaking_s = time.perf_counter() - began_s
+        return seconds, speaking_s, round(max(resident_bytes() - before, 0) / 1e6)
+    finally:
+        voice.close()

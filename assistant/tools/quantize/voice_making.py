@@ -1,0 +1,186 @@
+"""A Coqui VITS voice (a folder, or a name of Coqui's) becomes a voice that speaks without torch.
+
+Coqui's library writes the network, ``voice_weights`` stores its decoder smaller, ``voice_gate`` listens.
+Of the training's config.json only what speaking needs goes along: it names folders of other computers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import onnxruntime
+
+from assistant.core.errors import ModelMissing, SettingsError
+from assistant.store import Store, licences
+from assistant.store.disk import writing
+from assistant.store.own import check_name
+from assistant.store.progress import Watcher, timed
+from assistant.tools.quantize import card, voice_export, voice_gate
+from assistant.tools.quantize.checkpoint import read_json
+from assistant.tools.quantize.hub_checkpoint import declared_licence
+from assistant.tools.quantize.installing import install
+from assistant.tools.quantize.judging import refuse
+from assistant.tools.quantize.naming import stem_of
+from assistant.tools.quantize.provenance import checksum
+from assistant.tools.quantize.workshop import plan, workshop
+
+SHRUNK: dict[str, Literal["", "fp16", "int8"]] = {"onnx": "", "onnx-fp16": "fp16", "onnx-int8": "int8"}
+"""Format -> how the decoder's weights are stored."""
+
+CHECKPOINTS = ("model_file.pth", "model_file.pth.tar", "model.pth", "checkpoint.pth", "best_model.pth")
+SPEAKERS = ("speaker_ids.json", "speakers.json", "speaker_ids.pth", "speakers.pth")
+COQUI_NAME = re.compile(r"tts_models/[\w-]+/[\w-]+/[\w.-]+")
+
+KEPT = (
+    *("model", "use_phonemes", "phonemizer", "phoneme_language", "text_cleaner"),
+    *("enable_eos_bos_chars", "add_blank", "speakers"),
+)
+KEPT_ARGS = ("inference_noise_scale", "length_scale", "inference_noise_scale_dp", "num_speakers")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for."""
+
+    source: str
+    format: str = "onnx"
+    name: str = ""
+    threads: int = 1
+    accept_licence: bool = False
+    force: bool = False
+
+
+def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
+    """Do all of it; the voice's card with its ``path``. On any error the store is as it was.
+
+    Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt, ModelRefused, DownloadFailed,
+    EngineUnavailable without the extra, StorageFull, EngineFailed.
+    """
+    if wish.format not in SHRUNK:
+        raise SettingsError(f"A voice cannot become {wish.format[:40]!r}.", f"There are {', '.join(SHRUNK)}.")
+    if wish.name:
+        check_name(store.catalog, wish.name)
+    folder, coqui_name = _found(wish.source)
+    voice_export.require_packages()
+    agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
+    licence = voice_export.licence_of(coqui_name) or declared_licence(folder)
+    agree(wish.source, licence)
+    stem = stem_of(coqui_name.removeprefix("tts_models/").replace("/", "-") or str(folder))
+    name = wish.name or f"{stem}-{wish.format}"
+    check_name(store.catalog, name)
+    checkpoint = _checkpoint(folder)
+    if checkpoint is None:
+        folder = voice_export.fetch(coqui_name, watcher)
+        licence = licence or declared_licence(folder)
+        agree(wish.source, licence)
+        checkpoint = _checkpoint(folder)
+    if checkpoint is None:
+        raise _missing(str(folder))
+    size_bytes = checkpoint.stat().st_size
+    with workshop(store.models_dir, watcher) as shop:
+        plan(2 * size_bytes, 3 * size_bytes, shop, watcher)
+        made = shop / "made" / name
+        made.mkdir(parents=True)
+        onnx, probes = made / f"{name}.onnx", shop / "probes.npz"
+        speakers = _one_of(folder, SPEAKERS)
+        job = {
+            "config": str(folder / "config.json"),
+            "checkpoint": str(checkpoint),
+            "speakers": str(speakers) if speakers else "",
+            "onnx": str(onnx),
+            "probes": str(probes),
+            "threads": wish.threads,
+        }
+        answer = voice_export.export(job, watcher)
+        with writing(store.models_dir):
+            _describe(made, read_json(folder / "config.json"), answer)
+            full_bytes = onnx.stat().st_size
+            if kind := SHRUNK[wish.format]:
+                from assistant.tools.quantize.voice_weights import shrink  # noqa: PLC0415  needs the package onnx
+
+                shrink(onnx, kind)
+        voice_gate.check_symbols(made, answer["symbols"])
+        with timed("Listening to it", watcher):
+            spoken = voice_gate.listen(made, probes, wish.threads)
+        doubts = voice_gate.doubts(spoken, wish.format)
+        refuse(doubts, f"The voice {name} was not installed", force=wish.force)
+        options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
+        about = card.stamped(
+            {
+                "name": name,
+                "kind": "tts",
+                "format": wish.format,
+                "command": card.command("voice", wish.source, options=options),
+                "source": wish.source,
+                "source_sha256": checksum([checkpoint], watcher),
+                "licence": licence,
+                "source_bytes": size_bytes,
+                "bytes": onnx.stat().st_size,
+                "fp32_bytes": full_bytes,
+                "speakers": len(answer["speakers"]),
+                "symbols": len(answer["symbols"]),
+                "correlation": round(spoken.correlation, 6),
+                "largest_difference": float(f"{spoken.largest_difference:.3g}"),
+                "sentence_s": round(spoken.seconds, 2),
+                "speaking_s": round(spoken.speaking_s, 2),
+                "memory_mb": spoken.memory_mb,
+                "forced": doubts,
+            },
+            f"coqui-tts {answer['versions']['coqui-tts']}, onnxruntime {onnxruntime.__version__}",
+            answer["versions"],
+        )
+        place = install(store, "tts", made, about, watcher)
+    return {**about, "path": str(place)}
+
+
+def _found(source: str) -> tuple[Path, str]:
+    """The voice's folder, and its name with Coqui where it has one; what has may be still to be fetched."""
+    home = os.environ.get("TTS_HOME") or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    kept = Path(home, "tts", source.replace("/", "--")).expanduser()
+    for folder in (Path(source).expanduser(), kept):
+        if _checkpoint(folder):
+            names = (source, "/".join(folder.resolve().name.split("--", 3)))  # it calls its folders so
+            return folder, next((each for each in names if COQUI_NAME.fullmatch(each)), "")
+    if COQUI_NAME.fullmatch(source):
+        return kept, source
+    raise _missing(source)
+
+
+def _missing(source: str) -> ModelMissing:
+    return ModelMissing(
+        f"There is no Coqui voice in {source}: a config.json and one of {', '.join(CHECKPOINTS)}.",
+        "Name its folder, or one of Coqui's names such as tts_models/en/ljspeech/vits.",
+    )
+
+
+def _checkpoint(folder: Path) -> Path | None:
+    """The weights of the voice in ``folder``; nothing where there is none."""
+    return _one_of(folder, CHECKPOINTS) if (folder / "config.json").is_file() else None
+
+
+def _one_of(folder: Path, names: tuple[str, ...]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _describe(made: Path, config: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """Write what the engine must know of the voice: its config, its symbols, its speakers."""
+    arguments, audio = config.get("model_args") or {}, config.get("audio") or {}
+    said = {key: config[key] for key in KEPT if config.get(key) is not None}
+    said["characters"] = answer["characters"]
+    said["audio"] = {"sample_rate": audio.get("sample_rate", 22_050)}
+    said["model_args"] = {key: arguments[key] for key in KEPT_ARGS if arguments.get(key) is not None}
+    said["model_args"]["num_speakers"] = answer["num_speakers"]
+    _save(made / "config.json", said)
+    _save(made / "phonemes.json", answer["symbols"])
+    if answer["speakers"]:
+        _save(made / "speaker_ids.json", answer["speakers"])
+
+
+def _save(file: Path, content: object) -> None:
+    file.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,145 @@
+"""An engine that hangs is left behind for a new one, and twice in a row is a fault. Virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from assistant.app.repairs import Repairs
+from assistant.core import events as e
+from assistant.core.errors import OrderRefused
+from assistant.core.state import State
+from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts
+from assistant.runtime import clock
+from assistant.settings.schema import Settings
+from tests.simulation import House, simulate
+
+QUESTION = "What is the capital of France?"
+BUDGET_S = 3.0
+SETTINGS = {
+    "conversation": {"turn_timeout_s": BUDGET_S, "apology": "Sorry."},
+    "endpoint": {"read_ahead_ms": 0},
+}
+FOREVER_S = 10_000.0
+
+
+def hang_once(house: House, engine: str) -> None:
+    """The next call of that engine never ends, as far as anybody can wait."""
+    loop = asyncio.get_running_loop()
+
+    def hang() -> None:
+        setattr(house.faults, engine, lambda: None)
+        clock.occupy(loop, FOREVER_S)
+
+    setattr(house.faults, engine, hang)
+
+
+@asynccontextmanager
+async def repaired(house: House, load: Callable[..., Any]) -> AsyncIterator[None]:
+    watching = asyncio.ensure_future(Repairs(house.voice_loop, load).watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+def engines(house: House, loaded: list[str]) -> Callable[[str, Settings], Any]:
+    """New scripted engines that share the house's faults; ``loaded`` is told their kinds."""
+    loop = asyncio.get_running_loop()
+    heard = {level: text for text, level in house.loudness.items()}
+
+    def load(kind: str, *_: object) -> Any:
+        loaded.append(kind)
+        fault = house.faults.of(kind)
+        if kind == "stt":
+            return ScriptedStt(loop, heard, fault=fault)
+        return (
+            ScriptedLlm(loop, lambda _: "Paris.", fault=fault)
+            if kind == "llm"
+            else ScriptedTts(loop, fault=fault)
+        )
+
+    return load
+
+
+@pytest.mark.parametrize("engine", ["stt", "llm", "tts"])
+def test_an_engine_that_hangs_is_loaded_anew_and_the_next_question_answered(engine: str) -> None:
+    async def story(house: House) -> None:
+        loaded: list[str] = []
+        async with repaired(house, engines(house, loaded)):
+            hang_once(house, engine)
+            before = getattr(house.voice_loop.chain, engine).engine
+            report = await house.answered(QUESTION)
+            assert report.error == "engine-timeout"
+            await asyncio.sleep(3 * BUDGET_S)
+            assert loaded == [engine]
+            assert getattr(house.voice_loop.chain, engine).engine is not before
+            report = await house.answered(QUESTION)
+            assert (report.error, report.heard) == (None, report.reply)
+
+    simulate(story, settings=SETTINGS)
+
+
+def test_twice_in_a_row_is_a_fault_that_stays_though_somebody_unmutes() -> None:
+    async def story(house: House) -> None:
+        loaded: list[str] = []
+        async with repaired(house, engines(house, loaded)):
+            for _ in range(2):
+                hang_once(house, "llm")
+                await house.answered(QUESTION) if not loaded else house.say(QUESTION)
+                await asyncio.sleep(4 * BUDGET_S)
+            assert loaded == ["llm"]
+            assert house.voice_loop.state is State.FAULTED
+            house.voice_loop.post(e.Muted())
+            await house.until(State.MUTED)
+            house.voice_loop.post(e.Unmuted())
+            await house.until(State.SLEEPING)
+            await house.until(State.FAULTED, 5)
+            await asyncio.sleep(60)
+            assert house.voice_loop.state is State.FAULTED
+            assert not house.microphone.is_open, "the watchdog would take it for alive"
+
+    simulate(story, settings=SETTINGS)
+
+
+def test_one_that_works_between_two_hangs_is_loaded_anew_each_time() -> None:
+    async def story(house: House) -> None:
+        loaded: list[str] = []
+        async with repaired(house, engines(house, loaded)):
+            for _ in range(3):
+                hang_once(house, "stt")
+                await house.answered(QUESTION)
+                await asyncio.sleep(3 * BUDGET_S)
+                assert (await house.answered(QUESTION)).error is None
+            assert loaded == ["stt"] * 3
+
+    simulate(story, settings=SETTINGS)
+
+
+def test_without_memory_for_another_one_it_is_a_fault_at_once() -> None:
+    async def story(house: House) -> None:
+        def load(*_: object) -> Any:
+            raise OrderRefused("There is no memory.", "Restart.")
+
+        async with repaired(house, load):
+            hang_once(house, "stt")
+            house.say(QUESTION)
+            await house.until(State.FAULTED)
+
+    simulate(story, settings=SETTINGS)
+
+
+def test_a_slow_engine_that_nobody_has_cancelled_is_left_alone() -> None:
+    async def story(house: House) -> None:
+        loaded: list[str] = []
+        loop = asyncio.get_running_loop()
+        async with repaired(house, engines(house, loaded)):
+            await house.voice_loop.chain.llm.run(lambda *_: clock.occupy(loop, 5 * BUDGET_S))
+            assert not loaded
+
+    simulate(story, settings=SETTINGS)

@@ -1,0 +1,77 @@
+"""Somebody else in the house is asked before the model: when, and whose answer is said."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from assistant.runtime.cancel import Cancel
+from assistant.runtime.resources import folder
+from assistant.skills import Outcome
+from tests.simulation import House, simulate
+
+INTENTS = [folder("config") / "intents" / "en.yaml"]
+LAMP = "Turn on the lamp."
+FRANCE = "What is the capital of France?"
+TIME = "What time is it?"
+
+
+class Butler:
+    """Knows the lamp and nothing else."""
+
+    name = "butler"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def ask(self, text: str, cancel: Cancel) -> Outcome | None:
+        self.asked.append(text)
+        return Outcome("The lamp is on.") if text == LAMP else None
+
+
+def hire(house: House) -> Butler:
+    butler = Butler()
+    house.voice_loop.adopt(replace(house.voice_loop.chain, agent=butler), {}, None)
+    return butler
+
+
+def test_the_agent_answers_what_it_knows_the_model_the_rest_and_skills_come_first() -> None:
+    async def story(house: House) -> None:
+        butler = hire(house)
+        assert (await house.answered(LAMP)).handled_by == "butler"
+        assert house.reports[-1].reply == "The lamp is on."
+        assert (await house.answered(FRANCE)).handled_by == "llm"
+        assert house.reports[-1].reply == "It is Paris. A lovely town."
+        assert (await house.answered(TIME)).handled_by == "tell_time"
+        assert butler.asked == [LAMP, FRANCE]
+        (messages,) = house.llm.prompts[-1:]
+        assert LAMP not in [message.content for message in messages], "the model never heard of the lamp"
+
+    simulate(story, words=[LAMP, FRANCE, TIME], intents=INTENTS)
+
+
+def test_the_agent_is_asked_only_when_the_person_has_finished() -> None:
+    async def story(house: House) -> None:
+        butler = hire(house)
+        house.say(LAMP, 600)
+        house.pause(240)
+        house.say(FRANCE, 900)
+        await asyncio.sleep(3)
+        await house.voice_loop.idle(2)
+        assert butler.asked == [FRANCE]
+        assert len(house.llm.prompts) >= 1
+
+    simulate(story, words=[LAMP, FRANCE], settings={"endpoint": {"complete_ms": 500, "read_ahead_ms": 0}})
+
+
+def test_a_model_that_fails_while_the_agent_answers_is_nobodys_business() -> None:
+    async def story(house: House) -> None:
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        hire(house)
+        house.faults.llm = fail
+        report = await house.answered(LAMP)
+        assert (report.handled_by, report.error) == ("butler", None)
+
+    simulate(story, words=[LAMP], intents=INTENTS)
