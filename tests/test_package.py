@@ -91,8 +91,10 @@ def test_the_installed_package_is_not_the_checkout(
         (("config", "show"), "endpoint"),
         (("config", "schema"), '"properties"'),
         (("models", "list"), "whisper-tiny.en"),
+        (("bench", "--help"), "latency"),
+        (("quantize", "--help"), "compare"),
     ],
-    ids=["help", "version", "check", "show", "schema", "models"],
+    ids=["help", "version", "check", "show", "schema", "models", "bench", "quantize"],
 )
 def test_commands_work_outside_the_checkout(
     arguments: tuple[str, ...],

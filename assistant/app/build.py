@@ -206,7 +206,9 @@ async def open_loop(
     wake_word = loading.load_wake_word(settings) if hands_free else None
     with ExitStack() as stack:
         context = context or stack.enter_context(skill_context(loudness=lambda: speaker.volume))
-        cores = core_plan.for_settings(settings)
+        cores = core_plan.plan(
+            most_threads=settings.most_threads, chosen=settings.cores.engines, pin=settings.cores.pin
+        )
         log.info("cores=%r", str(cores))
         if cores.loop:
             asyncio.get_running_loop().set_default_executor(core_plan.helpers(cores))

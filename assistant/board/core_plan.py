@@ -21,7 +21,6 @@ from pathlib import Path
 
 from assistant.board import cores
 from assistant.board.limits import ROOT, cpu_quota
-from assistant.settings.schema import Settings
 
 ENOUGH_TO_SPARE_ONE = 3
 """Of two cores, one for the loop would halve the engines' speed for the 3 % of a core that the loop takes."""
@@ -49,16 +48,10 @@ class CorePlan:
         return f"{_listed(self.engines)} for the models{listening}; {self.why}"
 
 
-def for_settings(settings: Settings, root: Path = ROOT) -> CorePlan:
-    """The plan for the cores below ``root``, as far as the settings leave it open. Never raises."""
-    most_threads = max(section.threads for section in (settings.stt, settings.llm, settings.tts))
-    return plan(root, most_threads=most_threads, chosen=settings.cores.engines, pin=settings.cores.pin)
-
-
 def plan(
     root: Path = ROOT, *, most_threads: int = 0, chosen: Collection[int] = (), pin: bool = True
 ) -> CorePlan:
-    """Plan for the cores below ``root``. Never raises.
+    """Plan for the cores below ``root``, as far as the settings leave it open. Never raises.
 
     ``most_threads`` is the largest count that the settings fix, 0 when they fix none; ``chosen`` are
     cores that they want computed on. What is not allowed to this process is left out.

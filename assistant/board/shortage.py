@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
-
-from assistant.settings.schema import SheddingSettings
+from typing import Literal, Protocol, TypeAlias
 
 Shortage: TypeAlias = Literal["memory", "disk", "heat"]
 
@@ -29,9 +27,22 @@ class Reading:
     """The hottest of the processor's sensors."""
 
 
+class Limits(Protocol):
+    """From where on something is short, each in the unit of the reading of the same name; 0 is never."""
+
+    @property
+    def memory_mb(self) -> float: ...
+    @property
+    def stalled_percent(self) -> float: ...
+    @property
+    def disk_mb(self) -> float: ...
+    @property
+    def hot_c(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One value that may be out of bounds; the bound is the setting of the same name."""
+    """One value that may be out of bounds; the bound is the limit of the same name."""
 
     shortage: Shortage
     value: Literal["memory_mb", "stalled_percent", "disk_mb", "hot_c"]
@@ -41,7 +52,7 @@ class Condition:
     """It is over when the value is on the good side of so many times the bound."""
     words: str
 
-    def is_met(self, reading: Reading, limits: SheddingSettings, *, already: bool) -> bool:
+    def is_met(self, reading: Reading, limits: Limits, *, already: bool) -> bool:
         """Whether it is short. What is short ``already`` must ease. Unknown values are no shortage."""
         value, limit = getattr(reading, self.value), getattr(limits, self.value)
         if value is None or not limit:
@@ -104,9 +115,7 @@ class Shortages:
         words = {**GIVES_UP, **{shortage: KEPT_UP[shortage] for shortage in self.kept_up}}
         return {shortage: words[shortage] for shortage in GIVES_UP if shortage in self._calm_since_s}
 
-    def look(
-        self, reading: Reading, limits: SheddingSettings, now_s: float
-    ) -> Iterator[tuple[Shortage, bool]]:
+    def look(self, reading: Reading, limits: Limits, now_s: float) -> Iterator[tuple[Shortage, bool]]:
         """Take note of ``reading``; what has become short (True), or is short no more."""
         self.reading = reading
         for shortage in GIVES_UP:
@@ -132,7 +141,7 @@ class Shortages:
 
 
 def short_of(
-    reading: Reading, limits: SheddingSettings, shortage: Shortage, *, already: bool = False
+    reading: Reading, limits: Limits, shortage: Shortage, *, already: bool = False
 ) -> tuple[str, ...]:
     """Why it is short, in words; empty when it is not."""
     return tuple(

@@ -58,7 +58,9 @@ def _mib(count: float) -> int:
 
 
 def _cores(settings: Settings, root: Path) -> list[str]:
-    plan = core_plan.for_settings(settings, root)
+    plan = core_plan.plan(
+        root, most_threads=settings.most_threads, chosen=settings.cores.engines, pin=settings.cores.pin
+    )
     used = sorted({*plan.engines, *plan.loop})
     if not plan.pinned or used == sorted(plan.all):
         return []

@@ -1,7 +1,8 @@
 """The ``assistant`` command: finds the subcommand, and turns every fault into one sentence.
 
-Each subcommand is a module of ``commands`` with ``add_parser`` and ``run``. Results go to
-stdout, everything else to stderr.
+Each subcommand is a module with ``add_parser`` and ``run``: those of the appliance are in this folder,
+others are found by entry points, so that nothing here knows them. Results go to stdout, everything else
+to stderr.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from assistant import __version__
 from assistant.cli import ask, config, converse, ctl, devices, doctor, models, run, say, transcribe
 from assistant.core.errors import AssistantError
-from assistant.tools.bench import command as bench
-from assistant.tools.quantize import command as quantize
 
 log = logging.getLogger(__name__)
 
-_COMMANDS = (run, ctl, converse, transcribe, ask, say, devices, doctor, config, models, quantize, bench)
+_COMMANDS = (run, ctl, converse, transcribe, ask, say, devices, doctor, config, models)
+
+_FOUND = "shelf_assistant.commands"
+"""The group of entry points that name more such modules: our own tools', or another package's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,4 +73,13 @@ def _parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(subparsers)
+    for point in sorted(entry_points(group=_FOUND), key=lambda point: point.name):
+        _add(point, subparsers)
     return parser
+
+
+def _add(point: EntryPoint, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    try:
+        point.load().add_parser(subparsers)
+    except Exception as error:  # noqa: BLE001 - whatever it is, all other commands must work
+        print(f"assistant: the command '{point.name}' cannot be used: {error}", file=sys.stderr)

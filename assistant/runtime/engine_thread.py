@@ -19,17 +19,27 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from assistant.core.errors import EngineTimeout
-from assistant.engines import Engine
 from assistant.runtime import clock
 from assistant.runtime.cancel import Cancel
 from assistant.runtime.fair_lock import FairLock
 
 log = logging.getLogger(__name__)
 
-E = TypeVar("E", bound=Engine)
+
+class Owned(Protocol):
+    """What is done with an engine here, whatever else it can."""
+
+    def warm_up(self) -> None:
+        """Do the work once, so that the first real call is as fast as the tenth."""
+
+    def close(self) -> None:
+        """Free what it holds. Called once, last."""
+
+
+E = TypeVar("E", bound=Owned)
 T = TypeVar("T")
 Meter = Callable[[float], None]
 """Is told, on the engine's thread, how many seconds a call took there: also of one that was abandoned."""

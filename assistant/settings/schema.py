@@ -1,8 +1,8 @@
 """Everything that can be set: its key, type, bounds, default and reason.
 
-Defaults live here and, for the engines, in ``settings_engines``, nowhere else:
+Defaults live here and, for the engines, in ``engines``, nowhere else:
 ``config/assistant.yaml`` is written from them and ``assistant config schema`` prints them as JSON
-Schema. How files, board profiles and the environment are layered is in ``configuration``.
+Schema. How files, board profiles and the environment are layered is in ``load``.
 """
 
 from __future__ import annotations
@@ -244,3 +244,8 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     services: ServicesSettings = ServicesSettings()
     store: StoreSettings = StoreSettings()
+
+    @property
+    def most_threads(self) -> int:
+        """The largest number of threads that is fixed for an engine; 0 where none is."""
+        return max(section.threads for section in (self.stt, self.llm, self.tts))

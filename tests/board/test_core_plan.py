@@ -61,19 +61,19 @@ def test_who_gets_which(
 
 def test_who_wants_every_core_gets_them(tmp_path: Path) -> None:
     settings = Settings.model_validate({"llm": {"threads": 4}})
-    found = core_plan.for_settings(settings, PI_5.lay_out(tmp_path))
+    found = core_plan.plan(PI_5.lay_out(tmp_path), most_threads=settings.most_threads)
     assert (found.engines, found.loop) == ((0, 1, 2, 3), ())
 
 
 def test_chosen_cores_are_taken_as_far_as_they_are_allowed(tmp_path: Path) -> None:
     settings = Settings.model_validate({"cores": {"engines": [2, 3, 9]}})
-    found = core_plan.for_settings(settings, PI_5.lay_out(tmp_path))
+    found = core_plan.plan(PI_5.lay_out(tmp_path), chosen=settings.cores.engines)
     assert (found.engines, found.loop) == ((2, 3), (0, 1))
 
 
 def test_who_does_not_want_pinning_has_none(tmp_path: Path) -> None:
     settings = Settings.model_validate({"cores": {"pin": False}})
-    found = core_plan.for_settings(settings, PI_5.lay_out(tmp_path))
+    found = core_plan.plan(PI_5.lay_out(tmp_path), pin=settings.cores.pin)
     assert (found.engines, found.loop, found.pinned) == ((0, 1, 2, 3), (), False)
 
 

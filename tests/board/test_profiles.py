@@ -95,8 +95,11 @@ def test_what_a_profile_asks_for_fits_on_its_board(machine: Machine, tmp_path: P
     found = planned(loaded.settings, root)
     assert found.fits is True, found
     assert not found.tight
-    cores = core_plan.for_settings(loaded.settings, root)
-    for section in (loaded.settings.stt, loaded.settings.llm, loaded.settings.tts):
+    settings = loaded.settings
+    cores = core_plan.plan(
+        root, most_threads=settings.most_threads, chosen=settings.cores.engines, pin=settings.cores.pin
+    )
+    for section in (settings.stt, settings.llm, settings.tts):
         assert section.threads <= len(cores.engines)
 
 

@@ -26,8 +26,14 @@ def _board(patient: Patient) -> Iterator[Finding]:
 
 def _cores(patient: Patient) -> Iterator[Finding]:
     """Who runs where, and settings that ask for more than there is."""
-    plan = core_plan.for_settings(patient.settings, patient.root)
-    counts = {kind: getattr(patient.settings, kind).threads for kind in ("stt", "llm", "tts")}
+    settings = patient.settings
+    plan = core_plan.plan(
+        patient.root,
+        most_threads=settings.most_threads,
+        chosen=settings.cores.engines,
+        pin=settings.cores.pin,
+    )
+    counts = {kind: getattr(settings, kind).threads for kind in ("stt", "llm", "tts")}
     too_many = [f"{kind}.threads" for kind, count in counts.items() if count > len(plan.engines)]
     if too_many:
         step = f"Leave {' and '.join(too_many)} at 0: more threads than cores wait for each other."

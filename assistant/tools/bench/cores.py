@@ -115,7 +115,9 @@ def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> 
 
 def cases(settings: Settings) -> list[Case]:
     """From one thread to one on every big core, kept on cores and not; the plan in force comes first."""
-    plan = core_plan.for_settings(settings)
+    plan = core_plan.plan(
+        most_threads=settings.most_threads, chosen=settings.cores.engines, pin=settings.cores.pin
+    )
     big, everything = big_cores(), allowed_cores()
     own = Case(len(plan.engines), plan.engines if plan.pinned else (), tuple(BESIDE))
     others = [

@@ -1,0 +1,39 @@
+"""Nothing is loaded that was not asked for: no engine by the command line, and one only by its name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import assistant.engines
+from tests.conftest import CHECKOUT
+
+ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}
+
+HEAVY = {"ctranslate2", "faster_whisper", "huggingface_hub", "llama_cpp", "onnxruntime", "torch", "TTS"}
+"""Packages that take long to import or much memory; each belongs to one engine or source."""
+
+
+def _loaded_by(code: str) -> set[str]:
+    """What is in ``sys.modules`` after running ``code`` in a fresh interpreter."""
+    script = f"{code}\nimport sys\nprint(*sys.modules, sep='\\n')"
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.split())
+
+
+def test_the_command_line_loads_no_engine() -> None:
+    loaded = _loaded_by("from assistant.cli import main; main._parser(main._common())")
+    assert {"assistant.cli.main", "assistant.tools.quantize.command"} <= loaded
+    assert not loaded & (ENGINE_MODULES | HEAVY | {"assistant.tools.quantize.making"})
+
+
+def test_only_the_selected_engine_is_loaded() -> None:
+    loaded = _loaded_by(
+        "from assistant import engines; from assistant.settings.engines import VadSettings\n"
+        "engines.load('vad', 'webrtc', settings=VadSettings(engine='webrtc')).close()"
+    )
+    assert loaded & ENGINE_MODULES == {"assistant.engines.vad.webrtc"}
+    assert not loaded & HEAVY
