@@ -1,7 +1,7 @@
 """An offline voice assistant for a small board on a shelf.
 
 Data goes one way: frames -> utterance -> transcript -> tokens -> sentences -> audio.
-Read ``types``, ``events`` and ``state`` first, then ``turn`` and ``loop``.
+Read ``core`` first (``types``, ``events``, ``state``), then ``turn`` and ``loop`` in ``dialog``.
 """
 
 import os

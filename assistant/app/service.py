@@ -49,7 +49,7 @@ from assistant.skills import TimerBook
 log = logging.getLogger(__name__)
 
 _SIGNALS = {signal.SIGUSR1, signal.SIGHUP}
-"""Blocked until somebody takes them, as by themselves they would end the process (``commands.run``)."""
+"""Blocked until somebody takes them, as by themselves they would end the process (``cli.run``)."""
 
 _BEATS_PER_WATCHDOG = 4
 """A beat may come late, or be lost, without a restart."""

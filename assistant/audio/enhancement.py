@@ -1,7 +1,7 @@
 """Steady noise taken down and quiet voices brought up, by WebRTC's audio processing.
 
 An extra (``echo``): most microphones need neither. The echo canceller of the same library is not used:
-``echo_filter`` leaves less (docs/echo.md).
+``echo.filter`` leaves less (docs/echo.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which graphics processors this machine has, after what the kernel and NVIDIA's driver say.
 
 Those that only show pictures (of virtual machines, of servers) do not count. Whether an engine here can
-compute on one depends on how it was built: ``doctor.graphics``.
+compute on one depends on how it was built: ``cli.checks.graphics``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The first few words go out where people draw breath, the first clause at its comma, so that speech
 starts early; after that whole sentences do, because they sound best. Code is not read out. Pure:
 how the text came in pieces makes no difference to what goes out, and nothing is lost but white
-space, code and its fences. Does not know how things are pronounced (``speakable`` does).
+space, code and its fences. Does not know how things are pronounced (``text.markup`` does).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from assistant.runtime.cancel import Cancel
 
 class Engine(Protocol):
     """What every engine has. One that does not compute but waits for others may have a ``waits``: then it
-    does not keep the cores from other engines while that is true (``worker``)."""
+    does not keep the cores from other engines while that is true (``engine_thread``)."""
 
     def warm_up(self) -> None:
         """Do the work once, so that the first real call is as fast as the tenth."""

@@ -1,4 +1,4 @@
-"""What can be set of each engine. ``settings`` puts it together with the rest."""
+"""What can be set of each engine. ``schema`` puts it together with the rest."""
 
 from __future__ import annotations
 

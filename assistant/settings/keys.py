@@ -1,6 +1,6 @@
 """The keys of the settings as data: path, description, default and what may stand there.
 
-Read from ``settings``; it knows nothing of files. The texts are for people: the reference file
+Read from ``schema``; it knows nothing of files. The texts are for people: the reference file
 and every message about a wrong value use the same words.
 """
 

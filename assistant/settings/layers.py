@@ -1,7 +1,7 @@
 """The layers that settings are made of: files, board profiles, the environment.
 
 Each is read into plain values with the place where every key was written. Which keys make sense
-and what happens with all layers together is in ``configuration``. Mistakes are collected, not
+and what happens with all layers together is in ``load``. Mistakes are collected, not
 raised, so that all layers can be complained about at once.
 """
 

@@ -2,7 +2,7 @@
 
 Each layer holds only what it changes. All mistakes of all layers come in one SettingsError, one
 a line, each with its file and line or its environment variable. Which keys there are is in
-``settings``, how a mistake is worded in ``settings_mistakes``.
+``schema``, how a mistake is worded in ``mistakes``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What stands on paper -> what a person would say.
 
 Markdown, pictures and layout are taken out of a text in any language; in English, numbers, money,
-times, units, addresses and abbreviations become words (``spoken``). Pure, and gives
+times, units, addresses and abbreviations become words (``text.en``). Pure, and gives
 the same for the same text always. Does not know how the words are pronounced.
 """
 

@@ -1,7 +1,7 @@
 """The assistant's own voice is taken out of what the microphone hears.
 
 Stands between the microphone and everything that listens. While something is played, each frame loses
-the echo of it (``echo_filter``), and is marked when nothing else was in it (``near_speech``): so that
+the echo of it (``filter``), and is marked when nothing else was in it (``near_speech``): so that
 whoever asks for speech does not take the rest of an echo for it. Where the echo lies is found from the sound
 (``delay``), never from a clock; while that is not known, or the filter leaves more than there was,
 frames pass as they are heard and count as echo. It has no thread, and adds no delay.

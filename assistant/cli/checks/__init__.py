@@ -3,7 +3,7 @@
 Each check looks at one thing and yields findings; a check that fails itself is a finding too, so
 whatever is broken the others are still looked at. Nothing here changes anything or opens a sound
 device; the network is used only where the language model is on a server. How findings are shown is
-for ``commands.doctor``.
+for ``cli.doctor``.
 """
 
 from __future__ import annotations

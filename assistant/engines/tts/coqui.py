@@ -1,6 +1,6 @@
 """The Coqui engine: VITS voices on ONNX Runtime, or Coqui's own library on torch.
 
-``tts.runtime`` chooses. ``onnx`` is ``vits_tts``. ``torch`` is ``TTS.api`` of the extra ``coqui``, for
+``tts.runtime`` chooses. ``onnx`` is ``vits``. ``torch`` is ``TTS.api`` of the extra ``coqui``, for
 voices that were not exported; it runs any of Coqui's models that needs nothing but a text. Nothing
 is downloaded here: a voice is on this disk, in the model store or in Coqui's own, or it is missing.
 """

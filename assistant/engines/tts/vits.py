@@ -4,7 +4,7 @@ A text becomes phonemes (``espeak``), those become ids (``vits_voice``), and one
 turns the ids of a sentence into sound. Each piece is cut to its sound and given the pause that its
 last mark asks for, so pieces that are spoken one after another join like one text.
 
-Does not know what a number or an abbreviation is called: that is done before, in ``speakable``.
+Does not know what a number or an abbreviation is called: that is done before, in ``text.markup``.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ It listens beside a recogniser, as part of it: to what has just been transcribed
 first short pause. Words alone cannot tell "And so, my fellow Americans." from a sentence that is
 over; the voice can. It is right about nine of ten finished sentences and takes some unfinished ones
 for finished, so it shortens only a wait that the words leave open, and lengthens one that they
-would end (``completeness``). Costs 30 to 50 ms.
+would end (``dialog.end_of_turn``). Costs 30 to 50 ms.
 """
 
 from __future__ import annotations

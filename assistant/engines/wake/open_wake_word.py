@@ -1,8 +1,8 @@
 """Wake words by the networks of openWakeWord, through ``pyopen_wakeword`` (TensorFlow Lite, no more).
 
-One pair of networks turns sound into features (``wake_features``); a small one for each word looks at the
+One pair of networks turns sound into features (``features``); a small one for each word looks at the
 last 1.3 s of them. So the first word costs nearly all of it, and a further one next to nothing. Where it
-is not sure, a network of another kind is asked as well (``wake_second``).
+is not sure, a network of another kind is asked as well (``second_opinion``).
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""How English that stands on paper is said: lists of rules, applied in the order in which they stand.
+"""English: what was heard as words, and how what stands on paper is said.
 
-``english`` puts them together: its own for addresses, abbreviations and signs, ``times`` for dates and
-clock times, ``quantities`` for money, units and all other numbers. All pure.
+``words``, ``numbers``, ``durations`` and ``moments`` read what was heard; ``wording`` says such values. Text
+on paper is said by lists of rules, applied in the order in which they stand: ``spell`` puts them together,
+its own for addresses, abbreviations and signs, ``times`` for dates and clock times, ``quantities`` for
+money, units and all other numbers. All pure.
 """
