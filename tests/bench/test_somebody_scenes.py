@@ -103,7 +103,8 @@ def test_a_stop_is_measured_from_the_onset_as_it_was_recorded(
     world: Any = KnownWorld(stops_after_s, silent_after_s)
     found = interrupted(world, [person], 0.0, count=4, first=0)
     assert (found["interruptions"], found["stopped"], found["within_300_ms"]) == (4, stopped, within)
-    assert found["stopped_before_anybody_spoke"] == early
+    assert found["stopped_before_anybody_spoke"] == found["false_pauses"] == early
+    assert found["stopped_again"] == 0
     assert {each["place"] for each in found["said"]} == {"beginning", "middle", "end"}
     assert found["alone"] >= 2
     if stopped:
