@@ -30,8 +30,8 @@ another place and another volume at once does so by chance."""
 class Move:
     """Where the echo lies now, seen from where it was."""
 
-    samples: int
-    """How much later it comes."""
+    samples: float
+    """How much later it comes, to about a tenth of a sample; 0 where only the volume has changed."""
     gain: float
     """How much louder it is."""
     left: float
@@ -65,5 +65,14 @@ def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
     explained[(gains > most) | (gains < 1 / most)] = 0
     best = int(explained.argmax())
     share = (wanted_power - explained[best]) / max(left_power, 1e-12)
-    later = middle - best
-    return Move(0 if abs(later) <= _SAME_PLACE else later, float(gains[best]), max(0.0, share))
+    later = middle - best - _beside(explained, best)
+    return Move(0.0 if abs(middle - best) <= _SAME_PLACE else later, float(gains[best]), max(0.0, share))
+
+
+def _beside(explained: Samples, best: int) -> float:
+    """How far beside the ``best`` place, in samples, the peak between the places lies: -0.5 to 0.5."""
+    if not 0 < best < len(explained) - 1:
+        return 0.0
+    before, top, after = (float(explained[at]) for at in (best - 1, best, best + 1))
+    curvature = before - 2 * top + after
+    return min(max(0.5 * (before - after) / curvature, -0.5), 0.5) if curvature < 0 else 0.0

@@ -77,10 +77,44 @@ _UNHEARD_FRAMES, _UNLESS_HEARD = 1500 // FRAME_MS, 10
 _SOMEBODY_FRAMES = 500 // FRAME_MS
 """Of the last second: by then the echo of a speaker that was switched on would have been found."""
 
+_FIT, _FIT_FRAMES, _CLOSED_FRAMES = 0.1, 4, 500 // FRAME_MS
+"""After a change nobody is told from the echo until the filter has taken 10 dB off in so many frames, or half
+a second of echo has shown how much it leaves."""
+
+_AUDIBLE_POWER = 1e-8
+"""Of full scale, -80 dB: softer sound makes no echo that would show anything."""
+
 _TINY = 1e-9
 
 _WINDOW = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32) * np.float32((8 / 3) ** 0.5)
 """Without it a hum would leak into all bands. Scaled to leave the power of noise as it is."""
+
+
+class Gate:
+    """Whether somebody can be told from the echo: not while the filter may not fit. Closed at first."""
+
+    def __init__(self) -> None:
+        self._closed_frames = self._fit_frames = 0
+        self.close()
+
+    @property
+    def is_open(self) -> bool:
+        return not self._closed_frames
+
+    def close(self) -> None:
+        """The echo has changed, or what is known of it."""
+        self._closed_frames, self._fit_frames = _CLOSED_FRAMES, 0
+
+    def judge(self, heard: Samples, frame: Heard, *, is_worse: bool) -> bool:
+        """Whether it is open for this frame; ``is_worse`` says that the filter leaves more than was heard."""
+        if is_worse:
+            self.close()
+        elif self._closed_frames and np.square(frame.echo).mean() > _AUDIBLE_POWER:
+            # Of differences, as speech is loud where a wrong place takes it off too: in its low tones.
+            left, power = np.square(np.diff([frame.rest, heard])).sum(axis=1)
+            self._fit_frames += bool(left < _FIT * power)
+            self._closed_frames = 0 if self._fit_frames >= _FIT_FRAMES else self._closed_frames - 1
+        return self.is_open
 
 
 class NearSpeech:
