@@ -187,10 +187,11 @@ class EchoCanceller:
             return False
         if move.left < CERTAIN and self._is_volume(move.gain):
             log.debug("echo=moved by=%.1f gain=%.2f", move.samples, move.gain)
-            self._filter.louder(move.gain)
             self._begin_to_judge()
-            if move.samples:
+            if move.samples:  # as loud as before: the frame in which it jumped holds two echoes
                 self._go_to(stream, self._alignment.position - move.samples)
+            else:
+                self._filter.louder(move.gain)
         return True
 
     def _is_volume(self, gain: float) -> bool:
