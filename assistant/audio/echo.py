@@ -40,8 +40,7 @@ _BEFORE_SAMPLES = FRAME_SAMPLES
 """Where in the filter the echo shall begin: what comes before the strongest path has room there."""
 
 _GAP_S = 0.3
-"""Frames further apart than that come from a microphone that was opened anew."""
-
+"""Frames further apart come from a microphone that was opened anew."""
 _MEMORY = 0.9
 """Of the powers that are compared: 200 ms, a syllable."""
 

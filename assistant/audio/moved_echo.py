@@ -35,7 +35,7 @@ class Move:
     gain: float
     """How much louder it is."""
     left: float
-    """Share that would remain of what is left now, 0 to 1: the less, the surer it is."""
+    """Share that would remain of what is left now, or of what is heard, if that is less: 0 is certain."""
 
 
 def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
@@ -46,7 +46,8 @@ def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
     """
     # Differences are whiter than speech: low vowels agree everywhere.
     wanted, left, all_echo = np.diff(heard), np.diff(rest), np.diff(echo)
-    left_power = float(left @ left)
+    wanted_power = float(wanted @ wanted)
+    left_power = min(float(left @ left), wanted_power)  # where a wrong echo was taken out, more is left
     size = 1 << (len(all_echo) - 1).bit_length()
     spectrum = np.fft.rfft(all_echo, size) * np.fft.rfft(wanted, size).conj()
     places = len(all_echo) - len(wanted) + 1
@@ -55,7 +56,6 @@ def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
     powers = sums[len(wanted) :] - sums[: len(sums) - len(wanted)]
     powers = np.maximum(powers, 1e-3 * powers.max() + 1e-12)
     explained = np.where(products > 0, np.square(products) / powers, 0.0)
-    wanted_power = float(wanted @ wanted)
     if wanted_power - explained.max() > DOUBTFUL * left_power:
         return None
     gains = np.clip(products / powers, 1e-6, None)
