@@ -64,7 +64,7 @@ _SAME_GAIN = 2.0
 is soft, another gain may fit by chance."""
 
 _AGREES = 1.25
-"""Ratio of two gains that are the same."""
+"""Two gains with a smaller ratio are the same."""
 
 _NEAR_SAMPLES = 4
 """Delays that differ by less are the same: the filter takes that up."""
@@ -108,8 +108,7 @@ class EchoCanceller:
         """Of what was heard, and of what the first and the second filter left, over the last syllable."""
         self._trial_frames = 0
         self._gate = Gate()
-        self._is_learnt = False
-        """Whether the filter has fitted since it was new."""
+        self._is_learnt = False  # has the filter fitted since it was new?
         self._gain: float | None = None
         """That a frame found, of an echo whose volume has changed."""
         self._candidate: Delay | None = None
@@ -168,8 +167,8 @@ class EchoCanceller:
         is_open = self._gate.judge(heard, parts, is_worse=self._is_worse) and not self._is_far
         self._is_learnt = self._is_learnt or is_open
         is_near = self._near.in_frame(parts, may_be_near=is_open)
-        if (is_near or (self._is_worse and self._is_learnt)) and self._has_moved(heard, parts, stream):
-            is_near = False
+        if is_near or (self._is_learnt and not self._gate.is_open):
+            is_near = not self._has_moved(heard, parts, stream) and is_near
         if self._is_worse or np.square(parts.rest).sum() > _WORSE * np.square(heard).sum():
             return replace(frame, is_echo=True)
         if not is_near and self._fits and np.square(parts.echo).mean() > _AUDIBLE**2:
@@ -187,6 +186,7 @@ class EchoCanceller:
         if move.left < CERTAIN and self._is_volume(move.gain):
             log.debug("echo=moved by=%.1f gain=%.2f", move.samples, move.gain)
             self._begin_to_judge()
+            self._near.moved(self._filter.reverberant)
             if move.samples:  # as loud as before: the frame in which it jumped holds two echoes
                 self._go_to(stream, self._alignment.position - move.samples)
             else:

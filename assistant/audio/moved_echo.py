@@ -64,6 +64,8 @@ def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
     most[middle - _SAME_PLACE : middle + _SAME_PLACE + 1] = _MOST_GAIN
     explained[(gains > most) | (gains < 1 / most)] = 0
     best = int(explained.argmax())
+    if not explained[best]:
+        return None
     share = (wanted_power - explained[best]) / max(left_power, 1e-12)
     later = middle - best - _beside(explained, best)
     return Move(0.0 if abs(middle - best) <= _SAME_PLACE else later, float(gains[best]), max(0.0, share))

@@ -146,9 +146,11 @@ def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) 
 
 
 def _silent_s(world: World, begun_s: float, noticed_s: float) -> float:
-    """When the last sample of what was cut left the loudspeaker; before it went on, if it did."""
-    resumed_s = min(world.events("AnswerResumed", noticed_s), default=noticed_s + _NOTICED_S)
-    last_s = world.speaker.last_sound_s(begun_s, min(resumed_s, noticed_s + _NOTICED_S))
+    """When the last sample of what was cut left the loudspeaker; before it spoke again, if it did."""
+    again_s = [
+        told.at_s for told in world.told() if told.at_s > noticed_s and told.state == State.SPEAKING.value
+    ]
+    last_s = world.speaker.last_sound_s(begun_s, min([*again_s, noticed_s + _NOTICED_S]))
     return last_s if last_s is not None else noticed_s
 
 
