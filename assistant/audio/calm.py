@@ -7,6 +7,8 @@ along at once. So neither speech nor the silence behind it is ever heard later. 
 
 from __future__ import annotations
 
+import numpy as np
+
 from assistant.core.types import Pcm16
 
 AFTER_S = 10
@@ -31,7 +33,7 @@ class Calm:
 
     def may_wait(self, block: Pcm16) -> bool:
         """Whether nothing is lost when this block is looked at later."""
-        span = int(block.max()) - int(block.min())
+        span = int(np.maximum.reduce(block)) - int(np.minimum.reduce(block))
         if span > _LOUD * self._span:
             self._span = max(1.0, self._span * _RISES)
             self._quiet = 0

@@ -28,9 +28,13 @@ class Ring:
 
     def write(self, pcm: Pcm16) -> None:
         """Take in what there is room for; the rest is dropped and counted."""
-        capacity = len(self._samples)
-        count = min(len(pcm), capacity - (self.written - self._read))
+        capacity, count = len(self._samples), len(pcm)
         at = self.written % capacity
+        if at + count <= capacity and self.unread + count <= capacity:
+            self._samples[at : at + count] = pcm
+            self.written += count
+            return
+        count = min(count, capacity - self.unread)
         until_end = min(count, capacity - at)
         self._samples[at : at + until_end] = pcm[:until_end]
         self._samples[: count - until_end] = pcm[until_end:count]

@@ -40,9 +40,23 @@ def test_a_jump_is_measured(begin: int, later: int) -> None:
     if loud(begin - later):
         move = frame(begin, later)
         assert move
-        assert move.samples == later
+        assert move.samples == pytest.approx(later, abs=0.05)
         assert move.gain == pytest.approx(1.0, abs=0.05)
         assert move.left < 0.01
+
+
+@settings(max_examples=60)
+@given(BEGINS, st.integers(-3000, 3000).filter(lambda later: abs(later) > 20), st.sampled_from([1 / 3, 0.5]))
+def test_a_jump_by_parts_of_a_sample_is_measured(begin: int, later: int, part: float) -> None:
+    """Streams at 48 kHz jump by thirds of our samples."""
+    turns = np.exp(-2j * np.pi * part * np.fft.rfftfreq(len(ECHO)))
+    moved = np.fft.irfft(np.fft.rfft(ECHO) * turns, len(ECHO)).astype(np.float32)
+    heard = moved[begin - later : begin - later + FRAME_SAMPLES]
+    if loud(begin - later):
+        rest = heard - ECHO[begin : begin + FRAME_SAMPLES]
+        move = find_move(heard, rest, ECHO[begin - AROUND : begin + AROUND])
+        assert move
+        assert move.samples == pytest.approx(later + part, abs=0.25)
 
 
 @settings(max_examples=60)

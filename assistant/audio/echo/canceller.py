@@ -21,7 +21,7 @@ from assistant.audio.echo.delay import HEARD_SAMPLES, RANGE_SAMPLES, Delay, Dela
 from assistant.audio.echo.filter import PARTITIONS, RESPONSE_SAMPLES, EchoFilter, Heard, predicted
 from assistant.audio.echo.memory import EchoMemory
 from assistant.audio.echo.move import CERTAIN, find_move
-from assistant.audio.echo.near_speech import NearSpeech, Unheard
+from assistant.audio.echo.near_speech import Gate, NearSpeech, Unheard
 from assistant.audio.echo.reference import REACH, Played, Reference
 from assistant.audio.resample import Samples, to_float, to_pcm16
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame
@@ -36,13 +36,11 @@ _ECHOES_S = 1.5
 
 _LOOK_FRAMES = 100 // FRAME_MS
 """Between two looks for the delay."""
-
 _BEFORE_SAMPLES = FRAME_SAMPLES
 """Where in the filter the echo shall begin: what comes before the strongest path has room there."""
 
 _GAP_S = 0.3
-"""Frames further apart than that come from a microphone that was opened anew."""
-
+"""Frames further apart come from a microphone that was opened anew."""
 _MEMORY = 0.9
 """Of the powers that are compared: 200 ms, a syllable."""
 
@@ -61,13 +59,15 @@ _TRIAL_FRAMES = 300 // FRAME_MS
 _FURTHEST = 300 * SAMPLE_RATE_HZ // 1000
 """Samples by which an echo is looked for at once when it has moved: 0.3 s to either side."""
 
-_FIT, _CLOSED_FRAMES = 0.1, 500 // FRAME_MS
-"""After a change nobody is told from the echo until the filter takes 10 dB off, or half a second of echo has
-shown how much it leaves."""
+_SAME_GAIN = 2.0
+"""A volume that changed more, up or down, must be found in two frames: in the first of an answer, which
+is soft, another gain may fit by chance."""
+
+_AGREES = 1.25
+"""Two gains with a smaller ratio are the same."""
 
 _NEAR_SAMPLES = 4
 """Delays that differ by less are the same: the filter takes that up."""
-
 
 _FAR_S = 0.55
 """Between the speaker's buffer and the microphone's; what is further away (Bluetooth) is not interrupted by
@@ -107,7 +107,10 @@ class EchoCanceller:
         self._powers = np.zeros(3)
         """Of what was heard, and of what the first and the second filter left, over the last syllable."""
         self._trial_frames = 0
-        self._closed_frames = _CLOSED_FRAMES
+        self._gate = Gate()
+        self._is_learnt = False  # has the filter fitted since it was new?
+        self._gain: float | None = None
+        """That a frame found, of an echo whose volume has changed."""
         self._candidate: Delay | None = None
 
     @property
@@ -128,7 +131,7 @@ class EchoCanceller:
     def _state(self) -> EchoState:
         if self._is_far:
             return "far"
-        if not self._closed_frames:
+        if self._gate.is_open:
             return "controlled"
         return "learning" if self._fits else "uncontrolled"
 
@@ -161,24 +164,16 @@ class EchoCanceller:
         played = stream.read(position - FRAME_SAMPLES, step, 2 * FRAME_SAMPLES)
         parts = self._filter.process(heard, played)
         self._compare(heard, played, parts)
-        is_open = self._is_open(parts)
-        is_near = self._near.in_frame(parts, may_be_near=is_open) and not self._has_moved(
-            heard, parts, stream
-        )
+        is_open = self._gate.judge(heard, parts, is_worse=self._is_worse) and not self._is_far
+        self._is_learnt = self._is_learnt or is_open
+        is_near = self._near.in_frame(parts, may_be_near=is_open)
+        if is_near or (self._is_learnt and not self._gate.is_open):
+            is_near = not self._has_moved(heard, parts, stream) and is_near
         if self._is_worse or np.square(parts.rest).sum() > _WORSE * np.square(heard).sum():
             return replace(frame, is_echo=True)
         if not is_near and self._fits and np.square(parts.echo).mean() > _AUDIBLE**2:
             self._alignment.follow(heard, parts.echo)
         return replace(frame, pcm=to_pcm16(parts.rest), is_echo=not is_near, is_near=is_near)
-
-    def _is_open(self, parts: Heard) -> bool:
-        """May a person be told from what is left? Not until the filter fits after something has changed."""
-        if self._is_worse:
-            self._closed_frames = _CLOSED_FRAMES
-        elif self._closed_frames and np.square(parts.echo).mean() > _AUDIBLE**2:
-            is_fit = self._powers[1] < _FIT * self._powers[0] and self._closed_frames < _CLOSED_FRAMES - 5
-            self._closed_frames = 0 if is_fit else self._closed_frames - 1
-        return not self._closed_frames and not self._is_far
 
     def _has_moved(self, heard: Samples, parts: Heard, stream: Played) -> bool:
         """Is it the echo itself that lies elsewhere or is louder? Then go on from there."""
@@ -188,13 +183,22 @@ class EchoCanceller:
         move = find_move(heard, parts.rest, echo)
         if move is None:
             return False
-        if move.left < CERTAIN:
-            log.debug("echo=moved by=%d gain=%.2f", move.samples, move.gain)
-            self._filter.louder(move.gain)
+        if move.left < CERTAIN and self._is_volume(move.gain):
+            log.debug("echo=moved by=%.1f gain=%.2f", move.samples, move.gain)
             self._begin_to_judge()
-            if move.samples:
+            self._near.moved(self._filter.reverberant)
+            if move.samples:  # as loud as before: the frame in which it jumped holds two echoes
                 self._go_to(stream, self._alignment.position - move.samples)
+            else:
+                self._filter.louder(move.gain)
         return True
+
+    def _is_volume(self, gain: float) -> bool:
+        """Is the echo as loud as before, or have two frames said that it is so much louder now?"""
+        if 1 / _SAME_GAIN < gain < _SAME_GAIN:
+            return True
+        before, self._gain = self._gain, gain
+        return before is not None and 1 / _AGREES < gain / before < _AGREES
 
     @property
     def _is_far(self) -> bool:
@@ -238,7 +242,8 @@ class EchoCanceller:
         elif self._trial_frames >= _TRIAL_FRAMES:
             if self._powers[2] < _BETTER * self._powers[1]:
                 self._filter, self._powers[1] = self._second, self._powers[2]
-                self._second, self._closed_frames = None, _CLOSED_FRAMES
+                self._second = None
+                self._gate.close()
                 log.debug("echo=learnt-anew")
             elif self._fits:
                 self._second = None
@@ -272,11 +277,13 @@ class EchoCanceller:
     def _begin(self, delay: Delay, stream: Played, heard: Samples) -> None:
         """Take up what is known of the room if it is still this one; else learn from what was just heard."""
         log.debug("echo=found late_ms=%d", 1000 * self._late_s)
-        self._is_placed, self._filter, self._second = True, EchoFilter(), None
+        self._is_placed, self._is_learnt = True, False
+        self._filter, self._second = EchoFilter(), None
         self._place(delay, stream)
         begin = round(self._alignment.position) - len(heard)
         if self._known is not None and _left(self._known, stream, heard, begin) < _GOOD:
             self._filter.believe(self._known)
+            self._is_learnt = True
             return
         self._recall(stream, begin)
         for at in range(0, len(heard), FRAME_SAMPLES):
@@ -309,7 +316,8 @@ class EchoCanceller:
 
     def _begin_to_judge(self) -> None:
         """What was found before says nothing of how well the filter fits from now on."""
-        self._closed_frames = _CLOSED_FRAMES
+        self._gate.close()
+        self._gain = None
         self._powers[:] = 0
         self._heard.clear()
         self._candidate = None
@@ -331,7 +339,7 @@ class EchoCanceller:
             self._place(delay, stream)
         elif left[0] > _BAD:
             log.debug("echo=lost to=%d", delay.samples)
-            self._filter, self._second = EchoFilter(), None
+            self._filter, self._second, self._is_learnt = EchoFilter(), None, False
             self._place(delay, stream)
 
 

@@ -100,6 +100,13 @@ class EchoFilter:
         whole = np.fft.irfft(self._room, axis=1)[:, :FRAME_SAMPLES]
         return whole.reshape(-1).astype(np.float32)
 
+    @property
+    def reverberant(self) -> float:
+        """Share of an echo's power that comes later than a frame after its strongest path."""
+        powers = np.square(self.response)
+        late = int(powers.argmax()) + FRAME_SAMPLES
+        return float(powers[late:].sum() / max(powers.sum(), 1e-12))
+
     def believe(self, response: Samples) -> None:
         """Take the room for this one, doubting a hundredth of its power."""
         parts = np.pad(response.reshape(PARTITIONS, FRAME_SAMPLES), ((0, 0), (0, FRAME_SAMPLES)))

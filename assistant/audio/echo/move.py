@@ -30,12 +30,12 @@ another place and another volume at once does so by chance."""
 class Move:
     """Where the echo lies now, seen from where it was."""
 
-    samples: int
-    """How much later it comes."""
+    samples: float
+    """How much later it comes, to about a tenth of a sample; 0 where only the volume has changed."""
     gain: float
     """How much louder it is."""
     left: float
-    """Share that would remain of what is left now, 0 to 1: the less, the surer it is."""
+    """Share that would remain of what is left now, or of what is heard, if that is less: 0 is certain."""
 
 
 def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
@@ -46,7 +46,8 @@ def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
     """
     # Differences are whiter than speech: low vowels agree everywhere.
     wanted, left, all_echo = np.diff(heard), np.diff(rest), np.diff(echo)
-    left_power = float(left @ left)
+    wanted_power = float(wanted @ wanted)
+    left_power = min(float(left @ left), wanted_power)  # where a wrong echo was taken out, more is left
     size = 1 << (len(all_echo) - 1).bit_length()
     spectrum = np.fft.rfft(all_echo, size) * np.fft.rfft(wanted, size).conj()
     places = len(all_echo) - len(wanted) + 1
@@ -55,7 +56,6 @@ def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
     powers = sums[len(wanted) :] - sums[: len(sums) - len(wanted)]
     powers = np.maximum(powers, 1e-3 * powers.max() + 1e-12)
     explained = np.where(products > 0, np.square(products) / powers, 0.0)
-    wanted_power = float(wanted @ wanted)
     if wanted_power - explained.max() > DOUBTFUL * left_power:
         return None
     gains = np.clip(products / powers, 1e-6, None)
@@ -64,6 +64,17 @@ def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
     most[middle - _SAME_PLACE : middle + _SAME_PLACE + 1] = _MOST_GAIN
     explained[(gains > most) | (gains < 1 / most)] = 0
     best = int(explained.argmax())
+    if not explained[best]:
+        return None
     share = (wanted_power - explained[best]) / max(left_power, 1e-12)
-    later = middle - best
-    return Move(0 if abs(later) <= _SAME_PLACE else later, float(gains[best]), max(0.0, share))
+    later = middle - best - _beside(explained, best)
+    return Move(0.0 if abs(middle - best) <= _SAME_PLACE else later, float(gains[best]), max(0.0, share))
+
+
+def _beside(explained: Samples, best: int) -> float:
+    """How far beside the ``best`` place, in samples, the peak between the places lies: -0.5 to 0.5."""
+    if not 0 < best < len(explained) - 1:
+        return 0.0
+    before, top, after = (float(explained[at]) for at in (best - 1, best, best + 1))
+    curvature = before - 2 * top + after
+    return min(max(0.5 * (before - after) / curvature, -0.5), 0.5) if curvature < 0 else 0.0

@@ -77,10 +77,44 @@ _UNHEARD_FRAMES, _UNLESS_HEARD = 1500 // FRAME_MS, 10
 _SOMEBODY_FRAMES = 500 // FRAME_MS
 """Of the last second: by then the echo of a speaker that was switched on would have been found."""
 
+_FITS, _FITS_WELL, _ENOUGH, _CLOSED_FRAMES = 0.1, 0.01, 4, 500 // FRAME_MS
+"""After a change nobody is told from the echo until the filter has taken 10 dB off in four frames or 20 dB in
+two, or until half a second of echo has shown how much it leaves."""
+
+_AUDIBLE_POWER = 1e-8
+"""Of full scale, -80 dB: softer sound is nobody, and no echo that would show anything."""
+
 _TINY = 1e-9
 
 _WINDOW = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32) * np.float32((8 / 3) ** 0.5)
 """Without it a hum would leak into all bands. Scaled to leave the power of noise as it is."""
+
+
+class Gate:
+    """Whether somebody can be told from the echo: not while the filter may not fit. Closed at first."""
+
+    def __init__(self) -> None:
+        self._closed_frames = self._evidence = 0
+        self.close()
+
+    @property
+    def is_open(self) -> bool:
+        return not self._closed_frames
+
+    def close(self) -> None:
+        """The echo has changed, or what is known of it."""
+        self._closed_frames, self._evidence = _CLOSED_FRAMES, 0
+
+    def judge(self, heard: Samples, frame: Heard, *, is_worse: bool) -> bool:
+        """Whether it is open for this frame; ``is_worse`` says that the filter leaves more than was heard."""
+        if is_worse:
+            self.close()
+        elif self._closed_frames and np.square(frame.echo).mean() > _AUDIBLE_POWER:
+            # Of differences, as speech is loud where a wrong place takes it off too: in its low tones.
+            left, power = np.square(np.diff([frame.rest, heard])).sum(axis=1)
+            self._evidence += int(left < _FITS * power) + int(left < _FITS_WELL * power)
+            self._closed_frames = 0 if self._evidence >= _ENOUGH else self._closed_frames - 1
+        return self.is_open
 
 
 class NearSpeech:
@@ -94,8 +128,13 @@ class NearSpeech:
         self._echo: _Bands = np.zeros(bands)
         self._doubt: _Bands = np.zeros(bands)
         self._floor: _Bands = np.full(bands, _FIRST_FLOOR)
+        self._elsewhere: _Bands = np.zeros(bands)
         self._alone_frames = 0
         self._loudness = 0.0
+
+    def moved(self, reverberant: float) -> None:
+        """The echo lies elsewhere from now on; of what was played before it, that share of it dies away."""
+        self._elsewhere = np.maximum(self._elsewhere, reverberant * self._echo)
 
     def in_frame(self, frame: Heard, *, may_be_near: bool = True) -> bool:
         """Whether more is heard than the echo and the room explain.
@@ -109,14 +148,17 @@ class NearSpeech:
         self._floor = np.where(rest < self._floor, lower, self._floor * _FLOOR_UP)
         self._loudness = max(float(np.abs(frame.echo).max()), _REVERBERATION * self._loudness)
         step = min(int(-20 * np.log10(self._loudness + _TINY) / _STEP_DB), _STEPS - 1)
+        self._elsewhere *= _REVERBERATION
         explained = 10 ** (self._rest_db[step] / 10) * self._echo + self._doubt + _FLOOR_ROOM * self._floor
+        explained += self._elsewhere
         above_db = 10 * np.log10((rest + _TINY) / (explained + _TINY))
         needed_db = _CLEARLY_DB + self._wary_db
-        is_near = may_be_near and int((above_db > needed_db).sum()) >= _BANDS_NEEDED
+        is_audible = np.square(frame.rest).mean() > _AUDIBLE_POWER
+        is_near = may_be_near and is_audible and int((above_db > needed_db).sum()) >= _BANDS_NEEDED
         self._alone_frames = 0 if is_near else self._alone_frames + 1
         if self._alone_frames > _WAIT_FRAMES or not may_be_near:
             self._learn(above_db, echo, step)
-        return is_near
+        return bool(is_near)
 
     def was_wrong(self) -> None:
         """What was taken for somebody was nobody: be warier."""

@@ -172,7 +172,7 @@ def _sum_of_people(level_db: float, cells: Sequence[Document]) -> Document:
     ]
     return {
         "person_db": level_db,
-        **{name: sum(cell[name] for cell in cells) for name in (*counted, "other_pauses")},
+        **{name: sum(cell[name] for cell in cells) for name in (*counted, "false_pauses", "stopped_again")},
         "silent_p50_ms": rounded(percentile(silent_ms, 50), 0),
         "silent_p95_ms": rounded(percentile(silent_ms, 95), 0),
     }

@@ -26,7 +26,8 @@ _COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
         ("p95_ms", "p95 ms"),
         ("stopped_before_anybody_spoke", "too early"),
         ("alone", "alone"),
-        ("other_pauses", "false pauses"),
+        ("false_pauses", "false pauses"),
+        ("stopped_again", "again"),
     ),
     NOISES: (
         ("noise_db", "dB"),
@@ -79,8 +80,8 @@ def _sentence(scene: str, document: Document, cells: Sequence[Document]) -> str:
     if scene == PEOPLE:
         return "\n".join(
             f"people, {each['person_db']:+g} dB: {each['interruptions']} interruptions, {each['stopped']} "
-            f"stopped it, {each['within_300_ms']} within 300 ms of their onset; {each['other_pauses']} false "
-            f"pauses, {each['alone']} announcements among them that nobody interrupted"
+            f"stopped it, {each['within_300_ms']} within 300 ms of their onset; {each['false_pauses']} false "
+            f"pauses while nobody spoke, {each['alone']} announcements among them that nobody interrupted"
             for each in document["people"]
         )
     if scene == NOISES:

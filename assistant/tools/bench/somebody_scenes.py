@@ -47,6 +47,9 @@ _NOTICED_S = 1.0
 _STARTS_S = 1.5
 """A player may need this long until it is heard."""
 
+_ECHOES_S = 1.0
+"""Of a room that somebody has spoken in, and for the decision that they have."""
+
 _BACK_WITHIN_S = 20.0
 
 
@@ -97,7 +100,8 @@ def interrupted(world: World, people: Sequence[Sound], person_db: float, count: 
         "stopped_before_anybody_spoke": sum(each["early"] for each in said),
         "silent": spread_ms(silent_ms),
         "said": said,
-        **_alone(world, alone, said),
+        "alone": alone,
+        **_other_pauses(world, said),
     }
 
 
@@ -137,13 +141,16 @@ def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) 
         "early": len(early),
         "noticed_ms": None if noticed_s is None else round((noticed_s - onset_s) * 1000),
         "silent_ms": None if silent_s is None else round((silent_s - onset_s) * 1000),
+        "spoken_s": [onset_s - _LEAD_S, heard_s + len(samples) / SAMPLE_RATE_HZ + _ECHOES_S],
     }
 
 
 def _silent_s(world: World, begun_s: float, noticed_s: float) -> float:
-    """When the last sample of what was cut left the loudspeaker; before it went on, if it did."""
-    resumed_s = min(world.events("AnswerResumed", noticed_s), default=noticed_s + _NOTICED_S)
-    last_s = world.speaker.last_sound_s(begun_s, min(resumed_s, noticed_s + _NOTICED_S))
+    """When the last sample of what was cut left the loudspeaker; before it spoke again, if it did."""
+    again_s = [
+        told.at_s for told in world.told() if told.at_s > noticed_s and told.state == State.SPEAKING.value
+    ]
+    last_s = world.speaker.last_sound_s(begun_s, min([*again_s, noticed_s + _NOTICED_S]))
     return last_s if last_s is not None else noticed_s
 
 
@@ -158,11 +165,13 @@ def _heard_s(world: World, samples: Samples, played_s: float) -> float:
     return heard_s + found_in(to_pcm16(samples), heard) / SAMPLE_RATE_HZ
 
 
-def _alone(world: World, alone: int, said: Sequence[Document]) -> Document:
-    """What it took for somebody where nobody was."""
-    found = heard_itself(world)
+def _other_pauses(world: World, said: Sequence[Document]) -> Document:
+    """It stopped where nobody spoke, and again for somebody who went on after its first stop."""
+    stops_s = world.events("BargedIn") + world.events("Woken")
+    spoken = [each.pop("spoken_s") for each in said]
+    beside = sum(any(begin <= at_s <= end for begin, end in spoken) for at_s in stops_s)
     noticed = sum(each["noticed_ms"] is not None for each in said)
-    return {"alone": alone, "other_pauses": found["false_pauses"] + found["woken"] - noticed}
+    return {"false_pauses": len(stops_s) - beside, "stopped_again": beside - noticed}
 
 
 def noises(world: World, sounds: Sequence[Sound], noise_db: float, count: int, first: int) -> Document:
