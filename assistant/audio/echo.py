@@ -60,7 +60,7 @@ _FURTHEST = 300 * SAMPLE_RATE_HZ // 1000
 """Samples by which an echo is looked for at once when it has moved: 0.3 s to either side."""
 
 _SAME_GAIN, _AGREES = 2.0, 1.25
-"""A volume that changed more than the first, up or down, must be found in two frames that agree to the second:
+"""A volume that changed more than the first, must be found in two frames that agree to the second:
 in the first frame of an answer, which is soft, another gain may fit by chance."""
 
 _NEAR_SAMPLES = 4
