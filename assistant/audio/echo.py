@@ -188,7 +188,7 @@ class EchoCanceller:
                 self._go_to(stream, self._alignment.position - move.samples)
             else:
                 self._filter.louder(move.gain)
-            self._gate.moved()
+            self._gate.moved(self._filter.reverberant)
         return True
 
     def _is_volume(self, gain: float) -> bool:
