@@ -54,6 +54,9 @@ _WAIT_FRAMES = 500 // FRAME_MS
 _HIGHEST_DB, _LOWEST_DB = 6.0, -25.0
 """Bounds of the rest below the echo. Above: nothing was learnt yet; below: no room is that good."""
 
+_UNSURE_DB = -10.0
+"""After a change of volume, which is known to a tenth and hides what else the filter has not learnt yet."""
+
 _REVERBERATION = 0.75
 """Share of a band's echo that may still be there a frame later: a very live room, 60 dB down in a second."""
 
@@ -147,9 +150,15 @@ class NearSpeech:
         self._alone_frames = 0
         self._loudness = 0.0
 
-    def moved(self, reverberant: float) -> None:
-        """The echo lies elsewhere from now on; of what was played before it, that share of it dies away."""
+    def moved(self, reverberant: float, *, fits: bool) -> None:
+        """The echo lies elsewhere from now on; of what was played before it, that share of it dies away.
+
+        Where the filter ``fits`` less well than before, what it leaves has to be learnt anew.
+        """
         self._elsewhere = np.maximum(self._elsewhere, reverberant * self._echo)
+        if not fits:
+            self._rest_db = np.maximum(self._rest_db, _UNSURE_DB)
+            self._frames[:] = 0
 
     def in_frame(self, frame: Heard, *, may_be_near: bool = True) -> bool:
         """Whether more is heard than the echo and the room explain.
