@@ -20,7 +20,7 @@ from assistant.audio.echo.alignment import Alignment
 from assistant.audio.echo.delay import HEARD_SAMPLES, RANGE_SAMPLES, Delay, DelayEstimator
 from assistant.audio.echo.filter import PARTITIONS, RESPONSE_SAMPLES, EchoFilter, Heard, predicted
 from assistant.audio.echo.memory import EchoMemory
-from assistant.audio.echo.move import CERTAIN, find_move
+from assistant.audio.echo.move import CERTAIN, Move, find_move
 from assistant.audio.echo.near_speech import Gate, NearSpeech, Unheard
 from assistant.audio.echo.reference import REACH, Played, Reference
 from assistant.audio.resample import Samples, to_float, to_pcm16
@@ -180,23 +180,23 @@ class EchoCanceller:
         move = find_move(heard, parts.rest, echo)
         if move is None:
             return False
-        if move.left < CERTAIN and self._is_volume(move.gain):
+        if move.left < CERTAIN and self._is_change(move):
             log.debug("echo=moved by=%.1f gain=%.2f", move.samples, move.gain)
             self._begin_to_judge()
-            self._near.moved(self._filter.reverberant)
+            self._near.moved(self._filter.reverberant, fits=bool(move.samples))
             if move.samples:  # as loud as before: the frame in which it jumped holds two echoes
                 self._go_to(stream, self._alignment.position - move.samples)
             else:
                 self._filter.louder(move.gain)
-            self._gate.moved()
+            self._gate.moved(self._filter.reverberant)
         return True
 
-    def _is_volume(self, gain: float) -> bool:
-        """Is the echo as loud as before, or have two frames said that it is so much louder now?"""
-        if 1 / _SAME_GAIN < gain < _SAME_GAIN:
-            return True
-        before, self._gain = self._gain, gain
-        return before is not None and 1 / _AGREES < gain / before < _AGREES
+    def _is_change(self, move: Move) -> bool:
+        """Is it elsewhere, or clearly louder or softer? A lot, only if a second frame says so too."""
+        if 1 / _SAME_GAIN < move.gain < _SAME_GAIN:
+            return bool(move.samples) or not 1 / _AGREES < move.gain < _AGREES
+        before, self._gain = self._gain, move.gain
+        return before is not None and 1 / _AGREES < move.gain / before < _AGREES
 
     @property
     def _is_far(self) -> bool:

@@ -9,6 +9,7 @@ somebody else. Pure; without a clock or an engine.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
@@ -50,8 +51,11 @@ _WARY_DB, _WARIEST_DB, _CALMS_DB = 2.0, 10.0, 0.002
 _WAIT_FRAMES = 500 // FRAME_MS
 """Nothing is learnt so soon after somebody was heard: their softer sounds are no echo either."""
 
-_HIGHEST_DB, _LOWEST_DB = 6.0, -35.0
+_HIGHEST_DB, _LOWEST_DB = 6.0, -25.0
 """Bounds of the rest below the echo. Above: nothing was learnt yet; below: no room is that good."""
+
+_UNSURE_DB = -10.0
+"""After a change of volume, which is known to a tenth and hides what else the filter has not learnt yet."""
 
 _REVERBERATION = 0.75
 """Share of a band's echo that may still be there a frame later: a very live room, 60 dB down in a second."""
@@ -77,15 +81,19 @@ _UNHEARD_FRAMES, _UNLESS_HEARD = 1500 // FRAME_MS, 10
 _SOMEBODY_FRAMES = 500 // FRAME_MS
 """Of the last second: by then the echo of a speaker that was switched on would have been found."""
 
-_FITS, _FITS_WELL, _ENOUGH, _CLOSED_FRAMES = 0.1, 0.01, 4, 500 // FRAME_MS
-"""After a change nobody is told from the echo until the filter has taken 10 dB off in four frames or 20 dB in
-two, or until half a second of echo has shown how much it leaves."""
+_FITS, _FITS_WELL, _ENOUGH = 0.1, 0.01, 4
+"""After a change nobody is told from the echo until the filter has taken 10 dB off in four frames, or 20 dB
+in two."""
 
 _MOVED_FRAMES = 100 // FRAME_MS
 """A person who begins to speak just as a stream jumps is heard this much later."""
 
-_AUDIBLE_POWER = 1e-8
-"""Of full scale, -80 dB: softer sound is nobody, and no echo that would show anything."""
+_TAIL_FRAMES, _LIVELY = 400 // FRAME_MS, 5.0
+"""In a room in which a fifth of an echo comes later than a frame, and so much later again: by then, what was
+played before a jump has fallen by 25 dB."""
+
+_AUDIBLE_POWER, _NOBODY_POWER = 1e-8, 1e-7
+"""Of full scale, -80 and -70 dB: softer echo shows nothing, and softer sound is nobody."""
 
 _TINY = 1e-9
 
@@ -97,30 +105,33 @@ class Gate:
     """Whether somebody can be told from the echo: not while the filter may not fit. Closed at first."""
 
     def __init__(self) -> None:
-        self._closed_frames = self._evidence = 0
-        self.close()
+        self._needed = _ENOUGH
+        """Evidence that the filter fits, still to come."""
+        self._frames = math.inf
+        """Of audible echo, after which it opens anyway."""
 
     @property
     def is_open(self) -> bool:
-        return not self._closed_frames
+        return self._needed <= 0 or self._frames <= 0
 
     def close(self) -> None:
         """The echo has changed, or what is known of it."""
-        self._closed_frames, self._evidence = _CLOSED_FRAMES, 0
+        self._needed, self._frames = _ENOUGH, math.inf
 
-    def moved(self) -> None:
-        """The echo lies elsewhere, and it is known where: close until that has shown to be right."""
-        self._closed_frames, self._evidence = _MOVED_FRAMES, 0
+    def moved(self, reverberant: float) -> None:
+        """The echo lies elsewhere, and it is known where: close until what was played before dies away."""
+        tail_frames = round(_TAIL_FRAMES * min(1.0, _LIVELY * reverberant))
+        self._needed, self._frames = _ENOUGH + tail_frames, _MOVED_FRAMES + tail_frames
 
     def judge(self, heard: Samples, frame: Heard, *, is_worse: bool) -> bool:
         """Whether it is open for this frame; ``is_worse`` says that the filter leaves more than was heard."""
         if is_worse:
             self.close()
-        elif self._closed_frames and np.square(frame.echo).mean() > _AUDIBLE_POWER:
+        elif not self.is_open and np.square(frame.echo).mean() > _AUDIBLE_POWER:
             # Of differences, as speech is loud where a wrong place takes it off too: in its low tones.
             left, power = np.square(np.diff([frame.rest, heard])).sum(axis=1)
-            self._evidence += int(left < _FITS * power) + int(left < _FITS_WELL * power)
-            self._closed_frames = 0 if self._evidence >= _ENOUGH else self._closed_frames - 1
+            self._needed -= int(left < _FITS * power) + int(left < _FITS_WELL * power)
+            self._frames -= 1
         return self.is_open
 
 
@@ -139,9 +150,15 @@ class NearSpeech:
         self._alone_frames = 0
         self._loudness = 0.0
 
-    def moved(self, reverberant: float) -> None:
-        """The echo lies elsewhere from now on; of what was played before it, that share of it dies away."""
+    def moved(self, reverberant: float, *, fits: bool) -> None:
+        """The echo lies elsewhere from now on; of what was played before it, that share of it dies away.
+
+        Where the filter ``fits`` less well than before, what it leaves has to be learnt anew.
+        """
         self._elsewhere = np.maximum(self._elsewhere, reverberant * self._echo)
+        if not fits:
+            self._rest_db = np.maximum(self._rest_db, _UNSURE_DB)
+            self._frames[:] = 0
 
     def in_frame(self, frame: Heard, *, may_be_near: bool = True) -> bool:
         """Whether more is heard than the echo and the room explain.
@@ -160,7 +177,7 @@ class NearSpeech:
         explained += self._elsewhere
         above_db = 10 * np.log10((rest + _TINY) / (explained + _TINY))
         needed_db = _CLEARLY_DB + self._wary_db
-        is_audible = np.square(frame.rest).mean() > _AUDIBLE_POWER
+        is_audible = np.square(frame.rest).mean() > _NOBODY_POWER
         is_near = may_be_near and is_audible and int((above_db > needed_db).sum()) >= _BANDS_NEEDED
         self._alone_frames = 0 if is_near else self._alone_frames + 1
         if self._alone_frames > _WAIT_FRAMES or not may_be_near:
