@@ -21,7 +21,7 @@ from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import environments, workshop
 from assistant.tools.quantize.children import last_line
 from assistant.tools.quantize.converter import SCRIPT, unpacked
-from assistant.tools.quantize.safetensors_folder import counted
+from assistant.tools.quantize.safetensors import counted
 
 POLL_S = 0.2
 

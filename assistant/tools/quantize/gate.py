@@ -16,7 +16,7 @@ from assistant.core.errors import ModelCorrupt
 from assistant.store.disk import require
 from assistant.store.formats.gguf import Value, read_header
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import safetensors_folder, scanning
+from assistant.tools.quantize import safetensors, scanning
 from assistant.tools.quantize.asking import Answer
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.loss import Loss, Reference
@@ -57,7 +57,7 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
 def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
     """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
     scanning.check_weights(folder)
-    safetensors_folder.check_weights(folder)
+    safetensors.check_weights(folder)
     _check_shape(against.shape, shape_of(folder))
     with opened(folder, threads, watcher) as scorer:
         if tuple(scorer.passages(texts)) != against.passages:

@@ -20,12 +20,12 @@ from assistant import __version__
 from assistant.core.errors import ModelCorrupt
 from assistant.store.formats.gguf import GgufHeader
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import checkpoint_files, safetensors_file
+from assistant.tools.quantize import checkpoint_files, safetensors
 from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s
 from assistant.tools.quantize.gguf_weights import GgufWeights
 from assistant.tools.quantize.onnx_shape import Shape, shape_of
 from assistant.tools.quantize.rounding import Rounding
-from assistant.tools.quantize.safetensors_file import Planned
+from assistant.tools.quantize.safetensors import Planned
 
 MODEL = "model.safetensors"
 
@@ -85,7 +85,7 @@ def write(
         config["quantization_config"] = packing(size)
     checkpoint_files.save(folder / "config.json", config)
     total = sum(one.size_bytes for one in planned.values())
-    safetensors_file.write(folder / MODEL, planned, Meter(f"Making {chosen}", total, watcher).add)
+    safetensors.write(folder / MODEL, planned, Meter(f"Making {chosen}", total, watcher).add)
     return types
 
 

@@ -26,7 +26,7 @@ from assistant.tools.quantize.gguf_changes import copy_with
 from assistant.tools.quantize.gguf_weights import GgufWeights
 from assistant.tools.quantize.onnx_shape import shape_of
 from assistant.tools.quantize.quantizer import Job, quantize
-from assistant.tools.quantize.safetensors_folder import SafetensorsFolder
+from assistant.tools.quantize.safetensors import SafetensorsFolder
 from assistant.tools.quantize.source import Source
 
 MAX_JSON_BYTES = 1_000_000

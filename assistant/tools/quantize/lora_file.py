@@ -32,7 +32,7 @@ from assistant.tools.quantize.naming import stem_of
 from assistant.tools.quantize.planning import reference_bytes
 from assistant.tools.quantize.probe import Probe
 from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
-from assistant.tools.quantize.safetensors_folder import SafetensorsFolder
+from assistant.tools.quantize.safetensors import SafetensorsFolder
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.workshop import plan, workshop
 

@@ -20,7 +20,7 @@ from ctranslate2.specs import WhisperSpec
 from assistant.core.errors import ModelCorrupt
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize.checkpoint import read_json
-from assistant.tools.quantize.safetensors_folder import Float32s, SafetensorsFolder
+from assistant.tools.quantize.safetensors import Float32s, SafetensorsFolder
 
 TYPES = {"ct2-int8": "int8", "ct2-float16": "float16", "ct2-float32": None}
 """Format -> what CTranslate2 calls it."""

@@ -12,7 +12,7 @@ import pytest
 from assistant.core.errors import ModelCorrupt, SettingsError
 from assistant.runtime import resources
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import formats, gate, safetensors_folder
+from assistant.tools.quantize import formats, gate, safetensors
 from assistant.tools.quantize.asking import Answer
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.gate import doubts, doubts_about_source, gibberish
@@ -93,7 +93,7 @@ def packed() -> dict[str, np.ndarray[Any, Any]]:
 
 def test_a_sound_checkpoint_of_few_bits_is_none_that_was_damaged(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "model.safetensors", packed())
-    safetensors_folder.check_weights(tmp_path)
+    safetensors.check_weights(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from assistant.store import Store
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
 from assistant.tools.bench.variants import changed
-from assistant.tools.quantize import gate, gguf_file, lora, lora_file, safetensors_file
+from assistant.tools.quantize import gate, gguf_file, lora, lora_file, safetensors
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.formats import FORMATS
@@ -26,8 +26,7 @@ from assistant.tools.quantize.lora import Change, Strength
 from assistant.tools.quantize.lora_file import Wish
 from assistant.tools.quantize.probe import Probe
 from assistant.tools.quantize.quantizer import Job, quantize
-from assistant.tools.quantize.safetensors_file import Planned
-from assistant.tools.quantize.safetensors_folder import SafetensorsFolder
+from assistant.tools.quantize.safetensors import Planned, SafetensorsFolder
 from tests.engines.conftest import said
 from tests.store.site import Heard
 from tests.tools.quantize.conftest import NAME, left_behind
@@ -57,7 +56,7 @@ def adapter(folder: Path, *, strength: float = 0.1, **config: Any) -> Path:
             arrays[f"{at}.lora_A.weight"] = random.normal(size=(RANK, columns)) * strength
             arrays[f"{at}.lora_B.weight"] = random.normal(size=(rows, RANK)) * strength
     planned = {name: Planned(np.float16, array.shape, array.copy) for name, array in arrays.items()}
-    safetensors_file.write(folder / "adapter_model.safetensors", planned, lambda _: None)
+    safetensors.write(folder / "adapter_model.safetensors", planned, lambda _: None)
     about = {"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA, **config}
     (folder / "adapter_config.json").write_text(json.dumps(about))
     (folder / "README.md").write_text("---\nlicense: cc0-1.0\n---\n")

@@ -123,7 +123,7 @@ def test_random_weights_are_refused_and_installed_by_force(tiny: Path, store: St
 
 
 def damaged(folder: Path, name: str, value: float) -> None:
-    from assistant.tools.quantize.safetensors_folder import SafetensorsFolder  # noqa: PLC0415
+    from assistant.tools.quantize.safetensors import SafetensorsFolder  # noqa: PLC0415
 
     source = SafetensorsFolder(folder)
     tensors = {each: np.array(source.read(each)) for each in source.names}

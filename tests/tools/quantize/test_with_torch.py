@@ -20,14 +20,14 @@ from assistant.store import open_store
 from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import asking, card, checkpoint, dialogues, gate, making, safetensors_file
+from assistant.tools.quantize import asking, card, checkpoint, dialogues, gate, making, safetensors
 from assistant.tools.quantize.building import Recipe, build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.groundwork import Groundwork
 from assistant.tools.quantize.loss import Loss, Reference
 from assistant.tools.quantize.passages import Passage
-from assistant.tools.quantize.safetensors_file import Planned
+from assistant.tools.quantize.safetensors import Planned
 from assistant.tools.quantize.scorers import opened
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.torch_child import TorchChild
@@ -191,7 +191,7 @@ def test_the_card_is_of_the_model_before_the_adapter_was_worked_in(file: Path, t
         f"{at}{half}.weight": Planned(np.float16, shape, partial(np.full, shape, 0.01))
         for half, shape in shapes.items()
     }
-    safetensors_file.write(folder / "adapter_model.safetensors", planned, lambda _: None)
+    safetensors.write(folder / "adapter_model.safetensors", planned, lambda _: None)
     wish = Wish(str(file), FORMATS["q8_0"], adapter=folder, force=True)
     result = making.make(wish, open_store(tmp_path / "models"), WATCHER)
     assert result.source_sha256 == sha256(file)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from assistant.store.formats.gguf import read_header
-from assistant.tools.quantize import checkpoint_files, safetensors_file
+from assistant.tools.quantize import checkpoint_files, safetensors
 from assistant.tools.quantize.gguf_weights import Float32s
-from assistant.tools.quantize.safetensors_file import Planned
+from assistant.tools.quantize.safetensors import Planned
 from tests.tools.quantize.conftest import REAL
 
 WIDTH, FEED_FORWARD, LAYERS, HEADS, KEY_HEADS = 128, 256, 2, 4, 2
@@ -69,6 +69,6 @@ def checkpoint(folder: Path) -> Path:
         name: Planned(np.float16, shape, partial(weights, shape))
         for name, shape in shapes(len(tokens)).items()
     }
-    safetensors_file.write(folder / "model.safetensors", planned, lambda _: None)
+    safetensors.write(folder / "model.safetensors", planned, lambda _: None)
     (folder / "README.md").write_text("---\nlicense: cc0-1.0\n---\nA toy.\n")
     return folder
