@@ -20,10 +20,11 @@ import numpy as np
 from assistant.core.errors import EngineUnavailable, SettingsError
 from assistant.store.disk import writing
 from assistant.store.progress import timed
-from assistant.tools.quantize import gguf_changes, gguf_grids, hf_folder, methods, rounding
+from assistant.tools.quantize import gguf_grids, hf_folder, methods, rounding
 from assistant.tools.quantize.block_numbers import BLOCK
 from assistant.tools.quantize.checkpoint import convert
 from assistant.tools.quantize.formats import FORMATS, Format
+from assistant.tools.quantize.gguf_io import Again, q4_0_bytes, round_again, with_feedback
 from assistant.tools.quantize.groundwork import Groundwork
 from assistant.tools.quantize.quantizer import Job, Made, quantize
 from assistant.tools.quantize.rounding import Rounding
@@ -135,17 +136,17 @@ def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
     made = quantize(told, recipe.format, ground.watcher)
     if again := _again(recipe, ground):
         types = gguf_grids.KINDS if recipe.method == "gptq" else ("Q4_0",)
-        gguf_changes.round_again(made.file, _plain(recipe, ground), types, again, ground.watcher)
+        round_again(made.file, _plain(recipe, ground), types, again, ground.watcher)
     return made
 
 
-def _again(recipe: Recipe, ground: Groundwork) -> gguf_changes.Again | None:
+def _again(recipe: Recipe, ground: Groundwork) -> Again | None:
     """What becomes of the numbers in llama.cpp's file."""
     if recipe.method == "gptq":
-        return gguf_changes.with_feedback(ground.correlations, by_importance=recipe.act_order)
+        return with_feedback(ground.correlations, by_importance=recipe.act_order)
     if recipe.method == "qat":
         trained = ground.trained.rounding()
-        return lambda tensor, _, weights: gguf_changes.q4_0_bytes(trained(tensor.name, weights, 4))
+        return lambda tensor, _, weights: q4_0_bytes(trained(tensor.name, weights, 4))
     return None
 
 

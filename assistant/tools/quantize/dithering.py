@@ -16,8 +16,7 @@ from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize.block_numbers import BLOCK, Float32s
 from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_changes import copy_with
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
 from assistant.tools.quantize.quantizer import Job, quantize
 from assistant.tools.quantize.source import Source
 

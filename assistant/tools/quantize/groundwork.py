@@ -15,8 +15,7 @@ from assistant.tools.quantize import awq, correlations, dialogues, importance, q
 from assistant.tools.quantize.correlations import Correlations
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_changes import copy_with
-from assistant.tools.quantize.gguf_weights import GgufWeights, is_plain
+from assistant.tools.quantize.gguf_io import GgufWeights, copy_with, is_plain
 from assistant.tools.quantize.importance import Importance
 from assistant.tools.quantize.qat import Trained
 from assistant.tools.quantize.quantizer import Job, quantize

@@ -22,7 +22,7 @@ from assistant.store.formats.gguf import GgufHeader
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import checkpoint_files, safetensors
 from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.onnx_shape import Shape, shape_of
 from assistant.tools.quantize.rounding import Rounding
 from assistant.tools.quantize.safetensors import Planned

@@ -22,8 +22,7 @@ from assistant.store.progress import Watcher
 from assistant.tools.quantize import hf_folder
 from assistant.tools.quantize.block_numbers import Float32s
 from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_changes import copy_with
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
 from assistant.tools.quantize.onnx_shape import shape_of
 from assistant.tools.quantize.quantizer import Job, quantize
 from assistant.tools.quantize.safetensors import SafetensorsFolder

@@ -22,8 +22,9 @@ from assistant.store import Store, licences
 from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import asking, card, dialogues, gate, gguf_file, lora, making
+from assistant.tools.quantize import asking, card, dialogues, gate, lora, making
 from assistant.tools.quantize import source as sources
+from assistant.tools.quantize.gguf_io import write_adapter
 from assistant.tools.quantize.hub_checkpoint import declared_licence
 from assistant.tools.quantize.installing import install
 from assistant.tools.quantize.judging import refuse
@@ -144,7 +145,7 @@ def write(file: Path, architecture: str, changes: Mapping[str, lora.Change], str
         "adapter.type": "lora",
         "adapter.lora.alpha": strength.scale * strength.rank,
     }
-    gguf_file.write(file, about, halves)
+    write_adapter(file, about, halves)
 
 
 def _found(source: str) -> Path:

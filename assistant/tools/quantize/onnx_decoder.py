@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assistant.tools.quantize.block_numbers import BLOCK, Blocks, joined, rounded
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.onnx_graph import Graph, type_number, value
 from assistant.tools.quantize.onnx_shape import Shape, turns
 from assistant.tools.quantize.rounding import Rounding

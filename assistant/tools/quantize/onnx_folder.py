@@ -1,7 +1,7 @@
 """Writes a GGUF model as a folder that ``llm.engine: onnx`` runs: network, tokenizer, chat template.
 
 The exporters of others (Optimum, onnxruntime-genai) need torch, five gigabytes on a PC; this needs the
-``onnx`` package. The weights must be of 16 bits or more (``gguf_weights``).
+``onnx`` package. The weights must be of 16 bits or more (``gguf_io``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from assistant.core.errors import ModelCorrupt
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import checkpoint_files
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.onnx_decoder import Decoder, Numbers
 from assistant.tools.quantize.onnx_graph import Graph
 from assistant.tools.quantize.onnx_shape import shape_of

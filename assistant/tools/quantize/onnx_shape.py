@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from assistant.core.errors import ModelCorrupt
 from assistant.store.formats.gguf import GgufHeader
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights
 
 ARCHITECTURES = {"llama": True, "qwen2": False, "qwen3": False}
 """Name -> whether a pair that is turned lies side by side in a head, or half a head apart."""

@@ -13,7 +13,7 @@ from assistant.store.progress import Watcher
 from assistant.tools.quantize import correlations, environments, installing, methods, workshop
 from assistant.tools.quantize.building import WITH_TORCH, Recipe
 from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_weights import is_plain
+from assistant.tools.quantize.gguf_io import is_plain
 from assistant.tools.quantize.source import Source
 
 BITS = {

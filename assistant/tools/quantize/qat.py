@@ -19,8 +19,7 @@ from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import block_numbers, hf_folder, rounding
 from assistant.tools.quantize.block_numbers import Blocks, Float32s, on_grid
 from assistant.tools.quantize.correlations import LAYER_MATRIX
-from assistant.tools.quantize.gguf_changes import copy_with
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
 from assistant.tools.quantize.importance import Importance
 from assistant.tools.quantize.onnx_shape import Shape, shape_of
 from assistant.tools.quantize.passages import Passage

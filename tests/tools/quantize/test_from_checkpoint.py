@@ -19,7 +19,7 @@ from assistant.tools.quantize import checkpoint, converter, dialogues, hf_folder
 from assistant.tools.quantize.building import Recipe, build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.groundwork import Groundwork
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.wish import Wish

@@ -14,8 +14,8 @@ from assistant.store.formats.gguf import Tensor
 from assistant.tools.quantize import gptq
 from assistant.tools.quantize.correlations import Correlations
 from assistant.tools.quantize.formats import TENSOR_NUMBERS
-from assistant.tools.quantize.gguf_changes import with_feedback
 from assistant.tools.quantize.gguf_grids import KINDS, Bytes, grid_of
+from assistant.tools.quantize.gguf_io import with_feedback
 
 ROWS, COLUMNS = 6, 512
 Array = np.ndarray[Any, Any]

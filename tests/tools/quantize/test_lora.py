@@ -11,7 +11,7 @@ import pytest
 
 from assistant.core.errors import ModelCorrupt
 from assistant.tools.quantize import lora, safetensors
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.safetensors import Planned, SafetensorsFolder
 from tests.engines.onnx_toys import FEED_FORWARD, WIDTH, RandomWeights
 from tests.tools.quantize.test_hf_folder import turned_halves

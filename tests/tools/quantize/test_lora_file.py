@@ -18,10 +18,11 @@ from assistant.store import Store
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
 from assistant.tools.bench.variants import changed
-from assistant.tools.quantize import gate, gguf_file, lora, lora_file, safetensors
+from assistant.tools.quantize import gate, lora, lora_file, safetensors
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.formats import FORMATS
+from assistant.tools.quantize.gguf_io import write_adapter
 from assistant.tools.quantize.lora import Change, Strength
 from assistant.tools.quantize.lora_file import Wish
 from assistant.tools.quantize.probe import Probe
@@ -171,5 +172,5 @@ def test_numbers_that_16_bits_cannot_hold(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_has_a_head(tmp_path: Path) -> None:
-    gguf_file.write(tmp_path / "a.gguf", {"general.type": "adapter"}, {})
+    write_adapter(tmp_path / "a.gguf", {"general.type": "adapter"}, {})
     assert read_header(tmp_path / "a.gguf").metadata == {"general.type": "adapter"}

@@ -17,8 +17,7 @@ from assistant.tools.quantize.block_numbers import BLOCK, rounded
 from assistant.tools.quantize.correlations import Correlations
 from assistant.tools.quantize.dithering import noise
 from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_changes import q4_0_bytes
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights, q4_0_bytes
 from assistant.tools.quantize.rounding import nearest, with_feedback
 from tests.engines.onnx_toys import FEED_FORWARD, LAYERS, WIDTH, RandomWeights
 from tests.tools.quantize.test_onnx_writer import TOKENS, reference

@@ -9,7 +9,7 @@ import numpy as np
 
 from assistant.store.formats.gguf import read_header
 from assistant.tools.quantize import checkpoint_files, safetensors
-from assistant.tools.quantize.gguf_weights import Float32s
+from assistant.tools.quantize.block_numbers import Float32s
 from assistant.tools.quantize.safetensors import Planned
 from tests.tools.quantize.conftest import REAL
 
