@@ -21,11 +21,10 @@ from assistant.core.errors import ModelCorrupt
 from assistant.store.disk import require, writing
 from assistant.store.formats.gguf import GgufHeader, Tensor, read_header
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import gptq
 from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s
 from assistant.tools.quantize.correlations import Correlations
 from assistant.tools.quantize.gguf_grids import Bytes, grid_of, nibbles
-from assistant.tools.quantize.rounding import LastSpread
+from assistant.tools.quantize.rounding import LastSpread, gptq_on_grid
 
 PLAIN = {"F32", "F16", "BF16"}
 """Formats that need no unpacking."""
@@ -128,7 +127,7 @@ def with_feedback(correlations: Correlations, *, by_importance: bool) -> Again:
         if tensor.name not in correlations:
             return before
         grid = grid_of(tensor.type, before, tensor.shape[0])
-        numbers = gptq.on_grid(weights, grid.steps, grid.bases, grid.highest, *spread.of(tensor.name))
+        numbers = gptq_on_grid(weights, grid.steps, grid.bases, grid.highest, *spread.of(tensor.name))
         return grid.packed(numbers)
 
     return again

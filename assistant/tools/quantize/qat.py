@@ -16,14 +16,14 @@ import numpy as np
 
 from assistant.store.disk import writing
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import block_numbers, hf_folder, rounding
+from assistant.tools.quantize import block_numbers, hf_folder
 from assistant.tools.quantize.block_numbers import Blocks, Float32s, on_grid
 from assistant.tools.quantize.correlations import LAYER_MATRIX
 from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
 from assistant.tools.quantize.importance import Importance
 from assistant.tools.quantize.onnx_shape import Shape, shape_of
 from assistant.tools.quantize.passages import Passage
-from assistant.tools.quantize.rounding import Rounding
+from assistant.tools.quantize.rounding import Rounding, nearest
 from assistant.tools.quantize.torch_child import TorchChild
 
 EPOCHS = 3
@@ -63,7 +63,7 @@ def train(  # noqa: PLR0917
     checkpoint = to / "checkpoint"
     with writing(to.parent):
         checkpoint.mkdir(parents=True)
-        hf_folder.write(plain, checkpoint, "hf-f16", rounding.nearest({}), watcher)
+        hf_folder.write(plain, checkpoint, "hf-f16", nearest({}), watcher)
     weights = GgufWeights(plain)
     shape = shape_of(weights.header)
     names = [

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from assistant.core.errors import ModelCorrupt, SettingsError
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import awq, gptq, methods
+from assistant.tools.quantize import awq, methods
 from assistant.tools.quantize.block_numbers import BLOCK, rounded
 from assistant.tools.quantize.correlations import Correlations
 from assistant.tools.quantize.dithering import noise
 from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.gguf_io import GgufWeights, q4_0_bytes
-from assistant.tools.quantize.rounding import nearest, with_feedback
+from assistant.tools.quantize.rounding import DAMPING, error_spread, nearest, rounded_by_gptq, with_feedback
 from tests.engines.onnx_toys import FEED_FORWARD, LAYERS, WIDTH, RandomWeights
 from tests.tools.quantize.test_onnx_writer import TOKENS, reference
 
@@ -65,18 +65,18 @@ def test_gptq_changes_the_outputs_less(known: Correlations, bits: int, by_import
 def test_without_a_connection_between_columns_gptq_is_rounding() -> None:
     matrix = np.random.default_rng(3).normal(size=(8, 80)).astype(np.float32)
     plain = rounded(matrix, 4)
-    order, factor = gptq.spread(np.eye(80, dtype=np.float32), by_importance=True)
-    again = gptq.rounded(matrix, 4, plain, order, factor)
+    order, factor = error_spread(np.eye(80, dtype=np.float32), by_importance=True)
+    again = rounded_by_gptq(matrix, 4, plain, order, factor)
     assert np.array_equal(again.numbers, plain.numbers)
 
 
 @given(columns=st.integers(1, 400), by_importance=st.booleans())
 def test_how_errors_are_spread_is_the_factor_of_the_inverse(columns: int, by_importance: bool) -> None:
     correlation = correlated(max(4, columns))[:columns, :columns]
-    order, factor = gptq.spread(correlation, by_importance=by_importance)
+    order, factor = error_spread(correlation, by_importance=by_importance)
     assert np.array_equal(np.sort(order), np.arange(columns))
     assert np.array_equal(factor, np.triu(factor))
-    damping = gptq.DAMPING * correlation.diagonal().mean()
+    damping = DAMPING * correlation.diagonal().mean()
     damped = correlation[np.ix_(order, order)] + damping * np.eye(columns)
     wide = factor.astype(np.float64)
     product = wide @ damped @ wide.T  # C⁻¹ = Rᵀ R, so R C Rᵀ is 1
