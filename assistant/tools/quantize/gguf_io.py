@@ -22,8 +22,8 @@ from assistant.store.disk import require, writing
 from assistant.store.formats.gguf import GgufHeader, Tensor, read_header
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s
-from assistant.tools.quantize.correlations import Correlations
 from assistant.tools.quantize.gguf_grids import Bytes, grid_of, nibbles
+from assistant.tools.quantize.importance import Correlations
 from assistant.tools.quantize.rounding import LastSpread, gptq_on_grid
 
 PLAIN = {"F32", "F16", "BF16"}

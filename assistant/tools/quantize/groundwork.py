@@ -11,12 +11,17 @@ from functools import cached_property
 from pathlib import Path
 
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import awq, correlations, dialogues, importance, qat
-from assistant.tools.quantize.correlations import Correlations
+from assistant.tools.quantize import awq, dialogues, qat
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.gguf_io import GgufWeights, copy_with, is_plain
-from assistant.tools.quantize.importance import Importance
+from assistant.tools.quantize.importance import (
+    Correlations,
+    Importance,
+    gather_correlations,
+    gather_importance,
+    save_importance,
+)
 from assistant.tools.quantize.qat import Trained
 from assistant.tools.quantize.quantizer import Job, quantize
 from assistant.tools.quantize.scorers import opened
@@ -59,14 +64,14 @@ class Groundwork:
         if self.in_detail:
             return self.correlations.importance()
         texts = dialogues.read(self.calibration)
-        return importance.gather(self.source.folder, texts, self.spoken, self.threads, self.watcher)
+        return gather_importance(self.source.folder, texts, self.spoken, self.threads, self.watcher)
 
     @cached_property
     def correlations(self) -> Correlations:
         """How the inputs of each matrix hang together."""
         texts, to = dialogues.read(self.calibration), self.shop / "correlations"
         header = self.source.header
-        return correlations.gather(self.source.folder, header, texts, self.spoken, to, self.watcher)
+        return gather_correlations(self.source.folder, header, texts, self.spoken, to, self.watcher)
 
     @cached_property
     def balanced(self) -> tuple[Path, Importance]:
@@ -99,5 +104,5 @@ class Groundwork:
     def saved(self, matrix: Importance, name: str) -> Path:
         """An importance matrix in a file, for the process that quantizes."""
         file = self.shop / f"{name}.npz"
-        importance.save(matrix, file)
+        save_importance(matrix, file)
         return file

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assistant.core.errors import SettingsError
-from assistant.tools.quantize import correlations
 from assistant.tools.quantize.block_numbers import BLOCK, SIZES
 from assistant.tools.quantize.formats import Format
+from assistant.tools.quantize.importance import CORRELATIONS_MEMORY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ because the work grows with the cube of the layers' width."""
 FREE_BLOCKS = ("onnx-int4", "hf-int4")
 """Formats of which a person may say how many weights have one scale."""
 
-MEMORY_BYTES = {"gptq": correlations.MEMORY_BYTES, "awq": correlations.MEMORY_BYTES}
+MEMORY_BYTES = {"gptq": CORRELATIONS_MEMORY_BYTES, "awq": CORRELATIONS_MEMORY_BYTES}
 """What a method takes beside the model; ``qat`` by its weights."""
 TRAINING_BYTES = 24
 """For each weight: itself, its gradient, two moments, what is kept of a pass: 32 bits each, and some."""

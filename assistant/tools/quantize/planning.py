@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import correlations, environments, installing, methods, workshop
+from assistant.tools.quantize import environments, installing, methods, workshop
 from assistant.tools.quantize.building import WITH_TORCH, Recipe
 from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.gguf_io import is_plain
+from assistant.tools.quantize.importance import correlations_bytes
 from assistant.tools.quantize.source import Source
 
 BITS = {
@@ -70,7 +71,7 @@ def _groundwork(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, i
     if not by_llama_cpp and not is_plain(source.header):
         parts["plain"] = plain_bytes
     if recipe.method in ("gptq", "awq"):
-        parts["correlations"] = correlations.disk_bytes(source.header)
+        parts["correlations"] = correlations_bytes(source.header)
     if recipe.method in ("awq", "qat"):
         parts[recipe.method] = plain_bytes
     if recipe.format.name in WITH_TORCH:

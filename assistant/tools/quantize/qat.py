@@ -18,9 +18,8 @@ from assistant.store.disk import writing
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import block_numbers, hf_folder
 from assistant.tools.quantize.block_numbers import Blocks, Float32s, on_grid
-from assistant.tools.quantize.correlations import LAYER_MATRIX
 from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
-from assistant.tools.quantize.importance import Importance
+from assistant.tools.quantize.importance import LAYER_MATRIX, Importance
 from assistant.tools.quantize.onnx_shape import Shape, shape_of
 from assistant.tools.quantize.passages import Passage
 from assistant.tools.quantize.rounding import Rounding, nearest

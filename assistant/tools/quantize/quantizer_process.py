@@ -18,8 +18,8 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 
 from assistant.engines.llm.llama_cpp.model import LOG_LEVEL_ERROR
-from assistant.tools.quantize import importance
 from assistant.tools.quantize.formats import TENSOR_NUMBERS
+from assistant.tools.quantize.importance import load_importance
 
 BUFFER_BYTES = 512 * 1024 * 1024
 """Most of one tensor that is unpacked at a time; the embeddings of a large vocabulary are more."""
@@ -97,7 +97,7 @@ def _parameters(job: dict[str, Any]) -> tuple[Any, list[Any]]:
         parameters.tt_overrides = overrides
         held.append(overrides)
     if job["importance"]:
-        matrix = importance.load(Path(job["importance"]))
+        matrix = load_importance(Path(job["importance"]))
         entries = (lib.llama_model_imatrix_data * (len(matrix) + 1))()
         for entry, (name, values) in zip(entries, matrix.items(), strict=False):
             data = np.ascontiguousarray(values, dtype=np.float32)

@@ -16,8 +16,7 @@ import numpy.typing as npt
 
 from assistant.tools.quantize import block_numbers
 from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s, blocks_of
-from assistant.tools.quantize.correlations import Correlations
-from assistant.tools.quantize.importance import Importance
+from assistant.tools.quantize.importance import Correlations, Importance
 
 MAX_BITS = 5
 """With more the nearest numbers lose next to nothing."""

@@ -1,6 +1,6 @@
 """Watches a model read a text in llama.cpp: what every weight matrix of a layer is multiplied with.
 
-Quantizers round with more care where they know that (``importance``, ``correlations``). It is seen
+Quantizers round with more care where they know that (``importance``). It is seen
 from a callback at every matrix product. That needs ggml's layout of a tensor, which no function of
 the library gives: the layout below is that of the ggml in llama-cpp-python 0.3.36, and is checked
 against the library's own functions each time.

@@ -14,10 +14,10 @@ from assistant.core.errors import ModelCorrupt, SettingsError
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import awq, methods
 from assistant.tools.quantize.block_numbers import BLOCK, rounded
-from assistant.tools.quantize.correlations import Correlations
 from assistant.tools.quantize.dithering import noise
 from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.gguf_io import GgufWeights, q4_0_bytes
+from assistant.tools.quantize.importance import Correlations
 from assistant.tools.quantize.rounding import DAMPING, error_spread, nearest, rounded_by_gptq, with_feedback
 from tests.engines.onnx_toys import FEED_FORWARD, LAYERS, WIDTH, RandomWeights
 from tests.tools.quantize.test_onnx_writer import TOKENS, reference
