@@ -18,11 +18,11 @@ from assistant.settings.engines import LlmSettings
 from assistant.settings.schema import Settings
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize.building import Recipe, build
+from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.groundwork import Groundwork
 from assistant.tools.quantize.making import text
+from assistant.tools.quantize.recipe import FORMATS, Recipe
 from assistant.tools.quantize.source import Source
 
 SMOLLM2 = Path("~/.local/share/assistant/models/smollm2-135m-instruct-q4_1").expanduser()

@@ -17,7 +17,7 @@ from assistant.settings.engines import LlmSettings
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize.memory import resident_bytes
 from assistant.tools.quantize.scorers import engine_of
-from assistant.tools.quantize.torch_child import TorchProbe
+from assistant.tools.quantize.torch_child import TorchScorer
 
 QUESTIONS = (
     "Why is the sky blue?",
@@ -83,12 +83,12 @@ def ask(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = 
 
 
 def _in_transformers(folder: Path, settings: LlmSettings, threads: int, watcher: Watcher) -> Spoken:
-    probe = TorchProbe(folder, threads, watcher)
+    scorer = TorchScorer(folder, threads, watcher)
     try:
-        answers, tokens_per_s = _asked(lambda question: probe.reply(question, settings), watcher)
-        return Spoken("transformers", answers, tokens_per_s, round(probe.resident_bytes / 1e6))
+        answers, tokens_per_s = _asked(lambda question: scorer.reply(question, settings), watcher)
+        return Spoken("transformers", answers, tokens_per_s, round(scorer.resident_bytes / 1e6))
     finally:
-        probe.close()
+        scorer.close()
 
 
 def _asked(reply: Reply, watcher: Watcher) -> tuple[tuple[Answer, ...], float]:

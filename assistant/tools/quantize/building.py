@@ -10,7 +10,6 @@ import importlib
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,43 +19,14 @@ import numpy as np
 from assistant.core.errors import EngineUnavailable, SettingsError
 from assistant.store.disk import writing
 from assistant.store.progress import timed
-from assistant.tools.quantize import gguf_grids, hf_folder, methods, rounding
-from assistant.tools.quantize.block_numbers import BLOCK
+from assistant.tools.quantize import gguf_grids, hf_folder, rounding
 from assistant.tools.quantize.checkpoint import convert
-from assistant.tools.quantize.formats import FORMATS, Format
 from assistant.tools.quantize.gguf_io import Again, q4_0_bytes, round_again, with_feedback
 from assistant.tools.quantize.groundwork import Groundwork
 from assistant.tools.quantize.quantizer import Job, Made, quantize
+from assistant.tools.quantize.recipe import FORMATS, WITH_TORCH, Recipe, settled_method
 from assistant.tools.quantize.rounding import Rounding
 from assistant.tools.quantize.torch_child import TorchChild
-
-WITH_TORCH = ("hf-int8", "hf-nf4")
-"""Formats that bitsandbytes makes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a file is made."""
-
-    format: Format
-    method: str = "rtn"
-    """A name of ``methods``."""
-    imatrix: bool = True
-    act_order: bool = True
-    """GPTQ: the columns first that matter most."""
-    group_size: int = BLOCK
-    """Weights with one scale, for formats that leave it open."""
-    keep_f16: str = ""
-    """Regular expression; tensors whose names it finds stay at 16 bits."""
-    output_type: int | None = None
-    embedding_type: int | None = None
-    through: str = ""
-    """A format hf-... that is written first, and converted from: the way back."""
-
-    @property
-    def needs_torch(self) -> bool:
-        """To make it, or to measure it."""
-        return bool(self.through) or self.method == "qat" or self.format.runtime == "transformers"
 
 
 def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
@@ -108,7 +78,7 @@ def _through_checkpoint(recipe: Recipe, ground: Groundwork, target: Path) -> Mad
     folder, into = ground.shop / "through", FORMATS[recipe.through]
     checkpoint, converted = folder / "checkpoint", folder / "model.gguf"
     checkpoint.mkdir(parents=True)
-    method, imatrix = methods.settled("", None, into, ground.source.weights)
+    method, imatrix = settled_method("", None, into, ground.source.weights)
     try:
         build(Recipe(into, method, imatrix), ground, checkpoint / hf_folder.MODEL)
         convert(checkpoint, converted, ground.watcher)

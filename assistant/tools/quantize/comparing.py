@@ -15,8 +15,8 @@ from typing import Any
 from assistant.core.errors import AssistantError
 from assistant.store import Store
 from assistant.store.progress import Watcher, duration, megabytes
-from assistant.tools.quantize import formats, gate, methods, planning, speed
-from assistant.tools.quantize.building import Recipe, build
+from assistant.tools.quantize import gate, planning, speed
+from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.dithering import dithered
 from assistant.tools.quantize.groundwork import Groundwork
@@ -24,6 +24,7 @@ from assistant.tools.quantize.loss import Loss, Reference
 from assistant.tools.quantize.making import check_text, found, groundwork, held_out, matching, settled, target
 from assistant.tools.quantize.outcome import figures
 from assistant.tools.quantize.picture import Dot
+from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, Recipe, tensor_name
 from assistant.tools.quantize.scorers import engine_of
 from assistant.tools.quantize.speed import Speed
 from assistant.tools.quantize.wish import Wish
@@ -66,9 +67,9 @@ class Row:
             return "source"
         ways = [
             f"{self.kept_f16} in f16" if self.kept_f16 else "",
-            f"output {formats.tensor_name(made.output_type)}" if made.output_type is not None else "",
-            f"words {formats.tensor_name(made.embedding_type)}" if made.embedding_type is not None else "",
-            "" if made.method == methods.PLAIN else made.method,
+            f"output {tensor_name(made.output_type)}" if made.output_type is not None else "",
+            f"words {tensor_name(made.embedding_type)}" if made.embedding_type is not None else "",
+            "" if made.method == ROUND_TO_NEAREST else made.method,
             "imatrix" if made.imatrix else "",
             f"by way of {made.through}" if made.through else "",
         ]
@@ -79,7 +80,7 @@ class Row:
         made = self.recipe
         if made is None:
             return Dot("source", self.size_bytes, self.loss.kl)
-        way = made.method if made.method != methods.PLAIN else "imatrix" if made.imatrix else ""
+        way = made.method if made.method != ROUND_TO_NEAREST else "imatrix" if made.imatrix else ""
         name = made.format.name  # what is made otherwise than by another method stands for itself
         name += f" by {made.through}" if made.through else " + f16" if self.kept_f16 else ""
         return Dot(name, self.size_bytes, self.loss.kl, way)
@@ -87,7 +88,7 @@ class Row:
     def document(self) -> dict[str, Any]:
         """As plain values."""
         made = self.recipe
-        how: dict[str, Any] = {"format": "source", "imatrix": False, "method": methods.PLAIN}
+        how: dict[str, Any] = {"format": "source", "imatrix": False, "method": ROUND_TO_NEAREST}
         if made:
             how = {"format": made.format.name, "imatrix": made.imatrix, "method": made.method}
             how |= {"through": made.through, "kept_f16": self.kept_f16}

@@ -15,9 +15,9 @@ import numpy as np
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize.block_numbers import BLOCK, Float32s
-from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
 from assistant.tools.quantize.quantizer import Job, quantize
+from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.source import Source
 
 FINE = {"F32", "F16", "BF16", "Q8_0", "Q6_K"}

@@ -20,8 +20,8 @@ from assistant.tools.quantize import safetensors, scanning
 from assistant.tools.quantize.asking import Answer
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.loss import Loss, Reference
-from assistant.tools.quantize.passages import Scorer
 from assistant.tools.quantize.scorers import opened
+from assistant.tools.quantize.scoring import Scorer
 
 MAX_PERPLEXITY = 1000.0
 """Of the source, on plain English dialogues. Tiny models have about 20; a model of another language some

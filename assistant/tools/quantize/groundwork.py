@@ -13,7 +13,6 @@ from pathlib import Path
 from assistant.store.progress import Watcher
 from assistant.tools.quantize import awq, dialogues, qat
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.gguf_io import GgufWeights, copy_with, is_plain
 from assistant.tools.quantize.importance import (
     Correlations,
@@ -24,6 +23,7 @@ from assistant.tools.quantize.importance import (
 )
 from assistant.tools.quantize.qat import Trained
 from assistant.tools.quantize.quantizer import Job, quantize
+from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.scorers import opened
 from assistant.tools.quantize.source import Source
 

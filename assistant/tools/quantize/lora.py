@@ -21,10 +21,10 @@ from assistant.store.formats.gguf import GgufHeader, read_header
 from assistant.store.progress import Watcher
 from assistant.tools.quantize import hf_folder
 from assistant.tools.quantize.block_numbers import Float32s
-from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
 from assistant.tools.quantize.onnx_shape import shape_of
 from assistant.tools.quantize.quantizer import Job, quantize
+from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.safetensors import SafetensorsFolder
 from assistant.tools.quantize.source import Source
 

@@ -31,9 +31,9 @@ from assistant.tools.quantize.judging import refuse
 from assistant.tools.quantize.loss import Loss
 from assistant.tools.quantize.naming import stem_of
 from assistant.tools.quantize.planning import reference_bytes
-from assistant.tools.quantize.probe import Probe
 from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
 from assistant.tools.quantize.safetensors import SafetensorsFolder
+from assistant.tools.quantize.scorers import LlamaCppScorer
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.workshop import plan, workshop
 
@@ -173,8 +173,8 @@ def _measured(base: Source, file: Path, threads: int, shop: Path, watcher: Watch
     texts = dialogues.read(making.text("validation.txt"))
     with gate.reference(base.folder, texts, threads, shop, watcher) as reference:
         meter = Meter("Measuring with the adapter", reference.tokens, watcher, unit="tokens")
-        with Probe(base.folder, threads, adapter=file) as probe:
-            return reference.loss, reference.compare(probe, meter.add)
+        with LlamaCppScorer(base.folder, threads, adapter=file) as scorer:
+            return reference.loss, reference.compare(scorer, meter.add)
 
 
 def _doubts(before: Loss, after: Loss, spoken: asking.Spoken) -> list[str]:

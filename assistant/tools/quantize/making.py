@@ -15,7 +15,7 @@ from assistant.runtime import resources
 from assistant.store import Store, licences
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import asking, dialogues, gate, installing, judging, lora, methods, planning
+from assistant.tools.quantize import asking, dialogues, gate, installing, judging, lora, planning
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
@@ -23,6 +23,7 @@ from assistant.tools.quantize.groundwork import Groundwork
 from assistant.tools.quantize.judging import refuse
 from assistant.tools.quantize.outcome import Result
 from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
+from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, settled_method
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.wish import Wish
 from assistant.tools.quantize.workshop import workshop
@@ -150,15 +151,15 @@ def groundwork(
 
 def settled(wish: Wish, source: Source) -> Wish:
     """The wish with what was left open decided."""
-    method, imatrix = methods.settled(wish.method, wish.imatrix, wish.format, source.weights)
+    method, imatrix = settled_method(wish.method, wish.imatrix, wish.format, source.weights)
     if wish.through:
-        method, imatrix = methods.PLAIN, False  # what the checkpoint is made with is its format's own
+        method, imatrix = ROUND_TO_NEAREST, False  # what the checkpoint is made with is its format's own
     return replace(wish, method=method, imatrix=imatrix)
 
 
 def check_text(wishes: Sequence[Wish]) -> None:
     """Raises SettingsError for a calibration text that none of these settled wishes would read."""
-    unread = [wish for wish in wishes if not wish.imatrix and wish.method == methods.PLAIN]
+    unread = [wish for wish in wishes if not wish.imatrix and wish.method == ROUND_TO_NEAREST]
     if wishes[0].calibration and len(unread) == len(wishes):
         raise SettingsError(
             "--calibration is for an importance matrix and for --method only.", "Add --imatrix."

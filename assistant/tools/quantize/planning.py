@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import environments, installing, methods, workshop
-from assistant.tools.quantize.building import WITH_TORCH, Recipe
-from assistant.tools.quantize.formats import FORMATS
+from assistant.tools.quantize import environments, installing, workshop
 from assistant.tools.quantize.gguf_io import is_plain
 from assistant.tools.quantize.importance import correlations_bytes
+from assistant.tools.quantize.recipe import FORMATS, ROUND_TO_NEAREST, WITH_TORCH, Recipe, method_memory_bytes
 from assistant.tools.quantize.source import Source
 
 BITS = {
@@ -42,7 +41,7 @@ def plan(
     disk = disk_bytes(recipes, source)
     weights = source.weights
     largest = max(source.size_bytes, *(_made_bytes(recipe, weights) for recipe in recipes))
-    memory = largest + max(methods.memory_bytes(recipe.method, weights) for recipe in recipes)
+    memory = largest + max(method_memory_bytes(recipe.method, weights) for recipe in recipes)
     workshop.plan(disk, memory, shop, watcher)
     if any(recipe.needs_torch for recipe in recipes):
         environments.plan("torch", watcher)
@@ -67,7 +66,7 @@ def reference_bytes(source: Source) -> int:
 def _groundwork(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, int]:
     """Name -> bytes of what lies in the workshop while this is made."""
     parts = {}
-    by_llama_cpp = recipe.method == methods.PLAIN and recipe.format.runtime == "llama_cpp"
+    by_llama_cpp = recipe.method == ROUND_TO_NEAREST and recipe.format.runtime == "llama_cpp"
     if not by_llama_cpp and not is_plain(source.header):
         parts["plain"] = plain_bytes
     if recipe.method in ("gptq", "awq"):

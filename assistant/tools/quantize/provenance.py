@@ -9,9 +9,9 @@ from pathlib import Path
 from assistant.store.folder import CHUNK_BYTES
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import environments
-from assistant.tools.quantize.building import WITH_TORCH, Recipe
 from assistant.tools.quantize.checkpoint import convert
 from assistant.tools.quantize.converter import PACKAGE
+from assistant.tools.quantize.recipe import WITH_TORCH, Recipe
 
 
 class Origin:

@@ -21,8 +21,8 @@ from assistant.tools.quantize.block_numbers import Blocks, Float32s, on_grid
 from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
 from assistant.tools.quantize.importance import LAYER_MATRIX, Importance
 from assistant.tools.quantize.onnx_shape import Shape, shape_of
-from assistant.tools.quantize.passages import Passage
 from assistant.tools.quantize.rounding import Rounding, nearest
+from assistant.tools.quantize.scoring import Passage
 from assistant.tools.quantize.torch_child import TorchChild
 
 EPOCHS = 3

@@ -18,8 +18,8 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 
 from assistant.engines.llm.llama_cpp.model import LOG_LEVEL_ERROR
-from assistant.tools.quantize.formats import TENSOR_NUMBERS
 from assistant.tools.quantize.importance import load_importance
+from assistant.tools.quantize.recipe import TENSOR_NUMBERS
 
 BUFFER_BYTES = 512 * 1024 * 1024
 """Most of one tensor that is unpacked at a time; the embeddings of a large vocabulary are more."""

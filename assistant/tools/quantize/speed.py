@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize.passages import Passage
 from assistant.tools.quantize.scorers import opened
+from assistant.tools.quantize.scoring import Passage
 
 PROMPT_TOKENS = 128
 REPLY_TOKENS = 32

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.tools.quantize import card, formats
+from assistant.tools.quantize import card
 from assistant.tools.quantize.block_numbers import BLOCK
-from assistant.tools.quantize.building import Recipe
-from assistant.tools.quantize.formats import Format
+from assistant.tools.quantize.recipe import Format, Recipe, tensor_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Wish:
     imatrix: bool | None = None
     """None leaves it open."""
     method: str = ""
-    """A name of ``methods``; empty leaves it open."""
+    """A name of METHODS; empty leaves it open."""
     act_order: bool | None = None
     """GPTQ: the columns first that matter most, which is the default."""
     group_size: int = BLOCK
@@ -59,8 +58,8 @@ class Wish:
             "validation": str(self.validation or ""),
             "adapter": str(self.adapter or ""),
             "keep-f16": self.keep_f16,
-            "output-type": formats.tensor_name(self.output_type),
-            "embedding-type": formats.tensor_name(self.embedding_type),
+            "output-type": tensor_name(self.output_type),
+            "embedding-type": tensor_name(self.embedding_type),
             "as": self.name,
             "output": str(self.output or ""),
             "force": self.force,

@@ -24,7 +24,7 @@ FOLDER = ".quantize"
 """Hidden, so that it cannot be a model's name."""
 
 CALLED_BACK = frozenset({"_receive", "receive", "_see"})
-"""Functions that llama.cpp calls: of this package's ``native``, of its observers, and of the engine."""
+"""Functions that llama.cpp calls: of ``scorers``, of their observers, and of the engine."""
 
 AGAIN_S = 0.02
 

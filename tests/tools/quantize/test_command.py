@@ -140,14 +140,15 @@ def _words(*words: str) -> argparse.Namespace:
 
 
 def test_all_types_are_every_format_and_way_there_is() -> None:
-    from assistant.tools.quantize import comparing, formats, methods  # noqa: PLC0415
+    from assistant.tools.quantize import comparing  # noqa: PLC0415
     from assistant.tools.quantize.command.wishes import CHECKPOINTS, compared  # noqa: PLC0415
+    from assistant.tools.quantize.recipe import FORMATS, METHODS, settled_method  # noqa: PLC0415
 
     names = comparing.EVERYTHING.split(",")
     wishes = [compared(_words(), NAME, name) for name in names]
-    assert {wish.format.name for wish in wishes} == set(formats.FORMATS)
-    settled = {methods.settled(wish.method, wish.imatrix, wish.format, 135_000_000) for wish in wishes}
-    assert {method for method, _ in settled} == set(methods.METHODS)
+    assert {wish.format.name for wish in wishes} == set(FORMATS)
+    settled = {settled_method(wish.method, wish.imatrix, wish.format, 135_000_000) for wish in wishes}
+    assert {method for method, _ in settled} == set(METHODS)
     assert {wish.through for wish in wishes} == {"", *CHECKPOINTS}
     assert any(wish.keep_f16 and wish.output_type for wish in wishes)
     assert len(set(wishes)) == len(names)

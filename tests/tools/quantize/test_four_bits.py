@@ -10,7 +10,7 @@ import pytest
 from assistant.store import Store
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import comparing
-from assistant.tools.quantize.formats import FORMATS
+from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.wish import Wish
 from tests.tools.quantize.conftest import NAME, store
 

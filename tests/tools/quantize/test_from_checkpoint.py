@@ -16,11 +16,11 @@ from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import checkpoint, converter, dialogues, hf_folder, making
-from assistant.tools.quantize.building import Recipe, build
+from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.recipe import FORMATS, Recipe
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.wish import Wish
 from tests.tools.quantize import tiny

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from assistant.store.formats.gguf import Tensor
-from assistant.tools.quantize.formats import TENSOR_NUMBERS
 from assistant.tools.quantize.gguf_grids import KINDS, Bytes, grid_of
 from assistant.tools.quantize.gguf_io import with_feedback
 from assistant.tools.quantize.importance import Correlations
+from assistant.tools.quantize.recipe import TENSOR_NUMBERS
 from assistant.tools.quantize.rounding import error_spread, gptq_on_grid
 
 ROWS, COLUMNS = 6, 512

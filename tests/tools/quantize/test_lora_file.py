@@ -21,13 +21,13 @@ from assistant.tools.bench.variants import changed
 from assistant.tools.quantize import gate, lora, lora_file, safetensors
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.gguf_io import write_adapter
 from assistant.tools.quantize.lora import Change, Strength
 from assistant.tools.quantize.lora_file import Wish
-from assistant.tools.quantize.probe import Probe
 from assistant.tools.quantize.quantizer import Job, quantize
+from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.safetensors import Planned, SafetensorsFolder
+from assistant.tools.quantize.scorers import LlamaCppScorer
 from tests.engines.conftest import said
 from tests.store.site import Heard
 from tests.tools.quantize.conftest import NAME, left_behind
@@ -77,10 +77,10 @@ def test_on_the_model_or_in_it_is_the_same(store: Store, few_dialogues: Texts, t
     changes = lora.changes_of(found.header, SafetensorsFolder(folder), RANK)
     lora_file.write(tmp_path / "mine.gguf", "llama", changes, strength)
     with gate.reference(merged.folder, few_dialogues, 1, tmp_path, WATCHER) as reference:
-        with Probe(plain.parent, 1, adapter=tmp_path / "mine.gguf") as probe:
-            worn = reference.compare(probe, lambda _: None)
-        with Probe(plain.parent, 1) as probe:
-            without = reference.compare(probe, lambda _: None)
+        with LlamaCppScorer(plain.parent, 1, adapter=tmp_path / "mine.gguf") as scorer:
+            worn = reference.compare(scorer, lambda _: None)
+        with LlamaCppScorer(plain.parent, 1) as scorer:
+            without = reference.compare(scorer, lambda _: None)
     assert without.kl > 0.01, "it changes the model"
     assert worn.kl < without.kl / 100
     assert worn.same_first > 0.98

@@ -9,7 +9,7 @@ import pytest
 from assistant.store import Store
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import making
-from assistant.tools.quantize.formats import FORMATS
+from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.wish import Wish
 from tests.app.test_real_conversation import conversation
 from tests.conftest import Clip

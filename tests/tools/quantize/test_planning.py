@@ -11,8 +11,7 @@ from assistant.core.errors import EngineFailed, StorageFull
 from assistant.store import disk
 from assistant.store.formats.gguf import read_header
 from assistant.tools.quantize import environments, planning
-from assistant.tools.quantize.building import Recipe
-from assistant.tools.quantize.formats import FORMATS
+from assistant.tools.quantize.recipe import FORMATS, Recipe
 from assistant.tools.quantize.source import Source
 from tests.gguf_writer import gguf
 

@@ -21,14 +21,14 @@ from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import asking, card, checkpoint, dialogues, gate, making, safetensors
-from assistant.tools.quantize.building import Recipe, build
+from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.groundwork import Groundwork
 from assistant.tools.quantize.loss import Loss, Reference
-from assistant.tools.quantize.passages import Passage
+from assistant.tools.quantize.recipe import FORMATS, Recipe
 from assistant.tools.quantize.safetensors import Planned
 from assistant.tools.quantize.scorers import opened
+from assistant.tools.quantize.scoring import Passage
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.torch_child import TorchChild
 from assistant.tools.quantize.wish import Wish

@@ -138,8 +138,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    from assistant.tools.quantize import formats, making  # noqa: PLC0415
-    from assistant.tools.quantize.command import wishes  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize import making  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize.command import wishes  # noqa: PLC0415
+    from assistant.tools.quantize.recipe import DEFAULT_FORMAT, for_board  # noqa: PLC0415
 
     if arguments.dither:
         raise SettingsError("--dither is for `compare` only.", "Leave it out.")
@@ -152,9 +153,9 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
             "Either one source is quantized, or `compare` and one source are named.",
             "`assistant quantize --help` shows both.",
         )
-    chosen = arguments.to or formats.DEFAULT
+    chosen = arguments.to or DEFAULT_FORMAT
     if arguments.board:
-        chosen = formats.for_board(arguments.board)
+        chosen = for_board(arguments.board)
         terminal.note(f"For {arguments.board}: {chosen}.")
     wish = wishes.of(arguments, arguments.source[0], chosen, arguments.method)
     result = making.make(wish, store, terminal)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from assistant.core.errors import SettingsError
-from assistant.tools.quantize import formats, methods
+from assistant.tools.quantize.recipe import METHODS, find_format, find_method, group_size, tensor_number
 from assistant.tools.quantize.wish import Wish
 
 CHECKPOINTS = ("hf-f16", "hf-int4")
@@ -16,8 +16,8 @@ CHECKPOINTS = ("hf-f16", "hf-int4")
 
 def of(arguments: argparse.Namespace, source: str, chosen: str, method: str | None) -> Wish:
     """One format; ``method`` None leaves that to the format and the model. Raises SettingsError."""
-    into = formats.find(chosen)
-    how = methods.find(method, into).name if method else ""
+    into = find_format(chosen)
+    how = find_method(method, into).name if method else ""
     output, embedding = arguments.output_type, arguments.embedding_type
     return Wish(
         source=source,
@@ -26,13 +26,13 @@ def of(arguments: argparse.Namespace, source: str, chosen: str, method: str | No
         imatrix=arguments.imatrix,
         method=how,
         act_order=arguments.act_order,
-        group_size=methods.group_size(arguments.group_size, how, into),
+        group_size=group_size(arguments.group_size, how, into),
         calibration=arguments.calibration,
         validation=arguments.validation,
         adapter=arguments.adapter,
         keep_f16=_either(arguments.keep_f16 or []),
-        output_type=formats.tensor_number(output) if output else None,
-        embedding_type=formats.tensor_number(embedding) if embedding else None,
+        output_type=tensor_number(output) if output else None,
+        embedding_type=tensor_number(embedding) if embedding else None,
         threads=arguments.threads,
         output=arguments.output,
         accept_licence=arguments.accept_licence,
@@ -53,16 +53,16 @@ def compared(arguments: argparse.Namespace, source: str, name: str) -> Wish:
         key, _, value = way.partition("=")
         if way in ("imatrix", "plain"):
             changes["imatrix"] = way == "imatrix"
-        elif way in methods.METHODS:
+        elif way in METHODS:
             method = way
         elif way in CHECKPOINTS:
             changes["through"] = way
         elif key == "keep" and value:
             changes["keep_f16"] = value
         elif key in ("output", "embedding") and value:
-            changes[f"{key}_type"] = formats.tensor_number(value)
+            changes[f"{key}_type"] = tensor_number(value)
         else:
-            known = (*("imatrix", "plain"), *methods.METHODS, *CHECKPOINTS)
+            known = (*("imatrix", "plain"), *METHODS, *CHECKPOINTS)
             raise SettingsError(
                 f"'+{way[:40]}' means nothing.",
                 f"There are {', '.join(f'+{one}' for one in known)}, +keep=REGEX, +output=TYPE and "

@@ -1,4 +1,4 @@
-"""Texts as a model reads them: which tokens it is given, and which of them it is to predict.
+"""What a model is given to score: the tokens it reads, and which of them it is to predict.
 
 Knows the tokenizer and the chat template, and nothing of what runs the model.
 """
