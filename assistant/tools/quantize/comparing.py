@@ -15,7 +15,7 @@ from typing import Any
 from assistant.core.errors import AssistantError
 from assistant.store import Store
 from assistant.store.progress import Watcher, duration, megabytes
-from assistant.tools.quantize import gate, planning, speed
+from assistant.tools.quantize import gate, planning
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.dithering import dithered
@@ -26,7 +26,7 @@ from assistant.tools.quantize.outcome import figures
 from assistant.tools.quantize.picture import Dot
 from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, Recipe, tensor_name
 from assistant.tools.quantize.scorers import engine_of
-from assistant.tools.quantize.speed import Speed
+from assistant.tools.quantize.trial import Speed, measured_speed
 from assistant.tools.quantize.wish import Wish
 from assistant.tools.quantize.workshop import workshop
 
@@ -126,7 +126,7 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
             source = dithered(source, shop / "dithered", first.threads, watcher)
         planning.plan([wish.recipe for wish in wishes], source, shop, watcher)
         with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
-            fast = speed.measured(source.folder, first.threads, watcher)
+            fast = measured_speed(source.folder, first.threads, watcher)
             rows = [Row(None, size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
             ground = groundwork(wishes, source, validation, shop, watcher)
             for number, wish in enumerate(wishes):
@@ -155,7 +155,7 @@ def _measured(  # noqa: PLR0917
         size_bytes=made.size_bytes,
         loss=gate.measure(folder, validation, reference, ground.threads, ground.watcher),
         # What none of our engines runs has no speed that would tell anything.
-        speeds=speed.measured(folder, ground.threads, ground.watcher) if engine_of(folder) else (),
+        speeds=measured_speed(folder, ground.threads, ground.watcher) if engine_of(folder) else (),
         fell_back=len(made.fell_back),
         seconds=seconds,
     )

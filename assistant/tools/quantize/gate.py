@@ -17,11 +17,11 @@ from assistant.store.disk import require
 from assistant.store.formats.gguf import Value, read_header
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import safetensors, scanning
-from assistant.tools.quantize.asking import Answer
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.loss import Loss, Reference
 from assistant.tools.quantize.scorers import opened
 from assistant.tools.quantize.scoring import Scorer
+from assistant.tools.quantize.trial import Answer
 
 MAX_PERPLEXITY = 1000.0
 """Of the source, on plain English dialogues. Tiny models have about 20; a model of another language some

@@ -22,7 +22,7 @@ from assistant.store import Store, licences
 from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import asking, card, dialogues, gate, lora, making
+from assistant.tools.quantize import card, dialogues, gate, lora, making
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.gguf_io import write_adapter
 from assistant.tools.quantize.hub_checkpoint import declared_licence
@@ -35,6 +35,7 @@ from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
 from assistant.tools.quantize.safetensors import SafetensorsFolder
 from assistant.tools.quantize.scorers import LlamaCppScorer
 from assistant.tools.quantize.source import Source
+from assistant.tools.quantize.trial import Spoken, hold_conversation
 from assistant.tools.quantize.workshop import plan, workshop
 
 FORMAT = "gguf"
@@ -89,7 +90,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         shapes = {tensor.name: tensor.shape for tensor in base.header.tensors}
         gguf_adapter.check(file, base.header.architecture, shapes)
         before, after = _measured(base, file, wish.threads, shop, watcher)
-        spoken = asking.ask(base.folder, wish.threads, watcher, adapter=file)
+        spoken = hold_conversation(base.folder, wish.threads, watcher, adapter=file)
         doubts = _doubts(before, after, spoken)
         refuse(doubts, f"The adapter {name} was not installed", force=wish.force)
         options: dict[str, str | bool] = {"base": wish.base, "as": wish.name, "force": wish.force}
@@ -177,7 +178,7 @@ def _measured(base: Source, file: Path, threads: int, shop: Path, watcher: Watch
             return reference.loss, reference.compare(scorer, meter.add)
 
 
-def _doubts(before: Loss, after: Loss, spoken: asking.Spoken) -> list[str]:
+def _doubts(before: Loss, after: Loss, spoken: Spoken) -> list[str]:
     """What speaks against the adapter, each in half a sentence with its figure."""
     found = []
     if after.kl < MIN_KL:

@@ -15,7 +15,7 @@ from assistant.runtime import resources
 from assistant.store import Store, licences
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import asking, dialogues, gate, installing, judging, lora, planning
+from assistant.tools.quantize import dialogues, gate, installing, judging, lora, planning
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
@@ -25,6 +25,7 @@ from assistant.tools.quantize.outcome import Result
 from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
 from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, settled_method
 from assistant.tools.quantize.source import Source
+from assistant.tools.quantize.trial import hold_conversation
 from assistant.tools.quantize.wish import Wish
 from assistant.tools.quantize.workshop import workshop
 
@@ -59,7 +60,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             ground = groundwork([wish], source, validation, shop, watcher)
             made = build(wish.recipe, ground, target(shop, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
-        spoken = asking.ask(made.file.parent, wish.threads, watcher)
+        spoken = hold_conversation(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
         refuse(doubts, f"The model {name} was not installed", force=wish.force)
         result = Result(

@@ -10,9 +10,9 @@ from typing import Any
 import llama_cpp
 
 from assistant.tools.quantize import card
-from assistant.tools.quantize.asking import Spoken
 from assistant.tools.quantize.loss import Loss
 from assistant.tools.quantize.quantizer import Made
+from assistant.tools.quantize.trial import Spoken
 
 
 @dataclass(frozen=True, slots=True)

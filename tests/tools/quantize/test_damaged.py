@@ -15,10 +15,10 @@ from assistant.store import Store
 from assistant.store.formats.gguf import Tensor, read_header
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import gate, making
-from assistant.tools.quantize.asking import Answer
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.loss import Reference
 from assistant.tools.quantize.recipe import FORMATS
+from assistant.tools.quantize.trial import Answer
 from assistant.tools.quantize.wish import Wish
 from tests.tools.quantize.conftest import NAME, REAL, left_behind
 

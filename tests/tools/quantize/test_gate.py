@@ -13,11 +13,11 @@ from assistant.core.errors import ModelCorrupt, SettingsError
 from assistant.runtime import resources
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import gate, safetensors
-from assistant.tools.quantize.asking import Answer
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.gate import doubts, doubts_about_source, gibberish
 from assistant.tools.quantize.loss import Loss
 from assistant.tools.quantize.recipe import FOR_BOARDS, FORMATS, find_format, tensor_number
+from assistant.tools.quantize.trial import Answer
 from tests.tools.quantize.whisper_checkpoints import write_safetensors
 
 SOURCE = Loss(900, 3.0)

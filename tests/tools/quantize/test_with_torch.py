@@ -20,7 +20,7 @@ from assistant.store import open_store
 from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import asking, card, checkpoint, dialogues, gate, making, safetensors
+from assistant.tools.quantize import card, checkpoint, dialogues, gate, making, safetensors
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.groundwork import Groundwork
@@ -31,6 +31,7 @@ from assistant.tools.quantize.scorers import opened
 from assistant.tools.quantize.scoring import Passage
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.torch_child import TorchChild
+from assistant.tools.quantize.trial import QUESTIONS, hold_conversation
 from assistant.tools.quantize.wish import Wish
 from tests.tools.quantize import tiny
 from tests.tools.quantize.conftest import left_behind
@@ -133,8 +134,8 @@ def test_training_loses_less_than_rounding(ground: Groundwork, reference: Refere
 
 
 def test_it_answers_in_transformers_as_in_llama_cpp(folder: Path, file: Path) -> None:
-    ours, theirs = (asking.ask(place, 1, WATCHER) for place in (file.parent, folder))
-    assert [answer.question for answer in theirs.answers] == list(asking.QUESTIONS)
+    ours, theirs = (hold_conversation(place, 1, WATCHER) for place in (file.parent, folder))
+    assert [answer.question for answer in theirs.answers] == list(QUESTIONS)
     for one, other in zip(ours.answers, theirs.answers, strict=True):
         # Rounding makes them part some time: the network is of random weights, and sure of nothing.
         assert len(other.text) > 50
@@ -153,7 +154,7 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
     assert result.path == there
     assert result.loss.kl < FORMATS[name].kl_limit
     facts = json.loads((there / CARD).read_text(encoding="utf-8"))
-    assert [answer["question"] for answer in facts["answers"]] == list(asking.QUESTIONS)
+    assert [answer["question"] for answer in facts["answers"]] == list(QUESTIONS)
     assert facts["runtime"] == "transformers"
     assert facts["tokens_per_s"] > 0
     assert facts["memory_mb"] > 100, "torch alone takes that"
