@@ -3,7 +3,7 @@
 Nothing here runs on the appliance: only ``assistant quantize`` imports it. ``making`` is the whole way
 of one model and ``comparing`` several side by side, with a ``picture``. On the way: ``source`` finds
 the model (a ``checkpoint`` is converted by llama.cpp's ``converter``, a ``lora`` adapter worked in),
-``workshop`` gives a place to work, ``groundwork`` finds out what the ``methods`` want to know, ``building``
+``workspace`` gives a place to work, ``groundwork`` finds out what the ``methods`` want to know, ``building``
 makes a file of one of the ``formats``, and ``gate`` decides by its ``loss`` on ``dialogues``, which a
 ``scorers`` read. What needs torch runs in one of the ``environments``.
 """

@@ -59,7 +59,7 @@ def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
 
 def _by_torch(plain: Path, folder: Path, chosen: str, ground: Groundwork) -> Made:
     """bitsandbytes rounds a plain checkpoint, which is gone afterwards."""
-    checkpoint = ground.shop / "checkpoint"
+    checkpoint = ground.work_dir / "checkpoint"
     checkpoint.mkdir()
     try:
         with writing(folder):
@@ -75,7 +75,7 @@ def _by_torch(plain: Path, folder: Path, chosen: str, ground: Groundwork) -> Mad
 
 def _through_checkpoint(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
     """A checkpoint is written, converted by llama.cpp's converter, and the result put into the format."""
-    folder, into = ground.shop / "through", FORMATS[recipe.through]
+    folder, into = ground.work_dir / "through", FORMATS[recipe.through]
     checkpoint, converted = folder / "checkpoint", folder / "model.gguf"
     checkpoint.mkdir(parents=True)
     method, imatrix = settled_method("", None, into, ground.source.weights)

@@ -1,6 +1,6 @@
 """The same model in several formats, side by side: size, loss, speed. Nothing is installed.
 
-The files are made one after the other in the workshop, and gone afterwards.
+The files are made one after the other in the workspace, and gone afterwards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, Recipe, tensor_nam
 from assistant.tools.quantize.scorers import engine_of
 from assistant.tools.quantize.trial import Speed, measured_speed
 from assistant.tools.quantize.wish import Wish
-from assistant.tools.quantize.workshop import workshop
+from assistant.tools.quantize.workspace import workspace
 
 EVERYTHING = (
     "f16,f16+hf-f16,f16+hf-int4,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m+rtn,q4_k_m,q4_k_m+awq,"
@@ -117,20 +117,20 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
     """
     first = wishes[0]
     validation = held_out(first)
-    with workshop(store.models_dir, watcher) as shop:
-        source = found(first, store, shop, watcher)
+    with workspace(store.models_dir, watcher) as work_dir:
+        source = found(first, store, work_dir, watcher)
         wishes = [settled(wish, source) for wish in wishes]
         check_text(wishes)
         kept = [len(matching(source, wish.keep_f16)) for wish in wishes]
         if dither:
-            source = dithered(source, shop / "dithered", first.threads, watcher)
-        planning.plan([wish.recipe for wish in wishes], source, shop, watcher)
-        with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
+            source = dithered(source, work_dir / "dithered", first.threads, watcher)
+        planning.plan([wish.recipe for wish in wishes], source, work_dir, watcher)
+        with gate.reference(source.folder, validation, first.threads, work_dir, watcher) as reference:
             fast = measured_speed(source.folder, first.threads, watcher)
             rows = [Row(None, size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
-            ground = groundwork(wishes, source, validation, shop, watcher)
+            ground = groundwork(wishes, source, validation, work_dir, watcher)
             for number, wish in enumerate(wishes):
-                to = target(shop, f"{number}-{wish.format.name}")
+                to = target(work_dir, f"{number}-{wish.format.name}")
                 row = Row(wish.recipe, kept_f16=kept[number])
                 try:
                     row = _measured(row, wish.recipe, ground, to, validation, reference)

@@ -34,7 +34,7 @@ MIN_LETTERS = 0.5
 """Share of letters in an answer, blanks not counted. Code and lists have more than this."""
 
 
-def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher: Watcher) -> Reference:
+def reference(folder: Path, texts: Texts, threads: int, work_dir: Path, watcher: Watcher) -> Reference:
     """Measure the source in ``folder``; what it predicts is kept to compare with. Close it in the end.
 
     Raises ModelCorrupt when it is damaged, StorageFull, EngineFailed.
@@ -42,8 +42,8 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
     scanning.check_weights(folder)
     with opened(folder, threads, watcher) as scorer:
         passages = scorer.passages(texts)
-        require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), workshop)
-        kept = Reference(passages, workshop)
+        require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), work_dir)
+        kept = Reference(passages, work_dir)
         kept.pieces, kept.shape = pieces(scorer), shape_of(folder)
         meter = Meter("Measuring the source", kept.tokens, watcher, unit="tokens")
         try:

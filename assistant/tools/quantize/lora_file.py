@@ -24,19 +24,16 @@ from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import card, dialogues, gate, lora, making
 from assistant.tools.quantize import source as sources
+from assistant.tools.quantize.checkpoint import declared_licence
 from assistant.tools.quantize.gguf_io import write_adapter
-from assistant.tools.quantize.hub_checkpoint import declared_licence
-from assistant.tools.quantize.installing import install
-from assistant.tools.quantize.judging import refuse
 from assistant.tools.quantize.loss import Loss
-from assistant.tools.quantize.naming import stem_of
 from assistant.tools.quantize.planning import reference_bytes
 from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
 from assistant.tools.quantize.safetensors import SafetensorsFolder
 from assistant.tools.quantize.scorers import LlamaCppScorer
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.trial import Spoken, hold_conversation
-from assistant.tools.quantize.workshop import plan, workshop
+from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
 
 FORMAT = "gguf"
 
@@ -77,11 +74,11 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     agree(wish.source, licence)
     strength = lora.strength_of(folder)
     tensors = SafetensorsFolder(folder)
-    with workshop(store.models_dir, watcher) as shop:
+    with workspace(store.models_dir, watcher) as work_dir:
         origin = Origin(watcher)
-        base = sources.find(wish.base, store, shop, origin.convert, agree, watcher)
-        plan(2 * tensors.elements + reference_bytes(base), base.size_bytes, shop, watcher)
-        made = shop / "made" / name
+        base = sources.find(wish.base, store, work_dir, origin.convert, agree, watcher)
+        plan(2 * tensors.elements + reference_bytes(base), base.size_bytes, work_dir, watcher)
+        made = work_dir / "made" / name
         made.mkdir(parents=True)
         file = made / f"{name}.gguf"
         changes = lora.changes_of(base.header, tensors, strength.rank)
@@ -89,7 +86,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
             write(file, base.header.architecture, changes, strength)
         shapes = {tensor.name: tensor.shape for tensor in base.header.tensors}
         gguf_adapter.check(file, base.header.architecture, shapes)
-        before, after = _measured(base, file, wish.threads, shop, watcher)
+        before, after = _measured(base, file, wish.threads, work_dir, watcher)
         spoken = hold_conversation(base.folder, wish.threads, watcher, adapter=file)
         doubts = _doubts(before, after, spoken)
         refuse(doubts, f"The adapter {name} was not installed", force=wish.force)
@@ -169,10 +166,10 @@ def _found(source: str) -> Path:
     return folder
 
 
-def _measured(base: Source, file: Path, threads: int, shop: Path, watcher: Watcher) -> tuple[Loss, Loss]:
+def _measured(base: Source, file: Path, threads: int, work_dir: Path, watcher: Watcher) -> tuple[Loss, Loss]:
     """How the model predicts plain dialogues without the adapter, and with it."""
     texts = dialogues.read(making.text("validation.txt"))
-    with gate.reference(base.folder, texts, threads, shop, watcher) as reference:
+    with gate.reference(base.folder, texts, threads, work_dir, watcher) as reference:
         meter = Meter("Measuring with the adapter", reference.tokens, watcher, unit="tokens")
         with LlamaCppScorer(base.folder, threads, adapter=file) as scorer:
             return reference.loss, reference.compare(scorer, meter.add)

@@ -15,19 +15,18 @@ from assistant.runtime import resources
 from assistant.store import Store, licences
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import dialogues, gate, installing, judging, lora, planning
+from assistant.tools.quantize import dialogues, gate, lora, planning
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.groundwork import Groundwork
-from assistant.tools.quantize.judging import refuse
 from assistant.tools.quantize.outcome import Result
 from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
 from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, settled_method
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.trial import hold_conversation
 from assistant.tools.quantize.wish import Wish
-from assistant.tools.quantize.workshop import workshop
+from assistant.tools.quantize.workspace import ANOTHER_SOURCE, deliver, install, refuse, workspace
 
 
 def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
@@ -40,9 +39,9 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
     if wish.name:
         check_name(store.catalog, wish.name)
     validation = held_out(wish)
-    with workshop(store.models_dir, watcher) as shop:
+    with workspace(store.models_dir, watcher) as work_dir:
         origin = Origin(watcher)
-        source = found(wish, store, shop, watcher, origin)
+        source = found(wish, store, work_dir, watcher, origin)
         name = wish.name or f"{source.stem}-{wish.format.name}"
         check_name(store.catalog, name)
         wish = settled(wish, source)
@@ -52,13 +51,13 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
                 "--act-order is for --method gptq only.", "Leave it out, or add --method gptq."
             )
         kept = matching(source, wish.keep_f16)
-        planning.plan([wish.recipe], source, shop, watcher, wish.output)
-        with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
+        planning.plan([wish.recipe], source, work_dir, watcher, wish.output)
+        with gate.reference(source.folder, validation, wish.threads, work_dir, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             what = f"The source {source.named} was not used"
-            refuse(doubts, what, force=wish.force, instead=judging.ANOTHER)
-            ground = groundwork([wish], source, validation, shop, watcher)
-            made = build(wish.recipe, ground, target(shop, name))
+            refuse(doubts, what, force=wish.force, instead=ANOTHER_SOURCE)
+            ground = groundwork([wish], source, validation, work_dir, watcher)
+            made = build(wish.recipe, ground, target(work_dir, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
         spoken = hold_conversation(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
@@ -87,25 +86,25 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             doubts=tuple(doubts),
         )
         if wish.output:
-            installing.deliver(wish.output, made.file.parent, result.document(), watcher)
+            deliver(wish.output, made.file.parent, result.document(), watcher)
         else:
-            installing.install(store, "llm", made.file.parent, result.document(), watcher)
+            install(store, "llm", made.file.parent, result.document(), watcher)
     return result
 
 
-def found(wish: Wish, store: Store, shop: Path, watcher: Watcher, origin: Origin | None = None) -> Source:
+def found(wish: Wish, store: Store, work_dir: Path, watcher: Watcher, origin: Origin | None = None) -> Source:
     """What the wish is for, its adapter in it; ``origin`` is told what that is made of.
 
     Raises what ``sources.find`` and ``lora.merged`` raise.
     """
     origin = origin or Origin(watcher)
     agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
-    source = sources.find(wish.source, store, shop, origin.convert, agree, watcher)
+    source = sources.find(wish.source, store, work_dir, origin.convert, agree, watcher)
     if not origin.converted:
         origin.files = sorted(source.folder.glob("*.gguf"))
     if not wish.adapter:
         return source
-    return lora.merged(source, wish.adapter, shop / "merged", wish.threads, watcher)
+    return lora.merged(source, wish.adapter, work_dir / "merged", wish.threads, watcher)
 
 
 def _check_destination(wish: Wish) -> None:
@@ -134,7 +133,7 @@ def text(name: str) -> Path:
 
 
 def groundwork(
-    wishes: Sequence[Wish], source: Source, spoken: Texts, shop: Path, watcher: Watcher
+    wishes: Sequence[Wish], source: Source, spoken: Texts, work_dir: Path, watcher: Watcher
 ) -> Groundwork:
     """What may have to be found out first, for all of them. ``spoken`` is what the assistant says."""
     wish = wishes[0]
@@ -144,7 +143,7 @@ def groundwork(
         wish.calibration or text("calibration.txt"),
         spoken,
         wish.threads,
-        shop,
+        work_dir,
         watcher,
         in_detail=in_detail,
     )
@@ -186,8 +185,8 @@ def matching(source: Source, pattern: str) -> tuple[str, ...]:
     return kept
 
 
-def target(shop: Path, name: str) -> Path:
+def target(work_dir: Path, name: str) -> Path:
     """Where the new file is made: alone in a folder."""
-    folder = shop / "made" / name
+    folder = work_dir / "made" / name
     folder.mkdir(parents=True)
     return folder / f"{name}.gguf"

@@ -15,7 +15,7 @@ from assistant import __version__
 from assistant.core.errors import ModelCorrupt
 from assistant.store.disk import require
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import checkpoint_files
+from assistant.tools.quantize.checkpoint import config_of, save_json, write_tokenizer
 from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.onnx_decoder import Decoder, Numbers
 from assistant.tools.quantize.onnx_graph import Graph
@@ -46,9 +46,9 @@ def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: 
     elements = sum(int(np.prod(tensor.shape)) for tensor in weights.header.tensors)
     bits = numbers.bits + 2 if numbers.bits else 8 * np.dtype(numbers.float_type).itemsize  # with scales
     require(elements * bits // 8, folder)
-    checkpoint_files.write(weights.header, folder)
-    config = checkpoint_files.config(weights.header, shape, "DecoderInOnnx")
-    checkpoint_files.save(folder / "config.json", config)
+    write_tokenizer(weights.header, folder)
+    config = config_of(weights.header, shape, "DecoderInOnnx")
+    save_json(folder / "config.json", config)
     meter = Meter(f"Making {chosen}", elements, watcher, unit="weights")
     graph = Graph(folder / MODEL)
     try:

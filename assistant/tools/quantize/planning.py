@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import environments, installing, workshop
+from assistant.tools.quantize import environments, workspace
 from assistant.tools.quantize.gguf_io import is_plain
 from assistant.tools.quantize.importance import correlations_bytes
 from assistant.tools.quantize.recipe import FORMATS, ROUND_TO_NEAREST, WITH_TORCH, Recipe, method_memory_bytes
@@ -32,7 +32,7 @@ REFERENCE_TOKENS = 1_500
 
 
 def plan(
-    recipes: Sequence[Recipe], source: Source, shop: Path, watcher: Watcher, output: Path | None = None
+    recipes: Sequence[Recipe], source: Source, work_dir: Path, watcher: Watcher, output: Path | None = None
 ) -> None:
     """Say what making all of these will take, and what there is. Raises StorageFull, EngineFailed.
 
@@ -42,11 +42,13 @@ def plan(
     weights = source.weights
     largest = max(source.size_bytes, *(_made_bytes(recipe, weights) for recipe in recipes))
     memory = largest + max(method_memory_bytes(recipe.method, weights) for recipe in recipes)
-    workshop.plan(disk, memory, shop, watcher)
+    workspace.plan(disk, memory, work_dir, watcher)
     if any(recipe.needs_torch for recipe in recipes):
         environments.plan("torch", watcher)
     if output:
-        installing.plan(max(_made_bytes(recipe, weights) for recipe in recipes), output, shop, watcher)
+        workspace.plan_delivery(
+            max(_made_bytes(recipe, weights) for recipe in recipes), output, work_dir, watcher
+        )
 
 
 def disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
@@ -64,7 +66,7 @@ def reference_bytes(source: Source) -> int:
 
 
 def _groundwork(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, int]:
-    """Name -> bytes of what lies in the workshop while this is made."""
+    """Name -> bytes of what lies in the workspace while this is made."""
     parts = {}
     by_llama_cpp = recipe.method == ROUND_TO_NEAREST and recipe.format.runtime == "llama_cpp"
     if not by_llama_cpp and not is_plain(source.header):

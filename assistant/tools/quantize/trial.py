@@ -17,10 +17,10 @@ from assistant.core.types import Message
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize.memory import resident_bytes
 from assistant.tools.quantize.scorers import engine_of, opened
 from assistant.tools.quantize.scoring import Passage
 from assistant.tools.quantize.torch_child import TorchScorer
+from assistant.tools.quantize.workspace import resident_bytes
 
 QUESTIONS = (
     "Why is the sky blue?",

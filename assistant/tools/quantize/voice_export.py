@@ -18,7 +18,7 @@ from typing import Any
 
 from assistant.core.errors import DownloadFailed, EngineUnavailable, ModelCorrupt
 from assistant.store.progress import Watcher, timed
-from assistant.tools.quantize.children import last_line
+from assistant.tools.quantize.workspace import last_line
 
 CATALOGUE = ".models.json"
 

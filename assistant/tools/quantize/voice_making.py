@@ -22,13 +22,9 @@ from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher, timed
 from assistant.tools.quantize import card, voice_export, voice_gate
-from assistant.tools.quantize.checkpoint import read_json
-from assistant.tools.quantize.hub_checkpoint import declared_licence
-from assistant.tools.quantize.installing import install
-from assistant.tools.quantize.judging import refuse
-from assistant.tools.quantize.naming import stem_of
+from assistant.tools.quantize.checkpoint import declared_licence, read_json
 from assistant.tools.quantize.provenance import checksum
-from assistant.tools.quantize.workshop import plan, workshop
+from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
 
 SHRUNK: dict[str, Literal["", "fp16", "int8"]] = {"onnx": "", "onnx-fp16": "fp16", "onnx-int8": "int8"}
 """Format -> how the decoder's weights are stored."""
@@ -83,11 +79,11 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     if checkpoint is None:
         raise _missing(str(folder))
     size_bytes = checkpoint.stat().st_size
-    with workshop(store.models_dir, watcher) as shop:
-        plan(2 * size_bytes, 3 * size_bytes, shop, watcher)
-        made = shop / "made" / name
+    with workspace(store.models_dir, watcher) as work_dir:
+        plan(2 * size_bytes, 3 * size_bytes, work_dir, watcher)
+        made = work_dir / "made" / name
         made.mkdir(parents=True)
-        onnx, probes = made / f"{name}.onnx", shop / "probes.npz"
+        onnx, probes = made / f"{name}.onnx", work_dir / "probes.npz"
         speakers = _one_of(folder, SPEAKERS)
         job = {
             "config": str(folder / "config.json"),

@@ -17,13 +17,11 @@ from assistant.store import Store, licences
 from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher, timed
-from assistant.tools.quantize import card, checkpoint, hub_checkpoint, whisper_gate
-from assistant.tools.quantize.installing import install
-from assistant.tools.quantize.judging import refuse
-from assistant.tools.quantize.naming import stem_of
+from assistant.tools.quantize import card, whisper_gate
+from assistant.tools.quantize.checkpoint import check_checkpoint, find_checkpoint, read_json
 from assistant.tools.quantize.provenance import checksum, files_of
 from assistant.tools.quantize.whisper_folder import TYPES, Whisper
-from assistant.tools.quantize.workshop import plan, workshop
+from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
 
 COMPUTE = {"ct2-int8": "int8", "ct2-float16": "float32", "ct2-float32": "float32"}
 """Format -> how it is tried: a processor computes no 16-bit floats."""
@@ -56,15 +54,15 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     if wish.name:
         check_name(store.catalog, wish.name)
     agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
-    source = hub_checkpoint.find(wish.source, watcher, agree)
+    source = find_checkpoint(wish.source, watcher, agree)
     whisper = opened(source.folder)
     name = wish.name or f"{stem_of(source.named)}-{wish.format.removeprefix('ct2-')}"
     check_name(store.catalog, name)
     elements = whisper.tensors.elements
-    with workshop(store.models_dir, watcher) as shop:
+    with workspace(store.models_dir, watcher) as work_dir:
         written_bytes = int(elements * (BYTES[wish.format] + BYTES["ct2-float32"]))
-        plan(written_bytes, 2 * 4 * elements, shop, watcher)
-        made, reference = shop / "made" / name, shop / "reference"
+        plan(written_bytes, 2 * 4 * elements, work_dir, watcher)
+        made, reference = work_dir / "made" / name, work_dir / "reference"
         for folder, kind in ((reference, "ct2-float32"), (made, wish.format)):
             folder.mkdir(parents=True)
             with writing(store.models_dir):
@@ -107,8 +105,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
 
 def opened(folder: Path) -> Whisper:
     """The checkpoint, which is data only. Raises ModelCorrupt."""
-    checkpoint.check(folder)
-    architectures = checkpoint.read_json(folder / "config.json")["architectures"]
+    check_checkpoint(folder)
+    architectures = read_json(folder / "config.json")["architectures"]
     if "WhisperForConditionalGeneration" not in architectures:
         raise ModelCorrupt(
             f"The checkpoint in {folder} is no Whisper model: its architecture is {architectures!r:.80}.",

@@ -15,8 +15,9 @@ from assistant.store import Store
 from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import checkpoint, converter, dialogues, hf_folder, making
+from assistant.tools.quantize import converter, dialogues, hf_folder, making
 from assistant.tools.quantize.building import build
+from assistant.tools.quantize.checkpoint import convert
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.groundwork import Groundwork
@@ -56,13 +57,13 @@ def fetched(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
 @pytest.fixture(scope="module")
 def ground(folder: Path) -> Groundwork:
     """Of the same in GGUF."""
-    file, shop = folder.with_name("gguf") / "tiny.gguf", folder.with_name("shop")
+    file, work_dir = folder.with_name("gguf") / "tiny.gguf", folder.with_name("shop")
     file.parent.mkdir()
-    shop.mkdir()
-    checkpoint.convert(folder, file, WATCHER)
+    work_dir.mkdir()
+    convert(folder, file, WATCHER)
     source = Source("tiny", file.parent, file, read_header(file), "tiny", "", 0)
     spoken = Texts(dialogues.read(making.text("validation.txt")).conversations[:6], ())
-    return Groundwork(source, making.text("calibration.txt"), spoken, 1, shop, WATCHER)
+    return Groundwork(source, making.text("calibration.txt"), spoken, 1, work_dir, WATCHER)
 
 
 @pytest.mark.usefixtures("few_dialogues")
@@ -109,7 +110,7 @@ def test_packed_weights_come_back_as_they_were_rounded(
 ) -> None:
     (tmp_path / "packed").mkdir()
     made = build(Recipe(FORMATS["hf-int4"], method), ground, tmp_path / "packed" / "made.gguf")
-    checkpoint.convert(made.file.parent, tmp_path / "back.gguf", WATCHER)
+    convert(made.file.parent, tmp_path / "back.gguf", WATCHER)
     tensors, back = read(made.file), GgufWeights(tmp_path / "back.gguf")
     packed = 0
     for tensor in ground.source.header.tensors:
@@ -130,4 +131,4 @@ def test_what_bitsandbytes_packed_is_refused(ground: Groundwork, tmp_path: Path)
     (tmp_path / "packed").mkdir()
     made = build(Recipe(FORMATS["hf-nf4"]), ground, tmp_path / "packed" / "made.gguf")
     with pytest.raises(ModelCorrupt, match="packed by bitsandbytes, and cannot be unpacked here"):
-        checkpoint.convert(made.file.parent, tmp_path / "back.gguf", WATCHER)
+        convert(made.file.parent, tmp_path / "back.gguf", WATCHER)

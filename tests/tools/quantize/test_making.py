@@ -31,7 +31,7 @@ from assistant.tools.quantize import card, making
 from assistant.tools.quantize.outcome import Result
 from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.wish import Wish
-from assistant.tools.quantize.workshop import workshop
+from assistant.tools.quantize.workspace import workspace
 from tests.conftest import CHECKOUT
 from tests.tools.quantize.conftest import NAME, left_behind
 
@@ -201,7 +201,7 @@ def test_a_killed_process_leaves_nothing_behind(store: Store, number: int) -> No
         process.send_signal(number)
         assert process.wait(60) != 0
     if number == signal.SIGKILL:  # nobody could clean up; the next one does
-        with workshop(store.models_dir, Unwatched()) as shop:
-            assert not list(shop.iterdir())
+        with workspace(store.models_dir, Unwatched()) as work_dir:
+            assert not list(work_dir.iterdir())
     assert not left_behind(store.models_dir)
     assert not (store.models_dir / "smollm2-135m-instruct-q8_0").exists()

@@ -310,7 +310,7 @@ def test_symbols_that_coqui_reads_otherwise(tmp_path: Path, fixtures: Path) -> N
 
 
 def test_refusal_is_an_error_of_its_own() -> None:
-    from assistant.tools.quantize.judging import refuse  # noqa: PLC0415
+    from assistant.tools.quantize.workspace import refuse  # noqa: PLC0415
 
     refuse([], "It was not installed", force=False)
     refuse(["it is silent"], "It was not installed", force=True)

@@ -20,8 +20,9 @@ from assistant.store import open_store
 from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import card, checkpoint, dialogues, gate, making, safetensors
+from assistant.tools.quantize import card, dialogues, gate, making, safetensors
 from assistant.tools.quantize.building import build
+from assistant.tools.quantize.checkpoint import convert
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.groundwork import Groundwork
 from assistant.tools.quantize.loss import Loss, Reference
@@ -52,7 +53,7 @@ def file(folder: Path) -> Path:
     """What llama.cpp's converter makes of it."""
     made = folder.with_name("gguf") / "tiny.gguf"
     made.parent.mkdir()
-    checkpoint.convert(folder, made, WATCHER)
+    convert(folder, made, WATCHER)
     return made
 
 
@@ -65,9 +66,9 @@ def spoken() -> Texts:
 @pytest.fixture(scope="module")
 def ground(file: Path, spoken: Texts) -> Groundwork:
     source = Source("tiny", file.parent, file, read_header(file), "tiny", "", 0)
-    shop = file.parent.with_name("shop")
-    shop.mkdir()
-    return Groundwork(source, making.text("calibration.txt"), spoken, 1, shop, WATCHER)
+    work_dir = file.parent.with_name("shop")
+    work_dir.mkdir()
+    return Groundwork(source, making.text("calibration.txt"), spoken, 1, work_dir, WATCHER)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_a_checkpoint_that_cannot_be_converted_leaves_nothing(tmp_path: Path) ->
     config = json.loads((wrong / "config.json").read_text())
     (wrong / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchModel"]}))
     with pytest.raises(EngineFailed, match="could not be converted"):
-        checkpoint.convert(wrong, tmp_path / "to.gguf", WATCHER)
+        convert(wrong, tmp_path / "to.gguf", WATCHER)
     assert not (tmp_path / "to.gguf").exists()
 
 
