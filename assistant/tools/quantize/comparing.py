@@ -15,16 +15,16 @@ from typing import Any
 from assistant.core.errors import AssistantError
 from assistant.store import Store
 from assistant.store.progress import Watcher, duration, megabytes
-from assistant.tools.quantize import gate, planning
+from assistant.tools.quantize import gate
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.dithering import dithered
 from assistant.tools.quantize.groundwork import Groundwork
 from assistant.tools.quantize.loss import Loss, Reference
 from assistant.tools.quantize.making import check_text, found, groundwork, held_out, matching, settled, target
-from assistant.tools.quantize.outcome import figures
 from assistant.tools.quantize.picture import Dot
 from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, Recipe, tensor_name
+from assistant.tools.quantize.record import figures, plan_making
 from assistant.tools.quantize.scorers import engine_of
 from assistant.tools.quantize.trial import Speed, measured_speed
 from assistant.tools.quantize.wish import Wish
@@ -124,7 +124,7 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
         kept = [len(matching(source, wish.keep_f16)) for wish in wishes]
         if dither:
             source = dithered(source, work_dir / "dithered", first.threads, watcher)
-        planning.plan([wish.recipe for wish in wishes], source, work_dir, watcher)
+        plan_making([wish.recipe for wish in wishes], source, work_dir, watcher)
         with gate.reference(source.folder, validation, first.threads, work_dir, watcher) as reference:
             fast = measured_speed(source.folder, first.threads, watcher)
             rows = [Row(None, size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]

@@ -27,8 +27,7 @@ from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.checkpoint import declared_licence
 from assistant.tools.quantize.gguf_io import write_adapter
 from assistant.tools.quantize.loss import Loss
-from assistant.tools.quantize.planning import reference_bytes
-from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
+from assistant.tools.quantize.record import Origin, checksum, files_of, reference_bytes, versions_used
 from assistant.tools.quantize.safetensors import SafetensorsFolder
 from assistant.tools.quantize.scorers import LlamaCppScorer
 from assistant.tools.quantize.source import Source
@@ -115,7 +114,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
                 "forced": doubts,
             },
             f"llama-cpp-python {llama_cpp.__version__}",
-            used(converted=origin.converted),
+            versions_used(converted=origin.converted),
         )
         place = install(store, "llm", made, about, watcher)
     return {**about, "path": str(place)}

@@ -15,14 +15,13 @@ from assistant.runtime import resources
 from assistant.store import Store, licences
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import dialogues, gate, lora, planning
+from assistant.tools.quantize import dialogues, gate, lora
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.groundwork import Groundwork
-from assistant.tools.quantize.outcome import Result
-from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
 from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, settled_method
+from assistant.tools.quantize.record import Origin, Result, checksum, files_of, plan_making, versions_used
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.trial import hold_conversation
 from assistant.tools.quantize.wish import Wish
@@ -51,7 +50,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
                 "--act-order is for --method gptq only.", "Leave it out, or add --method gptq."
             )
         kept = matching(source, wish.keep_f16)
-        planning.plan([wish.recipe], source, work_dir, watcher, wish.output)
+        plan_making([wish.recipe], source, work_dir, watcher, wish.output)
         with gate.reference(source.folder, validation, wish.threads, work_dir, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             what = f"The source {source.named} was not used"
@@ -82,7 +81,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             kept_f16=kept,
             made=made,
             spoken=spoken,
-            used=used(converted=origin.converted, recipe=wish.recipe),
+            used=versions_used(converted=origin.converted, recipe=wish.recipe),
             doubts=tuple(doubts),
         )
         if wish.output:

@@ -23,7 +23,7 @@ from assistant.store.own import check_name
 from assistant.store.progress import Watcher, timed
 from assistant.tools.quantize import card, voice_export, voice_gate
 from assistant.tools.quantize.checkpoint import declared_licence, read_json
-from assistant.tools.quantize.provenance import checksum
+from assistant.tools.quantize.record import checksum
 from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
 
 SHRUNK: dict[str, Literal["", "fp16", "int8"]] = {"onnx": "", "onnx-fp16": "fp16", "onnx-int8": "int8"}

@@ -19,7 +19,7 @@ from assistant.store.own import check_name
 from assistant.store.progress import Watcher, timed
 from assistant.tools.quantize import card, whisper_gate
 from assistant.tools.quantize.checkpoint import check_checkpoint, find_checkpoint, read_json
-from assistant.tools.quantize.provenance import checksum, files_of
+from assistant.tools.quantize.record import checksum, files_of
 from assistant.tools.quantize.whisper_folder import TYPES, Whisper
 from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
 

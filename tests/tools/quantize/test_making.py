@@ -28,8 +28,8 @@ from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import card, making
-from assistant.tools.quantize.outcome import Result
 from assistant.tools.quantize.recipe import FORMATS
+from assistant.tools.quantize.record import Result
 from assistant.tools.quantize.wish import Wish
 from assistant.tools.quantize.workspace import workspace
 from tests.conftest import CHECKOUT

@@ -20,7 +20,7 @@ from assistant.tools.quantize.command import compare, others
 
 if TYPE_CHECKING:
     from assistant.tools.quantize.boards import Advice
-    from assistant.tools.quantize.outcome import Result
+    from assistant.tools.quantize.record import Result
 
 
 SHOWN = 6
