@@ -38,9 +38,9 @@ def run(arguments: argparse.Namespace, store: Store, watcher: Watcher) -> int:
 
 
 def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
-    from assistant.tools.quantize import whisper_making  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize import whisper  # noqa: PLC0415  its packages take a second
 
-    wish = whisper_making.Wish(
+    wish = whisper.Wish(
         source,
         arguments.to or "ct2-int8",
         name=arguments.name,
@@ -48,7 +48,7 @@ def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: 
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return whisper_making.make(wish, store, watcher)
+    return whisper.make(wish, store, watcher)
 
 
 def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
