@@ -52,9 +52,9 @@ def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: 
 
 
 def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
-    from assistant.tools.quantize import voice_making  # noqa: PLC0415  as above
+    from assistant.tools.quantize import voice  # noqa: PLC0415  as above
 
-    wish = voice_making.Wish(
+    wish = voice.Wish(
         source,
         arguments.to or "onnx",
         name=arguments.name,
@@ -62,7 +62,7 @@ def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Wa
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return voice_making.make(wish, store, watcher)
+    return voice.make(wish, store, watcher)
 
 
 def _lora(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:

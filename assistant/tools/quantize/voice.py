@@ -1,30 +1,37 @@
-"""A Coqui VITS voice (a folder, or a name of Coqui's) becomes a voice that speaks without torch.
+"""Makes a voice that speaks without torch of a Coqui VITS voice: a folder, or a name of Coqui's.
 
-Coqui's library writes the network, ``voice_weights`` stores its decoder smaller, ``voice_gate`` listens.
-Of the training's config.json only what speaking needs goes along: it names folders of other computers.
+Coqui's library fetches it and writes the network, in a process of its own (``voice_process``): torch takes
+seconds to load and some boards' processors end on it, so it never is in this process, and Ctrl-C kills it.
+``voice_weights`` stores the decoder smaller, ``voice_gate`` listens. Of the training's config.json only what
+speaking needs goes along: it names folders of other computers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import onnxruntime
 
-from assistant.core.errors import ModelMissing, SettingsError
+from assistant.core.errors import DownloadFailed, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
 from assistant.store import Store, licences
 from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher, timed
-from assistant.tools.quantize import card, voice_export, voice_gate
+from assistant.tools.quantize import card, voice_gate
 from assistant.tools.quantize.checkpoint import declared_licence, read_json
 from assistant.tools.quantize.record import checksum
-from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
+from assistant.tools.quantize.workspace import install, last_line, plan, refuse, stem_of, workspace
 
 SHRUNK: dict[str, Literal["", "fp16", "int8"]] = {"onnx": "", "onnx-fp16": "fp16", "onnx-int8": "int8"}
 """Format -> how the decoder's weights are stored."""
@@ -63,16 +70,16 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
     if wish.name:
         check_name(store.catalog, wish.name)
     folder, coqui_name = _found(wish.source)
-    voice_export.require_packages()
+    require_packages()
     agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
-    licence = voice_export.licence_of(coqui_name) or declared_licence(folder)
+    licence = licence_of(coqui_name) or declared_licence(folder)
     agree(wish.source, licence)
     stem = stem_of(coqui_name.removeprefix("tts_models/").replace("/", "-") or str(folder))
     name = wish.name or f"{stem}-{wish.format}"
     check_name(store.catalog, name)
     checkpoint = _checkpoint(folder)
     if checkpoint is None:
-        folder = voice_export.fetch(coqui_name, watcher)
+        folder = fetch(coqui_name, watcher)
         licence = licence or declared_licence(folder)
         agree(wish.source, licence)
         checkpoint = _checkpoint(folder)
@@ -93,7 +100,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
             "probes": str(probes),
             "threads": wish.threads,
         }
-        answer = voice_export.export(job, watcher)
+        answer = export(job, watcher)
         with writing(store.models_dir):
             _describe(made, read_json(folder / "config.json"), answer)
             full_bytes = onnx.stat().st_size
@@ -180,3 +187,80 @@ def _describe(made: Path, config: Mapping[str, Any], answer: Mapping[str, Any]) 
 
 def _save(file: Path, content: object) -> None:
     file.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+CATALOGUE = ".models.json"
+
+NEEDED = ("TTS", "torch", "torchaudio", "onnx")
+
+
+def require_packages() -> None:
+    """Raises EngineUnavailable without the extra."""
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise EngineUnavailable(
+            f"Exporting a Coqui voice needs the Python package '{missing[0]}', which is not installed.",
+            "Install the assistant with the extras `coqui` and `prepare` (`scripts/setup run coqui prepare`; "
+            "with torch for a PC that takes 5 GB).",
+        )
+
+
+def licence_of(name: str) -> str:
+    """Of the voice of that name, by the list that comes with Coqui's library; empty where it has none."""
+    package = find_spec("TTS")
+    said: Any = None
+    for folder in (package and package.submodule_search_locations) or ():
+        with contextlib.suppress(OSError, ValueError):
+            said = json.loads((Path(folder) / CATALOGUE).read_bytes())
+    for key in [*name.split("/"), "license"]:
+        said = said.get(key) if isinstance(said, dict) else None
+    return str(said or "")
+
+
+def fetch(name: str, watcher: Watcher) -> Path:
+    """Where Coqui's library has put the voice of that name. Raises DownloadFailed."""
+    watcher.note(f"Asking Coqui's library for {name}.")
+    with timed(f"Fetching {name}", watcher):
+        answer = _asked({"name": name})
+    if why := answer.get("failed"):
+        raise DownloadFailed(
+            f"{name} is not on this computer and could not be fetched: {why}.",
+            "Check the network, or fetch it where there is one and name its folder here.",
+        )
+    return Path(answer["folder"])
+
+
+def export(job: Mapping[str, Any], watcher: Watcher) -> dict[str, Any]:
+    """Do ``job`` (paths ``config``, ``checkpoint``, ``speakers``, ``onnx`` and ``probes``, and ``threads``).
+
+    What the voice's tokenizer and speakers are. Raises ModelCorrupt.
+    """
+    watcher.note("Coqui's library writes the network; with a whole voice that takes minutes.")
+    with timed("Writing the network", watcher):
+        answer = _asked(job)
+    if why := answer.get("failed"):
+        raise ModelCorrupt(
+            f"The voice in {Path(job['config']).parent} cannot be exported: {why}.",
+            "Check that its files are whole; it must be a VITS model of Coqui TTS.",
+        )
+    return answer
+
+
+def _asked(job: Mapping[str, Any]) -> dict[str, Any]:
+    """What the child answers; it is gone when this ends, however it ends."""
+    command = [sys.executable, "-m", "assistant.tools.quantize.voice_process"]
+    pipe = subprocess.PIPE
+    with tempfile.TemporaryFile() as complaints:
+        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=complaints, text=True)  # noqa: S603
+        try:
+            said, _ = child.communicate(json.dumps(dict(job)))
+        finally:
+            child.kill()
+            child.wait()
+        try:
+            answer = json.loads(said)
+        except ValueError:
+            answer = {"failed": last_line(complaints)}
+    if not isinstance(answer, dict):
+        answer = {"failed": "its answer makes no sense"}
+    failed = answer.get("failed")
+    return {"failed": str(failed).rstrip(".")} if failed else answer
