@@ -144,7 +144,7 @@ def _rounding(recipe: Recipe, ground: Groundwork) -> Rounding:
 
 def _onnx_writer() -> Callable[..., Counter[str]]:
     try:
-        module: Any = importlib.import_module("assistant.tools.quantize.onnx_folder")
+        module: Any = importlib.import_module("assistant.tools.quantize.onnx_writer")
     except ImportError as error:
         raise EngineUnavailable(
             f"Writing ONNX needs the Python package '{error.name}', which is not installed.",

@@ -123,7 +123,7 @@ def test_a_comparison(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_format_that_cannot_be_made_is_told_and_does_not_end_the_others(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "assistant.tools.quantize.onnx_folder", None)
+    monkeypatch.setitem(sys.modules, "assistant.tools.quantize.onnx_writer", None)
     types = "onnx-int8,q8_0"
     assert main(["quantize", "compare", NAME, "--types", types, "--threads", "1", "--json"]) == 1
     (said,) = capsys.readouterr().out.splitlines()
