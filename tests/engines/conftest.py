@@ -19,9 +19,8 @@ from assistant.settings.schema import Settings
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize.building import build
-from assistant.tools.quantize.dialogues import Texts
+from assistant.tools.quantize.dialogues import Texts, shipped
 from assistant.tools.quantize.groundwork import Groundwork
-from assistant.tools.quantize.making import text
 from assistant.tools.quantize.recipe import FORMATS, Recipe
 from assistant.tools.quantize.source import Source
 
@@ -51,7 +50,7 @@ def made(source: Path, folder: Path, chosen: str) -> Path:
     """The GGUF file ``source`` in another format, in ``folder``."""
     folder.mkdir()
     model = Source(source.name, source.parent, source, read_header(source), "smollm2", "", 0)
-    ground = Groundwork(model, text("calibration.txt"), Texts((), ()), 1, folder.parent, Unwatched())
+    ground = Groundwork(model, shipped("calibration.txt"), Texts((), ()), 1, folder.parent, Unwatched())
     build(Recipe(FORMATS[chosen], imatrix=False), ground, folder / "model.gguf")
     return folder
 

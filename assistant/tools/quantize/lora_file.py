@@ -22,7 +22,7 @@ from assistant.store import Store, licences
 from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import card, dialogues, gate, lora, making
+from assistant.tools.quantize import card, dialogues, gate, lora
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.checkpoint import declared_licence
 from assistant.tools.quantize.gguf_io import write_adapter
@@ -167,7 +167,7 @@ def _found(source: str) -> Path:
 
 def _measured(base: Source, file: Path, threads: int, work_dir: Path, watcher: Watcher) -> tuple[Loss, Loss]:
     """How the model predicts plain dialogues without the adapter, and with it."""
-    texts = dialogues.read(making.text("validation.txt"))
+    texts = dialogues.read(dialogues.shipped("validation.txt"))
     with gate.reference(base.folder, texts, threads, work_dir, watcher) as reference:
         meter = Meter("Measuring with the adapter", reference.tokens, watcher, unit="tokens")
         with LlamaCppScorer(base.folder, threads, adapter=file) as scorer:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from assistant.core.errors import SettingsError
-from assistant.runtime import resources
 from assistant.store import Store, licences
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
@@ -123,12 +122,7 @@ def _check_destination(wish: Wish) -> None:
 
 def held_out(wish: Wish) -> Texts:
     """What the loss is measured on. Raises SettingsError when it cannot be read."""
-    return dialogues.read(wish.validation or text("validation.txt"))
-
-
-def text(name: str) -> Path:
-    """A text that ships with the program."""
-    return resources.folder("models") / "calibration" / name
+    return dialogues.read(wish.validation or dialogues.shipped("validation.txt"))
 
 
 def groundwork(
@@ -139,7 +133,7 @@ def groundwork(
     in_detail = any(each.method in ("gptq", "awq") for each in wishes)
     return Groundwork(
         source,
-        wish.calibration or text("calibration.txt"),
+        wish.calibration or dialogues.shipped("calibration.txt"),
         spoken,
         wish.threads,
         work_dir,

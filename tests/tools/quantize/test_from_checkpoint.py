@@ -62,8 +62,8 @@ def ground(folder: Path) -> Groundwork:
     work_dir.mkdir()
     convert(folder, file, WATCHER)
     source = Source("tiny", file.parent, file, read_header(file), "tiny", "", 0)
-    spoken = Texts(dialogues.read(making.text("validation.txt")).conversations[:6], ())
-    return Groundwork(source, making.text("calibration.txt"), spoken, 1, work_dir, WATCHER)
+    spoken = Texts(dialogues.read(dialogues.shipped("validation.txt")).conversations[:6], ())
+    return Groundwork(source, dialogues.shipped("calibration.txt"), spoken, 1, work_dir, WATCHER)
 
 
 @pytest.mark.usefixtures("few_dialogues")

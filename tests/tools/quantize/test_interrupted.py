@@ -26,10 +26,10 @@ pytestmark = pytest.mark.models
 SCRIPT = """
 import sys
 from pathlib import Path
-from assistant.tools.quantize import making
+from assistant.tools.quantize import dialogues, making
 from assistant.cli.main import main
 texts = Path(sys.argv[1])
-making.text = lambda name: texts / name
+dialogues.shipped = lambda name: texts / name
 print("It begins.", file=sys.stderr, flush=True)
 sys.exit(main(sys.argv[2:]))
 """

@@ -27,7 +27,7 @@ from assistant.store import Store
 from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import card, making
+from assistant.tools.quantize import card, dialogues, making
 from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.record import Result
 from assistant.tools.quantize.wish import Wish
@@ -107,7 +107,7 @@ def test_an_importance_matrix_makes_it_better_and_gptq_better_still(store: Store
     plain, weighed = make(store), make(store, name="weighed", imatrix=True, method="rtn")
     assert weighed.imatrix
     assert weighed.loss.kl < 0.9 * plain.loss.kl
-    words = making.text("calibration.txt")
+    words = dialogues.shipped("calibration.txt")
     result = make(store, name="better", method="gptq", calibration=words)
     assert result.method == "gptq"
     assert result.made.types == plain.made.types

@@ -60,7 +60,7 @@ def file(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def spoken() -> Texts:
     """A few of the dialogues that are measured on."""
-    return Texts(dialogues.read(making.text("validation.txt")).conversations[:6], ())
+    return Texts(dialogues.read(dialogues.shipped("validation.txt")).conversations[:6], ())
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def ground(file: Path, spoken: Texts) -> Groundwork:
     source = Source("tiny", file.parent, file, read_header(file), "tiny", "", 0)
     work_dir = file.parent.with_name("shop")
     work_dir.mkdir()
-    return Groundwork(source, making.text("calibration.txt"), spoken, 1, work_dir, WATCHER)
+    return Groundwork(source, dialogues.shipped("calibration.txt"), spoken, 1, work_dir, WATCHER)
 
 
 @pytest.fixture(scope="module")
