@@ -66,16 +66,16 @@ def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Wa
 
 
 def _lora(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
-    from assistant.tools.quantize import lora_file  # noqa: PLC0415  as above
+    from assistant.tools.quantize import lora  # noqa: PLC0415  as above
 
     if not arguments.base:
         raise SettingsError("An adapter needs the model that it changes.", "Name it: --base MODEL.")
-    if arguments.to not in (None, lora_file.FORMAT):
+    if arguments.to not in (None, lora.FORMAT):
         raise SettingsError(
-            f"An adapter cannot become {arguments.to[:40]!r}, only {lora_file.FORMAT}.",
+            f"An adapter cannot become {arguments.to[:40]!r}, only {lora.FORMAT}.",
             "To work it into the model: `assistant quantize MODEL --adapter FOLDER --to FORMAT`.",
         )
-    wish = lora_file.Wish(
+    wish = lora.Wish(
         source,
         arguments.base,
         name=arguments.name,
@@ -83,7 +83,7 @@ def _lora(arguments: argparse.Namespace, source: str, store: Store, watcher: Wat
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return lora_file.make(wish, store, watcher)
+    return lora.make(wish, store, watcher)
 
 
 _MAKERS = {"whisper": _whisper, "voice": _voice, "lora": _lora}
