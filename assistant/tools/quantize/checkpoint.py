@@ -250,8 +250,8 @@ def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
 
 def _named_by_hub(facts: Any) -> str:
     """The licence in what the hub tells about a model; empty when it tells none."""
-    told = [getattr(facts.card_data, key, None) for key in ("license", "license_name")]
-    return next((str(name) for name in told if name and name != "other"), "")
+    names = [getattr(facts.card_data, key, None) for key in ("license", "license_name")]
+    return next((str(name) for name in names if name and name != "other"), "")
 
 
 def _first_line(error: Exception) -> str:

@@ -19,9 +19,9 @@ from assistant.tools.quantize import gate
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.dithering import dithered
-from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.loss import Loss, Reference
-from assistant.tools.quantize.making import check_text, found, groundwork, held_out, matching, settled, target
+from assistant.tools.quantize.making import check_text, found, held_out, inputs_of, matching, settled, target
 from assistant.tools.quantize.picture import Dot
 from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, Recipe, tensor_name
 from assistant.tools.quantize.record import figures, plan_making
@@ -128,12 +128,12 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
         with gate.reference(source.folder, validation, first.threads, work_dir, watcher) as reference:
             fast = measured_speed(source.folder, first.threads, watcher)
             rows = [Row(None, size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
-            ground = groundwork(wishes, source, validation, work_dir, watcher)
+            inputs = inputs_of(wishes, source, validation, work_dir, watcher)
             for number, wish in enumerate(wishes):
                 to = target(work_dir, f"{number}-{wish.format.name}")
                 row = Row(wish.recipe, kept_f16=kept[number])
                 try:
-                    row = _measured(row, wish.recipe, ground, to, validation, reference)
+                    row = _measured(row, wish.recipe, inputs, to, validation, reference)
                 except AssistantError as error:
                     row = replace(row, fault=error.problem)
                 rows.append(row)
@@ -143,19 +143,19 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
 
 
 def _measured(  # noqa: PLR0917
-    row: Row, recipe: Recipe, ground: Groundwork, to: Path, validation: Texts, reference: Reference
+    row: Row, recipe: Recipe, inputs: Inputs, to: Path, validation: Texts, reference: Reference
 ) -> Row:
     """Make one file and measure it."""
     began_s = time.monotonic()
-    made = build(recipe, ground, to)
+    made = build(recipe, inputs, to)
     seconds = round(time.monotonic() - began_s, 1)
     folder = made.file.parent
     return replace(
         row,
         size_bytes=made.size_bytes,
-        loss=gate.measure(folder, validation, reference, ground.threads, ground.watcher),
+        loss=gate.measure(folder, validation, reference, inputs.threads, inputs.watcher),
         # What none of our engines runs has no speed that would tell anything.
-        speeds=measured_speed(folder, ground.threads, ground.watcher) if engine_of(folder) else (),
+        speeds=measured_speed(folder, inputs.threads, inputs.watcher) if engine_of(folder) else (),
         fell_back=len(made.fell_back),
         seconds=seconds,
     )

@@ -91,13 +91,13 @@ def _check_shape(source: Mapping[str, Value], made: Mapping[str, Value]) -> None
     for key in source.keys() & made.keys():
         if source[key] != made[key]:
             raise ModelCorrupt(
-                f"The new file computes differently: its {key} is {_told(made[key])}, "
-                f"and its source's is {_told(source[key])}.",
+                f"The new file computes differently: its {key} is {_shown(made[key])}, "
+                f"and its source's is {_shown(source[key])}.",
                 "Make it again from a source whose description belongs to its weights.",
             )
 
 
-def _told(value: Value) -> str:
+def _shown(value: Value) -> str:
     return f"{value:.9g}" if isinstance(value, float) else f"{value!s:.40}"
 
 

@@ -18,7 +18,7 @@ from assistant.tools.quantize import dialogues, gate, lora
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, settled_method
 from assistant.tools.quantize.record import Origin, Result, checksum, files_of, plan_making, versions_used
 from assistant.tools.quantize.source import Source
@@ -54,8 +54,8 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             doubts = gate.doubts_about_source(reference.loss)
             what = f"The source {source.named} was not used"
             refuse(doubts, what, force=wish.force, instead=ANOTHER_SOURCE)
-            ground = groundwork([wish], source, validation, work_dir, watcher)
-            made = build(wish.recipe, ground, target(work_dir, name))
+            inputs = inputs_of([wish], source, validation, work_dir, watcher)
+            made = build(wish.recipe, inputs, target(work_dir, name))
             loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
         spoken = hold_conversation(made.file.parent, wish.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
@@ -68,7 +68,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
             source=source.named,
             revision=source.revision,
             source_sha256=checksum(origin.files, watcher),
-            calibration_sha256=checksum([ground.calibration], watcher) if ground.calibrated else "",
+            calibration_sha256=checksum([inputs.calibration], watcher) if inputs.calibrated else "",
             adapter_sha256=checksum(files_of(wish.adapter), watcher) if wish.adapter else "",
             licence=source.licence,
             source_bytes=source.size_bytes,
@@ -125,13 +125,13 @@ def held_out(wish: Wish) -> Texts:
     return dialogues.read(wish.validation or dialogues.shipped("validation.txt"))
 
 
-def groundwork(
+def inputs_of(
     wishes: Sequence[Wish], source: Source, spoken: Texts, work_dir: Path, watcher: Watcher
-) -> Groundwork:
+) -> Inputs:
     """What may have to be found out first, for all of them. ``spoken`` is what the assistant says."""
     wish = wishes[0]
     in_detail = any(each.method in ("gptq", "awq") for each in wishes)
-    return Groundwork(
+    return Inputs(
         source,
         wish.calibration or dialogues.shipped("calibration.txt"),
         spoken,

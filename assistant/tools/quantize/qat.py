@@ -79,8 +79,8 @@ def train(  # noqa: PLR0917
     meter = Meter("Training", steps, watcher, unit="steps")
     with TorchChild(watcher) as child:
         passages = [list(passage.tokens) for passage in texts]
-        told = {"folder": str(checkpoint), "to": str(to), "plan": [EPOCHS, PASSAGES_A_STEP]}
-        for _ in child.follow("train", passages=passages, threads=threads, **told):
+        order = {"folder": str(checkpoint), "to": str(to), "plan": [EPOCHS, PASSAGES_A_STEP]}
+        for _ in child.follow("train", passages=passages, threads=threads, **order):
             meter.add(1)
     file = to / "trained.gguf"
     copy_with(plain, file, {name: _learned(to, name, shape) for name in names})

@@ -65,7 +65,7 @@ def plan_making(
 
 
 def needed_disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
-    """The groundwork of all, which is done once, and the largest of the files, which are made one by one."""
+    """The inputs of all, which are made once, and the largest of the files, which are made one by one."""
     weights = source.weights
     parts = {"reference": reference_bytes(source)}
     for recipe in recipes:

@@ -121,8 +121,8 @@ def _check_rope(config: Path, header: GgufHeader) -> None:
     """
     if not config.is_file():
         return
-    told = header.hyperparameter("rope.freq_base")
-    got = told if isinstance(told, (int, float)) else USUAL_ROPE_BASE
+    value = header.hyperparameter("rope.freq_base")
+    got = value if isinstance(value, (int, float)) else USUAL_ROPE_BASE
     for wanted in _rope_bases(read_json(config)):
         if not math.isclose(wanted, got, rel_tol=1e-6):  # a float of 32 bits
             raise ModelCorrupt(

@@ -20,7 +20,7 @@ from assistant.tools.quantize.building import build
 from assistant.tools.quantize.checkpoint import convert
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.gguf_io import GgufWeights
-from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.recipe import FORMATS, Recipe
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.wish import Wish
@@ -55,7 +55,7 @@ def fetched(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
 
 
 @pytest.fixture(scope="module")
-def ground(folder: Path) -> Groundwork:
+def inputs(folder: Path) -> Inputs:
     """Of the same in GGUF."""
     file, work_dir = folder.with_name("gguf") / "tiny.gguf", folder.with_name("shop")
     file.parent.mkdir()
@@ -63,7 +63,7 @@ def ground(folder: Path) -> Groundwork:
     convert(folder, file, WATCHER)
     source = Source("tiny", file.parent, file, read_header(file), "tiny", "", 0)
     spoken = Texts(dialogues.read(dialogues.shipped("validation.txt")).conversations[:6], ())
-    return Groundwork(source, dialogues.shipped("calibration.txt"), spoken, 1, work_dir, WATCHER)
+    return Inputs(source, dialogues.shipped("calibration.txt"), spoken, 1, work_dir, WATCHER)
 
 
 @pytest.mark.usefixtures("few_dialogues")
@@ -105,15 +105,13 @@ def unpacked(tensors: dict[str, Array], at: str) -> Array:
 
 
 @pytest.mark.parametrize("method", ["rtn", "gptq"])
-def test_packed_weights_come_back_as_they_were_rounded(
-    ground: Groundwork, tmp_path: Path, method: str
-) -> None:
+def test_packed_weights_come_back_as_they_were_rounded(inputs: Inputs, tmp_path: Path, method: str) -> None:
     (tmp_path / "packed").mkdir()
-    made = build(Recipe(FORMATS["hf-int4"], method), ground, tmp_path / "packed" / "made.gguf")
+    made = build(Recipe(FORMATS["hf-int4"], method), inputs, tmp_path / "packed" / "made.gguf")
     convert(made.file.parent, tmp_path / "back.gguf", WATCHER)
     tensors, back = read(made.file), GgufWeights(tmp_path / "back.gguf")
     packed = 0
-    for tensor in ground.source.header.tensors:
+    for tensor in inputs.source.header.tensors:
         at = hf_folder.name_of(tensor.name)
         if f"{at}_packed" not in tensors:
             assert np.array_equal(back.tensor(tensor.name), tensors[at].astype(np.float32))
@@ -127,8 +125,8 @@ def test_packed_weights_come_back_as_they_were_rounded(
     assert back.unused == []
 
 
-def test_what_bitsandbytes_packed_is_refused(ground: Groundwork, tmp_path: Path) -> None:
+def test_what_bitsandbytes_packed_is_refused(inputs: Inputs, tmp_path: Path) -> None:
     (tmp_path / "packed").mkdir()
-    made = build(Recipe(FORMATS["hf-nf4"]), ground, tmp_path / "packed" / "made.gguf")
+    made = build(Recipe(FORMATS["hf-nf4"]), inputs, tmp_path / "packed" / "made.gguf")
     with pytest.raises(ModelCorrupt, match="packed by bitsandbytes, and cannot be unpacked here"):
         convert(made.file.parent, tmp_path / "back.gguf", WATCHER)

@@ -24,7 +24,7 @@ from assistant.tools.quantize import card, dialogues, gate, making, safetensors
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.checkpoint import convert
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.loss import Loss, Reference
 from assistant.tools.quantize.recipe import FORMATS, Recipe
 from assistant.tools.quantize.safetensors import Planned
@@ -64,11 +64,11 @@ def spoken() -> Texts:
 
 
 @pytest.fixture(scope="module")
-def ground(file: Path, spoken: Texts) -> Groundwork:
+def inputs(file: Path, spoken: Texts) -> Inputs:
     source = Source("tiny", file.parent, file, read_header(file), "tiny", "", 0)
     work_dir = file.parent.with_name("shop")
     work_dir.mkdir()
-    return Groundwork(source, dialogues.shipped("calibration.txt"), spoken, 1, work_dir, WATCHER)
+    return Inputs(source, dialogues.shipped("calibration.txt"), spoken, 1, work_dir, WATCHER)
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +81,10 @@ def sha256(*files: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def lost(recipe: Recipe, ground: Groundwork, reference: Reference, to: Path) -> Loss:
+def lost(recipe: Recipe, inputs: Inputs, reference: Reference, to: Path) -> Loss:
     to.mkdir()
-    made = build(recipe, ground, to / "made.gguf")
-    return gate.measure(made.file.parent, ground.spoken, reference, 1, WATCHER)
+    made = build(recipe, inputs, to / "made.gguf")
+    return gate.measure(made.file.parent, inputs.spoken, reference, 1, WATCHER)
 
 
 def scores(folder: Path, tokens: tuple[int, ...]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -111,8 +111,8 @@ def test_a_checkpoint_that_cannot_be_converted_leaves_nothing(tmp_path: Path) ->
     assert not (tmp_path / "to.gguf").exists()
 
 
-def test_the_way_back_changes_nothing(ground: Groundwork, reference: Reference, tmp_path: Path) -> None:
-    loss = lost(Recipe(FORMATS["hf-f16"]), ground, reference, tmp_path / "hf")
+def test_the_way_back_changes_nothing(inputs: Inputs, reference: Reference, tmp_path: Path) -> None:
+    loss = lost(Recipe(FORMATS["hf-f16"]), inputs, reference, tmp_path / "hf")
     assert loss.kl < 1e-4
     assert loss.same_first > 0.99
 
@@ -122,15 +122,15 @@ def test_the_way_back_changes_nothing(ground: Groundwork, reference: Reference, 
     [("hf-int8", "rtn"), ("hf-nf4", "rtn"), ("hf-int4", "rtn"), ("hf-int4", "gptq"), ("hf-int4", "awq")],
 )
 def test_rounded_checkpoints_load_and_predict_nearly_the_same(
-    ground: Groundwork, reference: Reference, tmp_path: Path, name: str, method: str
+    inputs: Inputs, reference: Reference, tmp_path: Path, name: str, method: str
 ) -> None:
-    loss = lost(Recipe(FORMATS[name], method), ground, reference, tmp_path / "made")
+    loss = lost(Recipe(FORMATS[name], method), inputs, reference, tmp_path / "made")
     assert 1e-6 < loss.kl < FORMATS[name].kl_limit
 
 
-def test_training_loses_less_than_rounding(ground: Groundwork, reference: Reference, tmp_path: Path) -> None:
-    rounded = lost(Recipe(FORMATS["q4_0"]), ground, reference, tmp_path / "rounded")
-    trained = lost(Recipe(FORMATS["q4_0"], "qat"), ground, reference, tmp_path / "trained")
+def test_training_loses_less_than_rounding(inputs: Inputs, reference: Reference, tmp_path: Path) -> None:
+    rounded = lost(Recipe(FORMATS["q4_0"]), inputs, reference, tmp_path / "rounded")
+    trained = lost(Recipe(FORMATS["q4_0"], "qat"), inputs, reference, tmp_path / "trained")
     assert trained.kl < 0.95 * rounded.kl
 
 

@@ -160,13 +160,13 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
     wish = wishes.of(arguments, arguments.source[0], chosen, arguments.method)
     result = making.make(wish, store, terminal)
     terminal.clear()
-    told, advice = _told(result), _advice(arguments, result)
+    text, advice = _result_text(result), _advice(arguments, result)
     if arguments.json:
         print(
             json.dumps(result.document() | ({"for": advice.document()} if advice else {}), ensure_ascii=False)
         )
     else:
-        print(told, *([advice] if advice else []), sep="\n")
+        print(text, *([advice] if advice else []), sep="\n")
     return 0
 
 
@@ -182,7 +182,7 @@ def _advice(arguments: argparse.Namespace, result: Result) -> Advice | None:
     return boards.advise(arguments.board, settings, read_header(files[0]), result.name)
 
 
-def _told(result: Result) -> str:
+def _result_text(result: Result) -> str:
     """What became of it, for people."""
     source, loss, made = result.source_loss, result.loss, result.made
     types = ", ".join(f"{count} {name}" for name, count in made.types.items())

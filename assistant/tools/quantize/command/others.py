@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, store: Store, watcher: Watcher) -> int:
     if arguments.json:
         print(json.dumps(about, ensure_ascii=False))
     else:
-        print(_told(about))
+        print(_result_text(about))
     return 0
 
 
@@ -94,7 +94,7 @@ _EXAMPLES = {
 }
 
 
-def _told(about: dict[str, Any]) -> str:
+def _result_text(about: dict[str, Any]) -> str:
     """The card, for people."""
     skipped = {"name", "kind", "format", "forced", "path", "bytes", "licence"}
     skipped |= {"answers", "command", "versions"}  # told below, or of no use on a screen

@@ -1,4 +1,4 @@
-"""What has to be known of a model, or made of it, before a file of another format can be.
+"""The inputs of a recipe: what must be known of a model, or made of it, before a file can be made.
 
 Everything is made once, when it is first asked for, so that a comparison of many formats reads
 the calibration text once. It lies in the workspace and is gone with it.
@@ -29,8 +29,8 @@ from assistant.tools.quantize.source import Source
 
 
 @dataclass
-class Groundwork:
-    """For one source."""
+class Inputs:
+    """The inputs that all recipes for one source share."""
 
     source: Source
     calibration: Path
@@ -55,8 +55,8 @@ class Groundwork:
             return self.source.file
         file = self.work_dir / "plain" / "plain.gguf"
         file.parent.mkdir()
-        told = Job(str(self.source.file), str(file), FORMATS["f16"].number, self.threads)
-        return quantize(told, FORMATS["f16"], self.watcher).file
+        job = Job(str(self.source.file), str(file), FORMATS["f16"].number, self.threads)
+        return quantize(job, FORMATS["f16"], self.watcher).file
 
     @cached_property
     def importance(self) -> Importance:
