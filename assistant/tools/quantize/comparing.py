@@ -25,9 +25,9 @@ from assistant.tools.quantize.making import check_text, found, held_out, inputs_
 from assistant.tools.quantize.picture import Dot
 from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, Recipe, tensor_name
 from assistant.tools.quantize.record import figures, plan_making
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.scorers import engine_of
 from assistant.tools.quantize.trial import Speed, measured_speed
-from assistant.tools.quantize.wish import Wish
 from assistant.tools.quantize.workspace import workspace
 
 EVERYTHING = (
@@ -107,33 +107,35 @@ class Row:
         }
 
 
-def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: bool = False) -> list[Row]:
-    """The source as it is, then a row for each wish; all wishes name the same source.
+def compare(
+    requests: Sequence[Request], store: Store, watcher: Watcher, *, dither: bool = False
+) -> list[Row]:
+    """The source as it is, then a row for each request; all requests name the same source.
 
     With ``dither`` the source is taken off the grid that it was rounded to first (``dithering``).
 
     A format that cannot be made has its fault in its row. Raises what finding and measuring the
     source may raise.
     """
-    first = wishes[0]
+    first = requests[0]
     validation = held_out(first)
     with workspace(store.models_dir, watcher) as work_dir:
         source = found(first, store, work_dir, watcher)
-        wishes = [settled(wish, source) for wish in wishes]
-        check_text(wishes)
-        kept = [len(matching(source, wish.keep_f16)) for wish in wishes]
+        requests = [settled(request, source) for request in requests]
+        check_text(requests)
+        kept = [len(matching(source, request.keep_f16)) for request in requests]
         if dither:
             source = dithered(source, work_dir / "dithered", first.threads, watcher)
-        plan_making([wish.recipe for wish in wishes], source, work_dir, watcher)
+        plan_making([request.recipe for request in requests], source, work_dir, watcher)
         with gate.reference(source.folder, validation, first.threads, work_dir, watcher) as reference:
             fast = measured_speed(source.folder, first.threads, watcher)
             rows = [Row(None, size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
-            inputs = inputs_of(wishes, source, validation, work_dir, watcher)
-            for number, wish in enumerate(wishes):
-                to = target(work_dir, f"{number}-{wish.format.name}")
-                row = Row(wish.recipe, kept_f16=kept[number])
+            inputs = inputs_of(requests, source, validation, work_dir, watcher)
+            for number, request in enumerate(requests):
+                to = target(work_dir, f"{number}-{request.format}")
+                row = Row(request.recipe, kept_f16=kept[number])
                 try:
-                    row = _measured(row, wish.recipe, inputs, to, validation, reference)
+                    row = _measured(row, request.recipe, inputs, to, validation, reference)
                 except AssistantError as error:
                     row = replace(row, fault=error.problem)
                 rows.append(row)

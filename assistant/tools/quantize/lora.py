@@ -38,6 +38,7 @@ from assistant.tools.quantize.onnx_shape import shape_of
 from assistant.tools.quantize.quantizer import Job, quantize
 from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.record import Origin, checksum, files_of, reference_bytes, versions_used
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.safetensors import SafetensorsFolder
 from assistant.tools.quantize.scorers import LlamaCppScorer
 from assistant.tools.quantize.source import Source
@@ -175,38 +176,23 @@ MIN_KL = 1e-5
 """Nats per token. Below it the adapter does nothing: what is kept with 16 bits differs by more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person asked for."""
-
-    source: str
-    """The folder that PEFT wrote."""
-    base: str
-    """The model that it is to change: a name of the store, a GGUF file, a checkpoint's folder."""
-    name: str = ""
-    threads: int = 1
-    accept_licence: bool = False
-    """To the conditions of the adapter's licence and its model's, where they have any."""
-    force: bool = False
-
-
-def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
+def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
     """Do all of it; the adapter's card with its ``path``. On any error the store is as it was.
 
     Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt for what does not fit or is not
     understood, ModelRefused, StorageFull, EngineFailed, and what finding the model raises.
     """
-    folder = _found(wish.source)
-    name = wish.name or f"{stem_of(wish.source)}-lora"
+    folder = _found(request.source)
+    name = request.name or f"{stem_of(request.source)}-lora"
     check_name(store.catalog, name)
     licence = declared_licence(folder)
-    agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
-    agree(wish.source, licence)
+    agree = licences.agreement(store.models_dir, accept=request.accept_licence)
+    agree(request.source, licence)
     strength = strength_of(folder)
     tensors = SafetensorsFolder(folder)
     with workspace(store.models_dir, watcher) as work_dir:
         origin = Origin(watcher)
-        base = sources.find(wish.base, store, work_dir, origin.convert, agree, watcher)
+        base = sources.find(request.base, store, work_dir, origin.convert, agree, watcher)
         plan(2 * tensors.elements + reference_bytes(base), base.size_bytes, work_dir, watcher)
         made = work_dir / "made" / name
         made.mkdir(parents=True)
@@ -216,18 +202,18 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
             write_adapter_file(file, base.header.architecture, changes, strength)
         shapes = {tensor.name: tensor.shape for tensor in base.header.tensors}
         gguf_adapter.check(file, base.header.architecture, shapes)
-        before, after = _measured(base, file, wish.threads, work_dir, watcher)
-        spoken = hold_conversation(base.folder, wish.threads, watcher, adapter=file)
+        before, after = _measured(base, file, request.threads, work_dir, watcher)
+        spoken = hold_conversation(base.folder, request.threads, watcher, adapter=file)
         doubts = _doubts(before, after, spoken)
-        refuse(doubts, f"The adapter {name} was not installed", force=wish.force)
-        options: dict[str, str | bool] = {"base": wish.base, "as": wish.name, "force": wish.force}
+        refuse(doubts, f"The adapter {name} was not installed", force=request.force)
+        options: dict[str, str | bool] = {"base": request.base, "as": request.name, "force": request.force}
         about = card.stamped(
             {
                 "name": name,
                 "kind": "llm",
                 "format": FORMAT,
-                "command": card.command("lora", wish.source, options=options),
-                "source": wish.source,
+                "command": card.command("lora", request.source, options=options),
+                "source": request.source,
                 "source_sha256": checksum(files_of(folder), watcher),
                 "licence": licence,
                 "for_model": base.named,

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +30,7 @@ from assistant.store.progress import Watcher, timed
 from assistant.tools.quantize import card, voice_gate
 from assistant.tools.quantize.checkpoint import declared_licence, read_json
 from assistant.tools.quantize.record import checksum
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.workspace import install, last_line, plan, refuse, stem_of, workspace
 
 SHRUNK: dict[str, Literal["", "fp16", "int8"]] = {"onnx": "", "onnx-fp16": "fp16", "onnx-int8": "int8"}
@@ -47,41 +47,31 @@ KEPT = (
 KEPT_ARGS = ("inference_noise_scale", "length_scale", "inference_noise_scale_dp", "num_speakers")
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person asked for."""
-
-    source: str
-    format: str = "onnx"
-    name: str = ""
-    threads: int = 1
-    accept_licence: bool = False
-    force: bool = False
-
-
-def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
+def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
     """Do all of it; the voice's card with its ``path``. On any error the store is as it was.
 
     Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt, ModelRefused, DownloadFailed,
     EngineUnavailable without the extra, StorageFull, EngineFailed.
     """
-    if wish.format not in SHRUNK:
-        raise SettingsError(f"A voice cannot become {wish.format[:40]!r}.", f"There are {', '.join(SHRUNK)}.")
-    if wish.name:
-        check_name(store.catalog, wish.name)
-    folder, coqui_name = _found(wish.source)
+    if request.format not in SHRUNK:
+        raise SettingsError(
+            f"A voice cannot become {request.format[:40]!r}.", f"There are {', '.join(SHRUNK)}."
+        )
+    if request.name:
+        check_name(store.catalog, request.name)
+    folder, coqui_name = _found(request.source)
     require_packages()
-    agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
+    agree = licences.agreement(store.models_dir, accept=request.accept_licence)
     licence = licence_of(coqui_name) or declared_licence(folder)
-    agree(wish.source, licence)
+    agree(request.source, licence)
     stem = stem_of(coqui_name.removeprefix("tts_models/").replace("/", "-") or str(folder))
-    name = wish.name or f"{stem}-{wish.format}"
+    name = request.name or f"{stem}-{request.format}"
     check_name(store.catalog, name)
     checkpoint = _checkpoint(folder)
     if checkpoint is None:
         folder = fetch(coqui_name, watcher)
         licence = licence or declared_licence(folder)
-        agree(wish.source, licence)
+        agree(request.source, licence)
         checkpoint = _checkpoint(folder)
     if checkpoint is None:
         raise _missing(str(folder))
@@ -98,29 +88,29 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
             "speakers": str(speakers) if speakers else "",
             "onnx": str(onnx),
             "probes": str(probes),
-            "threads": wish.threads,
+            "threads": request.threads,
         }
         answer = export(job, watcher)
         with writing(store.models_dir):
             _describe(made, read_json(folder / "config.json"), answer)
             full_bytes = onnx.stat().st_size
-            if kind := SHRUNK[wish.format]:
+            if kind := SHRUNK[request.format]:
                 from assistant.tools.quantize.voice_weights import shrink  # noqa: PLC0415  needs the package onnx
 
                 shrink(onnx, kind)
         voice_gate.check_symbols(made, answer["symbols"])
         with timed("Listening to it", watcher):
-            spoken = voice_gate.listen(made, probes, wish.threads)
-        doubts = voice_gate.doubts(spoken, wish.format)
-        refuse(doubts, f"The voice {name} was not installed", force=wish.force)
-        options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
+            spoken = voice_gate.listen(made, probes, request.threads)
+        doubts = voice_gate.doubts(spoken, request.format)
+        refuse(doubts, f"The voice {name} was not installed", force=request.force)
+        options: dict[str, str | bool] = {"to": request.format, "as": request.name, "force": request.force}
         about = card.stamped(
             {
                 "name": name,
                 "kind": "tts",
-                "format": wish.format,
-                "command": card.command("voice", wish.source, options=options),
-                "source": wish.source,
+                "format": request.format,
+                "command": card.command("voice", request.source, options=options),
+                "source": request.source,
                 "source_sha256": checksum([checkpoint], watcher),
                 "licence": licence,
                 "source_bytes": size_bytes,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from assistant.store.progress import Meter, Watcher, timed
 from assistant.tools.quantize import card, whisper_gate
 from assistant.tools.quantize.checkpoint import check_checkpoint, find_checkpoint, read_json
 from assistant.tools.quantize.record import checksum, files_of
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.safetensors import Float32s, SafetensorsFolder
 from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
 
@@ -38,56 +38,45 @@ BYTES = {"ct2-int8": 1.1, "ct2-float16": 2.0, "ct2-float32": 4.0}
 """A weight's, with scales."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person asked for."""
-
-    source: str
-    """A folder, or a name on Hugging Face."""
-    format: str
-    name: str = ""
-    threads: int = 1
-    accept_licence: bool = False
-    force: bool = False
-
-
-def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
+def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
     """Do all of it; the model's card with its ``path``. On any error the store is as it was.
 
     Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt, ModelRefused, DownloadFailed,
     StorageFull, EngineFailed.
     """
-    if wish.format not in TYPES:
-        raise SettingsError(f"Whisper cannot become {wish.format[:40]!r}.", f"There are {', '.join(TYPES)}.")
-    if wish.name:
-        check_name(store.catalog, wish.name)
-    agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
-    source = find_checkpoint(wish.source, watcher, agree)
+    if request.format not in TYPES:
+        raise SettingsError(
+            f"Whisper cannot become {request.format[:40]!r}.", f"There are {', '.join(TYPES)}."
+        )
+    if request.name:
+        check_name(store.catalog, request.name)
+    agree = licences.agreement(store.models_dir, accept=request.accept_licence)
+    source = find_checkpoint(request.source, watcher, agree)
     whisper = opened(source.folder)
-    name = wish.name or f"{stem_of(source.named)}-{wish.format.removeprefix('ct2-')}"
+    name = request.name or f"{stem_of(source.named)}-{request.format.removeprefix('ct2-')}"
     check_name(store.catalog, name)
     elements = whisper.tensors.elements
     with workspace(store.models_dir, watcher) as work_dir:
-        written_bytes = int(elements * (BYTES[wish.format] + BYTES["ct2-float32"]))
+        written_bytes = int(elements * (BYTES[request.format] + BYTES["ct2-float32"]))
         plan(written_bytes, 2 * 4 * elements, work_dir, watcher)
         made, reference = work_dir / "made" / name, work_dir / "reference"
-        for folder, kind in ((reference, "ct2-float32"), (made, wish.format)):
+        for folder, kind in ((reference, "ct2-float32"), (made, request.format)):
             folder.mkdir(parents=True)
             with writing(store.models_dir):
                 whisper.write(folder, kind, watcher)
         with timed("Listening with the source", watcher):
-            before = whisper_gate.hear(reference, "float32", wish.threads)
+            before = whisper_gate.hear(reference, "float32", request.threads)
         with timed("Listening with what was made", watcher):
-            after = whisper_gate.hear(made, COMPUTE[wish.format], wish.threads)
-        doubts = whisper_gate.doubts(before, after, wish.format)
-        refuse(doubts, f"The model {name} was not installed", force=wish.force)
-        options: dict[str, str | bool] = {"to": wish.format, "as": wish.name, "force": wish.force}
+            after = whisper_gate.hear(made, COMPUTE[request.format], request.threads)
+        doubts = whisper_gate.doubts(before, after, request.format)
+        refuse(doubts, f"The model {name} was not installed", force=request.force)
+        options: dict[str, str | bool] = {"to": request.format, "as": request.name, "force": request.force}
         about = card.stamped(
             {
                 "name": name,
                 "kind": "stt",
-                "format": wish.format,
-                "command": card.command("whisper", wish.source, options=options),
+                "format": request.format,
+                "command": card.command("whisper", request.source, options=options),
                 "source": source.named,
                 "revision": source.revision,
                 "source_sha256": checksum(files_of(source.folder), watcher),

@@ -141,23 +141,23 @@ def _words(*words: str) -> argparse.Namespace:
 
 def test_all_types_are_every_format_and_way_there_is() -> None:
     from assistant.tools.quantize import comparing  # noqa: PLC0415
-    from assistant.tools.quantize.command.wishes import CHECKPOINTS, compared  # noqa: PLC0415
     from assistant.tools.quantize.recipe import FORMATS, METHODS, settled_method  # noqa: PLC0415
+    from assistant.tools.quantize.request import CHECKPOINTS, compared_request  # noqa: PLC0415
 
     names = comparing.EVERYTHING.split(",")
-    wishes = [compared(_words(), NAME, name) for name in names]
-    assert {wish.format.name for wish in wishes} == set(FORMATS)
-    settled = {settled_method(wish.method, wish.imatrix, wish.format, 135_000_000) for wish in wishes}
+    requests = [compared_request(_words(), NAME, name) for name in names]
+    assert {request.format for request in requests} == set(FORMATS)
+    settled = {settled_method(one.method, one.imatrix, one.number_format, 135_000_000) for one in requests}
     assert {method for method, _ in settled} == set(METHODS)
-    assert {wish.through for wish in wishes} == {"", *CHECKPOINTS}
-    assert any(wish.keep_f16 and wish.output_type for wish in wishes)
-    assert len(set(wishes)) == len(names)
+    assert {request.through for request in requests} == {"", *CHECKPOINTS}
+    assert any(request.keep_f16 and request.output_type for request in requests)
+    assert len(set(requests)) == len(names)
 
 
 def test_what_any_of_the_patterns_finds_is_kept() -> None:
-    from assistant.tools.quantize.command.wishes import of  # noqa: PLC0415
+    from assistant.tools.quantize.request import request_of  # noqa: PLC0415
 
-    both = of(_words("--keep-f16", r"^blk\.0\.", "--keep-f16", "ffn_down"), NAME, "q4_0", None)
+    both = request_of(_words("--keep-f16", r"^blk\.0\.", "--keep-f16", "ffn_down"), NAME, "q4_0", None)
     assert [
         bool(re.search(both.keep_f16, name)) for name in ("blk.0.attn_q", "blk.7.ffn_down", "blk.7.x")
     ] == [
@@ -165,4 +165,4 @@ def test_what_any_of_the_patterns_finds_is_kept() -> None:
         True,
         False,
     ]
-    assert not of(_words(), NAME, "q4_0", None).keep_f16
+    assert not request_of(_words(), NAME, "q4_0", None).keep_f16

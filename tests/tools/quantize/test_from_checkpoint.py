@@ -22,8 +22,8 @@ from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.recipe import FORMATS, Recipe
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.source import Source
-from assistant.tools.quantize.wish import Wish
 from tests.tools.quantize import tiny
 from tests.tools.quantize.conftest import left_behind
 from tests.tools.quantize.test_hf_folder import Array, read, turned_halves
@@ -72,8 +72,8 @@ def test_one_call_installs_it(
     folder: Path, store: Store, by_name: bool, request: pytest.FixtureRequest
 ) -> None:
     named = request.getfixturevalue("fetched") if by_name else str(folder)
-    wish = Wish(named, FORMATS["q4_k_m"], force=True)
-    result = making.make(wish, store, WATCHER)
+    wanted = Request(named, "q4_k_m", force=True)
+    result = making.make(wanted, store, WATCHER)
     assert result.name == "my-model-q4_k_m"
     assert "not made for English" in result.doubts[0]
     store.verify(result.name)
@@ -92,7 +92,7 @@ def test_one_call_installs_it(
 @pytest.mark.usefixtures("few_dialogues")
 def test_without_force_it_is_not_used(folder: Path, store: Store) -> None:
     with pytest.raises(ModelRefused, match=r"not made for English: its perplexity is \d+,\d{3}"):
-        making.make(Wish(str(folder), FORMATS["q8_0"]), store, WATCHER)
+        making.make(Request(str(folder), "q8_0"), store, WATCHER)
     assert not (store.models_dir / "my-model-q8_0").exists()
     assert not left_behind(store.models_dir)
 

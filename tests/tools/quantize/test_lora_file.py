@@ -22,9 +22,10 @@ from assistant.tools.quantize import gate, lora, safetensors
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.gguf_io import write_adapter
-from assistant.tools.quantize.lora import Change, Strength, Wish
+from assistant.tools.quantize.lora import Change, Strength
 from assistant.tools.quantize.quantizer import Job, quantize
 from assistant.tools.quantize.recipe import FORMATS
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.safetensors import Planned, SafetensorsFolder
 from assistant.tools.quantize.scorers import LlamaCppScorer
 from tests.engines.conftest import said
@@ -88,7 +89,7 @@ def test_on_the_model_or_in_it_is_the_same(store: Store, few_dialogues: Texts, t
 @pytest.mark.models
 def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: Path) -> None:
     folder, watcher = adapter(tmp_path / "peft"), Heard()
-    about = lora.make(Wish(str(folder), NAME, "mine"), store, watcher)
+    about = lora.make(Request(str(folder), lora.FORMAT, "mine", base=NAME), store, watcher)
     needs = re.match(r"This needs at most (\d+) MB of disk \(.+ are free\) and \d+ MB", watcher.notes[0])
     assert needs, "what it takes is said first"
     assert int(needs[1]) * 1e6 > about["bytes"]
@@ -122,10 +123,10 @@ def test_one_that_makes_nonsense_is_refused(store: Store, few_dialogues: Texts, 
     with pytest.raises(
         ModelRefused, match=r"The adapter mine was not installed: with it the perplexity .* times"
     ):
-        lora.make(Wish(str(folder), NAME, "mine"), store, WATCHER)
+        lora.make(Request(str(folder), lora.FORMAT, "mine", base=NAME), store, WATCHER)
     assert not (store.models_dir / "mine").exists()
     assert not left_behind(store.models_dir)
-    about = lora.make(Wish(str(folder), NAME, "mine", force=True), store, WATCHER)
+    about = lora.make(Request(str(folder), lora.FORMAT, "mine", base=NAME, force=True), store, WATCHER)
     assert about["forced"]
 
 
@@ -133,19 +134,19 @@ def test_one_that_makes_nonsense_is_refused(store: Store, few_dialogues: Texts, 
 def test_one_for_another_model_is_refused(store: Store, tmp_path: Path) -> None:
     folder = adapter(tmp_path / "peft", r=8)
     with pytest.raises(ModelCorrupt, match="another rank than the 8"):
-        lora.make(Wish(str(folder), NAME), store, WATCHER)
+        lora.make(Request(str(folder), lora.FORMAT, base=NAME), store, WATCHER)
     assert not left_behind(store.models_dir)
 
 
 def test_what_is_no_adapter(store: Store, tmp_path: Path) -> None:
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
     with pytest.raises(SettingsError, match="is a GGUF file already"):
-        lora.make(Wish(str(tmp_path / "a.gguf"), NAME), store, WATCHER)
+        lora.make(Request(str(tmp_path / "a.gguf"), lora.FORMAT, base=NAME), store, WATCHER)
     with pytest.raises(ModelMissing, match=r"no adapter_config\.json"):
-        lora.make(Wish(str(tmp_path), NAME), store, WATCHER)
+        lora.make(Request(str(tmp_path), lora.FORMAT, base=NAME), store, WATCHER)
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ModelMissing, match="no weights in safetensors"):
-        lora.make(Wish(str(tmp_path), NAME), store, WATCHER)
+        lora.make(Request(str(tmp_path), lora.FORMAT, base=NAME), store, WATCHER)
 
 
 def test_the_file_is_read_as_it_was_written(tmp_path: Path) -> None:

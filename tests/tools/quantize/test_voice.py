@@ -35,7 +35,7 @@ from assistant.store import Store, disk, open_store
 from assistant.store.progress import Unwatched
 from assistant.text.word_error import normalize_words
 from assistant.tools.quantize import voice, voice_gate, voice_weights
-from assistant.tools.quantize.voice import Wish
+from assistant.tools.quantize.request import Request
 from tests.conftest import CHECKOUT
 from tests.store.site import Heard
 from tests.tools.quantize.conftest import left_behind
@@ -75,7 +75,7 @@ def speak(folder: Path, **settings: object) -> int:
 class TestWithCoqui:
     @pytest.mark.parametrize("kind", ["onnx", "onnx-fp16", "onnx-int8"])
     def test_it_sounds_as_torch_does(self, tiny: Path, store: Store, kind: str) -> None:
-        about = voice.make(Wish(str(tiny), kind), store, Unwatched())
+        about = voice.make(Request(str(tiny), kind), store, Unwatched())
         assert about["correlation"] >= voice_gate.MIN_CORRELATION[kind]
         if kind == "onnx":
             assert about["largest_difference"] < 0.001
@@ -93,7 +93,7 @@ class TestWithCoqui:
         assert "somebody" not in (place / "config.json").read_text()
 
     def test_the_engine_needs_no_torch(self, tiny: Path, store: Store) -> None:
-        voice.make(Wish(str(tiny)), store, Unwatched())
+        voice.make(Request(str(tiny), "onnx"), store, Unwatched())
         place = store.path("tiny-onnx", "tts")
         script = (
             "import sys\nfrom pathlib import Path\nfrom assistant import engines\n"
@@ -105,7 +105,7 @@ class TestWithCoqui:
 
     def test_several_speakers(self, tmp_path: Path, store: Store) -> None:
         folder = make_voice(tmp_path / "two", "ann", "bob")
-        about = voice.make(Wish(str(folder)), store, Unwatched())
+        about = voice.make(Request(str(folder), "onnx"), store, Unwatched())
         assert about["speakers"] == 2
         assert about["correlation"] >= 0.999
         place = store.path("two-onnx", "tts")
@@ -119,7 +119,7 @@ class TestWithCoqui:
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         with pytest.raises(DownloadFailed, match=f"{NAME} is not on this computer") as caught:
-            voice.make(Wish(NAME), store, Unwatched())
+            voice.make(Request(NAME, "onnx"), store, Unwatched())
         assert "name its folder" in caught.value.next_step
         assert "\n" not in str(caught.value)
         assert not store.models_dir.exists()
@@ -130,7 +130,7 @@ class TestWithCoqui:
     ) -> None:
         kept = tmp_path / "coqui" / "tts" / NAME.replace("/", "--")
         shutil.copytree(tiny, kept)
-        about = voice.make(Wish(str(kept) if by_folder else NAME), store, Unwatched())
+        about = voice.make(Request(str(kept) if by_folder else NAME, "onnx"), store, Unwatched())
         assert (about["name"], about["licence"]) == ("en-ljspeech-vits-onnx", "apache 2.0")
         (entry,) = [entry for entry in store.entries() if entry.name == about["name"]]
         assert entry.licence == "apache 2.0"
@@ -143,7 +143,7 @@ class TestWithCoqui:
         config = json.loads((tiny / "config.json").read_text())
         (tmp_path / "other" / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(ModelCorrupt, match="cannot be exported"):
-            voice.make(Wish(str(tmp_path / "other")), store, Unwatched())
+            voice.make(Request(str(tmp_path / "other"), "onnx"), store, Unwatched())
         assert left_behind(store.models_dir) == []
 
     def test_a_pickle_with_code_is_not_run(self, tiny: Path, tmp_path: Path, store: Store) -> None:
@@ -152,14 +152,14 @@ class TestWithCoqui:
             b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR."
         )
         with pytest.raises(ModelCorrupt, match="cannot be exported"):
-            voice.make(Wish(str(tmp_path / "evil")), store, Unwatched())
+            voice.make(Request(str(tmp_path / "evil"), "onnx"), store, Unwatched())
         assert not (tmp_path / "ran").exists()
 
     def test_the_disk_is_planned(self, tiny: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
         watcher = Heard()
         with pytest.raises(StorageFull):
-            voice.make(Wish(str(tiny)), store, watcher)
+            voice.make(Request(str(tiny), "onnx"), store, watcher)
         assert watcher.notes[0].startswith("This needs at most ")
 
 
@@ -189,13 +189,13 @@ def test_the_licence_is_asked_about_before_the_voice_is_fetched(
 
     monkeypatch.setattr(voice, "fetch", fetch)
     with pytest.raises(LicenceNotAccepted, match="Gemma Terms of Use"):
-        voice.make(Wish("tts_models/en/x/vits"), store, Unwatched())
+        voice.make(Request("tts_models/en/x/vits", "onnx"), store, Unwatched())
     assert fetched == []
     with pytest.raises(ModelMissing, match=f"no Coqui voice in {tmp_path}/fetched"):
-        voice.make(Wish("tts_models/en/x/vits", accept_licence=True), store, Unwatched())
+        voice.make(Request("tts_models/en/x/vits", "onnx", accept_licence=True), store, Unwatched())
     (tmp_path / "fetched" / "README.md").write_text("---\nlicense: llama3.2\n---\n")
     with pytest.raises(LicenceNotAccepted, match=r"Llama 3\.2"):
-        voice.make(Wish("tts_models/en/x/vits--bare"), store, Unwatched())
+        voice.make(Request("tts_models/en/x/vits--bare", "onnx"), store, Unwatched())
     assert fetched == ["tts_models/en/x/vits", "tts_models/en/x/vits--bare"]
 
 
@@ -213,16 +213,16 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, store: Store)
     (tmp_path / "voice" / "model.pth").touch()
     for source in (NAME, str(tmp_path / "voice")):
         with pytest.raises(EngineUnavailable, match="package 'TTS'") as caught:
-            voice.make(Wish(source), store, Unwatched())
+            voice.make(Request(source, "onnx"), store, Unwatched())
         assert "scripts/setup run coqui" in caught.value.next_step
 
 
 def test_what_cannot_be(tmp_path: Path, store: Store) -> None:
     with pytest.raises(SettingsError, match="onnx-fp16"):
-        voice.make(Wish(str(tmp_path), "q4_0"), store, Unwatched())
+        voice.make(Request(str(tmp_path), "q4_0"), store, Unwatched())
     for source in ("nothing", str(tmp_path), "tts_models/en/../vits"):
         with pytest.raises(ModelMissing, match="no Coqui voice"):
-            voice.make(Wish(source), store, Unwatched())
+            voice.make(Request(source, "onnx"), store, Unwatched())
     assert not (tmp_path / "models").exists()
 
 

@@ -27,13 +27,13 @@ from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.loss import Loss, Reference
 from assistant.tools.quantize.recipe import FORMATS, Recipe
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.safetensors import Planned
 from assistant.tools.quantize.scorers import opened
 from assistant.tools.quantize.scoring import Passage
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.torch_child import TorchChild
 from assistant.tools.quantize.trial import QUESTIONS, hold_conversation
-from assistant.tools.quantize.wish import Wish
 from tests.tools.quantize import tiny
 from tests.tools.quantize.conftest import left_behind
 
@@ -150,8 +150,8 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
     folder: Path, tmp_path: Path, name: str
 ) -> None:
     store, there = open_store(tmp_path / "models"), tmp_path / "there"
-    wish = Wish(str(folder), FORMATS[name], method="rtn", imatrix=False, output=there, force=True)
-    result = making.make(wish, store, WATCHER)
+    request = Request(str(folder), name, method="rtn", imatrix=False, output=there, force=True)
+    result = making.make(request, store, WATCHER)
     assert result.path == there
     assert result.loss.kl < FORMATS[name].kl_limit
     facts = json.loads((there / CARD).read_text(encoding="utf-8"))
@@ -177,7 +177,7 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
 def test_what_is_refused_comes_nowhere(file: Path, tmp_path: Path) -> None:
     store, there = open_store(tmp_path / "models"), tmp_path / "there"
     with pytest.raises(ModelRefused, match="was not made for English"):
-        making.make(Wish(str(file), FORMATS["hf-f16"], output=there), store, WATCHER)
+        making.make(Request(str(file), "hf-f16", output=there), store, WATCHER)
     assert not there.exists()
     assert not left_behind(store.models_dir)
 
@@ -194,8 +194,8 @@ def test_the_card_is_of_the_model_before_the_adapter_was_worked_in(file: Path, t
         for half, shape in shapes.items()
     }
     safetensors.write(folder / "adapter_model.safetensors", planned, lambda _: None)
-    wish = Wish(str(file), FORMATS["q8_0"], adapter=folder, force=True)
-    result = making.make(wish, open_store(tmp_path / "models"), WATCHER)
+    request = Request(str(file), "q8_0", adapter=folder, force=True)
+    result = making.make(request, open_store(tmp_path / "models"), WATCHER)
     assert result.source_sha256 == sha256(file)
     assert result.adapter_sha256 == sha256(
         folder / "adapter_config.json", folder / "adapter_model.safetensors"

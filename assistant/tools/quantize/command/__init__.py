@@ -139,8 +139,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
     from assistant.tools.quantize import making  # noqa: PLC0415  its packages take a second
-    from assistant.tools.quantize.command import wishes  # noqa: PLC0415
     from assistant.tools.quantize.recipe import DEFAULT_FORMAT, for_board  # noqa: PLC0415
+    from assistant.tools.quantize.request import request_of  # noqa: PLC0415
 
     if arguments.dither:
         raise SettingsError("--dither is for `compare` only.", "Leave it out.")
@@ -157,8 +157,8 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
     if arguments.board:
         chosen = for_board(arguments.board)
         terminal.note(f"For {arguments.board}: {chosen}.")
-    wish = wishes.of(arguments, arguments.source[0], chosen, arguments.method)
-    result = making.make(wish, store, terminal)
+    request = request_of(arguments, arguments.source[0], chosen, arguments.method)
+    result = making.make(request, store, terminal)
     terminal.clear()
     text, advice = _result_text(result), _advice(arguments, result)
     if arguments.json:

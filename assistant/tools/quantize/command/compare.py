@@ -14,7 +14,7 @@ from assistant.store.progress import Terminal
 def run(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
     """The exit status is 1 when a format could not be made. Raises AssistantError."""
     from assistant.tools.quantize import comparing, picture  # noqa: PLC0415
-    from assistant.tools.quantize.command import wishes  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize.request import compared_request  # noqa: PLC0415  its packages take a second
 
     types = comparing.EVERYTHING if arguments.types == "all" else arguments.types or ""
     names = [name for name in types.split(",") if name]
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
             f"There is no folder {arguments.picture.parent}.", "Choose a place that is there."
         )
     source = arguments.source[1]
-    wanted = [wishes.compared(arguments, source, name) for name in names]
+    wanted = [compared_request(arguments, source, name) for name in names]
     rows = comparing.compare(wanted, store, terminal, dither=arguments.dither)
     terminal.clear()
     if not arguments.json:

@@ -39,8 +39,9 @@ def run(arguments: argparse.Namespace, store: Store, watcher: Watcher) -> int:
 
 def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
     from assistant.tools.quantize import whisper  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize.request import Request  # noqa: PLC0415
 
-    wish = whisper.Wish(
+    request = Request(
         source,
         arguments.to or "ct2-int8",
         name=arguments.name,
@@ -48,13 +49,14 @@ def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: 
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return whisper.make(wish, store, watcher)
+    return whisper.make(request, store, watcher)
 
 
 def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
     from assistant.tools.quantize import voice  # noqa: PLC0415  as above
+    from assistant.tools.quantize.request import Request  # noqa: PLC0415
 
-    wish = voice.Wish(
+    request = Request(
         source,
         arguments.to or "onnx",
         name=arguments.name,
@@ -62,11 +64,12 @@ def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Wa
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return voice.make(wish, store, watcher)
+    return voice.make(request, store, watcher)
 
 
 def _lora(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
     from assistant.tools.quantize import lora  # noqa: PLC0415  as above
+    from assistant.tools.quantize.request import Request  # noqa: PLC0415
 
     if not arguments.base:
         raise SettingsError("An adapter needs the model that it changes.", "Name it: --base MODEL.")
@@ -75,15 +78,16 @@ def _lora(arguments: argparse.Namespace, source: str, store: Store, watcher: Wat
             f"An adapter cannot become {arguments.to[:40]!r}, only {lora.FORMAT}.",
             "To work it into the model: `assistant quantize MODEL --adapter FOLDER --to FORMAT`.",
         )
-    wish = lora.Wish(
+    request = Request(
         source,
-        arguments.base,
+        lora.FORMAT,
+        base=arguments.base,
         name=arguments.name,
         threads=arguments.threads,
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return lora.make(wish, store, watcher)
+    return lora.make(request, store, watcher)
 
 
 _MAKERS = {"whisper": _whisper, "voice": _voice, "lora": _lora}
