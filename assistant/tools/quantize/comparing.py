@@ -1,6 +1,10 @@
-"""The same model in several formats, side by side: size, loss, speed. Nothing is installed.
+"""Compares the same model in several formats, side by side: size, loss, speed. Nothing is installed.
 
-The files are made one after the other in the workspace, and gone afterwards.
+The files are made one after the other in the workspace, and gone afterwards. Of a file that has few bits
+already the same format makes the same file, for nothing: its grid fits. So that formats can be compared
+fairly, a source may be taken off its grid first, by noise of half a step either way: that gives a model as
+good as any whose weights lie on no grid, somewhat worse than the source; what is compared is compared with
+that.
 """
 
 from __future__ import annotations
@@ -12,21 +16,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assistant.core.errors import AssistantError
 from assistant.store import Store
-from assistant.store.progress import Watcher, duration, megabytes
+from assistant.store.formats.gguf import read_header
+from assistant.store.progress import Meter, Watcher, duration, megabytes
 from assistant.tools.quantize import gate
+from assistant.tools.quantize.block_numbers import BLOCK, Float32s
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.dithering import dithered
+from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
 from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.loss import Loss, Reference
 from assistant.tools.quantize.making import check_text, found, held_out, inputs_of, matching, settled, target
 from assistant.tools.quantize.picture import Dot
-from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, Recipe, tensor_name
+from assistant.tools.quantize.quantizer import Job, quantize
+from assistant.tools.quantize.recipe import FORMATS, ROUND_TO_NEAREST, Recipe, tensor_name
 from assistant.tools.quantize.record import figures, plan_making
 from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.scorers import engine_of
+from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.trial import Speed, measured_speed
 from assistant.tools.quantize.workspace import workspace
 
@@ -112,7 +122,7 @@ def compare(
 ) -> list[Row]:
     """The source as it is, then a row for each request; all requests name the same source.
 
-    With ``dither`` the source is taken off the grid that it was rounded to first (``dithering``).
+    With ``dither`` the source is taken off the grid that it was rounded to first.
 
     A format that cannot be made has its fault in its row. Raises what finding and measuring the
     source may raise.
@@ -207,3 +217,38 @@ def said(row: Row) -> str:
         return f"{row.name}: {row.fault}"
     loss = f"{row.loss.kl:.4f} ± {row.loss.kl_error:.4f} nats per token"
     return f"{row.name}: {megabytes(row.size_bytes)}, {loss}, made in {duration(row.seconds)}"
+
+
+FINE = {"F32", "F16", "BF16", "Q8_0", "Q6_K"}
+"""Types whose grid is too fine to matter."""
+
+
+def dithered(source: Source, folder: Path, threads: int, watcher: Watcher) -> Source:
+    """The same model of 16 bits with noise, made in the new ``folder``. Raises StorageFull, EngineFailed."""
+    folder.mkdir()
+    plain, file = folder / "plain.gguf", folder / f"{source.stem}.gguf"
+    quantize(Job(str(source.file), str(plain), FORMATS["f16"].number, threads), FORMATS["f16"], watcher)
+    weights = GgufWeights(plain)
+    rounded = [tensor for tensor in source.header.tensors if tensor.type not in FINE]
+    meter = Meter("Adding noise", sum(tensor.size_bytes for tensor in rounded), watcher)
+    random = np.random.default_rng(1)
+    arrays = {}
+    for tensor in rounded:
+        values = weights.tensor(tensor.name)
+        arrays[tensor.name] = (values + noise(values, random)).astype(np.float16)
+        meter.add(tensor.size_bytes)
+    copy_with(plain, file, arrays)
+    plain.unlink()
+    header = read_header(file)
+    return replace(source, folder=folder, file=file, header=header, size_bytes=file.stat().st_size)
+
+
+def noise(values: Float32s, random: np.random.Generator) -> Float32s:
+    """Up to half a step either way; a step is the least distance between two values of a block."""
+    blocks = np.sort(values.reshape(-1, BLOCK), axis=1)
+    gaps = np.diff(blocks, axis=1)
+    tiny = 1e-3 * np.abs(blocks).max(axis=1, keepdims=True)  # equal but for the last digit of 16 bits
+    steps = np.where(gaps > tiny, gaps, np.inf).min(axis=1, keepdims=True)
+    steps[~np.isfinite(steps)] = 0
+    drawn: Float32s = random.uniform(-0.5, 0.5, blocks.shape).astype(np.float32) * steps
+    return drawn.reshape(values.shape)

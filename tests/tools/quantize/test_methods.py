@@ -14,7 +14,7 @@ from assistant.core.errors import ModelCorrupt, SettingsError
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import awq
 from assistant.tools.quantize.block_numbers import BLOCK, rounded
-from assistant.tools.quantize.dithering import noise
+from assistant.tools.quantize.comparing import noise
 from assistant.tools.quantize.gguf_io import GgufWeights, q4_0_bytes
 from assistant.tools.quantize.importance import Correlations
 from assistant.tools.quantize.recipe import (
