@@ -16,7 +16,7 @@ from assistant.settings import load as configuration
 from assistant.store import Store, open_store
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Terminal, megabytes
-from assistant.tools.quantize.command import compare, others
+from assistant.tools.quantize.command import others
 
 if TYPE_CHECKING:
     from assistant.tools.quantize.boards import Advice
@@ -131,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.source[0] in others.NAMES and not Path(arguments.source[0]).exists():
             return others.run(arguments, store, terminal)
         if arguments.source[0] == "compare":
-            return compare.run(arguments, store, terminal)
+            return others.compare(arguments, store, terminal)
         return _quantize(arguments, store, terminal)
     finally:
         terminal.clear()
