@@ -19,7 +19,7 @@ ARCHITECTURES = {"llama": True, "qwen2": False, "qwen3": False}
 """Name -> whether a pair that is turned lies side by side in a head, or half a head apart."""
 
 MAX_POSITIONS = 32_768
-"""The turns of so many positions are kept, 8 MB with heads of 64; no conversation here is longer."""
+"""Longest context: its turns are kept, 8 MB with heads of 64; no conversation here is longer."""
 
 
 @dataclass(frozen=True, slots=True)

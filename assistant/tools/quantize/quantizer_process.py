@@ -58,7 +58,7 @@ class _Listener:
 
 def main() -> int:
     """Do the job on stdin; the exit status is 1 when it failed, and the last line says why."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody is there any more: end, do not go on writing
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the parent is gone: end, do not go on writing
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     os.umask(0o077)
     job = json.load(sys.stdin)

@@ -143,7 +143,7 @@ def _all(names: list[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One way."""
+    """One way to find the numbers of a format."""
 
     name: str
     about: str
@@ -184,10 +184,10 @@ TRAINING_BYTES = 24
 
 
 def settled_method(method: str, imatrix: bool | None, chosen: Format, weights: int) -> tuple[str, bool]:  # noqa: FBT001
-    """The method, and whether there is an importance matrix, for a model of so many ``weights``.
+    """The method, and whether an importance matrix is made, for a model with this number of ``weights``.
 
-    ``method`` is empty and ``imatrix`` None where nobody said. With few bits both pay; who wants no
-    importance matrix wants nothing to be watched.
+    ``method`` is empty and ``imatrix`` None where the user left them open. With few bits both pay off. A user
+    who refuses an importance matrix gets no GPTQ either: both watch the model read a text.
     """
     if not method:
         pays = chosen.imatrix and imatrix is not False and chosen.name in METHODS["gptq"].formats
@@ -200,12 +200,12 @@ def settled_method(method: str, imatrix: bool | None, chosen: Format, weights: i
 
 
 def method_memory_bytes(method: str, weights: int) -> int:
-    """What ``method`` takes beside a model of so many ``weights``."""
+    """The memory that ``method`` takes beside a model with this number of ``weights``."""
     return TRAINING_BYTES * weights if method == "qat" else METHOD_MEMORY_BYTES.get(method, 0)
 
 
 def group_size(wanted: int | None, method: str, chosen: Format) -> int:
-    """How many weights get one scale. Raises SettingsError where that is not for a person to choose."""
+    """The number of weights with one scale. Raises SettingsError where a user may not choose it."""
     if wanted is None:
         return BLOCK
     if chosen.name not in FREE_BLOCKS:

@@ -107,7 +107,7 @@ def _vocabulary(source: Source) -> int:
 
 
 class Origin:
-    """What there was before anything was made of it."""
+    """The files that a model was made of, and whether they were converted first."""
 
     def __init__(self, watcher: Watcher) -> None:
         self.files: list[Path] = []
@@ -156,7 +156,7 @@ def versions_used(*, converted: bool, recipe: Recipe | None = None) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of it."""
+    """The model that was made: its figures, and all that its card says."""
 
     name: str
     path: Path

@@ -75,7 +75,7 @@ def _floats(tensor: Tensor, raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.floati
 
 def _constants(file: Path) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """The weights that lie beside an ONNX file, as they are stored."""
-    import onnx  # noqa: PLC0415  an extra; who has written such a file has it
+    import onnx  # noqa: PLC0415  an extra; a user who wrote such a file has it
 
     for tensor in onnx.load(str(file), load_external_data=False).graph.initializer:
         place = {entry.key: entry.value for entry in tensor.external_data}

@@ -91,7 +91,7 @@ class LlamaCppScorer:
                 f"There is no memory for {file.name}.", "Close other programs, or use a larger machine."
             )
         if adapter is not None:
-            self._put_on(adapter)
+            self._apply_adapter(adapter)
         self._memory = lib.llama_get_memory(self._context)
         self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
 
@@ -105,7 +105,7 @@ class LlamaCppScorer:
             parameters.cb_eval = self._observer
         return parameters
 
-    def _put_on(self, file: Path) -> None:
+    def _apply_adapter(self, file: Path) -> None:
         with quiet() as said:
             adapter = lib.llama_adapter_lora_init(self._model, bytes(file))  # freed with the model
         if not adapter:
@@ -193,7 +193,7 @@ MAX_REASON = 200
 
 
 class Said:
-    """The errors among what llama.cpp said."""
+    """The errors that llama.cpp reported."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
@@ -217,7 +217,7 @@ def _receive(level: int, text: bytes, _: Any) -> None:
 
 @contextmanager
 def quiet() -> Iterator[Said]:
-    """Inside it nothing is printed, and errors are kept."""
+    """Catch what llama.cpp prints inside the block; its errors are kept."""
     said = Said()
     _listeners.append(said)
     lib.llama_log_set(_receive, None)

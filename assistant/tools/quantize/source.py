@@ -116,8 +116,8 @@ def find(  # noqa: PLR0917
 def _check_rope(config: Path, header: GgufHeader) -> None:
     """Raises ModelCorrupt when a conversion misread the base of the rotary positions.
 
-    Versions of transformers write it in different places, and who looks in the wrong one says nothing: the
-    model is a little worse, and a lot with long texts.
+    Versions of transformers write it in different places. A converter that looks in the wrong one reports no
+    error: the model is a little worse, and a lot worse with long texts.
     """
     if not config.is_file():
         return

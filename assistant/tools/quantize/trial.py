@@ -109,7 +109,7 @@ def _asked(reply: Reply, watcher: Watcher) -> tuple[tuple[Answer, ...], float]:
 PROMPT_TOKENS = 128
 REPLY_TOKENS = 32
 ROUNDS = 3
-"""The median of so many; a noisy machine still moves it by a tenth."""
+"""Rounds of which the median is taken; a noisy machine still moves it by a tenth."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class _Watch:
         """Called before (``ask``: is it of interest?) and after each operation of the network."""
         try:
             return self._looked(address, ask=ask)
-        except Exception as error:  # noqa: BLE001  there is nobody above but C
+        except Exception as error:  # noqa: BLE001  only C code is above this frame
             self.fault = self.fault or f"{type(error).__name__}: {error}"
             return True
 

@@ -208,7 +208,7 @@ class Whisper:
             self._count("decoder_layers", MAX_LAYERS),
             self._count("decoder_attention_heads", 1000),
         )
-        # The later half of the layers, where nobody says which heads follow the sound.
+        # The later half of the layers, where the checkpoint names no heads that follow the sound.
         follow = [list(pair) for pair in itertools.product(range(layers // 2, layers), range(heads))]
         return {
             "suppress_ids": said.get("suppress_tokens") or [],

@@ -42,6 +42,16 @@ RESERVE_MB = 700
 """Beside the weights: the scores of 128 positions, in a few copies, and Python itself (measured: 560 MB
 with a vocabulary of 152,000)."""
 
+MAX_NAME_LETTERS = 48
+"""Of a name in the store."""
+
+MAX_READ_BYTES = 4000
+MAX_REASON_LETTERS = 200
+"""Of what a child process said before it failed."""
+
+ANOTHER_FORMAT = "Try another format (one of more bits loses less) or another source"
+ANOTHER_SOURCE = "Choose another source, or fetch it again"
+
 
 @contextlib.contextmanager
 def workspace(models_dir: Path, watcher: Watcher) -> Iterator[Path]:
@@ -103,7 +113,7 @@ def _terminable() -> Iterator[None]:
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, stop)
-    except ValueError:  # not the main thread: whoever called has its own way
+    except ValueError:  # not the main thread: the caller handles signals in its own way
         yield
         return
     try:
@@ -193,35 +203,24 @@ def _model_file(path: Path, meter: Meter) -> ModelFile:
     return ModelFile(bytes=path.stat().st_size, sha256=sha256_of(path, meter))
 
 
-ANOTHER_FORMAT = "Try another format (one of more bits loses less) or another source"
-ANOTHER_SOURCE = "Choose another source, or fetch it again"
-
-
 def refuse(doubts: Sequence[str], what: str, *, force: bool, instead: str = ANOTHER_FORMAT) -> None:
-    """Raises ModelRefused when there are ``doubts`` that nobody overruled; ``what`` was not done."""
+    """Raises ModelRefused if there are ``doubts`` and no ``force``; ``what`` says what was not done."""
     if doubts and not force:
         raise ModelRefused(f"{what}: {'; '.join(doubts)}.", f"{instead}; --force installs it all the same.")
 
 
-MAX_NAME_LETTERS = 48
-
-
 def stem_of(named: str) -> str:
-    """Of a folder or of maker/model the last part, fit for a name in the store."""
+    """The last part of a folder or of maker/model, fit for a name in the store."""
     path = Path(named).expanduser()
     last = path.resolve().name if path.exists() else named.rsplit("/", 1)[-1]
     return re.sub(r"[^a-z0-9._-]+", "-", last.lower()).strip("._-")[:MAX_NAME_LETTERS] or "model"
 
 
 def resident_bytes() -> int:
-    """This one; 0 where that cannot be told."""
+    """The memory that this process takes; 0 on systems that do not tell."""
     gc.collect()
     heap.trim()
     return health.memory_bytes("VmRSS", of="self/status") or 0
-
-
-MAX_READ_BYTES = 4000
-MAX_REASON_LETTERS = 200
 
 
 def last_line(said: IO[bytes]) -> str:
