@@ -256,7 +256,7 @@ def test_what_a_real_voice_in_fewer_bits_says_is_understood(tmp_path: Path, kind
     folder = Path(shutil.copytree(JOE, tmp_path / "joe"))
     voice_weights.shrink(folder / "en_US-joe-medium.onnx", kind)
     chosen = TtsSettings(model="joe")
-    voice = engines.load("tts", "coqui", settings=chosen, model=folder, threads=1)
+    engine = engines.load("tts", "coqui", settings=chosen, model=folder, threads=1)
     ears = engines.load(
         "stt",
         "faster_whisper",
@@ -265,12 +265,12 @@ def test_what_a_real_voice_in_fewer_bits_says_is_understood(tmp_path: Path, kind
         threads=1,
     )
     try:
-        spoken = voice.synthesize(Sentence("The kitchen light is on, and the door is closed."), Cancel())
+        spoken = engine.synthesize(Sentence("The kitchen light is on, and the door is closed."), Cancel())
         heard = ears.transcribe(
-            to_pcm16(resample(to_float(spoken), voice.sample_rate_hz, 16_000)), Cancel()
+            to_pcm16(resample(to_float(spoken), engine.sample_rate_hz, 16_000)), Cancel()
         ).text
     finally:
-        voice.close()
+        engine.close()
         ears.close()
     assert normalize_words(heard) == normalize_words("The kitchen light is on and the door is closed.")
 
