@@ -9,3 +9,11 @@ the ``loss`` that ``scorers`` find on ``dialogues``. A ``record`` of all this be
 ``whisper``, ``voice`` and ``lora`` make models of other kinds. What needs torch runs in one of the
 ``environments``.
 """
+
+from assistant.cli import Command
+
+COMMAND = Command(
+    "quantize",
+    "make a smaller or larger file of a language model, measure it, and install it",
+    "assistant.tools.quantize.command",
+)
