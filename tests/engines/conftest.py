@@ -18,11 +18,10 @@ from assistant.settings.engines import LlmSettings
 from assistant.settings.schema import Settings
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize.building import Recipe, build
-from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.groundwork import Groundwork
-from assistant.tools.quantize.making import text
+from assistant.tools.quantize.building import build
+from assistant.tools.quantize.dialogues import Texts, shipped
+from assistant.tools.quantize.inputs import Inputs
+from assistant.tools.quantize.recipe import FORMATS, Recipe
 from assistant.tools.quantize.source import Source
 
 SMOLLM2 = Path("~/.local/share/assistant/models/smollm2-135m-instruct-q4_1").expanduser()
@@ -51,8 +50,8 @@ def made(source: Path, folder: Path, chosen: str) -> Path:
     """The GGUF file ``source`` in another format, in ``folder``."""
     folder.mkdir()
     model = Source(source.name, source.parent, source, read_header(source), "smollm2", "", 0)
-    ground = Groundwork(model, text("calibration.txt"), Texts((), ()), 1, folder.parent, Unwatched())
-    build(Recipe(FORMATS[chosen], imatrix=False), ground, folder / "model.gguf")
+    inputs = Inputs(model, shipped("calibration.txt"), Texts((), ()), 1, folder.parent, Unwatched())
+    build(Recipe(FORMATS[chosen], imatrix=False), inputs, folder / "model.gguf")
     return folder
 
 

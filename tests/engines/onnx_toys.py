@@ -11,10 +11,10 @@ import onnx
 from onnx import helper, numpy_helper
 
 from assistant.store.formats.gguf import GgufHeader, Tensor
-from assistant.tools.quantize.gguf_weights import Float32s
-from assistant.tools.quantize.onnx_decoder import Decoder, Numbers
+from assistant.tools.quantize.block_numbers import Float32s
 from assistant.tools.quantize.onnx_graph import Graph, value
 from assistant.tools.quantize.onnx_shape import shape_of
+from assistant.tools.quantize.onnx_writer import Decoder, Numbers
 from assistant.tools.quantize.rounding import nearest
 
 WORDS, WIDTH, LAYERS, HEADS, KEY_HEADS, FEED_FORWARD = 10, 64, 2, 4, 2, 96

@@ -19,8 +19,8 @@ from assistant.engines.llm.onnx.vocabulary import OnnxVocabulary
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize.onnx_tokenizer import tokenizer
-from assistant.tools.quantize.passages import Passage
 from assistant.tools.quantize.scorers import opened
+from assistant.tools.quantize.scoring import Passage
 from tests.engines.conftest import SMOLLM2, SYSTEM, ask, settings
 
 pytestmark = pytest.mark.models

@@ -17,9 +17,8 @@ import numpy as np
 from assistant.core.errors import ModelCorrupt
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize.block_numbers import Float32s, coarse
-from assistant.tools.quantize.correlations import Correlations
-from assistant.tools.quantize.gguf_weights import GgufWeights
-from assistant.tools.quantize.importance import Importance
+from assistant.tools.quantize.gguf_io import GgufWeights
+from assistant.tools.quantize.importance import Correlations, Importance
 
 STRENGTHS = np.linspace(0.0, 1.0, 11)
 """Exponents of the mean input that are tried; 0 leaves all as it is."""

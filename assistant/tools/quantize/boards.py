@@ -84,14 +84,14 @@ class Advice:
         }
 
     def __str__(self) -> str:
-        told = [
+        sizes = [
             f"{size.gib} GB: {f'{size.context_tokens} tokens' if size.context_tokens else 'does not fit'}"
             for size in self.sizes
         ]
         llm = ", ".join(f"{key}: {value}" for key, value in self._llm().items())
         return (
             f"For {self.board}: llm: {{{llm}}}\n"
-            f"           {self.needed_mb} MB with ears and voice; with memory of {', '.join(told)}"
+            f"           {self.needed_mb} MB with ears and voice; with memory of {', '.join(sizes)}"
         )
 
     def _llm(self) -> dict[str, Any]:

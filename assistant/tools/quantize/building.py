@@ -10,7 +10,6 @@ import importlib
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,55 +19,27 @@ import numpy as np
 from assistant.core.errors import EngineUnavailable, SettingsError
 from assistant.store.disk import writing
 from assistant.store.progress import timed
-from assistant.tools.quantize import gguf_changes, gguf_grids, hf_folder, methods, rounding
-from assistant.tools.quantize.block_numbers import BLOCK
+from assistant.tools.quantize import gguf_grids, hf_folder, rounding
 from assistant.tools.quantize.checkpoint import convert
-from assistant.tools.quantize.formats import FORMATS, Format
-from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.gguf_io import Again, q4_0_bytes, round_again, with_feedback
+from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.quantizer import Job, Made, quantize
+from assistant.tools.quantize.recipe import FORMATS, WITH_TORCH, Recipe, settled_method
 from assistant.tools.quantize.rounding import Rounding
 from assistant.tools.quantize.torch_child import TorchChild
 
-WITH_TORCH = ("hf-int8", "hf-nf4")
-"""Formats that bitsandbytes makes."""
 
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a file is made."""
-
-    format: Format
-    method: str = "rtn"
-    """A name of ``methods``."""
-    imatrix: bool = True
-    act_order: bool = True
-    """GPTQ: the columns first that matter most."""
-    group_size: int = BLOCK
-    """Weights with one scale, for formats that leave it open."""
-    keep_f16: str = ""
-    """Regular expression; tensors whose names it finds stay at 16 bits."""
-    output_type: int | None = None
-    embedding_type: int | None = None
-    through: str = ""
-    """A format hf-... that is written first, and converted from: the way back."""
-
-    @property
-    def needs_torch(self) -> bool:
-        """To make it, or to measure it."""
-        return bool(self.through) or self.method == "qat" or self.format.runtime == "transformers"
-
-
-def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
+def build(recipe: Recipe, inputs: Inputs, target: Path) -> Made:
     """Make the file; all that belongs to it lies alone in the folder of ``target``.
 
-    Raises StorageFull, EngineFailed and what the groundwork raises; for ONNX also EngineUnavailable
+    Raises StorageFull, EngineFailed and what the inputs raise; for ONNX also EngineUnavailable
     without the package ``onnx``, ModelCorrupt for a network of a kind that cannot be written,
     SettingsError for options that it lacks.
     """
     if recipe.through:
-        return _through_checkpoint(recipe, ground, target)
+        return _through_checkpoint(recipe, inputs, target)
     if recipe.format.runtime == "llama_cpp":
-        return _gguf(recipe, ground, target)
+        return _gguf(recipe, inputs, target)
     if recipe.keep_f16 or recipe.output_type is not None or recipe.embedding_type is not None:
         raise SettingsError(
             "--keep-f16, --output-type and --embedding-type are for GGUF formats only.",
@@ -76,24 +47,24 @@ def build(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
         )
     in_onnx = recipe.format.runtime == "onnx"
     write = _onnx_writer() if in_onnx else partial(hf_folder.write, size=recipe.group_size)
-    plain = _plain(recipe, ground)
+    plain = _plain(recipe, inputs)
     folder, chosen = target.parent, recipe.format.name
     if chosen in WITH_TORCH:
-        return _by_torch(plain, folder, chosen, ground)
+        return _by_torch(plain, folder, chosen, inputs)
     with writing(folder):
-        types = write(plain, folder, chosen, _rounding(recipe, ground), ground.watcher)
+        types = write(plain, folder, chosen, _rounding(recipe, inputs), inputs.watcher)
     model = "model.onnx" if in_onnx else hf_folder.MODEL
     return Made(folder / model, {}, dict(types.most_common()))
 
 
-def _by_torch(plain: Path, folder: Path, chosen: str, ground: Groundwork) -> Made:
+def _by_torch(plain: Path, folder: Path, chosen: str, inputs: Inputs) -> Made:
     """bitsandbytes rounds a plain checkpoint, which is gone afterwards."""
-    checkpoint = ground.shop / "checkpoint"
+    checkpoint = inputs.work_dir / "checkpoint"
     checkpoint.mkdir()
     try:
         with writing(folder):
-            types = hf_folder.write(plain, checkpoint, "hf-f16", rounding.nearest({}), ground.watcher)
-        with TorchChild(ground.watcher) as child, timed(f"Rounding to {chosen}", ground.watcher):
+            types = hf_folder.write(plain, checkpoint, "hf-f16", rounding.nearest({}), inputs.watcher)
+        with TorchChild(inputs.watcher) as child, timed(f"Rounding to {chosen}", inputs.watcher):
             child.order("round", folder=str(checkpoint), to=str(folder), format=chosen)
         for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
             shutil.copy(checkpoint / name, folder)
@@ -102,78 +73,78 @@ def _by_torch(plain: Path, folder: Path, chosen: str, ground: Groundwork) -> Mad
     return Made(folder / hf_folder.MODEL, {}, {chosen.removeprefix("hf-"): sum(types.values()) - 1})
 
 
-def _through_checkpoint(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
+def _through_checkpoint(recipe: Recipe, inputs: Inputs, target: Path) -> Made:
     """A checkpoint is written, converted by llama.cpp's converter, and the result put into the format."""
-    folder, into = ground.shop / "through", FORMATS[recipe.through]
+    folder, into = inputs.work_dir / "through", FORMATS[recipe.through]
     checkpoint, converted = folder / "checkpoint", folder / "model.gguf"
     checkpoint.mkdir(parents=True)
-    method, imatrix = methods.settled("", None, into, ground.source.weights)
+    method, imatrix = settled_method("", None, into, inputs.source.weights)
     try:
-        build(Recipe(into, method, imatrix), ground, checkpoint / hf_folder.MODEL)
-        convert(checkpoint, converted, ground.watcher)
-        told = Job(str(converted), str(target), recipe.format.number, ground.threads)
-        return quantize(told, recipe.format, ground.watcher)
+        build(Recipe(into, method, imatrix), inputs, checkpoint / hf_folder.MODEL)
+        convert(checkpoint, converted, inputs.watcher)
+        job = Job(str(converted), str(target), recipe.format.number, inputs.threads)
+        return quantize(job, recipe.format, inputs.watcher)
     finally:
         shutil.rmtree(folder)
 
 
-def _gguf(recipe: Recipe, ground: Groundwork, target: Path) -> Made:
-    source = ground.source.file if recipe.method in ("rtn", "gptq") else _plain(recipe, ground)
+def _gguf(recipe: Recipe, inputs: Inputs, target: Path) -> Made:
+    source = inputs.source.file if recipe.method in ("rtn", "gptq") else _plain(recipe, inputs)
     matrix = ""
     if recipe.imatrix:
-        matrix = str(ground.saved(ground.weighed(recipe.method), f"importance-{recipe.method}"))
-    told = Job(
+        matrix = str(inputs.saved(inputs.weighed(recipe.method), f"importance-{recipe.method}"))
+    job = Job(
         source=str(source),
         target=str(target),
         format=recipe.format.number,
-        threads=ground.threads,
+        threads=inputs.threads,
         keep_f16=recipe.keep_f16,
         output_type=recipe.output_type,
         embedding_type=recipe.embedding_type,
         importance=matrix,
     )
-    made = quantize(told, recipe.format, ground.watcher)
-    if again := _again(recipe, ground):
+    made = quantize(job, recipe.format, inputs.watcher)
+    if again := _again(recipe, inputs):
         types = gguf_grids.KINDS if recipe.method == "gptq" else ("Q4_0",)
-        gguf_changes.round_again(made.file, _plain(recipe, ground), types, again, ground.watcher)
+        round_again(made.file, _plain(recipe, inputs), types, again, inputs.watcher)
     return made
 
 
-def _again(recipe: Recipe, ground: Groundwork) -> gguf_changes.Again | None:
+def _again(recipe: Recipe, inputs: Inputs) -> Again | None:
     """What becomes of the numbers in llama.cpp's file."""
     if recipe.method == "gptq":
-        return gguf_changes.with_feedback(ground.correlations, by_importance=recipe.act_order)
+        return with_feedback(inputs.correlations, by_importance=recipe.act_order)
     if recipe.method == "qat":
-        trained = ground.trained.rounding()
-        return lambda tensor, _, weights: gguf_changes.q4_0_bytes(trained(tensor.name, weights, 4))
+        trained = inputs.trained.rounding()
+        return lambda tensor, _, weights: q4_0_bytes(trained(tensor.name, weights, 4))
     return None
 
 
-def _plain(recipe: Recipe, ground: Groundwork) -> Path:
+def _plain(recipe: Recipe, inputs: Inputs) -> Path:
     """The model of 16 bits that is rounded."""
     match recipe.method:
         case "awq":
-            return ground.balanced[0]
+            return inputs.balanced[0]
         case "qat":
-            return ground.trained.file
+            return inputs.trained.file
         case _:
-            return ground.plain
+            return inputs.plain
 
 
-def _rounding(recipe: Recipe, ground: Groundwork) -> Rounding:
+def _rounding(recipe: Recipe, inputs: Inputs) -> Rounding:
     if recipe.method == "gptq":
         kept = np.float32 if recipe.format.runtime == "onnx" else np.float16
         return rounding.with_feedback(
-            ground.correlations, by_importance=recipe.act_order, scale_type=kept, size=recipe.group_size
+            inputs.correlations, by_importance=recipe.act_order, scale_type=kept, size=recipe.group_size
         )
     if recipe.method == "qat":
-        return ground.trained.rounding()
-    return rounding.nearest(ground.weighed(recipe.method) if recipe.imatrix else {}, recipe.group_size)
+        return inputs.trained.rounding()
+    return rounding.nearest(inputs.weighed(recipe.method) if recipe.imatrix else {}, recipe.group_size)
 
 
 def _onnx_writer() -> Callable[..., Counter[str]]:
     try:
-        module: Any = importlib.import_module("assistant.tools.quantize.onnx_folder")
+        module: Any = importlib.import_module("assistant.tools.quantize.onnx_writer")
     except ImportError as error:
         raise EngineUnavailable(
             f"Writing ONNX needs the Python package '{error.name}', which is not installed.",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from assistant.core.errors import SettingsError
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.passages import Passage
+from assistant.tools.quantize.scoring import Passage
 
 MIN_TOKENS = 1_000
 """Fewer say little about which columns matter: most would be driven by chance."""

@@ -1,27 +1,43 @@
-"""A Hugging Face checkpoint (config.json, safetensors, tokenizer) becomes a GGUF file of 16 bits.
+"""Finds a Hugging Face checkpoint (config.json, safetensors, tokenizer), checks it, and converts it to GGUF.
 
-The converter is llama.cpp's own, taken from the source package of the llama-cpp-python that is
-pinned here (``converter``), and run in a child process with an environment of its own. A checkpoint is
-data from strangers: one that wants to run code of its own, or hides its weights in pickles, is refused.
-So is one whose weights were packed in a way that the converter does not unpack.
+A checkpoint is a folder of this computer, or a name on Hugging Face, which ``huggingface_hub`` fetches; it
+goes on where it stopped and checks what it fetched. Only weights in safetensors and what describes them are
+taken. They stay in the data folder, so that the next format needs no network. A checkpoint is data from
+strangers: one that wants to run code of its own, or hides its weights in pickles, is refused. So is one
+whose weights were packed in a way that the converter does not unpack. The converter is llama.cpp's own,
+taken from the source package of the llama-cpp-python that is pinned here (``converter``), and run in a child
+process with an environment of its own. For checkpoints that are written here, this module has the files
+beside the weights.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import json
 import os
+import re
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assistant.core.errors import EngineFailed, ModelCorrupt
+from assistant.core.errors import AssistantError, DownloadFailed, EngineFailed, ModelCorrupt, ModelMissing
+from assistant.runtime import paths
 from assistant.runtime.json_file import MAX_BYTES, read_object
-from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import environments, workshop
-from assistant.tools.quantize.children import last_line
+from assistant.store.disk import require
+from assistant.store.formats.gguf import GgufHeader
+from assistant.store.kinds import MAX_LICENCE_LETTERS
+from assistant.store.licences import Agree, terms
+from assistant.store.progress import Meter, Watcher, megabytes
+from assistant.tools.quantize import environments
 from assistant.tools.quantize.converter import SCRIPT, unpacked
-from assistant.tools.quantize.safetensors_folder import counted
+from assistant.tools.quantize.onnx_shape import Shape
+from assistant.tools.quantize.onnx_tokenizer import mark, tokenizer
+from assistant.tools.quantize.safetensors import counted
+from assistant.tools.quantize.workspace import last_line, plan
 
 POLL_S = 0.2
 
@@ -36,9 +52,9 @@ def convert(folder: Path, to: Path, watcher: Watcher) -> None:
 
     Raises ModelCorrupt, EngineUnavailable, StorageFull, DownloadFailed (of the converter), EngineFailed.
     """
-    dtype = check(folder)
+    dtype = check_checkpoint(folder)
     size_bytes = 2 * weights_of(folder)
-    workshop.plan(size_bytes, size_bytes, to.parent, watcher)
+    plan(size_bytes, size_bytes, to.parent, watcher)
     environments.plan("torch", watcher)
     script = unpacked(watcher) / SCRIPT
     python = environments.interpreter("torch", watcher)
@@ -63,7 +79,7 @@ def convert(folder: Path, to: Path, watcher: Watcher) -> None:
             raise
 
 
-def check(folder: Path) -> str:
+def check_checkpoint(folder: Path) -> str:
     """The checkpoint's number format, "float32", "float16" or "bfloat16". Raises ModelCorrupt."""
     config = read_json(folder / "config.json")
     if not config.get("architectures"):
@@ -124,3 +140,156 @@ def _wait(child: subprocess.Popen[bytes], to: Path, meter: Meter) -> None:
         size = to.stat().st_size if to.exists() else 0
         meter.add(size - seen)
         seen = size
+
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+WANTED = ("*.safetensors", "*.json", "*.model", "*.jinja", "README.md", "LICENSE*", "vocab.txt", "merges.txt")
+LICENCE = re.compile(r"^license(?:_name)?:\s*['\"]?([A-Za-z0-9][\w.+-]*)", re.MULTILINE)
+README_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder with a checkpoint, and what is known of where it comes from."""
+
+    folder: Path
+    named: str
+    revision: str
+    """The commit on the hub; empty for a folder."""
+    licence: str
+    """As its README says; empty when it does not."""
+
+
+def find_checkpoint(named: str, watcher: Watcher, agree: Agree) -> Checkpoint:
+    """The checkpoint in a folder, or fetched by its name on Hugging Face when ``agree`` is content.
+
+    Raises ModelMissing for what is neither, LicenceNotAccepted, DownloadFailed, StorageFull.
+    """
+    folder = Path(named).expanduser()
+    if folder.is_dir():
+        agree(named, declared_licence(folder))
+        return Checkpoint(folder, named, "", declared_licence(folder))
+    if not HUB_NAME.fullmatch(named):
+        raise ModelMissing(
+            f"There is no folder {named}.",
+            "Name a checkpoint's folder, or its name on Hugging Face (maker/model).",
+        )
+    folder = paths.data() / "checkpoints" / named.replace("/", "--")
+    revision = _fetch(named, folder, watcher, agree)
+    agree(named, declared_licence(folder))
+    return Checkpoint(folder, named, revision, declared_licence(folder))
+
+
+def declared_licence(folder: Path) -> str:
+    """What the README of a checkpoint names in its head, or the title of a licence that is known."""
+    return _named_in_readme(folder) or _title_of_licence(folder)
+
+
+def _title_of_licence(folder: Path) -> str:
+    """The first line of its LICENSE, where it is one with conditions."""
+    for file in sorted(folder.glob("LICEN[SC]E*")):
+        with contextlib.suppress(OSError), file.open("rb") as opened:
+            lines = opened.read(README_BYTES).decode("utf-8", "replace").split("\n")
+            title = " ".join(next((line for line in lines if line.strip()), "").split())
+            if terms(title):
+                return title[:MAX_LICENCE_LETTERS]
+    return ""
+
+
+def _named_in_readme(folder: Path) -> str:
+    try:
+        with (folder / "README.md").open("rb") as file:
+            head = file.read(README_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    if not head.startswith("---"):
+        return ""
+    names = LICENCE.findall(head.split("\n---", 1)[0])
+    return next((name for name in names if name != "other"), "")
+
+
+def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
+    """What the hub has of it into ``folder``; the commit. What is there already is not fetched again."""
+    by_hand = (
+        f"Check the network, or bring its folder: `hf download {named} --local-dir FOLDER`, and name that."
+    )
+    done = folder / ".fetched"
+    if done.is_file():
+        return done.read_text(encoding="utf-8").strip()
+    try:
+        hub: Any = importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise DownloadFailed(
+            f"{named} is not on this computer, and the Python package huggingface_hub is not installed.",
+            "Install the assistant with the extra `hub`, or name the folder of the checkpoint.",
+        ) from error
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        facts = hub.HfApi().model_info(named, files_metadata=True, timeout=30)
+        agree(named, _named_by_hub(facts))
+        files = [each for each in facts.siblings if any(Path(each.rfilename).match(end) for end in WANTED)]
+        size_bytes = sum(each.size or 0 for each in files)
+        require(size_bytes, paths.data())
+        watcher.note(f"Fetching {named}: {megabytes(size_bytes)} in {len(files)} files into {folder}.")
+        hub.snapshot_download(
+            named,
+            revision=facts.sha,
+            local_dir=folder,
+            allow_patterns=[each.rfilename for each in files],
+            max_workers=2,
+        )
+    except AssistantError:
+        raise
+    except Exception as error:  # the package and what it uses raise what they like
+        raise DownloadFailed(
+            f"{named} is not on this computer and could not be fetched: {_first_line(error)}.", by_hand
+        ) from error
+    done.write_text(str(facts.sha), encoding="utf-8")
+    return str(facts.sha)
+
+
+def _named_by_hub(facts: Any) -> str:
+    """The licence in what the hub tells about a model; empty when it tells none."""
+    names = [getattr(facts.card_data, key, None) for key in ("license", "license_name")]
+    return next((str(name) for name in names if name and name != "other"), "")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+
+
+def write_tokenizer(header: GgufHeader, folder: Path) -> None:
+    """Raises ModelCorrupt for a vocabulary of a kind that is not known here, OSError."""
+    save_json(folder / "tokenizer.json", tokenizer(header.metadata))
+    marks = {f"{name}_token": found[1] for name in ("bos", "eos") if (found := mark(header.metadata, name))}
+    # The class that reads any tokenizer.json; others make up a tokenizer of their own.
+    save_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **marks})
+    template = str(header.metadata.get("tokenizer.chat_template"))
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+
+
+def config_of(header: GgufHeader, shape: Shape, kind: str) -> dict[str, Any]:
+    """What every config.json says of a network; ``kind`` is the class that computes it."""
+    marks = {
+        f"{name}_token_id": found[0] for name in ("bos", "eos") if (found := mark(header.metadata, name))
+    }
+    return {
+        "architectures": [kind],
+        "model_type": shape.architecture,
+        "hidden_size": shape.width,
+        "intermediate_size": shape.feed_forward,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.key_heads,
+        "head_dim": shape.head_width,
+        "vocab_size": shape.vocabulary,
+        "max_position_embeddings": shape.positions,
+        "rms_norm_eps": shape.epsilon,
+        "rope_theta": shape.rope_base,
+        **marks,
+    }
+
+
+def save_json(file: Path, content: dict[str, Any]) -> None:
+    """Raises OSError."""
+    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

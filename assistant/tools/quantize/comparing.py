@@ -1,6 +1,10 @@
-"""The same model in several formats, side by side: size, loss, speed. Nothing is installed.
+"""Compares the same model in several formats, side by side: size, loss, speed. Nothing is installed.
 
-The files are made one after the other in the workshop, and gone afterwards.
+The files are made one after the other in the workspace, and gone afterwards. Of a file that has few bits
+already the same format makes the same file, for nothing: its grid fits. So that formats can be compared
+fairly, a source may be taken off its grid first, by noise of half a step either way: that gives a model as
+good as any whose weights lie on no grid, somewhat worse than the source; what is compared is compared with
+that.
 """
 
 from __future__ import annotations
@@ -12,22 +16,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assistant.core.errors import AssistantError
 from assistant.store import Store
-from assistant.store.progress import Watcher, duration, megabytes
-from assistant.tools.quantize import formats, gate, methods, planning, speed
-from assistant.tools.quantize.building import Recipe, build
+from assistant.store.formats.gguf import read_header
+from assistant.store.progress import Meter, Watcher, duration, megabytes
+from assistant.tools.quantize import gate
+from assistant.tools.quantize.block_numbers import BLOCK, Float32s
+from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.dithering import dithered
-from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
+from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.loss import Loss, Reference
-from assistant.tools.quantize.making import check_text, found, groundwork, held_out, matching, settled, target
-from assistant.tools.quantize.outcome import figures
+from assistant.tools.quantize.making import check_text, found, held_out, inputs_of, matching, settled, target
 from assistant.tools.quantize.picture import Dot
+from assistant.tools.quantize.quantizer import Job, quantize
+from assistant.tools.quantize.recipe import FORMATS, ROUND_TO_NEAREST, Recipe, tensor_name
+from assistant.tools.quantize.record import figures, plan_making
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.scorers import engine_of
-from assistant.tools.quantize.speed import Speed
-from assistant.tools.quantize.wish import Wish
-from assistant.tools.quantize.workshop import workshop
+from assistant.tools.quantize.source import Source
+from assistant.tools.quantize.trial import Speed, measured_speed
+from assistant.tools.quantize.workspace import workspace
 
 EVERYTHING = (
     "f16,f16+hf-f16,f16+hf-int4,bf16,q8_0,q6_k,q5_k_m,q4_k_m+plain,q4_k_m+rtn,q4_k_m,q4_k_m+awq,"
@@ -66,9 +77,9 @@ class Row:
             return "source"
         ways = [
             f"{self.kept_f16} in f16" if self.kept_f16 else "",
-            f"output {formats.tensor_name(made.output_type)}" if made.output_type is not None else "",
-            f"words {formats.tensor_name(made.embedding_type)}" if made.embedding_type is not None else "",
-            "" if made.method == methods.PLAIN else made.method,
+            f"output {tensor_name(made.output_type)}" if made.output_type is not None else "",
+            f"words {tensor_name(made.embedding_type)}" if made.embedding_type is not None else "",
+            "" if made.method == ROUND_TO_NEAREST else made.method,
             "imatrix" if made.imatrix else "",
             f"by way of {made.through}" if made.through else "",
         ]
@@ -79,7 +90,7 @@ class Row:
         made = self.recipe
         if made is None:
             return Dot("source", self.size_bytes, self.loss.kl)
-        way = made.method if made.method != methods.PLAIN else "imatrix" if made.imatrix else ""
+        way = made.method if made.method != ROUND_TO_NEAREST else "imatrix" if made.imatrix else ""
         name = made.format.name  # what is made otherwise than by another method stands for itself
         name += f" by {made.through}" if made.through else " + f16" if self.kept_f16 else ""
         return Dot(name, self.size_bytes, self.loss.kl, way)
@@ -87,7 +98,7 @@ class Row:
     def document(self) -> dict[str, Any]:
         """As plain values."""
         made = self.recipe
-        how: dict[str, Any] = {"format": "source", "imatrix": False, "method": methods.PLAIN}
+        how: dict[str, Any] = {"format": "source", "imatrix": False, "method": ROUND_TO_NEAREST}
         if made:
             how = {"format": made.format.name, "imatrix": made.imatrix, "method": made.method}
             how |= {"through": made.through, "kept_f16": self.kept_f16}
@@ -106,33 +117,35 @@ class Row:
         }
 
 
-def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: bool = False) -> list[Row]:
-    """The source as it is, then a row for each wish; all wishes name the same source.
+def compare(
+    requests: Sequence[Request], store: Store, watcher: Watcher, *, dither: bool = False
+) -> list[Row]:
+    """The source as it is, then a row for each request; all requests name the same source.
 
-    With ``dither`` the source is taken off the grid that it was rounded to first (``dithering``).
+    With ``dither`` the source is taken off the grid that it was rounded to first.
 
     A format that cannot be made has its fault in its row. Raises what finding and measuring the
     source may raise.
     """
-    first = wishes[0]
+    first = requests[0]
     validation = held_out(first)
-    with workshop(store.models_dir, watcher) as shop:
-        source = found(first, store, shop, watcher)
-        wishes = [settled(wish, source) for wish in wishes]
-        check_text(wishes)
-        kept = [len(matching(source, wish.keep_f16)) for wish in wishes]
+    with workspace(store.models_dir, watcher) as work_dir:
+        source = found(first, store, work_dir, watcher)
+        requests = [settled(request, source) for request in requests]
+        check_text(requests)
+        kept = [len(matching(source, request.keep_f16)) for request in requests]
         if dither:
-            source = dithered(source, shop / "dithered", first.threads, watcher)
-        planning.plan([wish.recipe for wish in wishes], source, shop, watcher)
-        with gate.reference(source.folder, validation, first.threads, shop, watcher) as reference:
-            fast = speed.measured(source.folder, first.threads, watcher)
+            source = dithered(source, work_dir / "dithered", first.threads, watcher)
+        plan_making([request.recipe for request in requests], source, work_dir, watcher)
+        with gate.reference(source.folder, validation, first.threads, work_dir, watcher) as reference:
+            fast = measured_speed(source.folder, first.threads, watcher)
             rows = [Row(None, size_bytes=source.size_bytes, loss=reference.loss, speeds=fast)]
-            ground = groundwork(wishes, source, validation, shop, watcher)
-            for number, wish in enumerate(wishes):
-                to = target(shop, f"{number}-{wish.format.name}")
-                row = Row(wish.recipe, kept_f16=kept[number])
+            inputs = inputs_of(requests, source, validation, work_dir, watcher)
+            for number, request in enumerate(requests):
+                to = target(work_dir, f"{number}-{request.format}")
+                row = Row(request.recipe, kept_f16=kept[number])
                 try:
-                    row = _measured(row, wish.recipe, ground, to, validation, reference)
+                    row = _measured(row, request.recipe, inputs, to, validation, reference)
                 except AssistantError as error:
                     row = replace(row, fault=error.problem)
                 rows.append(row)
@@ -142,19 +155,19 @@ def compare(wishes: Sequence[Wish], store: Store, watcher: Watcher, *, dither: b
 
 
 def _measured(  # noqa: PLR0917
-    row: Row, recipe: Recipe, ground: Groundwork, to: Path, validation: Texts, reference: Reference
+    row: Row, recipe: Recipe, inputs: Inputs, to: Path, validation: Texts, reference: Reference
 ) -> Row:
     """Make one file and measure it."""
     began_s = time.monotonic()
-    made = build(recipe, ground, to)
+    made = build(recipe, inputs, to)
     seconds = round(time.monotonic() - began_s, 1)
     folder = made.file.parent
     return replace(
         row,
         size_bytes=made.size_bytes,
-        loss=gate.measure(folder, validation, reference, ground.threads, ground.watcher),
+        loss=gate.measure(folder, validation, reference, inputs.threads, inputs.watcher),
         # What none of our engines runs has no speed that would tell anything.
-        speeds=speed.measured(folder, ground.threads, ground.watcher) if engine_of(folder) else (),
+        speeds=measured_speed(folder, inputs.threads, inputs.watcher) if engine_of(folder) else (),
         fell_back=len(made.fell_back),
         seconds=seconds,
     )
@@ -204,3 +217,38 @@ def said(row: Row) -> str:
         return f"{row.name}: {row.fault}"
     loss = f"{row.loss.kl:.4f} ± {row.loss.kl_error:.4f} nats per token"
     return f"{row.name}: {megabytes(row.size_bytes)}, {loss}, made in {duration(row.seconds)}"
+
+
+FINE = {"F32", "F16", "BF16", "Q8_0", "Q6_K"}
+"""Types whose grid is too fine to matter."""
+
+
+def dithered(source: Source, folder: Path, threads: int, watcher: Watcher) -> Source:
+    """The same model of 16 bits with noise, made in the new ``folder``. Raises StorageFull, EngineFailed."""
+    folder.mkdir()
+    plain, file = folder / "plain.gguf", folder / f"{source.stem}.gguf"
+    quantize(Job(str(source.file), str(plain), FORMATS["f16"].number, threads), FORMATS["f16"], watcher)
+    weights = GgufWeights(plain)
+    rounded = [tensor for tensor in source.header.tensors if tensor.type not in FINE]
+    meter = Meter("Adding noise", sum(tensor.size_bytes for tensor in rounded), watcher)
+    random = np.random.default_rng(1)
+    arrays = {}
+    for tensor in rounded:
+        values = weights.tensor(tensor.name)
+        arrays[tensor.name] = (values + noise(values, random)).astype(np.float16)
+        meter.add(tensor.size_bytes)
+    copy_with(plain, file, arrays)
+    plain.unlink()
+    header = read_header(file)
+    return replace(source, folder=folder, file=file, header=header, size_bytes=file.stat().st_size)
+
+
+def noise(values: Float32s, random: np.random.Generator) -> Float32s:
+    """Up to half a step either way; a step is the least distance between two values of a block."""
+    blocks = np.sort(values.reshape(-1, BLOCK), axis=1)
+    gaps = np.diff(blocks, axis=1)
+    tiny = 1e-3 * np.abs(blocks).max(axis=1, keepdims=True)  # equal but for the last digit of 16 bits
+    steps = np.where(gaps > tiny, gaps, np.inf).min(axis=1, keepdims=True)
+    steps[~np.isfinite(steps)] = 0
+    drawn: Float32s = random.uniform(-0.5, 0.5, blocks.shape).astype(np.float32) * steps
+    return drawn.reshape(values.shape)

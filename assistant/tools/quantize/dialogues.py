@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.core.errors import SettingsError
+from assistant.runtime import resources
 
 MAX_BYTES = 20_000_000
 """More text than this only takes time: the weights that matter are known after a few thousand words."""
@@ -30,6 +31,11 @@ class Texts:
 
     conversations: tuple[tuple[Exchange, ...], ...]
     prose: tuple[str, ...]
+
+
+def shipped(name: str) -> Path:
+    """The file of a text that ships with the program."""
+    return resources.folder("models") / "calibration" / name
 
 
 def read(path: Path) -> Texts:

@@ -25,7 +25,7 @@ from assistant.core.errors import DownloadFailed, EngineUnavailable
 from assistant.runtime import paths, resources
 from assistant.store.disk import free_bytes, require, writing
 from assistant.store.progress import Meter, Watcher, megabytes, timed
-from assistant.tools.quantize.children import last_line
+from assistant.tools.quantize.workspace import last_line
 
 NEEDED_BYTES = 7_000_000_000
 """While one with torch for CUDA is installed; 5.1 GB are left of it, and 1.1 of one for processors only."""

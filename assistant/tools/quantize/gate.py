@@ -16,12 +16,12 @@ from assistant.core.errors import ModelCorrupt
 from assistant.store.disk import require
 from assistant.store.formats.gguf import Value, read_header
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import safetensors_folder, scanning
-from assistant.tools.quantize.asking import Answer
+from assistant.tools.quantize import safetensors, scanning
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.loss import Loss, Reference
-from assistant.tools.quantize.passages import Scorer
 from assistant.tools.quantize.scorers import opened
+from assistant.tools.quantize.scoring import Scorer
+from assistant.tools.quantize.trial import Answer
 
 MAX_PERPLEXITY = 1000.0
 """Of the source, on plain English dialogues. Tiny models have about 20; a model of another language some
@@ -34,7 +34,7 @@ MIN_LETTERS = 0.5
 """Share of letters in an answer, blanks not counted. Code and lists have more than this."""
 
 
-def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher: Watcher) -> Reference:
+def reference(folder: Path, texts: Texts, threads: int, work_dir: Path, watcher: Watcher) -> Reference:
     """Measure the source in ``folder``; what it predicts is kept to compare with. Close it in the end.
 
     Raises ModelCorrupt when it is damaged, StorageFull, EngineFailed.
@@ -42,8 +42,8 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
     scanning.check_weights(folder)
     with opened(folder, threads, watcher) as scorer:
         passages = scorer.passages(texts)
-        require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), workshop)
-        kept = Reference(passages, workshop)
+        require(2 * scorer.vocabulary_size * sum(len(passage.scored) for passage in passages), work_dir)
+        kept = Reference(passages, work_dir)
         kept.pieces, kept.shape = pieces(scorer), shape_of(folder)
         meter = Meter("Measuring the source", kept.tokens, watcher, unit="tokens")
         try:
@@ -57,7 +57,7 @@ def reference(folder: Path, texts: Texts, threads: int, workshop: Path, watcher:
 def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
     """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
     scanning.check_weights(folder)
-    safetensors_folder.check_weights(folder)
+    safetensors.check_weights(folder)
     _check_shape(against.shape, shape_of(folder))
     with opened(folder, threads, watcher) as scorer:
         if tuple(scorer.passages(texts)) != against.passages:
@@ -91,13 +91,13 @@ def _check_shape(source: Mapping[str, Value], made: Mapping[str, Value]) -> None
     for key in source.keys() & made.keys():
         if source[key] != made[key]:
             raise ModelCorrupt(
-                f"The new file computes differently: its {key} is {_told(made[key])}, "
-                f"and its source's is {_told(source[key])}.",
+                f"The new file computes differently: its {key} is {_shown(made[key])}, "
+                f"and its source's is {_shown(source[key])}.",
                 "Make it again from a source whose description belongs to its weights.",
             )
 
 
-def _told(value: Value) -> str:
+def _shown(value: Value) -> str:
     return f"{value:.9g}" if isinstance(value, float) else f"{value!s:.40}"
 
 

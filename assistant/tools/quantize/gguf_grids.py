@@ -1,7 +1,7 @@
 """The grids onto which llama.cpp rounded the matrices of a GGUF file, and how other numbers are put on them.
 
 Every weight of these types is base + number * step. llama.cpp has chosen bases and steps, well and with
-regard to an importance matrix; which number a weight gets may be decided again (``gptq``), and only the
+regard to an importance matrix; which number a weight gets may be decided again (``rounding``), and only the
 numbers in the file change. The layouts are those of ggml-common.h. Knows nothing of models.
 """
 

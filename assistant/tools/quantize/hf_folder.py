@@ -20,12 +20,12 @@ from assistant import __version__
 from assistant.core.errors import ModelCorrupt
 from assistant.store.formats.gguf import GgufHeader
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import checkpoint_files, safetensors_file
+from assistant.tools.quantize import checkpoint, safetensors
 from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.onnx_shape import Shape, shape_of
 from assistant.tools.quantize.rounding import Rounding
-from assistant.tools.quantize.safetensors_file import Planned
+from assistant.tools.quantize.safetensors import Planned
 
 MODEL = "model.safetensors"
 
@@ -68,7 +68,7 @@ def write(
     """
     weights = GgufWeights(source)
     shape = shape_of(weights.header)
-    checkpoint_files.write(weights.header, folder)
+    checkpoint.write_tokenizer(weights.header, folder)
     config = config_of(weights.header, shape, tied="output.weight" not in weights)
     planned: dict[str, Planned] = {}
     types: Counter[str] = Counter()
@@ -83,9 +83,9 @@ def write(
             types["int4" if packed else "float16"] += 1
     if chosen == "hf-int4":
         config["quantization_config"] = packing(size)
-    checkpoint_files.save(folder / "config.json", config)
+    checkpoint.save_json(folder / "config.json", config)
     total = sum(one.size_bytes for one in planned.values())
-    safetensors_file.write(folder / MODEL, planned, Meter(f"Making {chosen}", total, watcher).add)
+    safetensors.write(folder / MODEL, planned, Meter(f"Making {chosen}", total, watcher).add)
     return types
 
 
@@ -93,7 +93,7 @@ def config_of(header: GgufHeader, shape: Shape, *, tied: bool) -> dict[str, Any]
     """The content of config.json."""
     biased = any(tensor.name.endswith("attn_q.bias") for tensor in header.tensors)
     return {
-        **checkpoint_files.config(header, shape, f"{KINDS[shape.architecture]}ForCausalLM"),
+        **checkpoint.config_of(header, shape, f"{KINDS[shape.architecture]}ForCausalLM"),
         "hidden_act": "silu",
         "attention_bias": biased,
         "tie_word_embeddings": tied,

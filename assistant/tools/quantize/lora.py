@@ -1,33 +1,49 @@
-"""Reads a LoRA adapter (a folder that PEFT wrote), and works it into the model that it was trained for.
+"""Works a LoRA adapter (a folder that PEFT wrote) into its model, or makes it a GGUF file of its own.
 
-Every matrix that it changes becomes W + B A * scale, in 16 bits, before anything is rounded: so every
-format can be made of it, and what runs it needs to know of no adapter (``lora_file`` leaves it apart).
-Its files are data from strangers, and what is in them that is not understood is refused: left out, it
-would make a model that is silently another one.
+Worked in, every matrix that it changes becomes W + B A * scale, in 16 bits, before anything is rounded: so
+every format can be made of it, and what runs it needs to know of no adapter. As a file of its own, llama.cpp
+applies it to a quantized model while it runs, so that one model of half a gigabyte serves several adapters
+of a few megabytes; before it comes into the store the model speaks with it, and what it changes is measured.
+Neither needs torch or llama.cpp's converter: an adapter is matrices under other names, its rows where GGUF
+has them. Its files are data from strangers, and what is in them that is not understood is refused: left out,
+it would make a model that is silently another one.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import llama_cpp
 import numpy as np
 
-from assistant.core.errors import ModelCorrupt
+from assistant.core.errors import ModelCorrupt, ModelMissing, SettingsError
+from assistant.engines.llm.llama_cpp import gguf_adapter
 from assistant.runtime.json_file import read_object
+from assistant.store import Store, licences
+from assistant.store.disk import writing
 from assistant.store.formats.gguf import GgufHeader, read_header
-from assistant.store.progress import Watcher
-from assistant.tools.quantize import hf_folder
+from assistant.store.own import check_name
+from assistant.store.progress import Meter, Watcher
+from assistant.tools.quantize import card, dialogues, gate, hf_folder
+from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.block_numbers import Float32s
-from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_changes import copy_with
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.checkpoint import declared_licence
+from assistant.tools.quantize.gguf_io import GgufWeights, copy_with, write_adapter
+from assistant.tools.quantize.loss import Loss
 from assistant.tools.quantize.onnx_shape import shape_of
 from assistant.tools.quantize.quantizer import Job, quantize
-from assistant.tools.quantize.safetensors_folder import SafetensorsFolder
+from assistant.tools.quantize.recipe import FORMATS
+from assistant.tools.quantize.record import Origin, checksum, files_of, reference_bytes, versions_used
+from assistant.tools.quantize.request import Request
+from assistant.tools.quantize.safetensors import SafetensorsFolder
+from assistant.tools.quantize.scorers import LlamaCppScorer
 from assistant.tools.quantize.source import Source
+from assistant.tools.quantize.trial import Spoken, hold_conversation
+from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
 
 MAX_JSON_BYTES = 1_000_000
 NOT_UNDERSTOOD = (
@@ -148,3 +164,144 @@ def _damaged(why: str) -> ModelCorrupt:
 
 def _refused(folder: Path, why: str) -> ModelCorrupt:
     return ModelCorrupt(f"The adapter in {folder} is not used: {why}.", "Choose another adapter.")
+
+
+FORMAT = "gguf"
+
+MAX_RATIO = 3.0
+"""By what the perplexity of plain dialogues may grow. Another manner of speaking makes it grow, too; one that
+was made for other weights of the same shape makes it grow by tens."""
+
+MIN_KL = 1e-5
+"""Nats per token. Below it the adapter does nothing: what is kept with 16 bits differs by more."""
+
+
+def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
+    """Do all of it; the adapter's card with its ``path``. On any error the store is as it was.
+
+    Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt for what does not fit or is not
+    understood, ModelRefused, StorageFull, EngineFailed, and what finding the model raises.
+    """
+    folder = _found(request.source)
+    name = request.name or f"{stem_of(request.source)}-lora"
+    check_name(store.catalog, name)
+    licence = declared_licence(folder)
+    agree = licences.agreement(store.models_dir, accept=request.accept_licence)
+    agree(request.source, licence)
+    strength = strength_of(folder)
+    tensors = SafetensorsFolder(folder)
+    with workspace(store.models_dir, watcher) as work_dir:
+        origin = Origin(watcher)
+        base = sources.find(request.base, store, work_dir, origin.convert, agree, watcher)
+        plan(2 * tensors.elements + reference_bytes(base), base.size_bytes, work_dir, watcher)
+        made = work_dir / "made" / name
+        made.mkdir(parents=True)
+        file = made / f"{name}.gguf"
+        changes = changes_of(base.header, tensors, strength.rank)
+        with writing(made):
+            write_adapter_file(file, base.header.architecture, changes, strength)
+        shapes = {tensor.name: tensor.shape for tensor in base.header.tensors}
+        gguf_adapter.check(file, base.header.architecture, shapes)
+        before, after = _measured(base, file, request.threads, work_dir, watcher)
+        spoken = hold_conversation(base.folder, request.threads, watcher, adapter=file)
+        doubts = _doubts(before, after, spoken)
+        refuse(doubts, f"The adapter {name} was not installed", force=request.force)
+        options: dict[str, str | bool] = {"base": request.base, "as": request.name, "force": request.force}
+        about = card.stamped(
+            {
+                "name": name,
+                "kind": "llm",
+                "format": FORMAT,
+                "command": card.command("lora", request.source, options=options),
+                "source": request.source,
+                "source_sha256": checksum(files_of(folder), watcher),
+                "licence": licence,
+                "for_model": base.named,
+                "architecture": base.header.architecture,
+                "rank": strength.rank,
+                "alpha": strength.scale * strength.rank,
+                "matrices": len(changes),
+                "bytes": file.stat().st_size,
+                "perplexity": round(after.perplexity, 3),
+                "perplexity_without": round(before.perplexity, 3),
+                "kl": round(after.kl, 5),
+                "tokens_per_s": spoken.tokens_per_s,
+                "memory_mb": spoken.memory_mb,
+                "answers": [asdict(answer) for answer in spoken.answers],
+                "forced": doubts,
+            },
+            f"llama-cpp-python {llama_cpp.__version__}",
+            versions_used(converted=origin.converted),
+        )
+        place = install(store, "llm", made, about, watcher)
+    return {**about, "path": str(place)}
+
+
+def write_adapter_file(
+    file: Path, architecture: str, changes: Mapping[str, Change], strength: Strength
+) -> None:
+    """Write the adapter with 16 bits. Raises ModelCorrupt for numbers that are too large for them, OSError.
+
+    llama.cpp divides alpha by the rank, whatever way the adapter was trained to be scaled.
+    """
+    halves = {}
+    for name, change in changes.items():
+        for end, matrix in (("lora_a", change.down), ("lora_b", change.up)):
+            with np.errstate(over="ignore"):
+                half = matrix.astype(np.float16)
+            if not np.isfinite(half).all():
+                raise ModelCorrupt(
+                    f"The adapter cannot be used: its change of {name!r:.80} is too large for 16 bits.",
+                    "Work it into the model instead: `assistant quantize MODEL --adapter FOLDER`.",
+                )
+            halves[f"{name}.{end}"] = half
+    about: dict[str, str | float] = {
+        "general.type": "adapter",
+        "general.architecture": architecture,
+        "adapter.type": "lora",
+        "adapter.lora.alpha": strength.scale * strength.rank,
+    }
+    write_adapter(file, about, halves)
+
+
+def _found(source: str) -> Path:
+    folder = Path(source).expanduser()
+    if folder.is_file() and folder.suffix == ".gguf":
+        raise SettingsError(
+            f"{source} is a GGUF file already.",
+            "Name it in your settings, llm: {adapter: FILE}, or take it in: `assistant models import`.",
+        )
+    if not (folder / "adapter_config.json").is_file():
+        raise ModelMissing(
+            f"There is no LoRA adapter in {source}: no adapter_config.json.",
+            "Name the folder that PEFT's `save_pretrained` wrote.",
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise ModelMissing(
+            f"The adapter in {source} has no weights in safetensors.",
+            "Save it with PEFT's `save_pretrained(FOLDER, safe_serialization=True)`.",
+        )
+    return folder
+
+
+def _measured(base: Source, file: Path, threads: int, work_dir: Path, watcher: Watcher) -> tuple[Loss, Loss]:
+    """How the model predicts plain dialogues without the adapter, and with it."""
+    texts = dialogues.read(dialogues.shipped("validation.txt"))
+    with gate.reference(base.folder, texts, threads, work_dir, watcher) as reference:
+        meter = Meter("Measuring with the adapter", reference.tokens, watcher, unit="tokens")
+        with LlamaCppScorer(base.folder, threads, adapter=file) as scorer:
+            return reference.loss, reference.compare(scorer, meter.add)
+
+
+def _doubts(before: Loss, after: Loss, spoken: Spoken) -> list[str]:
+    """What speaks against the adapter, each in half a sentence with its figure."""
+    found = []
+    if after.kl < MIN_KL:
+        found.append("it changes nothing that the model says")
+    ratio = math.exp(min(after.nats - before.nats, 700.0))
+    if not ratio <= MAX_RATIO:
+        found.append(
+            f"with it the perplexity of plain dialogues is {ratio:,.1f} times the model's own, "
+            f"and {MAX_RATIO:g} is the limit"
+        )
+    return found + gate.doubts_about_answers(spoken.answers)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from assistant.core.errors import ModelCorrupt
 from assistant.store.formats.gguf import Value
-from assistant.tools.quantize.passages import Passage, Scorer
+from assistant.tools.quantize.scoring import Passage, Scorer
 
 Float32s = npt.NDArray[np.float32]
 Report = Callable[[int], None]

@@ -11,155 +11,151 @@ from dataclasses import replace
 from pathlib import Path
 
 from assistant.core.errors import SettingsError
-from assistant.runtime import resources
 from assistant.store import Store, licences
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import asking, dialogues, gate, installing, judging, lora, methods, planning
+from assistant.tools.quantize import dialogues, gate, lora
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.groundwork import Groundwork
-from assistant.tools.quantize.judging import refuse
-from assistant.tools.quantize.outcome import Result
-from assistant.tools.quantize.provenance import Origin, checksum, files_of, used
+from assistant.tools.quantize.inputs import Inputs
+from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, settled_method
+from assistant.tools.quantize.record import Origin, Result, checksum, files_of, plan_making, versions_used
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.source import Source
-from assistant.tools.quantize.wish import Wish
-from assistant.tools.quantize.workshop import workshop
+from assistant.tools.quantize.trial import hold_conversation
+from assistant.tools.quantize.workspace import ANOTHER_SOURCE, deliver, install, refuse, workspace
 
 
-def make(wish: Wish, store: Store, watcher: Watcher) -> Result:
+def make(request: Request, store: Store, watcher: Watcher) -> Result:
     """Do all of it; on any error the store is as it was.
 
     Raises ModelRefused when it lost too much, ModelCorrupt when source or result are broken, and
     what finding the source, the disk and the memory may raise.
     """
-    _check_destination(wish)
-    if wish.name:
-        check_name(store.catalog, wish.name)
-    validation = held_out(wish)
-    with workshop(store.models_dir, watcher) as shop:
+    _check_destination(request)
+    if request.name:
+        check_name(store.catalog, request.name)
+    validation = held_out(request)
+    with workspace(store.models_dir, watcher) as work_dir:
         origin = Origin(watcher)
-        source = found(wish, store, shop, watcher, origin)
-        name = wish.name or f"{source.stem}-{wish.format.name}"
+        source = found(request, store, work_dir, watcher, origin)
+        name = request.name or f"{source.stem}-{request.format}"
         check_name(store.catalog, name)
-        wish = settled(wish, source)
-        check_text([wish])
-        if wish.act_order is not None and wish.method != "gptq":
+        request = settled(request, source)
+        check_text([request])
+        if request.act_order is not None and request.method != "gptq":
             raise SettingsError(
                 "--act-order is for --method gptq only.", "Leave it out, or add --method gptq."
             )
-        kept = matching(source, wish.keep_f16)
-        planning.plan([wish.recipe], source, shop, watcher, wish.output)
-        with gate.reference(source.folder, validation, wish.threads, shop, watcher) as reference:
+        kept = matching(source, request.keep_f16)
+        plan_making([request.recipe], source, work_dir, watcher, request.output)
+        with gate.reference(source.folder, validation, request.threads, work_dir, watcher) as reference:
             doubts = gate.doubts_about_source(reference.loss)
             what = f"The source {source.named} was not used"
-            refuse(doubts, what, force=wish.force, instead=judging.ANOTHER)
-            ground = groundwork([wish], source, validation, shop, watcher)
-            made = build(wish.recipe, ground, target(shop, name))
-            loss = gate.measure(made.file.parent, validation, reference, wish.threads, watcher)
-        spoken = asking.ask(made.file.parent, wish.threads, watcher)
-        doubts += gate.doubts(reference.loss, loss, wish.format.kl_limit, spoken.answers)
-        refuse(doubts, f"The model {name} was not installed", force=wish.force)
+            refuse(doubts, what, force=request.force, instead=ANOTHER_SOURCE)
+            inputs = inputs_of([request], source, validation, work_dir, watcher)
+            made = build(request.recipe, inputs, target(work_dir, name))
+            loss = gate.measure(made.file.parent, validation, reference, request.threads, watcher)
+        spoken = hold_conversation(made.file.parent, request.threads, watcher)
+        doubts += gate.doubts(reference.loss, loss, request.number_format.kl_limit, spoken.answers)
+        refuse(doubts, f"The model {name} was not installed", force=request.force)
         result = Result(
             name=name,
-            path=wish.output or store.models_dir / name,
-            format=wish.format.name,
-            command=wish.command,
+            path=request.output or store.models_dir / name,
+            format=request.format,
+            command=request.command,
             source=source.named,
             revision=source.revision,
             source_sha256=checksum(origin.files, watcher),
-            calibration_sha256=checksum([ground.calibration], watcher) if ground.calibrated else "",
-            adapter_sha256=checksum(files_of(wish.adapter), watcher) if wish.adapter else "",
+            calibration_sha256=checksum([inputs.calibration], watcher) if inputs.calibrated else "",
+            adapter_sha256=checksum(files_of(request.adapter), watcher) if request.adapter else "",
             licence=source.licence,
             source_bytes=source.size_bytes,
             size_bytes=made.size_bytes,
             source_loss=reference.loss,
             loss=loss,
-            imatrix=bool(wish.imatrix),
-            method=wish.method,
+            imatrix=bool(request.imatrix),
+            method=request.method,
             kept_f16=kept,
             made=made,
             spoken=spoken,
-            used=used(converted=origin.converted, recipe=wish.recipe),
+            used=versions_used(converted=origin.converted, recipe=request.recipe),
             doubts=tuple(doubts),
         )
-        if wish.output:
-            installing.deliver(wish.output, made.file.parent, result.document(), watcher)
+        if request.output:
+            deliver(request.output, made.file.parent, result.document(), watcher)
         else:
-            installing.install(store, "llm", made.file.parent, result.document(), watcher)
+            install(store, "llm", made.file.parent, result.document(), watcher)
     return result
 
 
-def found(wish: Wish, store: Store, shop: Path, watcher: Watcher, origin: Origin | None = None) -> Source:
-    """What the wish is for, its adapter in it; ``origin`` is told what that is made of.
+def found(
+    request: Request, store: Store, work_dir: Path, watcher: Watcher, origin: Origin | None = None
+) -> Source:
+    """What the request is for, its adapter in it; ``origin`` is told what that is made of.
 
     Raises what ``sources.find`` and ``lora.merged`` raise.
     """
     origin = origin or Origin(watcher)
-    agree = licences.agreement(store.models_dir, accept=wish.accept_licence)
-    source = sources.find(wish.source, store, shop, origin.convert, agree, watcher)
+    agree = licences.agreement(store.models_dir, accept=request.accept_licence)
+    source = sources.find(request.source, store, work_dir, origin.convert, agree, watcher)
     if not origin.converted:
         origin.files = sorted(source.folder.glob("*.gguf"))
-    if not wish.adapter:
+    if not request.adapter:
         return source
-    return lora.merged(source, wish.adapter, shop / "merged", wish.threads, watcher)
+    return lora.merged(source, request.adapter, work_dir / "merged", request.threads, watcher)
 
 
-def _check_destination(wish: Wish) -> None:
-    for_elsewhere = wish.format.runtime == "transformers"
-    if for_elsewhere and wish.output is None:
+def _check_destination(request: Request) -> None:
+    for_elsewhere = request.number_format.runtime == "transformers"
+    if for_elsewhere and request.output is None:
         raise SettingsError(
-            f"Nothing here runs {wish.format.name}, so it does not belong into the store.",
+            f"Nothing here runs {request.format}, so it does not belong into the store.",
             "Say with --output FOLDER where the checkpoint is to be written.",
         )
-    if wish.output and not for_elsewhere:
+    if request.output and not for_elsewhere:
         raise SettingsError(
             "--output is for the formats hf-... only.", "Use --as to name a model of the store."
         )
-    if wish.output and wish.output.exists():
-        raise SettingsError(f"{wish.output} is there already.", "Name a folder that is not.")
+    if request.output and request.output.exists():
+        raise SettingsError(f"{request.output} is there already.", "Name a folder that is not.")
 
 
-def held_out(wish: Wish) -> Texts:
+def held_out(request: Request) -> Texts:
     """What the loss is measured on. Raises SettingsError when it cannot be read."""
-    return dialogues.read(wish.validation or text("validation.txt"))
+    return dialogues.read(request.validation or dialogues.shipped("validation.txt"))
 
 
-def text(name: str) -> Path:
-    """A text that ships with the program."""
-    return resources.folder("models") / "calibration" / name
-
-
-def groundwork(
-    wishes: Sequence[Wish], source: Source, spoken: Texts, shop: Path, watcher: Watcher
-) -> Groundwork:
+def inputs_of(
+    requests: Sequence[Request], source: Source, spoken: Texts, work_dir: Path, watcher: Watcher
+) -> Inputs:
     """What may have to be found out first, for all of them. ``spoken`` is what the assistant says."""
-    wish = wishes[0]
-    in_detail = any(each.method in ("gptq", "awq") for each in wishes)
-    return Groundwork(
+    request = requests[0]
+    in_detail = any(each.method in ("gptq", "awq") for each in requests)
+    return Inputs(
         source,
-        wish.calibration or text("calibration.txt"),
+        request.calibration or dialogues.shipped("calibration.txt"),
         spoken,
-        wish.threads,
-        shop,
+        request.threads,
+        work_dir,
         watcher,
         in_detail=in_detail,
     )
 
 
-def settled(wish: Wish, source: Source) -> Wish:
-    """The wish with what was left open decided."""
-    method, imatrix = methods.settled(wish.method, wish.imatrix, wish.format, source.weights)
-    if wish.through:
-        method, imatrix = methods.PLAIN, False  # what the checkpoint is made with is its format's own
-    return replace(wish, method=method, imatrix=imatrix)
+def settled(request: Request, source: Source) -> Request:
+    """The request with what was left open decided."""
+    method, imatrix = settled_method(request.method, request.imatrix, request.number_format, source.weights)
+    if request.through:
+        method, imatrix = ROUND_TO_NEAREST, False  # what the checkpoint is made with is its format's own
+    return replace(request, method=method, imatrix=imatrix)
 
 
-def check_text(wishes: Sequence[Wish]) -> None:
-    """Raises SettingsError for a calibration text that none of these settled wishes would read."""
-    unread = [wish for wish in wishes if not wish.imatrix and wish.method == methods.PLAIN]
-    if wishes[0].calibration and len(unread) == len(wishes):
+def check_text(requests: Sequence[Request]) -> None:
+    """Raises SettingsError for a calibration text that none of these settled requests would read."""
+    unread = [request for request in requests if not request.imatrix and request.method == ROUND_TO_NEAREST]
+    if requests[0].calibration and len(unread) == len(requests):
         raise SettingsError(
             "--calibration is for an importance matrix and for --method only.", "Add --imatrix."
         )
@@ -184,8 +180,8 @@ def matching(source: Source, pattern: str) -> tuple[str, ...]:
     return kept
 
 
-def target(shop: Path, name: str) -> Path:
+def target(work_dir: Path, name: str) -> Path:
     """Where the new file is made: alone in a folder."""
-    folder = shop / "made" / name
+    folder = work_dir / "made" / name
     folder.mkdir(parents=True)
     return folder / f"{name}.gguf"

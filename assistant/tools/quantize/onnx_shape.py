@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from assistant.core.errors import ModelCorrupt
 from assistant.store.formats.gguf import GgufHeader
-from assistant.tools.quantize.gguf_weights import GgufWeights
+from assistant.tools.quantize.gguf_io import GgufWeights
 
 ARCHITECTURES = {"llama": True, "qwen2": False, "qwen3": False}
 """Name -> whether a pair that is turned lies side by side in a head, or half a head apart."""
 
 MAX_POSITIONS = 32_768
-"""The turns of so many positions are kept, 8 MB with heads of 64; no conversation here is longer."""
+"""Longest context: its turns are kept, 8 MB with heads of 64; no conversation here is longer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,13 @@ import numpy as np
 
 from assistant.store.disk import writing
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import block_numbers, hf_folder, rounding
+from assistant.tools.quantize import block_numbers, hf_folder
 from assistant.tools.quantize.block_numbers import Blocks, Float32s, on_grid
-from assistant.tools.quantize.correlations import LAYER_MATRIX
-from assistant.tools.quantize.gguf_changes import copy_with
-from assistant.tools.quantize.gguf_weights import GgufWeights
-from assistant.tools.quantize.importance import Importance
+from assistant.tools.quantize.gguf_io import GgufWeights, copy_with
+from assistant.tools.quantize.importance import LAYER_MATRIX, Importance
 from assistant.tools.quantize.onnx_shape import Shape, shape_of
-from assistant.tools.quantize.passages import Passage
-from assistant.tools.quantize.rounding import Rounding
+from assistant.tools.quantize.rounding import Rounding, nearest
+from assistant.tools.quantize.scoring import Passage
 from assistant.tools.quantize.torch_child import TorchChild
 
 EPOCHS = 3
@@ -64,7 +62,7 @@ def train(  # noqa: PLR0917
     checkpoint = to / "checkpoint"
     with writing(to.parent):
         checkpoint.mkdir(parents=True)
-        hf_folder.write(plain, checkpoint, "hf-f16", rounding.nearest({}), watcher)
+        hf_folder.write(plain, checkpoint, "hf-f16", nearest({}), watcher)
     weights = GgufWeights(plain)
     shape = shape_of(weights.header)
     names = [
@@ -81,8 +79,8 @@ def train(  # noqa: PLR0917
     meter = Meter("Training", steps, watcher, unit="steps")
     with TorchChild(watcher) as child:
         passages = [list(passage.tokens) for passage in texts]
-        told = {"folder": str(checkpoint), "to": str(to), "plan": [EPOCHS, PASSAGES_A_STEP]}
-        for _ in child.follow("train", passages=passages, threads=threads, **told):
+        order = {"folder": str(checkpoint), "to": str(to), "plan": [EPOCHS, PASSAGES_A_STEP]}
+        for _ in child.follow("train", passages=passages, threads=threads, **order):
             meter.add(1)
     file = to / "trained.gguf"
     copy_with(plain, file, {name: _learned(to, name, shape) for name in names})

@@ -21,8 +21,8 @@ from assistant.core.errors import EngineFailed
 from assistant.store.disk import free_bytes, require
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize.children import last_line
-from assistant.tools.quantize.formats import Format
+from assistant.tools.quantize.recipe import Format
+from assistant.tools.quantize.workspace import last_line
 
 
 @dataclass(frozen=True, slots=True)

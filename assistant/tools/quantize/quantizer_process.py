@@ -18,8 +18,8 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 
 from assistant.engines.llm.llama_cpp.model import LOG_LEVEL_ERROR
-from assistant.tools.quantize import importance
-from assistant.tools.quantize.formats import TENSOR_NUMBERS
+from assistant.tools.quantize.importance import load_importance
+from assistant.tools.quantize.recipe import TENSOR_NUMBERS
 
 BUFFER_BYTES = 512 * 1024 * 1024
 """Most of one tensor that is unpacked at a time; the embeddings of a large vocabulary are more."""
@@ -58,7 +58,7 @@ class _Listener:
 
 def main() -> int:
     """Do the job on stdin; the exit status is 1 when it failed, and the last line says why."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # nobody is there any more: end, do not go on writing
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the parent is gone: end, do not go on writing
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     os.umask(0o077)
     job = json.load(sys.stdin)
@@ -97,7 +97,7 @@ def _parameters(job: dict[str, Any]) -> tuple[Any, list[Any]]:
         parameters.tt_overrides = overrides
         held.append(overrides)
     if job["importance"]:
-        matrix = importance.load(Path(job["importance"]))
+        matrix = load_importance(Path(job["importance"]))
         entries = (lib.llama_model_imatrix_data * (len(matrix) + 1))()
         for entry, (name, values) in zip(entries, matrix.items(), strict=False):
             data = np.ascontiguousarray(values, dtype=np.float32)

@@ -75,13 +75,13 @@ def _floats(tensor: Tensor, raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.floati
 
 def _constants(file: Path) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """The weights that lie beside an ONNX file, as they are stored."""
-    import onnx  # noqa: PLC0415  an extra; who has written such a file has it
+    import onnx  # noqa: PLC0415  an extra; a user who wrote such a file has it
 
     for tensor in onnx.load(str(file), load_external_data=False).graph.initializer:
-        told = {entry.key: entry.value for entry in tensor.external_data}
-        if told:
+        place = {entry.key: entry.value for entry in tensor.external_data}
+        if place:
             kind = ONNX_FLOATS.get(tensor.data_type, np.uint8)
-            count = int(told["length"]) // np.dtype(kind).itemsize
-            array = np.memmap(file.with_name(told["location"]), kind, "r", int(told["offset"]), (count,))
+            count = int(place["length"]) // np.dtype(kind).itemsize
+            array = np.memmap(file.with_name(place["location"]), kind, "r", int(place["offset"]), (count,))
             whole = math.prod(tensor.dims) == count
             yield tensor.name, array.reshape(tuple(tensor.dims) if whole else (1, -1))

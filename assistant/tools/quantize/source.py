@@ -1,6 +1,6 @@
 """Where a model comes from: a name in the store, a GGUF file, or a folder; and what is known of it.
 
-Whatever it is becomes a folder with one GGUF model in the workshop: a GGUF file by a link, a Hugging
+Whatever it is becomes a folder with one GGUF model in the workspace: a GGUF file by a link, a Hugging
 Face checkpoint by conversion. The files themselves are never written to.
 """
 
@@ -19,8 +19,7 @@ from assistant.store import Store
 from assistant.store.formats.gguf import GgufHeader
 from assistant.store.licences import Agree
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import hub_checkpoint
-from assistant.tools.quantize.checkpoint import read_json
+from assistant.tools.quantize.checkpoint import HUB_NAME, find_checkpoint, read_json
 
 FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*|onnx-[a-z0-9]+)$", re.IGNORECASE)
 """The end of names such as "model-q4_k_m", which the new file does not keep."""
@@ -56,12 +55,12 @@ class Source:
 def find(  # noqa: PLR0917
     named: str,
     store: Store,
-    workshop: Path,
+    work_dir: Path,
     convert: Callable[[Path, Path], None],
     agree: Agree,
     watcher: Watcher,
 ) -> Source:
-    """The source that a person named; links and conversions are made in ``workshop``.
+    """The source that a person named; links and conversions are made in ``work_dir``.
 
     A name of Hugging Face is fetched, once. ``convert`` turns a checkpoint's folder into a GGUF file;
     ``agree`` is asked about the licence before. Raises LicenceNotAccepted, ModelMissing, ModelCorrupt,
@@ -72,13 +71,13 @@ def find(  # noqa: PLR0917
     described = path
     if path.is_file():
         _only_gguf(path)
-        folder = _linked(path, workshop)
+        folder = _linked(path, work_dir)
         stem = path.stem
     elif path.is_dir() and list(path.glob("*.gguf")):
         folder, stem = path, path.resolve().name
     elif path.is_dir() and (path / "config.json").is_file():
-        folder, stem = workshop / "converted", path.resolve().name
-        licence = hub_checkpoint.find(named, watcher, agree).licence
+        folder, stem = work_dir / "converted", path.resolve().name
+        licence = find_checkpoint(named, watcher, agree).licence
         folder.mkdir()
         convert(path, folder / "model.gguf")
     elif path.is_dir():
@@ -89,9 +88,9 @@ def find(  # noqa: PLR0917
     elif named in {entry.name for entry in store.entries()}:
         folder, stem = store.path(named, "llm"), named
         licence = next(entry.licence for entry in store.entries() if entry.name == named)
-    elif hub_checkpoint.HUB_NAME.fullmatch(named):
-        checkpoint = hub_checkpoint.find(named, watcher, agree)
-        folder, stem, licence = workshop / "converted", named.rpartition("/")[2], checkpoint.licence
+    elif HUB_NAME.fullmatch(named):
+        checkpoint = find_checkpoint(named, watcher, agree)
+        folder, stem, licence = work_dir / "converted", named.rpartition("/")[2], checkpoint.licence
         described, revision = checkpoint.folder, checkpoint.revision
         folder.mkdir()
         convert(checkpoint.folder, folder / "model.gguf")
@@ -117,13 +116,13 @@ def find(  # noqa: PLR0917
 def _check_rope(config: Path, header: GgufHeader) -> None:
     """Raises ModelCorrupt when a conversion misread the base of the rotary positions.
 
-    Versions of transformers write it in different places, and who looks in the wrong one says nothing: the
-    model is a little worse, and a lot with long texts.
+    Versions of transformers write it in different places. A converter that looks in the wrong one reports no
+    error: the model is a little worse, and a lot worse with long texts.
     """
     if not config.is_file():
         return
-    told = header.hyperparameter("rope.freq_base")
-    got = told if isinstance(told, (int, float)) else USUAL_ROPE_BASE
+    value = header.hyperparameter("rope.freq_base")
+    got = value if isinstance(value, (int, float)) else USUAL_ROPE_BASE
     for wanted in _rope_bases(read_json(config)):
         if not math.isclose(wanted, got, rel_tol=1e-6):  # a float of 32 bits
             raise ModelCorrupt(
@@ -154,9 +153,9 @@ def _only_gguf(path: Path) -> None:
         )
 
 
-def _linked(path: Path, workshop: Path) -> Path:
+def _linked(path: Path, work_dir: Path) -> Path:
     """A folder that holds only this file, whatever lies beside it."""
-    folder = workshop / "source"
+    folder = work_dir / "source"
     folder.mkdir()
     (folder / path.name).symlink_to(path.resolve())
     return folder

@@ -24,10 +24,10 @@ from assistant.engines.llm.sampling import Sampler
 from assistant.settings.engines import LlmSettings
 from assistant.store.progress import Watcher, timed
 from assistant.tools.quantize import environments
-from assistant.tools.quantize.children import last_line
+from assistant.tools.quantize.block_numbers import Float32s
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.passages import Passage, read
-from assistant.tools.quantize.watching import Float32s
+from assistant.tools.quantize.scoring import Passage, read
+from assistant.tools.quantize.workspace import last_line
 
 WORKER = Path(__file__).parent / "torch_side" / "worker.py"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
@@ -110,8 +110,8 @@ class TorchChild:
         )
 
 
-class TorchProbe:
-    """A checkpoint in transformers, to be looked at as ``probe`` has it.
+class TorchScorer:
+    """A checkpoint in transformers, as a scorer.
 
     Raises ModelMissing, ModelCorrupt, EngineFailed and what ``TorchChild`` raises.
     """

@@ -20,7 +20,7 @@ from assistant.engines import load
 from assistant.engines.tts.voice_folder import read_voice
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import TtsSettings
-from assistant.tools.quantize.memory import resident_bytes
+from assistant.tools.quantize.workspace import resident_bytes
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 MIN_SECONDS = 0.1

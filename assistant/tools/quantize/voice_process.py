@@ -1,4 +1,4 @@
-"""The child process of ``voice_export``: one job as JSON on stdin, what became of it as a line of JSON.
+"""The child process of ``voice``: one job as JSON on stdin, what became of it as a line of JSON.
 
 It alone imports torch and Coqui's library (the extra ``coqui``), which take seconds and gigabytes. It loads
 the checkpoint, writes it as ONNX with Coqui's own ``Vits.export_onnx``, and says a few sequences of symbols

@@ -1,6 +1,6 @@
 """Watches a model read a text in llama.cpp: what every weight matrix of a layer is multiplied with.
 
-Quantizers round with more care where they know that (``importance``, ``correlations``). It is seen
+Quantizers round with more care where they know that (``importance``). It is seen
 from a callback at every matrix product. That needs ggml's layout of a tensor, which no function of
 the library gives: the layout below is that of the ggml in llama-cpp-python 0.3.36, and is checked
 against the library's own functions each time.
@@ -22,8 +22,8 @@ from assistant.core.errors import EngineUnavailable
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import calibration_text
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.passages import Passage
-from assistant.tools.quantize.probe import Probe
+from assistant.tools.quantize.scorers import LlamaCppScorer
+from assistant.tools.quantize.scoring import Passage
 
 Float32s = npt.NDArray[np.float32]
 
@@ -85,7 +85,7 @@ class _Watch:
         """Called before (``ask``: is it of interest?) and after each operation of the network."""
         try:
             return self._looked(address, ask=ask)
-        except Exception as error:  # noqa: BLE001  there is nobody above but C
+        except Exception as error:  # noqa: BLE001  only C code is above this frame
             self.fault = self.fault or f"{type(error).__name__}: {error}"
             return True
 
@@ -119,17 +119,17 @@ def watch(  # noqa: PLR0917
     short a text, ModelCorrupt, EngineFailed.
     """
     watching = _Watch(see)
-    with Probe(folder, threads, watching.callback) as probe:
-        passages = probe.passages(texts)
+    with LlamaCppScorer(folder, threads, watching.callback) as scorer:
+        passages = scorer.passages(texts)
         tokens = sum(len(passage.tokens) for passage in passages)
-        for warning in calibration_text.check(texts, passages, spoken, probe.passages(spoken)):
+        for warning in calibration_text.check(texts, passages, spoken, scorer.passages(spoken)):
             watcher.note(warning)
         meter = Meter("Watching what matters", tokens, watcher, unit="tokens")
         for passage in passages:
             # All scores are wanted: without them the last layer computes a few positions only. All inputs
             # count, those of the first token too, which are hundreds of times as strong as others:
             # every layer leans on it, and a model whose GPTQ knew nothing of it lost six times as much.
-            for _ in probe.scores(Passage(passage.tokens, tuple(range(1, len(passage.tokens) + 1)))):
+            for _ in scorer.scores(Passage(passage.tokens, tuple(range(1, len(passage.tokens) + 1)))):
                 pass
             if watching.fault:
                 raise EngineUnavailable(

@@ -21,7 +21,7 @@ from assistant.core.types import Pcm16
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import SttSettings
 from assistant.text.word_error import word_error_rate
-from assistant.tools.quantize.memory import resident_bytes
+from assistant.tools.quantize.workspace import resident_bytes
 
 CLIP = Path(__file__).parents[2] / "cli" / "demo" / "how_old_is_the_brooklyn_bridge.wav"
 SAID = "How old is the Brooklyn Bridge?"

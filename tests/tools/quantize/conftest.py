@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assistant.store import Store, open_store
-from assistant.tools.quantize import dialogues, making
+from assistant.tools.quantize import dialogues
 
 REAL = Path("~/.local/share/assistant/models/smollm2-135m-instruct-q4_1").expanduser()
 NAME = REAL.name
@@ -31,10 +31,10 @@ def few_dialogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dialogues.
     folder = tmp_path / "texts"
     folder.mkdir()
     for name, count in (("validation.txt", 8), ("calibration.txt", 24)):
-        whole = making.text(name).read_text(encoding="utf-8")
+        whole = dialogues.shipped(name).read_text(encoding="utf-8")
         parts = itertools.islice(whole.split("---\n"), count)
         (folder / name).write_text("---\n".join(parts), encoding="utf-8")
-    monkeypatch.setattr(making, "text", lambda name: folder / name)
+    monkeypatch.setattr(dialogues, "shipped", lambda name: folder / name)
     return dialogues.read(folder / "validation.txt")
 
 

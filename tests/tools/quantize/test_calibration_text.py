@@ -9,7 +9,7 @@ from assistant.runtime import resources
 from assistant.tools.quantize import dialogues
 from assistant.tools.quantize.calibration_text import MIN_TOKENS, check, lacking, language
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.passages import Passage
+from assistant.tools.quantize.scoring import Passage
 
 SHIPPED = resources.folder("models") / "calibration"
 SPOKEN = dialogues.read(SHIPPED / "validation.txt")

@@ -18,7 +18,8 @@ from assistant.core.errors import DownloadFailed, ModelCorrupt, StorageFull
 from assistant.runtime import json_file
 from assistant.store import disk
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import checkpoint, converter, hf_folder
+from assistant.tools.quantize import converter, hf_folder
+from assistant.tools.quantize.checkpoint import check_checkpoint, convert, weights_of
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_checkpoint_says_its_number_format(folder: Path) -> None:
-    assert checkpoint.check(folder) == "bfloat16"
+    assert check_checkpoint(folder) == "bfloat16"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_what_is_unsafe_or_incomplete_is_refused(
     else:
         (folder / name).write_text(content)
     with pytest.raises(ModelCorrupt, match=reason):
-        checkpoint.check(folder)
+        check_checkpoint(folder)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_what_is_packed_in_a_way_that_cannot_be_unpacked_is_refused(
 ) -> None:
     describe(folder, packing)
     with pytest.raises(ModelCorrupt, match=f"packed by {by}, and cannot be unpacked here") as raised:
-        checkpoint.check(folder)
+        check_checkpoint(folder)
     assert "that it was made from" in raised.value.next_step
 
 
@@ -118,10 +119,10 @@ def test_the_disk_is_planned_for_the_weights_and_not_for_the_file(
     describe(folder, packing)
     save(folder / "model.safetensors", tensors)
     weights = 256 * 512
-    assert weights <= checkpoint.weights_of(folder) < 1.2 * weights
+    assert weights <= weights_of(folder) < 1.2 * weights
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES + 2 * weights - 1)
     with pytest.raises(StorageFull, match="This needs"):
-        checkpoint.convert(folder, folder / "to.gguf", Unwatched())
+        convert(folder, folder / "to.gguf", Unwatched())
 
 
 def test_a_header_of_nonsense_is_refused(folder: Path) -> None:
@@ -129,7 +130,7 @@ def test_a_header_of_nonsense_is_refused(folder: Path) -> None:
         header = json.dumps({"at.weight": {"dtype": "F16", "shape": shape}})
         (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header.encode())
         with pytest.raises(ModelCorrupt, match=r"the shape of the tensor 'at\.weight' cannot be read"):
-            checkpoint.convert(folder, folder / "to.gguf", Unwatched())
+            convert(folder, folder / "to.gguf", Unwatched())
 
 
 def test_a_long_description_is_read_and_an_endless_one_is_not(folder: Path) -> None:
@@ -138,10 +139,10 @@ def test_a_long_description_is_read_and_an_endless_one_is_not(folder: Path) -> N
     described = folder / "tokenizer_config.json"
     described.write_text(json.dumps({"added_tokens_decoder": marks}))
     assert described.stat().st_size > 1_300_000
-    assert checkpoint.check(folder) == "bfloat16"
+    assert check_checkpoint(folder) == "bfloat16"
     described.write_bytes(b'{"a": 1' + b" " * json_file.MAX_BYTES + b"}")
     with pytest.raises(ModelCorrupt, match=r"tokenizer_config\.json cannot be read"):
-        checkpoint.check(folder)
+        check_checkpoint(folder)
 
 
 def package(path: Path, **files: bytes) -> Path:

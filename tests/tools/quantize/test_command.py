@@ -123,7 +123,7 @@ def test_a_comparison(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_format_that_cannot_be_made_is_told_and_does_not_end_the_others(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "assistant.tools.quantize.onnx_folder", None)
+    monkeypatch.setitem(sys.modules, "assistant.tools.quantize.onnx_writer", None)
     types = "onnx-int8,q8_0"
     assert main(["quantize", "compare", NAME, "--types", types, "--threads", "1", "--json"]) == 1
     (said,) = capsys.readouterr().out.splitlines()
@@ -140,23 +140,24 @@ def _words(*words: str) -> argparse.Namespace:
 
 
 def test_all_types_are_every_format_and_way_there_is() -> None:
-    from assistant.tools.quantize import comparing, formats, methods  # noqa: PLC0415
-    from assistant.tools.quantize.command.wishes import CHECKPOINTS, compared  # noqa: PLC0415
+    from assistant.tools.quantize import comparing  # noqa: PLC0415
+    from assistant.tools.quantize.recipe import FORMATS, METHODS, settled_method  # noqa: PLC0415
+    from assistant.tools.quantize.request import CHECKPOINTS, compared_request  # noqa: PLC0415
 
     names = comparing.EVERYTHING.split(",")
-    wishes = [compared(_words(), NAME, name) for name in names]
-    assert {wish.format.name for wish in wishes} == set(formats.FORMATS)
-    settled = {methods.settled(wish.method, wish.imatrix, wish.format, 135_000_000) for wish in wishes}
-    assert {method for method, _ in settled} == set(methods.METHODS)
-    assert {wish.through for wish in wishes} == {"", *CHECKPOINTS}
-    assert any(wish.keep_f16 and wish.output_type for wish in wishes)
-    assert len(set(wishes)) == len(names)
+    requests = [compared_request(_words(), NAME, name) for name in names]
+    assert {request.format for request in requests} == set(FORMATS)
+    settled = {settled_method(one.method, one.imatrix, one.number_format, 135_000_000) for one in requests}
+    assert {method for method, _ in settled} == set(METHODS)
+    assert {request.through for request in requests} == {"", *CHECKPOINTS}
+    assert any(request.keep_f16 and request.output_type for request in requests)
+    assert len(set(requests)) == len(names)
 
 
 def test_what_any_of_the_patterns_finds_is_kept() -> None:
-    from assistant.tools.quantize.command.wishes import of  # noqa: PLC0415
+    from assistant.tools.quantize.request import request_of  # noqa: PLC0415
 
-    both = of(_words("--keep-f16", r"^blk\.0\.", "--keep-f16", "ffn_down"), NAME, "q4_0", None)
+    both = request_of(_words("--keep-f16", r"^blk\.0\.", "--keep-f16", "ffn_down"), NAME, "q4_0", None)
     assert [
         bool(re.search(both.keep_f16, name)) for name in ("blk.0.attn_q", "blk.7.ffn_down", "blk.7.x")
     ] == [
@@ -164,4 +165,4 @@ def test_what_any_of_the_patterns_finds_is_kept() -> None:
         True,
         False,
     ]
-    assert not of(_words(), NAME, "q4_0", None).keep_f16
+    assert not request_of(_words(), NAME, "q4_0", None).keep_f16

@@ -15,11 +15,11 @@ from assistant.store import Store
 from assistant.store.formats.gguf import Tensor, read_header
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import gate, making
-from assistant.tools.quantize.asking import Answer
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
 from assistant.tools.quantize.loss import Reference
-from assistant.tools.quantize.wish import Wish
+from assistant.tools.quantize.recipe import FORMATS
+from assistant.tools.quantize.request import Request
+from assistant.tools.quantize.trial import Answer
 from tests.tools.quantize.conftest import NAME, REAL, left_behind
 
 pytestmark = pytest.mark.models
@@ -112,7 +112,7 @@ def test_a_changed_rope_of_a_source_in_the_store_is_found_by_its_checksum(copied
     file.unlink()
     shutil.copy(copied, file)
     with pytest.raises(ModelCorrupt, match=f"{NAME} is damaged: the content of .*is not what it should be"):
-        making.make(Wish(NAME, FORMATS["q4_0"], name="mine", force=True), store, Unwatched())
+        making.make(Request(NAME, "q4_0", name="mine", force=True), store, Unwatched())
     assert not left_behind(store.models_dir)
 
 
@@ -120,9 +120,9 @@ def test_a_changed_rope_of_a_source_in_the_store_is_found_by_its_checksum(copied
 def test_a_changed_rope_of_a_source_with_a_description_is_found(copied: Path, store: Store) -> None:
     turn(copied, 10_000)
     (copied.parent / "config.json").write_text('{"rope_parameters": {"rope_theta": 100000}}')
-    wish = Wish(str(copied.parent), FORMATS["q4_0"], name="mine", force=True)
+    request = Request(str(copied.parent), "q4_0", name="mine", force=True)
     with pytest.raises(ModelCorrupt, match=r"rope_theta is 100000 in config\.json, and 10000 here"):
-        making.make(wish, store, Unwatched())
+        making.make(request, store, Unwatched())
     assert not left_behind(store.models_dir)
 
 
@@ -132,7 +132,7 @@ def test_a_changed_rope_of_a_lone_source_is_found_only_where_it_ruins_the_model(
     """Nothing says what it was, and on dialogues as short as these the usual 10,000 costs a tenth."""
     turn(copied, 10)
     with pytest.raises(ModelRefused, match=r"damaged or was not made for English: its perplexity is \d"):
-        making.make(Wish(str(copied), FORMATS["q4_0"], name="mine"), store, Unwatched())
+        making.make(Request(str(copied), "q4_0", name="mine"), store, Unwatched())
     shutil.copy(next(REAL.glob("*.gguf")), copied)
     turn(copied, 10_000)
     with gate.reference(copied.parent, few_dialogues, 1, tmp_path, Unwatched()) as changed:
@@ -164,7 +164,7 @@ def test_a_source_with_such_a_fault_is_not_used_even_by_force(
 ) -> None:
     change(copied, tensor_name, damage)
     with pytest.raises(ModelCorrupt, match=f"{tensor_name}.*{reason}"):
-        making.make(Wish(str(copied), FORMATS["q4_0"], name="mine", force=True), store, Unwatched())
+        making.make(Request(str(copied), "q4_0", name="mine", force=True), store, Unwatched())
     assert not left_behind(store.models_dir)
 
 
@@ -180,9 +180,9 @@ def test_a_damaged_source_is_not_used(copied: Path, few_dialogues: Texts, store:
     for layer in range(30):
         change(copied, f"blk.{layer}.ffn_down.weight", shuffled)
         change(copied, f"blk.{layer}.attn_v.weight", shuffled)
-    wish = Wish(str(copied), FORMATS["q4_0"], name="mine", imatrix=False)
+    request = Request(str(copied), "q4_0", name="mine", imatrix=False)
     with pytest.raises(ModelRefused, match=r"damaged or was not made for English: its perplexity is \d"):
-        making.make(wish, store, Unwatched())
+        making.make(request, store, Unwatched())
     assert not (store.models_dir / "mine").exists()
     assert not left_behind(store.models_dir)
 
@@ -191,7 +191,7 @@ def test_a_truncated_source_is_not_used(copied: Path, few_dialogues: Texts, stor
     with copied.open("r+b") as file:
         file.truncate(50_000_000)
     with pytest.raises(ModelCorrupt, match="part of it is missing"):
-        making.make(Wish(str(copied), FORMATS["q4_0"], name="mine"), store, Unwatched())
+        making.make(Request(str(copied), "q4_0", name="mine"), store, Unwatched())
     assert not left_behind(store.models_dir)
 
 

@@ -10,8 +10,7 @@ import pytest
 from assistant.store import Store
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import comparing
-from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.wish import Wish
+from assistant.tools.quantize.request import Request
 from tests.tools.quantize.conftest import NAME, store
 
 __all__ = ["store"]
@@ -21,8 +20,8 @@ MOST_KL = 0.06
 
 @pytest.mark.models
 def test_the_default_loses_little(store: Store) -> None:
-    wishes = [Wish(NAME, FORMATS["q4_k_m"], threads=1)]
-    _, row = comparing.compare(wishes, store, Unwatched(), dither=True)
+    requests = [Request(NAME, "q4_k_m", threads=1)]
+    _, row = comparing.compare(requests, store, Unwatched(), dither=True)
     assert row.name == "q4_k_m + gptq + imatrix"
     assert row.loss.kl < MOST_KL
     assert row.loss.tokens > 800

@@ -15,14 +15,15 @@ from assistant.store import Store
 from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import checkpoint, converter, dialogues, hf_folder, making
-from assistant.tools.quantize.building import Recipe, build
+from assistant.tools.quantize import converter, dialogues, hf_folder, making
+from assistant.tools.quantize.building import build
+from assistant.tools.quantize.checkpoint import convert
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_weights import GgufWeights
-from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.gguf_io import GgufWeights
+from assistant.tools.quantize.inputs import Inputs
+from assistant.tools.quantize.recipe import FORMATS, Recipe
+from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.source import Source
-from assistant.tools.quantize.wish import Wish
 from tests.tools.quantize import tiny
 from tests.tools.quantize.conftest import left_behind
 from tests.tools.quantize.test_hf_folder import Array, read, turned_halves
@@ -54,15 +55,15 @@ def fetched(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
 
 
 @pytest.fixture(scope="module")
-def ground(folder: Path) -> Groundwork:
+def inputs(folder: Path) -> Inputs:
     """Of the same in GGUF."""
-    file, shop = folder.with_name("gguf") / "tiny.gguf", folder.with_name("shop")
+    file, work_dir = folder.with_name("gguf") / "tiny.gguf", folder.with_name("shop")
     file.parent.mkdir()
-    shop.mkdir()
-    checkpoint.convert(folder, file, WATCHER)
+    work_dir.mkdir()
+    convert(folder, file, WATCHER)
     source = Source("tiny", file.parent, file, read_header(file), "tiny", "", 0)
-    spoken = Texts(dialogues.read(making.text("validation.txt")).conversations[:6], ())
-    return Groundwork(source, making.text("calibration.txt"), spoken, 1, shop, WATCHER)
+    spoken = Texts(dialogues.read(dialogues.shipped("validation.txt")).conversations[:6], ())
+    return Inputs(source, dialogues.shipped("calibration.txt"), spoken, 1, work_dir, WATCHER)
 
 
 @pytest.mark.usefixtures("few_dialogues")
@@ -71,8 +72,8 @@ def test_one_call_installs_it(
     folder: Path, store: Store, by_name: bool, request: pytest.FixtureRequest
 ) -> None:
     named = request.getfixturevalue("fetched") if by_name else str(folder)
-    wish = Wish(named, FORMATS["q4_k_m"], force=True)
-    result = making.make(wish, store, WATCHER)
+    wanted = Request(named, "q4_k_m", force=True)
+    result = making.make(wanted, store, WATCHER)
     assert result.name == "my-model-q4_k_m"
     assert "not made for English" in result.doubts[0]
     store.verify(result.name)
@@ -91,7 +92,7 @@ def test_one_call_installs_it(
 @pytest.mark.usefixtures("few_dialogues")
 def test_without_force_it_is_not_used(folder: Path, store: Store) -> None:
     with pytest.raises(ModelRefused, match=r"not made for English: its perplexity is \d+,\d{3}"):
-        making.make(Wish(str(folder), FORMATS["q8_0"]), store, WATCHER)
+        making.make(Request(str(folder), "q8_0"), store, WATCHER)
     assert not (store.models_dir / "my-model-q8_0").exists()
     assert not left_behind(store.models_dir)
 
@@ -104,15 +105,13 @@ def unpacked(tensors: dict[str, Array], at: str) -> Array:
 
 
 @pytest.mark.parametrize("method", ["rtn", "gptq"])
-def test_packed_weights_come_back_as_they_were_rounded(
-    ground: Groundwork, tmp_path: Path, method: str
-) -> None:
+def test_packed_weights_come_back_as_they_were_rounded(inputs: Inputs, tmp_path: Path, method: str) -> None:
     (tmp_path / "packed").mkdir()
-    made = build(Recipe(FORMATS["hf-int4"], method), ground, tmp_path / "packed" / "made.gguf")
-    checkpoint.convert(made.file.parent, tmp_path / "back.gguf", WATCHER)
+    made = build(Recipe(FORMATS["hf-int4"], method), inputs, tmp_path / "packed" / "made.gguf")
+    convert(made.file.parent, tmp_path / "back.gguf", WATCHER)
     tensors, back = read(made.file), GgufWeights(tmp_path / "back.gguf")
     packed = 0
-    for tensor in ground.source.header.tensors:
+    for tensor in inputs.source.header.tensors:
         at = hf_folder.name_of(tensor.name)
         if f"{at}_packed" not in tensors:
             assert np.array_equal(back.tensor(tensor.name), tensors[at].astype(np.float32))
@@ -126,8 +125,8 @@ def test_packed_weights_come_back_as_they_were_rounded(
     assert back.unused == []
 
 
-def test_what_bitsandbytes_packed_is_refused(ground: Groundwork, tmp_path: Path) -> None:
+def test_what_bitsandbytes_packed_is_refused(inputs: Inputs, tmp_path: Path) -> None:
     (tmp_path / "packed").mkdir()
-    made = build(Recipe(FORMATS["hf-nf4"]), ground, tmp_path / "packed" / "made.gguf")
+    made = build(Recipe(FORMATS["hf-nf4"]), inputs, tmp_path / "packed" / "made.gguf")
     with pytest.raises(ModelCorrupt, match="packed by bitsandbytes, and cannot be unpacked here"):
-        checkpoint.convert(made.file.parent, tmp_path / "back.gguf", WATCHER)
+        convert(made.file.parent, tmp_path / "back.gguf", WATCHER)

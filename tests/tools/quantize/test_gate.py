@@ -12,11 +12,12 @@ import pytest
 from assistant.core.errors import ModelCorrupt, SettingsError
 from assistant.runtime import resources
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import formats, gate, safetensors_folder
-from assistant.tools.quantize.asking import Answer
+from assistant.tools.quantize import gate, safetensors
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.gate import doubts, doubts_about_source, gibberish
 from assistant.tools.quantize.loss import Loss
+from assistant.tools.quantize.recipe import FOR_BOARDS, FORMATS, find_format, tensor_number
+from assistant.tools.quantize.trial import Answer
 from tests.tools.quantize.whisper_checkpoints import write_safetensors
 
 SOURCE = Loss(900, 3.0)
@@ -64,17 +65,17 @@ def test_a_source_that_knows_no_english_is_doubted() -> None:
 
 
 def test_every_board_has_a_format() -> None:
-    assert set(formats.FOR_BOARDS) == set(resources.named("devices"))
-    assert set(formats.FOR_BOARDS.values()) <= set(formats.FORMATS)
+    assert set(FOR_BOARDS) == set(resources.named("devices"))
+    assert set(FOR_BOARDS.values()) <= set(FORMATS)
 
 
 def test_formats_are_found_by_name() -> None:
-    assert formats.find("Q4-K-M").number == 15
-    assert formats.tensor_number("Q8_0") == 8
+    assert find_format("Q4-K-M").number == 15
+    assert tensor_number("Q8_0") == 8
     with pytest.raises(SettingsError, match="Did you mean 'q4_k_m'"):
-        formats.find("q4km")
+        find_format("q4km")
     with pytest.raises(SettingsError, match="q6_k"):
-        formats.tensor_number("i32")
+        tensor_number("i32")
 
 
 def packed() -> dict[str, np.ndarray[Any, Any]]:
@@ -93,7 +94,7 @@ def packed() -> dict[str, np.ndarray[Any, Any]]:
 
 def test_a_sound_checkpoint_of_few_bits_is_none_that_was_damaged(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "model.safetensors", packed())
-    safetensors_folder.check_weights(tmp_path)
+    safetensors.check_weights(tmp_path)
 
 
 @pytest.mark.parametrize(

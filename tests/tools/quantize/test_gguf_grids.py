@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from assistant.store.formats.gguf import Tensor
-from assistant.tools.quantize import gptq
-from assistant.tools.quantize.correlations import Correlations
-from assistant.tools.quantize.formats import TENSOR_NUMBERS
-from assistant.tools.quantize.gguf_changes import with_feedback
 from assistant.tools.quantize.gguf_grids import KINDS, Bytes, grid_of
+from assistant.tools.quantize.gguf_io import with_feedback
+from assistant.tools.quantize.importance import Correlations
+from assistant.tools.quantize.recipe import TENSOR_NUMBERS
+from assistant.tools.quantize.rounding import error_spread, gptq_on_grid
 
 ROWS, COLUMNS = 6, 512
 Array = np.ndarray[Any, Any]
@@ -94,6 +94,6 @@ def test_a_block_of_nothing_stays_nothing() -> None:
     matrix[:, :256] = 0
     data, _ = rounded_by_ggml("Q4_K", matrix)
     grid = grid_of("Q4_K", data, COLUMNS)
-    order, factor = gptq.spread(np.eye(COLUMNS, dtype=np.float32), by_importance=False)
-    numbers = gptq.on_grid(matrix, grid.steps, grid.bases, grid.highest, order, factor)
+    order, factor = error_spread(np.eye(COLUMNS, dtype=np.float32), by_importance=False)
+    numbers = gptq_on_grid(matrix, grid.steps, grid.bases, grid.highest, order, factor)
     assert not (grid.bases + numbers * grid.steps)[:, :256].any()

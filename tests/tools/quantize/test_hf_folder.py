@@ -12,11 +12,11 @@ import pytest
 
 from assistant.core.errors import ModelCorrupt, StorageFull
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import hf_folder, safetensors_file
+from assistant.tools.quantize import hf_folder, safetensors
 from assistant.tools.quantize.block_numbers import rounded
 from assistant.tools.quantize.onnx_shape import shape_of
 from assistant.tools.quantize.rounding import nearest
-from assistant.tools.quantize.safetensors_file import Planned
+from assistant.tools.quantize.safetensors import Planned
 from tests.engines.onnx_toys import RandomWeights
 from tests.tools.quantize.test_onnx_writer import WORDS
 
@@ -135,5 +135,5 @@ def test_rows_are_where_transformers_has_them() -> None:
 def test_a_full_disk_is_noticed_before(tmp_path: Path) -> None:
     planned = {"a": Planned(np.float16, (10**9, 10**9), lambda: np.zeros(1))}
     with pytest.raises(StorageFull):
-        safetensors_file.write(tmp_path / "x", planned, lambda _: None)
+        safetensors.write(tmp_path / "x", planned, lambda _: None)
     assert not (tmp_path / "x").exists()

@@ -15,7 +15,7 @@ import pytest
 from assistant.core.errors import DownloadFailed, LicenceNotAccepted, ModelMissing, StorageFull
 from assistant.store import disk, licences
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import hub_checkpoint
+from assistant.tools.quantize.checkpoint import declared_licence, find_checkpoint
 
 pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
 
@@ -92,25 +92,25 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]
 
 
 def test_it_is_fetched_once_and_data_only(asked: list[str]) -> None:
-    found = hub_checkpoint.find("maker/model", Unwatched(), agreed)
+    found = find_checkpoint("maker/model", Unwatched(), agreed)
     assert (found.revision, found.licence) == (COMMIT, "apache-2.0")
     assert (found.folder / "model.safetensors").read_bytes() == FILES["model.safetensors"]
     assert not (found.folder / "pytorch_model.bin").exists()
     assert not (found.folder / "modeling_own.py").exists()
     before = len(asked)
-    assert hub_checkpoint.find("maker/model", Unwatched(), agreed) == found
+    assert find_checkpoint("maker/model", Unwatched(), agreed) == found
     assert len(asked) == before
 
 
 def test_one_that_is_not_there(asked: list[str]) -> None:
     with pytest.raises(DownloadFailed, match="maker/other is not on this computer and could not be fetched"):
-        hub_checkpoint.find("maker/other", Unwatched(), agreed)
+        find_checkpoint("maker/other", Unwatched(), agreed)
 
 
 def test_the_disk_is_planned(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
     with pytest.raises(StorageFull, match="This needs"):
-        hub_checkpoint.find("maker/model", Unwatched(), agreed)
+        find_checkpoint("maker/model", Unwatched(), agreed)
     assert not any("/resolve/" in path for path in asked)
 
 
@@ -121,24 +121,24 @@ def test_conditions_are_agreed_to_before_anything_is_fetched(
     monkeypatch.setitem(CARD, "license_name", "gemma")
     agree = licences.agreement(tmp_path / "models", accept=False)
     with pytest.raises(LicenceNotAccepted, match="maker/model comes under the Gemma Terms of Use"):
-        hub_checkpoint.find("maker/model", Unwatched(), agree)
+        find_checkpoint("maker/model", Unwatched(), agree)
     assert not any("/resolve/" in path for path in asked)
-    hub_checkpoint.find("maker/model", Unwatched(), licences.agreement(tmp_path / "models", accept=True))
+    find_checkpoint("maker/model", Unwatched(), licences.agreement(tmp_path / "models", accept=True))
     assert "gemma" in licences.accepted(tmp_path / "models")
-    hub_checkpoint.find("maker/model", Unwatched(), agree)  # asked once
+    find_checkpoint("maker/model", Unwatched(), agree)  # asked once
 
 
 def test_the_title_of_a_licence_says_it_where_the_readme_does_not(tmp_path: Path) -> None:
     (tmp_path / "LICENSE.txt").write_text("\n  LLAMA 3.2  COMMUNITY LICENSE AGREEMENT\nLlama 3.2 Version\n")
-    assert licences.terms(hub_checkpoint.declared_licence(tmp_path)) == licences.terms("llama3.2")
+    assert licences.terms(declared_licence(tmp_path)) == licences.terms("llama3.2")
     (tmp_path / "LICENSE.txt").write_text("Apache License\nVersion 2.0")
-    assert not hub_checkpoint.declared_licence(tmp_path)
+    assert not declared_licence(tmp_path)
 
 
 @pytest.mark.parametrize("named", ["nothing", "./nothing", "a/b/c", "../x/y", "a b/c"])
 def test_what_is_neither_a_folder_nor_a_name(named: str) -> None:
     with pytest.raises(ModelMissing, match="There is no folder"):
-        hub_checkpoint.find(named, Unwatched(), agreed)
+        find_checkpoint(named, Unwatched(), agreed)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +153,4 @@ def test_what_is_neither_a_folder_nor_a_name(named: str) -> None:
 )
 def test_the_licence_in_the_head_of_the_readme(tmp_path: Path, head: str, licence: str) -> None:
     (tmp_path / "README.md").write_text(head)
-    assert hub_checkpoint.declared_licence(tmp_path) == licence
+    assert declared_licence(tmp_path) == licence

@@ -9,8 +9,8 @@ import pytest
 
 from assistant.core.errors import SettingsError
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import importance
 from assistant.tools.quantize.dialogues import Exchange, Texts
+from assistant.tools.quantize.importance import gather_importance, load_importance, save_importance
 from tests.tools.quantize.conftest import REAL
 
 TALK = Texts(
@@ -20,7 +20,7 @@ TALK = Texts(
 
 @pytest.mark.models
 def test_every_matrix_of_every_layer_is_watched() -> None:
-    found = importance.gather(REAL, TALK, TALK, 1, Unwatched())
+    found = gather_importance(REAL, TALK, TALK, 1, Unwatched())
     assert len(found) == 30 * 7
     assert found["blk.0.attn_q.weight"].shape == (576,)
     assert found["blk.29.ffn_down.weight"].shape == (1536,)
@@ -34,12 +34,12 @@ def test_every_matrix_of_every_layer_is_watched() -> None:
 @pytest.mark.models
 def test_a_short_text_is_refused() -> None:
     with pytest.raises(SettingsError, match="tokens long, and 1000 are the least"):
-        importance.gather(REAL, Texts((), ("Too short.",)), TALK, 1, Unwatched())
+        gather_importance(REAL, Texts((), ("Too short.",)), TALK, 1, Unwatched())
 
 
 def test_it_survives_its_file(tmp_path: Path) -> None:
     matrix = {"blk.0.attn_q.weight": np.array([1.5, 2.5], np.float32), "blk.1.x": np.zeros(3, np.float32)}
-    importance.save(matrix, tmp_path / "matrix.npz")
-    loaded = importance.load(tmp_path / "matrix.npz")
+    save_importance(matrix, tmp_path / "matrix.npz")
+    loaded = load_importance(tmp_path / "matrix.npz")
     assert set(loaded) == set(matrix)
     assert all(np.array_equal(loaded[name], matrix[name]) for name in matrix)

@@ -16,7 +16,7 @@ import pytest
 from assistant.runtime import paths
 from assistant.store import Store, open_store
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize.workshop import workshop
+from assistant.tools.quantize.workspace import workspace
 from tests.conftest import CHECKOUT
 from tests.tools.quantize.conftest import NAME, left_behind
 from tests.tools.quantize.whisper_checkpoints import random_checkpoint
@@ -26,10 +26,10 @@ pytestmark = pytest.mark.models
 SCRIPT = """
 import sys
 from pathlib import Path
-from assistant.tools.quantize import making
+from assistant.tools.quantize import dialogues, making
 from assistant.cli.main import main
 texts = Path(sys.argv[1])
-making.text = lambda name: texts / name
+dialogues.shipped = lambda name: texts / name
 print("It begins.", file=sys.stderr, flush=True)
 sys.exit(main(sys.argv[2:]))
 """
@@ -91,9 +91,9 @@ def test_an_interruption_inside_a_callback_is_not_lost(tmp_path: Path) -> None:
         calls += 1
         signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt), workshop(tmp_path, Unwatched()) as shop:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), workspace(tmp_path, Unwatched()) as work_dir:  # noqa: PT012
         text(_receive)()
-        (shop / "half").touch()
+        (work_dir / "half").touch()
         began_s = time.monotonic()
         try:
             time.sleep(30)

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from assistant.core.errors import ModelCorrupt
-from assistant.tools.quantize import lora, safetensors_file
-from assistant.tools.quantize.gguf_weights import GgufWeights
-from assistant.tools.quantize.safetensors_file import Planned
-from assistant.tools.quantize.safetensors_folder import SafetensorsFolder
+from assistant.tools.quantize import lora, safetensors
+from assistant.tools.quantize.gguf_io import GgufWeights
+from assistant.tools.quantize.safetensors import Planned, SafetensorsFolder
 from tests.engines.onnx_toys import FEED_FORWARD, WIDTH, RandomWeights
 from tests.tools.quantize.test_hf_folder import turned_halves
 
@@ -48,7 +47,7 @@ def halves() -> dict[str, Array]:
 
 def write(folder: Path, arrays: dict[str, Array]) -> None:
     planned = {name: Planned(np.float16, array.shape, array.copy) for name, array in arrays.items()}
-    safetensors_file.write(folder / "adapter_model.safetensors", planned, lambda _: None)
+    safetensors.write(folder / "adapter_model.safetensors", planned, lambda _: None)
 
 
 def model() -> tuple[RandomWeights, GgufWeights]:

@@ -18,16 +18,16 @@ from assistant.store import Store
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
 from assistant.tools.bench.variants import changed
-from assistant.tools.quantize import gate, gguf_file, lora, lora_file, safetensors_file
+from assistant.tools.quantize import gate, lora, safetensors
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
+from assistant.tools.quantize.gguf_io import write_adapter
 from assistant.tools.quantize.lora import Change, Strength
-from assistant.tools.quantize.lora_file import Wish
-from assistant.tools.quantize.probe import Probe
 from assistant.tools.quantize.quantizer import Job, quantize
-from assistant.tools.quantize.safetensors_file import Planned
-from assistant.tools.quantize.safetensors_folder import SafetensorsFolder
+from assistant.tools.quantize.recipe import FORMATS
+from assistant.tools.quantize.request import Request
+from assistant.tools.quantize.safetensors import Planned, SafetensorsFolder
+from assistant.tools.quantize.scorers import LlamaCppScorer
 from tests.engines.conftest import said
 from tests.store.site import Heard
 from tests.tools.quantize.conftest import NAME, left_behind
@@ -57,7 +57,7 @@ def adapter(folder: Path, *, strength: float = 0.1, **config: Any) -> Path:
             arrays[f"{at}.lora_A.weight"] = random.normal(size=(RANK, columns)) * strength
             arrays[f"{at}.lora_B.weight"] = random.normal(size=(rows, RANK)) * strength
     planned = {name: Planned(np.float16, array.shape, array.copy) for name, array in arrays.items()}
-    safetensors_file.write(folder / "adapter_model.safetensors", planned, lambda _: None)
+    safetensors.write(folder / "adapter_model.safetensors", planned, lambda _: None)
     about = {"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA, **config}
     (folder / "adapter_config.json").write_text(json.dumps(about))
     (folder / "README.md").write_text("---\nlicense: cc0-1.0\n---\n")
@@ -75,12 +75,12 @@ def test_on_the_model_or_in_it_is_the_same(store: Store, few_dialogues: Texts, t
     strength = lora.strength_of(folder)
     assert strength.scale == ALPHA / RANK**0.5
     changes = lora.changes_of(found.header, SafetensorsFolder(folder), RANK)
-    lora_file.write(tmp_path / "mine.gguf", "llama", changes, strength)
+    lora.write_adapter_file(tmp_path / "mine.gguf", "llama", changes, strength)
     with gate.reference(merged.folder, few_dialogues, 1, tmp_path, WATCHER) as reference:
-        with Probe(plain.parent, 1, adapter=tmp_path / "mine.gguf") as probe:
-            worn = reference.compare(probe, lambda _: None)
-        with Probe(plain.parent, 1) as probe:
-            without = reference.compare(probe, lambda _: None)
+        with LlamaCppScorer(plain.parent, 1, adapter=tmp_path / "mine.gguf") as scorer:
+            worn = reference.compare(scorer, lambda _: None)
+        with LlamaCppScorer(plain.parent, 1) as scorer:
+            without = reference.compare(scorer, lambda _: None)
     assert without.kl > 0.01, "it changes the model"
     assert worn.kl < without.kl / 100
     assert worn.same_first > 0.98
@@ -89,7 +89,7 @@ def test_on_the_model_or_in_it_is_the_same(store: Store, few_dialogues: Texts, t
 @pytest.mark.models
 def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: Path) -> None:
     folder, watcher = adapter(tmp_path / "peft"), Heard()
-    about = lora_file.make(Wish(str(folder), NAME, "mine"), store, watcher)
+    about = lora.make(Request(str(folder), lora.FORMAT, "mine", base=NAME), store, watcher)
     needs = re.match(r"This needs at most (\d+) MB of disk \(.+ are free\) and \d+ MB", watcher.notes[0])
     assert needs, "what it takes is said first"
     assert int(needs[1]) * 1e6 > about["bytes"]
@@ -123,10 +123,10 @@ def test_one_that_makes_nonsense_is_refused(store: Store, few_dialogues: Texts, 
     with pytest.raises(
         ModelRefused, match=r"The adapter mine was not installed: with it the perplexity .* times"
     ):
-        lora_file.make(Wish(str(folder), NAME, "mine"), store, WATCHER)
+        lora.make(Request(str(folder), lora.FORMAT, "mine", base=NAME), store, WATCHER)
     assert not (store.models_dir / "mine").exists()
     assert not left_behind(store.models_dir)
-    about = lora_file.make(Wish(str(folder), NAME, "mine", force=True), store, WATCHER)
+    about = lora.make(Request(str(folder), lora.FORMAT, "mine", base=NAME, force=True), store, WATCHER)
     assert about["forced"]
 
 
@@ -134,24 +134,26 @@ def test_one_that_makes_nonsense_is_refused(store: Store, few_dialogues: Texts, 
 def test_one_for_another_model_is_refused(store: Store, tmp_path: Path) -> None:
     folder = adapter(tmp_path / "peft", r=8)
     with pytest.raises(ModelCorrupt, match="another rank than the 8"):
-        lora_file.make(Wish(str(folder), NAME), store, WATCHER)
+        lora.make(Request(str(folder), lora.FORMAT, base=NAME), store, WATCHER)
     assert not left_behind(store.models_dir)
 
 
 def test_what_is_no_adapter(store: Store, tmp_path: Path) -> None:
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
     with pytest.raises(SettingsError, match="is a GGUF file already"):
-        lora_file.make(Wish(str(tmp_path / "a.gguf"), NAME), store, WATCHER)
+        lora.make(Request(str(tmp_path / "a.gguf"), lora.FORMAT, base=NAME), store, WATCHER)
     with pytest.raises(ModelMissing, match=r"no adapter_config\.json"):
-        lora_file.make(Wish(str(tmp_path), NAME), store, WATCHER)
+        lora.make(Request(str(tmp_path), lora.FORMAT, base=NAME), store, WATCHER)
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ModelMissing, match="no weights in safetensors"):
-        lora_file.make(Wish(str(tmp_path), NAME), store, WATCHER)
+        lora.make(Request(str(tmp_path), lora.FORMAT, base=NAME), store, WATCHER)
 
 
 def test_the_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     down, up = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((5, 2), np.float32)
-    lora_file.write(tmp_path / "a.gguf", "llama", {"blk.0.ffn_up.weight": Change(down, up)}, Strength(2, 1.5))
+    lora.write_adapter_file(
+        tmp_path / "a.gguf", "llama", {"blk.0.ffn_up.weight": Change(down, up)}, Strength(2, 1.5)
+    )
     header = read_header(tmp_path / "a.gguf")
     assert header.metadata["adapter.lora.alpha"] == 3.0
     assert {tensor.name: tensor.shape for tensor in header.tensors} == {
@@ -167,10 +169,10 @@ def test_the_file_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_numbers_that_16_bits_cannot_hold(tmp_path: Path) -> None:
     huge = Change(np.full((1, 1), 1e6, np.float32), np.ones((1, 1), np.float32))
     with pytest.raises(ModelCorrupt, match="too large for 16 bits"):
-        lora_file.write(tmp_path / "a.gguf", "llama", {"blk.0.ffn_up.weight": huge}, Strength(1, 1.0))
+        lora.write_adapter_file(tmp_path / "a.gguf", "llama", {"blk.0.ffn_up.weight": huge}, Strength(1, 1.0))
     assert not (tmp_path / "a.gguf").exists()
 
 
 def test_an_empty_file_has_a_head(tmp_path: Path) -> None:
-    gguf_file.write(tmp_path / "a.gguf", {"general.type": "adapter"}, {})
+    write_adapter(tmp_path / "a.gguf", {"general.type": "adapter"}, {})
     assert read_header(tmp_path / "a.gguf").metadata == {"general.type": "adapter"}

@@ -12,7 +12,7 @@ import pytest
 
 from assistant.core.errors import ModelCorrupt
 from assistant.tools.quantize.loss import Loss, Reference
-from assistant.tools.quantize.passages import Passage
+from assistant.tools.quantize.scoring import Passage
 
 PASSAGES = [Passage((0, 1, 0, 1, 1), (1, 2, 3, 4)), Passage((1, 0, 1), (1, 2))]
 

@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 
 from assistant.core.errors import ModelCorrupt, SettingsError
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import awq, gptq, methods
+from assistant.tools.quantize import awq
 from assistant.tools.quantize.block_numbers import BLOCK, rounded
-from assistant.tools.quantize.correlations import Correlations
-from assistant.tools.quantize.dithering import noise
-from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_changes import q4_0_bytes
-from assistant.tools.quantize.gguf_weights import GgufWeights
-from assistant.tools.quantize.rounding import nearest, with_feedback
+from assistant.tools.quantize.comparing import noise
+from assistant.tools.quantize.gguf_io import GgufWeights, q4_0_bytes
+from assistant.tools.quantize.importance import Correlations
+from assistant.tools.quantize.recipe import (
+    FORMATS,
+    find_method,
+    group_size,
+    method_memory_bytes,
+    settled_method,
+)
+from assistant.tools.quantize.rounding import DAMPING, error_spread, nearest, rounded_by_gptq, with_feedback
 from tests.engines.onnx_toys import FEED_FORWARD, LAYERS, WIDTH, RandomWeights
 from tests.tools.quantize.test_onnx_writer import TOKENS, reference
 
@@ -66,18 +71,18 @@ def test_gptq_changes_the_outputs_less(known: Correlations, bits: int, by_import
 def test_without_a_connection_between_columns_gptq_is_rounding() -> None:
     matrix = np.random.default_rng(3).normal(size=(8, 80)).astype(np.float32)
     plain = rounded(matrix, 4)
-    order, factor = gptq.spread(np.eye(80, dtype=np.float32), by_importance=True)
-    again = gptq.rounded(matrix, 4, plain, order, factor)
+    order, factor = error_spread(np.eye(80, dtype=np.float32), by_importance=True)
+    again = rounded_by_gptq(matrix, 4, plain, order, factor)
     assert np.array_equal(again.numbers, plain.numbers)
 
 
 @given(columns=st.integers(1, 400), by_importance=st.booleans())
 def test_how_errors_are_spread_is_the_factor_of_the_inverse(columns: int, by_importance: bool) -> None:
     correlation = correlated(max(4, columns))[:columns, :columns]
-    order, factor = gptq.spread(correlation, by_importance=by_importance)
+    order, factor = error_spread(correlation, by_importance=by_importance)
     assert np.array_equal(np.sort(order), np.arange(columns))
     assert np.array_equal(factor, np.triu(factor))
-    damping = gptq.DAMPING * correlation.diagonal().mean()
+    damping = DAMPING * correlation.diagonal().mean()
     damped = correlation[np.ix_(order, order)] + damping * np.eye(columns)
     wide = factor.astype(np.float64)
     product = wide @ damped @ wide.T  # C⁻¹ = Rᵀ R, so R C Rᵀ is 1
@@ -113,7 +118,7 @@ def test_larger_groups_lose_more_and_gptq_less_of_it(known: Correlations, size: 
 )
 def test_a_group_size_that_cannot_be(size: int, chosen: str, method: str, problem: str) -> None:
     with pytest.raises(SettingsError, match=problem):
-        methods.group_size(size, method, FORMATS[chosen])
+        group_size(size, method, FORMATS[chosen])
 
 
 def test_what_is_not_known_is_rounded_all_the_same(known: Correlations) -> None:
@@ -197,12 +202,12 @@ def test_blocks_lie_as_ggml_has_them(seed: int) -> None:
 
 
 def test_methods_are_found_for_formats_that_they_can_make() -> None:
-    assert methods.find("GPTQ", FORMATS["onnx-int4"]).name == "gptq"
-    assert methods.find("awq", FORMATS["q5_k_m"]).name == "awq"
+    assert find_method("GPTQ", FORMATS["onnx-int4"]).name == "gptq"
+    assert find_method("awq", FORMATS["q5_k_m"]).name == "awq"
     with pytest.raises(SettingsError, match="cannot make iq4_xs"):
-        methods.find("gptq", FORMATS["iq4_xs"])
+        find_method("gptq", FORMATS["iq4_xs"])
     with pytest.raises(SettingsError, match="no method 'magic'"):
-        methods.find("magic", FORMATS["q4_0"])
+        find_method("magic", FORMATS["q4_0"])
 
 
 @given(st.integers(0, 2**32))
@@ -219,9 +224,9 @@ def test_noise_is_up_to_half_a_step(seed: int) -> None:
 
 
 def test_what_methods_need() -> None:
-    assert methods.memory_bytes("rtn", 10**9) == 0
-    assert methods.memory_bytes("qat", 10**9) > 16 * 10**9
-    assert methods.memory_bytes("awq", 10**9) > 10**9
+    assert method_memory_bytes("rtn", 10**9) == 0
+    assert method_memory_bytes("qat", 10**9) > 16 * 10**9
+    assert method_memory_bytes("awq", 10**9) > 10**9
 
 
 @pytest.mark.parametrize(
@@ -243,4 +248,4 @@ def test_what_is_done_where_nobody_said(
     said: tuple[str, bool | None, str], weights: int, settled: tuple[str, bool]
 ) -> None:
     method, imatrix, name = said
-    assert methods.settled(method, imatrix, FORMATS[name], weights) == settled
+    assert settled_method(method, imatrix, FORMATS[name], weights) == settled

@@ -9,8 +9,7 @@ import pytest
 from assistant.store import Store
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import making
-from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.wish import Wish
+from assistant.tools.quantize.request import Request
 from tests.app.test_real_conversation import conversation
 from tests.conftest import Clip
 from tests.tools.quantize.conftest import NAME, REAL
@@ -23,8 +22,8 @@ def test_it_answers_aloud(store: Store, shared_audio: list[Clip], tmp_path: Path
     for model in REAL.parent.iterdir():
         if model.is_dir() and not (store.models_dir / model.name).exists():
             (store.models_dir / model.name).symlink_to(model)
-    wish = Wish(source=NAME, format=FORMATS["onnx-int8"], name="mine", imatrix=False, threads=1)
-    making.make(wish, store, Unwatched())
+    request = Request(source=NAME, format="onnx-int8", name="mine", imatrix=False, threads=1)
+    making.make(request, store, Unwatched())
     (clip,) = [clip for clip in shared_audio if clip.path.stem == "seine"]
     talk = conversation(
         [clip.path],

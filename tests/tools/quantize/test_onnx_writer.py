@@ -99,7 +99,7 @@ NUMBERS: dict[str, tuple[dict[str, Any], float]] = {
 @pytest.mark.parametrize("stored", NUMBERS)
 def test_what_is_written_computes_what_it_should(kind: str, stored: str, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
-    from assistant.tools.quantize.onnx_decoder import Numbers  # noqa: PLC0415
+    from assistant.tools.quantize.onnx_writer import Numbers  # noqa: PLC0415
     from tests.engines.onnx_toys import RandomWeights, written  # noqa: PLC0415
 
     numbers, tolerance = NUMBERS[stored]
@@ -124,7 +124,7 @@ def test_what_is_written_computes_what_it_should(kind: str, stored: str, tmp_pat
 def test_larger_groups_compute_what_they_should(size: int, tmp_path: Path) -> None:
     """Rows of 64 and of 96: the last group of a row may be a part of one."""
     pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
-    from assistant.tools.quantize.onnx_decoder import Numbers  # noqa: PLC0415
+    from assistant.tools.quantize.onnx_writer import Numbers  # noqa: PLC0415
     from tests.engines.onnx_toys import RandomWeights, written  # noqa: PLC0415
 
     weights = RandomWeights()

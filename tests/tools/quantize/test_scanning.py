@@ -13,7 +13,7 @@ import pytest
 
 from assistant.core.errors import ModelCorrupt
 from assistant.store.formats.gguf import TENSOR_TYPES
-from assistant.tools.quantize.formats import FOR_TENSORS
+from assistant.tools.quantize.recipe import FOR_TENSORS
 from assistant.tools.quantize.scanning import check_weights
 from tests.gguf_writer import ALIGNMENT, tensor_line
 

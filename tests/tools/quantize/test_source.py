@@ -40,11 +40,11 @@ def find(
     folder: Path, rope: float | None = 100_000.0, licence: bool = True, named: str = ""
 ) -> sources.Source:
     store = open_store(folder / "models")
-    shop = folder / "shop"
-    shop.mkdir(parents=True, exist_ok=True)
+    work_dir = folder / "shop"
+    work_dir.mkdir(parents=True, exist_ok=True)
     agree = licences.agreement(store.models_dir, accept=licence)
     named = named or str(folder / "checkpoint")
-    return sources.find(named, store, shop, converted(rope), agree, Unwatched())
+    return sources.find(named, store, work_dir, converted(rope), agree, Unwatched())
 
 
 @pytest.fixture

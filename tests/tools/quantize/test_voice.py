@@ -34,8 +34,8 @@ from assistant.settings.engines import SttSettings, TtsSettings
 from assistant.store import Store, disk, open_store
 from assistant.store.progress import Unwatched
 from assistant.text.word_error import normalize_words
-from assistant.tools.quantize import voice_export, voice_gate, voice_making, voice_weights
-from assistant.tools.quantize.voice_making import Wish
+from assistant.tools.quantize import voice, voice_gate, voice_weights
+from assistant.tools.quantize.request import Request
 from tests.conftest import CHECKOUT
 from tests.store.site import Heard
 from tests.tools.quantize.conftest import left_behind
@@ -64,18 +64,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def speak(folder: Path, **settings: object) -> int:
     chosen = TtsSettings.model_validate({"model": folder.name, **settings})
-    voice = engines.load("tts", "coqui", settings=chosen, model=folder, threads=1)
+    engine = engines.load("tts", "coqui", settings=chosen, model=folder, threads=1)
     try:
-        return len(voice.synthesize(Sentence("Hello there, how are you?"), Cancel()))
+        return len(engine.synthesize(Sentence("Hello there, how are you?"), Cancel()))
     finally:
-        voice.close()
+        engine.close()
 
 
 @pytest.mark.extra("coqui")
 class TestWithCoqui:
     @pytest.mark.parametrize("kind", ["onnx", "onnx-fp16", "onnx-int8"])
     def test_it_sounds_as_torch_does(self, tiny: Path, store: Store, kind: str) -> None:
-        about = voice_making.make(Wish(str(tiny), kind), store, Unwatched())
+        about = voice.make(Request(str(tiny), kind), store, Unwatched())
         assert about["correlation"] >= voice_gate.MIN_CORRELATION[kind]
         if kind == "onnx":
             assert about["largest_difference"] < 0.001
@@ -88,12 +88,12 @@ class TestWithCoqui:
         assert speak(place) > 5000
         assert json.loads((place / "model-card.json").read_text())["correlation"] == about["correlation"]
         symbols = json.loads((place / "phonemes.json").read_text())
-        _, voice = read_voice(place)
-        assert voice.symbols["a"] == [symbols["a"]]
+        _, installed = read_voice(place)
+        assert installed.symbols["a"] == [symbols["a"]]
         assert "somebody" not in (place / "config.json").read_text()
 
     def test_the_engine_needs_no_torch(self, tiny: Path, store: Store) -> None:
-        voice_making.make(Wish(str(tiny)), store, Unwatched())
+        voice.make(Request(str(tiny), "onnx"), store, Unwatched())
         place = store.path("tiny-onnx", "tts")
         script = (
             "import sys\nfrom pathlib import Path\nfrom assistant import engines\n"
@@ -105,7 +105,7 @@ class TestWithCoqui:
 
     def test_several_speakers(self, tmp_path: Path, store: Store) -> None:
         folder = make_voice(tmp_path / "two", "ann", "bob")
-        about = voice_making.make(Wish(str(folder)), store, Unwatched())
+        about = voice.make(Request(str(folder), "onnx"), store, Unwatched())
         assert about["speakers"] == 2
         assert about["correlation"] >= 0.999
         place = store.path("two-onnx", "tts")
@@ -119,7 +119,7 @@ class TestWithCoqui:
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         with pytest.raises(DownloadFailed, match=f"{NAME} is not on this computer") as caught:
-            voice_making.make(Wish(NAME), store, Unwatched())
+            voice.make(Request(NAME, "onnx"), store, Unwatched())
         assert "name its folder" in caught.value.next_step
         assert "\n" not in str(caught.value)
         assert not store.models_dir.exists()
@@ -130,7 +130,7 @@ class TestWithCoqui:
     ) -> None:
         kept = tmp_path / "coqui" / "tts" / NAME.replace("/", "--")
         shutil.copytree(tiny, kept)
-        about = voice_making.make(Wish(str(kept) if by_folder else NAME), store, Unwatched())
+        about = voice.make(Request(str(kept) if by_folder else NAME, "onnx"), store, Unwatched())
         assert (about["name"], about["licence"]) == ("en-ljspeech-vits-onnx", "apache 2.0")
         (entry,) = [entry for entry in store.entries() if entry.name == about["name"]]
         assert entry.licence == "apache 2.0"
@@ -143,7 +143,7 @@ class TestWithCoqui:
         config = json.loads((tiny / "config.json").read_text())
         (tmp_path / "other" / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(ModelCorrupt, match="cannot be exported"):
-            voice_making.make(Wish(str(tmp_path / "other")), store, Unwatched())
+            voice.make(Request(str(tmp_path / "other"), "onnx"), store, Unwatched())
         assert left_behind(store.models_dir) == []
 
     def test_a_pickle_with_code_is_not_run(self, tiny: Path, tmp_path: Path, store: Store) -> None:
@@ -152,14 +152,14 @@ class TestWithCoqui:
             b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR."
         )
         with pytest.raises(ModelCorrupt, match="cannot be exported"):
-            voice_making.make(Wish(str(tmp_path / "evil")), store, Unwatched())
+            voice.make(Request(str(tmp_path / "evil"), "onnx"), store, Unwatched())
         assert not (tmp_path / "ran").exists()
 
     def test_the_disk_is_planned(self, tiny: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
         watcher = Heard()
         with pytest.raises(StorageFull):
-            voice_making.make(Wish(str(tiny)), store, watcher)
+            voice.make(Request(str(tiny), "onnx"), store, watcher)
         assert watcher.notes[0].startswith("This needs at most ")
 
 
@@ -170,10 +170,10 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     said = {"tts_models": {"en": {"x": {"vits": {"license": "gemma"}, "vits--bare": {}}, "y": ["odd"]}}}
-    (package / voice_export.CATALOGUE).write_text(json.dumps(said))
+    (package / voice.CATALOGUE).write_text(json.dumps(said))
     monkeypatch.syspath_prepend(str(package.parent))
     monkeypatch.delitem(sys.modules, "TTS", raising=False)
-    monkeypatch.setattr(voice_export, "NEEDED", ())
+    monkeypatch.setattr(voice, "NEEDED", ())
 
 
 @pytest.mark.usefixtures("catalogue")
@@ -187,23 +187,23 @@ def test_the_licence_is_asked_about_before_the_voice_is_fetched(
         (tmp_path / "fetched").mkdir(exist_ok=True)
         return tmp_path / "fetched"
 
-    monkeypatch.setattr(voice_export, "fetch", fetch)
+    monkeypatch.setattr(voice, "fetch", fetch)
     with pytest.raises(LicenceNotAccepted, match="Gemma Terms of Use"):
-        voice_making.make(Wish("tts_models/en/x/vits"), store, Unwatched())
+        voice.make(Request("tts_models/en/x/vits", "onnx"), store, Unwatched())
     assert fetched == []
     with pytest.raises(ModelMissing, match=f"no Coqui voice in {tmp_path}/fetched"):
-        voice_making.make(Wish("tts_models/en/x/vits", accept_licence=True), store, Unwatched())
+        voice.make(Request("tts_models/en/x/vits", "onnx", accept_licence=True), store, Unwatched())
     (tmp_path / "fetched" / "README.md").write_text("---\nlicense: llama3.2\n---\n")
     with pytest.raises(LicenceNotAccepted, match=r"Llama 3\.2"):
-        voice_making.make(Wish("tts_models/en/x/vits--bare"), store, Unwatched())
+        voice.make(Request("tts_models/en/x/vits--bare", "onnx"), store, Unwatched())
     assert fetched == ["tts_models/en/x/vits", "tts_models/en/x/vits--bare"]
 
 
 @pytest.mark.usefixtures("catalogue")
 def test_licences_as_coqui_lists_them() -> None:
-    assert voice_export.licence_of("tts_models/en/x/vits") == "gemma"
+    assert voice.licence_of("tts_models/en/x/vits") == "gemma"
     for name in ("tts_models/en/x/vits--bare", "tts_models/en/x/other", "tts_models/en/y/vits", ""):
-        assert voice_export.licence_of(name) == ""
+        assert voice.licence_of(name) == ""
 
 
 @pytest.mark.skipif(find_spec("TTS") is not None, reason="the extra coqui is installed here")
@@ -213,16 +213,16 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, store: Store)
     (tmp_path / "voice" / "model.pth").touch()
     for source in (NAME, str(tmp_path / "voice")):
         with pytest.raises(EngineUnavailable, match="package 'TTS'") as caught:
-            voice_making.make(Wish(source), store, Unwatched())
+            voice.make(Request(source, "onnx"), store, Unwatched())
         assert "scripts/setup run coqui" in caught.value.next_step
 
 
 def test_what_cannot_be(tmp_path: Path, store: Store) -> None:
     with pytest.raises(SettingsError, match="onnx-fp16"):
-        voice_making.make(Wish(str(tmp_path), "q4_0"), store, Unwatched())
+        voice.make(Request(str(tmp_path), "q4_0"), store, Unwatched())
     for source in ("nothing", str(tmp_path), "tts_models/en/../vits"):
         with pytest.raises(ModelMissing, match="no Coqui voice"):
-            voice_making.make(Wish(source), store, Unwatched())
+            voice.make(Request(source, "onnx"), store, Unwatched())
     assert not (tmp_path / "models").exists()
 
 
@@ -256,7 +256,7 @@ def test_what_a_real_voice_in_fewer_bits_says_is_understood(tmp_path: Path, kind
     folder = Path(shutil.copytree(JOE, tmp_path / "joe"))
     voice_weights.shrink(folder / "en_US-joe-medium.onnx", kind)
     chosen = TtsSettings(model="joe")
-    voice = engines.load("tts", "coqui", settings=chosen, model=folder, threads=1)
+    engine = engines.load("tts", "coqui", settings=chosen, model=folder, threads=1)
     ears = engines.load(
         "stt",
         "faster_whisper",
@@ -265,12 +265,12 @@ def test_what_a_real_voice_in_fewer_bits_says_is_understood(tmp_path: Path, kind
         threads=1,
     )
     try:
-        spoken = voice.synthesize(Sentence("The kitchen light is on, and the door is closed."), Cancel())
+        spoken = engine.synthesize(Sentence("The kitchen light is on, and the door is closed."), Cancel())
         heard = ears.transcribe(
-            to_pcm16(resample(to_float(spoken), voice.sample_rate_hz, 16_000)), Cancel()
+            to_pcm16(resample(to_float(spoken), engine.sample_rate_hz, 16_000)), Cancel()
         ).text
     finally:
-        voice.close()
+        engine.close()
         ears.close()
     assert normalize_words(heard) == normalize_words("The kitchen light is on and the door is closed.")
 
@@ -310,7 +310,7 @@ def test_symbols_that_coqui_reads_otherwise(tmp_path: Path, fixtures: Path) -> N
 
 
 def test_refusal_is_an_error_of_its_own() -> None:
-    from assistant.tools.quantize.judging import refuse  # noqa: PLC0415
+    from assistant.tools.quantize.workspace import refuse  # noqa: PLC0415
 
     refuse([], "It was not installed", force=False)
     refuse(["it is silent"], "It was not installed", force=True)

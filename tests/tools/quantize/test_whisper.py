@@ -28,8 +28,8 @@ from assistant.settings.engines import SttSettings
 from assistant.store import Store, disk, open_store
 from assistant.store.progress import Unwatched
 from assistant.text.word_error import word_error_rate
-from assistant.tools.quantize import whisper_gate, whisper_making
-from assistant.tools.quantize.whisper_making import Wish
+from assistant.tools.quantize import whisper, whisper_gate
+from assistant.tools.quantize.request import Request
 from tests.conftest import Clip
 from tests.store.site import Heard
 from tests.tools.quantize.conftest import left_behind
@@ -74,7 +74,7 @@ def heard(folder: Path, clips: list[Path]) -> list[str]:
 
 def test_the_round_trip_is_the_same_model(real: Path, store: Store) -> None:
     """Of 16 bits, so every number must be what it was, under the same name."""
-    whisper_making.make(Wish(str(real), "ct2-float16"), store, Unwatched())
+    whisper.make(Request(str(real), "ct2-float16"), store, Unwatched())
     place = store.path("whisper-tiny.en-float16", "stt")
     before, after = read_ct2(REAL / "model.bin"), read_ct2(place / "model.bin")
     assert after.keys() - before.keys() <= NEWER
@@ -88,7 +88,7 @@ def test_the_round_trip_is_the_same_model(real: Path, store: Store) -> None:
 
 
 def test_int8_hears_what_the_source_hears(real: Path, store: Store, shared_audio: list[Clip]) -> None:
-    about = whisper_making.make(Wish(str(real), "ct2-int8", threads=2), store, Unwatched())
+    about = whisper.make(Request(str(real), "ct2-int8", threads=2), store, Unwatched())
     assert about["bytes"] < 0.6 * (REAL / "model.bin").stat().st_size
     assert about["word_error"] == 0.0
     assert about["heard"] == about["source_heard"] == whisper_gate.SAID
@@ -114,16 +114,16 @@ def tiny(tmp_path: Path) -> Path:
 
 def test_random_weights_are_refused_and_installed_by_force(tiny: Path, store: Store) -> None:
     with pytest.raises(ModelRefused, match="the source itself hears"):
-        whisper_making.make(Wish(str(tiny), "ct2-int8"), store, Unwatched())
+        whisper.make(Request(str(tiny), "ct2-int8"), store, Unwatched())
     assert not (store.models_dir / "tiny-int8").exists()
     assert left_behind(store.models_dir) == []
-    about = whisper_making.make(Wish(str(tiny), "ct2-int8", name="mine", force=True), store, Unwatched())
+    about = whisper.make(Request(str(tiny), "ct2-int8", name="mine", force=True), store, Unwatched())
     assert "of the words wrong" in about["forced"][0]
     assert store.path("mine", "stt")
 
 
 def damaged(folder: Path, name: str, value: float) -> None:
-    from assistant.tools.quantize.safetensors_folder import SafetensorsFolder  # noqa: PLC0415
+    from assistant.tools.quantize.safetensors import SafetensorsFolder  # noqa: PLC0415
 
     source = SafetensorsFolder(folder)
     tensors = {each: np.array(source.read(each)) for each in source.names}
@@ -139,7 +139,7 @@ def test_damaged_weights_are_refused_with_their_name(
 ) -> None:
     damaged(tiny, "model.encoder.layers.0.fc1.weight", value)
     with pytest.raises(ModelCorrupt, match=rf"layers\.0\.fc1\.weight.*{why}"):
-        whisper_making.make(Wish(str(tiny), "ct2-int8", force=True), store, Unwatched())
+        whisper.make(Request(str(tiny), "ct2-int8", force=True), store, Unwatched())
     assert left_behind(store.models_dir) == []
 
 
@@ -160,7 +160,7 @@ def test_checkpoints_of_another_kind(
     said = json.loads((tiny / file).read_text())
     (tiny / file).write_text(json.dumps(said | change))
     with pytest.raises(ModelCorrupt, match=why):
-        whisper_making.make(Wish(str(tiny), "ct2-int8", force=True), store, Unwatched())
+        whisper.make(Request(str(tiny), "ct2-int8", force=True), store, Unwatched())
 
 
 def test_a_cut_file(tiny: Path, store: Store) -> None:
@@ -169,7 +169,7 @@ def test_a_cut_file(tiny: Path, store: Store) -> None:
         shutil.copyfile(file, tiny / "whole")
         file.write_bytes(file.read_bytes()[:length])
         with pytest.raises(ModelCorrupt, match=r"cut off|cannot be read"):
-            whisper_making.make(Wish(str(tiny), "ct2-int8"), store, Unwatched())
+            whisper.make(Request(str(tiny), "ct2-int8"), store, Unwatched())
         (tiny / "whole").rename(file)
 
 
@@ -189,16 +189,16 @@ def test_what_cannot_be_done_is_said_before_work(
     tiny: Path, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(SettingsError, match="ct2-int4"):
-        whisper_making.make(Wish(str(tiny), "ct2-int4"), store, Unwatched())
+        whisper.make(Request(str(tiny), "ct2-int4"), store, Unwatched())
     with pytest.raises(ModelMissing, match=r"no folder \./nothing"):
-        whisper_making.make(Wish("./nothing", "ct2-int8"), store, Unwatched())
+        whisper.make(Request("./nothing", "ct2-int8"), store, Unwatched())
     watcher = Heard()
     monkeypatch.setattr(health, "available_mb", lambda: 600)
     with pytest.raises(EngineFailed, match=r"needs 7\d\d MB of memory, and 600 MB are free"):
-        whisper_making.make(Wish(str(tiny), "ct2-int8"), store, watcher)
+        whisper.make(Request(str(tiny), "ct2-int8"), store, watcher)
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
     with pytest.raises(StorageFull):
-        whisper_making.make(Wish(str(tiny), "ct2-int8"), store, watcher)
+        whisper.make(Request(str(tiny), "ct2-int8"), store, watcher)
     assert [note[:19] for note in watcher.notes] == 2 * ["This needs at most "]
     assert watcher.seen == []
     assert left_behind(store.models_dir) == []
@@ -209,14 +209,14 @@ def test_a_name_without_a_network(store: Store, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with pytest.raises(DownloadFailed, match="openai/whisper-tiny is not on this computer") as caught:
-        whisper_making.make(Wish("openai/whisper-tiny", "ct2-int8"), store, Unwatched())
+        whisper.make(Request("openai/whisper-tiny", "ct2-int8"), store, Unwatched())
     assert "hf download openai/whisper-tiny --local-dir" in caught.value.next_step
     assert "\n" not in str(caught.value)
 
 
 def test_progress_is_shown(tiny: Path, store: Store) -> None:
     watcher = Heard()
-    whisper_making.make(Wish(str(tiny), "ct2-int8", force=True), store, watcher)
+    whisper.make(Request(str(tiny), "ct2-int8", force=True), store, watcher)
     assert {"Making ct2-int8", "Making ct2-float32", "Listening with the source", "Checking tiny-int8"} <= {
         each.what for each in watcher.seen
     }

@@ -20,18 +20,20 @@ from assistant.store import open_store
 from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import asking, card, checkpoint, dialogues, gate, making, safetensors_file
-from assistant.tools.quantize.building import Recipe, build
+from assistant.tools.quantize import card, dialogues, gate, making, safetensors
+from assistant.tools.quantize.building import build
+from assistant.tools.quantize.checkpoint import convert
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.groundwork import Groundwork
+from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.loss import Loss, Reference
-from assistant.tools.quantize.passages import Passage
-from assistant.tools.quantize.safetensors_file import Planned
+from assistant.tools.quantize.recipe import FORMATS, Recipe
+from assistant.tools.quantize.request import Request
+from assistant.tools.quantize.safetensors import Planned
 from assistant.tools.quantize.scorers import opened
+from assistant.tools.quantize.scoring import Passage
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.torch_child import TorchChild
-from assistant.tools.quantize.wish import Wish
+from assistant.tools.quantize.trial import QUESTIONS, hold_conversation
 from tests.tools.quantize import tiny
 from tests.tools.quantize.conftest import left_behind
 
@@ -51,22 +53,22 @@ def file(folder: Path) -> Path:
     """What llama.cpp's converter makes of it."""
     made = folder.with_name("gguf") / "tiny.gguf"
     made.parent.mkdir()
-    checkpoint.convert(folder, made, WATCHER)
+    convert(folder, made, WATCHER)
     return made
 
 
 @pytest.fixture(scope="module")
 def spoken() -> Texts:
     """A few of the dialogues that are measured on."""
-    return Texts(dialogues.read(making.text("validation.txt")).conversations[:6], ())
+    return Texts(dialogues.read(dialogues.shipped("validation.txt")).conversations[:6], ())
 
 
 @pytest.fixture(scope="module")
-def ground(file: Path, spoken: Texts) -> Groundwork:
+def inputs(file: Path, spoken: Texts) -> Inputs:
     source = Source("tiny", file.parent, file, read_header(file), "tiny", "", 0)
-    shop = file.parent.with_name("shop")
-    shop.mkdir()
-    return Groundwork(source, making.text("calibration.txt"), spoken, 1, shop, WATCHER)
+    work_dir = file.parent.with_name("shop")
+    work_dir.mkdir()
+    return Inputs(source, dialogues.shipped("calibration.txt"), spoken, 1, work_dir, WATCHER)
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +81,10 @@ def sha256(*files: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def lost(recipe: Recipe, ground: Groundwork, reference: Reference, to: Path) -> Loss:
+def lost(recipe: Recipe, inputs: Inputs, reference: Reference, to: Path) -> Loss:
     to.mkdir()
-    made = build(recipe, ground, to / "made.gguf")
-    return gate.measure(made.file.parent, ground.spoken, reference, 1, WATCHER)
+    made = build(recipe, inputs, to / "made.gguf")
+    return gate.measure(made.file.parent, inputs.spoken, reference, 1, WATCHER)
 
 
 def scores(folder: Path, tokens: tuple[int, ...]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -105,12 +107,12 @@ def test_a_checkpoint_that_cannot_be_converted_leaves_nothing(tmp_path: Path) ->
     config = json.loads((wrong / "config.json").read_text())
     (wrong / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchModel"]}))
     with pytest.raises(EngineFailed, match="could not be converted"):
-        checkpoint.convert(wrong, tmp_path / "to.gguf", WATCHER)
+        convert(wrong, tmp_path / "to.gguf", WATCHER)
     assert not (tmp_path / "to.gguf").exists()
 
 
-def test_the_way_back_changes_nothing(ground: Groundwork, reference: Reference, tmp_path: Path) -> None:
-    loss = lost(Recipe(FORMATS["hf-f16"]), ground, reference, tmp_path / "hf")
+def test_the_way_back_changes_nothing(inputs: Inputs, reference: Reference, tmp_path: Path) -> None:
+    loss = lost(Recipe(FORMATS["hf-f16"]), inputs, reference, tmp_path / "hf")
     assert loss.kl < 1e-4
     assert loss.same_first > 0.99
 
@@ -120,21 +122,21 @@ def test_the_way_back_changes_nothing(ground: Groundwork, reference: Reference, 
     [("hf-int8", "rtn"), ("hf-nf4", "rtn"), ("hf-int4", "rtn"), ("hf-int4", "gptq"), ("hf-int4", "awq")],
 )
 def test_rounded_checkpoints_load_and_predict_nearly_the_same(
-    ground: Groundwork, reference: Reference, tmp_path: Path, name: str, method: str
+    inputs: Inputs, reference: Reference, tmp_path: Path, name: str, method: str
 ) -> None:
-    loss = lost(Recipe(FORMATS[name], method), ground, reference, tmp_path / "made")
+    loss = lost(Recipe(FORMATS[name], method), inputs, reference, tmp_path / "made")
     assert 1e-6 < loss.kl < FORMATS[name].kl_limit
 
 
-def test_training_loses_less_than_rounding(ground: Groundwork, reference: Reference, tmp_path: Path) -> None:
-    rounded = lost(Recipe(FORMATS["q4_0"]), ground, reference, tmp_path / "rounded")
-    trained = lost(Recipe(FORMATS["q4_0"], "qat"), ground, reference, tmp_path / "trained")
+def test_training_loses_less_than_rounding(inputs: Inputs, reference: Reference, tmp_path: Path) -> None:
+    rounded = lost(Recipe(FORMATS["q4_0"]), inputs, reference, tmp_path / "rounded")
+    trained = lost(Recipe(FORMATS["q4_0"], "qat"), inputs, reference, tmp_path / "trained")
     assert trained.kl < 0.95 * rounded.kl
 
 
 def test_it_answers_in_transformers_as_in_llama_cpp(folder: Path, file: Path) -> None:
-    ours, theirs = (asking.ask(place, 1, WATCHER) for place in (file.parent, folder))
-    assert [answer.question for answer in theirs.answers] == list(asking.QUESTIONS)
+    ours, theirs = (hold_conversation(place, 1, WATCHER) for place in (file.parent, folder))
+    assert [answer.question for answer in theirs.answers] == list(QUESTIONS)
     for one, other in zip(ours.answers, theirs.answers, strict=True):
         # Rounding makes them part some time: the network is of random weights, and sure of nothing.
         assert len(other.text) > 50
@@ -148,12 +150,12 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
     folder: Path, tmp_path: Path, name: str
 ) -> None:
     store, there = open_store(tmp_path / "models"), tmp_path / "there"
-    wish = Wish(str(folder), FORMATS[name], method="rtn", imatrix=False, output=there, force=True)
-    result = making.make(wish, store, WATCHER)
+    request = Request(str(folder), name, method="rtn", imatrix=False, output=there, force=True)
+    result = making.make(request, store, WATCHER)
     assert result.path == there
     assert result.loss.kl < FORMATS[name].kl_limit
     facts = json.loads((there / CARD).read_text(encoding="utf-8"))
-    assert [answer["question"] for answer in facts["answers"]] == list(asking.QUESTIONS)
+    assert [answer["question"] for answer in facts["answers"]] == list(QUESTIONS)
     assert facts["runtime"] == "transformers"
     assert facts["tokens_per_s"] > 0
     assert facts["memory_mb"] > 100, "torch alone takes that"
@@ -175,7 +177,7 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
 def test_what_is_refused_comes_nowhere(file: Path, tmp_path: Path) -> None:
     store, there = open_store(tmp_path / "models"), tmp_path / "there"
     with pytest.raises(ModelRefused, match="was not made for English"):
-        making.make(Wish(str(file), FORMATS["hf-f16"], output=there), store, WATCHER)
+        making.make(Request(str(file), "hf-f16", output=there), store, WATCHER)
     assert not there.exists()
     assert not left_behind(store.models_dir)
 
@@ -191,9 +193,9 @@ def test_the_card_is_of_the_model_before_the_adapter_was_worked_in(file: Path, t
         f"{at}{half}.weight": Planned(np.float16, shape, partial(np.full, shape, 0.01))
         for half, shape in shapes.items()
     }
-    safetensors_file.write(folder / "adapter_model.safetensors", planned, lambda _: None)
-    wish = Wish(str(file), FORMATS["q8_0"], adapter=folder, force=True)
-    result = making.make(wish, open_store(tmp_path / "models"), WATCHER)
+    safetensors.write(folder / "adapter_model.safetensors", planned, lambda _: None)
+    request = Request(str(file), "q8_0", adapter=folder, force=True)
+    result = making.make(request, open_store(tmp_path / "models"), WATCHER)
     assert result.source_sha256 == sha256(file)
     assert result.adapter_sha256 == sha256(
         folder / "adapter_config.json", folder / "adapter_model.safetensors"

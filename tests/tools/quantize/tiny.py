@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from assistant.store.formats.gguf import read_header
-from assistant.tools.quantize import checkpoint_files, safetensors_file
-from assistant.tools.quantize.gguf_weights import Float32s
-from assistant.tools.quantize.safetensors_file import Planned
+from assistant.tools.quantize import safetensors
+from assistant.tools.quantize.block_numbers import Float32s
+from assistant.tools.quantize.checkpoint import save_json, write_tokenizer
+from assistant.tools.quantize.safetensors import Planned
 from tests.tools.quantize.conftest import REAL
 
 WIDTH, FEED_FORWARD, LAYERS, HEADS, KEY_HEADS = 128, 256, 2, 4, 2
@@ -54,11 +55,11 @@ def checkpoint(folder: Path) -> Path:
     """Write it into the new ``folder``; needs SmolLM2 in the store for its tokens."""
     folder.mkdir()
     header = read_header(next(REAL.glob("*.gguf")), keep_long=True)
-    checkpoint_files.write(header, folder)
+    write_tokenizer(header, folder)
     rope = {"rope_theta": ROPE_BASE, "rope_parameters": {"rope_theta": ROPE_BASE, "rope_type": "default"}}
     tokens = header.metadata["tokenizer.ggml.tokens"]
     assert isinstance(tokens, tuple)
-    checkpoint_files.save(folder / "config.json", {**CONFIG, **rope, "vocab_size": len(tokens)})
+    save_json(folder / "config.json", {**CONFIG, **rope, "vocab_size": len(tokens)})
     random = np.random.default_rng(1)
 
     def weights(shape: tuple[int, ...]) -> Float32s:
@@ -69,6 +70,6 @@ def checkpoint(folder: Path) -> Path:
         name: Planned(np.float16, shape, partial(weights, shape))
         for name, shape in shapes(len(tokens)).items()
     }
-    safetensors_file.write(folder / "model.safetensors", planned, lambda _: None)
+    safetensors.write(folder / "model.safetensors", planned, lambda _: None)
     (folder / "README.md").write_text("---\nlicense: cc0-1.0\n---\nA toy.\n")
     return folder

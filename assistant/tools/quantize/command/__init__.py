@@ -16,11 +16,11 @@ from assistant.settings import load as configuration
 from assistant.store import Store, open_store
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Terminal, megabytes
-from assistant.tools.quantize.command import compare, others
+from assistant.tools.quantize.command import others
 
 if TYPE_CHECKING:
     from assistant.tools.quantize.boards import Advice
-    from assistant.tools.quantize.outcome import Result
+    from assistant.tools.quantize.record import Result
 
 
 SHOWN = 6
@@ -130,15 +130,16 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.source[0] in others.NAMES and not Path(arguments.source[0]).exists():
             return others.run(arguments, store, terminal)
         if arguments.source[0] == "compare":
-            return compare.run(arguments, store, terminal)
+            return others.compare(arguments, store, terminal)
         return _quantize(arguments, store, terminal)
     finally:
         terminal.clear()
 
 
 def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    from assistant.tools.quantize import formats, making  # noqa: PLC0415
-    from assistant.tools.quantize.command import wishes  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize import making  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize.recipe import DEFAULT_FORMAT, for_board  # noqa: PLC0415
+    from assistant.tools.quantize.request import request_of  # noqa: PLC0415
 
     if arguments.dither:
         raise SettingsError("--dither is for `compare` only.", "Leave it out.")
@@ -151,20 +152,20 @@ def _quantize(arguments: argparse.Namespace, store: Store, terminal: Terminal) -
             "Either one source is quantized, or `compare` and one source are named.",
             "`assistant quantize --help` shows both.",
         )
-    chosen = arguments.to or formats.DEFAULT
+    chosen = arguments.to or DEFAULT_FORMAT
     if arguments.board:
-        chosen = formats.for_board(arguments.board)
+        chosen = for_board(arguments.board)
         terminal.note(f"For {arguments.board}: {chosen}.")
-    wish = wishes.of(arguments, arguments.source[0], chosen, arguments.method)
-    result = making.make(wish, store, terminal)
+    request = request_of(arguments, arguments.source[0], chosen, arguments.method)
+    result = making.make(request, store, terminal)
     terminal.clear()
-    told, advice = _told(result), _advice(arguments, result)
+    text, advice = _result_text(result), _advice(arguments, result)
     if arguments.json:
         print(
             json.dumps(result.document() | ({"for": advice.document()} if advice else {}), ensure_ascii=False)
         )
     else:
-        print(told, *([advice] if advice else []), sep="\n")
+        print(text, *([advice] if advice else []), sep="\n")
     return 0
 
 
@@ -180,7 +181,7 @@ def _advice(arguments: argparse.Namespace, result: Result) -> Advice | None:
     return boards.advise(arguments.board, settings, read_header(files[0]), result.name)
 
 
-def _told(result: Result) -> str:
+def _result_text(result: Result) -> str:
     """What became of it, for people."""
     source, loss, made = result.source_loss, result.loss, result.made
     types = ", ".join(f"{count} {name}" for name, count in made.types.items())

@@ -1,14 +1,15 @@
-"""``assistant quantize whisper|voice|lora SOURCE``: ears, a voice, or an adapter, made and installed."""
+"""``assistant quantize compare|whisper|voice|lora SOURCE``: a comparison, or a model of another kind."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from assistant.core.errors import SettingsError
 from assistant.store import Store
-from assistant.store.progress import Watcher, megabytes
+from assistant.store.progress import Terminal, Watcher, megabytes
 
 NAMES = ("whisper", "voice", "lora")
 """What may stand before the source instead of nothing, which is a language model."""
@@ -33,14 +34,15 @@ def run(arguments: argparse.Namespace, store: Store, watcher: Watcher) -> int:
     if arguments.json:
         print(json.dumps(about, ensure_ascii=False))
     else:
-        print(_told(about))
+        print(_result_text(about))
     return 0
 
 
 def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
-    from assistant.tools.quantize import whisper_making  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize import whisper  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize.request import Request  # noqa: PLC0415
 
-    wish = whisper_making.Wish(
+    request = Request(
         source,
         arguments.to or "ct2-int8",
         name=arguments.name,
@@ -48,13 +50,14 @@ def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: 
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return whisper_making.make(wish, store, watcher)
+    return whisper.make(request, store, watcher)
 
 
 def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
-    from assistant.tools.quantize import voice_making  # noqa: PLC0415  as above
+    from assistant.tools.quantize import voice  # noqa: PLC0415  as above
+    from assistant.tools.quantize.request import Request  # noqa: PLC0415
 
-    wish = voice_making.Wish(
+    request = Request(
         source,
         arguments.to or "onnx",
         name=arguments.name,
@@ -62,28 +65,30 @@ def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Wa
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return voice_making.make(wish, store, watcher)
+    return voice.make(request, store, watcher)
 
 
 def _lora(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
-    from assistant.tools.quantize import lora_file  # noqa: PLC0415  as above
+    from assistant.tools.quantize import lora  # noqa: PLC0415  as above
+    from assistant.tools.quantize.request import Request  # noqa: PLC0415
 
     if not arguments.base:
         raise SettingsError("An adapter needs the model that it changes.", "Name it: --base MODEL.")
-    if arguments.to not in (None, lora_file.FORMAT):
+    if arguments.to not in (None, lora.FORMAT):
         raise SettingsError(
-            f"An adapter cannot become {arguments.to[:40]!r}, only {lora_file.FORMAT}.",
+            f"An adapter cannot become {arguments.to[:40]!r}, only {lora.FORMAT}.",
             "To work it into the model: `assistant quantize MODEL --adapter FOLDER --to FORMAT`.",
         )
-    wish = lora_file.Wish(
+    request = Request(
         source,
-        arguments.base,
+        lora.FORMAT,
+        base=arguments.base,
         name=arguments.name,
         threads=arguments.threads,
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return lora_file.make(wish, store, watcher)
+    return lora.make(request, store, watcher)
 
 
 _MAKERS = {"whisper": _whisper, "voice": _voice, "lora": _lora}
@@ -94,7 +99,7 @@ _EXAMPLES = {
 }
 
 
-def _told(about: dict[str, Any]) -> str:
+def _result_text(about: dict[str, Any]) -> str:
     """The card, for people."""
     skipped = {"name", "kind", "format", "forced", "path", "bytes", "licence"}
     skipped |= {"answers", "command", "versions"}  # told below, or of no use on a screen
@@ -112,3 +117,40 @@ def _told(about: dict[str, Any]) -> str:
         f"{'':<18} To use it, write into your settings:  {about['kind']}: {{{key}: {about['name']}}}",
     ]
     return "\n".join(lines)
+
+
+def compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    """Formats side by side; the exit status is 1 when a format could not be made. Raises AssistantError."""
+    from assistant.tools.quantize import comparing, picture  # noqa: PLC0415
+    from assistant.tools.quantize.request import compared_request  # noqa: PLC0415  its packages take a second
+
+    types = comparing.EVERYTHING if arguments.types == "all" else arguments.types or ""
+    names = [name for name in types.split(",") if name]
+    if len(arguments.source) != 2 or not names or arguments.name or arguments.force:
+        raise SettingsError(
+            "A comparison needs one source and its formats, and installs nothing.",
+            "Write it like `assistant quantize compare SOURCE --types q8_0,q4_k_m,q4_0`.",
+        )
+    if arguments.picture and not arguments.picture.absolute().parent.is_dir():
+        raise SettingsError(
+            f"There is no folder {arguments.picture.parent}.", "Choose a place that is there."
+        )
+    source = arguments.source[1]
+    wanted = [compared_request(arguments, source, name) for name in names]
+    rows = comparing.compare(wanted, store, terminal, dither=arguments.dither)
+    terminal.clear()
+    if not arguments.json:
+        print(comparing.table(rows), end="\n\n")
+    print(json.dumps({"compare": source, "rows": [row.document() for row in rows]}, ensure_ascii=False))
+    if arguments.picture:
+        _save(arguments.picture, picture.draw(source, [row.dot() for row in rows if not row.fault]))
+    return int(any(row.fault for row in rows))
+
+
+def _save(file: Path, drawing: str) -> None:
+    try:
+        file.write_text(drawing, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"The picture {file} cannot be written: {error.strerror}.", "Choose another place."
+        ) from error

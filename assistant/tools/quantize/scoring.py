@@ -1,4 +1,4 @@
-"""Texts as a model reads them: which tokens it is given, and which of them it is to predict.
+"""What a model is given to score: the tokens it reads, and which of them it is to predict.
 
 Knows the tokenizer and the chat template, and nothing of what runs the model.
 """
@@ -20,7 +20,7 @@ from assistant.tools.quantize.dialogues import Exchange, Texts
 WINDOW_TOKENS = 512
 """Longest passage; what llama.cpp's own perplexity tool takes."""
 BATCH_TOKENS = 128
-"""Evaluated together; the scores of so many positions over 150,000 tokens are 77 MB."""
+"""Tokens evaluated together; their scores over a vocabulary of 150,000 are 77 MB."""
 
 
 @dataclass(frozen=True, slots=True)

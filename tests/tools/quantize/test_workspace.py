@@ -1,4 +1,4 @@
-"""What is made for elsewhere comes there whole or not at all, also where that is another disk."""
+"""What `workspace` delivers elsewhere comes there whole or not at all, also where that is another disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from assistant.core.errors import StorageFull
 from assistant.store import disk, incoming
 from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
-from assistant.tools.quantize import installing
+from assistant.tools.quantize import workspace
 from tests.store.site import Heard
 
 ABOUT: dict[str, Any] = {
@@ -53,7 +53,7 @@ def test_it_is_all_there(made: Path, elsewhere: Path) -> None:
     (elsewhere / ".there.part").mkdir()
     (elsewhere / ".there.part" / "left-by-a-power-cut").touch()
     watcher = Heard()
-    installing.deliver(elsewhere / "there", made, ABOUT, watcher)
+    workspace.deliver(elsewhere / "there", made, ABOUT, watcher)
     assert [path.name for path in elsewhere.iterdir()] == ["there"]
     assert (elsewhere / "there" / "model.safetensors").read_bytes() == model
     assert {path.name for path in (elsewhere / "there").iterdir()} >= {"config.json", CARD}
@@ -62,7 +62,7 @@ def test_it_is_all_there(made: Path, elsewhere: Path) -> None:
 
 def test_on_the_same_disk_it_is_moved(made: Path, tmp_path: Path) -> None:
     number = (made / "model.safetensors").stat().st_ino
-    installing.deliver(tmp_path / "new" / "there", made, ABOUT, Unwatched())
+    workspace.deliver(tmp_path / "new" / "there", made, ABOUT, Unwatched())
     assert (tmp_path / "new" / "there" / "model.safetensors").stat().st_ino == number
     assert not made.exists()
 
@@ -80,9 +80,9 @@ def test_what_ends_half_way_leaves_nothing(
             raise error
         return checksum
 
-    monkeypatch.setattr(installing, "copy", half)
+    monkeypatch.setattr(workspace, "copy", half)
     with pytest.raises(StorageFull if isinstance(error, OSError) else KeyboardInterrupt):
-        installing.deliver(elsewhere / "there", made, ABOUT, Unwatched())
+        workspace.deliver(elsewhere / "there", made, ABOUT, Unwatched())
     assert list(elsewhere.iterdir()) == []
 
 
@@ -90,7 +90,7 @@ def test_the_disk_there_is_asked_before_work_and_again(
     made: Path, elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watcher = Heard()
-    installing.plan(SIZE_BYTES, elsewhere / "new" / "there", tmp_path, watcher)
+    workspace.plan_delivery(SIZE_BYTES, elsewhere / "new" / "there", tmp_path, watcher)
     assert "there is on another disk: 3.0 MB there (" in watcher.notes[0]
     monkeypatch.setattr(
         disk,
@@ -98,13 +98,13 @@ def test_the_disk_there_is_asked_before_work_and_again(
         lambda folder: disk.RESERVE_BYTES if elsewhere in (folder, *folder.parents) else 10**12,
     )
     with pytest.raises(StorageFull, match=f"in {elsewhere}"):
-        installing.plan(SIZE_BYTES, elsewhere / "there", tmp_path, watcher)
+        workspace.plan_delivery(SIZE_BYTES, elsewhere / "there", tmp_path, watcher)
     with pytest.raises(StorageFull, match=f"in {elsewhere}"):
-        installing.deliver(elsewhere / "there", made, ABOUT, Unwatched())
+        workspace.deliver(elsewhere / "there", made, ABOUT, Unwatched())
     assert list(elsewhere.iterdir()) == []
 
 
 def test_nothing_more_is_needed_on_the_same_disk(tmp_path: Path) -> None:
     watcher = Heard()
-    installing.plan(10**15, tmp_path / "new" / "there", tmp_path, watcher)
+    workspace.plan_delivery(10**15, tmp_path / "new" / "there", tmp_path, watcher)
     assert watcher.notes == []

@@ -1,7 +1,7 @@
-"""What has to be known of a model, or made of it, before a file of another format can be.
+"""The inputs of a recipe: what must be known of a model, or made of it, before a file can be made.
 
 Everything is made once, when it is first asked for, so that a comparison of many formats reads
-the calibration text once. It lies in the workshop and is gone with it.
+the calibration text once. It lies in the workspace and is gone with it.
 """
 
 from __future__ import annotations
@@ -11,22 +11,26 @@ from functools import cached_property
 from pathlib import Path
 
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import awq, correlations, dialogues, importance, qat
-from assistant.tools.quantize.correlations import Correlations
+from assistant.tools.quantize import awq, dialogues, qat
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.formats import FORMATS
-from assistant.tools.quantize.gguf_changes import copy_with
-from assistant.tools.quantize.gguf_weights import GgufWeights, is_plain
-from assistant.tools.quantize.importance import Importance
+from assistant.tools.quantize.gguf_io import GgufWeights, copy_with, is_plain
+from assistant.tools.quantize.importance import (
+    Correlations,
+    Importance,
+    gather_correlations,
+    gather_importance,
+    save_importance,
+)
 from assistant.tools.quantize.qat import Trained
 from assistant.tools.quantize.quantizer import Job, quantize
+from assistant.tools.quantize.recipe import FORMATS
 from assistant.tools.quantize.scorers import opened
 from assistant.tools.quantize.source import Source
 
 
 @dataclass
-class Groundwork:
-    """For one source."""
+class Inputs:
+    """The inputs that all recipes for one source share."""
 
     source: Source
     calibration: Path
@@ -34,7 +38,7 @@ class Groundwork:
     spoken: Texts
     """What the assistant says."""
     threads: int
-    shop: Path
+    work_dir: Path
     watcher: Watcher
     in_detail: bool = False
     """Whether some method wants the correlations anyway: then the text need not be read for less."""
@@ -49,10 +53,10 @@ class Groundwork:
         """The model in a GGUF file of 16 bits."""
         if is_plain(self.source.header):
             return self.source.file
-        file = self.shop / "plain" / "plain.gguf"
+        file = self.work_dir / "plain" / "plain.gguf"
         file.parent.mkdir()
-        told = Job(str(self.source.file), str(file), FORMATS["f16"].number, self.threads)
-        return quantize(told, FORMATS["f16"], self.watcher).file
+        job = Job(str(self.source.file), str(file), FORMATS["f16"].number, self.threads)
+        return quantize(job, FORMATS["f16"], self.watcher).file
 
     @cached_property
     def importance(self) -> Importance:
@@ -60,20 +64,20 @@ class Groundwork:
         if self.in_detail:
             return self.correlations.importance()
         texts = dialogues.read(self.calibration)
-        return importance.gather(self.source.folder, texts, self.spoken, self.threads, self.watcher)
+        return gather_importance(self.source.folder, texts, self.spoken, self.threads, self.watcher)
 
     @cached_property
     def correlations(self) -> Correlations:
         """How the inputs of each matrix hang together."""
-        texts, to = dialogues.read(self.calibration), self.shop / "correlations"
+        texts, to = dialogues.read(self.calibration), self.work_dir / "correlations"
         header = self.source.header
-        return correlations.gather(self.source.folder, header, texts, self.spoken, to, self.watcher)
+        return gather_correlations(self.source.folder, header, texts, self.spoken, to, self.watcher)
 
     @cached_property
     def balanced(self) -> tuple[Path, Importance]:
         """What AWQ makes of the plain model, and how strongly its columns are driven then."""
         found = awq.folded(GgufWeights(self.plain), self.correlations, self.watcher)
-        file = self.shop / "balanced" / "balanced.gguf"
+        file = self.work_dir / "balanced" / "balanced.gguf"
         file.parent.mkdir()
         copy_with(self.plain, file, found.arrays)
         return file, found.importance(self.correlations.importance())
@@ -84,7 +88,7 @@ class Groundwork:
         with opened(self.source.folder, self.threads, self.watcher) as scorer:
             passages = scorer.passages(dialogues.read(self.calibration))
         return qat.train(
-            self.plain, self.importance, passages, self.threads, self.shop / "trained", self.watcher
+            self.plain, self.importance, passages, self.threads, self.work_dir / "trained", self.watcher
         )
 
     def weighed(self, method: str) -> Importance:
@@ -99,6 +103,6 @@ class Groundwork:
 
     def saved(self, matrix: Importance, name: str) -> Path:
         """An importance matrix in a file, for the process that quantizes."""
-        file = self.shop / f"{name}.npz"
-        importance.save(matrix, file)
+        file = self.work_dir / f"{name}.npz"
+        save_importance(matrix, file)
         return file

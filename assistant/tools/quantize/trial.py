@@ -1,11 +1,13 @@
-"""Holds a short conversation with a model: what it says, how fast, and in how much memory.
+"""Tries a model: holds a short conversation with it, and measures how fast it reads and writes.
 
-What runs it is the engine of the appliance, or transformers where no engine does. Knows nothing of what the
-answers are worth.
+What holds the conversation is the engine of the appliance, or transformers where no engine runs the model.
+Knows nothing of what the answers are worth.
 """
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +17,10 @@ from assistant.core.types import Message
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize.memory import resident_bytes
-from assistant.tools.quantize.scorers import engine_of
-from assistant.tools.quantize.torch_child import TorchProbe
+from assistant.tools.quantize.scorers import engine_of, opened
+from assistant.tools.quantize.scoring import Passage
+from assistant.tools.quantize.torch_child import TorchScorer
+from assistant.tools.quantize.workspace import resident_bytes
 
 QUESTIONS = (
     "Why is the sky blue?",
@@ -54,7 +57,7 @@ Reply = Callable[[str], tuple[str, int, float]]
 """Told a question; the answer, its tokens, and how many of them came in a second."""
 
 
-def ask(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = None) -> Spoken:
+def hold_conversation(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = None) -> Spoken:
     """Hold a short conversation with the model in ``folder``. Raises ModelCorrupt, EngineFailed."""
     runtime = engine_of(folder)
     settings = LlmSettings(
@@ -83,12 +86,12 @@ def ask(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = 
 
 
 def _in_transformers(folder: Path, settings: LlmSettings, threads: int, watcher: Watcher) -> Spoken:
-    probe = TorchProbe(folder, threads, watcher)
+    scorer = TorchScorer(folder, threads, watcher)
     try:
-        answers, tokens_per_s = _asked(lambda question: probe.reply(question, settings), watcher)
-        return Spoken("transformers", answers, tokens_per_s, round(probe.resident_bytes / 1e6))
+        answers, tokens_per_s = _asked(lambda question: scorer.reply(question, settings), watcher)
+        return Spoken("transformers", answers, tokens_per_s, round(scorer.resident_bytes / 1e6))
     finally:
-        probe.close()
+        scorer.close()
 
 
 def _asked(reply: Reply, watcher: Watcher) -> tuple[tuple[Answer, ...], float]:
@@ -101,3 +104,46 @@ def _asked(reply: Reply, watcher: Watcher) -> tuple[tuple[Answer, ...], float]:
         speeds.append((tokens, tokens_per_s))
         meter.add(1)
     return tuple(answers), round(max(speeds)[1], 1)
+
+
+PROMPT_TOKENS = 128
+REPLY_TOKENS = 32
+ROUNDS = 3
+"""Rounds of which the median is taken; a noisy machine still moves it by a tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Tokens per second."""
+
+    threads: int
+    prompt: float
+    """While a prompt of PROMPT_TOKENS is read."""
+    reply: float
+    """While REPLY_TOKENS are written, one after the other."""
+
+
+def measured_speed(folder: Path, threads: int, watcher: Watcher) -> tuple[Speed, ...]:
+    """How fast the model in ``folder`` is at one thread and at ``threads``. Raises EngineFailed."""
+    counts = sorted({1, threads})
+    meter = Meter("Measuring the speed", len(counts) * ROUNDS, watcher, unit="rounds")
+    return tuple(_speed(folder, count, meter, watcher) for count in counts)
+
+
+def _speed(folder: Path, threads: int, meter: Meter, watcher: Watcher) -> Speed:
+    with opened(folder, threads, watcher) as scorer:
+        words = scorer.vocabulary.tokenize(
+            "The story of the fox and the hen goes on and on. " * PROMPT_TOKENS
+        )
+        prompt = Passage(tuple(words[:PROMPT_TOKENS]), (PROMPT_TOKENS - 1,))
+        prompts, replies = [], []
+        for _ in range(ROUNDS):
+            began_s = time.perf_counter()
+            scorer.read(prompt)
+            read_s = time.perf_counter()
+            for place in range(REPLY_TOKENS):
+                scorer.append(words[place], PROMPT_TOKENS + place)
+            prompts.append(PROMPT_TOKENS / (read_s - began_s))
+            replies.append(REPLY_TOKENS / (time.perf_counter() - read_s))
+            meter.add(1)
+    return Speed(threads, round(statistics.median(prompts), 1), round(statistics.median(replies), 1))

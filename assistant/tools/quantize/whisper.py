@@ -1,9 +1,10 @@
-"""Writes a Whisper checkpoint of Hugging Face as a CTranslate2 folder, without torch.
+"""Makes a model for the listener of a Whisper checkpoint of Hugging Face, tries it, and installs it.
 
 CTranslate2's own description of Whisper (``ctranslate2.specs``) quantizes and saves; its converter only
 fills that in, by way of transformers and torch, which take gigabytes. Here it is filled in from the
 safetensors directly. Which weight goes where is as in ``ctranslate2.converters.transformers``
-(WhisperLoader); that the result is the same model is proven by a round trip in the tests.
+(WhisperLoader); that the result is the same model is proven by a round trip in the tests. So the checkpoint
+in 32 bits, written here too, is the reference that ``whisper_gate`` compares with.
 """
 
 from __future__ import annotations
@@ -14,13 +15,102 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import ctranslate2
 import numpy as np
 from ctranslate2.specs import WhisperSpec
 
-from assistant.core.errors import ModelCorrupt
-from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize.checkpoint import read_json
-from assistant.tools.quantize.safetensors_folder import Float32s, SafetensorsFolder
+from assistant.core.errors import ModelCorrupt, SettingsError
+from assistant.store import Store, licences
+from assistant.store.disk import writing
+from assistant.store.own import check_name
+from assistant.store.progress import Meter, Watcher, timed
+from assistant.tools.quantize import card, whisper_gate
+from assistant.tools.quantize.checkpoint import check_checkpoint, find_checkpoint, read_json
+from assistant.tools.quantize.record import checksum, files_of
+from assistant.tools.quantize.request import Request
+from assistant.tools.quantize.safetensors import Float32s, SafetensorsFolder
+from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
+
+COMPUTE = {"ct2-int8": "int8", "ct2-float16": "float32", "ct2-float32": "float32"}
+"""Format -> how it is tried: a processor computes no 16-bit floats."""
+
+BYTES = {"ct2-int8": 1.1, "ct2-float16": 2.0, "ct2-float32": 4.0}
+"""A weight's, with scales."""
+
+
+def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
+    """Do all of it; the model's card with its ``path``. On any error the store is as it was.
+
+    Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt, ModelRefused, DownloadFailed,
+    StorageFull, EngineFailed.
+    """
+    if request.format not in TYPES:
+        raise SettingsError(
+            f"Whisper cannot become {request.format[:40]!r}.", f"There are {', '.join(TYPES)}."
+        )
+    if request.name:
+        check_name(store.catalog, request.name)
+    agree = licences.agreement(store.models_dir, accept=request.accept_licence)
+    source = find_checkpoint(request.source, watcher, agree)
+    whisper = opened(source.folder)
+    name = request.name or f"{stem_of(source.named)}-{request.format.removeprefix('ct2-')}"
+    check_name(store.catalog, name)
+    elements = whisper.tensors.elements
+    with workspace(store.models_dir, watcher) as work_dir:
+        written_bytes = int(elements * (BYTES[request.format] + BYTES["ct2-float32"]))
+        plan(written_bytes, 2 * 4 * elements, work_dir, watcher)
+        made, reference = work_dir / "made" / name, work_dir / "reference"
+        for folder, kind in ((reference, "ct2-float32"), (made, request.format)):
+            folder.mkdir(parents=True)
+            with writing(store.models_dir):
+                whisper.write(folder, kind, watcher)
+        with timed("Listening with the source", watcher):
+            before = whisper_gate.hear(reference, "float32", request.threads)
+        with timed("Listening with what was made", watcher):
+            after = whisper_gate.hear(made, COMPUTE[request.format], request.threads)
+        doubts = whisper_gate.doubts(before, after, request.format)
+        refuse(doubts, f"The model {name} was not installed", force=request.force)
+        options: dict[str, str | bool] = {"to": request.format, "as": request.name, "force": request.force}
+        about = card.stamped(
+            {
+                "name": name,
+                "kind": "stt",
+                "format": request.format,
+                "command": card.command("whisper", request.source, options=options),
+                "source": source.named,
+                "revision": source.revision,
+                "source_sha256": checksum(files_of(source.folder), watcher),
+                "licence": source.licence,
+                "source_bytes": sum(file.stat().st_size for file in source.folder.glob("*.safetensors")),
+                "bytes": (made / "model.bin").stat().st_size,
+                "said": whisper_gate.SAID,
+                "source_heard": before.text,
+                "source_word_error": round(before.error, 4),
+                "heard": after.text,
+                "word_error": round(after.error, 4),
+                "encoder_drift": round(whisper_gate.drift(before, after), 5),
+                "hearing_s": round(after.seconds, 2),
+                "source_hearing_s": round(before.seconds, 2),
+                "memory_mb": after.memory_mb,
+                "forced": doubts,
+            },
+            f"ctranslate2 {ctranslate2.__version__}",
+        )
+        place = install(store, "stt", made, about, watcher)
+    return {**about, "path": str(place)}
+
+
+def opened(folder: Path) -> Whisper:
+    """The checkpoint, which is data only. Raises ModelCorrupt."""
+    check_checkpoint(folder)
+    architectures = read_json(folder / "config.json")["architectures"]
+    if "WhisperForConditionalGeneration" not in architectures:
+        raise ModelCorrupt(
+            f"The checkpoint in {folder} is no Whisper model: its architecture is {architectures!r:.80}.",
+            "A language model is quantized without the word `whisper`.",
+        )
+    return Whisper(folder)
+
 
 TYPES = {"ct2-int8": "int8", "ct2-float16": "float16", "ct2-float32": None}
 """Format -> what CTranslate2 calls it."""
@@ -118,7 +208,7 @@ class Whisper:
             self._count("decoder_layers", MAX_LAYERS),
             self._count("decoder_attention_heads", 1000),
         )
-        # The later half of the layers, where nobody says which heads follow the sound.
+        # The later half of the layers, where the checkpoint names no heads that follow the sound.
         follow = [list(pair) for pair in itertools.product(range(layers // 2, layers), range(heads))]
         return {
             "suppress_ids": said.get("suppress_tokens") or [],

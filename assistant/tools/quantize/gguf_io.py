@@ -1,0 +1,199 @@
+"""Reads the tensors of a GGUF file, replaces their numbers in place, and writes an adapter's file.
+
+Formats of fewer than 16 bits are unpacked by llama.cpp before (``quantizer``), which knows them all. Models
+are written by llama.cpp too: a method changes the numbers in its file, and types and shapes stay as they are.
+Only an adapter is written here, in the layout of the format's specification, version 3: magic, counts,
+metadata, a line for each tensor, and the numbers, each tensor at a multiple of 32 bytes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.core.errors import ModelCorrupt
+from assistant.store.disk import require, writing
+from assistant.store.formats.gguf import GgufHeader, Tensor, read_header
+from assistant.store.progress import Meter, Watcher
+from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s
+from assistant.tools.quantize.gguf_grids import Bytes, grid_of, nibbles
+from assistant.tools.quantize.importance import Correlations
+from assistant.tools.quantize.rounding import LastSpread, gptq_on_grid
+
+PLAIN = {"F32", "F16", "BF16"}
+"""Formats that need no unpacking."""
+
+
+def is_plain(header: GgufHeader) -> bool:
+    """Whether all tensors can be read here."""
+    return {tensor.type for tensor in header.tensors} <= PLAIN
+
+
+class GgufWeights:
+    """Reads tensors of the one file by name. Raises ModelMissing or ModelCorrupt."""
+
+    def __init__(self, file: Path) -> None:
+        self.header = read_header(file, keep_long=True)
+        self._tensors = {tensor.name: tensor for tensor in self.header.tensors}
+        self._data = np.memmap(file, dtype=np.uint8, mode="r")
+        self._used: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Float32s:
+        """The tensor as float32, which must have this ``shape``, the contiguous dimension last."""
+        tensor = self._tensors.get(name)
+        if tensor is None or tensor.shape[::-1] != shape or tensor.type not in PLAIN:
+            found = "is missing" if tensor is None else f"has the shape {tensor.shape[::-1]}, not {shape}"
+            raise ModelCorrupt(
+                f"The tensor {name!r:.80} of the model {found}.", "Use another source, or a GGUF format."
+            )
+        self._used.add(name)
+        raw = self._data[tensor.offset : tensor.offset + tensor.size_bytes]
+        if tensor.type == "BF16":  # the upper half of a float32
+            return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(shape)
+        kind = np.float32 if tensor.type == "F32" else np.float16
+        return raw.view(kind).astype(np.float32).reshape(shape)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The tensor's, the contiguous dimension last; empty when it is missing."""
+        return self._tensors[name].shape[::-1] if name in self else ()
+
+    def tensor(self, name: str) -> Float32s:
+        """The tensor as float32 in its own shape. Raises ModelCorrupt when it is missing."""
+        return self.array(name, self.shape(name))
+
+    @property
+    def unused(self) -> list[str]:
+        """Tensors that were never read: a model that was made of this file would lack them."""
+        return sorted(self._tensors.keys() - self._used)
+
+
+def copy_with(source: Path, target: Path, arrays: Mapping[str, npt.NDArray[np.floating[Any]]]) -> None:
+    """Copy a plain model with other values in the tensors ``arrays``. Raises StorageFull, ModelCorrupt."""
+    require(source.stat().st_size, target.parent)
+    tensors = {tensor.name: tensor for tensor in read_header(source).tensors}
+    with writing(target.parent):
+        shutil.copyfile(source, target)
+        with target.open("r+b") as file:
+            for name, array in arrays.items():
+                file.seek(tensors[name].offset)
+                file.write(_plain_bytes(array, tensors[name]))
+
+
+Again = Callable[[Tensor, Bytes, Float32s], Bytes]
+"""Told a tensor, its data and the weights [rows, columns] that it was made of; its new data."""
+
+
+def round_again(made: Path, plain: Path, types: Collection[str], again: Again, watcher: Watcher) -> int:
+    """Round the matrices of ``made``'s layers that have one of ``types`` another way; how many there were.
+
+    ``plain`` is the model that ``made`` was made of. Raises ModelCorrupt, StorageFull.
+    """
+    tensors = [
+        tensor
+        for tensor in read_header(made).tensors
+        if tensor.type in types and tensor.name.startswith("blk.") and len(tensor.shape) == 2
+    ]
+    weights = GgufWeights(plain)
+    meter = Meter("Rounding", sum(tensor.size_bytes for tensor in tensors), watcher)
+    with writing(made.parent), made.open("r+b") as file:
+        for tensor in tensors:
+            file.seek(tensor.offset)
+            before = np.frombuffer(file.read(tensor.size_bytes), np.uint8)
+            data = again(tensor, before, weights.tensor(tensor.name))
+            if data.size != tensor.size_bytes:
+                raise ModelCorrupt(
+                    f"The tensor {tensor.name!r:.80} has another length than it should.", "Choose q8_0."
+                )
+            file.seek(tensor.offset)
+            file.write(data.tobytes())
+            meter.add(tensor.size_bytes)
+    return len(tensors)
+
+
+def with_feedback(correlations: Correlations, *, by_importance: bool) -> Again:
+    """GPTQ on the grid that llama.cpp chose, where the inputs of a matrix are known."""
+    spread = LastSpread(correlations, by_importance=by_importance)
+
+    def again(tensor: Tensor, before: Bytes, weights: Float32s) -> Bytes:
+        if tensor.name not in correlations:
+            return before
+        grid = grid_of(tensor.type, before, tensor.shape[0])
+        numbers = gptq_on_grid(weights, grid.steps, grid.bases, grid.highest, *spread.of(tensor.name))
+        return grid.packed(numbers)
+
+    return again
+
+
+def q4_0_bytes(blocks: Blocks) -> Bytes:
+    """As ggml's ``block_q4_0``: a scale of 16 bits, then the numbers."""
+    numbers = (blocks.numbers.reshape(-1, BLOCK) + np.int8(8)).astype(np.uint8)
+    scales = blocks.scales.reshape(-1, 1).astype(np.float16).view(np.uint8)
+    return np.concatenate([scales, nibbles(numbers)], axis=1)
+
+
+def _plain_bytes(array: npt.NDArray[np.floating[Any]], tensor: Tensor) -> bytes:
+    if tensor.shape[::-1] != array.shape:
+        raise ModelCorrupt(f"The tensor {tensor.name!r:.80} has another shape.", "Use another source.")
+    if tensor.type == "F32":
+        return array.astype(np.float32).tobytes()
+    if tensor.type == "F16":
+        return array.astype(np.float16).tobytes()
+    rounded = array.astype(np.float32).view(np.uint32)
+    rounded = rounded + (0x7FFF + (rounded >> 16 & 1))  # to the nearest that BF16 has
+    return (rounded >> 16).astype(np.uint16).tobytes()
+
+
+VERSION = 3
+ALIGNMENT = 32
+"""What readers assume where the file names none."""
+
+_FLOAT32, _TEXT = 6, 8
+"""Types of metadata."""
+_F16 = 1
+"""ggml's number of the type of tensors."""
+
+
+def write_adapter(
+    file: Path, metadata: Mapping[str, str | float], tensors: Mapping[str, npt.NDArray[np.float16]]
+) -> None:
+    """Numbers in ``metadata`` get 32 bits. Raises OSError."""
+    head = [b"GGUF", struct.pack("<IQQ", VERSION, len(tensors), len(metadata))]
+    for key, value in metadata.items():
+        head.append(_text(key) + _metadata_value(value))
+    offset = 0
+    for name, array in tensors.items():
+        sizes = array.shape[::-1]  # the dimension that lies together comes first
+        head.append(_text(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, _F16, offset))
+        offset += _aligned(array.nbytes)
+    with file.open("wb") as opened:
+        opened.write(_padded(b"".join(head)))
+        for array in tensors.values():
+            opened.write(_padded(array.astype("<f2").tobytes()))
+
+
+def _metadata_value(value: str | float) -> bytes:
+    if isinstance(value, str):
+        return struct.pack("<I", _TEXT) + _text(value)
+    return struct.pack("<If", _FLOAT32, value)
+
+
+def _text(value: str) -> bytes:
+    data = value.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def _aligned(count: int) -> int:
+    return count + -count % ALIGNMENT
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % ALIGNMENT)

@@ -1,0 +1,228 @@
+"""Records the making of a model: what it will take, what it was made of and with, and what became of it.
+
+What it takes of the disk and the memory is known from the source's header before any work is done. The
+figures are a little high: what a file really needs is known when llama.cpp has looked at it, and is asked
+for again then (``quantizer``). Checksums, versions and figures are for the model's card. This module knows
+nothing of how a model is made, only what that leaves lying.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+
+from assistant.store.folder import CHUNK_BYTES
+from assistant.store.progress import Meter, Watcher
+from assistant.tools.quantize import card, environments, workspace
+from assistant.tools.quantize.checkpoint import convert
+from assistant.tools.quantize.converter import PACKAGE
+from assistant.tools.quantize.gguf_io import is_plain
+from assistant.tools.quantize.importance import correlations_bytes
+from assistant.tools.quantize.loss import Loss
+from assistant.tools.quantize.quantizer import Made
+from assistant.tools.quantize.recipe import FORMATS, ROUND_TO_NEAREST, WITH_TORCH, Recipe, method_memory_bytes
+from assistant.tools.quantize.source import Source
+from assistant.tools.quantize.trial import Spoken
+
+BITS = {
+    **dict.fromkeys(("onnx-fp32",), 32.0),
+    **dict.fromkeys(("f16", "bf16", "onnx-fp16", "hf-f16"), 16.0),
+    **dict.fromkeys(("q8_0", "onnx-int8", "onnx-fp16-int8", "q6_k"), 9.0),
+    "hf-int8": 15.0,
+    "hf-nf4": 12.0,  # bitsandbytes leaves the table of words, and writes the output apart
+}
+"""Format -> what a weight takes, with scales."""
+FEW_BITS = 7.0
+"""What it takes in all others, where rows are short, so that tensors fall back, and embeddings large."""
+
+REFERENCE_TOKENS = 1_500
+"""Whose scores are kept of the source: what ships has 900."""
+
+
+def plan_making(
+    recipes: Sequence[Recipe], source: Source, work_dir: Path, watcher: Watcher, output: Path | None = None
+) -> None:
+    """Say what making all of these will take, and what there is. Raises StorageFull, EngineFailed.
+
+    ``output`` is where they are taken that do not go into the store.
+    """
+    disk = needed_disk_bytes(recipes, source)
+    weights = source.weights
+    largest = max(source.size_bytes, *(_made_bytes(recipe, weights) for recipe in recipes))
+    memory = largest + max(method_memory_bytes(recipe.method, weights) for recipe in recipes)
+    workspace.plan(disk, memory, work_dir, watcher)
+    if any(recipe.needs_torch for recipe in recipes):
+        environments.plan("torch", watcher)
+    if output:
+        workspace.plan_delivery(
+            max(_made_bytes(recipe, weights) for recipe in recipes), output, work_dir, watcher
+        )
+
+
+def needed_disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
+    """The inputs of all, which are made once, and the largest of the files, which are made one by one."""
+    weights = source.weights
+    parts = {"reference": reference_bytes(source)}
+    for recipe in recipes:
+        parts |= _inputs_bytes(recipe, source, 2 * weights)
+    return sum(parts.values()) + max(_made_bytes(recipe, weights) for recipe in recipes)
+
+
+def reference_bytes(source: Source) -> int:
+    """The scores of the source, which are kept to compare with."""
+    return 2 * REFERENCE_TOKENS * _vocabulary(source)
+
+
+def _inputs_bytes(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, int]:
+    """Name -> bytes of what lies in the workspace while this is made."""
+    parts = {}
+    by_llama_cpp = recipe.method == ROUND_TO_NEAREST and recipe.format.runtime == "llama_cpp"
+    if not by_llama_cpp and not is_plain(source.header):
+        parts["plain"] = plain_bytes
+    if recipe.method in ("gptq", "awq"):
+        parts["correlations"] = correlations_bytes(source.header)
+    if recipe.method in ("awq", "qat"):
+        parts[recipe.method] = plain_bytes
+    if recipe.format.name in WITH_TORCH:
+        parts["checkpoint"] = plain_bytes
+    if recipe.through:  # the checkpoint, and what is converted from it
+        parts["through"] = 2 * plain_bytes
+        parts |= _inputs_bytes(Recipe(FORMATS[recipe.through], "gptq"), source, plain_bytes)
+    return parts
+
+
+def _made_bytes(recipe: Recipe, weights: int) -> int:
+    return int(weights * BITS.get(recipe.format.name, FEW_BITS) / 8)
+
+
+def _vocabulary(source: Source) -> int:
+    """How many tokens there are, as far as the embeddings tell."""
+    sizes = (tensor.shape[-1] for tensor in source.header.tensors if tensor.name == "token_embd.weight")
+    return next(sizes, 0)
+
+
+class Origin:
+    """The files that a model was made of, and whether they were converted first."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.files: list[Path] = []
+        self.converted = False
+        """By llama.cpp's converter, from a checkpoint."""
+        self._watcher = watcher
+
+    def convert(self, folder: Path, to: Path) -> None:
+        """``checkpoint.convert``, remembered."""
+        self.files, self.converted = files_of(folder), True
+        convert(folder, to, self._watcher)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """A checkpoint's weights, or an adapter's, and what describes them; in order of their names."""
+    kinds = ("*.safetensors", "config.json", "adapter_config.json")
+    return sorted(file for kind in kinds for file in folder.glob(kind))
+
+
+def checksum(files: Sequence[Path], watcher: Watcher) -> str:
+    """SHA-256 of ``files``, one after the other."""
+    digest = hashlib.sha256()
+    meter = Meter("Checking the source", sum(file.stat().st_size for file in files), watcher)
+    for file in files:
+        with file.open("rb") as reader:
+            while chunk := reader.read(CHUNK_BYTES):
+                digest.update(chunk)
+                meter.add(len(chunk))
+    return digest.hexdigest()
+
+
+def versions_used(*, converted: bool, recipe: Recipe | None = None) -> dict[str, str]:
+    """Versions of what is not in this environment: the packages beside torch, and llama.cpp's converter."""
+    packages: list[str] = []
+    if recipe and recipe.format.name in WITH_TORCH:
+        packages += ["accelerate", "bitsandbytes"]
+    if recipe and recipe.format.name == "hf-int4":
+        packages.append("compressed-tensors")
+    if recipe and recipe.method == "qat":
+        packages.append("torchao")
+    if converted or (recipe and recipe.needs_torch):
+        packages += ["torch", "transformers"]
+    versions = environments.versions("torch", packages) if packages else {}
+    return versions | ({"converter": f"{PACKAGE.package} {PACKAGE.version}"} if converted else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The model that was made: its figures, and all that its card says."""
+
+    name: str
+    path: Path
+    format: str
+    command: str
+    source: str
+    revision: str
+    """The commit on the hub that the source came from; empty for what lay here."""
+    source_sha256: str
+    calibration_sha256: str
+    """Of the text that showed which weights matter; empty where none was read."""
+    adapter_sha256: str
+    """Of what became part of the model first; empty where nothing did."""
+    licence: str
+    source_bytes: int
+    size_bytes: int
+    source_loss: Loss
+    loss: Loss
+    imatrix: bool
+    method: str
+    kept_f16: tuple[str, ...]
+    """Tensors that a person wanted to stay at 16 bits."""
+    made: Made
+    spoken: Spoken
+    used: Mapping[str, str]
+    """Versions of what worked on it in other environments."""
+    doubts: tuple[str, ...] = field(default=())
+    """Why it was installed by force only."""
+
+    def document(self) -> dict[str, Any]:
+        """All of it as plain values: the model's card, and what ``--json`` prints."""
+        facts = {
+            "name": self.name,
+            "kind": "llm",
+            "format": self.format,
+            "command": self.command,
+            "source": self.source,
+            "revision": self.revision,
+            "source_sha256": self.source_sha256,
+            "calibration_sha256": self.calibration_sha256,
+            "adapter_sha256": self.adapter_sha256,
+            "licence": self.licence,
+            "source_bytes": self.source_bytes,
+            "bytes": self.size_bytes,
+            "source_perplexity": round(self.source_loss.perplexity, 3),
+            **figures(self.loss),
+            "imatrix": self.imatrix,
+            "method": self.method,
+            "kept_f16": list(self.kept_f16),
+            "types": self.made.types,
+            "fell_back": len(self.made.fell_back),
+            "answers": [asdict(answer) for answer in self.spoken.answers],
+            "runtime": self.spoken.runtime,
+            "tokens_per_s": self.spoken.tokens_per_s,
+            "memory_mb": self.spoken.memory_mb,
+            "forced": list(self.doubts),
+        }
+        return card.stamped(facts, f"llama-cpp-python {llama_cpp.__version__}", self.used)
+
+
+def figures(loss: Loss) -> dict[str, Any]:
+    """A loss as plain values; nats per token."""
+    return {
+        "perplexity": round(loss.perplexity, 3),
+        "kl": round(loss.kl, 5),
+        "kl_error": round(loss.kl_error, 5),
+        "same_first": round(loss.same_first, 4),
+        "tokens": loss.tokens,
+    }
