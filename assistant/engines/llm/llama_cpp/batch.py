@@ -16,10 +16,9 @@ from pathlib import Path
 from assistant.core.errors import PromptTooLong
 from assistant.core.types import BatchReply, Message
 from assistant.engines.llm.chat import prompt_text
-from assistant.engines.llm.common_tokens import common_length
 from assistant.engines.llm.llama_cpp.model import Opened, opened_for_chats
 from assistant.engines.llm.llama_cpp.slots import LlamaCppSlots, Slot
-from assistant.engines.llm.text_pieces import TextPieces
+from assistant.engines.llm.tokens import TextPieces, common_length
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from assistant.core.errors import EngineFailed
-from assistant.engines.llm.common_tokens import common_length
 from assistant.engines.llm.onnx.decoder import PART_TOKENS, Float32s, OnnxDecoder, run_options
 from assistant.engines.llm.sampling import Sampler
+from assistant.engines.llm.tokens import common_length
 from assistant.engines.onnx_providers import first_line
 from assistant.runtime.cancel import Cancel
 
