@@ -1,6 +1,6 @@
 """A GGUF file loaded into llama.cpp, and how contexts and samplers are made for it.
 
-What is read of texts lives in contexts (``context`` for one conversation, ``slots`` for
+What is read of texts lives in contexts (``context`` for one conversation, ``batch`` for
 many prompts at once); the weights are here, once.
 """
 
