@@ -17,7 +17,7 @@ import llama_cpp
 import numpy as np
 
 from assistant.core.errors import ModelCorrupt, ModelMissing, SettingsError
-from assistant.engines.llm.llama_cpp import gguf_adapter
+from assistant.engines.llm.llama_cpp.gguf import check_adapter
 from assistant.store import Store, licences
 from assistant.store.disk import writing
 from assistant.store.own import check_name
@@ -86,7 +86,7 @@ def make(wish: Wish, store: Store, watcher: Watcher) -> dict[str, Any]:
         with writing(made):
             write(file, base.header.architecture, changes, strength)
         shapes = {tensor.name: tensor.shape for tensor in base.header.tensors}
-        gguf_adapter.check(file, base.header.architecture, shapes)
+        check_adapter(file, base.header.architecture, shapes)
         before, after = _measured(base, file, wish.threads, shop, watcher)
         spoken = asking.ask(base.folder, wish.threads, watcher, adapter=file)
         doubts = _doubts(before, after, spoken)

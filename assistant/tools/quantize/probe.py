@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from assistant.core.errors import EngineFailed, ModelCorrupt
 from assistant.engines.llm.chat_template import ChatTemplate
-from assistant.engines.llm.llama_cpp import gguf_model
+from assistant.engines.llm.llama_cpp.gguf import find_model
 from assistant.engines.llm.llama_cpp.vocabulary import Vocabulary
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.native import quiet
@@ -35,7 +35,7 @@ class Probe:
 
         ``adapter`` is a GGUF file that changes the model.
         """
-        found = gguf_model.find(folder)
+        found = find_model(folder)
         file = found.file
         self._observer = observer  # held, because C does not
         self._context = None

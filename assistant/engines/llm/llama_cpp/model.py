@@ -17,8 +17,8 @@ import llama_cpp.llama_cpp as lib
 
 from assistant.core.errors import EngineFailed, ModelCorrupt, ModelError
 from assistant.engines.llm.chat_template import ChatTemplate
-from assistant.engines.llm.llama_cpp import gguf_adapter, gguf_model, mapped_file
-from assistant.engines.llm.llama_cpp.gguf_model import GgufModel
+from assistant.engines.llm.llama_cpp import mapped_file
+from assistant.engines.llm.llama_cpp.gguf import GgufModel, check_adapter, find_model
 from assistant.engines.llm.llama_cpp.vocabulary import Vocabulary
 from assistant.engines.llm.sampling import PENALTY_WINDOW
 from assistant.settings.engines import LlmSettings
@@ -134,7 +134,7 @@ class LlamaCppModel:
 
         Raises ModelMissing, ModelCorrupt.
         """
-        told = gguf_adapter.check(place, self._found.header.architecture, self._found.shapes)
+        told = check_adapter(place, self._found.header.architecture, self._found.shapes)
         lib.llama_log_set(_while_loading, None)
         handle = lib.llama_adapter_lora_init(self.handle, bytes(told.file))
         lib.llama_log_set(_while_running, None)
@@ -168,7 +168,7 @@ class Opened:
 
 def opened_for_chats(settings: LlmSettings, folder: Path) -> Opened:
     """Load the GGUF file in ``folder`` and the adapter. Raises ModelMissing, ModelCorrupt."""
-    found = gguf_model.find(folder)
+    found = find_model(folder)
     model = LlamaCppModel(found, settings)
     vocabulary = model.vocabulary
     try:
