@@ -21,7 +21,7 @@ import numpy.typing as npt
 from assistant.core.errors import EngineFailed, ModelCorrupt
 from assistant.engines.llm.chat_template import ChatTemplate
 from assistant.engines.llm.llama_cpp.gguf import find_model
-from assistant.engines.llm.llama_cpp.vocabulary import Vocabulary
+from assistant.engines.llm.llama_cpp.model import Vocabulary
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.native import quiet
 from assistant.tools.quantize.passages import BATCH_TOKENS, WINDOW_TOKENS, Passage, read
