@@ -106,12 +106,12 @@ class AdaptableLlm(Llm, Protocol):
     """One whose adapter can be exchanged while its weights stay loaded."""
 
     def load_adapter(self, place: Path, scale: float) -> Any:
-        """An adapter for ``wear``, from its file or the folder of it. Raises ModelMissing, ModelCorrupt."""
+        """Load an adapter from its file or that file's folder. Raises ModelMissing, ModelCorrupt."""
 
     def drop_adapter(self, adapter: Any) -> None:
-        """Free one that will not be worn."""
+        """Free one that will not be applied."""
 
-    def wear(self, adapter: Any) -> None:
+    def apply_adapter(self, adapter: Any) -> None:
         """Answer with it, or with none (None), from now on; the one before is freed.
 
         Raises EngineFailed, and then goes on with the one before.

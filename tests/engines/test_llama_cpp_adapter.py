@@ -86,11 +86,11 @@ def test_exchanged_while_loaded_and_taken_off_again(tmp_path: Path) -> None:
     base = ask(llm, FRANCE)
     said = [base]
     for seed in (1, 2):
-        llm.wear(llm.load_adapter(adapter(tmp_path, seed=seed), 1.0))
+        llm.apply_adapter(llm.load_adapter(adapter(tmp_path, seed=seed), 1.0))
         said.append(ask(llm, FRANCE))
         assert llm.usage.tokens_reused == 0, "what was read with other weights is of no use"
     assert len(set(said)) == 3
-    llm.wear(None)
+    llm.apply_adapter(None)
     assert ask(llm, FRANCE) == base
     assert llm._model.handle is model
     llm.close()

@@ -47,7 +47,7 @@ class LlamaCppLlm(CallingChatLlm):
         self.parameters = context.parameters
         self._layout = (llama_cpp.__version__, settings.flash_attention, settings.kv_type)
         self._model = opened.model
-        self._worn = opened.adapter
+        self._adapter = opened.adapter
         self._name_runtime()
 
     def load_adapter(self, place: Path, scale: float) -> Adapter:
@@ -56,16 +56,16 @@ class LlamaCppLlm(CallingChatLlm):
     def drop_adapter(self, adapter: Adapter) -> None:
         self._model.drop_adapter(adapter)
 
-    def wear(self, adapter: Adapter | None) -> None:
+    def apply_adapter(self, adapter: Adapter | None) -> None:
         self._context.renew(adapter)
-        before, self._worn = self._worn, adapter
+        before, self._adapter = self._adapter, adapter
         if before is not None:
             self._model.drop_adapter(before)
         self._name_runtime()
 
     def _name_runtime(self) -> None:
         """What was read with one adapter is not for another."""
-        self._runtime = (*self._layout, *(self._worn.version if self._worn else ()))
+        self._runtime = (*self._layout, *(self._adapter.version if self._adapter else ()))
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
         """Do with so much until told otherwise; None and 1 are what it was made with. Raises EngineFailed."""
