@@ -1,6 +1,6 @@
 """Speech from a VITS voice in ONNX: Piper's voices and Coqui's exports, without torch.
 
-A text becomes phonemes (``espeak``), those become ids (``vits_voice``), and one run of the network
+A text becomes phonemes (``espeak``), those become ids (``voice``), and one run of the network
 turns the ids of a sentence into sound. Each piece is cut to its sound and given the pause that its
 last mark asks for, so pieces that are spoken one after another join like one text.
 
@@ -24,7 +24,7 @@ from assistant.engines import onnx_providers
 from assistant.engines.onnx_providers import first_line
 from assistant.engines.tts.espeak import Clause, Espeak, split_at_marks
 from assistant.engines.tts.sound import BREATH, Wave, gain_for, pause_after, to_pcm, trim
-from assistant.engines.tts.vits_voice import Voice
+from assistant.engines.tts.voice import Voice
 from assistant.engines.tts.voice_folder import read_voice
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import TtsSettings

@@ -11,9 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from assistant.core.errors import ModelCorrupt, ModelMissing
-from assistant.engines.tts.coqui_voice import read_coqui
-from assistant.engines.tts.piper_voice import read_piper
-from assistant.engines.tts.vits_voice import Voice
+from assistant.engines.tts.voice import Voice, read_coqui, read_piper
 from assistant.runtime.json_file import read_object
 
 _MAX_BYTES = 4_000_000
