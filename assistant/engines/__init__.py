@@ -2,8 +2,8 @@
 
 An engine is a loaded model. Its methods block and are only ever called from the one worker
 thread that owns it; ``Cancel`` is the sole thing another thread may touch. Only the module of
-the selected engine is imported. A new engine is one module with a ``create`` function of its
-kind's ``Create...`` signature, one line in ``REGISTRY``, and what the contract tests ask of it.
+the selected engine is imported. A new engine is one module with a ``create`` function, one line in
+``REGISTRY``, and what the contract tests ask of it.
 """
 
 from __future__ import annotations
@@ -183,11 +183,11 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "batch": {
         "llama_cpp": "assistant.engines.llm.llama_cpp.batch",
-        "openai": "assistant.engines.llm.openai.batch",
+        "openai": "assistant.engines.llm.openai.engine",
     },
     "tts": {"coqui": "assistant.engines.tts.coqui"},
 }
-"""kind -> name in the settings -> module with its ``create`` function."""
+"""kind -> name in the settings -> module with its ``create`` function, ``create_batch`` for "batch"."""
 
 
 def load(kind: str, name: str, **what: Any) -> Any:
@@ -205,4 +205,4 @@ def load(kind: str, name: str, **what: Any) -> Any:
             f"The {kind} engine '{name}' needs the Python package '{error.name}', which is not installed.",
             f"Install it, or choose another engine in the settings ({kind}.engine).",
         ) from error
-    return module.create(**what)
+    return (module.create_batch if kind == "batch" else module.create)(**what)

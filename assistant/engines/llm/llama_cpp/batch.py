@@ -37,7 +37,7 @@ from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
 
 
-def create(settings: LlmSettings, model: Path, threads: int, at_once: int) -> LlamaCppBatch:
+def create_batch(settings: LlmSettings, model: Path, threads: int, at_once: int) -> LlamaCppBatch:
     """Load the GGUF file in the folder ``model``, with places for ``at_once`` prompts in its context.
 
     Raises ModelMissing, ModelCorrupt, or EngineFailed when memory does not suffice.
