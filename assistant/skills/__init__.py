@@ -28,7 +28,7 @@ from pathlib import Path
 from types import ModuleType
 
 from assistant.core.errors import AssistantError, SkillInvalid
-from assistant.skills import call_prompt, calls, own, pattern, slot_types
+from assistant.skills import calls, own, pattern, slot_types
 from assistant.skills.builtin import (
     alarms,
     arithmetic,
@@ -205,7 +205,7 @@ class Skills:
         offered = [
             function
             for name, function in self._functions.items()
-            if name in known and (name in call_prompt.EXAMPLES or not _is_built_in(function))
+            if name in known and (name in calls.EXAMPLES or not _is_built_in(function))
         ]
         found = (calls.call_of(function) for function in offered)
         return {call.name: call for call in found if call}
@@ -218,7 +218,7 @@ class Skills:
     @property
     def call_prompt(self) -> str:
         """How a model is told of them: paragraphs of a prompt."""
-        return call_prompt.prompt(self.calls.values())
+        return calls.prompt(self.calls.values())
 
     def called(self, text: str) -> Match | None:
         """The skill that this call (``calls``) is of, or None."""
