@@ -28,7 +28,7 @@ from pathlib import Path
 from types import ModuleType
 
 from assistant.core.errors import AssistantError, SkillInvalid
-from assistant.skills import calls, own, pattern, slot_types
+from assistant.skills import calls, pattern, slot_types, user_skills
 from assistant.skills.builtin import (
     alarms,
     arithmetic,
@@ -264,8 +264,8 @@ def load(intents: Sequence[Path], context: SkillContext, own_folder: Path | None
     they say the same as the built-in ones, the owner's count.
     Raises SkillInvalid.
     """
-    modules = [*TOPICS, *(own.modules(own_folder) if own_folder else ())]
-    files = [*intents, *(own.intents(own_folder) if own_folder else ())]
+    modules = [*TOPICS, *(user_skills.modules(own_folder) if own_folder else ())]
+    files = [*intents, *(user_skills.intents(own_folder) if own_folder else ())]
     functions = {name: skill for module in modules for name, skill in _functions(module)}
     return Skills(functions, read(files, functions, lambda name: _slots(functions[name])), context)
 
