@@ -93,7 +93,7 @@ class CallingLlm(Llm, Protocol):
     """One that can keep to a grammar, so that what it calls can be called."""
 
     parameters: int
-    """How many weights it has: small ones call what nobody asked for."""
+    """How many weights it has: small ones call skills that were not asked for."""
 
     def stream_or_call(
         self, messages: Sequence[Message], cancel: Cancel, grammar: str
@@ -109,7 +109,7 @@ class AdaptableLlm(Llm, Protocol):
         """Load an adapter from its file or that file's folder. Raises ModelMissing, ModelCorrupt."""
 
     def drop_adapter(self, adapter: Any) -> None:
-        """Free one that will not be applied."""
+        """Free an adapter that will not be applied."""
 
     def apply_adapter(self, adapter: Any) -> None:
         """Answer with it, or with none (None), from now on; the one before is freed.
@@ -119,12 +119,12 @@ class AdaptableLlm(Llm, Protocol):
 
 
 class BatchLlm(Protocol):
-    """Answers many prompts at once, for when nobody waits for any of them."""
+    """Answers many prompts at once, when no one waits for a single reply."""
 
     def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
         """Yield the replies in the order in which they are done; stops soon after ``cancel``.
 
-        What one prompt alone fails of is the ``error`` of its reply. Raises PromptTooLong before the first
+        The failure of one prompt is the ``error`` of its reply. Raises PromptTooLong before the first
         one, EngineFailed at any time.
         """
 
@@ -141,10 +141,10 @@ class FrugalLlm(Llm, Protocol):
         """Those of the parameters of ``limit`` that change anything here."""
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
-        """Do with a context of at most so many tokens, and so much of its threads, until told otherwise.
+        """Use at most ``context_tokens`` and this share of the threads until the next call.
 
-        None and 1 are what it was made with. With another context what it has read is forgotten. Raises
-        EngineFailed when there is no memory for a longer one, and stays as it is.
+        None and 1 restore the values it was made with. Another context forgets what was read. Raises
+        EngineFailed when there is no memory for a longer one, and changes nothing then.
         """
 
 

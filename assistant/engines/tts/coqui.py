@@ -63,7 +63,7 @@ class TorchTts:
         _set_scales(self._api.synthesizer.tts_model, settings)
 
     def warm_up(self) -> None:
-        """Speak once, to nobody; it also shows how loud the voice is."""
+        """Synthesize once and discard the sound; it also shows how loud the voice is."""
         self._gain = gain_for(self._speak("one, two, three, four, five."), self.sample_rate_hz)
         log.debug("voice_ready sample_rate_hz=%d gain=%.2f", self.sample_rate_hz, self._gain)
 

@@ -81,7 +81,7 @@ class VitsTts:
         """Factor for the loudness of all that this voice says; 0 until it has been measured."""
 
     def warm_up(self) -> None:
-        """Speak once, to nobody: the first run is the slowest, and it shows how loud the voice is."""
+        """Synthesize once, unheard: the first run is the slowest, and it shows how loud the voice is."""
         self._gain = self._measure()
         log.debug("voice_ready sample_rate_hz=%d gain=%.2f", self.sample_rate_hz, self._gain)
 

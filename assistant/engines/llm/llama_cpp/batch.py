@@ -4,8 +4,7 @@ A model's weights are read once a step, however many texts share it, and reading
 so eight texts together are written much faster than one after the other, and each of them slower. What all of
 them begin with is evaluated once, and its cells are shared. ``LlamaCppSlots`` knows nothing of chats.
 
-Nobody listens here, so nothing is streamed, and only the common beginning is remembered from one prompt to
-the next.
+Replies are not streamed, and only the common beginning is kept from one prompt to the next.
 """
 
 from __future__ import annotations
@@ -207,7 +206,7 @@ class LlamaCppSlots:
         self._model.close()
 
     def room(self, common: int) -> int:
-        """Tokens that each text may have, prompt and reply, where so many are common to all."""
+        """Tokens that each text may have, prompt and reply, when ``common`` tokens are shared by all."""
         return common + (self.context_tokens - common) // len(self.slots)
 
     def share(self, tokens: Sequence[int]) -> None:

@@ -68,7 +68,7 @@ class LlamaCppLlm(CallingChatLlm):
         self._runtime = (*self._layout, *(self._adapter.version if self._adapter else ()))
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
-        """Do with so much until told otherwise; None and 1 are what it was made with. Raises EngineFailed."""
+        """Use at most this until the next call; None and 1 restore the first values. Raises EngineFailed."""
         self._context.limit(context_tokens=context_tokens, threads_share=threads_share)
         self.context_tokens = self._context.context_tokens
 

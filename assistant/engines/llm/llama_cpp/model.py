@@ -74,7 +74,7 @@ class LlamaCppModel:
         sequences: int = 1,
         adapter: Adapter | None = None,
     ) -> Any:
-        """A context of ``tokens`` for so many texts at once, which the caller frees. Raises EngineFailed."""
+        """A context of ``tokens`` for ``sequences`` texts; the caller frees it. Raises EngineFailed."""
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = tokens
         parameters.n_batch = BATCH_TOKENS

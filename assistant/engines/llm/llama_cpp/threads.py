@@ -6,10 +6,10 @@ is one pool of threads for as long as the model is loaded, where llama.cpp by it
 every token, and each has its place. Where that is not possible, llama.cpp does as it does.
 
 A thread that must first get a core from another program makes all wait: beside one busy program two threads
-on two cores write half as fast, beside one that spins as they do forty times slower. One thread waits for
-nobody, and because what takes the time is reading the weights from memory, it alone is often nearly as fast
-as two. So nothing is assumed: when tokens become slow, ``ThreadChoice`` tries fewer threads for a moment, and
-what is faster stays; later it tries more again.
+on two cores write half as fast, beside one that spins as they do forty times slower. A single thread waits
+for no other, and because most of the time goes into reading the weights from memory, it is often nearly as
+fast as two. So nothing is assumed: when tokens become slow, ``ThreadChoice`` tries fewer threads for a
+moment, and the faster number stays; later it tries more again.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class PlacedThreads:
     def computing(self, threads: int) -> Iterator[None]:
         """The calling thread takes its place meanwhile.
 
-        Alone it waits for nobody, and goes where there is room.
+        A single thread waits for no other and goes where there is room.
         """
         if threads < 2:
             yield
@@ -82,9 +82,9 @@ class PlacedThreads:
 
 
 def placed(threads: int) -> PlacedThreads | None:
-    """A pool when the calling thread may use exactly so many cores; None where the kernel had better decide.
+    """A pool when the calling thread may use exactly ``threads`` cores; None where the kernel decides better.
 
-    With cores to spare it finds others for whoever is in the way.
+    With cores to spare the kernel moves other programs out of the way.
     """
     if threads < 2 or not hasattr(os, "sched_getaffinity"):
         return None

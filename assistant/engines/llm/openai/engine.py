@@ -4,8 +4,8 @@ While the server answers, this board only listens and speaks. When it does not, 
 the middle of a sentence, the local model goes on from there: it has read the same conversation
 ahead while the person spoke, so that it need not begin then.
 
-Many prompts at once are as many requests, which the server answers side by side if it can. Nobody waits for
-these, so a slow server gets all the time it wants, and the local model does not stand in for it.
+Many prompts at once are as many requests, which the server answers side by side if it can. These
+are not urgent, so a slow server has ten minutes for a token, and the local model does not replace it.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class OpenAiLlm:
         return sum(len(each.content) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_MESSAGE for each in messages)
 
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
-        """Yield the reply piece by piece, whoever writes it.
+        """Yield the reply piece by piece, from the server or the local model.
 
         Raises PromptTooLong before the first piece, and EngineFailed when neither can go on.
         """
@@ -179,7 +179,7 @@ class OpenAiBatch:
                         return
                     yield each.result()
             finally:
-                cancel.set()  # Those that still run are of no use to anybody.
+                cancel.set()  # The requests that still run are no longer needed.
                 pool.shutdown(cancel_futures=True)
 
     def _ask(self, number: int, messages: Sequence[Message], cancel: Cancel, began_s: float) -> BatchReply:
