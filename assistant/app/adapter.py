@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from assistant.engines.llm.llama_cpp import gguf_adapter
+from assistant.engines.llm.llama_cpp.gguf import find_adapter
 from assistant.runtime import paths
 from assistant.settings.schema import Settings
 from assistant.store import Store, open_store
@@ -34,7 +34,7 @@ def size_bytes(settings: Settings) -> int:
     if name is None:
         return 0
     if name.endswith(".gguf"):
-        return read_header(gguf_adapter.find(Path(name))).tensor_bytes
+        return read_header(find_adapter(Path(name))).tensor_bytes
     return _store(settings).header(name).tensor_bytes
 
 

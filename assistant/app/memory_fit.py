@@ -19,7 +19,7 @@ from assistant.board.limits import ROOT
 from assistant.board.llm_memory import LlmMemory
 from assistant.board.memory_plan import Need, Remedy, Room
 from assistant.core.errors import ModelError, ModelTooBig
-from assistant.engines.tts import coqui_folder
+from assistant.engines.tts.voice_folder import coqui_size_bytes
 from assistant.runtime import paths
 from assistant.settings.schema import Settings
 from assistant.store import Store, open_store
@@ -127,7 +127,7 @@ def _rest(settings: Settings, store: Store) -> Callable[[LlmMemory], Need]:
     return partial(
         memory_plan.need,
         stt_file=_stt_bytes(settings.stt.model, store),
-        tts_file=coqui_folder.size_bytes(voice, store.models_dir / voice) if torch else _size(voice, store),
+        tts_file=coqui_size_bytes(voice, store.models_dir / voice) if torch else _size(voice, store),
         stt_type=settings.stt.compute_type,
         torch=torch,
         in_memory=sum(sealed),

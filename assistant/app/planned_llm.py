@@ -15,7 +15,7 @@ from assistant.app import adapter as adapters
 from assistant.board import memory_plan, onnx_memory
 from assistant.board.limits import text
 from assistant.board.llm_memory import LlmMemory, of_gguf
-from assistant.engines.llm.llama_cpp import gguf_model
+from assistant.engines.llm.llama_cpp.gguf import require_model
 from assistant.runtime.json_file import facts
 from assistant.settings.engines import LlmSettings
 from assistant.settings.schema import Settings
@@ -54,7 +54,7 @@ def of_settings(settings: Settings, store: Store, root: Path, *, alone: bool) ->
     if llm.engine == "onnx":
         return _in_onnx(llm, store, in_memory=in_memory, alone=alone)
     header = store.header(llm.model)
-    gguf_model.require_model(header, llm.model)
+    require_model(header, llm.model)
     adapter_bytes = adapters.size_bytes(settings)
     return in_gguf(llm, header, root, in_memory=in_memory, adapter_bytes=adapter_bytes)
 

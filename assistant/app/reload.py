@@ -226,7 +226,7 @@ def _wear(llm: Llm, adapter: Any) -> None:
     """Raises EngineFailed, with everything as it was."""
     assert isinstance(llm, AdaptableLlm)  # noqa: S101 - it was looked at before
     try:
-        llm.wear(adapter)
+        llm.apply_adapter(adapter)
     except EngineFailed:
         if adapter is not None:
             llm.drop_adapter(adapter)

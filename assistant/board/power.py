@@ -1,7 +1,7 @@
 """How much energy this machine takes, where something measures it: RAPL, a sensor chip, or tegrastats.
 
 RAPL counts microjoules of the processor; sensor chips (INA3221 and the like, under hwmon) say what flows now.
-What is not there, or not for us to read, is left out.
+Figures that are missing or unreadable are left out.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Condition:
     bound: Literal["least", "most"]
     """Whether it is the least that there must be, or the most that there may be."""
     eases: float
-    """It is over when the value is on the good side of so many times the bound."""
+    """The shortage is over when the value passes this many times the bound."""
     words: str
 
     def is_met(self, reading: Reading, limits: Limits, *, already: bool) -> bool:

@@ -2,8 +2,8 @@
 
 An engine is a loaded model. Its methods block and are only ever called from the one worker
 thread that owns it; ``Cancel`` is the sole thing another thread may touch. Only the module of
-the selected engine is imported. A new engine is one module with a ``create`` function of its
-kind's ``Create...`` signature, one line in ``REGISTRY``, and what the contract tests ask of it.
+the selected engine is imported. A new engine is one module with a ``create`` function, one line in
+``REGISTRY``, and what the contract tests ask of it.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class CallingLlm(Llm, Protocol):
     """One that can keep to a grammar, so that what it calls can be called."""
 
     parameters: int
-    """How many weights it has: small ones call what nobody asked for."""
+    """How many weights it has: small ones call skills that were not asked for."""
 
     def stream_or_call(
         self, messages: Sequence[Message], cancel: Cancel, grammar: str
@@ -106,12 +106,12 @@ class AdaptableLlm(Llm, Protocol):
     """One whose adapter can be exchanged while its weights stay loaded."""
 
     def load_adapter(self, place: Path, scale: float) -> Any:
-        """An adapter for ``wear``, from its file or the folder of it. Raises ModelMissing, ModelCorrupt."""
+        """Load an adapter from its file or that file's folder. Raises ModelMissing, ModelCorrupt."""
 
     def drop_adapter(self, adapter: Any) -> None:
-        """Free one that will not be worn."""
+        """Free an adapter that will not be applied."""
 
-    def wear(self, adapter: Any) -> None:
+    def apply_adapter(self, adapter: Any) -> None:
         """Answer with it, or with none (None), from now on; the one before is freed.
 
         Raises EngineFailed, and then goes on with the one before.
@@ -119,12 +119,12 @@ class AdaptableLlm(Llm, Protocol):
 
 
 class BatchLlm(Protocol):
-    """Answers many prompts at once, for when nobody waits for any of them."""
+    """Answers many prompts at once, when no one waits for a single reply."""
 
     def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
         """Yield the replies in the order in which they are done; stops soon after ``cancel``.
 
-        What one prompt alone fails of is the ``error`` of its reply. Raises PromptTooLong before the first
+        The failure of one prompt is the ``error`` of its reply. Raises PromptTooLong before the first
         one, EngineFailed at any time.
         """
 
@@ -141,10 +141,10 @@ class FrugalLlm(Llm, Protocol):
         """Those of the parameters of ``limit`` that change anything here."""
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
-        """Do with a context of at most so many tokens, and so much of its threads, until told otherwise.
+        """Use at most ``context_tokens`` and this share of the threads until the next call.
 
-        None and 1 are what it was made with. With another context what it has read is forgotten. Raises
-        EngineFailed when there is no memory for a longer one, and stays as it is.
+        None and 1 restore the values it was made with. Another context forgets what was read. Raises
+        EngineFailed when there is no memory for a longer one, and changes nothing then.
         """
 
 
@@ -183,11 +183,11 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "batch": {
         "llama_cpp": "assistant.engines.llm.llama_cpp.batch",
-        "openai": "assistant.engines.llm.openai.batch",
+        "openai": "assistant.engines.llm.openai.engine",
     },
     "tts": {"coqui": "assistant.engines.tts.coqui"},
 }
-"""kind -> name in the settings -> module with its ``create`` function."""
+"""kind -> name in the settings -> module with its ``create`` function, ``create_batch`` for "batch"."""
 
 
 def load(kind: str, name: str, **what: Any) -> Any:
@@ -205,4 +205,4 @@ def load(kind: str, name: str, **what: Any) -> Any:
             f"The {kind} engine '{name}' needs the Python package '{error.name}', which is not installed.",
             f"Install it, or choose another engine in the settings ({kind}.engine).",
         ) from error
-    return module.create(**what)
+    return (module.create_batch if kind == "batch" else module.create)(**what)

@@ -149,7 +149,7 @@ def _shape(shape: Sequence[object], length: int) -> str:
 
 @cache
 def _find_cuda() -> None:
-    """Load CUDA where it was installed with pip, which nobody else finds there."""
+    """Load CUDA from its pip packages, where the loader does not look for it."""
     onnxruntime.set_default_logger_severity(SILENT)  # what does not start has a line of ours
     if find_spec("nvidia") is not None:
         with redirect_stdout(sys.stderr):

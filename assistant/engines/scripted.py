@@ -70,7 +70,7 @@ class ScriptedVad:
 
 
 class ScriptedWake:
-    """Hears a word in so many frames of its loudness in a row; the words are given by loudness."""
+    """Detects a word after a run of frames of its loudness; the words are given by loudness."""
 
     def __init__(self, words: Mapping[int, str], *, frames: int = 20) -> None:
         self._words = words

@@ -28,7 +28,7 @@ from pathlib import Path
 from types import ModuleType
 
 from assistant.core.errors import AssistantError, SkillInvalid
-from assistant.skills import call_prompt, calls, own, pattern, slot_types
+from assistant.skills import calls, pattern, slot_types, user_skills
 from assistant.skills.builtin import (
     alarms,
     arithmetic,
@@ -205,7 +205,7 @@ class Skills:
         offered = [
             function
             for name, function in self._functions.items()
-            if name in known and (name in call_prompt.EXAMPLES or not _is_built_in(function))
+            if name in known and (name in calls.EXAMPLES or not _is_built_in(function))
         ]
         found = (calls.call_of(function) for function in offered)
         return {call.name: call for call in found if call}
@@ -218,7 +218,7 @@ class Skills:
     @property
     def call_prompt(self) -> str:
         """How a model is told of them: paragraphs of a prompt."""
-        return call_prompt.prompt(self.calls.values())
+        return calls.prompt(self.calls.values())
 
     def called(self, text: str) -> Match | None:
         """The skill that this call (``calls``) is of, or None."""
@@ -264,8 +264,8 @@ def load(intents: Sequence[Path], context: SkillContext, own_folder: Path | None
     they say the same as the built-in ones, the owner's count.
     Raises SkillInvalid.
     """
-    modules = [*TOPICS, *(own.modules(own_folder) if own_folder else ())]
-    files = [*intents, *(own.intents(own_folder) if own_folder else ())]
+    modules = [*TOPICS, *(user_skills.modules(own_folder) if own_folder else ())]
+    files = [*intents, *(user_skills.intents(own_folder) if own_folder else ())]
     functions = {name: skill for module in modules for name, skill in _functions(module)}
     return Skills(functions, read(files, functions, lambda name: _slots(functions[name])), context)
 

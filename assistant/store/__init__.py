@@ -1,9 +1,9 @@
 """Models on this disk: the catalogue, fetching, checking, importing, encrypting.
 
-``open_store`` is the way in for everybody else. Room by room: ``catalog`` says what exists,
+Other rooms call ``open_store``. Module by module: ``catalog`` says what exists,
 ``store`` what is here (``listing`` shows it), ``folder`` whether it is whole; ``pull`` and ``importing``
 bring models in through ``incoming``, ``fetch`` from one source, when their ``licences`` were agreed to;
-``indexes``, ``hub``, ``wheels``, ``download`` and ``web`` are what sources are made of. ``encrypting``
+``indexes``, ``wheels``, ``download`` and ``web`` are what sources are made of. ``encrypting``
 makes ``sealed`` files of a model's, and ``opening`` reads them into memory with the key of ``keys``.
 """
 

@@ -22,7 +22,7 @@ FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, err
 """Not allowed, or a file stands where a folder should be."""
 
 RESERVE_BYTES = 16_000_000
-"""Left free beyond what is needed, for folders, journals and everybody else on the disk."""
+"""Left free beyond what is needed, for folders, journals and other programs on the disk."""
 
 
 def free_bytes(folder: Path) -> int:

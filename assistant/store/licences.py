@@ -86,7 +86,7 @@ def agreement(models_dir: Path, *, accept: bool) -> Agree:
 
 
 def require(models_dir: Path, wanted: Iterable[tuple[str, Terms | None]], *, accept: bool) -> None:
-    """Raises LicenceNotAccepted for the first of ``wanted`` (model, its terms) that nobody agreed to.
+    """Raises LicenceNotAccepted for the first of ``wanted`` (model, its terms) that no person agreed to.
 
     With ``accept`` somebody just did, and it is remembered.
     """

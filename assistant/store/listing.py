@@ -26,7 +26,7 @@ class Entry:
     """Memory it takes in use; None for a model of one's own."""
     languages: tuple[str, ...]
     licence: str
-    """SPDX identifier; empty when nobody said."""
+    """SPDX identifier; empty when none was given."""
     licence_note: str
     attribution: str
     description: str

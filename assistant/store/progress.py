@@ -58,7 +58,7 @@ class Watcher(Protocol):
 
 
 class Unwatched:
-    """The watcher where nobody looks."""
+    """A watcher that shows nothing."""
 
     def progress(self, progress: Progress) -> None:
         pass

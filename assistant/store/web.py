@@ -125,7 +125,7 @@ def persist(
 ) -> Result:
     """Call ``attempt`` until it is not Interrupted, waiting in between; give up with SourceFailed.
 
-    ``arrived`` counts what came so far: while it grows, nobody gives up.
+    ``arrived`` counts the bytes so far: while it grows, the tries go on.
     """
     failures = 0
     while True:

@@ -21,8 +21,8 @@ class Adaptable(ScriptedLlm):
     """Answers as its adapter says."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop, lambda _: f"I wear {self.worn}.")
-        self.worn: object = None
+        super().__init__(loop, lambda _: f"I wear {self.adapter}.")
+        self.adapter: object = None
         self.dropped: list[object] = []
         self.has_room = True
 
@@ -34,10 +34,10 @@ class Adaptable(ScriptedLlm):
     def drop_adapter(self, adapter: object) -> None:
         self.dropped.append(adapter)
 
-    def wear(self, adapter: object) -> None:
+    def apply_adapter(self, adapter: object) -> None:
         if not self.has_room:
             raise EngineFailed("There is no memory.", "Choose a smaller one.")
-        self.worn = adapter
+        self.adapter = adapter
 
 
 def test_another_adapter_is_put_on_the_model_at_work(owned: Stories, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.core.errors import EngineFailed
-from assistant.engines.llm.llama_cpp.grammar import keeping_to
+from assistant.engines.llm.llama_cpp.engine import keeping_to
 from assistant.engines.llm.onnx.gbnf import Gbnf
 from assistant.skills import Skills
 from tests.engines.test_llama_cpp_engine import create

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from assistant.core.errors import ModelCorrupt, ModelError, ModelMissing
 from assistant.engines import AdaptableLlm, load
-from assistant.engines.llm.llama_cpp import gguf_adapter
 from assistant.engines.llm.llama_cpp.engine import LlamaCppLlm
+from assistant.engines.llm.llama_cpp.gguf import check_adapter, find_adapter
 from tests.engines.conftest import FRANCE, SMOLLM2, ask, settings
 from tests.gguf_writer import Float32, Value, gguf
 
@@ -86,11 +86,11 @@ def test_exchanged_while_loaded_and_taken_off_again(tmp_path: Path) -> None:
     base = ask(llm, FRANCE)
     said = [base]
     for seed in (1, 2):
-        llm.wear(llm.load_adapter(adapter(tmp_path, seed=seed), 1.0))
+        llm.apply_adapter(llm.load_adapter(adapter(tmp_path, seed=seed), 1.0))
         said.append(ask(llm, FRANCE))
         assert llm.usage.tokens_reused == 0, "what was read with other weights is of no use"
     assert len(set(said)) == 3
-    llm.wear(None)
+    llm.apply_adapter(None)
     assert ask(llm, FRANCE) == base
     assert llm._model.handle is model
     llm.close()
@@ -135,7 +135,7 @@ def test_an_engine_is_not_loaded_with_one_that_does_not_fit(tmp_path: Path) -> N
 def check(folder: Path, about: Mapping[str, Value], tensors: Mapping[str, tuple[int, ...]]) -> None:
     file = folder / "adapter.gguf"
     file.write_bytes(gguf(about, tensors))
-    gguf_adapter.check(file, "llama", SHAPES)
+    check_adapter(file, "llama", SHAPES)
 
 
 def test_one_that_fits_is_taken(tmp_path: Path) -> None:
@@ -180,10 +180,10 @@ def test_one_that_changes_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_holds_one_file(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="0 GGUF files"):
-        gguf_adapter.find(tmp_path)
+        find_adapter(tmp_path)
     file = adapter(tmp_path, layers=1)
-    assert gguf_adapter.find(tmp_path) == file
-    assert gguf_adapter.check(tmp_path, "llama", SHAPES).size_bytes == 4 * RANK * (WIDTH + FEED_FORWARD)
+    assert find_adapter(tmp_path) == file
+    assert check_adapter(tmp_path, "llama", SHAPES).size_bytes == 4 * RANK * (WIDTH + FEED_FORWARD)
 
 
 @with_settings(deadline=None, max_examples=200)
@@ -196,4 +196,4 @@ def test_a_damaged_header_ends_in_no_other_error(
     file = tmp_path_factory.mktemp("damaged") / "adapter.gguf"
     file.write_bytes(content)
     with suppress(ModelError):
-        gguf_adapter.check(file, "llama", SHAPES)
+        check_adapter(file, "llama", SHAPES)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.core.types import Message
-from assistant.engines.llm.common_tokens import what_followed
 from assistant.engines.llm.llama_cpp.engine import LlamaCppLlm
+from assistant.engines.llm.tokens import what_followed
 from assistant.runtime.cancel import Cancel
 from tests.engines.conftest import FRANCE, SYSTEM, ask
 from tests.engines.test_llama_cpp_engine import create, needs_model

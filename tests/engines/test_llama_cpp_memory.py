@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from assistant.core.types import Message
 from assistant.dialog.conversation import Conversation
-from assistant.engines.llm.common_tokens import common_length, longest_match
+from assistant.engines.llm.tokens import common_length, longest_match
 from tests.engines.conftest import SYSTEM, ask
 from tests.engines.test_llama_cpp_engine import create, needs_model
 

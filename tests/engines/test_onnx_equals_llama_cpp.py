@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from assistant.core.types import Message
 from assistant.engines import load
 from assistant.engines.llm.chat import ChatLlm, Vocabulary
-from assistant.engines.llm.onnx.vocabulary import OnnxVocabulary
+from assistant.engines.llm.onnx.model import OnnxVocabulary
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize.onnx_tokenizer import tokenizer

@@ -6,7 +6,7 @@ import threading
 
 from assistant.core.types import Message
 from assistant.engines import load
-from assistant.engines.llm.openai.batch import OpenAiBatch
+from assistant.engines.llm.openai.engine import OpenAiBatch
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
 from tests.http_double import HEAD, event, says, sends, serving, status

@@ -19,7 +19,7 @@ from assistant.core.errors import EngineFailed, EngineUnavailable, ModelCorrupt,
 from assistant.core.types import Pcm16, Sentence
 from assistant.engines.tts.sound import CLAUSE_PAUSE_MS, EDGE_MS, SENTENCE_PAUSE_MS
 from assistant.engines.tts.vits import MAX_SYMBOLS, VitsTts, create
-from assistant.engines.tts.vits_voice import Voice
+from assistant.engines.tts.voice import Voice
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import TtsSettings
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assistant.core.errors import AssistantError, EngineUnavailable, ModelCorrupt, ModelMissing, SettingsError
-from assistant.engines.tts.vits_voice import Voice
+from assistant.engines.tts.voice import Voice
 from assistant.engines.tts.voice_folder import read_voice
 
 PIPER: dict[str, Any] = {

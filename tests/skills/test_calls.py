@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from assistant.skills import Skills, call_prompt, calls, slot_types
+from assistant.skills import Skills, calls, slot_types
 from assistant.skills.builtin.control import Level
 from assistant.skills.builtin.units import Measure
 from assistant.skills.timer_book import TimerBook
@@ -139,15 +139,15 @@ def test_no_text_does_harm(text: str) -> None:
 
 def test_the_examples_in_the_prompt_are_calls_that_the_grammar_writes(skills: Skills) -> None:
     pattern = re.compile(as_regex(skills.grammar))
-    for said, call in (pair for pairs in call_prompt.EXAMPLES.values() for pair in pairs):
+    for said, call in (pair for pairs in calls.EXAMPLES.values() for pair in pairs):
         assert pattern.fullmatch(call), call
         assert skills.called(call), call
         assert said in skills.call_prompt
-    assert call_prompt.EXAMPLES.keys() == skills.calls.keys()
+    assert calls.EXAMPLES.keys() == skills.calls.keys()
 
 
 def test_what_the_bench_asks_is_what_no_sentence_fits(skills: Skills) -> None:
-    told = {said for pairs in call_prompt.EXAMPLES.values() for said, _ in pairs}
+    told = {said for pairs in calls.EXAMPLES.values() for said, _ in pairs}
     assert len(REQUESTS) >= 40
     assert len(QUESTIONS) >= 40
     for said in (*(said for said, _ in REQUESTS), *QUESTIONS):

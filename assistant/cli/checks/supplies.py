@@ -11,7 +11,7 @@ from assistant.app import adapter as adapters
 from assistant.audio import Kind, lines, portaudio
 from assistant.cli.checks.finding import Check, Finding, Patient
 from assistant.core.types import Message
-from assistant.engines.llm.llama_cpp import gguf_adapter, gguf_model
+from assistant.engines.llm.llama_cpp.gguf import check_adapter, find_model
 from assistant.engines.llm.openai.server import Server
 from assistant.runtime import credentials
 from assistant.runtime.cancel import Cancel
@@ -49,11 +49,11 @@ def _adapter(patient: Patient, place: Path) -> Finding:
         header = patient.store().header(settings.model)
         shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     else:
-        model = gguf_model.find(place)
+        model = find_model(place)
         header, shapes = model.header, dict(model.shapes)
     with adapters.opened(patient.settings) as adapter:
         assert adapter is not None  # noqa: S101 - the settings name one
-        gguf_adapter.check(adapter, header.architecture, shapes)
+        check_adapter(adapter, header.architecture, shapes)
     what = f"{settings.adapter} fits the model; scale {settings.adapter_scale:g}"
     return Finding("llm adapter", ok=True, what=what)
 

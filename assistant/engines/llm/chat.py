@@ -21,8 +21,7 @@ from assistant.core.errors import PromptTooLong
 from assistant.core.types import Message
 from assistant.engines.llm import prompt_cache as kept_file
 from assistant.engines.llm.chat_template import ChatTemplate
-from assistant.engines.llm.common_tokens import common_length
-from assistant.engines.llm.text_pieces import TextPieces
+from assistant.engines.llm.tokens import TextPieces, common_length
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
 

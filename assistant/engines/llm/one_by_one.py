@@ -1,4 +1,4 @@
-"""Many prompts on an engine that answers one at a time, for when nobody waits for any of them."""
+"""Many prompts on an engine that answers one at a time."""
 
 from __future__ import annotations
 

@@ -1,24 +1,25 @@
 """Speech recognition by Whisper on faster-whisper and CTranslate2, from local files only.
 
-Short speech is recognised on a short window; what comes out doubtful, and what is long, goes
-through faster-whisper's own 30 s windows.
+Short speech is recognised on a short window; a doubtful result and long speech go through
+faster-whisper's own 30 s windows. Nothing here touches a network: faster-whisper would fetch a
+tokenizer that is missing from the folder, so a folder without one is refused.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 
+import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment
 
-from assistant.core.errors import EngineFailed
+from assistant.core.errors import EngineFailed, ModelCorrupt, ModelMissing, SettingsError
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16, Transcript
-from assistant.engines.stt.whisper_doubt import compression_ratio
-from assistant.engines.stt.whisper_model import open_model
-from assistant.engines.stt.whisper_short import LONGEST_S, Floats, ShortWindow
+from assistant.engines.stt.whisper_short import LONGEST_S, Floats, ShortWindow, compression_ratio
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import SttSettings
 
@@ -134,3 +135,115 @@ def _failed(error: Exception) -> EngineFailed:
         f"Speech recognition failed ({error}).",
         "Check the model with `assistant models verify`; if it is whole, report this.",
     )
+
+
+_NEEDED = ("model.bin", "config.json", "tokenizer.json")
+_FETCH_AGAIN = "Fetch it again: `assistant models pull`; `assistant models verify` tells which file is wrong."
+
+_NEAREST = {
+    "float32": (),
+    "float16": (),
+    "int8": ("int8_float32", "int8_float16"),
+    "int8_float32": ("int8", "int8_float16"),
+    "int8_float16": ("int8_float32", "int8"),
+}
+"""Number format -> what is used instead where a device does not compute in it; else float32."""
+
+
+def open_model(folder: Path, settings: SttSettings, threads: int) -> WhisperModel:
+    """Load the CTranslate2 model in ``folder`` with one worker of ``threads`` threads.
+
+    A card or a number format that is not there is skipped with one line in the log. Raises ModelMissing,
+    ModelCorrupt, EngineFailed for want of memory, SettingsError when the model does not know the language.
+    """
+    _check_files(folder)
+    ctranslate2.set_log_level(logging.ERROR)
+    model = _loaded(folder, settings, threads)
+    log.info("network=stt runs_on=%s compute_type=%s", model.model.device, model.model.compute_type)
+    _check_language(model, settings)
+    return model
+
+
+def _loaded(folder: Path, settings: SttSettings, threads: int) -> WhisperModel:
+    """On the card, if one is wanted and starts, or else on the processor."""
+    if _wants_card(settings):
+        try:
+            return _load(folder, "cuda", settings, threads)
+        except Exception as error:  # noqa: BLE001  CUDA's libraries are loaded late, and fail in many ways.
+            log.warning("provider=cuda network=stt skipped=yes reason=%r", _first_sentence(error))
+    try:
+        return _load(folder, "cpu", settings, threads)
+    except MemoryError as error:
+        raise EngineFailed(
+            f"There is not enough memory for the speech model in {folder}.",
+            "Choose a smaller one (stt.model).",
+        ) from error
+    except Exception as error:  # tokenizers raises bare Exceptions
+        raise ModelCorrupt(
+            f"The speech model in {folder} cannot be read ({_first_sentence(error)}).", _FETCH_AGAIN
+        ) from error
+
+
+def _load(folder: Path, device: str, settings: SttSettings, threads: int) -> WhisperModel:
+    model = WhisperModel(
+        str(folder),
+        device=device,
+        compute_type=_compute_type(device, settings),
+        cpu_threads=threads,
+        num_workers=1,
+        local_files_only=True,
+    )
+    _try(model)
+    return model
+
+
+def _wants_card(settings: SttSettings) -> bool:
+    """Whether to try it: "auto" is a card where there is one."""
+    if settings.device == "cpu":
+        return False
+    there = bool(ctranslate2.get_cuda_device_count())
+    if settings.device == "cuda" and not there:
+        log.warning("provider=cuda network=stt skipped=yes reason='CTranslate2 finds no card with CUDA'")
+    return there
+
+
+def _compute_type(device: str, settings: SttSettings) -> str:
+    """The format that is set, or the nearest one that this device computes in."""
+    wanted = settings.compute_type
+    supported = ctranslate2.get_supported_compute_types(device)
+    if wanted == "auto" or wanted in supported:
+        return wanted
+    instead = next((name for name in _NEAREST[wanted] if name in supported), "float32")
+    reason = f"this {device} computes in {', '.join(sorted(supported))}: {instead} instead"
+    log.warning("compute_type=%s network=stt skipped=yes reason=%r", wanted, reason)
+    return instead
+
+
+def _check_files(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ModelMissing(f"There is no speech model at {folder}.", "Fetch it: `assistant models pull`.")
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if len(missing) == len(_NEEDED):
+        raise ModelMissing(f"There is no Whisper model in {folder}.", "Fetch it: `assistant models pull`.")
+    if missing:
+        raise ModelCorrupt(f"The speech model in {folder} lacks {', '.join(missing)}.", _FETCH_AGAIN)
+
+
+def _try(model: WhisperModel) -> None:
+    """Take one step of recognition: only that finds a vocabulary that was cut off."""
+    silence = np.zeros((1, model.model.n_mels, 2), dtype=np.float32)
+    begin = model.hf_tokenizer.token_to_id("<|startoftranscript|>")
+    model.model.generate(ctranslate2.StorageView.from_array(silence), [[begin]], beam_size=1, max_length=2)
+
+
+def _check_language(model: WhisperModel, settings: SttSettings) -> None:
+    known = model.supported_languages
+    if settings.language != "auto" and settings.language not in known:
+        raise SettingsError(
+            f"The speech model '{settings.model}' does not know the language '{settings.language}'.",
+            f"Set stt.language to one it knows ({', '.join(known)}), or choose another model (stt.model).",
+        )
+
+
+def _first_sentence(error: Exception) -> str:
+    return re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".") or type(error).__name__

@@ -19,8 +19,8 @@ import numpy as np
 from assistant.core.errors import EngineFailed, EngineUnavailable, ModelCorrupt, SettingsError
 from assistant.core.types import Pcm16, Sentence
 from assistant.engines import Tts
-from assistant.engines.tts import coqui_folder
 from assistant.engines.tts.sound import BREATH, gain_for, pause_after, to_pcm, trim
+from assistant.engines.tts.voice_folder import COQUI_SPEAKERS, coqui_checkpoint, find_coqui
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import TtsSettings
 
@@ -45,7 +45,7 @@ def create(settings: TtsSettings, model: Path, threads: int) -> Tts:
             f"The voice's torch runtime needs the Python package '{missing[0]}', which is not installed.",
             "Install it with: pip install 'shelf-assistant[coqui]', or set tts.runtime to onnx.",
         )
-    return TorchTts(coqui_folder.find(settings.model, model), settings, threads)
+    return TorchTts(find_coqui(settings.model, model), settings, threads)
 
 
 class TorchTts:
@@ -63,7 +63,7 @@ class TorchTts:
         _set_scales(self._api.synthesizer.tts_model, settings)
 
     def warm_up(self) -> None:
-        """Speak once, to nobody; it also shows how loud the voice is."""
+        """Synthesize once and discard the sound; it also shows how loud the voice is."""
         self._gain = gain_for(self._speak("one, two, three, four, five."), self.sample_rate_hz)
         log.debug("voice_ready sample_rate_hz=%d gain=%.2f", self.sample_rate_hz, self._gain)
 
@@ -107,11 +107,11 @@ def _load(folder: Path, threads: int) -> Any:
         ) from error
     if threads:
         torch.set_num_threads(threads)
-    speakers = next((folder / name for name in coqui_folder.SPEAKERS if (folder / name).is_file()), None)
+    speakers = next((folder / name for name in COQUI_SPEAKERS if (folder / name).is_file()), None)
     try:
         # By path: asked by name, Coqui would look for newer files on the internet.
         return api.TTS(
-            model_path=str(coqui_folder.checkpoint(folder)),
+            model_path=str(coqui_checkpoint(folder)),
             config_path=str(folder / "config.json"),
             speakers_file_path=str(speakers) if speakers else None,
             progress_bar=False,

@@ -1,6 +1,6 @@
 """Speech from a VITS voice in ONNX: Piper's voices and Coqui's exports, without torch.
 
-A text becomes phonemes (``espeak``), those become ids (``vits_voice``), and one run of the network
+A text becomes phonemes (``espeak``), those become ids (``voice``), and one run of the network
 turns the ids of a sentence into sound. Each piece is cut to its sound and given the pause that its
 last mark asks for, so pieces that are spoken one after another join like one text.
 
@@ -24,7 +24,7 @@ from assistant.engines import onnx_providers
 from assistant.engines.onnx_providers import first_line
 from assistant.engines.tts.espeak import Clause, Espeak, split_at_marks
 from assistant.engines.tts.sound import BREATH, Wave, gain_for, pause_after, to_pcm, trim
-from assistant.engines.tts.vits_voice import Voice
+from assistant.engines.tts.voice import Voice
 from assistant.engines.tts.voice_folder import read_voice
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import TtsSettings
@@ -81,7 +81,7 @@ class VitsTts:
         """Factor for the loudness of all that this voice says; 0 until it has been measured."""
 
     def warm_up(self) -> None:
-        """Speak once, to nobody: the first run is the slowest, and it shows how loud the voice is."""
+        """Synthesize once, unheard: the first run is the slowest, and it shows how loud the voice is."""
         self._gain = self._measure()
         log.debug("voice_ready sample_rate_hz=%d gain=%.2f", self.sample_rate_hz, self._gain)
 

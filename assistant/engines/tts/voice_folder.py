@@ -1,4 +1,4 @@
-"""A folder with a VITS voice -> its ONNX file and its ``Voice``.
+"""The folders that voices lie in: a VITS voice in ONNX with its description, or Coqui's own format for torch.
 
 A Piper voice is ``NAME.onnx`` with ``NAME.onnx.json``; a Coqui one is what ``Vits.export_onnx`` wrote with
 the ``config.json`` of its training. What is in the files is not trusted.
@@ -6,20 +6,19 @@ the ``config.json`` of its training. What is in the files is not trusted.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from assistant.core.errors import ModelCorrupt, ModelMissing
-from assistant.engines.tts.coqui_voice import read_coqui
-from assistant.engines.tts.piper_voice import read_piper
-from assistant.engines.tts.vits_voice import Voice
+from assistant.engines.tts.voice import Voice, read_coqui, read_piper
 from assistant.runtime.json_file import read_object
 
 _MAX_BYTES = 4_000_000
 """The largest real descriptions, with a thousand speakers, have a fiftieth of this."""
 
-_SPEAKERS = ("speaker_ids.json", "speakers.json")
+_JSON_SPEAKERS = ("speaker_ids.json", "speakers.json")
 """Coqui's table of speakers, where it is JSON; its ``.pth`` is a pickle and stays closed."""
 
 
@@ -45,7 +44,7 @@ def read_voice(folder: Path) -> tuple[Path, Voice]:
         if piper.is_file():
             return onnx, read_piper(read_object(piper, _MAX_BYTES))
         if coqui.is_file():
-            speakers = next(filter(Path.is_file, map(folder.joinpath, _SPEAKERS)), None)
+            speakers = next(filter(Path.is_file, map(folder.joinpath, _JSON_SPEAKERS)), None)
             named = read_object(speakers, _MAX_BYTES) if speakers else None
             return onnx, read_coqui(read_object(coqui, _MAX_BYTES), named)
     except (ValidationError, ValueError, KeyError, OSError) as error:
@@ -66,3 +65,38 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no symbol {error}"
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+_COQUI_CHECKPOINTS = ("model_file.pth", "model_file.pth.tar", "model.pth", "checkpoint.pth", "best_model.pth")
+COQUI_SPEAKERS = ("speaker_ids.json", "speakers.json", "speaker_ids.pth", "speakers.pth")
+"""What the files of a Coqui model are called."""
+
+
+def find_coqui(name: str, model: Path) -> Path:
+    """The folder of the voice: in the model store, given as a path, or where Coqui keeps its own."""
+    home = os.environ.get("TTS_HOME") or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    in_coquis_store = Path(home, "tts", name.replace("/", "--")).expanduser()
+    for folder in (model, Path(name).expanduser(), in_coquis_store):
+        if (folder / "config.json").is_file() and coqui_checkpoint(folder):
+            return folder
+    fetch = f"tts --model_name {name} --text hello --out_path hello.wav" if name.count("/") == 3 else ""
+    raise ModelMissing(
+        f"The Coqui voice '{name}' is not on this disk: no config.json with a model file in {model}"
+        f" or {in_coquis_store}.",
+        f"Where there is internet, fetch it with: {fetch}; elsewhere, copy that folder here."
+        if fetch
+        else "Set tts.model to one of Coqui's names, such as tts_models/en/ljspeech/vits, or to its folder.",
+    )
+
+
+def coqui_size_bytes(name: str, model: Path) -> int:
+    """Of the file that torch would load for this voice; 0 when it is not on this disk."""
+    try:
+        file = coqui_checkpoint(find_coqui(name, model))
+    except ModelMissing:
+        return 0
+    return file.stat().st_size if file else 0
+
+
+def coqui_checkpoint(folder: Path) -> Path | None:
+    return next((folder / name for name in _COQUI_CHECKPOINTS if (folder / name).is_file()), None)

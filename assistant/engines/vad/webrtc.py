@@ -1,7 +1,7 @@
 """Speech or not by WebRTC's detector: six energy bands against a running model of the noise.
 
 It costs next to nothing and answers 0 or 1. It takes hums, music and knocks for speech more
-often than a network does; whoever uses it must expect that.
+often than a network does; its client must expect that.
 """
 
 from __future__ import annotations

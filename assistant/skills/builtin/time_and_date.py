@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from assistant.text.en import wording
-from assistant.text.en.cardinals import year
+from assistant.text.en.numbers import year
 
 _AHEAD = {"yesterday": -1, "today": 0, "tomorrow": 1}
 

@@ -22,7 +22,7 @@ _HEARD = {"to": 2, "too": 2, "for": 4, "fore": 4, "won": 1, "ate": 8}
 _VOCABULARY = frozenset([*_SECONDS, *_HEARD, "of", "single", "couple", "in"])
 
 LONGEST = timedelta(days=366)
-"""Nobody sets a kitchen timer for longer; what is heard so is misheard."""
+"""A kitchen timer is never longer; a longer duration was misheard."""
 
 
 def duration(keys: Sequence[str]) -> timedelta | None:

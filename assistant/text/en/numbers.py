@@ -1,14 +1,17 @@
-"""English number words and digits, as recognisers mix them, to exact numbers.
+"""English numbers: read from words and digits as recognisers mix them, and said in words.
 
-"twelve", "12", "one hundred and five", "2.5 million", "three and a half", "minus 4",
-"a quarter", "point five". All functions take the keys of words and want every one of them to
-be used: what is only partly a number is none.
+Read: "twelve", "12", "one hundred and five", "2.5 million", "three and a half", "minus 4", "a quarter",
+"point five". ``number`` and ``whole`` take the keys of words, and every key must be used: what is only
+partly a number is none. Said: 21 -> twenty-one, twenty-first, two one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
+
+from num2words import num2words
 
 # fmt: off
 _ONES = {
@@ -68,7 +71,7 @@ def _positive(keys: Sequence[str]) -> Fraction | None:
     if "point" in keys:
         return _with_decimals(keys)
     part = _part(keys)
-    return cardinal(keys) if part is None else part
+    return _counted(keys) if part is None else part
 
 
 def whole(keys: Sequence[str]) -> int | None:
@@ -82,8 +85,8 @@ def _with_part(keys: Sequence[str]) -> Fraction | None:
     last_and = len(keys) - 1 - list(reversed(keys)).index("and")
     part = _part(keys[last_and + 1 :])
     if part is None:
-        return cardinal(keys)
-    base = cardinal(keys[:last_and])
+        return _counted(keys)
+    base = _counted(keys[:last_and])
     return base + part if base is not None and base.denominator == 1 else None
 
 
@@ -95,21 +98,21 @@ def _part(keys: Sequence[str]) -> Fraction | None:
         return None
     if len(keys) == 1:
         return Fraction(1, _PARTS[keys[-1]]) if keys[-1] in {"half", "quarter"} else None
-    count = Fraction(1) if keys[0] in {"a", "an", "the"} and len(keys) == 2 else cardinal(keys[:-1])
+    count = Fraction(1) if keys[0] in {"a", "an", "the"} and len(keys) == 2 else _counted(keys[:-1])
     return count / _PARTS[keys[-1]] if count is not None and count.denominator == 1 else None
 
 
 def _with_decimals(keys: Sequence[str]) -> Fraction | None:
     """ "three point one four", "point five": digits are said one by one, or as one number."""
     at = keys.index("point")
-    base = cardinal(keys[:at]) if at else Fraction(0)
-    digits = "".join(_digits(key) for key in keys[at + 1 :])
+    base = _counted(keys[:at]) if at else Fraction(0)
+    digits = "".join(_digits_of(key) for key in keys[at + 1 :])
     if base is None or base.denominator != 1 or "?" in digits or not digits:
         return None
     return base + Fraction(int(digits), 10 ** len(digits))
 
 
-def _digits(key: str) -> str:
+def _digits_of(key: str) -> str:
     if key.isascii() and key.isdigit():
         return key
     if key in {"oh", "o"}:
@@ -118,7 +121,7 @@ def _digits(key: str) -> str:
     return str(value) if value is not None else "?"
 
 
-def cardinal(keys: Sequence[str]) -> Fraction | None:
+def _counted(keys: Sequence[str]) -> Fraction | None:
     """A counted number: "two hundred and five", "12 thousand", "2.5 million", "a hundred"."""
     total, group = Fraction(0), Fraction(0)
     room, scale = 1000, 10**15  # what may still be added to the group; the scale that was last named
@@ -157,3 +160,38 @@ def _small(key: str) -> Fraction | None:
     if key.isascii() and key.replace(".", "", 1).isdigit() and len(key) <= 15:
         return Fraction(key)
     return None
+
+
+LONGEST_NUMBER = 15
+"""More digits than a quadrillion has are read one by one."""
+
+
+def cardinal(number: int) -> str:
+    """5 -> five."""
+    return str(num2words(number)).replace(",", "")
+
+
+def ordinal(number: int) -> str:
+    """5 -> fifth."""
+    return str(num2words(number, to="ordinal")).replace(",", "")
+
+
+def year(number: int) -> str:
+    """1905 -> nineteen oh-five."""
+    return str(num2words(number, to="year"))
+
+
+def digits(text: str) -> str:
+    """The digits in ``text`` one by one; groups of them are set off by commas."""
+    groups = re.findall(r"\d+", text)
+    return ", ".join(" ".join(cardinal(int(digit)) for digit in group) for group in groups)
+
+
+def in_words(text: str) -> str:
+    """``text`` such as "1,234.50" in words; digit by digit if it is very long or leads with 0."""
+    whole, _, decimals = text.replace(",", "").partition(".")
+    if len(whole) > LONGEST_NUMBER or (len(whole) > 1 and whole[0] == "0"):
+        words = digits(whole)
+    else:
+        words = cardinal(int(whole))
+    return f"{words} point {digits(decimals)}" if decimals else words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from assistant.text.en.cardinals import LONGEST_NUMBER, cardinal, digits, number, ordinal, year
+from assistant.text.en.numbers import LONGEST_NUMBER, cardinal, digits, in_words, ordinal, year
 from assistant.text.en.rules import any_of, rules
 
 # fmt: off
@@ -57,7 +57,7 @@ def _quantity(match: re.Match[str]) -> str:
     unit = f"{'square' if power in ('²', '2') else 'cubic'} {unit}" if power else unit
     # "a 5-kg bag" is one of five kilogram.
     unit = unit if match["amount"] == "1" or match["hyphen"] else _plural(unit)
-    amount = f"{number(match['amount'])} {match['magnitude'] or ''}".strip()
+    amount = f"{in_words(match['amount'])} {match['magnitude'] or ''}".strip()
     per = f" per {_UNITS[match['per']]}" if match["per"] else ""
     return f"{amount} {unit}{per}{' squared' if match['per_power'] else ''}"
 
@@ -67,10 +67,10 @@ def _money(match: re.Match[str]) -> str:
     one, many, cent, cents = _CURRENCIES[_CODES.get(sign, sign)]
     amount = match["amount"].replace(",", "")
     if match["magnitude"]:
-        return f"{number(amount)} {_MAGNITUDES[match['magnitude']]} {many}"
+        return f"{in_words(amount)} {_MAGNITUDES[match['magnitude']]} {many}"
     whole, _, part = amount.partition(".")
     if len(part) != 2 or len(whole) > LONGEST_NUMBER:
-        return f"{number(amount)} {one if amount == '1' else many}"
+        return f"{in_words(amount)} {one if amount == '1' else many}"
     large = f"{cardinal(int(whole))} {one if int(whole) == 1 else many}" if int(whole) else ""
     small = f"{cardinal(int(part))} {cent if int(part) == 1 else cents}" if int(part) else ""
     return " and ".join(filter(None, (large, small))) or f"zero {many}"
@@ -82,12 +82,12 @@ def _fraction(match: re.Match[str]) -> str:
     unit = f" {match['unit']}" if match["unit"] else ""
     if name is None or not 0 < int(over) < int(under):
         between = "over" if int(over) > int(under) else "out of"
-        return f"{number(whole) + ' ' if whole else ''}{number(over)} {between} {number(under)}{unit}"
+        return f"{in_words(whole) + ' ' if whole else ''}{in_words(over)} {between} {in_words(under)}{unit}"
     names = "halves" if name == "half" else f"{name}s"
     part = f"one {name}" if int(over) == 1 else f"{cardinal(int(over))} {names}"
     if whole:
         plural = f" {_plural(_UNITS[match['unit']])}" if match["unit"] else ""
-        return f"{number(whole)} and {part.replace('one ', 'a ', 1)}{plural}"
+        return f"{in_words(whole)} and {part.replace('one ', 'a ', 1)}{plural}"
     return f"{part} of a {_UNITS[match['unit']]}" if match["unit"] else part
 
 
@@ -119,7 +119,7 @@ QUANTITY_RULES = rules(
     (r"(?<!\w)(?:\(\d{3}\) ?|\d{3}[ -])\d{3}[ -]\d{4}\b", _digits),
     (r"\b\d{3}-\d\d(?!00)\d\d\b|\b\d+(?:-\d+){2,9}\b", _digits),
     (r"(?<=\b[Cc]all )\d{3}\b|(?<=\b[Dd]ial )\d{3}\b", _digits),
-    (r"\b\d+(?:\.\d+){2,}\b", lambda match: " point ".join(map(number, match.group().split(".")))),
+    (r"\b\d+(?:\.\d+){2,}\b", lambda match: " point ".join(map(in_words, match.group().split(".")))),
     # From one to another, and less.
     (rf"([{re.escape(''.join(_CURRENCIES))}])({_N})\s?[-–]\s?\1?(?=\d)", r"\2 to \1"),
     (r"(\d)\s?-\s?(?=\d[\d.,]*\s?=)", r"\1 minus "),
@@ -157,6 +157,6 @@ QUANTITY_RULES = rules(
         r"(?<![+*/=×÷^-] )(?<![.,\d+*/=×÷^-])(?:1[1-9]\d\d|20[1-9]\d)(?![.,]?\d| ?[+*/=×÷^-])",
         lambda match: year(int(match.group())),
     ),
-    (_N, lambda match: number(match.group())),
+    (_N, lambda match: in_words(match.group())),
     (r"\.(?=\w)", " point "),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from assistant.text.en.cardinals import cardinal, ordinal
+from assistant.text.en.numbers import cardinal, ordinal
 from assistant.text.en.quantities import QUANTITY_RULES
 from assistant.text.en.rules import any_of, ends_text, rules
 from assistant.text.en.times import TIME_RULES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from assistant.text.en.cardinals import cardinal, ordinal, year
+from assistant.text.en.numbers import cardinal, ordinal, year
 from assistant.text.en.rules import any_of, ends_text, rules
 
 # fmt: off

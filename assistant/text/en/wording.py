@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
-from assistant.text.en.cardinals import cardinal, digits, ordinal
+from assistant.text.en.numbers import cardinal, digits, ordinal
 
 # fmt: off
 _MONTHS = (

@@ -15,7 +15,7 @@ from typing import Any
 from assistant.app import build as app
 from assistant.app import engines as loading
 from assistant.board.cores import big_cores
-from assistant.engines.llm.llama_cpp import gguf_model
+from assistant.engines.llm.llama_cpp.gguf import find_model
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.tools.bench import machine
@@ -129,7 +129,7 @@ class _Bare:
         self.tokens = TOKENS
         """How many to write."""
         with loading.store_of(settings).opened(settings.llm.model, "llm") as folder:
-            file = gguf_model.find(folder).file
+            file = find_model(folder).file
             self._model = lib.llama_model_load_from_file(bytes(file), lib.llama_model_default_params())
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = settings.llm.context_tokens

@@ -21,7 +21,7 @@ import llama_cpp
 import numpy as np
 
 from assistant.core.errors import ModelCorrupt, ModelMissing, SettingsError
-from assistant.engines.llm.llama_cpp import gguf_adapter
+from assistant.engines.llm.llama_cpp.gguf import check_adapter
 from assistant.runtime.json_file import read_object
 from assistant.store import Store, licences
 from assistant.store.disk import writing
@@ -201,7 +201,7 @@ def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
         with writing(made):
             write_adapter_file(file, base.header.architecture, changes, strength)
         shapes = {tensor.name: tensor.shape for tensor in base.header.tensors}
-        gguf_adapter.check(file, base.header.architecture, shapes)
+        check_adapter(file, base.header.architecture, shapes)
         before, after = _measured(base, file, request.threads, work_dir, watcher)
         spoken = hold_conversation(base.folder, request.threads, watcher, adapter=file)
         doubts = _doubts(before, after, spoken)

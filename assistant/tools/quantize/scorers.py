@@ -21,9 +21,8 @@ import numpy.typing as npt
 
 from assistant.core.errors import EngineFailed, ModelCorrupt
 from assistant.engines.llm.chat_template import ChatTemplate
-from assistant.engines.llm.llama_cpp import gguf_model
-from assistant.engines.llm.llama_cpp.model import LOG_LEVEL_ERROR
-from assistant.engines.llm.llama_cpp.vocabulary import Vocabulary
+from assistant.engines.llm.llama_cpp.gguf import find_model
+from assistant.engines.llm.llama_cpp.model import LOG_LEVEL_ERROR, Vocabulary
 from assistant.engines.llm.onnx import model as onnx_model
 from assistant.engines.llm.onnx.decoder import OnnxDecoder, run_options
 from assistant.engines.onnx_providers import Place, first_line
@@ -65,7 +64,7 @@ class LlamaCppScorer:
 
         ``adapter`` is a GGUF file that changes the model.
         """
-        found = gguf_model.find(folder)
+        found = find_model(folder)
         file = found.file
         self._observer = observer  # held, because C does not
         self._context = None

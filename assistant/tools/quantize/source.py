@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.core.errors import ModelCorrupt, ModelMissing, SettingsError
-from assistant.engines.llm.llama_cpp import gguf_model
+from assistant.engines.llm.llama_cpp.gguf import find_model
 from assistant.store import Store
 from assistant.store.formats.gguf import GgufHeader
 from assistant.store.licences import Agree
@@ -97,7 +97,7 @@ def find(  # noqa: PLR0917
     else:
         store.path(named, "llm")  # says what names there are
         raise ModelMissing(f"There is no file or model {named}.", "`assistant models list` shows the models.")
-    found = gguf_model.find(folder)
+    found = find_model(folder)
     _check_rope(described / "config.json", found.header)
     licence = licence or found.header.licence
     agree(named, licence)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from assistant.core.errors import ModelCorrupt
 from assistant.engines.llm.onnx.decoder import OnnxDecoder, run_options
-from assistant.engines.llm.onnx.vocabulary import OnnxVocabulary
+from assistant.engines.llm.onnx.model import OnnxVocabulary
 from assistant.engines.onnx_providers import Place
 from assistant.store.formats.gguf import GgufHeader, Value
 from assistant.tools.quantize.block_numbers import BLOCK, rounded

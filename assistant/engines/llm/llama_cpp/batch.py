@@ -1,7 +1,10 @@
-"""Many prompts at once on llama.cpp: whoever has been answered makes room for the next one.
+"""Many prompts at once in one llama.cpp context: each finished reply makes room for the next prompt.
 
-Nobody listens here, so nothing is streamed, and nothing is remembered from one prompt to another but what
-all of them begin with.
+A model's weights are read once a step, however many texts share it, and reading them is what takes the time:
+so eight texts together are written much faster than one after the other, and each of them slower. What all of
+them begin with is evaluated once, and its cells are shared. ``LlamaCppSlots`` knows nothing of chats.
+
+Replies are not streamed, and only the common beginning is kept from one prompt to the next.
 """
 
 from __future__ import annotations
@@ -9,22 +12,31 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
-from assistant.core.errors import PromptTooLong
+import llama_cpp.llama_cpp as lib
+
+from assistant.core.errors import EngineFailed, PromptTooLong
 from assistant.core.types import BatchReply, Message
 from assistant.engines.llm.chat import prompt_text
-from assistant.engines.llm.common_tokens import common_length
-from assistant.engines.llm.llama_cpp.model import Opened, opened_for_chats
-from assistant.engines.llm.llama_cpp.slots import LlamaCppSlots, Slot
-from assistant.engines.llm.text_pieces import TextPieces
+from assistant.engines.llm.llama_cpp.context import ABORTED, interruptible
+from assistant.engines.llm.llama_cpp.model import (
+    BATCH_TOKENS,
+    Adapter,
+    LlamaCppModel,
+    Opened,
+    opened_for_chats,
+)
+from assistant.engines.llm.tokens import TextPieces, common_length
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
 
 
-def create(settings: LlmSettings, model: Path, threads: int, at_once: int) -> LlamaCppBatch:
+def create_batch(settings: LlmSettings, model: Path, threads: int, at_once: int) -> LlamaCppBatch:
     """Load the GGUF file in the folder ``model``, with places for ``at_once`` prompts in its context.
 
     Raises ModelMissing, ModelCorrupt, or EngineFailed when memory does not suffice.
@@ -136,3 +148,134 @@ def _reply(writing: _Writing, end_s: float) -> BatchReply:
         tokens_prompt=writing.tokens_prompt,
         tokens_generated=writing.tokens,
     )
+
+
+_COMMON = 0
+"""The sequence that holds what all texts begin with; a slot's own number is one more than its index."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """One of the places, and the text that has it."""
+
+    number: int
+    sampler: Any
+    waiting: list[int] = field(default_factory=list)
+    """Tokens that are still to be evaluated; when none is, the next one can be chosen."""
+    position: int = 0
+    """How many tokens of it the memory holds."""
+    at: int = -1
+    """Where in the last step its scores are; -1 when it was not its last token's turn."""
+
+
+class LlamaCppSlots:
+    """A context with places for ``count`` texts. Raises EngineFailed when there is no room for it."""
+
+    def __init__(
+        self, model: LlamaCppModel, settings: LlmSettings, threads: int, count: int, adapter: Adapter | None
+    ) -> None:
+        """``model`` is closed with it."""
+        self._model = model
+        self._common: list[int] = []
+        self.context_tokens = min(settings.context_tokens, model.train_context_tokens)
+        """All texts together."""
+        self._context: Any = None
+        self._batch: Any = None
+        self.slots: list[Slot] = []
+        try:
+            self._context = model.new_context(
+                settings, threads, self.context_tokens, sequences=count + 1, adapter=adapter
+            )
+        except EngineFailed:
+            self.close()
+            raise
+        self._memory = lib.llama_get_memory(self._context)
+        self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
+        self.slots = [Slot(number + 1, model.new_sampler(settings)) for number in range(count)]
+
+    def close(self) -> None:
+        """Free everything; harmless when done twice."""
+        for slot in self.slots:
+            lib.llama_sampler_free(slot.sampler)
+        self.slots = []
+        if self._batch is not None:
+            lib.llama_batch_free(self._batch)
+        if self._context:
+            lib.llama_free(self._context)
+        self._batch = self._context = None
+        self._model.close()
+
+    def room(self, common: int) -> int:
+        """Tokens that each text may have, prompt and reply, when ``common`` tokens are shared by all."""
+        return common + (self.context_tokens - common) // len(self.slots)
+
+    def share(self, tokens: Sequence[int]) -> None:
+        """Evaluate what all texts begin with; nothing is kept of the texts before. Raises EngineFailed."""
+        lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
+        self._common = list(tokens)
+        for start in range(0, len(tokens), BATCH_TOKENS):
+            part = tokens[start : start + BATCH_TOKENS]
+            self._begin_batch()
+            for offset, token in enumerate(part):
+                self._add(token, start + offset, _COMMON, scores=False)
+            self._decode()
+
+    def take(self, slot: Slot, tokens: Sequence[int]) -> None:
+        """Give the place to another text, which begins with what was shared."""
+        lib.llama_memory_seq_rm(self._memory, slot.number, -1, -1)
+        slot.position = len(self._common)
+        lib.llama_memory_seq_cp(self._memory, _COMMON, slot.number, 0, slot.position)
+        lib.llama_sampler_reset(slot.sampler)
+        slot.waiting = list(tokens[slot.position :])
+        slot.at = -1
+
+    def step(self, slots: Sequence[Slot]) -> None:
+        """Evaluate one token of each of these texts, and more of those of which more is waiting.
+
+        Raises EngineFailed.
+        """
+        self._begin_batch()
+        # Who only has one token goes first, so that a long prompt keeps nobody from writing.
+        for slot in sorted(slots, key=lambda each: len(each.waiting)):
+            part = slot.waiting[: BATCH_TOKENS - self._batch.n_tokens]
+            del slot.waiting[: len(part)]
+            for offset, token in enumerate(part):
+                is_last = offset == len(part) - 1 and not slot.waiting
+                self._add(token, slot.position + offset, slot.number, scores=is_last)
+            slot.position += len(part)
+            slot.at = self._batch.n_tokens - 1 if part and not slot.waiting else -1
+        self._decode()
+
+    def choose(self, slot: Slot) -> int:
+        """The token to follow; it waits to be evaluated."""
+        token = int(lib.llama_sampler_sample(slot.sampler, self._context, slot.at))
+        slot.waiting.append(token)
+        return token
+
+    def leave(self, slot: Slot) -> None:
+        """Give the room of a finished text back."""
+        lib.llama_memory_seq_rm(self._memory, slot.number, -1, -1)
+
+    @contextmanager
+    def interruptible(self, cancel: Cancel) -> Iterator[None]:
+        """Inside it a step ends within milliseconds once ``cancel`` is set."""
+        with interruptible(self._context, cancel):
+            yield
+
+    def _begin_batch(self) -> None:
+        self._batch.n_tokens = 0
+
+    def _add(self, token: int, position: int, sequence: int, *, scores: bool) -> None:
+        batch, at = self._batch, self._batch.n_tokens
+        batch.token[at], batch.pos[at] = token, position
+        batch.n_seq_id[at], batch.seq_id[at][0] = 1, sequence
+        batch.logits[at] = scores
+        batch.n_tokens = at + 1
+
+    def _decode(self) -> None:
+        status = int(lib.llama_decode(self._context, self._batch))
+        if status not in (0, ABORTED):
+            raise EngineFailed(
+                f"The language model failed (llama_decode returned {status}).",
+                "Ask fewer at once (--batch); if it stays, choose another model.",
+            )

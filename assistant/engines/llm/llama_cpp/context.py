@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.core.errors import EngineFailed
-from assistant.engines.llm.common_tokens import common_length, longest_match
 from assistant.engines.llm.llama_cpp.model import BATCH_TOKENS, Adapter, LlamaCppModel
-from assistant.engines.llm.llama_cpp.thread_choice import ThreadChoice
-from assistant.engines.llm.llama_cpp.threads import placed
+from assistant.engines.llm.llama_cpp.threads import ThreadChoice, placed
+from assistant.engines.llm.tokens import common_length, longest_match
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
 

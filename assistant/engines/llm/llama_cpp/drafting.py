@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import llama_cpp.llama_cpp as lib
 
-from assistant.engines.llm.common_tokens import what_followed
 from assistant.engines.llm.llama_cpp.context import ABORTED, LlamaCppContext, failed
 from assistant.engines.llm.llama_cpp.model import Adapter, LlamaCppModel
+from assistant.engines.llm.tokens import what_followed
 from assistant.settings.engines import LlmSettings
 
 _ALIKE = (3, 2)

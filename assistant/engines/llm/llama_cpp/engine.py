@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
+import llama_cpp.llama_cpp as lib
+import numpy as np
+from numpy.typing import NDArray
 
+from assistant.core.errors import EngineFailed
 from assistant.engines.llm.calling import CallingChatLlm, Grammar
 from assistant.engines.llm.llama_cpp.context import LlamaCppContext
 from assistant.engines.llm.llama_cpp.drafting import DraftingContext
-from assistant.engines.llm.llama_cpp.grammar import keeping_to
-from assistant.engines.llm.llama_cpp.model import Adapter, Opened, opened_for_chats
-from assistant.engines.llm.llama_cpp.vocabulary import Vocabulary
+from assistant.engines.llm.llama_cpp.model import Adapter, Opened, Vocabulary, opened_for_chats
 from assistant.settings.engines import LlmSettings
 
 
@@ -42,7 +47,7 @@ class LlamaCppLlm(CallingChatLlm):
         self.parameters = context.parameters
         self._layout = (llama_cpp.__version__, settings.flash_attention, settings.kv_type)
         self._model = opened.model
-        self._worn = opened.adapter
+        self._adapter = opened.adapter
         self._name_runtime()
 
     def load_adapter(self, place: Path, scale: float) -> Adapter:
@@ -51,22 +56,62 @@ class LlamaCppLlm(CallingChatLlm):
     def drop_adapter(self, adapter: Adapter) -> None:
         self._model.drop_adapter(adapter)
 
-    def wear(self, adapter: Adapter | None) -> None:
+    def apply_adapter(self, adapter: Adapter | None) -> None:
         self._context.renew(adapter)
-        before, self._worn = self._worn, adapter
+        before, self._adapter = self._adapter, adapter
         if before is not None:
             self._model.drop_adapter(before)
         self._name_runtime()
 
     def _name_runtime(self) -> None:
         """What was read with one adapter is not for another."""
-        self._runtime = (*self._layout, *(self._worn.version if self._worn else ()))
+        self._runtime = (*self._layout, *(self._adapter.version if self._adapter else ()))
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
-        """Do with so much until told otherwise; None and 1 are what it was made with. Raises EngineFailed."""
+        """Use at most this until the next call; None and 1 restore the first values. Raises EngineFailed."""
         self._context.limit(context_tokens=context_tokens, threads_share=threads_share)
         self.context_tokens = self._context.context_tokens
 
     def keeping_to(self, gbnf: str) -> AbstractContextManager[Grammar]:
         """Raises EngineFailed for a grammar that llama.cpp does not understand."""
         return keeping_to(gbnf, self._vocabulary)
+
+
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+"""llama_token_data of llama.h, as NumPy has it: a whole vocabulary is filled in at once."""
+
+
+class LlamaCppGrammar:
+    """One text on its way through a grammar, from the root rule on."""
+
+    def __init__(self, sampler: Any) -> None:
+        self._sampler = sampler
+
+    def first_allowed(self, tokens: Sequence[int] | NDArray[np.int64]) -> int | None:
+        """The first of these tokens that may come next, and goes on behind it; None if none may.
+
+        The end of the reply is allowed exactly where the grammar may end.
+        """
+        candidates = np.zeros(len(tokens), _CANDIDATE)
+        candidates["id"] = tokens
+        data = candidates.ctypes.data_as(lib.llama_token_data_p)
+        array = lib.llama_token_data_array(data, len(tokens), -1, False)  # noqa: FBT003
+        lib.llama_sampler_apply(self._sampler, ctypes.byref(array))
+        # What is not allowed got minus infinity.
+        allowed = np.flatnonzero(candidates["logit"] == 0)
+        token = int(candidates["id"][allowed[0]]) if len(allowed) else None
+        if token is not None:
+            lib.llama_sampler_accept(self._sampler, token)
+        return token
+
+
+@contextmanager
+def keeping_to(gbnf: str, vocabulary: Vocabulary) -> Iterator[LlamaCppGrammar]:
+    """Raises EngineFailed for a grammar that llama.cpp does not understand."""
+    sampler = lib.llama_sampler_init_grammar(vocabulary.handle, gbnf.encode(), b"root")
+    if not sampler:
+        raise EngineFailed("The grammar of the skills is not understood.", "Set llm.tools to off.")
+    try:
+        yield LlamaCppGrammar(sampler)
+    finally:
+        lib.llama_sampler_free(sampler)

@@ -1,6 +1,6 @@
-"""A GGUF file loaded into llama.cpp, and how contexts and samplers are made for it.
+"""A GGUF file loaded into llama.cpp: weights, vocabulary, and how contexts and samplers are made for it.
 
-What is read of texts lives in contexts (``context`` for one conversation, ``slots`` for
+What is read of texts lives in contexts (``context`` for one conversation, ``batch`` for
 many prompts at once); the weights are here, once.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Callable
+import mmap
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,7 @@ import llama_cpp.llama_cpp as lib
 
 from assistant.core.errors import EngineFailed, ModelCorrupt, ModelError
 from assistant.engines.llm.chat_template import ChatTemplate
-from assistant.engines.llm.llama_cpp import gguf_adapter, gguf_model, mapped_file
-from assistant.engines.llm.llama_cpp.gguf_model import GgufModel
-from assistant.engines.llm.llama_cpp.vocabulary import Vocabulary
+from assistant.engines.llm.llama_cpp.gguf import GgufModel, check_adapter, find_model
 from assistant.engines.llm.sampling import PENALTY_WINDOW
 from assistant.settings.engines import LlmSettings
 
@@ -61,7 +60,7 @@ class LlamaCppModel:
                 "Fetch the model again, or choose one of an architecture that llama.cpp knows.",
             )
         if settings.mmap and not settings.mlock:
-            mapped_file.let_go(file)
+            drop_mapped_pages(file)
         self.vocabulary = Vocabulary(self.handle)
         self.train_context_tokens: int = lib.llama_model_n_ctx_train(self.handle)
         self.parameters: int = lib.llama_model_n_params(self.handle)
@@ -75,7 +74,7 @@ class LlamaCppModel:
         sequences: int = 1,
         adapter: Adapter | None = None,
     ) -> Any:
-        """A context of ``tokens`` for so many texts at once, which the caller frees. Raises EngineFailed."""
+        """A context of ``tokens`` for ``sequences`` texts; the caller frees it. Raises EngineFailed."""
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = tokens
         parameters.n_batch = BATCH_TOKENS
@@ -134,7 +133,7 @@ class LlamaCppModel:
 
         Raises ModelMissing, ModelCorrupt.
         """
-        told = gguf_adapter.check(place, self._found.header.architecture, self._found.shapes)
+        told = check_adapter(place, self._found.header.architecture, self._found.shapes)
         lib.llama_log_set(_while_loading, None)
         handle = lib.llama_adapter_lora_init(self.handle, bytes(told.file))
         lib.llama_log_set(_while_running, None)
@@ -168,7 +167,7 @@ class Opened:
 
 def opened_for_chats(settings: LlmSettings, folder: Path) -> Opened:
     """Load the GGUF file in ``folder`` and the adapter. Raises ModelMissing, ModelCorrupt."""
-    found = gguf_model.find(folder)
+    found = find_model(folder)
     model = LlamaCppModel(found, settings)
     vocabulary = model.vocabulary
     try:
@@ -197,3 +196,76 @@ _while_loading = _errors_to(log.warning)
 """Says why a model cannot be loaded, which llama.cpp tells nowhere else."""
 _while_running = _errors_to(log.debug)
 """Return values tell of failures by then, and to llama.cpp each interruption is an error."""
+
+
+class Vocabulary:
+    """A model's tokens and their texts. May be used from any thread."""
+
+    def __init__(self, model: Any) -> None:
+        self.handle = lib.llama_model_get_vocab(model)
+        self.size: int = lib.llama_vocab_n_tokens(self.handle)
+        self.begin = self._text(lib.llama_vocab_bos(self.handle))
+        """Spells the token that begins a text; empty when there is none."""
+        self.end = self._text(lib.llama_vocab_eos(self.handle))
+        """Spells the token that ends a text; empty when there is none."""
+        self.first = self.begin if lib.llama_vocab_get_add_bos(self.handle) else ""
+        """What every prompt must begin with; empty where the model wants nothing."""
+
+    def tokenize(self, text: str) -> list[int]:
+        """Tokens of a text; control tokens that it spells out become those tokens."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8  # A token is a byte at least; some vocabularies add a space in front.
+        tokens = (lib.llama_token * room)()
+        count = lib.llama_tokenize(self.handle, data, len(data), tokens, room, False, True)  # noqa: FBT003
+        if count < 0:
+            raise EngineFailed("A text could not be split into tokens.", "Choose another model (llm.model).")
+        return list(tokens[:count])
+
+    def piece(self, token: int, *, spell_control: bool = False) -> bytes:
+        """The bytes that a token stands for; nothing for control tokens, unless they are to be spelled."""
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            length = lib.llama_token_to_piece(self.handle, token, buffer, room, 0, spell_control)
+            if length >= 0:
+                return buffer.raw[:length]
+            room = -length
+
+    def is_control(self, token: int) -> bool:
+        """Whether it steers the model instead of standing for text."""
+        return bool(lib.llama_vocab_is_control(self.handle, token))
+
+    def ends_reply(self, token: int) -> bool:
+        """Whether it is one of the model's end marks."""
+        return bool(lib.llama_vocab_is_eog(self.handle, token))
+
+    def _text(self, token: int) -> str:
+        return "" if token < 0 else self.piece(token, spell_control=True).decode("utf-8", "replace")
+
+
+_MAPS = Path("/proc/self/maps")
+
+
+def drop_mapped_pages(file: Path) -> None:
+    """Drop the mapped pages of ``file``; each comes back when it is read. Errors are no fault.
+
+    llama.cpp maps a model with all its pages, then copies some tensors into a faster layout, and of the
+    table of word embeddings it reads a row a token. Of a 0.5 B model of 485 MB some 120 MB are never
+    looked at again. Does nothing where there is no /proc.
+    """
+    advice = getattr(mmap, "MADV_DONTNEED", None)
+    if advice is None or not _MAPS.exists():
+        return
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    for start, end in list(_mappings(str(file.resolve()))):
+        madvise(start, end - start, advice)
+
+
+def _mappings(path: str) -> Iterator[tuple[int, int]]:
+    """Addresses of the read-only mappings of a file: a private page that was written would be lost."""
+    for line in _MAPS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        span, permissions, _, _, inode, *name = line.split(maxsplit=5)
+        if inode != "0" and name == [path] and "w" not in permissions:
+            start, end = span.split("-")
+            yield int(start, 16), int(end, 16)

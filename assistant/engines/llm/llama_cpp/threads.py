@@ -1,9 +1,15 @@
-"""llama.cpp's threads, each kept on a core of its own.
+"""llama.cpp's threads: each is kept on a core of its own, and fewer compute while other programs are busy.
 
 They meet at a barrier hundreds of times a token and spin there until the last one has come. Moved about
 beside a busy program, they wait for each other longer than they need to (figures: docs/boards.md). So there
 is one pool of threads for as long as the model is loaded, where llama.cpp by itself would start new ones for
 every token, and each has its place. Where that is not possible, llama.cpp does as it does.
+
+A thread that must first get a core from another program makes all wait: beside one busy program two threads
+on two cores write half as fast, beside one that spins as they do forty times slower. A single thread waits
+for no other, and because most of the time goes into reading the weights from memory, it is often nearly as
+fast as two. So nothing is assumed: when tokens become slow, ``ThreadChoice`` tries fewer threads for a
+moment, and the faster number stays; later it tries more again.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ import ctypes
 import logging
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +62,7 @@ class PlacedThreads:
     def computing(self, threads: int) -> Iterator[None]:
         """The calling thread takes its place meanwhile.
 
-        Alone it waits for nobody, and goes where there is room.
+        A single thread waits for no other and goes where there is room.
         """
         if threads < 2:
             yield
@@ -75,9 +82,9 @@ class PlacedThreads:
 
 
 def placed(threads: int) -> PlacedThreads | None:
-    """A pool when the calling thread may use exactly so many cores; None where the kernel had better decide.
+    """A pool when the calling thread may use exactly ``threads`` cores; None where the kernel decides better.
 
-    With cores to spare it finds others for whoever is in the way.
+    With cores to spare the kernel moves other programs out of the way.
     """
     if threads < 2 or not hasattr(os, "sched_getaffinity"):
         return None
@@ -132,3 +139,71 @@ class _Library:
         if not pool:
             raise OSError("llama.cpp could not start its threads")
         return int(pool)
+
+
+_SLOW = 1.25
+"""A token that took this many times the shortest with as many threads was held up by somebody."""
+
+_WORTH = 0.97
+"""What was tried stays when it takes less than this of the time before."""
+
+_TRIAL = 2
+"""Tokens that decide, by the faster one: one slow token may be anything."""
+
+_FIRST_PATIENCE, _LAST_PATIENCE = 16, 256
+"""Tokens before another trial; twice as many after each one that was in vain."""
+
+
+class ThreadChoice:
+    """How many threads the next token gets, from how long tokens took; starts with ``most``."""
+
+    def __init__(self, most: int) -> None:
+        self.threads = most
+        self._most = most
+        self._shortest_s: dict[int, float] = {}
+        self._latest_s: deque[float] = deque(maxlen=_TRIAL)
+        self._before: tuple[int, float] | None = None
+        """While something is tried: the threads before, and how long a token took with them."""
+        self._patience = 0
+        self._rest = 0
+
+    def took(self, seconds: float) -> None:
+        """Learn from a token that was evaluated with ``threads``; may change them."""
+        self._shortest_s[self.threads] = min(seconds, self._shortest_s.get(self.threads, seconds))
+        self._latest_s.append(seconds)
+        self._rest = max(0, self._rest - 1)
+        if len(self._latest_s) < _TRIAL:
+            return
+        now_s = min(self._latest_s)
+        if self._before is not None:
+            self._judge(*self._before, now_s)
+        elif self.threads > 1 and self._is_slow(now_s) and not self._rest:
+            self._try(self.threads // 2, now_s)
+        elif self.threads < self._most and not self._rest:
+            self._try(min(2 * self.threads, self._most), now_s)
+
+    def _is_slow(self, now_s: float) -> bool:
+        fewer_s = self._shortest_s.get(self.threads // 2, 0.0)
+        return now_s > _SLOW * self._shortest_s[self.threads] and now_s > fewer_s
+
+    def _try(self, threads: int, now_s: float) -> None:
+        self._before = (self.threads, now_s)
+        self._change(threads)
+
+    def _judge(self, before: int, before_s: float, now_s: float) -> None:
+        """Stay with what was tried, try still fewer, or go back."""
+        is_worth = now_s < _WORTH * before_s
+        if not is_worth and 1 < self.threads < before:
+            self._change(self.threads // 2)
+            return
+        self._before = None
+        if is_worth:
+            self._patience = 0 if self.threads == self._most else _FIRST_PATIENCE
+        else:
+            self._patience = min(2 * self._patience, _LAST_PATIENCE) or _FIRST_PATIENCE
+            self._change(before)
+        self._rest = self._patience
+
+    def _change(self, threads: int) -> None:
+        self.threads = threads
+        self._latest_s.clear()

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from assistant.core.errors import EngineFailed
-from assistant.engines.llm.common_tokens import common_length
 from assistant.engines.llm.onnx.decoder import PART_TOKENS, Float32s, OnnxDecoder, run_options
 from assistant.engines.llm.sampling import Sampler
+from assistant.engines.llm.tokens import common_length
 from assistant.engines.onnx_providers import first_line
 from assistant.runtime.cancel import Cancel
 
@@ -93,7 +93,7 @@ class OnnxContext:
             self._options, self._cancel = run_options(), Cancel()
 
     def limit(self, context_tokens: int | None) -> None:
-        """Have room for at most so many tokens; None is what it was made with. Another room is empty.
+        """Limit the context to ``context_tokens``; None restores the first size. A new size is empty.
 
         Raises EngineFailed when there is no memory for a longer one, and stays as it is, but empty.
         """

@@ -95,7 +95,7 @@ class OnnxDecoder:
         self._length = min(length, self._length)
 
     def resize(self, context_tokens: int) -> None:
-        """Have room for so many tokens, and none held. Raises whatever ONNX Runtime does."""
+        """Make room for ``context_tokens``, with none held. Raises what ONNX Runtime raises."""
         self.context_tokens = context_tokens
         if self._in_place:
             self._bind_room(context_tokens)
@@ -159,7 +159,7 @@ class OnnxDecoder:
         return onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(values), self._device, 0)
 
     def _bind_room(self, tokens: int) -> None:
-        """Give the network a block for so many tokens, to read from and to write into."""
+        """Give the network a block for ``tokens`` to read from and write into."""
         for name, (heads, width) in self._past.items():
             self._memory[name] = self._value(np.zeros((1, heads, tokens, width), self._kind))
             self._binding.bind_ortvalue_input(name, self._memory[name])

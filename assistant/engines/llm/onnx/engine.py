@@ -58,7 +58,7 @@ class OnnxLlm(CallingChatLlm):
         self.parameters = found.parameters
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:  # noqa: ARG002
-        """Do with so much until told otherwise; the threads of a session are fixed. Raises EngineFailed."""
+        """Use at most this until the next call; the threads of a session are fixed. Raises EngineFailed."""
         self._context.limit(context_tokens)
         self.context_tokens = self._context.context_tokens
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.engines.llm.text_pieces import TextPieces
+from assistant.engines.llm.tokens import TextPieces
 
 letters = st.text(st.sampled_from("abAB|<> é語🙂"), max_size=40)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.engines.llm.llama_cpp.mapped_file import let_go
+from assistant.engines.llm.llama_cpp.model import drop_mapped_pages
 
 MB = 1024 * 1024
 STATUS = Path("/proc/self/smaps")
@@ -31,7 +31,7 @@ def test_pages_leave_and_return(tmp_path: Path) -> None:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
         assert mapped[:] == content
         assert resident_kb(path) > 7000
-        let_go(path)
+        drop_mapped_pages(path)
         assert resident_kb(path) < 1000
         assert mapped[:] == content
 
@@ -41,9 +41,9 @@ def test_a_page_that_was_written_to_is_kept(tmp_path: Path) -> None:
     path.write_bytes(b"a" * MB)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
         mapped[0] = ord("b")
-        let_go(path)
+        drop_mapped_pages(path)
         assert mapped[0] == ord("b")
 
 
 def test_a_file_that_is_not_mapped_is_no_fault(tmp_path: Path) -> None:
-    let_go(tmp_path / "nothing")
+    drop_mapped_pages(tmp_path / "nothing")

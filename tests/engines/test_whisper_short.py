@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.core.types import Transcript
-from assistant.engines.stt.whisper_doubt import compression_ratio, doubt, token_budget
+from assistant.engines.stt.whisper_short import compression_ratio, doubt, token_budget
 
 
 def transcript(text: str, log_probability: float = -0.3) -> Transcript:

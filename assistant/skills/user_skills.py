@@ -1,7 +1,7 @@
 """The owner's own skills: Python files in a folder of theirs.
 
 Such a file is code that runs with all the assistant's rights, so it is only imported when
-nobody but its owner (or root) could have written it.
+its owner (or root) alone could have written it.
 """
 
 from __future__ import annotations

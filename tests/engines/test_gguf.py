@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assistant.core.errors import ModelCorrupt, ModelMissing
-from assistant.engines.llm.llama_cpp import gguf_model
+from assistant.engines.llm.llama_cpp.gguf import find_model
 from tests.gguf_writer import Value, gguf
 
 GOOD: dict[str, Value] = {
@@ -29,7 +29,7 @@ def folder_with(folder: Path, *names: str, **changes: Value) -> Path:
 
 def test_the_one_file_is_the_model(tmp_path: Path) -> None:
     (tmp_path / "LICENSE").write_text("free")
-    found = gguf_model.find(folder_with(tmp_path, "some.gguf"))
+    found = find_model(folder_with(tmp_path, "some.gguf"))
     assert found.file == tmp_path / "some.gguf"
     assert found.chat_template == "{{ messages }}"
     assert found.header.architecture == "toy"
@@ -37,20 +37,20 @@ def test_the_one_file_is_the_model(tmp_path: Path) -> None:
 
 def test_of_a_model_in_parts_the_first_is_loaded(tmp_path: Path) -> None:
     folder_with(tmp_path, "m-00002-of-00002.gguf", "m-00001-of-00002.gguf")
-    assert gguf_model.find(tmp_path).file.name == "m-00001-of-00002.gguf"
+    assert find_model(tmp_path).file.name == "m-00001-of-00002.gguf"
 
 
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
     folder_with(tmp_path, "m-00001-of-00003.gguf", "m-00003-of-00003.gguf")
     with pytest.raises(ModelMissing, match=r"Of the 3 parts .* only 2"):
-        gguf_model.find(tmp_path)
+        find_model(tmp_path)
 
 
 def test_a_damaged_part_is_found(tmp_path: Path) -> None:
     folder_with(tmp_path, "m-00001-of-00002.gguf", "m-00002-of-00002.gguf")
     (tmp_path / "m-00002-of-00002.gguf").write_bytes(b"GGUF")
     with pytest.raises(ModelCorrupt, match="m-00002-of-00002"):
-        gguf_model.find(tmp_path)
+        find_model(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -63,21 +63,21 @@ def test_a_damaged_part_is_found(tmp_path: Path) -> None:
 )
 def test_several_models_are_not_guessed_between(tmp_path: Path, names: tuple[str, ...]) -> None:
     with pytest.raises(ModelCorrupt, match="2 GGUF files"):
-        gguf_model.find(folder_with(tmp_path, *names))
+        find_model(folder_with(tmp_path, *names))
 
 
 @pytest.mark.parametrize("name", ["empty", "absent"])
 def test_no_model_says_how_to_get_it(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelMissing, match=f"assistant models pull {name}"):
-        gguf_model.find(tmp_path / name)
+        find_model(tmp_path / name)
 
 
 def test_a_model_without_chat_template_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "base.gguf"
     file.write_bytes(gguf({k: v for k, v in GOOD.items() if "template" not in k}, {"t": (8,)}))
     with pytest.raises(ModelCorrupt, match="no chat template"):
-        gguf_model.find(tmp_path)
+        find_model(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -98,16 +98,16 @@ def test_a_model_without_chat_template_is_refused(tmp_path: Path) -> None:
 )
 def test_what_would_abort_llama_cpp_is_refused(tmp_path: Path, key: str, value: Value) -> None:
     with pytest.raises(ModelCorrupt, match="cannot be used"):
-        gguf_model.find(folder_with(tmp_path, "m.gguf", **{key: value}))
+        find_model(folder_with(tmp_path, "m.gguf", **{key: value}))
 
 
 def test_a_large_rotary_base_is_no_damage(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, "m.gguf", toy__rope__freq_base=1e11)
-    assert gguf_model.find(folder).header.metadata["toy.rope.freq_base"] == pytest.approx(1e11)
+    assert find_model(folder).header.metadata["toy.rope.freq_base"] == pytest.approx(1e11)
 
 
 @pytest.mark.models
 def test_the_default_models_are_found() -> None:
     models = Path("~/.local/share/assistant/models").expanduser()
     for name in ("smollm2-135m-instruct-q4_1", "qwen2.5-coder-0.5b-instruct-q4_k_m"):
-        assert "<|im_start|>" in gguf_model.find(models / name).chat_template
+        assert "<|im_start|>" in find_model(models / name).chat_template

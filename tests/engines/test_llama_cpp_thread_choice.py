@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.engines.llm.llama_cpp.thread_choice import ThreadChoice
+from assistant.engines.llm.llama_cpp.threads import ThreadChoice
 
 QUIET_S = {1: 0.042, 2: 0.036, 4: 0.030}
 """A token with so many threads: the memory is what takes the time, as on the machine this was made on."""
