@@ -195,7 +195,7 @@ async def open_loop(
     hands_free: bool = False,
     reference: Reference | None = None,
 ) -> AsyncIterator[VoiceLoop]:
-    """The whole appliance around these ears and this mouth, warm and ready to ``run``.
+    """The whole appliance around this microphone and this speaker, warm and ready to ``run``.
 
     Skills keep what they keep in ``context``, or else where the appliance's own lies.
     ``hands_free`` is how it stands on a shelf: with its wake word and its earcons. ``reference`` is

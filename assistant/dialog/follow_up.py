@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 
-from assistant.dialog.listener import Ears
+from assistant.dialog.listener import Listener
 from assistant.dialog.ringer import Ringer
 from assistant.dialog.turns import Turns
 
@@ -22,11 +22,11 @@ meanwhile loses nothing: the pre-roll of 0.4 s brings it back."""
 
 
 class FollowUp:
-    """Of one loop. ``hears_itself``: nothing keeps the assistant's own voice from the ``ears``."""
+    """Of one loop. ``hears_itself``: nothing keeps the assistant's own voice from the ``listener``."""
 
-    def __init__(self, turns: Turns, ears: Ears, ringer: Ringer, *, hears_itself: bool) -> None:
+    def __init__(self, turns: Turns, listener: Listener, ringer: Ringer, *, hears_itself: bool) -> None:
         self._turns = turns
-        self._ears = ears
+        self._listener = listener
         self._ringer = ringer
         self._hears_itself = hears_itself
 
@@ -36,15 +36,15 @@ class FollowUp:
         From now on what is said after ``wait_s`` must be a command. Without a wake word all that is said is
         answered anyway.
         """
-        pause_s = self._ringer.pause_s if self._ears.has_wake_word else 0.0
+        pause_s = self._ringer.pause_s if self._listener.has_wake_word else 0.0
         if pause_s > wait_s:
             self._turns.commands_from_s = asyncio.get_running_loop().time() + wait_s
         return max(wait_s, pause_s)
 
     def begun(self) -> None:
-        """The ears are open: the end of the answer may still be on its way."""
+        """The listener is open: the end of the answer may still be on its way."""
         if self._hears_itself:
-            self._ears.hold_judgement(_TAIL_S)
+            self._listener.hold_judgement(_TAIL_S)
 
     @property
     def only_commands(self) -> bool:
@@ -58,5 +58,5 @@ class FollowUp:
     @property
     def may_hear_command(self) -> bool:
         """Whether somebody may just be saying one."""
-        endpointer = self._ears.endpointer
+        endpointer = self._listener.endpointer
         return endpointer.in_speech and endpointer.utterance_ms <= _COMMAND_MS

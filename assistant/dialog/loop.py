@@ -1,6 +1,6 @@
 """Event queue -> state machine -> actions. The only owner of the state.
 
-Ears, turns, the ringer and callers post events; ``run`` takes them one at a time, fires the
+The listener, turns, the ringer and callers post events; ``run`` takes them one at a time, fires the
 machine and acts. Nothing here blocks and nothing else fires the machine.
 """
 
@@ -12,15 +12,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from assistant.audio import EchoControl, Kind, Microphone, nothing_plugs_in
 from assistant.core import events as e
-from assistant.core.attention import attention_in
 from assistant.core.errors import EngineError
-from assistant.core.state import State, StateMachine
+from assistant.core.state import State, StateMachine, listening_mode
 from assistant.core.types import SpokenAudio
 from assistant.dialog import actions
 from assistant.dialog.earcons import Earcon, Earcons
 from assistant.dialog.follow_up import FollowUp
 from assistant.dialog.interruptions import Interruptions
-from assistant.dialog.listener import Ears, Hearing
+from assistant.dialog.listener import Hearing, Listener
 from assistant.dialog.outages import Outages, Part
 from assistant.dialog.patience import Patience
 from assistant.dialog.pipeline import Chain
@@ -40,11 +39,11 @@ _LETS_GO_S = 0.25
 
 
 class VoiceLoop:
-    """One appliance: ears, a speaker, a chain, and what it is doing.
+    """One appliance: a listener, a speaker, a chain, and what it is doing.
 
-    Without a ``wake_word`` any speech wakes it. ``echo`` keeps its voice from its ears; ``hears_itself`` says
-    that nothing does. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change``
-    each event that led to another state, and that state; ``outages`` what is lost and found.
+    Without a ``wake_word`` any speech wakes it. ``echo`` keeps its voice out of what it hears;
+    ``hears_itself``: nothing does. ``on_report`` gets the report of each turn that ended, answered or not;
+    ``on_change`` each event that led to another state, and that state; ``outages`` what is lost and found.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class VoiceLoop:
         self._machine = StateMachine()
         self._queue: asyncio.Queue[e.Event] = asyncio.Queue()
         self.interruptions = Interruptions(hears_itself=hears_itself, echo=echo)
-        self._ears = Ears(
+        self._listener = Listener(
             microphone=microphone,
             vad=vad,
             wake_word=wake_word,
@@ -83,16 +82,16 @@ class VoiceLoop:
         )
         self._rescan_devices = rescan
         self._speaker_watch = SpeakerWatch(chain.speaker, post=self.post, rescan=self._rescan)
-        self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
+        self._earcons = Earcons(chain.speaker, earcons, on_sound=self._listener.hold_judgement)
         self._patience = Patience(lambda: self.post(e.NothingSaid()))
         self._turns = Turns(
             chain,
             post=self.post,
-            on_transcript=self._ears.wait_for,
-            on_refusal=self._ears.wait_for_the_rest,
+            on_transcript=self._listener.wait_for,
+            on_refusal=self._listener.wait_for_the_rest,
             on_end=self._on_end,
         )
-        self._follow_up = FollowUp(self._turns, self._ears, ringer, hears_itself=hears_itself)
+        self._follow_up = FollowUp(self._turns, self._listener, ringer, hears_itself=hears_itself)
 
     @property
     def state(self) -> State:
@@ -113,7 +112,7 @@ class VoiceLoop:
         self._turns.adopt(chain)
         self._earcons.sounds = earcons
         self.ringer.limit_s = chain.settings.conversation.ring_limit_s
-        self._ears.adopt(chain.settings, hearing)
+        self._listener.adopt(chain.settings, hearing)
         self._attend()
 
     async def run(self) -> None:
@@ -123,14 +122,14 @@ class VoiceLoop:
         """
         watches = self._speaker_watch.watch(), self.ringer.watch(self.post)
         beside = [asyncio.ensure_future(watch) for watch in watches]
-        self._ears.open()
+        self._listener.open()
         try:
             while not isinstance(event := await self._queue.get(), e.RecordingEnded):
                 await self._handle(event)
         finally:
             for job in beside:
                 job.cancel()
-            await self._ears.close()
+            await self._listener.close()
             await self._turns.end()
             self._chain.speaker.close()
 
@@ -139,7 +138,7 @@ class VoiceLoop:
         await quiet(self._is_busy, quiet_s)
 
     def _is_busy(self) -> bool:
-        talking = not self._turns.none or self._ears.endpointer.in_speech or not self._queue.empty()
+        talking = not self._turns.none or self._listener.endpointer.in_speech or not self._queue.empty()
         return talking or self.state in (State.STARTING, State.FAULTED)
 
     # Events
@@ -193,14 +192,14 @@ class VoiceLoop:
         if self._machine.state is not State.LISTENING:
             return  # somebody pressed a button, but there is no microphone
         self._patience.begin(self._chain.settings.endpoint.listen_timeout_ms / 1000)
-        self._earcons.play_when("wake", lambda: self._ears.quiet_s >= _LETS_GO_S)
+        self._earcons.play_when("wake", lambda: self._listener.quiet_s >= _LETS_GO_S)
 
     async def _on_speech_started(self) -> None:
-        if not self._ears.endpointer.has_utterance:
+        if not self._listener.endpointer.has_utterance:
             return  # it was forgotten meanwhile, and nothing would tell of its end
         self._patience.pause()
         self._earcons.forget()
-        if self.state is State.SLEEPING and not self._ears.has_wake_word:
+        if self.state is State.SLEEPING and not self._listener.has_wake_word:
             self._fire(e.Woken(by="speech"))
         elif self.state is State.SPEAKING:
             self._turns.hold()
@@ -210,7 +209,7 @@ class VoiceLoop:
         if self.state is State.THINKING and self._turns.has_acted:
             # It must not be done again with what is said now, which may be only a cough.
             self._turns.hold()
-            self._ears.endpointer.forget_before()
+            self._listener.endpointer.forget_before()
             self._fire(event)
         elif self.state in (State.LISTENING, State.THINKING):
             await self._turns.discard()
@@ -228,11 +227,11 @@ class VoiceLoop:
             await self._turns.end()
             if self.state is State.THINKING:
                 self._fire(e.FollowUpOpened())
-            self._ears.endpointer.reset()
+            self._listener.endpointer.reset()
         elif self._machine.allows(type(event)):
             was_called = not self._follow_up.only_commands
             await self._settle(event)
-            if self._ears.has_wake_word and was_called:
+            if self._listener.has_wake_word and was_called:
                 self._earcons.play("done")
 
     async def _on_reply_finished(self, event: e.Event) -> None:
@@ -259,19 +258,19 @@ class VoiceLoop:
     async def _on_mute_button(self, event: e.Event) -> None:
         if not self._machine.allows(type(event)):
             return
-        await self._ears.close()
+        await self._listener.close()
         self.outages.found("microphone")  # whether there is one shows when it is opened
         await self._settle(event)
         log.info("state=%s muted=%s", self.state.value, "yes" if self.state is State.MUTED else "no")
         if self.state is State.SLEEPING:
-            self._ears.open()
+            self._listener.open()
         else:
             self._earcons.play("muted")
 
     async def _on_fault(self, error: Exception) -> None:
         """It cannot listen any more. What it says, or is about to say, is heard to its end first."""
         part: Part = "engine" if isinstance(error, EngineError) else "microphone"
-        await self._ears.close()
+        await self._listener.close()
         if self.state is State.MUTED and part == "microphone":
             return  # it was closed meanwhile
         if self.outages.lost(part, error):
@@ -282,12 +281,13 @@ class VoiceLoop:
             await self._turns.end()
             self._fire(e.Faulted(error))
         if "engine" not in self.outages:
-            self._ears.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
+            self._listener.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
 
     async def _rescan(self, missing: Kind) -> None:
         """Look for devices that were plugged in, which closes the others for a moment: only in silence."""
         is_free = self.state in (State.STARTING, State.SLEEPING, State.MUTED, State.FAULTED)
-        if is_free and self._turns.none and not self._earcons.sounding and self._ears.quiet_s > _LETS_GO_S:
+        is_silent = self._turns.none and not self._earcons.sounding
+        if is_free and is_silent and self._listener.quiet_s > _LETS_GO_S:
             await self._rescan_devices(missing)
 
     # Actions
@@ -305,7 +305,7 @@ class VoiceLoop:
         self._on_change(event, state)
         self._attend()
         if state in (State.SLEEPING, State.SPEAKING):
-            self._ears.endpointer.reset()
+            self._listener.endpointer.reset()
         if state is not State.LISTENING:
             self._turns.stop_reading()
         if state not in (State.LISTENING, State.THINKING):
@@ -317,9 +317,9 @@ class VoiceLoop:
     def _attend(self) -> None:
         turn, settings = self._turns.at_work, self._chain.settings.conversation
         by = self.interruptions.by(settings, already_false=turn.report.resumed if turn else 0)
-        self._ears.attention = attention_in(
+        self._listener.mode = listening_mode(
             self.state,
-            has_wake_word=self._ears.has_wake_word,
+            has_wake_word=self._listener.has_wake_word,
             interruption=by,
             only_commands=self._follow_up.only_commands,
         )
@@ -329,7 +329,7 @@ class VoiceLoop:
         if self._machine.allows(type(event)):
             await self._turns.end()
             self._fire(event)
-            self._ears.endpointer.reset()
+            self._listener.endpointer.reset()
         elif self.state is State.MUTED:
             await self._turns.end()
 

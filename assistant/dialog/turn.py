@@ -23,7 +23,7 @@ from assistant.core.events import Event, ReplyFinished, ReplyRefused, ReplyStart
 from assistant.core.types import Call, Pcm16, Sentence, SpokenAudio, Transcript, Utterance
 from assistant.dialog import noise_filter as stt_guard
 from assistant.dialog.pipeline import Chain
-from assistant.dialog.playback import Delivery
+from assistant.dialog.playback import Playback
 from assistant.dialog.report import Report
 from assistant.dialog.sentences import Sentences, whole
 from assistant.runtime.engine_thread import in_thread, prefetch, within
@@ -75,7 +75,7 @@ class Turn:
         """Something was done, or may be being done, that must not be done again."""
         self._is_taken_back = False
         self.announced = ""
-        self._delivery = Delivery(chain.speaker)
+        self._playback = Playback(chain.speaker)
 
     def start(self, utterance: Utterance) -> None:
         """Work on the answer, silently."""
@@ -100,12 +100,12 @@ class Turn:
 
     def hold(self) -> None:
         """Fall silent, for now: perhaps somebody interrupts."""
-        self._delivery.hold()
+        self._playback.hold()
 
     def go_on(self) -> None:
         """Nobody did: speak on from where it fell silent. Raises DeviceLost."""
         self.report.resumed += 1
-        self._delivery.go_on()
+        self._playback.go_on()
 
     async def cancel(self) -> None:
         """End the turn now; what was heard of the answer stays remembered."""
@@ -132,12 +132,12 @@ class Turn:
     @property
     def sounded_text(self) -> str:
         """Of the answer, all that may have sounded in the room."""
-        return self._delivery.text_until(self._delivery.heard_s + _CUT_LATE_S)
+        return self._playback.text_until(self._playback.heard_s + _CUT_LATE_S)
 
     @property
     def heard_ms(self) -> int:
         """How much of the answer has been heard."""
-        return round(self._delivery.heard_s * 1000)
+        return round(self._playback.heard_s * 1000)
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -145,7 +145,7 @@ class Turn:
                 await work()
             except AssistantError as error:
                 await self._apologise(error)
-            if lost := self._delivery.lost:
+            if lost := self._playback.lost:
                 self.report.error, self.report.in_writing = lost.code, True
                 self._post(SpeakerLost(lost))
             if self.report.refused is None:
@@ -191,7 +191,7 @@ class Turn:
     async def _apologise(self, error: AssistantError) -> None:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""
         self._note(error)
-        if not self._delivery.sounds and self.report.handled_by != "announcement":
+        if not self._playback.sounds and self.report.handled_by != "announcement":
             self.report.handled_by = "apology"
             try:
                 await self._speak(_all_of(whole(self._chain.settings.conversation.apology)))
@@ -281,8 +281,8 @@ class Turn:
 
         Raises EngineFailed when there was nothing to say, EngineTimeout when it took too long.
         """
-        delivery = self._delivery
-        delivery.begin()
+        playback = self._playback
+        playback.begin()
         limit_s = self._chain.settings.conversation.turn_timeout_s
         sounds = prefetch(self._synthesize(prefetch(replies, _SENTENCES_AHEAD)), _SENTENCES_AHEAD)
         try:
@@ -291,21 +291,21 @@ class Turn:
                     while sound := await within(limit_s, anext(sounds, None)):
                         self._mark("first_sound")
                         await self._released.wait()
-                        await delivery.say(sound)
-                        if len(delivery.sounds) == 1 and not delivery.lost:
+                        await playback.say(sound)
+                        if len(playback.sounds) == 1 and not playback.lost:
                             self._mark("first_audio")
                             self._post(ReplyStarted())
             except EngineError:
-                if delivery.sounds:
-                    await delivery.heard_out()
+                if playback.sounds:
+                    await playback.heard_out()
                 raise
             await self._released.wait()
-            if delivery.sounds:
-                await delivery.heard_out()
-            elif self.report.outcome is None and not delivery.lost:
+            if playback.sounds:
+                await playback.heard_out()
+            elif self.report.outcome is None and not playback.lost:
                 raise EmptyAnswer
         except asyncio.CancelledError:
-            delivery.cut()
+            playback.cut()
             raise
 
     async def _synthesize(
@@ -325,8 +325,8 @@ class Turn:
         A reply heard to its end, or given in writing, is kept as the model wrote it: so its tokens need not
         be read again.
         """
-        self.report.heard = self._delivery.heard_text
-        is_whole = self._delivery.was_heard_out or self._delivery.lost is not None
+        self.report.heard = self._playback.heard_text
+        is_whole = self._playback.was_heard_out or self._playback.lost is not None
         written = self._written if is_whole else self.report.heard
         if self._released.is_set() and self.report.handled_by == "llm" and not self._is_taken_back:
             self._chain.conversation.add(text, written)

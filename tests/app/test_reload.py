@@ -45,7 +45,7 @@ def test_thresholds_and_volume_hold_from_the_next_turn_on_and_no_engine_is_touch
         assert chain.llm.engine is before.llm.engine
         assert chain.conversation is before.conversation
         assert owner.house.speaker.volume == 0.5
-        assert owner.house.voice_loop._ears.endpointer.required_silence_ms == 900
+        assert owner.house.voice_loop._listener.endpointer.required_silence_ms == 900
         assert await ask(owner.house) == "It is Paris. A lovely town."
 
     owned(story)

@@ -1,4 +1,4 @@
-"""What is answered and what is not: by the figures alone, then with the real ears on real sounds."""
+"""What is answered and what is not: by the figures alone, then with the real listener on real sounds."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_contrast_is_the_level_of_loud_over_quiet() -> None:
     assert contrast_db(np.zeros(0, dtype=np.int16)) == 0
 
 
-# With the real ears.
+# With the real listener.
 
 
 @pytest.fixture(scope="module")
