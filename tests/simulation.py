@@ -19,7 +19,7 @@ from assistant.core.types import SAMPLE_RATE_HZ, Message, SpokenAudio
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.earcons import Earcon
 from assistant.dialog.loop import VoiceLoop
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines.scripted import (
@@ -183,7 +183,7 @@ async def _house(
         microphone=microphone,
         vad=ScriptedVad(),
         wake_word=wake,
-        chain=Chain(
+        pipeline=Pipeline(
             stt=stt,  # type: ignore[arg-type]  # a Worker of a scripted engine is one of any
             llm=llm,  # type: ignore[arg-type]
             tts=tts,  # type: ignore[arg-type]

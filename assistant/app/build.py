@@ -31,7 +31,7 @@ from assistant.dialog import earcons
 from assistant.dialog.conversation import Conversation, opening
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import Outages
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines import CallingLlm, Engine, Llm
@@ -140,10 +140,10 @@ def read_opening(llm: Llm, conversation: Conversation, *, keep: bool = True) -> 
 
 
 @asynccontextmanager
-async def _open_chain(
+async def _open_pipeline(
     settings: Settings, speaker: Speaker, context: SkillContext, cores: CorePlan
-) -> AsyncIterator[Chain]:
-    """Load and warm every engine of the chain; free them in reverse. Raises ModelTooBig before that.
+) -> AsyncIterator[Pipeline]:
+    """Load and warm every engine of the pipeline; free them in reverse. Raises ModelTooBig before that.
 
     Each of them uses all the engines' cores, one at a time: while the voice makes a sentence, the language
     model waits between two tokens.
@@ -168,7 +168,7 @@ async def _open_chain(
         conversation = new_conversation(settings, llm.engine, known if may_call else None, lambda: llm.engine)
         await llm.run(lambda engine, _: read_opening(engine, conversation))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
-        yield Chain(
+        yield Pipeline(
             stt=stt,
             llm=llm,
             tts=tts,
@@ -213,13 +213,13 @@ async def open_loop(
         if cores.loop:
             asyncio.get_running_loop().set_default_executor(core_plan.helpers(cores))
             stack.enter_context(core_plan.kept_on(cores.loop))
-        async with _open_chain(settings, speaker, context, cores) as chain:
+        async with _open_pipeline(settings, speaker, context, cores) as pipeline:
             phrases = [word.phrase for word in settings.wake.words] if wake_word else []
             yield VoiceLoop(
                 microphone=FilteredMicrophone(microphone, filters),
                 vad=loading.load_vad(settings),
                 wake_word=wake_word,
-                chain=replace(chain, wake_phrases=phrases),
+                pipeline=replace(pipeline, wake_phrases=phrases),
                 ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
                 earcons=earcons.load(settings.audio.earcons, read_sound) if hands_free else {},
                 hears_itself=reference is not None and canceller is None,

@@ -42,20 +42,20 @@ class Repairs:
         """Look every second, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            chain = self._voice_loop.chain
+            pipeline = self._voice_loop.pipeline
             for kind in ("stt", "llm", "tts"):
-                worker: Worker[Any] = getattr(chain, kind)
-                if worker.hangs(chain.settings.conversation.turn_timeout_s):
+                worker: Worker[Any] = getattr(pipeline, kind)
+                if worker.hangs(pipeline.settings.conversation.turn_timeout_s):
                     await self._mend(kind, worker)
 
     async def _mend(self, kind: str, worker: Worker[Any]) -> None:
-        chain = self._voice_loop.chain
+        pipeline = self._voice_loop.pipeline
         if kind not in self._given_up:
             try:
                 self._may_try_again(kind, worker)
-                worker.leave(await in_thread(partial(self._load, kind, chain.settings, worker.cores)))
+                worker.leave(await in_thread(partial(self._load, kind, pipeline.settings, worker.cores)))
                 if kind == "llm":
-                    await worker.run(lambda llm, _: app.read_opening(llm, chain.conversation))
+                    await worker.run(lambda llm, _: app.read_opening(llm, pipeline.conversation))
             except Exception as error:  # whatever it is, this engine answers nobody any more
                 known = isinstance(error, AssistantError)
                 log.error("engine=%s mended=no problem=%s", kind, error, exc_info=None if known else error)

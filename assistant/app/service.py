@@ -169,7 +169,7 @@ async def live(
             is_broken=lambda: voice_loop.state is not State.MUTED and "engine" in voice_loop.outages,
             beat=lambda: systemd.tell("WATCHDOG=1"),
         )
-        await stack.enter_async_context(shared.wyoming(lambda: voice_loop.chain))
+        await stack.enter_async_context(shared.wyoming(lambda: voice_loop.pipeline))
         orders.attach(
             voice_loop,
             reload=lambda: reloader.reload(voice_loop, context),
@@ -204,16 +204,16 @@ async def _run(voice_loop: VoiceLoop, may_be_replaced: Callable[[], bool]) -> No
 
 def _kept(voice_loop: VoiceLoop) -> dict[str, object]:
     """What a process that replaces this one goes on with: what was said, and what nobody could hear."""
-    chain = voice_loop.chain
-    said, volume = chain.conversation.kept, chain.speaker.volume
+    pipeline = voice_loop.pipeline
+    said, volume = pipeline.conversation.kept, pipeline.speaker.volume
     return {"said": said, "volume": volume, "unheard": voice_loop.ringer.kept}
 
 
 def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
     """Go on with what another process has kept, if there was one."""
     if kept:
-        voice_loop.chain.conversation.take_up(kept["said"])
-        voice_loop.chain.speaker.volume = kept["volume"]
+        voice_loop.pipeline.conversation.take_up(kept["said"])
+        voice_loop.pipeline.speaker.volume = kept["volume"]
         voice_loop.ringer.take_up(**kept["unheard"])
         log.info("took_over=yes turns=%d unheard=%d", len(kept["said"]), len(kept["unheard"]["kept"]))
 

@@ -15,14 +15,12 @@ from assistant.core import events as e
 from assistant.core.errors import EngineError
 from assistant.core.state import State, StateMachine, listening_mode
 from assistant.core.types import SpokenAudio
-from assistant.dialog import actions
 from assistant.dialog.earcons import Earcon, Earcons
-from assistant.dialog.follow_up import FollowUp
+from assistant.dialog.follow_up import FollowUp, SpeechTimeout
 from assistant.dialog.interruptions import Interruptions
 from assistant.dialog.listener import Hearing, Listener
 from assistant.dialog.outages import Outages, Part
-from assistant.dialog.patience import Patience
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.dialog.speaker_watch import SpeakerWatch
@@ -39,7 +37,7 @@ _LETS_GO_S = 0.25
 
 
 class VoiceLoop:
-    """One appliance: a listener, a speaker, a chain, and what it is doing.
+    """One appliance: a listener, a speaker, a pipeline, and what it is doing.
 
     Without a ``wake_word`` any speech wakes it. ``echo`` keeps its voice out of what it hears;
     ``hears_itself``: nothing does. ``on_report`` gets the report of each turn that ended, answered or not;
@@ -52,7 +50,7 @@ class VoiceLoop:
         microphone: Microphone,
         vad: Vad,
         wake_word: WakeWord | None,
-        chain: Chain,
+        pipeline: Pipeline,
         ringer: Ringer,
         earcons: Mapping[Earcon, SpokenAudio],
         hears_itself: bool,
@@ -62,7 +60,7 @@ class VoiceLoop:
         outages: Outages | None = None,
         rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     ) -> None:
-        self._chain = chain
+        self._pipeline = pipeline
         self.ringer = ringer
         self._on_report = on_report
         self._on_change = on_change
@@ -75,17 +73,17 @@ class VoiceLoop:
             microphone=microphone,
             vad=vad,
             wake_word=wake_word,
-            settings=chain.settings,
+            settings=pipeline.settings,
             post=self.post,
             rescan=self._rescan,
             interruptions=self.interruptions,
         )
         self._rescan_devices = rescan
-        self._speaker_watch = SpeakerWatch(chain.speaker, post=self.post, rescan=self._rescan)
-        self._earcons = Earcons(chain.speaker, earcons, on_sound=self._listener.hold_judgement)
-        self._patience = Patience(lambda: self.post(e.NothingSaid()))
+        self._speaker_watch = SpeakerWatch(pipeline.speaker, post=self.post, rescan=self._rescan)
+        self._earcons = Earcons(pipeline.speaker, earcons, on_sound=self._listener.hold_judgement)
+        self._timeout = SpeechTimeout(lambda: self.post(e.NothingSaid()))
         self._turns = Turns(
-            chain,
+            pipeline,
             post=self.post,
             on_transcript=self._listener.wait_for,
             on_refusal=self._listener.wait_for_the_rest,
@@ -98,21 +96,23 @@ class VoiceLoop:
         return self._machine.state
 
     @property
-    def chain(self) -> Chain:
+    def pipeline(self) -> Pipeline:
         """The engines at work, for who measures them."""
-        return self._chain
+        return self._pipeline
 
     def post(self, event: e.Event) -> None:
         """Report an event from the loop's thread; it is handled after those before it."""
         self._queue.put_nowait(event)
 
-    def adopt(self, chain: Chain, earcons: Mapping[Earcon, SpokenAudio], hearing: Hearing | None) -> None:
-        """Work with these, and with the chain's settings, from the next turn on; None keeps the hearing."""
-        self._chain = chain
-        self._turns.adopt(chain)
+    def adopt(
+        self, pipeline: Pipeline, earcons: Mapping[Earcon, SpokenAudio], hearing: Hearing | None
+    ) -> None:
+        """Use these, and the settings of ``pipeline``, from the next turn on; None keeps the hearing."""
+        self._pipeline = pipeline
+        self._turns.adopt(pipeline)
         self._earcons.sounds = earcons
-        self.ringer.limit_s = chain.settings.conversation.ring_limit_s
-        self._listener.adopt(chain.settings, hearing)
+        self.ringer.limit_s = pipeline.settings.conversation.ring_limit_s
+        self._listener.adopt(pipeline.settings, hearing)
         self._attend()
 
     async def run(self) -> None:
@@ -131,7 +131,7 @@ class VoiceLoop:
                 job.cancel()
             await self._listener.close()
             await self._turns.end()
-            self._chain.speaker.close()
+            self._pipeline.speaker.close()
 
     async def idle(self, quiet_s: float) -> None:
         """Wait until nothing has been said by anybody for ``quiet_s`` seconds."""
@@ -191,13 +191,13 @@ class VoiceLoop:
             return
         if self._machine.state is not State.LISTENING:
             return  # somebody pressed a button, but there is no microphone
-        self._patience.begin(self._chain.settings.endpoint.listen_timeout_ms / 1000)
+        self._timeout.begin(self._pipeline.settings.endpoint.listen_timeout_ms / 1000)
         self._earcons.play_when("wake", lambda: self._listener.quiet_s >= _LETS_GO_S)
 
     async def _on_speech_started(self) -> None:
         if not self._listener.endpointer.has_utterance:
             return  # it was forgotten meanwhile, and nothing would tell of its end
-        self._patience.pause()
+        self._timeout.pause()
         self._earcons.forget()
         if self.state is State.SLEEPING and not self._listener.has_wake_word:
             self._fire(e.Woken(by="speech"))
@@ -223,7 +223,7 @@ class VoiceLoop:
             self.interruptions.was_false()
             await self._turns.resume()
             self._attend()
-        elif self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
+        elif self.state in (State.LISTENING, State.THINKING) and self._timeout.resume():
             await self._turns.end()
             if self.state is State.THINKING:
                 self._fire(e.FollowUpOpened())
@@ -238,10 +238,10 @@ class VoiceLoop:
         wait_s = 0.0
         if self.state is State.SPEAKING:
             await self._turns.end()  # then the ringer knows what was heard
-            wait_s = self._follow_up.choose(self._chain.settings.conversation.follow_up_ms / 1000)
+            wait_s = self._follow_up.choose(self._pipeline.settings.conversation.follow_up_ms / 1000)
         await self._settle(e.FollowUpOpened() if wait_s else event)
         if wait_s and self._machine.state is State.LISTENING:
-            self._patience.begin(wait_s)
+            self._timeout.begin(wait_s)
             self._follow_up.begun()
 
     async def _announce(self, event: e.Event, text: str) -> None:
@@ -310,12 +310,12 @@ class VoiceLoop:
             self._turns.stop_reading()
         if state not in (State.LISTENING, State.THINKING):
             self._follow_up.answer_all()
-            self._patience.end()
+            self._timeout.end()
             self._earcons.forget()
         return True
 
     def _attend(self) -> None:
-        turn, settings = self._turns.at_work, self._chain.settings.conversation
+        turn, settings = self._turns.at_work, self._pipeline.settings.conversation
         by = self.interruptions.by(settings, already_false=turn.report.resumed if turn else 0)
         self._listener.mode = listening_mode(
             self.state,
@@ -335,7 +335,7 @@ class VoiceLoop:
 
     def _on_end(self, turn: Turn) -> None:
         report = turn.report
-        report.log(with_words=self._chain.settings.privacy.log_transcripts)
+        report.log(with_words=self._pipeline.settings.privacy.log_transcripts)
         self._on_report(report)
         self.carry_out(report.outcome.action if report.outcome else None)
         self.ringer.follow(turn)
@@ -346,4 +346,4 @@ class VoiceLoop:
         """What a skill asks of the appliance, whoever called it."""
         for turn in self._turns.alive:
             self.ringer.follow(turn)
-        actions.carry_out(action, self._chain, self.ringer, self.post)
+        self._pipeline.carry_out(action, stop_ringing=self.ringer.silence, post=self.post)

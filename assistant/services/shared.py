@@ -8,16 +8,16 @@ from functools import partial
 
 from assistant.core.errors import EngineUnavailable
 from assistant.core.types import Pcm16
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.sentences import whole
 
 
-def wyoming(chain: Callable[[], Chain]) -> AbstractAsyncContextManager[None]:
-    """The Wyoming service while inside, if the settings name an address; ``chain`` is the one at work.
+def wyoming(pipeline: Callable[[], Pipeline]) -> AbstractAsyncContextManager[None]:
+    """The Wyoming service while inside, if the settings name an address; ``pipeline`` is the one at work.
 
     Raises EngineUnavailable without its package, SettingsError when the address cannot be had.
     """
-    address = chain().settings.services.wyoming
+    address = pipeline().settings.services.wyoming
     if address is None:
         return nullcontext()
     try:
@@ -27,22 +27,22 @@ def wyoming(chain: Callable[[], Chain]) -> AbstractAsyncContextManager[None]:
             "services.wyoming is set, and the package 'wyoming' is not installed.",
             "Install it (scripts/setup run services), or set services.wyoming to null.",
         ) from error
-    settings = chain().settings
+    settings = pipeline().settings
     offer = Offer(
         stt_model=settings.stt.model,
         tts_model=settings.tts.model,
         language=settings.stt.language,
-        transcribe=partial(_transcribe, chain),
-        speak=partial(_speak, chain),
-        voice_rate_hz=chain().tts.engine.sample_rate_hz,
+        transcribe=partial(_transcribe, pipeline),
+        speak=partial(_speak, pipeline),
+        voice_rate_hz=pipeline().tts.engine.sample_rate_hz,
     )
     return serve(address, offer)
 
 
-async def _transcribe(chain: Callable[[], Chain], pcm: Pcm16) -> str:
-    return (await chain().transcribe(pcm)).text
+async def _transcribe(pipeline: Callable[[], Pipeline], pcm: Pcm16) -> str:
+    return (await pipeline().transcribe(pcm)).text
 
 
-async def _speak(chain: Callable[[], Chain], text: str) -> AsyncIterator[Pcm16]:
+async def _speak(pipeline: Callable[[], Pipeline], text: str) -> AsyncIterator[Pcm16]:
     for sentence in whole(text):
-        yield await chain().synthesize(sentence)
+        yield await pipeline().synthesize(sentence)

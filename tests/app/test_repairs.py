@@ -73,12 +73,12 @@ def test_an_engine_that_hangs_is_loaded_anew_and_the_next_question_answered(engi
         loaded: list[str] = []
         async with repaired(house, engines(house, loaded)):
             hang_once(house, engine)
-            before = getattr(house.voice_loop.chain, engine).engine
+            before = getattr(house.voice_loop.pipeline, engine).engine
             report = await house.answered(QUESTION)
             assert report.error == "engine-timeout"
             await asyncio.sleep(3 * BUDGET_S)
             assert loaded == [engine]
-            assert getattr(house.voice_loop.chain, engine).engine is not before
+            assert getattr(house.voice_loop.pipeline, engine).engine is not before
             report = await house.answered(QUESTION)
             assert (report.error, report.heard) == (None, report.reply)
 
@@ -139,7 +139,7 @@ def test_a_slow_engine_that_nobody_has_cancelled_is_left_alone() -> None:
         loaded: list[str] = []
         loop = asyncio.get_running_loop()
         async with repaired(house, engines(house, loaded)):
-            await house.voice_loop.chain.llm.run(lambda *_: clock.occupy(loop, 5 * BUDGET_S))
+            await house.voice_loop.pipeline.llm.run(lambda *_: clock.occupy(loop, 5 * BUDGET_S))
             assert not loaded
 
     simulate(story, settings=SETTINGS)

@@ -31,7 +31,7 @@ class Butler:
 
 def hire(house: House) -> Butler:
     butler = Butler()
-    house.voice_loop.adopt(replace(house.voice_loop.chain, agent=butler), {}, None)
+    house.voice_loop.adopt(replace(house.voice_loop.pipeline, agent=butler), {}, None)
     return butler
 
 

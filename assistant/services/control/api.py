@@ -17,9 +17,9 @@ from assistant.board.shortage import Shortages
 from assistant.core import events as e
 from assistant.core.errors import EngineTimeout, OrderInvalid, OrderRefused
 from assistant.core.state import State
-from assistant.dialog import typed
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import told
+from assistant.dialog.pipeline import Answer
 from assistant.dialog.report import Report
 from assistant.settings.schema import Settings
 from assistant.skills import Stop
@@ -55,7 +55,7 @@ class Orders:
         self._last_reply = ""
         self._last_fault: tuple[float, str, str] | None = None
         self._noted: Exception | None = None
-        self._typed: asyncio.Task[typed.Answer] | None = None
+        self._typed: asyncio.Task[Answer] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._orders: dict[str, Callable[[Document], Awaitable[Document]]] = {
             "status": self._status,
@@ -71,7 +71,7 @@ class Orders:
     @property
     def settings(self) -> Settings:
         """Those in force: they may be exchanged while it runs."""
-        return self._loop.chain.settings if self._loop else self._settings
+        return self._loop.pipeline.settings if self._loop else self._settings
 
     @property
     def state(self) -> State:
@@ -212,9 +212,9 @@ class Orders:
 
     # How orders come true
 
-    async def _answered(self, voice_loop: VoiceLoop, question: str) -> typed.Answer:
-        limit_s = 2 * voice_loop.chain.settings.conversation.turn_timeout_s
-        job = asyncio.ensure_future(typed.answer(voice_loop.chain, question, self._last_reply))
+    async def _answered(self, voice_loop: VoiceLoop, question: str) -> Answer:
+        limit_s = 2 * voice_loop.pipeline.settings.conversation.turn_timeout_s
+        job = asyncio.ensure_future(voice_loop.pipeline.answer(question, self._last_reply))
         self._typed = job
         try:
             await asyncio.wait({job}, timeout=limit_s)

@@ -26,7 +26,7 @@ from assistant.core.state import State
 from assistant.dialog import earcons
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.loop import VoiceLoop
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines.scripted import (
@@ -101,7 +101,7 @@ class Home:
     def is_whole(self) -> bool:
         """Whether nothing is given up any more."""
         llm, tts = self.engine("llm"), self.engine("tts")
-        there: Any = self.loop.chain
+        there: Any = self.loop.pipeline
         now = (there.llm.engine.context_tokens, there.llm.engine.threads_share, there.tts.engine.keeps)
         return not self.shortages.now and now == (llm.context_tokens, llm.threads_share, tts.keeps)
 
@@ -123,9 +123,9 @@ class Home:
         self.reports.clear()
         self.speaker.written.clear()
         self.states = {self.loop.state}
-        chain = self.loop.chain
+        pipeline = self.loop.pipeline
         for kept in ("heard", "prompts", "read", "said", "phrases"):
-            for worker in (chain.stt, chain.llm, chain.tts):
+            for worker in (pipeline.stt, pipeline.llm, pipeline.tts):
                 getattr(worker.engine, kept, []).clear()
 
     def engine(self, kind: str) -> Any:
@@ -173,7 +173,7 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
             stack.push_async_callback(workers[kind].close)
             await workers[kind].start(_once(home.engine(kind)))
         llm = workers["llm"]
-        chain = Chain(
+        pipeline = Pipeline(
             stt=workers["stt"],
             llm=llm,
             tts=workers["tts"],
@@ -200,7 +200,7 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
             microphone=home.microphone,
             vad=ScriptedVad(),
             wake_word=ScriptedWake({_WAKE: "okay_nabu"}),
-            chain=chain,
+            pipeline=pipeline,
             ringer=Ringer(home.timers, now=context.clock, limit_s=SETTINGS.conversation.ring_limit_s),
             earcons=earcons.load(SETTINGS.audio.earcons, read_sound),
             hears_itself=False,

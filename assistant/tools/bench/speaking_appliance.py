@@ -21,7 +21,7 @@ from assistant.core.events import Event
 from assistant.core.state import State
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.loop import VoiceLoop
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines import Llm, Stt, Tts, WakeWord
@@ -81,7 +81,7 @@ async def living(
         microphone=microphone,
         vad=loading.load_vad(settings),
         wake_word=wake_word,
-        chain=Chain(
+        pipeline=Pipeline(
             stt=engines.stt,
             llm=engines.llm,
             tts=engines.tts,
