@@ -37,11 +37,10 @@ from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import Outages
 from assistant.dialog.report import Report
 from assistant.runtime import paths
-from assistant.services import shared
-from assistant.services.control.api import Orders
-from assistant.services.control.mute_mark import MuteMark
+from assistant.services import wyoming
+from assistant.services.control.api import ControlApi, MuteMark
 from assistant.services.control.server import ControlServer
-from assistant.services.front_panel import front_panel
+from assistant.services.gpio import front_panel
 from assistant.services.systemd import Notifier
 from assistant.settings.load import Loaded
 from assistant.skills import TimerBook
@@ -107,7 +106,7 @@ async def live(
     settings = loaded.settings
     systemd = Notifier()
     shortages = Shortages()
-    orders = Orders(settings, shortages)
+    orders = ControlApi(settings, shortages)
     mark = MuteMark(paths.control().with_name("muted"))
     if mark.is_set:
         orders.toggle_mute()
@@ -169,7 +168,7 @@ async def live(
             is_broken=lambda: voice_loop.state is not State.MUTED and "engine" in voice_loop.outages,
             beat=lambda: systemd.tell("WATCHDOG=1"),
         )
-        await stack.enter_async_context(shared.wyoming(lambda: voice_loop.pipeline))
+        await stack.enter_async_context(wyoming.opened(lambda: voice_loop.pipeline))
         orders.attach(
             voice_loop,
             reload=lambda: reloader.reload(voice_loop, context),
@@ -218,7 +217,7 @@ def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
         log.info("took_over=yes turns=%d unheard=%d", len(kept["said"]), len(kept["unheard"]["kept"]))
 
 
-def _may_be_replaced(voice_loop: VoiceLoop, orders: Orders, timers: TimerBook) -> bool:
+def _may_be_replaced(voice_loop: VoiceLoop, orders: ControlApi, timers: TimerBook) -> bool:
     """Something is missing, nothing sounds, and nobody is being answered."""
     outages = voice_loop.outages
     is_idle = voice_loop.state in (State.SLEEPING, State.MUTED, State.FAULTED) and not orders.is_answering
@@ -240,7 +239,7 @@ def _leave() -> None:
 
 
 @contextmanager
-def _signals(orders: Orders) -> Iterator[None]:
+def _signals(orders: ControlApi) -> Iterator[None]:
     """SIGUSR1 mutes and unmutes, SIGHUP reloads; one that came early counts now.
 
     At a terminal SIGHUP says that it was closed: then everything ends, as its owner expects.
@@ -268,7 +267,7 @@ def _signals(orders: Orders) -> Iterator[None]:
             job.cancel()
 
 
-async def _obey_quietly(orders: Orders, name: str) -> None:
+async def _obey_quietly(orders: ControlApi, name: str) -> None:
     """An order from somebody who waits for no answer."""
     try:
         await orders.obey({"order": name})
@@ -279,7 +278,7 @@ async def _obey_quietly(orders: Orders, name: str) -> None:
 
 
 @asynccontextmanager
-async def _control(orders: Orders) -> AsyncIterator[ControlServer]:
+async def _control(orders: ControlApi) -> AsyncIterator[ControlServer]:
     """The control socket. An assistant that cannot have one listens all the same."""
     control = ControlServer(orders.obey)
     try:

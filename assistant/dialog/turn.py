@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from assistant.core.errors import AssistantError, EmptyAnswer, EngineError
 from assistant.core.events import Event, ReplyFinished, ReplyRefused, ReplyStarted, SpeakerLost, Stopped
 from assistant.core.types import Call, Pcm16, Sentence, SpokenAudio, Transcript, Utterance
-from assistant.dialog import noise_filter as stt_guard
+from assistant.dialog import noise_filter
 from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.playback import Playback
 from assistant.dialog.report import Report
@@ -183,7 +183,7 @@ class Turn:
 
     def _refusal(self, utterance: Utterance, transcript: Transcript, match: Match | None) -> str | None:
         """Why what was heard gets no answer; None when it gets one."""
-        if reason := stt_guard.refusal(utterance, transcript, self._pipeline.settings.stt.guard):
+        if reason := noise_filter.refusal(utterance, transcript, self._pipeline.settings.stt.guard):
             return reason
         # "Stop" may well be a word of the answer; who says nothing but that means it.
         return self._refuse(transcript.text) if match is None else None

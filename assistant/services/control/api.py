@@ -1,16 +1,19 @@
-"""What can be ordered of a running appliance, from the control socket, a signal or a button.
+"""The control API: the orders that a running appliance takes, from its socket, a signal or a button.
 
 An order is a mapping with its name in ``order``; what it comes to is a mapping too. Orders
 become events like everything else that happens: the loop alone decides where they lead, and an
-order is answered when it has led there. Knows nothing of sockets.
+order is answered when it has led there. Sockets are in ``server``. ``MuteMark`` keeps the order "mute" over a
+crash.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from assistant import __version__
 from assistant.board.shortage import Shortages
@@ -23,6 +26,8 @@ from assistant.dialog.pipeline import Answer
 from assistant.dialog.report import Report
 from assistant.settings.schema import Settings
 from assistant.skills import Stop
+
+log = logging.getLogger(__name__)
 
 Document = Mapping[str, object]
 
@@ -38,7 +43,7 @@ _MAX_TEXT = 2000
 _FREE = (State.SLEEPING, State.MUTED, State.FAULTED)
 
 
-class Orders:
+class ControlApi:
     """Takes orders from the moment of its creation; those that need the loop, once it is attached."""
 
     def __init__(self, settings: Settings, shortages: Shortages | None = None) -> None:
@@ -296,3 +301,39 @@ def _text(order: Document) -> str:
     if not any(letter.isalnum() for letter in visible):
         raise OrderInvalid("There are no words in 'text'.", "Give it some.")
     return " ".join(visible.split())
+
+
+class MuteMark:
+    """The file that keeps the microphone closed after a crash, until the end of the boot.
+
+    ``file`` is in a folder that is emptied at every boot: a power cycle opens the microphone again, since
+    that may be the only switch that its owner has.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @property
+    def is_set(self) -> bool:
+        """True when the assistant was muted and then ended unforeseen."""
+        return self._file.exists()
+
+    def follow(self, event: e.Event) -> None:
+        """Note an event that came true."""
+        if isinstance(event, e.Muted):
+            with self._noted():
+                self._file.touch(mode=0o600)
+        elif isinstance(event, e.Unmuted):
+            self.clear()
+
+    def clear(self) -> None:
+        """The assistant ends on purpose, or hears again."""
+        with self._noted():
+            self._file.unlink(missing_ok=True)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            log.warning("mute_mark=unwritable reason=%s", error)

@@ -39,7 +39,7 @@ from assistant.engines.scripted import (
     no_fault,
 )
 from assistant.runtime.engine_thread import Worker
-from assistant.services.control.api import Orders
+from assistant.services.control.api import ControlApi
 from assistant.settings.load import Loaded
 from assistant.settings.schema import Settings
 from assistant.skills import Clocks, ListBook, SkillContext, TimerBook
@@ -91,7 +91,7 @@ class Home:
     rebuilt: int = 0
     """Engines that were loaded anew."""
     loop: VoiceLoop = field(init=False)
-    orders: Orders = field(init=False)
+    orders: ControlApi = field(init=False)
     timers: TimerBook = field(init=False)
     _event_loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     reload: Callable[[Settings], Awaitable[None]] = field(init=False)
@@ -186,7 +186,7 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
             speaker=home.speaker,
             settings=SETTINGS,
         )
-        orders = home.orders = Orders(SETTINGS, home.shortages)
+        orders = home.orders = ControlApi(SETTINGS, home.shortages)
 
         def seen(event: Event, state: State) -> None:
             home.states.add(state)

@@ -1,4 +1,8 @@
-"""What others may use of the assistant, as the settings say: opened beside the voice loop, closed with it."""
+"""The Wyoming service: other programs use the recogniser and the voice that are warm here anyway.
+
+Opened beside the voice loop and closed with it, where the settings name an address. ``protocol`` is
+imported only then: its package is an extra.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,8 @@ from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.sentences import whole
 
 
-def wyoming(pipeline: Callable[[], Pipeline]) -> AbstractAsyncContextManager[None]:
-    """The Wyoming service while inside, if the settings name an address; ``pipeline`` is the one at work.
+def opened(pipeline: Callable[[], Pipeline]) -> AbstractAsyncContextManager[None]:
+    """Serve while inside, if the settings name an address; ``pipeline`` returns the one in use.
 
     Raises EngineUnavailable without its package, SettingsError when the address cannot be had.
     """
@@ -21,7 +25,7 @@ def wyoming(pipeline: Callable[[], Pipeline]) -> AbstractAsyncContextManager[Non
     if address is None:
         return nullcontext()
     try:
-        from assistant.services.wyoming import Offer, serve  # noqa: PLC0415 - an extra
+        from assistant.services.wyoming.protocol import Offer, serve  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
             "services.wyoming is set, and the package 'wyoming' is not installed.",
