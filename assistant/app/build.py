@@ -35,9 +35,8 @@ from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines import CallingLlm, Engine, Llm
-from assistant.runtime import credentials, paths, resources
-from assistant.runtime.engine_thread import Worker
-from assistant.runtime.fair_lock import FairLock
+from assistant.runtime import credentials, paths
+from assistant.runtime.engine_thread import FairLock, Worker
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.skills import Agent, ListBook, SkillContext, Skills, TimerBook
@@ -67,7 +66,7 @@ def skill_context(
 
 def load_skills(settings: Settings, context: SkillContext) -> Skills:
     """The skills of the language spoken."""
-    intents = resources.folder("config") / "intents" / f"{settings.stt.language}.yaml"
+    intents = paths.shipped_folder("config") / "intents" / f"{settings.stt.language}.yaml"
     return skills.load([intents] if intents.is_file() else [], context, settings.skills.folder)
 
 

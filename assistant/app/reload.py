@@ -30,7 +30,7 @@ from assistant.dialog.listener import Hearing
 from assistant.dialog.loop import VoiceLoop
 from assistant.engines import AdaptableLlm, Llm
 from assistant.runtime import logs, paths
-from assistant.runtime.engine_thread import in_thread
+from assistant.runtime.aio import in_thread
 from assistant.settings import load as configuration
 from assistant.settings.load import Loaded
 from assistant.settings.schema import Settings

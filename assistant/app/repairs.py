@@ -18,7 +18,8 @@ from assistant.app import build as app
 from assistant.core.errors import AssistantError, EngineTimeout
 from assistant.core.events import Faulted
 from assistant.dialog.loop import VoiceLoop
-from assistant.runtime.engine_thread import Worker, in_thread
+from assistant.runtime.aio import in_thread
+from assistant.runtime.engine_thread import Worker
 from assistant.settings.schema import Settings
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from assistant.core.errors import AssistantError
 from assistant.core.state import State
 from assistant.dialog.loop import VoiceLoop
 from assistant.engines import FrugalLlm, KeepingTts, Llm
-from assistant.runtime.engine_thread import in_thread
+from assistant.runtime.aio import in_thread
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,9 @@ from assistant.core.events import Event, Muted
 from assistant.core.types import Call, Pcm16, Sentence, Transcript
 from assistant.dialog.conversation import Conversation
 from assistant.engines import CallingLlm, Llm, Stt, Tts
+from assistant.runtime.aio import in_thread
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.engine_thread import Meter, Worker, in_thread, unmetered
+from assistant.runtime.engine_thread import Meter, Worker, unmetered
 from assistant.settings.schema import Settings
 from assistant.skills import Action, Agent, Forget, Match, Mute, Outcome, Skills, Stop, Volume
 from assistant.text.markup import speakable

@@ -26,7 +26,7 @@ from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.playback import Playback
 from assistant.dialog.report import Report
 from assistant.dialog.sentences import Sentences, whole
-from assistant.runtime.engine_thread import in_thread, prefetch, within
+from assistant.runtime.aio import in_thread, prefetch, within
 from assistant.skills import Match
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from assistant.app import engines as loading
 from assistant.app.build import open_loop, skill_context
 from assistant.audio.scripted import ScriptedMicrophone
 from assistant.audio.wav import WavSpeaker
-from assistant.runtime.engine_thread import in_thread
+from assistant.runtime.aio import in_thread
 from assistant.settings.schema import Settings
 
 TASKS = Path("/proc/self/task")

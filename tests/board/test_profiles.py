@@ -18,7 +18,7 @@ import pytest
 from assistant.app import memory_fit as fit
 from assistant.app import planned_llm
 from assistant.board import core_plan, memory_plan
-from assistant.runtime import paths, resources
+from assistant.runtime import paths
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.store.formats.gguf import GgufHeader, LongArray, Tensor, Value, read_header
@@ -104,7 +104,7 @@ def test_what_a_profile_asks_for_fits_on_its_board(machine: Machine, tmp_path: P
 
 
 def test_every_profile_is_planned_here() -> None:
-    assert {machine.profile for machine in MACHINES} == set(resources.named("devices")) == set(MEMORY_KB)
+    assert {machine.profile for machine in MACHINES} == set(paths.shipped_files("devices")) == set(MEMORY_KB)
 
 
 ITEMS = frozenset(
@@ -114,7 +114,7 @@ ITEMS = frozenset(
 
 @pytest.mark.parametrize("name", sorted(MEMORY_KB))
 def test_a_profile_says_why_it_has_what_it_has(name: str) -> None:
-    text = resources.named("devices")[name].read_text(encoding="utf-8")
+    text = paths.shipped_files("devices")[name].read_text(encoding="utf-8")
     head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]  # type: ignore[union-attr]
     reasons = dict(re.findall(r"^# (\w[\w ]*?)  +(\S.+)$", head, re.MULTILINE))
     assert reasons.keys() == ITEMS

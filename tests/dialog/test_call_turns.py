@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from assistant.core.types import Message
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from assistant.skills import Outcome
 from tests.simulation import House, simulate
 
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 EGGS = "The eggs want seven minutes."
 LATE = "Are we running late?"
 FRANCE = "What is the capital of France?"

@@ -13,9 +13,9 @@ import pytest
 from assistant.core.errors import EngineTimeout
 from assistant.engines.scripted import ScriptedVad
 from assistant.runtime import clock
+from assistant.runtime.aio import prefetch
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.engine_thread import Worker, prefetch
-from assistant.runtime.fair_lock import FairLock
+from assistant.runtime.engine_thread import FairLock, Worker
 
 
 async def started(

@@ -12,7 +12,7 @@ import pytest
 from assistant.core import events as e
 from assistant.core.errors import EngineFailed, OrderInvalid, OrderRefused
 from assistant.core.state import State
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from assistant.services.control.api import ControlApi
 from assistant.settings.schema import Settings
 from tests.dialog.test_loop import failing
@@ -20,7 +20,7 @@ from tests.simulation import House, simulate
 
 QUESTION = "What is the capital of France?"
 WORDS = [QUESTION, "Set a timer for 5 minutes."]
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 LONG = "one two three four five six seven eight nine ten. " * 8
 
 

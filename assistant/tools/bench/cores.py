@@ -34,7 +34,7 @@ from assistant.board.cores import allowed_cores, big_cores
 from assistant.core.errors import AssistantError
 from assistant.core.types import SAMPLE_RATE_HZ, Message, Sentence
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.fair_lock import FairLock
+from assistant.runtime.engine_thread import FairLock
 from assistant.settings.schema import Settings
 from assistant.tools.bench import machine
 from assistant.tools.bench.measuring import Document, Result, in_own_process, ratio, table

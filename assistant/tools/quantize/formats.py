@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assistant.core.errors import SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.store.formats.gguf import TENSOR_TYPES
 
 
@@ -91,7 +91,7 @@ def find(name: str) -> Format:
 
 def for_board(board: str) -> str:
     """The format for a board of config/devices/. Raises SettingsError."""
-    boards = resources.named("devices")
+    boards = paths.shipped_files("devices")
     if board not in boards:
         raise SettingsError(f"There is no board named {board[:40]!r}.", _all(list(boards)))
     return FOR_BOARDS.get(board, DEFAULT)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from assistant.core.errors import SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.store import Store, licences
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
@@ -128,7 +128,7 @@ def held_out(wish: Wish) -> Texts:
 
 def text(name: str) -> Path:
     """A text that ships with the program."""
-    return resources.folder("models") / "calibration" / name
+    return paths.shipped_folder("models") / "calibration" / name
 
 
 def groundwork(

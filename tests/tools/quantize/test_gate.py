@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from assistant.core.errors import ModelCorrupt, SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import formats, gate, safetensors_folder
 from assistant.tools.quantize.asking import Answer
@@ -64,7 +64,7 @@ def test_a_source_that_knows_no_english_is_doubted() -> None:
 
 
 def test_every_board_has_a_format() -> None:
-    assert set(formats.FOR_BOARDS) == set(resources.named("devices"))
+    assert set(formats.FOR_BOARDS) == set(paths.shipped_files("devices"))
     assert set(formats.FOR_BOARDS.values()) <= set(formats.FORMATS)
 
 
