@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import adapter as adapters
-from assistant.app import beside
 from assistant.app import build as app
 from assistant.app import engines as loading
 from assistant.audio.files import read_sound
@@ -171,7 +170,9 @@ class Reloader:
                 if kind == "llm" and _concerns_adapter_only(changed, worker.engine):
                     fresh.adapts = True
                 elif _concerns_engine(kind, changed):
-                    fresh.engines[kind] = await in_thread(partial(beside.load, kind, new, worker.cores))
+                    fresh.engines[kind] = await in_thread(
+                        partial(loading.load_beside, kind, new, worker.cores)
+                    )
             if fresh.prompt != self._prompt or any(
                 key.startswith(("llm.", "skills.folder")) for key in changed
             ):

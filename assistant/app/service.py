@@ -18,11 +18,10 @@ from typing import Any
 
 from assistant.app import replacement
 from assistant.app.build import kept_prompts, open_loop, skill_context
-from assistant.app.heartbeat import Heartbeat
 from assistant.app.recordings import Recordings
 from assistant.app.reload import Reloader
-from assistant.app.repairs import Repairs
 from assistant.app.shedding import Relief
+from assistant.app.supervisor import Heartbeat, Repairs
 from assistant.audio import Kind, Microphone, Speaker
 from assistant.audio.echo.reference import Reference
 from assistant.audio.files import write_wav

@@ -16,8 +16,8 @@ from typing import Any
 
 from assistant import skills
 from assistant.app.reload import Reloader
-from assistant.app.repairs import Repairs
 from assistant.app.shedding import Relief
+from assistant.app.supervisor import Repairs
 from assistant.audio.files import read_sound
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.board.shortage import Reading, Shortages

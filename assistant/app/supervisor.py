@@ -1,8 +1,13 @@
-"""Engines that hang are loaded anew beside themselves; one that hangs again at once is a fault.
+"""The supervisor: loads engines that hang anew, and tells the watchdog that the appliance is alive.
 
 An engine blocks in native code, where nothing can end it. So its thread and its memory are left
-to it until it ends by itself, if ever. When a new one does not help, or cannot be had, only a
-restart gives the memory back: the appliance is faulted then, and the watchdog decides.
+to it until it ends by itself, if ever, and a new one is loaded beside it. When that does not help, or cannot
+be had, only a restart gives the memory back: the appliance is faulted then, and the watchdog decides.
+
+The appliance is alive while the loop takes events and no engine is given up. A loop that hangs looks from
+outside as one that has nothing to do, so only what moves counts. A missing microphone or speaker is no
+reason for a restart: it is looked for, and timers ring without the one and questions are answered without
+the other.
 """
 
 from __future__ import annotations
@@ -13,10 +18,10 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, TypeAlias
 
-from assistant.app import beside
 from assistant.app import build as app
+from assistant.app.engines import load_beside
 from assistant.core.errors import AssistantError, EngineTimeout
-from assistant.core.events import Faulted
+from assistant.core.events import Event, Faulted, Probed
 from assistant.dialog.loop import VoiceLoop
 from assistant.runtime.aio import in_thread
 from assistant.runtime.engine_thread import Worker
@@ -30,9 +35,9 @@ _LOOK_EVERY_S = 1.0
 
 
 class Repairs:
-    """Looks after the engines of one voice loop; ``load`` makes a warm one of a kind (``beside.load``)."""
+    """Watches the engines of one voice loop; ``load`` makes a warm one of a kind (``load_beside``)."""
 
-    def __init__(self, voice_loop: VoiceLoop, load: Load = beside.load) -> None:
+    def __init__(self, voice_loop: VoiceLoop, load: Load = load_beside) -> None:
         self._voice_loop = voice_loop
         self._load = load
         self._results: dict[str, int] = {}
@@ -70,6 +75,37 @@ class Repairs:
     def _may_try_again(self, kind: str, worker: Worker[Any]) -> None:
         if self._results.get(kind) == worker.results:
             raise _hangs(kind)
+
+
+class Heartbeat:
+    """Calls ``beat`` regularly, so long as the loop moves.
+
+    ``post`` hands an event to the loop; ``is_broken`` says that only a restart helps.
+    """
+
+    def __init__(
+        self,
+        *,
+        post: Callable[[Event], None],
+        is_broken: Callable[[], bool],
+        beat: Callable[[], None],
+    ) -> None:
+        self._post = post
+        self._is_broken = is_broken
+        self._beat = beat
+        self._loop_moves = False
+
+    async def watch(self, every_s: float) -> None:
+        """Look every so many seconds, until cancelled."""
+        while True:
+            self._loop_moves = False
+            self._post(Probed(self._note))
+            await asyncio.sleep(every_s)
+            if self._loop_moves and not self._is_broken():
+                self._beat()
+
+    def _note(self) -> None:
+        self._loop_moves = True
 
 
 def _hangs(kind: str) -> EngineTimeout:
