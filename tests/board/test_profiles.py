@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from assistant.app import memory_fit as fit
-from assistant.app import planned_llm
 from assistant.board import core_plan, memory_plan
 from assistant.runtime import paths
 from assistant.settings import load as configuration
@@ -82,7 +81,7 @@ def laid_out(machine: Machine, root: Path, memory_kb: int) -> Path:
 
 def planned(settings: Settings, root: Path) -> fit.Fit:
     with_rest = partial(memory_plan.need, stt_file=STT_FILE, tts_file=TTS_FILE)
-    llm = planned_llm.in_gguf(settings.llm, qwen_05b(), root)
+    llm = fit.planned_gguf(settings.llm, qwen_05b(), root)
     return fit.fit(settings, llm, with_rest, memory_plan.room(root))
 
 
