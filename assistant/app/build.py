@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from assistant import skills
 from assistant.app import engines as loading
-from assistant.app import memory_fit as fit
+from assistant.app import memory_fit
 from assistant.audio import Kind, Microphone, Speaker, nothing_plugs_in
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.reference import Reference
@@ -147,7 +147,7 @@ async def _open_pipeline(
     Each of them uses all the engines' cores, one at a time: while the voice makes a sentence, the language
     model waits between two tokens.
     """
-    fit.require(settings)
+    memory_fit.require(settings)
     return_what_is_freed()
     in_turn = FairLock()
     began_s = asyncio.get_running_loop().time()

@@ -14,7 +14,7 @@ from typing import Any
 
 from assistant import __version__, engines
 from assistant.app import adapter as adapters
-from assistant.app import memory_fit as fit
+from assistant.app import memory_fit
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.memory import EchoMemory
 from assistant.audio.echo.reference import Reference
@@ -111,7 +111,7 @@ def load_batch(settings: Settings, at_once: int) -> BatchLlm:
     if name == "openai":
         batch = load(settings=settings.llm, model=None)
     else:
-        fit.require(settings, llm_only=True)
+        memory_fit.require(settings, llm_only=True)
         opened = store_of(settings).opened(settings.llm.model, "llm")
         with _with_adapter(settings) as section, opened as folder:
             batch = load(settings=section, model=folder)
@@ -143,13 +143,13 @@ def load_beside(kind: str, settings: Settings, cores: Collection[int]) -> Any:
     Returns the ``kind`` (stt, llm or tts) that the settings name, warm, on these cores. Raises OrderRefused
     when the memory is too small for both, EngineError, ModelError.
     """
-    taken, room = fit.taken_bytes(kind, settings), memory_plan.room()
+    taken, room = memory_fit.taken_bytes(kind, settings), memory_plan.room()
     if room.free is not None and taken > room.free:
         step = "Restart the assistant: then only the new one is loaded."
         name, need_mb, free_mb = getattr(settings, kind).model, taken // 1_000_000, room.free // 1_000_000
         raise OrderRefused(
             f"{name} takes about {need_mb} MB beside what is at work, and {free_mb} MB are {room.why}.",
-            f"{fit.RAISE_LIMIT} {step}" if room.why == memory_plan.OF_GROUP else step,
+            f"{memory_fit.RAISE_LIMIT} {step}" if room.why == memory_plan.OF_GROUP else step,
         )
     with kept_on(cores):
         engine = {"stt": load_stt, "llm": load_llm, "tts": load_tts}[kind](settings)

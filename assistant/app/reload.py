@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import adapter as adapters
-from assistant.app import build as app
+from assistant.app import build
 from assistant.app import engines as loading
 from assistant.audio.files import read_sound
 from assistant.core.errors import AssistantError, EngineFailed
@@ -157,8 +157,8 @@ class Reloader:
     ) -> _Fresh:
         fresh = _Fresh(
             engines={},
-            skills=await in_thread(partial(app.load_skills, new, context)),
-            agent=await in_thread(partial(app.load_agent, new)),
+            skills=await in_thread(partial(build.load_skills, new, context)),
+            agent=await in_thread(partial(build.load_agent, new)),
             sounds=await in_thread(partial(earcons.load, new.audio.earcons, read_sound)),
             prompt=await in_thread(partial(configuration.prompt_text, new)),
         )
@@ -178,11 +178,11 @@ class Reloader:
             ):
                 worker = voice_loop.pipeline.llm
                 llm = fresh.engines.get("llm") or worker.engine
-                fresh.may_call = app.offers_calls(new, llm, fresh.skills)
+                fresh.may_call = build.offers_calls(new, llm, fresh.skills)
                 known = fresh.skills if fresh.may_call else None
-                fresh.conversation = app.new_conversation(new, llm, known, lambda: worker.engine)
+                fresh.conversation = build.new_conversation(new, llm, known, lambda: worker.engine)
             if fresh.conversation and "llm" in fresh.engines:
-                await in_thread(partial(app.read_opening, fresh.engines["llm"], fresh.conversation))
+                await in_thread(partial(build.read_opening, fresh.engines["llm"], fresh.conversation))
             if fresh.adapts and new.llm.adapter:
                 fresh.adapter = await voice_loop.pipeline.llm.run(lambda llm, _: _loaded(llm, new))
         except BaseException:
@@ -214,7 +214,7 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
     )
     voice_loop.adopt(pipeline, fresh.sounds, fresh.hearing)
     if (conversation := fresh.conversation) and "llm" not in fresh.engines:
-        await pipeline.llm.run(lambda llm, _: app.read_opening(llm, conversation))
+        await pipeline.llm.run(lambda llm, _: build.read_opening(llm, conversation))
 
 
 def _loaded(llm: Llm, new: Settings) -> Any:

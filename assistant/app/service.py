@@ -20,7 +20,7 @@ from assistant.app import replacement
 from assistant.app.build import kept_prompts, open_loop, skill_context
 from assistant.app.recordings import Recordings
 from assistant.app.reload import Reloader
-from assistant.app.shedding import Relief
+from assistant.app.shedding import Shedding
 from assistant.app.supervisor import Heartbeat, Repairs
 from assistant.audio import Kind, Microphone, Speaker
 from assistant.audio.echo.reference import Reference
@@ -175,8 +175,8 @@ async def live(
         )
         await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
         await stack.enter_async_context(_beside(Repairs(voice_loop).watch()))
-        relief = Relief(voice_loop, shortages, lambda: strain.read(paths.data()), kept_prompts())
-        await stack.enter_async_context(_beside(relief.watch()))
+        shedding = Shedding(voice_loop, shortages, lambda: strain.read(paths.data()), kept_prompts())
+        await stack.enter_async_context(_beside(shedding.watch()))
         if systemd.watchdog_s:
             await stack.enter_async_context(
                 _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))

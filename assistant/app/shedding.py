@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from assistant.app import build as app
+from assistant.app import build
 from assistant.board import heap
 from assistant.board.shortage import KEPT_UP, Reading, Shortage, Shortages, short_of
 from assistant.core.errors import AssistantError
@@ -48,7 +48,7 @@ class _Frugality:
     threads_share: float = 1.0
 
 
-class Relief:
+class Shedding:
     """Of one voice loop; ``read`` reads how the machine is doing, and ``shortages`` takes note of it.
 
     ``prompts`` is the folder of what models made of the beginning of every prompt.
@@ -124,7 +124,7 @@ class Relief:
             if isinstance(llm, FrugalLlm):
                 llm.limit(context_tokens=wanted.context_tokens, threads_share=wanted.threads_share)
             if llm.context_tokens != before or (keep and not kept):
-                app.read_opening(llm, pipeline.conversation, keep=keep)
+                build.read_opening(llm, pipeline.conversation, keep=keep)
 
         self._allow(wanted.context_tokens)
         await worker.run(lambda llm, _: limit(llm))
@@ -141,7 +141,7 @@ class Relief:
     def _shorter_context(self) -> int:
         """Half of what is set, but enough for a question and its answer."""
         pipeline = self._voice_loop.pipeline
-        taken = app.tokens_taken(pipeline.settings, pipeline.llm.engine, pipeline.conversation.beginning)
+        taken = build.tokens_taken(pipeline.settings, pipeline.llm.engine, pipeline.conversation.beginning)
         wanted = max(taken, int(pipeline.settings.llm.context_tokens * _CONTEXT_SHARE))
         return -(-wanted // _CONTEXT_STEP) * _CONTEXT_STEP
 
@@ -150,7 +150,7 @@ class Relief:
         pipeline = self._voice_loop.pipeline
         llm, conversation = pipeline.llm.engine, pipeline.conversation
         tokens = min(context_tokens or llm.context_tokens, llm.context_tokens)
-        conversation.allow(app.history_tokens(pipeline.settings, llm, conversation.beginning, tokens))
+        conversation.allow(build.history_tokens(pipeline.settings, llm, conversation.beginning, tokens))
 
 
 def _forget(prompts: Path) -> None:

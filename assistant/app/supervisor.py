@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, TypeAlias
 
-from assistant.app import build as app
+from assistant.app import build
 from assistant.app.engines import load_beside
 from assistant.core.errors import AssistantError, EngineTimeout
 from assistant.core.events import Event, Faulted, Probed
@@ -61,7 +61,7 @@ class Repairs:
                 self._may_try_again(kind, worker)
                 worker.leave(await in_thread(partial(self._load, kind, pipeline.settings, worker.cores)))
                 if kind == "llm":
-                    await worker.run(lambda llm, _: app.read_opening(llm, pipeline.conversation))
+                    await worker.run(lambda llm, _: build.read_opening(llm, pipeline.conversation))
             except Exception as error:  # whatever it is, this engine answers nobody any more
                 known = isinstance(error, AssistantError)
                 log.error("engine=%s mended=no problem=%s", kind, error, exc_info=None if known else error)

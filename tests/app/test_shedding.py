@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.app.build import history_tokens, kept_prompts
-from assistant.app.shedding import Relief
+from assistant.app.shedding import Shedding
 from assistant.board.shortage import GIVES_UP, KEPT_UP, Reading, Shortages
 from assistant.core.errors import EngineFailed
 from assistant.core.state import State
@@ -53,8 +53,8 @@ class Machine:
 @asynccontextmanager
 async def relieved(house: House) -> AsyncIterator[Machine]:
     machine = Machine()
-    relief = Relief(house.voice_loop, machine.shortages, lambda: machine.reading, kept_prompts())
-    watching = asyncio.ensure_future(relief.watch())
+    shedding = Shedding(house.voice_loop, machine.shortages, lambda: machine.reading, kept_prompts())
+    watching = asyncio.ensure_future(shedding.watch())
     try:
         yield machine
     finally:

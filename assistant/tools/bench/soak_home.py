@@ -16,7 +16,7 @@ from typing import Any
 
 from assistant import skills
 from assistant.app.reload import Reloader
-from assistant.app.shedding import Relief
+from assistant.app.shedding import Shedding
 from assistant.app.supervisor import Repairs
 from assistant.audio.files import read_sound
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
@@ -209,8 +209,8 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
         )
         home.reload = _reloading(loop, context)
         orders.attach(loop, reload=_no_reload, is_ringing=lambda: bool(home.timers.due()))
-        relief = Relief(loop, home.shortages, lambda: home.reading, folder)
-        for job in (loop.run(), Repairs(loop, home.rebuild).watch(), relief.watch()):
+        shedding = Shedding(loop, home.shortages, lambda: home.reading, folder)
+        for job in (loop.run(), Repairs(loop, home.rebuild).watch(), shedding.watch()):
             stack.push_async_callback(_end, asyncio.ensure_future(job))
         yield home
 
