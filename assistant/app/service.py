@@ -173,13 +173,13 @@ async def live(
             reload=lambda: reloader.reload(voice_loop, context),
             is_ringing=lambda: _rings(context.timers),
         )
-        await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
-        await stack.enter_async_context(_beside(Repairs(voice_loop).watch()))
+        await stack.enter_async_context(_in_background(reloader.watch(voice_loop, context)))
+        await stack.enter_async_context(_in_background(Repairs(voice_loop).watch()))
         shedding = Shedding(voice_loop, shortages, lambda: strain.read(paths.data()), kept_prompts())
-        await stack.enter_async_context(_beside(shedding.watch()))
+        await stack.enter_async_context(_in_background(shedding.watch()))
         if systemd.watchdog_s:
             await stack.enter_async_context(
-                _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))
+                _in_background(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))
             )
         _take_up(voice_loop, replacement.taken_over())
         await _run(voice_loop, lambda: _may_be_replaced(voice_loop, orders, context.timers))
@@ -300,7 +300,7 @@ def _rings(timers: TimerBook) -> bool:
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Do this in the background while inside."""
     job = asyncio.ensure_future(work)
     try:

@@ -121,13 +121,13 @@ class VoiceLoop:
         Raises what made starting impossible; a microphone or a speaker that is missing does not.
         """
         watches = self._speaker_watch.watch(), self.ringer.watch(self.post)
-        beside = [asyncio.ensure_future(watch) for watch in watches]
+        watching = [asyncio.ensure_future(watch) for watch in watches]
         self._listener.open()
         try:
             while not isinstance(event := await self._queue.get(), e.RecordingEnded):
                 await self._handle(event)
         finally:
-            for job in beside:
+            for job in watching:
                 job.cancel()
             await self._listener.close()
             await self._turns.end()
