@@ -60,7 +60,7 @@ class ControlApi:
         self._last_reply = ""
         self._last_fault: tuple[float, str, str] | None = None
         self._noted: Exception | None = None
-        self._typed: asyncio.Task[Answer] | None = None
+        self._answering: asyncio.Task[Answer] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._orders: dict[str, Callable[[Document], Awaitable[Document]]] = {
             "status": self._status,
@@ -97,8 +97,8 @@ class ControlApi:
             self._noted = event.error  # it leads there again after each announcement
             self._note_fault(event.error)
         is_spoken_to = state in (State.LISTENING, State.THINKING) and not isinstance(event, e.FollowUpOpened)
-        if self._typed and is_spoken_to:
-            self._typed.cancel()  # who speaks goes first
+        if self._answering and is_spoken_to:
+            self._answering.cancel()  # who speaks goes first
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -128,7 +128,7 @@ class ControlApi:
     @property
     def is_answering(self) -> bool:
         """Whether a written question is being answered."""
-        return self._typed is not None
+        return self._answering is not None
 
     def press(self) -> None:
         """The other button: be silent, or else listen."""
@@ -220,7 +220,7 @@ class ControlApi:
     async def _answered(self, voice_loop: VoiceLoop, question: str) -> Answer:
         limit_s = 2 * voice_loop.pipeline.settings.conversation.turn_timeout_s
         job = asyncio.ensure_future(voice_loop.pipeline.answer(question, self._last_reply))
-        self._typed = job
+        self._answering = job
         try:
             await asyncio.wait({job}, timeout=limit_s)
             if not job.done():
@@ -232,7 +232,7 @@ class ControlApi:
                 return job.result()
             raise OrderRefused("Somebody began to speak, who goes first.", "Ask again.")
         finally:
-            self._typed = None
+            self._answering = None
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
 
