@@ -36,7 +36,7 @@ from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines import CallingLlm, Engine, Llm
 from assistant.runtime import credentials, paths
-from assistant.runtime.engine_thread import FairLock, Worker
+from assistant.runtime.engine_thread import EngineThread, FairLock
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.skills import Agent, ListBook, SkillContext, Skills, TimerBook
@@ -153,8 +153,8 @@ async def _open_pipeline(
     began_s = asyncio.get_running_loop().time()
     async with AsyncExitStack() as stack:
 
-        async def start(name: str, load: Callable[[Settings], E]) -> Worker[E]:
-            worker: Worker[E] = Worker(name, cores.engines if cores.pinned else (), in_turn)
+        async def start(name: str, load: Callable[[Settings], E]) -> EngineThread[E]:
+            worker: EngineThread[E] = EngineThread(name, cores.engines if cores.pinned else (), in_turn)
             stack.push_async_callback(worker.close)
             await worker.start(lambda: load(settings))
             return worker

@@ -24,7 +24,7 @@ from assistant.core.errors import AssistantError, EngineTimeout
 from assistant.core.events import Event, Faulted, Probed
 from assistant.dialog.loop import VoiceLoop
 from assistant.runtime.aio import in_thread
-from assistant.runtime.engine_thread import Worker
+from assistant.runtime.engine_thread import EngineThread
 from assistant.settings.schema import Settings
 
 log = logging.getLogger(__name__)
@@ -50,11 +50,11 @@ class Repairs:
             await asyncio.sleep(_LOOK_EVERY_S)
             pipeline = self._voice_loop.pipeline
             for kind in ("stt", "llm", "tts"):
-                worker: Worker[Any] = getattr(pipeline, kind)
+                worker: EngineThread[Any] = getattr(pipeline, kind)
                 if worker.hangs(pipeline.settings.conversation.turn_timeout_s):
                     await self._mend(kind, worker)
 
-    async def _mend(self, kind: str, worker: Worker[Any]) -> None:
+    async def _mend(self, kind: str, worker: EngineThread[Any]) -> None:
         pipeline = self._voice_loop.pipeline
         if kind not in self._given_up:
             try:
@@ -72,7 +72,7 @@ class Repairs:
                 return
         self._voice_loop.post(self._given_up[kind])  # again and again: it may be muted meanwhile
 
-    def _may_try_again(self, kind: str, worker: Worker[Any]) -> None:
+    def _may_try_again(self, kind: str, worker: EngineThread[Any]) -> None:
         if self._results.get(kind) == worker.results:
             raise _hangs(kind)
 

@@ -19,7 +19,7 @@ from assistant.dialog.conversation import Conversation
 from assistant.engines import CallingLlm, Llm, Stt, Tts
 from assistant.runtime.aio import in_thread
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.engine_thread import Meter, Worker, unmetered
+from assistant.runtime.engine_thread import EngineThread, Meter, unmetered
 from assistant.settings.schema import Settings
 from assistant.skills import Action, Agent, Forget, Match, Mute, Outcome, Skills, Stop, Volume
 from assistant.text.markup import speakable
@@ -40,9 +40,9 @@ class Answer:
 class Pipeline:
     """The engines and everything else that a turn works with."""
 
-    stt: Worker[Stt]
-    llm: Worker[Llm]
-    tts: Worker[Tts]
+    stt: EngineThread[Stt]
+    llm: EngineThread[Llm]
+    tts: EngineThread[Tts]
     skills: Skills
     conversation: Conversation
     speaker: Speaker

@@ -1,6 +1,6 @@
 """One thread that owns one engine, seen from the event loop.
 
-Engines block; the loop must not. A ``Worker`` runs its engine's calls one after another on its
+Engines block; the loop must not. An ``EngineThread`` runs its engine's calls one after another on its
 own thread, pinned to the cores it was given. Cancelling the awaiting task sets the call's
 ``Cancel`` and returns at once: the thread ends its call at the next token or chunk, and the
 next call waits its turn behind it. A call that never ends cannot be ended from outside: ``hangs``
@@ -101,7 +101,7 @@ class FairLock:
                 self._holder = None
 
 
-class Worker(Generic[E]):
+class EngineThread(Generic[E]):
     """A named thread and, once ``start`` has returned, the engine on it.
 
     ``cores`` are the CPU numbers that the thread may run on; empty means any. ``in_turn`` is held

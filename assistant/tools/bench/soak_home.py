@@ -38,7 +38,7 @@ from assistant.engines.scripted import (
     clip,
     no_fault,
 )
-from assistant.runtime.engine_thread import Worker
+from assistant.runtime.engine_thread import EngineThread
 from assistant.services.control.api import ControlApi
 from assistant.settings.load import Loaded
 from assistant.settings.schema import Settings
@@ -167,9 +167,9 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
         home.timers = stack.enter_context(closing(TimerBook(folder / "timers.db", clocks)))
         lists = stack.enter_context(closing(ListBook(folder / "lists.db")))
         context = SkillContext(home.timers, lists, loudness=lambda: home.speaker.volume)
-        workers: dict[str, Worker[Any]] = {}
+        workers: dict[str, EngineThread[Any]] = {}
         for kind in ("stt", "llm", "tts"):
-            workers[kind] = Worker(kind)  # they share no lock: virtual time cannot see who waits for one
+            workers[kind] = EngineThread(kind)  # without a lock: virtual time cannot see who waits for it
             stack.push_async_callback(workers[kind].close)
             await workers[kind].start(_once(home.engine(kind)))
         llm = workers["llm"]

@@ -26,7 +26,7 @@ from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines import Llm, Stt, Tts, WakeWord
 from assistant.engines.scripted import ScriptedLlm
-from assistant.runtime.engine_thread import Worker
+from assistant.runtime.engine_thread import EngineThread
 from assistant.settings.schema import Settings
 from assistant.skills import SkillContext
 
@@ -36,9 +36,9 @@ class Engines:
     """Those that hear words and speak, warm."""
 
     settings: Settings
-    stt: Worker[Stt]
-    tts: Worker[Tts]
-    llm: Worker[Llm]
+    stt: EngineThread[Stt]
+    tts: EngineThread[Tts]
+    llm: EngineThread[Llm]
     scripted: ScriptedLlm
     context: SkillContext
 
@@ -47,9 +47,9 @@ class Engines:
 async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
     """Load what the settings name. Timers and lists go to a folder that is thrown away."""
     async with AsyncExitStack() as stack:
-        stt: Worker[Stt] = Worker("stt")
-        tts: Worker[Tts] = Worker("tts")
-        llm: Worker[Llm] = Worker("llm")
+        stt: EngineThread[Stt] = EngineThread("stt")
+        tts: EngineThread[Tts] = EngineThread("tts")
+        llm: EngineThread[Llm] = EngineThread("llm")
         for worker in (stt, tts, llm):
             stack.push_async_callback(worker.close)
         scripted = ScriptedLlm(
