@@ -25,7 +25,6 @@ MAX_AT_ONCE = 64
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "ask",
-        help="answer a written question",
         description="Answer a written question by a skill or the language model; or a file of prompts, one a "
         "line, by the model alone, several at once: each is answered later, and all of them sooner.",
     )

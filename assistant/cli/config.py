@@ -23,7 +23,7 @@ ORIGIN_COLUMN = 48
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the `assistant` parser's subcommands."""
-    parser = subparsers.add_parser("config", help="show or check the settings")
+    parser = subparsers.add_parser("config")
     actions = parser.add_subparsers(dest="action", required=True, metavar="show|check|schema|limits")
     show = actions.add_parser("show", help="what is in force, and where each value comes from")
     what = show.add_mutually_exclusive_group()

@@ -15,7 +15,7 @@ from assistant.settings.schema import Settings
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("converse", help="hold a conversation with recordings")
+    parser = subparsers.add_parser("converse")
     parser.add_argument(
         "--input", type=Path, nargs="+", required=True, metavar="SOUND", help="what is said, in order"
     )

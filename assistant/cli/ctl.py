@@ -7,13 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from assistant.dialog.interruptions import why_not_by_voice
 from assistant.runtime import paths
 from assistant.services.control import client as control_client
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("ctl", help="give an order to the assistant that is running")
+    parser = subparsers.add_parser("ctl")
     actions = parser.add_subparsers(dest="order", required=True, metavar="ORDER")
 
     def order(name: str, text: str) -> argparse.ArgumentParser:
@@ -71,7 +70,7 @@ def _status(answer: dict[str, Any]) -> str:
         rows[part] = fault["problem"]
     if interruption := answer.get("interruption"):
         rows["interrupted"] = _BY[interruption["by"]]
-        if why := why_not_by_voice(interruption):
+        if why := interruption["why_not"]:
             rows["interrupted"] += f". {why[0]} {why[1]}"
     for shortage, given_up in answer["gives_up"].items():
         rows[f"low {shortage}" if shortage != "heat" else "too hot"] = f"does without {given_up}"

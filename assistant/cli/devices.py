@@ -12,7 +12,7 @@ from assistant.audio.portaudio import Device
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("devices", help="list microphones and speakers")
+    parser = subparsers.add_parser("devices")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.set_defaults(run=run)
 

@@ -24,7 +24,7 @@ WHAT_COLUMN = 22
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the `assistant` parser's subcommands."""
-    parser = subparsers.add_parser("doctor", help="find out what is wrong")
+    parser = subparsers.add_parser("doctor")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--quick", action="store_true", help="trust models whose sizes are right")
     parser.add_argument(

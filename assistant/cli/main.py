@@ -1,8 +1,8 @@
 """The ``assistant`` command: finds the subcommand, and turns every fault into one sentence.
 
-Each subcommand is a module with ``add_parser`` and ``run``: those of the appliance are in this folder,
-others are found by entry points, so that nothing here knows them. Results go to stdout, everything else
-to stderr.
+The appliance's own subcommands are modules of this folder; others are found by entry points. Only the
+one that is given is imported: ``assistant ctl status`` is often run by small programs on small boards.
+Results go to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -12,26 +12,40 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from assistant import __version__
-from assistant.cli import ask, config, converse, ctl, devices, doctor, models, run, say, transcribe
+from assistant.cli import Command
 from assistant.core.errors import AssistantError
 
 log = logging.getLogger(__name__)
 
-_COMMANDS = (run, ctl, converse, transcribe, ask, say, devices, doctor, config, models)
+_OWN = {
+    "run": "listen and answer",
+    "ctl": "control the running assistant",
+    "converse": "hold a conversation with recordings",
+    "transcribe": "turn sound files into text",
+    "ask": "answer written questions",
+    "say": "speak a text into a file",
+    "devices": "list microphones and speakers",
+    "doctor": "find out what is wrong",
+    "config": "show or check the settings",
+    "models": "list, fetch, check, import and remove models",
+}
+"""Name -> help of each module in this folder that is a subcommand."""
 
 _FOUND = "shelf_assistant.commands"
-"""The group of entry points that name more such modules: our own tools', or another package's."""
+"""The group of entry points that lead to a ``Command``: our own tools', or another package's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; 2 means that the command or the settings are wrong."""
     common = _common()
     options, rest = common.parse_known_args(argv)
-    arguments = _parser(common).parse_args(rest, options)
+    name = next((word for word in rest if not word.startswith("-")), None)
+    arguments = _parser(common, name).parse_args(rest, options)
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -65,21 +79,31 @@ def _common() -> argparse.ArgumentParser:
     return common
 
 
-def _parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _parser(common: argparse.ArgumentParser, name: str | None = None) -> argparse.ArgumentParser:
+    """A parser of the command of that ``name``; of all commands, as their help lists them, without one."""
     parser = argparse.ArgumentParser(
         prog="assistant", description="An offline voice assistant.", parents=[common]
     )
     parser.add_argument("--version", action="version", version=f"assistant {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add_parser(subparsers)
+    if name in _OWN:
+        import_module(f"assistant.cli.{name}").add_parser(subparsers)
+        return parser
+    for own, text in _OWN.items():
+        subparsers.add_parser(own, help=text)
     for point in sorted(entry_points(group=_FOUND), key=lambda point: point.name):
-        _add(point, subparsers)
+        _add(point, subparsers, is_given=point.name == name)
     return parser
 
 
-def _add(point: EntryPoint, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add(
+    point: EntryPoint, subparsers: argparse._SubParsersAction[argparse.ArgumentParser], *, is_given: bool
+) -> None:
     try:
-        point.load().add_parser(subparsers)
+        command: Command = point.load()
+        if is_given:
+            import_module(command.module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(command.name, help=command.help)
     except Exception as error:  # noqa: BLE001 - whatever it is, all other commands must work
         print(f"assistant: the command '{point.name}' cannot be used: {error}", file=sys.stderr)

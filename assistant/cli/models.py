@@ -23,7 +23,7 @@ from assistant.store.progress import Terminal, megabytes
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the `assistant` parser's subcommands."""
-    parser = subparsers.add_parser("models", help="list, fetch, check, import and remove models")
+    parser = subparsers.add_parser("models")
     actions = parser.add_subparsers(
         metavar="list|pull|verify|import|remove|encrypt|decrypt|licences", required=True
     )

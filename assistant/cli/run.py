@@ -23,7 +23,7 @@ _DEMO = Path(__file__).parent / "demo" / "how_old_is_the_brooklyn_bridge.wav"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("run", help="listen and answer")
+    parser = subparsers.add_parser("run")
     parser.add_argument(
         "--or-demo",
         action="store_true",

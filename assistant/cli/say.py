@@ -15,7 +15,7 @@ from assistant.settings import load as configuration
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("say", help="speak a text into a file")
+    parser = subparsers.add_parser("say")
     parser.add_argument("text", help="what to say")
     parser.add_argument("--output", type=Path, required=True, metavar="WAV", help="where it is written")
     parser.set_defaults(run=run)

@@ -13,7 +13,7 @@ from assistant.settings import load as configuration
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("transcribe", help="turn sound files into text")
+    parser = subparsers.add_parser("transcribe")
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--json", action="store_true", help="one JSON document a file")
     parser.set_defaults(run=run)

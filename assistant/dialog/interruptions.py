@@ -81,13 +81,14 @@ class Interruptions:
         by = interruption_by(settings.interruption, hears_itself=self._hears_itself)
         echo = self._echo.status if self._echo else None
         in_doubt = self.speech_is_off or (echo and echo.state not in ("controlled", "inaudible"))
-        return {
+        document: dict[str, Any] = {
             "by": "wake_word" if by == "speech" and in_doubt else by,
             "wanted": by,
             "lately_false": self.lately_false,
             "speech_is_off": self.speech_is_off,
             "echo": asdict(echo) if echo else None,
         }
+        return document | {"why_not": why_not_by_voice(document)}
 
 
 def why_not_by_voice(document: Mapping[str, Any]) -> tuple[str, str] | None:

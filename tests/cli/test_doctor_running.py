@@ -9,6 +9,7 @@ import pytest
 
 from assistant.board.shortage import GIVES_UP
 from assistant.cli.main import main
+from assistant.dialog.interruptions import why_not_by_voice
 from assistant.runtime import paths
 from assistant.settings.schema import Settings
 from tests.board.test_health import write
@@ -105,7 +106,8 @@ def test_why_speech_does_not_interrupt_is_told(
     what: str,
 ) -> None:
     calm = {"by": "wake_word", "wanted": "speech", "lately_false": 0, "speech_is_off": False, "echo": None}
-    test_ctl.STATUS["interruption"] = calm | interruption
+    document = calm | interruption
+    test_ctl.STATUS["interruption"] = document | {"why_not": why_not_by_voice(document)}
     (doubt, running) = check("running", tmp_path)
     assert (doubt.check, doubt.ok, running.ok) == ("interruption", None, True)
     assert doubt.what.startswith("Interrupting by voice is off: ")
@@ -120,13 +122,14 @@ def test_why_speech_does_not_interrupt_is_told(
 def test_what_nobody_wants_or_nobody_knows_yet_is_no_finding(
     served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str], wanted: str, state: str
 ) -> None:
-    test_ctl.STATUS["interruption"] = {
+    document = {
         "by": "wake_word",
         "wanted": wanted,
         "lately_false": 0,
         "speech_is_off": False,
         "echo": {"state": state, **ECHO},
     }
+    test_ctl.STATUS["interruption"] = document | {"why_not": why_not_by_voice(document)}
     assert [finding.ok for finding in check("running", tmp_path)] == [True]
     assert main(["ctl", "status"]) == 0
     assert "interrupted by the wake word\n" in capsys.readouterr().out

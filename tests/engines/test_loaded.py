@@ -25,8 +25,11 @@ def _loaded_by(code: str) -> set[str]:
 
 
 def test_the_command_line_loads_no_engine() -> None:
-    loaded = _loaded_by("from assistant.cli import main; main._parser(main._common())")
-    assert {"assistant.cli.main", "assistant.tools.quantize.command"} <= loaded
+    loaded = _loaded_by(
+        "from assistant.cli import main\n"
+        "for name in (*main._OWN, 'bench', 'quantize'): main._parser(main._common(), name)"
+    )
+    assert {"assistant.cli.main", "assistant.cli.run", "assistant.tools.quantize.command"} <= loaded
     assert not loaded & (ENGINE_MODULES | HEAVY | {"assistant.tools.quantize.making"})
 
 

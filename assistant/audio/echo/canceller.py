@@ -48,7 +48,7 @@ _GOOD, _BAD = 0.25, 0.5
 """Share of the power heard that is left where the filter fits (6 dB off), and where it does not (3 dB)."""
 
 _WORSE = 1.25
-"""What is left is more than what was heard, by 1 dB: chance does less where a person drowns the echo."""
+"""More is left than was heard, by 1 dB: chance does less where a person drowns the echo."""
 
 _BETTER = 0.5
 """A share of what is left now, by which another delay or another filter must be better to take over."""
@@ -59,12 +59,9 @@ _TRIAL_FRAMES = 300 // FRAME_MS
 _FURTHEST = 300 * SAMPLE_RATE_HZ // 1000
 """Samples by which an echo is looked for at once when it has moved: 0.3 s to either side."""
 
-_SAME_GAIN = 2.0
-"""A volume that changed more, up or down, must be found in two frames: in the first of an answer, which
-is soft, another gain may fit by chance."""
-
-_AGREES = 1.25
-"""Two gains with a smaller ratio are the same."""
+_SAME_GAIN, _AGREES = 2.0, 1.25
+"""A volume that changed more than the first, must be found in two frames that agree to the second:
+in the first frame of an answer, which is soft, another gain may fit by chance."""
 
 _NEAR_SAMPLES = 4
 """Delays that differ by less are the same: the filter takes that up."""
@@ -191,6 +188,7 @@ class EchoCanceller:
                 self._go_to(stream, self._alignment.position - move.samples)
             else:
                 self._filter.louder(move.gain)
+            self._gate.moved()
         return True
 
     def _is_volume(self, gain: float) -> bool:

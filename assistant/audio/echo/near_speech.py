@@ -81,6 +81,9 @@ _FITS, _FITS_WELL, _ENOUGH, _CLOSED_FRAMES = 0.1, 0.01, 4, 500 // FRAME_MS
 """After a change nobody is told from the echo until the filter has taken 10 dB off in four frames or 20 dB in
 two, or until half a second of echo has shown how much it leaves."""
 
+_MOVED_FRAMES = 100 // FRAME_MS
+"""A person who begins to speak just as a stream jumps is heard this much later."""
+
 _AUDIBLE_POWER = 1e-8
 """Of full scale, -80 dB: softer sound is nobody, and no echo that would show anything."""
 
@@ -104,6 +107,10 @@ class Gate:
     def close(self) -> None:
         """The echo has changed, or what is known of it."""
         self._closed_frames, self._evidence = _CLOSED_FRAMES, 0
+
+    def moved(self) -> None:
+        """The echo lies elsewhere, and it is known where: close until that has shown to be right."""
+        self._closed_frames, self._evidence = _MOVED_FRAMES, 0
 
     def judge(self, heard: Samples, frame: Heard, *, is_worse: bool) -> bool:
         """Whether it is open for this frame; ``is_worse`` says that the filter leaves more than was heard."""

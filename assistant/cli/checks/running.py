@@ -8,7 +8,6 @@ from assistant.board import strain
 from assistant.board.shortage import Shortage, short_of
 from assistant.cli.checks.finding import Check, Finding, Patient
 from assistant.core.errors import ControlError
-from assistant.dialog.interruptions import why_not_by_voice
 from assistant.runtime import paths
 from assistant.services.control import client as control_client
 
@@ -49,7 +48,7 @@ def _running(_: Patient) -> Iterator[Finding]:
         what = "an engine hangs" if part == "engine" else f"no {part}"
         step = fault.get("next_step", "See its log.")
         yield Finding("running", ok=False, what=f"{what}: {fault.get('problem')}", next_step=step)
-    if why := why_not_by_voice(status["interruption"]) if status.get("interruption") else None:
+    if why := (status.get("interruption") or {}).get("why_not"):
         yield Finding("interruption", ok=None, what=why[0], next_step=why[1])
     if state == "faulted" and not missing:
         yield Finding("running", ok=False, what="out of order", next_step="See its log.")

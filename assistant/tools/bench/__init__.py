@@ -3,3 +3,7 @@
 Each module measures one thing and returns a ``Result``: a text for people and one document for
 programs. They know the assistant from outside, as ``app`` puts it together.
 """
+
+from assistant.cli import Command
+
+COMMAND = Command("bench", "measure speed and accuracy on this machine", "assistant.tools.bench.command")

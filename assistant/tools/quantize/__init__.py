@@ -7,3 +7,11 @@ the model (a ``checkpoint`` is converted by llama.cpp's ``converter``, a ``lora`
 makes a file of one of the ``formats``, and ``gate`` decides by its ``loss`` on ``dialogues``, which a
 ``probe`` reads. What needs torch runs in one of the ``environments``.
 """
+
+from assistant.cli import Command
+
+COMMAND = Command(
+    "quantize",
+    "make a smaller or larger file of a language model, measure it, and install it",
+    "assistant.tools.quantize.command",
+)

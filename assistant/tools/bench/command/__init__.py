@@ -21,7 +21,7 @@ DEMO = Path(__file__).parents[3] / "cli" / "demo"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("bench", help="measure speed and accuracy on this machine")
+    parser = subparsers.add_parser("bench")
     stages = parser.add_subparsers(metavar="WHAT", required=True)
     latency = _stage(
         stages, "latency", _latency, "real turns in real time: what a person waits, and for what"

@@ -38,7 +38,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     what = "make a smaller or larger file of a language model, measure it, and install it"
     parser = subparsers.add_parser(
         "quantize",
-        help=what,
         description=what[0].upper() + what[1:] + ".",
         usage=USAGE,
     )
