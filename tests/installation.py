@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assistant.core.errors import SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.settings import load as configuration
 from assistant.settings.load import Loaded
 from tests.board.machines import VIRTUAL_PC
@@ -38,7 +38,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("default", "butler"):
         (config / "prompts" / f"{name}.md").write_text(f"You are a {name}.\n")
     VIRTUAL_PC.lay_out(folder / "root")
-    monkeypatch.setattr(resources, "PACKAGE", folder / "assistant")
+    monkeypatch.setattr(paths, "PACKAGE", folder / "assistant")
     return folder
 
 

@@ -19,7 +19,7 @@ from assistant.core.types import SAMPLE_RATE_HZ, Message, SpokenAudio
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.earcons import Earcon
 from assistant.dialog.loop import VoiceLoop
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines.scripted import (
@@ -32,7 +32,7 @@ from assistant.engines.scripted import (
     no_fault,
 )
 from assistant.runtime import clock
-from assistant.runtime.engine_thread import Worker
+from assistant.runtime.engine_thread import EngineThread
 from assistant.settings.schema import Settings
 from assistant.skills import ListBook, SkillContext, TimerBook
 from assistant.tools.bench.soak_home import clocks_of
@@ -156,9 +156,9 @@ async def _house(
     llm_engine = ScriptedLlm(loop, reply, fault=faults.of("llm"))
     tts_engine = ScriptedTts(loop, fault=faults.of("tts"))
     stt, llm, tts = (
-        Worker[ScriptedStt]("stt"),
-        Worker[ScriptedLlm]("llm"),
-        Worker[ScriptedTts]("tts"),
+        EngineThread[ScriptedStt]("stt"),
+        EngineThread[ScriptedLlm]("llm"),
+        EngineThread[ScriptedTts]("tts"),
     )
     await stt.start(lambda: stt_engine)
     await llm.start(lambda: llm_engine)
@@ -183,8 +183,8 @@ async def _house(
         microphone=microphone,
         vad=ScriptedVad(),
         wake_word=wake,
-        chain=Chain(
-            stt=stt,  # type: ignore[arg-type]  # a Worker of a scripted engine is one of any
+        pipeline=Pipeline(
+            stt=stt,  # type: ignore[arg-type]  # an EngineThread of a scripted engine is one of any
             llm=llm,  # type: ignore[arg-type]
             tts=tts,  # type: ignore[arg-type]
             skills=skills.load(intents, context),

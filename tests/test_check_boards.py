@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from assistant.runtime import resources
+from assistant.runtime import paths
 from tests.conftest import CHECKOUT
 
 FAMILIES = {
@@ -57,7 +57,7 @@ def test_every_board_is_asked_about_and_one_that_cannot_is_named(tmp_path: Path)
     assert len(asked) == len(names)
     assert all(any(name.startswith(family) for name in names) for family in FAMILIES)
     assert all(any(name.startswith(family) for family in FAMILIES) for name in names)
-    assert set().union(*FAMILIES.values()) | NOT_RESOLVED == set(resources.named("devices"))
+    assert set().union(*FAMILIES.values()) | NOT_RESOLVED == set(paths.shipped_files("devices"))
     assert [line for line in lines if line.startswith("BROKEN")] == ["BROKEN  macos-15-arm64"]
     assert "no wheel of it" in done.stdout
     assert done.returncode == 1

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from assistant import skills
 from assistant.app import engines as loading
-from assistant.app import memory_fit as fit
+from assistant.app import memory_fit
 from assistant.audio import Kind, Microphone, Speaker, nothing_plugs_in
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.reference import Reference
@@ -31,13 +31,12 @@ from assistant.dialog import earcons
 from assistant.dialog.conversation import Conversation, opening
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import Outages
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines import CallingLlm, Engine, Llm
-from assistant.runtime import credentials, paths, resources
-from assistant.runtime.engine_thread import Worker
-from assistant.runtime.fair_lock import FairLock
+from assistant.runtime import credentials, paths
+from assistant.runtime.engine_thread import EngineThread, FairLock
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.skills import Agent, ListBook, SkillContext, Skills, TimerBook
@@ -67,7 +66,7 @@ def skill_context(
 
 def load_skills(settings: Settings, context: SkillContext) -> Skills:
     """The skills of the language spoken."""
-    intents = resources.folder("config") / "intents" / f"{settings.stt.language}.yaml"
+    intents = paths.shipped_folder("config") / "intents" / f"{settings.stt.language}.yaml"
     return skills.load([intents] if intents.is_file() else [], context, settings.skills.folder)
 
 
@@ -140,22 +139,22 @@ def read_opening(llm: Llm, conversation: Conversation, *, keep: bool = True) -> 
 
 
 @asynccontextmanager
-async def _open_chain(
+async def _open_pipeline(
     settings: Settings, speaker: Speaker, context: SkillContext, cores: CorePlan
-) -> AsyncIterator[Chain]:
-    """Load and warm every engine of the chain; free them in reverse. Raises ModelTooBig before that.
+) -> AsyncIterator[Pipeline]:
+    """Load and warm every engine of the pipeline; free them in reverse. Raises ModelTooBig before that.
 
     Each of them uses all the engines' cores, one at a time: while the voice makes a sentence, the language
     model waits between two tokens.
     """
-    fit.require(settings)
+    memory_fit.require(settings)
     return_what_is_freed()
     in_turn = FairLock()
     began_s = asyncio.get_running_loop().time()
     async with AsyncExitStack() as stack:
 
-        async def start(name: str, load: Callable[[Settings], E]) -> Worker[E]:
-            worker: Worker[E] = Worker(name, cores.engines if cores.pinned else (), in_turn)
+        async def start(name: str, load: Callable[[Settings], E]) -> EngineThread[E]:
+            worker: EngineThread[E] = EngineThread(name, cores.engines if cores.pinned else (), in_turn)
             stack.push_async_callback(worker.close)
             await worker.start(lambda: load(settings))
             return worker
@@ -168,7 +167,7 @@ async def _open_chain(
         conversation = new_conversation(settings, llm.engine, known if may_call else None, lambda: llm.engine)
         await llm.run(lambda engine, _: read_opening(engine, conversation))
         log.info("engines=ready load_s=%.1f", asyncio.get_running_loop().time() - began_s)
-        yield Chain(
+        yield Pipeline(
             stt=stt,
             llm=llm,
             tts=tts,
@@ -195,7 +194,7 @@ async def open_loop(
     hands_free: bool = False,
     reference: Reference | None = None,
 ) -> AsyncIterator[VoiceLoop]:
-    """The whole appliance around these ears and this mouth, warm and ready to ``run``.
+    """The whole appliance around this microphone and this speaker, warm and ready to ``run``.
 
     Skills keep what they keep in ``context``, or else where the appliance's own lies.
     ``hands_free`` is how it stands on a shelf: with its wake word and its earcons. ``reference`` is
@@ -213,13 +212,13 @@ async def open_loop(
         if cores.loop:
             asyncio.get_running_loop().set_default_executor(core_plan.helpers(cores))
             stack.enter_context(core_plan.kept_on(cores.loop))
-        async with _open_chain(settings, speaker, context, cores) as chain:
+        async with _open_pipeline(settings, speaker, context, cores) as pipeline:
             phrases = [word.phrase for word in settings.wake.words] if wake_word else []
             yield VoiceLoop(
                 microphone=FilteredMicrophone(microphone, filters),
                 vad=loading.load_vad(settings),
                 wake_word=wake_word,
-                chain=replace(chain, wake_phrases=phrases),
+                pipeline=replace(pipeline, wake_phrases=phrases),
                 ringer=Ringer(context.timers, now=context.clock, limit_s=settings.conversation.ring_limit_s),
                 earcons=earcons.load(settings.audio.earcons, read_sound) if hands_free else {},
                 hears_itself=reference is not None and canceller is None,

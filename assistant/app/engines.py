@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 from assistant import __version__, engines
 from assistant.app import adapter as adapters
-from assistant.app import memory_fit as fit
+from assistant.app import memory_fit
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.memory import EchoMemory
 from assistant.audio.echo.reference import Reference
 from assistant.audio.enhancement import enhancer
 from assistant.audio.filtered import SoundFilter
-from assistant.board import storage
+from assistant.board import memory_plan, storage
+from assistant.board.core_plan import kept_on
 from assistant.board.cores import big_cores
-from assistant.core.errors import EngineUnavailable
+from assistant.core.errors import EngineUnavailable, OrderRefused
 from assistant.engines import BatchLlm, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.tts.phrase_cache import PhraseCache
 from assistant.engines.vad.confirmed import ConfirmedVad
@@ -110,7 +111,7 @@ def load_batch(settings: Settings, at_once: int) -> BatchLlm:
     if name == "openai":
         batch = load(settings=settings.llm, model=None)
     else:
-        fit.require(settings, llm_only=True)
+        memory_fit.require(settings, llm_only=True)
         opened = store_of(settings).opened(settings.llm.model, "llm")
         with _with_adapter(settings) as section, opened as folder:
             batch = load(settings=section, model=folder)
@@ -134,6 +135,30 @@ def load_tts(settings: Settings) -> Tts:
         model = store_of(settings).place(settings.tts.model, "tts").stat().st_mtime_ns
         tts = PhraseCache(tts, paths.cache() / "phrases", f"{__version__} {sound} {model}")
     return tts
+
+
+def load_beside(kind: str, settings: Settings, cores: Collection[int]) -> Any:
+    """Load a new engine beside the one in use: for new settings, or after a hang. Blocks for seconds.
+
+    Returns the ``kind`` (stt, llm or tts) that the settings name, warm, on these cores. Raises OrderRefused
+    when the memory is too small for both, EngineError, ModelError.
+    """
+    taken, room = memory_fit.taken_bytes(kind, settings), memory_plan.room()
+    if room.free is not None and taken > room.free:
+        step = "Restart the assistant: then only the new one is loaded."
+        name, need_mb, free_mb = getattr(settings, kind).model, taken // 1_000_000, room.free // 1_000_000
+        raise OrderRefused(
+            f"{name} takes about {need_mb} MB beside what is at work, and {free_mb} MB are {room.why}.",
+            f"{memory_fit.RAISE_LIMIT} {step}" if room.why == memory_plan.OF_GROUP else step,
+        )
+    with kept_on(cores):
+        engine = {"stt": load_stt, "llm": load_llm, "tts": load_tts}[kind](settings)
+        try:
+            engine.warm_up()
+        except BaseException:
+            engine.close()
+            raise
+        return engine
 
 
 def sound_filters(settings: Settings, reference: Reference | None) -> list[SoundFilter]:

@@ -1,31 +1,40 @@
-"""Do the models that the settings name fit into this machine's memory, and if not, what would?
+"""The memory fit: whether the models that the settings name fit into memory, and if not, what would.
 
-Brings together what the rooms know: settings, the store's files, the header of the model and
-``board.memory_plan``. Nothing is loaded. Where the memory cannot be told nothing is refused.
+Brings together what the rooms know: settings, the store's files, the headers of the models and the plans of
+``board`` (``memory_plan``, ``llm_memory``, ``onnx_memory``). Nothing is loaded. Where it is unknown how much
+memory is free, nothing is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from assistant.app import planned_llm
-from assistant.app.planned_llm import UNKNOWN, Planned
-from assistant.board import health, memory_plan
-from assistant.board.limits import ROOT
-from assistant.board.llm_memory import LlmMemory
+from assistant.app import adapter as adapters
+from assistant.board import health, memory_plan, onnx_memory
+from assistant.board.limits import ROOT, text
+from assistant.board.llm_memory import LlmMemory, of_gguf
 from assistant.board.memory_plan import Need, Remedy, Room
 from assistant.core.errors import ModelError, ModelTooBig
+from assistant.engines.llm.llama_cpp.gguf import require_model
 from assistant.engines.tts.voice_folder import coqui_size_bytes
 from assistant.runtime import paths
+from assistant.runtime.json_file import facts
+from assistant.settings.engines import LlmSettings
 from assistant.settings.schema import Settings
 from assistant.store import Store, open_store
 from assistant.store.formats.ctranslate2 import numbers_in
+from assistant.store.formats.gguf import GgufHeader
+from assistant.store.formats.onnx import read_header_from
+from assistant.store.kinds import CARD
 
 RAISE_LIMIT = "If this is the service: sudo /opt/assistant/current/scripts/install --limits gives it more."
+UNKNOWN = "SOURCE"
+"""Stands in a command for what nobody knows."""
+
 _LOOKED_AT = "`assistant doctor` and `assistant models list --fit` show the plan."
 
 
@@ -62,6 +71,20 @@ class Fit:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A language model as it can be planned."""
+
+    with_context: Callable[[int], LlmMemory]
+    """What it takes with a context of so many tokens."""
+    bits: float = 0
+    """Of a weight, now."""
+    formats: Mapping[str, float] = field(default_factory=dict)
+    """Formats that it can be had in, the finest first, and bits of a weight in them."""
+    source: str = ""
+    """What those are made of, where that is not the model itself; ``UNKNOWN`` where nobody knows."""
+
+
 def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: bool = False) -> Fit:
     """The plan for everything that the settings name.
 
@@ -69,7 +92,7 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
     speaks. Raises ModelError when the language model is not there, damaged, or cannot be planned.
     """
     store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
-    llm = planned_llm.of_settings(settings, store, root, alone=llm_only)
+    llm = planned_llm(settings, store, root, alone=llm_only)
     alone = partial(memory_plan.need, stt_file=0, tts_file=0, hears=False)
     with_rest = alone if llm_only else _rest(settings, store)
     return fit(settings, llm, with_rest, memory_plan.room(root, already=already))
@@ -83,7 +106,7 @@ def taken_bytes(kind: str, settings: Settings) -> int:
     store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
     if kind == "llm":
         try:
-            llm = planned_llm.of_settings(settings, store, ROOT, alone=False)
+            llm = planned_llm(settings, store, ROOT, alone=False)
             return llm.with_context(settings.llm.context_tokens).running
         except ModelError:
             entry = next((each for each in store.entries() if each.name == settings.llm.model), None)
@@ -116,6 +139,64 @@ def fit(settings: Settings, llm: Planned, with_rest: Callable[[LlmMemory], Need]
         remedy = replace(remedy, source=llm.source)
     model = settings.llm.model if settings.llm.needs_model else "What hears and speaks"
     return Fit(model, wanted, with_rest(memory), room, remedy)
+
+
+def planned_llm(settings: Settings, store: Store, root: Path, *, alone: bool) -> Planned:
+    """Plan the language model that the settings name; it takes nothing where a server alone answers.
+
+    ``alone``: there is no recogniser and no voice beside it. Raises ModelError.
+    """
+    llm = settings.llm
+    if not llm.needs_model:
+        return Planned(lambda _: LlmMemory())
+    in_memory = bool(store.sealed(llm.model))
+    if llm.engine == "onnx":
+        return _planned_onnx(llm, store, in_memory=in_memory, alone=alone)
+    header = store.header(llm.model)
+    require_model(header, llm.model)
+    adapter_bytes = adapters.size_bytes(settings)
+    return planned_gguf(llm, header, root, in_memory=in_memory, adapter_bytes=adapter_bytes)
+
+
+def planned_gguf(
+    llm: LlmSettings, header: GgufHeader, root: Path, *, in_memory: bool = False, adapter_bytes: int = 0
+) -> Planned:
+    """Plan a GGUF model; ``in_memory``: it is encrypted on the disk."""
+    with_context = partial(
+        of_gguf,
+        header,
+        kv_type=llm.kv_type,
+        flash_attention=llm.flash_attention,
+        micro_batch=llm.micro_batch,
+        mmap=llm.mmap,
+        in_memory=in_memory,
+        abilities=frozenset(text(root / "proc/cpuinfo").split()),
+        adapter_bytes=adapter_bytes,
+    )
+    return Planned(
+        lambda tokens: with_context(context_tokens=tokens), memory_plan.gguf_bits(header), memory_plan.FORMATS
+    )
+
+
+def _planned_onnx(llm: LlmSettings, store: Store, *, in_memory: bool, alone: bool) -> Planned:
+    """Plan an ONNX model. Raises ModelError."""
+    header = store.head(llm.model, "llm", ".onnx", read_header_from)
+    folder = store.place(llm.model, "llm")
+    most = facts(folder / "config.json").get("max_position_embeddings")
+    source = facts(folder / CARD).get("source")
+
+    def with_context(tokens: int) -> LlmMemory:
+        tokens = min(tokens, most) if isinstance(most, int) and most > 0 else tokens
+        return onnx_memory.of_onnx(
+            header, context_tokens=tokens, in_memory=in_memory, beside_others=not alone
+        )
+
+    return Planned(
+        with_context,
+        onnx_memory.bits(header),
+        memory_plan.ONNX_FORMATS,
+        source if isinstance(source, str) and source else UNKNOWN,
+    )
 
 
 def _rest(settings: Settings, store: Store) -> Callable[[LlmMemory], Need]:

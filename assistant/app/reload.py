@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import adapter as adapters
-from assistant.app import beside
-from assistant.app import build as app
+from assistant.app import build
 from assistant.app import engines as loading
 from assistant.audio.files import read_sound
 from assistant.core.errors import AssistantError, EngineFailed
@@ -30,7 +29,7 @@ from assistant.dialog.listener import Hearing
 from assistant.dialog.loop import VoiceLoop
 from assistant.engines import AdaptableLlm, Llm
 from assistant.runtime import logs, paths
-from assistant.runtime.engine_thread import in_thread
+from assistant.runtime.aio import in_thread
 from assistant.settings import load as configuration
 from assistant.settings.load import Loaded
 from assistant.settings.schema import Settings
@@ -135,7 +134,7 @@ class Reloader:
         async with self._one_at_a_time:
             try:
                 loaded = await in_thread(self._load)
-                before, new = voice_loop.chain.settings, loaded.settings
+                before, new = voice_loop.pipeline.settings, loaded.settings
                 changed = changes(before, new)
                 fresh = await self._make(voice_loop, context, new, changed)
             except AssistantError as error:
@@ -146,7 +145,7 @@ class Reloader:
             self._prompt = fresh.prompt
             self._saved.files = _files(loaded)
             if "audio.volume" in changed:
-                voice_loop.chain.speaker.volume = new.audio.volume
+                voice_loop.pipeline.speaker.volume = new.audio.volume
             if "log.level" in changed:
                 logs.set_up(new.log.level)
             told = sorted(changed | ({"llm.prompt"} if prompt_changed else set()))
@@ -158,8 +157,8 @@ class Reloader:
     ) -> _Fresh:
         fresh = _Fresh(
             engines={},
-            skills=await in_thread(partial(app.load_skills, new, context)),
-            agent=await in_thread(partial(app.load_agent, new)),
+            skills=await in_thread(partial(build.load_skills, new, context)),
+            agent=await in_thread(partial(build.load_agent, new)),
             sounds=await in_thread(partial(earcons.load, new.audio.earcons, read_sound)),
             prompt=await in_thread(partial(configuration.prompt_text, new)),
         )
@@ -167,23 +166,25 @@ class Reloader:
             if any(key.startswith(("vad.", "wake.")) and key != "vad.threshold" for key in changed):
                 fresh.hearing = await in_thread(lambda: (loading.load_vad(new), loading.load_wake_word(new)))
             for kind in _ENGINES:
-                worker = getattr(voice_loop.chain, kind)
+                worker = getattr(voice_loop.pipeline, kind)
                 if kind == "llm" and _concerns_adapter_only(changed, worker.engine):
                     fresh.adapts = True
                 elif _concerns_engine(kind, changed):
-                    fresh.engines[kind] = await in_thread(partial(beside.load, kind, new, worker.cores))
+                    fresh.engines[kind] = await in_thread(
+                        partial(loading.load_beside, kind, new, worker.cores)
+                    )
             if fresh.prompt != self._prompt or any(
                 key.startswith(("llm.", "skills.folder")) for key in changed
             ):
-                worker = voice_loop.chain.llm
+                worker = voice_loop.pipeline.llm
                 llm = fresh.engines.get("llm") or worker.engine
-                fresh.may_call = app.offers_calls(new, llm, fresh.skills)
+                fresh.may_call = build.offers_calls(new, llm, fresh.skills)
                 known = fresh.skills if fresh.may_call else None
-                fresh.conversation = app.new_conversation(new, llm, known, lambda: worker.engine)
+                fresh.conversation = build.new_conversation(new, llm, known, lambda: worker.engine)
             if fresh.conversation and "llm" in fresh.engines:
-                await in_thread(partial(app.read_opening, fresh.engines["llm"], fresh.conversation))
+                await in_thread(partial(build.read_opening, fresh.engines["llm"], fresh.conversation))
             if fresh.adapts and new.llm.adapter:
-                fresh.adapter = await voice_loop.chain.llm.run(lambda llm, _: _loaded(llm, new))
+                fresh.adapter = await voice_loop.pipeline.llm.run(lambda llm, _: _loaded(llm, new))
         except BaseException:
             for engine in fresh.engines.values():
                 engine.close()
@@ -194,26 +195,26 @@ class Reloader:
 async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> None:
     while voice_loop.state not in _BETWEEN_TURNS:  # noqa: ASYNC110 - watches from outside
         await asyncio.sleep(0.05)
-    chain = voice_loop.chain
+    pipeline = voice_loop.pipeline
     if fresh.adapts:
-        await chain.llm.run(lambda llm, _: _wear(llm, fresh.adapter))
+        await pipeline.llm.run(lambda llm, _: _wear(llm, fresh.adapter))
     for kind, engine in fresh.engines.items():
-        await getattr(chain, kind).exchange(engine)
-    phrases = chain.wake_phrases
+        await getattr(pipeline, kind).exchange(engine)
+    phrases = pipeline.wake_phrases
     if fresh.hearing:
         phrases = [word.phrase for word in new.wake.words] if fresh.hearing[1] else []
-    chain = replace(
-        chain,
+    pipeline = replace(
+        pipeline,
         skills=fresh.skills,
         agent=fresh.agent,
-        conversation=fresh.conversation or chain.conversation,
-        may_call=fresh.may_call if fresh.conversation else chain.may_call,
+        conversation=fresh.conversation or pipeline.conversation,
+        may_call=fresh.may_call if fresh.conversation else pipeline.may_call,
         settings=new,
         wake_phrases=phrases,
     )
-    voice_loop.adopt(chain, fresh.sounds, fresh.hearing)
+    voice_loop.adopt(pipeline, fresh.sounds, fresh.hearing)
     if (conversation := fresh.conversation) and "llm" not in fresh.engines:
-        await chain.llm.run(lambda llm, _: app.read_opening(llm, conversation))
+        await pipeline.llm.run(lambda llm, _: build.read_opening(llm, conversation))
 
 
 def _loaded(llm: Llm, new: Settings) -> Any:

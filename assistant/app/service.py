@@ -18,11 +18,10 @@ from typing import Any
 
 from assistant.app import replacement
 from assistant.app.build import kept_prompts, open_loop, skill_context
-from assistant.app.heartbeat import Heartbeat
 from assistant.app.recordings import Recordings
 from assistant.app.reload import Reloader
-from assistant.app.repairs import Repairs
-from assistant.app.shedding import Relief
+from assistant.app.shedding import Shedding
+from assistant.app.supervisor import Heartbeat, Repairs
 from assistant.audio import Kind, Microphone, Speaker
 from assistant.audio.echo.reference import Reference
 from assistant.audio.files import write_wav
@@ -37,11 +36,10 @@ from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import Outages
 from assistant.dialog.report import Report
 from assistant.runtime import paths
-from assistant.services import shared
-from assistant.services.control.api import Orders
-from assistant.services.control.mute_mark import MuteMark
+from assistant.services import wyoming
+from assistant.services.control.api import ControlApi, MuteMark
 from assistant.services.control.server import ControlServer
-from assistant.services.front_panel import front_panel
+from assistant.services.gpio import front_panel
 from assistant.services.systemd import Notifier
 from assistant.settings.load import Loaded
 from assistant.skills import TimerBook
@@ -107,7 +105,7 @@ async def live(
     settings = loaded.settings
     systemd = Notifier()
     shortages = Shortages()
-    orders = Orders(settings, shortages)
+    orders = ControlApi(settings, shortages)
     mark = MuteMark(paths.control().with_name("muted"))
     if mark.is_set:
         orders.toggle_mute()
@@ -169,19 +167,19 @@ async def live(
             is_broken=lambda: voice_loop.state is not State.MUTED and "engine" in voice_loop.outages,
             beat=lambda: systemd.tell("WATCHDOG=1"),
         )
-        await stack.enter_async_context(shared.wyoming(lambda: voice_loop.chain))
+        await stack.enter_async_context(wyoming.opened(lambda: voice_loop.pipeline))
         orders.attach(
             voice_loop,
             reload=lambda: reloader.reload(voice_loop, context),
             is_ringing=lambda: _rings(context.timers),
         )
-        await stack.enter_async_context(_beside(reloader.watch(voice_loop, context)))
-        await stack.enter_async_context(_beside(Repairs(voice_loop).watch()))
-        relief = Relief(voice_loop, shortages, lambda: strain.read(paths.data()), kept_prompts())
-        await stack.enter_async_context(_beside(relief.watch()))
+        await stack.enter_async_context(_in_background(reloader.watch(voice_loop, context)))
+        await stack.enter_async_context(_in_background(Repairs(voice_loop).watch()))
+        shedding = Shedding(voice_loop, shortages, lambda: strain.read(paths.data()), kept_prompts())
+        await stack.enter_async_context(_in_background(shedding.watch()))
         if systemd.watchdog_s:
             await stack.enter_async_context(
-                _beside(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))
+                _in_background(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))
             )
         _take_up(voice_loop, replacement.taken_over())
         await _run(voice_loop, lambda: _may_be_replaced(voice_loop, orders, context.timers))
@@ -204,21 +202,21 @@ async def _run(voice_loop: VoiceLoop, may_be_replaced: Callable[[], bool]) -> No
 
 def _kept(voice_loop: VoiceLoop) -> dict[str, object]:
     """What a process that replaces this one goes on with: what was said, and what nobody could hear."""
-    chain = voice_loop.chain
-    said, volume = chain.conversation.kept, chain.speaker.volume
+    pipeline = voice_loop.pipeline
+    said, volume = pipeline.conversation.kept, pipeline.speaker.volume
     return {"said": said, "volume": volume, "unheard": voice_loop.ringer.kept}
 
 
 def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
     """Go on with what another process has kept, if there was one."""
     if kept:
-        voice_loop.chain.conversation.take_up(kept["said"])
-        voice_loop.chain.speaker.volume = kept["volume"]
+        voice_loop.pipeline.conversation.take_up(kept["said"])
+        voice_loop.pipeline.speaker.volume = kept["volume"]
         voice_loop.ringer.take_up(**kept["unheard"])
         log.info("took_over=yes turns=%d unheard=%d", len(kept["said"]), len(kept["unheard"]["kept"]))
 
 
-def _may_be_replaced(voice_loop: VoiceLoop, orders: Orders, timers: TimerBook) -> bool:
+def _may_be_replaced(voice_loop: VoiceLoop, orders: ControlApi, timers: TimerBook) -> bool:
     """Something is missing, nothing sounds, and nobody is being answered."""
     outages = voice_loop.outages
     is_idle = voice_loop.state in (State.SLEEPING, State.MUTED, State.FAULTED) and not orders.is_answering
@@ -240,7 +238,7 @@ def _leave() -> None:
 
 
 @contextmanager
-def _signals(orders: Orders) -> Iterator[None]:
+def _signals(orders: ControlApi) -> Iterator[None]:
     """SIGUSR1 mutes and unmutes, SIGHUP reloads; one that came early counts now.
 
     At a terminal SIGHUP says that it was closed: then everything ends, as its owner expects.
@@ -268,7 +266,7 @@ def _signals(orders: Orders) -> Iterator[None]:
             job.cancel()
 
 
-async def _obey_quietly(orders: Orders, name: str) -> None:
+async def _obey_quietly(orders: ControlApi, name: str) -> None:
     """An order from somebody who waits for no answer."""
     try:
         await orders.obey({"order": name})
@@ -279,7 +277,7 @@ async def _obey_quietly(orders: Orders, name: str) -> None:
 
 
 @asynccontextmanager
-async def _control(orders: Orders) -> AsyncIterator[ControlServer]:
+async def _control(orders: ControlApi) -> AsyncIterator[ControlServer]:
     """The control socket. An assistant that cannot have one listens all the same."""
     control = ControlServer(orders.obey)
     try:
@@ -302,7 +300,7 @@ def _rings(timers: TimerBook) -> bool:
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Do this in the background while inside."""
     job = asyncio.ensure_future(work)
     try:

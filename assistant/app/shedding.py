@@ -16,14 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from assistant.app import build as app
+from assistant.app import build
 from assistant.board import heap
 from assistant.board.shortage import KEPT_UP, Reading, Shortage, Shortages, short_of
 from assistant.core.errors import AssistantError
 from assistant.core.state import State
 from assistant.dialog.loop import VoiceLoop
 from assistant.engines import FrugalLlm, KeepingTts, Llm
-from assistant.runtime.engine_thread import in_thread
+from assistant.runtime.aio import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class _Frugality:
     threads_share: float = 1.0
 
 
-class Relief:
+class Shedding:
     """Of one voice loop; ``read`` reads how the machine is doing, and ``shortages`` takes note of it.
 
     ``prompts`` is the folder of what models made of the beginning of every prompt.
@@ -81,10 +81,10 @@ class Relief:
 
     async def look(self) -> None:
         """Look once, and act on it if nobody is being answered."""
-        limits = self._voice_loop.chain.settings.shedding
+        limits = self._voice_loop.pipeline.settings.shedding
         now_s = asyncio.get_running_loop().time()
         reading = await in_thread(self._read)
-        llm = self._voice_loop.chain.llm.engine
+        llm = self._voice_loop.pipeline.llm.engine
         limits_of_llm = llm.limits if isinstance(llm, FrugalLlm) else ()
         kept_up = self._shortages.kept_up = [name for name in KEPT_UP if _LIMIT[name] not in limits_of_llm]
         for shortage, begins in self._shortages.look(reading, limits, now_s):
@@ -100,15 +100,15 @@ class Relief:
             await self._tell_language_model(short)
 
     async def _tell_voice(self, short: Collection[Shortage]) -> None:
-        worker, keeps = self._voice_loop.chain.tts, "disk" not in short
+        worker, keeps = self._voice_loop.pipeline.tts, "disk" not in short
         if isinstance(worker.engine, KeepingTts) and self._told("tts", worker.engine, as_new=True) != keeps:
             await worker.run(lambda tts, _: tts.keep_phrases(keeps) if isinstance(tts, KeepingTts) else None)
             self._done["tts"] = (worker.engine, keeps)
 
     async def _tell_language_model(self, short: Collection[Shortage]) -> None:
         """The conversation first, so that it never has more than the context holds."""
-        chain, keep = self._voice_loop.chain, "disk" not in short
-        worker, engine = chain.llm, chain.llm.engine
+        pipeline, keep = self._voice_loop.pipeline, "disk" not in short
+        worker, engine = pipeline.llm, pipeline.llm.engine
         wanted = _Frugality(
             context_tokens=self._shorter_context() if "memory" in short else None,
             threads_share=_THREADS_SHARE if "heat" in short else 1.0,
@@ -124,7 +124,7 @@ class Relief:
             if isinstance(llm, FrugalLlm):
                 llm.limit(context_tokens=wanted.context_tokens, threads_share=wanted.threads_share)
             if llm.context_tokens != before or (keep and not kept):
-                app.read_opening(llm, chain.conversation, keep=keep)
+                build.read_opening(llm, pipeline.conversation, keep=keep)
 
         self._allow(wanted.context_tokens)
         await worker.run(lambda llm, _: limit(llm))
@@ -140,17 +140,17 @@ class Relief:
 
     def _shorter_context(self) -> int:
         """Half of what is set, but enough for a question and its answer."""
-        chain = self._voice_loop.chain
-        taken = app.tokens_taken(chain.settings, chain.llm.engine, chain.conversation.beginning)
-        wanted = max(taken, int(chain.settings.llm.context_tokens * _CONTEXT_SHARE))
+        pipeline = self._voice_loop.pipeline
+        taken = build.tokens_taken(pipeline.settings, pipeline.llm.engine, pipeline.conversation.beginning)
+        wanted = max(taken, int(pipeline.settings.llm.context_tokens * _CONTEXT_SHARE))
         return -(-wanted // _CONTEXT_STEP) * _CONTEXT_STEP
 
     def _allow(self, context_tokens: int | None) -> None:
         """Let the conversation have what is left of that context, or of all that the model has now."""
-        chain = self._voice_loop.chain
-        llm, conversation = chain.llm.engine, chain.conversation
+        pipeline = self._voice_loop.pipeline
+        llm, conversation = pipeline.llm.engine, pipeline.conversation
         tokens = min(context_tokens or llm.context_tokens, llm.context_tokens)
-        conversation.allow(app.history_tokens(chain.settings, llm, conversation.beginning, tokens))
+        conversation.allow(build.history_tokens(pipeline.settings, llm, conversation.beginning, tokens))
 
 
 def _forget(prompts: Path) -> None:

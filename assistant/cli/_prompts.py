@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from assistant import engines
-from assistant.app import memory_fit as fit
+from assistant.app import memory_fit
 from assistant.core.errors import EngineFailed, PromptsUnreadable
 from assistant.core.types import BatchReply, Message
 from assistant.engines import BatchLlm
@@ -79,7 +79,7 @@ def _loaded(settings: Settings, at_once: int) -> BatchLlm:
         print(
             f"The llm engine '{name}' answers one prompt at a time, whatever --batch says.", file=sys.stderr
         )
-    fit.require(settings, llm_only=True)
+    memory_fit.require(settings, llm_only=True)
     return OneByOne(loading.load_llm(settings))
 
 

@@ -7,7 +7,7 @@ import json
 from contextlib import closing
 from pathlib import Path
 
-from assistant.app import memory_fit as fit
+from assistant.app import memory_fit
 from assistant.cli import _prompts
 from assistant.core.errors import EmptyAnswer
 from assistant.core.types import Call
@@ -81,7 +81,7 @@ def _answered(settings: Settings, skills: Skills, text: str) -> tuple[str, str]:
     agent = app.load_agent(settings)
     if agent and (outcome := agent.ask(text, Cancel())):
         return outcome.speech, agent.name
-    fit.require(settings, llm_only=True)
+    memory_fit.require(settings, llm_only=True)
     pieces: list[str | Call]
     with closing(loading.load_llm(settings)) as llm:
         if isinstance(llm, CallingLlm) and app.offers_calls(settings, llm, skills):

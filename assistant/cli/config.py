@@ -10,7 +10,7 @@ from assistant.board.recognise import recognise
 from assistant.cli import limits as unit_limits
 from assistant.cli.checks import graphics
 from assistant.core.errors import SettingsError
-from assistant.runtime import paths, resources
+from assistant.runtime import paths
 from assistant.settings import load as configuration
 from assistant.settings import reference as settings_template
 from assistant.settings.keys import keys
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         print(unit_limits.drop_in(configuration.load(args.config).settings), end="")
         return 0
     if args.template:
-        schema = resources.folder("config") / "assistant.schema.json"
+        schema = paths.shipped_folder("config") / "assistant.schema.json"
         print(settings_template.own(str(schema)), end="")
     elif args.reference:
         print(settings_template.reference(), end="")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from assistant import __version__
-from assistant.cli import checks as doctor
+from assistant.cli import checks
 from assistant.cli.checks import Finding
 from assistant.settings import load as configuration
 from assistant.store.progress import Terminal
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     findings = (
         _sound_findings(arguments)
         if arguments.sound
-        else doctor.examine(arguments.config, watcher=terminal, hash_models=not arguments.quick)
+        else checks.examine(arguments.config, watcher=terminal, hash_models=not arguments.quick)
     )
     shown = []
     for finding in findings:

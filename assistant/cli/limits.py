@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assistant.app import memory_fit as fit
+from assistant.app import memory_fit
 from assistant.board import core_plan, health
 from assistant.board.limits import ROOT
 from assistant.core.errors import ModelError
@@ -37,7 +37,7 @@ def drop_in(settings: Settings, root: Path = ROOT) -> str:
 def _memory(settings: Settings, root: Path) -> list[str]:
     total = health.memory_bytes("MemTotal", root)
     try:
-        found = fit.plan(settings, root)
+        found = memory_fit.plan(settings, root)
     except ModelError as error:
         return [f"# No memory plan: {error.problem}"]
     if total is None:

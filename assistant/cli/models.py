@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from assistant.app import memory_fit as fit
+from assistant.app import memory_fit
 from assistant.core.errors import AssistantError
 from assistant.runtime import paths
 from assistant.settings import load as configuration
@@ -120,12 +120,12 @@ def _fit(entry: Entry, settings: Settings) -> dict[str, Any] | None:
     if entry.kind not in {"stt", "llm", "tts"}:
         return None
     if entry.kind == "llm":
-        wanted = fit.with_model(settings, entry.name)
+        wanted = memory_fit.with_model(settings, entry.name)
     else:
         section = getattr(settings, entry.kind).model_copy(update={"model": entry.name})
         wanted = settings.model_copy(update={entry.kind: section})
     try:
-        found = fit.plan(wanted)
+        found = memory_fit.plan(wanted)
     except AssistantError:  # the model is not here, or another one that the settings name is not
         return None
     remedy = found.remedy

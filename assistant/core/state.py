@@ -1,4 +1,4 @@
-"""What the appliance is doing, and what may happen next.
+"""What the appliance is doing, what may happen next, and what it listens for meanwhile.
 
 Rule 1: everything that affects the state is in ``TRANSITIONS``; nothing else decides it.
 Rule 2: an event that the table does not allow raises and changes nothing.
@@ -12,7 +12,7 @@ The table is pure; ``transitions`` executes it, and ``diagram`` draws the docume
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 from transitions import Machine, MachineError
 
@@ -111,3 +111,49 @@ def diagram() -> str:
     lines = ["stateDiagram-v2", f"    [*] --> {State.STARTING.value}"]
     lines += [f"    {s.value} --> {t.value}: {', '.join(names)}" for (s, t), names in arrows.items()]
     return "\n".join(lines) + "\n"
+
+
+Interruption = Literal["off", "wake_word", "speech"]
+"""What may stop an answer."""
+
+
+class ListeningMode(Enum):
+    """What the listener waits for; it depends on the state."""
+
+    NOTHING = "nothing"
+    """Frames are taken and not judged."""
+    WAKE_WORD = "wake word"
+    """Only the wake word; everything else is forgotten unheard."""
+    SPEECH = "speech"
+    """Utterances."""
+    COMMAND = "command"
+    """Utterances, and the wake word."""
+    INTERRUPTION = "interruption"
+    """The first sign of speech, over the assistant's own voice."""
+
+
+def interruption_by(
+    setting: Literal["auto", "off", "wake_word", "speech"], *, hears_itself: bool
+) -> Interruption:
+    """What ``auto`` comes to: only who does not hear their own voice can be stopped by any."""
+    if setting == "auto":
+        return "wake_word" if hears_itself else "speech"
+    return setting
+
+
+def listening_mode(
+    state: State, *, has_wake_word: bool, interruption: Interruption, only_commands: bool = False
+) -> ListeningMode:
+    """What to listen for; whether the microphone is open does not matter.
+
+    ``only_commands``: nobody has said the wake word.
+    """
+    if state is State.SLEEPING and has_wake_word:
+        return ListeningMode.WAKE_WORD
+    if state is not State.SPEAKING:
+        return ListeningMode.COMMAND if only_commands and has_wake_word else ListeningMode.SPEECH
+    if interruption == "speech":
+        return ListeningMode.INTERRUPTION
+    if interruption == "wake_word" and has_wake_word:
+        return ListeningMode.WAKE_WORD
+    return ListeningMode.NOTHING  # it would hear itself

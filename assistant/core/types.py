@@ -1,4 +1,4 @@
-"""The values that flow along the chain, in the order in which they appear.
+"""The values that flow along the pipeline, in the order in which they appear.
 
 Everything here is immutable and knows nothing of engines, devices or time. Inside the
 assistant, sound is 16 kHz mono 16-bit (``Pcm16``); other rates exist only at its edges.

@@ -1,15 +1,17 @@
-"""After an answer: for how long, and about what, somebody may go on without the wake word.
+"""The follow-up: after an answer a person may speak for a while without the wake word.
 
 Between two rings of a timer only commands count, such as "stop" or "snooze": what else is heard then, a
-television perhaps, is not answered, and the next ring does not wait for it. It does not know the state.
+television perhaps, is not answered, and the next ring does not wait for it. ``SpeechTimeout`` measures the
+wait for a person to speak, here and after the wake word. Neither knows the state.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 
-from assistant.dialog.listener import Ears
+from assistant.dialog.listener import Listener
 from assistant.dialog.ringer import Ringer
 from assistant.dialog.turns import Turns
 
@@ -22,11 +24,11 @@ meanwhile loses nothing: the pre-roll of 0.4 s brings it back."""
 
 
 class FollowUp:
-    """Of one loop. ``hears_itself``: nothing keeps the assistant's own voice from the ``ears``."""
+    """Of one loop. ``hears_itself``: nothing keeps the assistant's own voice from the ``listener``."""
 
-    def __init__(self, turns: Turns, ears: Ears, ringer: Ringer, *, hears_itself: bool) -> None:
+    def __init__(self, turns: Turns, listener: Listener, ringer: Ringer, *, hears_itself: bool) -> None:
         self._turns = turns
-        self._ears = ears
+        self._listener = listener
         self._ringer = ringer
         self._hears_itself = hears_itself
 
@@ -36,15 +38,15 @@ class FollowUp:
         From now on what is said after ``wait_s`` must be a command. Without a wake word all that is said is
         answered anyway.
         """
-        pause_s = self._ringer.pause_s if self._ears.has_wake_word else 0.0
+        pause_s = self._ringer.pause_s if self._listener.has_wake_word else 0.0
         if pause_s > wait_s:
             self._turns.commands_from_s = asyncio.get_running_loop().time() + wait_s
         return max(wait_s, pause_s)
 
     def begun(self) -> None:
-        """The ears are open: the end of the answer may still be on its way."""
+        """The listener is open: the end of the answer may still be on its way."""
         if self._hears_itself:
-            self._ears.hold_judgement(_TAIL_S)
+            self._listener.hold_judgement(_TAIL_S)
 
     @property
     def only_commands(self) -> bool:
@@ -58,5 +60,42 @@ class FollowUp:
     @property
     def may_hear_command(self) -> bool:
         """Whether somebody may just be saying one."""
-        endpointer = self._ears.endpointer
+        endpointer = self._listener.endpointer
         return endpointer.in_speech and endpointer.utterance_ms <= _COMMAND_MS
+
+
+class SpeechTimeout:
+    """Waits for a person to begin to speak; ``on_end`` is called when the time is over.
+
+    Sound stops the wait; if it was noise, the rest of the wait is left.
+    """
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+        self._until_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, wait_s: float) -> None:
+        """Wait this long from now on."""
+        self._until_s = asyncio.get_running_loop().time() + wait_s
+        self.resume()
+
+    def pause(self) -> None:
+        """Somebody may have begun; ``on_end`` is not called before ``resume``."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def resume(self) -> bool:
+        """Wait for what is left; false, and nothing happens, when that is nothing."""
+        self.pause()
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._until_s:
+            return False
+        self._timer = loop.call_at(self._until_s, self._on_end)
+        return True
+
+    def end(self) -> None:
+        """Wait no longer."""
+        self.pause()
+        self._until_s = 0.0

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from assistant.audio import EchoControl
-from assistant.core.attention import Interruption, interruption_by
+from assistant.core.state import Interruption, interruption_by
 from assistant.settings.schema import ConversationSettings
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _IN_ONE_ANSWER = 2
 
 
 class Interruptions:
-    """``echo`` keeps the assistant's voice from its ears; ``hears_itself`` says that nothing does."""
+    """``echo`` keeps the assistant's voice out of what it hears; ``hears_itself`` says that nothing does."""
 
     def __init__(self, *, hears_itself: bool, echo: EchoControl | None) -> None:
         self._hears_itself = hears_itself

@@ -1,7 +1,6 @@
 """Frames -> events: opens the microphone, asks the VAD and the wake word, finds a lost microphone again.
 
-Knows nothing of what the appliance is doing; the loop opens and closes the ears and directs
-their attention.
+It does not know the state; the loop opens and closes the listener and sets its mode.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from contextlib import aclosing
 from typing import TypeAlias
 
 from assistant.audio import Kind, Microphone
-from assistant.core.attention import Attention
 from assistant.core.errors import AssistantError
 from assistant.core.events import Event, Faulted, Ready, RecordingEnded, Woken
+from assistant.core.state import ListeningMode
 from assistant.core.types import FRAME_MS, AudioFrame, Transcript
 from assistant.dialog.end_of_turn import required_silence_ms
 from assistant.dialog.endpointer import Endpointer
@@ -47,17 +46,17 @@ _WORD_LATE_FRAMES = 320 // FRAME_MS
 """The wake word may have been over for so long when its network answers."""
 
 
-_SPEECH_TOO = (Attention.INTERRUPTION, Attention.COMMAND)
+_SPEECH_TOO = (ListeningMode.INTERRUPTION, ListeningMode.COMMAND)
 """Where utterances are followed beside the wake word."""
 
 Hearing: TypeAlias = tuple[Vad, WakeWord | None]
 """What tells speech, and the wake word where there is one."""
 
 
-class Ears:
+class Listener:
     """The microphone, and what is made of what it hears.
 
-    Without a ``wake_word`` they must not be told to listen for one. ``rescan`` is called before a lost
+    Without a ``wake_word`` it must not be told to listen for one. ``rescan`` is called before a lost
     microphone is opened again.
     """
 
@@ -79,7 +78,7 @@ class Ears:
         self._settings = settings
         self._post = post
         self._rescan = rescan
-        self._attention = Attention.NOTHING
+        self._mode = ListeningMode.NOTHING
         self._listening: asyncio.Task[None] | None = None
         self._retry_s = RETRY_FIRST_S
         self._speech_s = 0.0
@@ -90,20 +89,20 @@ class Ears:
         self._interruptions = interruptions or Interruptions(hears_itself=False, echo=None)
 
     @property
-    def attention(self) -> Attention:
-        return self._attention
+    def mode(self) -> ListeningMode:
+        return self._mode
 
-    @attention.setter
-    def attention(self, attention: Attention) -> None:
+    @mode.setter
+    def mode(self, mode: ListeningMode) -> None:
         """A change begins anew: what was heard for another purpose is forgotten.
 
         But an interruption is listened to from its beginning.
         """
-        before, self._attention = self._attention, attention
-        if attention is before or (before in _SPEECH_TOO and attention is Attention.SPEECH):
+        before, self._mode = self._mode, mode
+        if mode is before or (before in _SPEECH_TOO and mode is ListeningMode.SPEECH):
             return
         self._forget()
-        if attention is Attention.INTERRUPTION:
+        if mode is ListeningMode.INTERRUPTION:
             self.endpointer.start_ms = self._settings.conversation.interruption_ms
 
     @property
@@ -190,24 +189,24 @@ class Ears:
                 async for frame in frames:
                     self._judge(frame)
             self._post(RecordingEnded())
-        except Exception as error:  # noqa: BLE001 - whatever stops the ears must reach the loop
+        except Exception as error:  # noqa: BLE001 - whatever stops the listener must reach the loop
             self._post(Faulted(error))
 
     def _judge(self, frame: AudioFrame) -> None:
-        if self._attention is Attention.NOTHING:
+        if self._mode is ListeningMode.NOTHING:
             return
         sounds_like_speech = self._sounds_like_speech(frame)
         is_speech = sounds_like_speech and not frame.is_echo
         if is_speech:
             self._speech_s = frame.end_s
-        heard_for = self._attention
-        if heard_for is not Attention.SPEECH and self._wake_word:
+        heard_for = self._mode
+        if heard_for is not ListeningMode.SPEECH and self._wake_word:
             self._await_word(frame, is_speech=sounds_like_speech)  # its network is not taken in by an echo
-        if self._attention is not heard_for:
+        if self._mode is not heard_for:
             return  # that was the wake word
-        if heard_for in (Attention.SPEECH, Attention.COMMAND):
+        if heard_for in (ListeningMode.SPEECH, ListeningMode.COMMAND):
             self._follow_speech(frame, is_speech=is_speech)
-        elif heard_for is Attention.INTERRUPTION:
+        elif heard_for is ListeningMode.INTERRUPTION:
             self._await_interruption(frame, is_speech=is_speech)
 
     def _await_interruption(self, frame: AudioFrame, *, is_speech: bool) -> None:
@@ -222,7 +221,7 @@ class Ears:
     def _sounds_like_speech(self, frame: AudioFrame) -> bool:
         """Of an interruption quick rather than sure: an answer that noise held up goes on."""
         threshold = self._settings.vad.threshold
-        if self._attention is Attention.INTERRUPTION:
+        if self._mode is ListeningMode.INTERRUPTION:
             threshold = min(threshold, _BEGINS_NEAR if frame.is_near else _BEGINS)
         return self._vad.speech_probability(frame.pcm) >= threshold
 
@@ -249,10 +248,10 @@ class Ears:
         speech but is kept, as what follows may sound like it; so long as the pre-roll brings it back.
         """
         recent = list(self._recent)
-        if self._attention in _SPEECH_TOO:
+        if self._mode in _SPEECH_TOO:
             self._forget()  # what was heard beside it is the word, and no part of what follows
         over = end_of_speech([is_speech for _, is_speech in recent], _WORD_OVER_FRAMES)
-        self.attention = Attention.SPEECH
+        self.mode = ListeningMode.SPEECH
         if over is None:
             self._word_until_s = now_s + (self._settings.endpoint.pre_roll_ms - FRAME_MS) / 1000
         else:

@@ -1,6 +1,6 @@
 """Event queue -> state machine -> actions. The only owner of the state.
 
-Ears, turns, the ringer and callers post events; ``run`` takes them one at a time, fires the
+The listener, turns, the ringer and callers post events; ``run`` takes them one at a time, fires the
 machine and acts. Nothing here blocks and nothing else fires the machine.
 """
 
@@ -12,18 +12,15 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from assistant.audio import EchoControl, Kind, Microphone, nothing_plugs_in
 from assistant.core import events as e
-from assistant.core.attention import attention_in
 from assistant.core.errors import EngineError
-from assistant.core.state import State, StateMachine
+from assistant.core.state import State, StateMachine, listening_mode
 from assistant.core.types import SpokenAudio
-from assistant.dialog import actions
 from assistant.dialog.earcons import Earcon, Earcons
-from assistant.dialog.follow_up import FollowUp
+from assistant.dialog.follow_up import FollowUp, SpeechTimeout
 from assistant.dialog.interruptions import Interruptions
-from assistant.dialog.listener import Ears, Hearing
+from assistant.dialog.listener import Hearing, Listener
 from assistant.dialog.outages import Outages, Part
-from assistant.dialog.patience import Patience
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.dialog.speaker_watch import SpeakerWatch
@@ -40,11 +37,11 @@ _LETS_GO_S = 0.25
 
 
 class VoiceLoop:
-    """One appliance: ears, a speaker, a chain, and what it is doing.
+    """One appliance: a listener, a speaker, a pipeline, and what it is doing.
 
-    Without a ``wake_word`` any speech wakes it. ``echo`` keeps its voice from its ears; ``hears_itself`` says
-    that nothing does. ``on_report`` gets the report of each turn that ended, answered or not; ``on_change``
-    each event that led to another state, and that state; ``outages`` what is lost and found.
+    Without a ``wake_word`` any speech wakes it. ``echo`` keeps its voice out of what it hears;
+    ``hears_itself``: nothing does. ``on_report`` gets the report of each turn that ended, answered or not;
+    ``on_change`` each event that led to another state, and that state; ``outages`` what is lost and found.
     """
 
     def __init__(
@@ -53,7 +50,7 @@ class VoiceLoop:
         microphone: Microphone,
         vad: Vad,
         wake_word: WakeWord | None,
-        chain: Chain,
+        pipeline: Pipeline,
         ringer: Ringer,
         earcons: Mapping[Earcon, SpokenAudio],
         hears_itself: bool,
@@ -63,7 +60,7 @@ class VoiceLoop:
         outages: Outages | None = None,
         rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     ) -> None:
-        self._chain = chain
+        self._pipeline = pipeline
         self.ringer = ringer
         self._on_report = on_report
         self._on_change = on_change
@@ -72,48 +69,50 @@ class VoiceLoop:
         self._machine = StateMachine()
         self._queue: asyncio.Queue[e.Event] = asyncio.Queue()
         self.interruptions = Interruptions(hears_itself=hears_itself, echo=echo)
-        self._ears = Ears(
+        self._listener = Listener(
             microphone=microphone,
             vad=vad,
             wake_word=wake_word,
-            settings=chain.settings,
+            settings=pipeline.settings,
             post=self.post,
             rescan=self._rescan,
             interruptions=self.interruptions,
         )
         self._rescan_devices = rescan
-        self._speaker_watch = SpeakerWatch(chain.speaker, post=self.post, rescan=self._rescan)
-        self._earcons = Earcons(chain.speaker, earcons, on_sound=self._ears.hold_judgement)
-        self._patience = Patience(lambda: self.post(e.NothingSaid()))
+        self._speaker_watch = SpeakerWatch(pipeline.speaker, post=self.post, rescan=self._rescan)
+        self._earcons = Earcons(pipeline.speaker, earcons, on_sound=self._listener.hold_judgement)
+        self._timeout = SpeechTimeout(lambda: self.post(e.NothingSaid()))
         self._turns = Turns(
-            chain,
+            pipeline,
             post=self.post,
-            on_transcript=self._ears.wait_for,
-            on_refusal=self._ears.wait_for_the_rest,
+            on_transcript=self._listener.wait_for,
+            on_refusal=self._listener.wait_for_the_rest,
             on_end=self._on_end,
         )
-        self._follow_up = FollowUp(self._turns, self._ears, ringer, hears_itself=hears_itself)
+        self._follow_up = FollowUp(self._turns, self._listener, ringer, hears_itself=hears_itself)
 
     @property
     def state(self) -> State:
         return self._machine.state
 
     @property
-    def chain(self) -> Chain:
+    def pipeline(self) -> Pipeline:
         """The engines at work, for who measures them."""
-        return self._chain
+        return self._pipeline
 
     def post(self, event: e.Event) -> None:
         """Report an event from the loop's thread; it is handled after those before it."""
         self._queue.put_nowait(event)
 
-    def adopt(self, chain: Chain, earcons: Mapping[Earcon, SpokenAudio], hearing: Hearing | None) -> None:
-        """Work with these, and with the chain's settings, from the next turn on; None keeps the hearing."""
-        self._chain = chain
-        self._turns.adopt(chain)
+    def adopt(
+        self, pipeline: Pipeline, earcons: Mapping[Earcon, SpokenAudio], hearing: Hearing | None
+    ) -> None:
+        """Use these, and the settings of ``pipeline``, from the next turn on; None keeps the hearing."""
+        self._pipeline = pipeline
+        self._turns.adopt(pipeline)
         self._earcons.sounds = earcons
-        self.ringer.limit_s = chain.settings.conversation.ring_limit_s
-        self._ears.adopt(chain.settings, hearing)
+        self.ringer.limit_s = pipeline.settings.conversation.ring_limit_s
+        self._listener.adopt(pipeline.settings, hearing)
         self._attend()
 
     async def run(self) -> None:
@@ -122,24 +121,24 @@ class VoiceLoop:
         Raises what made starting impossible; a microphone or a speaker that is missing does not.
         """
         watches = self._speaker_watch.watch(), self.ringer.watch(self.post)
-        beside = [asyncio.ensure_future(watch) for watch in watches]
-        self._ears.open()
+        watching = [asyncio.ensure_future(watch) for watch in watches]
+        self._listener.open()
         try:
             while not isinstance(event := await self._queue.get(), e.RecordingEnded):
                 await self._handle(event)
         finally:
-            for job in beside:
+            for job in watching:
                 job.cancel()
-            await self._ears.close()
+            await self._listener.close()
             await self._turns.end()
-            self._chain.speaker.close()
+            self._pipeline.speaker.close()
 
     async def idle(self, quiet_s: float) -> None:
         """Wait until nothing has been said by anybody for ``quiet_s`` seconds."""
         await quiet(self._is_busy, quiet_s)
 
     def _is_busy(self) -> bool:
-        talking = not self._turns.none or self._ears.endpointer.in_speech or not self._queue.empty()
+        talking = not self._turns.none or self._listener.endpointer.in_speech or not self._queue.empty()
         return talking or self.state in (State.STARTING, State.FAULTED)
 
     # Events
@@ -192,15 +191,15 @@ class VoiceLoop:
             return
         if self._machine.state is not State.LISTENING:
             return  # somebody pressed a button, but there is no microphone
-        self._patience.begin(self._chain.settings.endpoint.listen_timeout_ms / 1000)
-        self._earcons.play_when("wake", lambda: self._ears.quiet_s >= _LETS_GO_S)
+        self._timeout.begin(self._pipeline.settings.endpoint.listen_timeout_ms / 1000)
+        self._earcons.play_when("wake", lambda: self._listener.quiet_s >= _LETS_GO_S)
 
     async def _on_speech_started(self) -> None:
-        if not self._ears.endpointer.has_utterance:
+        if not self._listener.endpointer.has_utterance:
             return  # it was forgotten meanwhile, and nothing would tell of its end
-        self._patience.pause()
+        self._timeout.pause()
         self._earcons.forget()
-        if self.state is State.SLEEPING and not self._ears.has_wake_word:
+        if self.state is State.SLEEPING and not self._listener.has_wake_word:
             self._fire(e.Woken(by="speech"))
         elif self.state is State.SPEAKING:
             self._turns.hold()
@@ -210,7 +209,7 @@ class VoiceLoop:
         if self.state is State.THINKING and self._turns.has_acted:
             # It must not be done again with what is said now, which may be only a cough.
             self._turns.hold()
-            self._ears.endpointer.forget_before()
+            self._listener.endpointer.forget_before()
             self._fire(event)
         elif self.state in (State.LISTENING, State.THINKING):
             await self._turns.discard()
@@ -224,25 +223,25 @@ class VoiceLoop:
             self.interruptions.was_false()
             await self._turns.resume()
             self._attend()
-        elif self.state in (State.LISTENING, State.THINKING) and self._patience.resume():
+        elif self.state in (State.LISTENING, State.THINKING) and self._timeout.resume():
             await self._turns.end()
             if self.state is State.THINKING:
                 self._fire(e.FollowUpOpened())
-            self._ears.endpointer.reset()
+            self._listener.endpointer.reset()
         elif self._machine.allows(type(event)):
             was_called = not self._follow_up.only_commands
             await self._settle(event)
-            if self._ears.has_wake_word and was_called:
+            if self._listener.has_wake_word and was_called:
                 self._earcons.play("done")
 
     async def _on_reply_finished(self, event: e.Event) -> None:
         wait_s = 0.0
         if self.state is State.SPEAKING:
             await self._turns.end()  # then the ringer knows what was heard
-            wait_s = self._follow_up.choose(self._chain.settings.conversation.follow_up_ms / 1000)
+            wait_s = self._follow_up.choose(self._pipeline.settings.conversation.follow_up_ms / 1000)
         await self._settle(e.FollowUpOpened() if wait_s else event)
         if wait_s and self._machine.state is State.LISTENING:
-            self._patience.begin(wait_s)
+            self._timeout.begin(wait_s)
             self._follow_up.begun()
 
     async def _announce(self, event: e.Event, text: str) -> None:
@@ -259,19 +258,19 @@ class VoiceLoop:
     async def _on_mute_button(self, event: e.Event) -> None:
         if not self._machine.allows(type(event)):
             return
-        await self._ears.close()
+        await self._listener.close()
         self.outages.found("microphone")  # whether there is one shows when it is opened
         await self._settle(event)
         log.info("state=%s muted=%s", self.state.value, "yes" if self.state is State.MUTED else "no")
         if self.state is State.SLEEPING:
-            self._ears.open()
+            self._listener.open()
         else:
             self._earcons.play("muted")
 
     async def _on_fault(self, error: Exception) -> None:
         """It cannot listen any more. What it says, or is about to say, is heard to its end first."""
         part: Part = "engine" if isinstance(error, EngineError) else "microphone"
-        await self._ears.close()
+        await self._listener.close()
         if self.state is State.MUTED and part == "microphone":
             return  # it was closed meanwhile
         if self.outages.lost(part, error):
@@ -282,12 +281,13 @@ class VoiceLoop:
             await self._turns.end()
             self._fire(e.Faulted(error))
         if "engine" not in self.outages:
-            self._ears.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
+            self._listener.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
 
     async def _rescan(self, missing: Kind) -> None:
         """Look for devices that were plugged in, which closes the others for a moment: only in silence."""
         is_free = self.state in (State.STARTING, State.SLEEPING, State.MUTED, State.FAULTED)
-        if is_free and self._turns.none and not self._earcons.sounding and self._ears.quiet_s > _LETS_GO_S:
+        is_silent = self._turns.none and not self._earcons.sounding
+        if is_free and is_silent and self._listener.quiet_s > _LETS_GO_S:
             await self._rescan_devices(missing)
 
     # Actions
@@ -305,21 +305,21 @@ class VoiceLoop:
         self._on_change(event, state)
         self._attend()
         if state in (State.SLEEPING, State.SPEAKING):
-            self._ears.endpointer.reset()
+            self._listener.endpointer.reset()
         if state is not State.LISTENING:
             self._turns.stop_reading()
         if state not in (State.LISTENING, State.THINKING):
             self._follow_up.answer_all()
-            self._patience.end()
+            self._timeout.end()
             self._earcons.forget()
         return True
 
     def _attend(self) -> None:
-        turn, settings = self._turns.at_work, self._chain.settings.conversation
+        turn, settings = self._turns.at_work, self._pipeline.settings.conversation
         by = self.interruptions.by(settings, already_false=turn.report.resumed if turn else 0)
-        self._ears.attention = attention_in(
+        self._listener.mode = listening_mode(
             self.state,
-            has_wake_word=self._ears.has_wake_word,
+            has_wake_word=self._listener.has_wake_word,
             interruption=by,
             only_commands=self._follow_up.only_commands,
         )
@@ -329,13 +329,13 @@ class VoiceLoop:
         if self._machine.allows(type(event)):
             await self._turns.end()
             self._fire(event)
-            self._ears.endpointer.reset()
+            self._listener.endpointer.reset()
         elif self.state is State.MUTED:
             await self._turns.end()
 
     def _on_end(self, turn: Turn) -> None:
         report = turn.report
-        report.log(with_words=self._chain.settings.privacy.log_transcripts)
+        report.log(with_words=self._pipeline.settings.privacy.log_transcripts)
         self._on_report(report)
         self.carry_out(report.outcome.action if report.outcome else None)
         self.ringer.follow(turn)
@@ -346,4 +346,4 @@ class VoiceLoop:
         """What a skill asks of the appliance, whoever called it."""
         for turn in self._turns.alive:
             self.ringer.follow(turn)
-        actions.carry_out(action, self._chain, self.ringer, self.post)
+        self._pipeline.carry_out(action, stop_ringing=self.ringer.silence, post=self.post)

@@ -1,7 +1,12 @@
-"""Whether what was heard is speech worth answering, or a noise that was written down as words.
+"""The noise filter refuses transcripts of noise and of the assistant's own voice. Pure.
 
-Pure: the sound's own shape, how much of it the VAD took for speech, and how sure the recogniser
-was. No list of phrases: Whisper writes "Thank you." for a dripping tap, but people say it too.
+Noise that was written down as words is known by the shape of the sound, by how much of it the VAD took for
+speech, and by how sure the recogniser was. There is no list of phrases: Whisper writes "Thank you." for a
+dripping tap, but people say it too.
+
+The assistant's own words are the second line behind the echo canceller. An echo is misheard: words run
+together, numbers become figures, endings are lost. So letters are compared, not words, and anywhere within
+what was spoken.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ import numpy as np
 
 from assistant.core.types import FRAME_SAMPLES, Pcm16, Transcript, Utterance
 from assistant.settings.engines import SttGuard
+from assistant.text.word_error import normalize_words
 
 Refusal = Literal["no_words", "repetition", "little_speech", "uncertain", "few_words", "steady", "no_vowel"]
 
@@ -23,6 +29,12 @@ _WORD = re.compile(r"[^\W\d_]+|\d")
 """Letters in a row, or one digit: "12" is said as a word or two."""
 
 _NO_VOWEL = re.compile(r"[^aeiouy\d]*", re.ASCII | re.IGNORECASE)
+
+_ALIKE = 0.7
+"""Share of the letters that agree. Misheard echoes reach 0.75 and more, other sentences 0.6 at most."""
+
+_SHORTEST_LETTERS = 12
+"""Fewer letters agree with something in a long answer by chance: they must be whole words of it."""
 
 
 def refusal(utterance: Utterance, transcript: Transcript, guard: SttGuard) -> Refusal | None:
@@ -55,6 +67,34 @@ def contrast_db(pcm: Pcm16) -> float:
     return float(loud - quiet)
 
 
+def is_own(heard: str, spoken: str) -> bool:
+    """Whether ``heard`` may be an echo of some part of ``spoken``."""
+    heard_words, spoken_words = normalize_words(heard), normalize_words(spoken)
+    letters = "".join(heard_words)
+    if not letters:
+        return False
+    if len(letters) < _SHORTEST_LETTERS:
+        return _contains(spoken_words, heard_words)
+    return likeness(letters, "".join(spoken_words)) >= _ALIKE
+
+
+def likeness(part: str, whole: str) -> float:
+    """How well ``part`` agrees with the stretch of ``whole`` that it agrees with best, 0 to 1.
+
+    One less the edits that turn one into the other, for each letter of ``part`` (Sellers 1980).
+    """
+    if not part:
+        return 0.0
+    row = list(range(len(part) + 1))
+    fewest = row[-1]
+    for letter in whole:
+        diagonal = 0  # the stretch may begin anywhere
+        for i, wanted in enumerate(part, 1):
+            diagonal, row[i] = row[i], min(row[i] + 1, row[i - 1] + 1, diagonal + (letter != wanted))
+        fewest = min(fewest, row[-1])
+    return 1 - fewest / len(part)
+
+
 def _suspicion(utterance: Utterance, text: str, guard: SttGuard) -> Refusal | None:
     """What only counts when the recogniser itself half doubts that anybody spoke."""
     words_per_s = _word_count(text) * 1000 / max(utterance.speech_ms, 1)
@@ -71,3 +111,9 @@ def _word_count(text: str) -> int:
     # Some scripts put no spaces between words, which have two or three of their letters.
     foreign_letters = sum(character.isalpha() and not character.isascii() for character in text)
     return len(_WORD.findall(text)) + foreign_letters // 3
+
+
+def _contains(words: list[str], sequence: list[str]) -> bool:
+    return any(
+        words[begin : begin + len(sequence)] == sequence for begin in range(len(words) - len(sequence) + 1)
+    )

@@ -1,31 +1,48 @@
-"""What answers are made with: the engines on their threads, the skills, the conversation."""
+"""The pipeline makes answers: the engines on their threads, the skills and the conversation.
+
+``turn`` leads a spoken question through it step by step; ``answer`` takes a written one through the same
+skills, model and conversation without sound.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
 from assistant.audio import Speaker
-from assistant.core.errors import EngineFailed
+from assistant.core.errors import EmptyAnswer, EngineFailed
+from assistant.core.events import Event, Muted
 from assistant.core.types import Call, Pcm16, Sentence, Transcript
 from assistant.dialog.conversation import Conversation
 from assistant.engines import CallingLlm, Llm, Stt, Tts
+from assistant.runtime.aio import in_thread
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.engine_thread import Meter, Worker, in_thread, unmetered
+from assistant.runtime.engine_thread import EngineThread, Meter, unmetered
 from assistant.settings.schema import Settings
-from assistant.skills import Agent, Match, Outcome, Skills
+from assistant.skills import Action, Agent, Forget, Match, Mute, Outcome, Skills, Stop, Volume
 from assistant.text.markup import speakable
 from assistant.text.wake_phrase import without_wake_phrase
 
 
-@dataclass(frozen=True)
-class Chain:
-    """What a turn works with."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a written question: the text, and what is to be done once it has been given."""
 
-    stt: Worker[Stt]
-    llm: Worker[Llm]
-    tts: Worker[Tts]
+    text: str
+    handled_by: str
+    """``llm``, the skill's name or the agent's."""
+    action: Action | None = None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The engines and everything else that a turn works with."""
+
+    stt: EngineThread[Stt]
+    llm: EngineThread[Llm]
+    tts: EngineThread[Tts]
     skills: Skills
     conversation: Conversation
     speaker: Speaker
@@ -75,3 +92,45 @@ class Chain:
             return await in_thread(partial(self.agent.ask, text, cancel))
         finally:
             cancel.set()
+
+    async def answer(self, question: str, last_reply: str) -> Answer:
+        """Answer a written question. Raises EngineError when there is no answer.
+
+        A spoken turn goes first: the caller must cancel this for it.
+        """
+        match = self.skills.match(question)
+        if match:
+            outcome = await in_thread(match.run)
+            return Answer(outcome.speech_after(last_reply), match.name, outcome.action)
+        if self.agent and (done := await self.ask_agent(question)):
+            return Answer(done.speech, self.agent.name, done.action)
+        reply = ""
+        async with aclosing(self.ask_model(question)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Call):
+                    match = self.called(piece)
+                    outcome = await in_thread(match.run)
+                    return Answer(outcome.speech_after(last_reply), match.name, outcome.action)
+                reply += piece
+        reply = reply.strip()
+        if not reply:
+            raise EmptyAnswer
+        self.conversation.add(question, reply)
+        return Answer(reply, "llm")
+
+    def carry_out(
+        self, action: Action | None, *, stop_ringing: Callable[[], None], post: Callable[[Event], None]
+    ) -> None:
+        """Do what a skill asks of the appliance, once its answer has been heard.
+
+        What changes the state is posted, like every other event.
+        """
+        match action:
+            case Stop():
+                stop_ringing()
+            case Mute():
+                post(Muted())
+            case Forget():
+                self.conversation.forget()
+            case Volume(level=level):
+                self.speaker.volume = level

@@ -1,4 +1,4 @@
-"""One answer on its way to somebody's ears: written to the speaker, held, gone on with, heard.
+"""The playback of one answer: written to the speaker, held, gone on with, heard.
 
 Knows what of it was heard, sentence by sentence. While it is held, the answer may grow; nothing of
 it sounds and nothing is lost. Where the speaker is lost, the rest is heard by nobody.
@@ -18,7 +18,7 @@ _ROUNDING_S = 0.005
 """Speakers count whole samples and blocks."""
 
 
-class Delivery:
+class Playback:
     """What ``begin`` has begun, once; the speaker is nobody else's meanwhile."""
 
     def __init__(self, speaker: Speaker) -> None:

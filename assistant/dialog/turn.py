@@ -21,12 +21,12 @@ from typing import Any, TypeVar
 from assistant.core.errors import AssistantError, EmptyAnswer, EngineError
 from assistant.core.events import Event, ReplyFinished, ReplyRefused, ReplyStarted, SpeakerLost, Stopped
 from assistant.core.types import Call, Pcm16, Sentence, SpokenAudio, Transcript, Utterance
-from assistant.dialog import noise_filter as stt_guard
-from assistant.dialog.pipeline import Chain
-from assistant.dialog.playback import Delivery
+from assistant.dialog import noise_filter
+from assistant.dialog.pipeline import Pipeline
+from assistant.dialog.playback import Playback
 from assistant.dialog.report import Report
 from assistant.dialog.sentences import Sentences, whole
-from assistant.runtime.engine_thread import in_thread, prefetch, within
+from assistant.runtime.aio import in_thread, prefetch, within
 from assistant.skills import Match
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Turn:
 
     def __init__(
         self,
-        chain: Chain,
+        pipeline: Pipeline,
         *,
         number: int,
         last_reply: Callable[[], str],
@@ -60,7 +60,7 @@ class Turn:
         if so; ``begun`` what the person had said when an answer to it came too early: this goes
         on with it, unless it is a command."""
         self.report = Report(number)
-        self._chain = chain
+        self._pipeline = pipeline
         self._last_reply = last_reply
         self._refuse = refuse
         self._begun = begun
@@ -75,7 +75,7 @@ class Turn:
         """Something was done, or may be being done, that must not be done again."""
         self._is_taken_back = False
         self.announced = ""
-        self._delivery = Delivery(chain.speaker)
+        self._playback = Playback(pipeline.speaker)
 
     def start(self, utterance: Utterance) -> None:
         """Work on the answer, silently."""
@@ -100,12 +100,12 @@ class Turn:
 
     def hold(self) -> None:
         """Fall silent, for now: perhaps somebody interrupts."""
-        self._delivery.hold()
+        self._playback.hold()
 
     def go_on(self) -> None:
         """Nobody did: speak on from where it fell silent. Raises DeviceLost."""
         self.report.resumed += 1
-        self._delivery.go_on()
+        self._playback.go_on()
 
     async def cancel(self) -> None:
         """End the turn now; what was heard of the answer stays remembered."""
@@ -132,12 +132,12 @@ class Turn:
     @property
     def sounded_text(self) -> str:
         """Of the answer, all that may have sounded in the room."""
-        return self._delivery.text_until(self._delivery.heard_s + _CUT_LATE_S)
+        return self._playback.text_until(self._playback.heard_s + _CUT_LATE_S)
 
     @property
     def heard_ms(self) -> int:
         """How much of the answer has been heard."""
-        return round(self._delivery.heard_s * 1000)
+        return round(self._playback.heard_s * 1000)
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -145,7 +145,7 @@ class Turn:
                 await work()
             except AssistantError as error:
                 await self._apologise(error)
-            if lost := self._delivery.lost:
+            if lost := self._playback.lost:
                 self.report.error, self.report.in_writing = lost.code, True
                 self._post(SpeakerLost(lost))
             if self.report.refused is None:
@@ -179,11 +179,11 @@ class Turn:
             self._remember(transcript.text)
 
     def _match_of(self, text: str) -> Match | None:
-        return self._chain.skills.match(text) or self._chain.skills.last_word(text)
+        return self._pipeline.skills.match(text) or self._pipeline.skills.last_word(text)
 
     def _refusal(self, utterance: Utterance, transcript: Transcript, match: Match | None) -> str | None:
         """Why what was heard gets no answer; None when it gets one."""
-        if reason := stt_guard.refusal(utterance, transcript, self._chain.settings.stt.guard):
+        if reason := noise_filter.refusal(utterance, transcript, self._pipeline.settings.stt.guard):
             return reason
         # "Stop" may well be a word of the answer; who says nothing but that means it.
         return self._refuse(transcript.text) if match is None else None
@@ -191,17 +191,17 @@ class Turn:
     async def _apologise(self, error: AssistantError) -> None:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""
         self._note(error)
-        if not self._delivery.sounds and self.report.handled_by != "announcement":
+        if not self._playback.sounds and self.report.handled_by != "announcement":
             self.report.handled_by = "apology"
             try:
-                await self._speak(_all_of(whole(self._chain.settings.conversation.apology)))
+                await self._speak(_all_of(whole(self._pipeline.settings.conversation.apology)))
             except EngineError as silent:
                 log.error("turn=%d apology=unspoken problem=%s", self.report.number, silent)
 
     async def _transcribe(self, pcm: Pcm16) -> Transcript:
         self._mark("stt_begin")
-        transcribing = self._chain.transcribe(pcm, partial(self.report.worked, "stt"))
-        transcript = await within(self._chain.settings.conversation.turn_timeout_s, transcribing)
+        transcribing = self._pipeline.transcribe(pcm, partial(self.report.worked, "stt"))
+        transcript = await within(self._pipeline.settings.conversation.turn_timeout_s, transcribing)
         self._mark("stt_end")
         self.report.transcript = transcript.text
         return transcript
@@ -218,7 +218,7 @@ class Turn:
 
     def _answer(self, text: str) -> AsyncGenerator[Sentence, None]:
         """What to say to that when no skill's sentence fits."""
-        agent = self._chain.agent
+        agent = self._pipeline.agent
         return self._ask_agent(agent.name, text) if agent else self._ask(text, self._released)
 
     async def _ask_agent(self, name: str, text: str) -> AsyncGenerator[Sentence, None]:
@@ -229,7 +229,7 @@ class Turn:
             try:
                 await self._released.wait()
                 self.has_acted = True
-                outcome = await self._chain.ask_agent(text)
+                outcome = await self._pipeline.ask_agent(text)
                 if outcome is None:
                     self.has_acted = False
                     is_declined.set()
@@ -249,14 +249,14 @@ class Turn:
         """The model's reply, sentence by sentence, or that of the skill that it calls."""
         self.report.handled_by = "llm"
         self._mark("llm_begin")
-        sentences = Sentences(begin_with=self._chain.settings.tts.begin_with)
-        pieces = self._chain.ask_model(text, partial(self.report.worked, "llm"))
+        sentences = Sentences(begin_with=self._pipeline.settings.tts.begin_with)
+        pieces = self._pipeline.ask_model(text, partial(self.report.worked, "llm"))
         try:
             async with aclosing(pieces):
                 async for piece in pieces:
                     self._mark("first_token")
                     if isinstance(piece, Call):
-                        self._match = self._chain.called(piece)
+                        self._match = self._pipeline.called(piece)
                         break
                     self._written += piece
                     for sentence in sentences.add(piece):
@@ -267,7 +267,7 @@ class Turn:
             # Part of it is heard, or will be: who hears no end of it is told that there is none.
             self._note(error)
             self._written = ""
-            yield Sentence(self._chain.settings.conversation.apology)
+            yield Sentence(self._pipeline.settings.conversation.apology)
             return
         if self._match:
             async with aclosing(self._skill(self._match, may_act)) as said:
@@ -281,9 +281,9 @@ class Turn:
 
         Raises EngineFailed when there was nothing to say, EngineTimeout when it took too long.
         """
-        delivery = self._delivery
-        delivery.begin()
-        limit_s = self._chain.settings.conversation.turn_timeout_s
+        playback = self._playback
+        playback.begin()
+        limit_s = self._pipeline.settings.conversation.turn_timeout_s
         sounds = prefetch(self._synthesize(prefetch(replies, _SENTENCES_AHEAD)), _SENTENCES_AHEAD)
         try:
             try:
@@ -291,21 +291,21 @@ class Turn:
                     while sound := await within(limit_s, anext(sounds, None)):
                         self._mark("first_sound")
                         await self._released.wait()
-                        await delivery.say(sound)
-                        if len(delivery.sounds) == 1 and not delivery.lost:
+                        await playback.say(sound)
+                        if len(playback.sounds) == 1 and not playback.lost:
                             self._mark("first_audio")
                             self._post(ReplyStarted())
             except EngineError:
-                if delivery.sounds:
-                    await delivery.heard_out()
+                if playback.sounds:
+                    await playback.heard_out()
                 raise
             await self._released.wait()
-            if delivery.sounds:
-                await delivery.heard_out()
-            elif self.report.outcome is None and not delivery.lost:
+            if playback.sounds:
+                await playback.heard_out()
+            elif self.report.outcome is None and not playback.lost:
                 raise EmptyAnswer
         except asyncio.CancelledError:
-            delivery.cut()
+            playback.cut()
             raise
 
     async def _synthesize(
@@ -315,9 +315,9 @@ class Turn:
             async for sentence in sentences:
                 self._mark("first_clause")
                 self.report.reply = f"{self.report.reply} {sentence.text}".strip()
-                pcm = await self._chain.synthesize(sentence, partial(self.report.worked, "tts"))
+                pcm = await self._pipeline.synthesize(sentence, partial(self.report.worked, "tts"))
                 if len(pcm):
-                    yield SpokenAudio(sentence.text, pcm, self._chain.tts.engine.sample_rate_hz)
+                    yield SpokenAudio(sentence.text, pcm, self._pipeline.tts.engine.sample_rate_hz)
 
     def _remember(self, text: str) -> None:
         """Keep of the reply what was heard, so that the model never refers to what nobody heard.
@@ -325,11 +325,11 @@ class Turn:
         A reply heard to its end, or given in writing, is kept as the model wrote it: so its tokens need not
         be read again.
         """
-        self.report.heard = self._delivery.heard_text
-        is_whole = self._delivery.was_heard_out or self._delivery.lost is not None
+        self.report.heard = self._playback.heard_text
+        is_whole = self._playback.was_heard_out or self._playback.lost is not None
         written = self._written if is_whole else self.report.heard
         if self._released.is_set() and self.report.handled_by == "llm" and not self._is_taken_back:
-            self._chain.conversation.add(text, written)
+            self._pipeline.conversation.add(text, written)
 
     def _note(self, error: AssistantError) -> None:
         self.report.error = error.code

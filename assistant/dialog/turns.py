@@ -1,26 +1,32 @@
 """The turn at work, the one that was interrupted and may go on, and what became of all others.
 
-Knows turns and their reports; not the state, nor why a turn begins or ends.
+While a person still speaks, the model reads ahead. Turns and their reports are known here; the state, and
+why a turn begins or ends, are not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
 
 from assistant.core.errors import AudioError
 from assistant.core.events import Event, SpeakerLost, SpeechGoesOn, SpeechPaused, Stopped
 from assistant.core.types import Transcript, Utterance
-from assistant.dialog import own_voice
-from assistant.dialog.pipeline import Chain
-from assistant.dialog.read_ahead import ReadAhead
+from assistant.dialog.noise_filter import is_own
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.turn import Turn
 from assistant.skills import Match
 
+log = logging.getLogger(__name__)
+
 _ECHO_S = 1.0
 """What begins within this time after an answer may be its echo, or the end of it."""
+
+_UNSURE_WORDS = 2
+"""A recogniser changes its mind about the last words of what goes on: the sound behind them decides."""
 
 
 class Turns:
@@ -32,19 +38,19 @@ class Turns:
 
     def __init__(
         self,
-        chain: Chain,
+        pipeline: Pipeline,
         *,
         post: Callable[[Event], None],
         on_transcript: Callable[[Transcript, Match | None], None],
         on_refusal: Callable[[], None],
         on_end: Callable[[Turn], None],
     ) -> None:
-        self._chain = chain
+        self._pipeline = pipeline
         self._post = post
         self._on_transcript = on_transcript
         self._on_refusal = on_refusal
         self._on_end = on_end
-        self._read_ahead = ReadAhead(chain)
+        self._read_ahead = ReadAhead(pipeline)
         self._held: Turn | None = None
         self._count = 0
         self._discarded: list[Report] = []
@@ -61,9 +67,9 @@ class Turns:
         self.commands_from_s = math.inf
         """Of what is said from then on only commands count: nobody has called the assistant."""
 
-    def adopt(self, chain: Chain) -> None:
+    def adopt(self, pipeline: Pipeline) -> None:
         """Begin the next turn with this one."""
-        self._chain, self._read_ahead = chain, ReadAhead(chain)
+        self._pipeline, self._read_ahead = pipeline, ReadAhead(pipeline)
 
     @property
     def none(self) -> bool:
@@ -78,7 +84,7 @@ class Turns:
         """Somebody is speaking: get to know the words, or begin with an answer, in case that was all."""
         if isinstance(event, SpeechGoesOn):
             self._look_ahead(event.utterance)
-        elif self._chain.settings.conversation.speculate:
+        elif self._pipeline.settings.conversation.speculate:
             await self._begin(event.utterance)
 
     async def answer(self, utterance: Utterance) -> None:
@@ -104,7 +110,7 @@ class Turns:
             self._read_ahead.look(utterance)
 
     def _wants_command(self, utterance: Utterance) -> bool:
-        lead_ms = self._chain.settings.endpoint.pre_roll_ms
+        lead_ms = self._pipeline.settings.endpoint.pre_roll_ms
         begin_s = self._now_s() - (utterance.duration_ms - lead_ms) / 1000
         return begin_s >= self.commands_from_s
 
@@ -135,7 +141,7 @@ class Turns:
             self.at_work.hold()
             self._held, self.at_work = self.at_work, None
             is_new = (
-                self._held.heard_ms < self._chain.settings.conversation.repair_ms
+                self._held.heard_ms < self._pipeline.settings.conversation.repair_ms
                 or self._now_s() < self._new_until_s
             )
             self._begun = self._held.report.transcript if is_new and self._held.may_be_taken_back else ""
@@ -152,7 +158,7 @@ class Turns:
     async def resume(self) -> None:
         """End the turn that came of nothing and go on with the answer that was held."""
         if self._begun:
-            self._new_until_s = self._now_s() + self._chain.settings.conversation.repair_ms / 1000
+            self._new_until_s = self._now_s() + self._pipeline.settings.conversation.repair_ms / 1000
         self._begun = ""
         held, self._held = self._held, None
         await self._end_at_work()
@@ -197,19 +203,19 @@ class Turns:
 
     def _recall(self) -> None:
         """A conversation is over after a while."""
-        if self._now_s() - self._last_s > self._chain.settings.conversation.forget_after_s:
-            self._chain.conversation.forget()
+        if self._now_s() - self._last_s > self._pipeline.settings.conversation.forget_after_s:
+            self._pipeline.conversation.forget()
 
     def _new(self, heard_from_s: float, *, only_commands: bool = False) -> Turn:
         overheard = self._overheard(heard_from_s)
 
         def refuse(text: str) -> str | None:
-            if own_voice.is_own(text, overheard):
+            if is_own(text, overheard):
                 return "own_voice"
             return "no_command" if only_commands else None
 
         return Turn(
-            self._chain,
+            self._pipeline,
             number=self._count + 1 + (self._held is not None),
             last_reply=lambda: self._to_repeat,
             refuse=refuse,
@@ -237,3 +243,48 @@ class Turns:
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+class ReadAhead:
+    """Recognises the words so far while a person still speaks, and lets the model read those that stay.
+
+    So at the end of the turn only the last few words are left to read. It is silent, has no effect but a
+    warmer memory, and gives way at once to the turn itself: a mistake costs nothing but time.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._looking: asyncio.Task[None] | None = None
+        self._work_s = 0.0
+
+    def look(self, utterance: Utterance) -> None:
+        """Begin to read what has been said; does nothing while it still reads what was said before."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look(utterance))
+
+    def stop(self) -> float:
+        """Let the engines go; the seconds that they worked since the last time."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None  # its end holds this object, and all that was said, until nobody holds it
+        work_s, self._work_s = self._work_s, 0.0
+        return work_s
+
+    async def _look(self, utterance: Utterance) -> None:
+        pipeline = self._pipeline
+        try:
+            heard = await pipeline.transcribe(utterance.pcm, self._worked)
+            words = stable_words(heard.text)
+            if words:
+                messages = pipeline.conversation.messages_for(words)
+                await pipeline.llm.run(lambda llm, cancel: llm.read_ahead(messages, cancel), self._worked)
+        except Exception as error:  # noqa: BLE001 - the turn itself meets it again, and tells
+            log.debug("read_ahead=given_up reason=%s", type(error).__name__)
+
+    def _worked(self, seconds: float) -> None:
+        self._work_s += seconds
+
+
+def stable_words(text: str) -> str:
+    """What of a transcript that goes on will probably not change any more."""
+    return " ".join(text.split()[:-_UNSURE_WORDS])

@@ -1,11 +1,11 @@
 """One thread that owns one engine, seen from the event loop.
 
-Engines block; the loop must not. A ``Worker`` runs its engine's calls one after another on its
+Engines block; the loop must not. An ``EngineThread`` runs its engine's calls one after another on its
 own thread, pinned to the cores it was given. Cancelling the awaiting task sets the call's
 ``Cancel`` and returns at once: the thread ends its call at the next token or chunk, and the
 next call waits its turn behind it. A call that never ends cannot be ended from outside: ``hangs``
 tells of it, and ``leave`` leaves its thread and its engine behind. Threads are daemons, so that
-one that hangs does not keep the process alive.
+one that hangs does not keep the process alive. Engines that share a ``FairLock`` never compute at once.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
-from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 from assistant.core.errors import EngineTimeout
 from assistant.runtime import clock
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.fair_lock import FairLock
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,45 @@ def unmetered(_: float) -> None:
     """The default meter counts nothing."""
 
 
-class Worker(Generic[E]):
+class FairLock:
+    """A lock that is given in the order in which it was asked for; not reentrant.
+
+    Engines whose threads fill all cores take it in turns with it: two of them at once would make each other's
+    threads wait at every step, and be slower together than one after the other. With ``threading.Lock`` a
+    thread that takes it again and again, once a token, could keep others out for seconds.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._holder: int | None = None
+        self._waiting: deque[tuple[int, threading.Event]] = deque()
+
+    def __enter__(self) -> None:
+        me = threading.get_ident()
+        with self._guard:
+            if self._holder is None:
+                self._holder = me
+                return
+            mine = threading.Event()
+            self._waiting.append((me, mine))
+        mine.wait()
+
+    def __exit__(self, *_: object) -> None:
+        self.take_from(threading.get_ident())
+
+    def take_from(self, thread: int | None) -> None:
+        """Give it to the next one, if this thread has it: also to be called for a thread that hangs."""
+        with self._guard:
+            if thread is None or self._holder != thread:
+                return
+            if self._waiting:
+                self._holder, event = self._waiting.popleft()
+                event.set()
+            else:
+                self._holder = None
+
+
+class EngineThread(Generic[E]):
     """A named thread and, once ``start`` has returned, the engine on it.
 
     ``cores`` are the CPU numbers that the thread may run on; empty means any. ``in_turn`` is held
@@ -285,55 +322,6 @@ class _Thread:
             with suppress(Exception):  # calls that somebody waits for tell it themselves
                 call()
             del call  # what it holds must not live until the next one
-
-
-async def in_thread(call: Callable[[], T]) -> T:
-    """Run something that may wait for the disk beside the loop, and return what it returns."""
-    loop = asyncio.get_running_loop()
-    job = loop.run_in_executor(None, call)
-    clock.hold(loop, job)
-    return await job
-
-
-async def prefetch(source: AsyncGenerator[T, None], depth: int) -> AsyncGenerator[T, None]:
-    """Yield from ``source`` while up to ``depth`` further items are being made in the background."""
-    made: asyncio.Queue[Any] = asyncio.Queue()
-    room = asyncio.Semaphore(depth - 1)
-
-    async def fill() -> None:
-        try:
-            async with aclosing(source):
-                async for item in source:
-                    made.put_nowait(item)
-                    await room.acquire()
-        finally:
-            made.put_nowait(_END)
-
-    filling = asyncio.ensure_future(fill())
-    try:
-        while (item := await made.get()) is not _END:
-            room.release()
-            yield item
-        await filling
-    finally:
-        filling.cancel()
-        await asyncio.gather(filling, return_exceptions=True)
-
-
-async def within(limit_s: float, waiting: Awaitable[T]) -> T:
-    """What ``waiting`` gives, or EngineTimeout. (``wait_for`` may swallow a cancellation before 3.12.)"""
-    job = asyncio.ensure_future(waiting)
-    try:
-        await asyncio.wait({job}, timeout=limit_s)
-        if job.done():
-            return job.result()
-    finally:
-        job.cancel()
-        await asyncio.gather(job, return_exceptions=True)
-    raise EngineTimeout(
-        f"No part of the answer came within {limit_s:g} s.",
-        "Choose a smaller model, or raise conversation.turn_timeout_s.",
-    )
 
 
 def _take_note(job: asyncio.Future[Any]) -> None:

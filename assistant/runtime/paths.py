@@ -1,7 +1,10 @@
-"""Where the files of the person or the service lie: settings, data and the control socket.
+"""The paths of all files: the person's or the service's own, and those that ship with the program.
 
 A person's run follows the XDG base directory specification; systemd tells its service its
-folders in ``STATE_DIRECTORY``, ``CACHE_DIRECTORY`` and ``RUNTIME_DIRECTORY``. Nothing here touches the disk.
+folders in ``STATE_DIRECTORY``, ``CACHE_DIRECTORY`` and ``RUNTIME_DIRECTORY``. Nothing is created here.
+
+Board profiles, prompts and the model catalogue ship with the program. In a checkout they lie beside the
+package; a built wheel carries a copy inside it.
 """
 
 from __future__ import annotations
@@ -9,8 +12,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
+
+from assistant.core.errors import AssistantError
 
 NAME = "assistant"
+
+PACKAGE = Path(__file__).resolve().parent.parent
 
 SYSTEM_SETTINGS = Path("/etc") / NAME / f"{NAME}.yaml"
 SYSTEM_CONTROL = Path("/run") / NAME / "control"
@@ -49,6 +57,25 @@ def control(environ: Mapping[str, str] = os.environ) -> Path:
 def controls(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     """Where a running assistant may be found: the person's own, then the system's service."""
     return (control(environ), SYSTEM_CONTROL)
+
+
+def shipped_folder(name: Literal["config", "models"]) -> Path:
+    """The folder of that name, as shipped. Raises AssistantError when the installation lacks it."""
+    for place in (PACKAGE / "_data" / name, PACKAGE.parent / name):
+        if place.is_dir():
+            return place
+    raise AssistantError(
+        f"This installation is incomplete: its '{name}' folder is missing.",
+        "Install the assistant again.",
+    )
+
+
+def shipped_files(kind: Literal["devices", "prompts"]) -> dict[str, Path]:
+    """The shipped board profiles or prompts by name, which is the file's name without its ending."""
+    here = shipped_folder("config") / kind
+    if not here.is_dir():
+        return {}
+    return {file.stem: file for file in sorted(here.iterdir()) if file.is_file() and file.name[0] != "."}
 
 
 def _by_systemd(environ: Mapping[str, str], variable: str) -> Path | None:

@@ -1,17 +1,24 @@
 """A button and a lamp on the pins of the board, for people who press and look instead of speaking.
 
-Knows pins and how long a finger stays, not what a press means. gpiozero calls back on threads of
-its own; whoever is told has to come back to their own thread.
+``Panel`` knows pins and how long a finger stays; gpiozero calls it back on threads of its own.
+``front_panel`` brings each press to the event loop, as an order, and goes on where there are no pins.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 from assistant.core.errors import PanelUnavailable
+from assistant.services.control.api import ControlApi
+from assistant.settings.schema import GpioSettings
+
+log = logging.getLogger(__name__)
 
 HOLD_S = 1.0
 """A finger that stays longer means something else than a press."""
@@ -115,3 +122,31 @@ def _device(kind: str, pin: int | None, **options: float) -> Any:
             f"Pin {pin} cannot be used ({type(error).__name__}: {error}).",
             "Name free pins by their BCM numbers (gpio.button, gpio.lamp), and run it in the group gpio.",
         ) from error
+
+
+def front_panel(pins: GpioSettings, control: ControlApi) -> Panel:
+    """The button and the lamp that the settings name; one without pins where they cannot be had."""
+    loop = asyncio.get_running_loop()
+
+    def on_loop(what: Callable[[], None]) -> Callable[[], None]:
+        def call() -> None:
+            with suppress(RuntimeError):  # pressed while everything ends
+                loop.call_soon_threadsafe(what)
+
+        return call
+
+    def made(button: int | None, lamp: int | None) -> Panel:
+        return Panel(
+            button=button,
+            lamp=lamp,
+            on_press=on_loop(control.press),
+            on_hold=on_loop(control.toggle_mute),
+        )
+
+    try:
+        panel = made(pins.button, pins.lamp)
+    except PanelUnavailable as error:
+        log.error("panel=none problem=%s", error)
+        panel = made(None, None)
+    panel.show(control.state.value)
+    return panel

@@ -1,4 +1,4 @@
-"""What can be set of each engine. ``schema`` puts it together with the rest."""
+"""The settings of each engine, and the base of all groups of settings. ``schema`` adds the rest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainSerializer,
     SecretStr,
@@ -16,7 +18,19 @@ from pydantic import (
 )
 
 from assistant.core.types import Beginning
-from assistant.settings.section import Fraction, Section, Threads, WebAddress
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+"""Neither a key in it nor a question behind it: both would be logged with it."""
+Threads = Annotated[int, Field(ge=0, le=256)]
+
+
+class Section(BaseModel):
+    """A frozen group of keys; unknown ones are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
 
 BuiltInWord = Literal["okay_nabu", "hey_jarvis", "alexa", "hey_mycroft", "hey_rhasspy"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.runtime.yaml import MAX_CHARACTERS, KeyPath, read
 from assistant.settings.keys import Key, item_keys, keys
 from assistant.settings.mistakes import Mistake, Origin, at, hint
@@ -88,7 +88,7 @@ def read_profile(
     name: str, asked: Origin | None, mistakes: list[Mistake], heirs: tuple[str, ...] = ()
 ) -> Layer:
     """A board profile over those it inherits. ``asked`` is where its name was written, if anywhere."""
-    files = resources.named("devices")
+    files = paths.shipped_files("devices")
     origin = asked or Origin("device")
     if name not in files:
         key = "inherits" if heirs else "device"
@@ -135,7 +135,7 @@ def _is_own_file(key: Key, value: str, folder: Path) -> bool:
     """Of keys that may also hold the name of something: whether this is a path."""
     if key.name == "llm.adapter":
         return value.endswith(".gguf")
-    if key.name != "llm.prompt" or value in resources.named("prompts"):
+    if key.name != "llm.prompt" or value in paths.shipped_files("prompts"):
         return False
     return "/" in value or is_file(folder / value)
 

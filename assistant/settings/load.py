@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from assistant.board.recognise import recognise
 from assistant.core.errors import SettingsError
-from assistant.runtime import paths, resources
+from assistant.runtime import paths
 from assistant.runtime.yaml import KeyPath
 from assistant.settings.layers import Layer, is_file, read_environment, read_file, read_profile
 from assistant.settings.mistakes import Mistake, Origin, at, explain, hint, named_in
@@ -63,7 +63,7 @@ def load(file: Path | None = None, environ: Mapping[str, str] = os.environ, root
 
 def prompt_text(settings: Settings) -> str:
     """The system prompt. Raises SettingsError when its file cannot be read."""
-    file = resources.named("prompts").get(settings.llm.prompt, Path(settings.llm.prompt))
+    file = paths.shipped_files("prompts").get(settings.llm.prompt, Path(settings.llm.prompt))
     try:
         return file.read_text("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -98,7 +98,7 @@ def _choice(said: Layer, root: Path) -> tuple[str, str]:
 def _check_prompt(layer: Layer, mistakes: list[Mistake]) -> None:
     path = ("llm", "prompt")
     prompt, origin = at(layer.values, path), layer.origins.get(path)
-    named = resources.named("prompts")
+    named = paths.shipped_files("prompts")
     if origin is None or not isinstance(prompt, str) or prompt in named or is_file(Path(prompt)):
         return
     if "/" in prompt:

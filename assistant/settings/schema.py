@@ -12,8 +12,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from assistant.settings.engines import LlmSettings, SttSettings, TtsSettings, VadSettings, WakeSettings
-from assistant.settings.section import Fraction, Milliseconds, Section, WebAddress
+from assistant.settings.engines import (
+    Fraction,
+    LlmSettings,
+    Milliseconds,
+    Section,
+    SttSettings,
+    TtsSettings,
+    VadSettings,
+    WakeSettings,
+    WebAddress,
+)
 
 
 class EarconSettings(Section):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from assistant.core.errors import ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown, SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.store import keys, listing
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile, read_catalog, unknown
 from assistant.store.disk import writing
@@ -231,7 +231,7 @@ def open_store(models_dir: Path, catalog: Path | None = None, key_file: Path | N
     Raises SettingsError for a catalogue that is not valid.
     """
     if catalog is None:
-        catalog = resources.folder("models") / "catalog.yaml"
+        catalog = paths.shipped_folder("models") / "catalog.yaml"
     saved_ns = catalog.stat().st_mtime_ns if catalog.is_file() else 0
     return Store(models_dir.expanduser().absolute(), _catalog(catalog, saved_ns), key_file)
 

@@ -15,7 +15,7 @@ from assistant.app import engines as loading
 from assistant.app.build import open_loop, skill_context
 from assistant.audio.scripted import ScriptedMicrophone
 from assistant.audio.wav import WavSpeaker
-from assistant.runtime.engine_thread import in_thread
+from assistant.runtime.aio import in_thread
 from assistant.settings.schema import Settings
 
 TASKS = Path("/proc/self/task")
@@ -54,10 +54,10 @@ def test_engines_have_one_core_and_the_loop_the_other(tmp_path: Path) -> None:
             async with open_loop(
                 settings, ScriptedMicrophone(), WavSpeaker(None), on_report=lambda _: None, context=context
             ) as loop:
-                chain = loop.chain
+                pipeline = loop.pipeline
                 workers = {
                     worker.name: await worker.run(lambda *_: os.sched_getaffinity(0))
-                    for worker in (chain.stt, chain.llm, chain.tts)
+                    for worker in (pipeline.stt, pipeline.llm, pipeline.tts)
                 }
                 helper = await in_thread(lambda: os.sched_getaffinity(0))
                 new = {cores for name, said in allowed().items() if name not in before for cores in said}

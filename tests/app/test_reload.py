@@ -34,18 +34,18 @@ def closings(**engines: Any) -> list[str]:
 
 def test_thresholds_and_volume_hold_from_the_next_turn_on_and_no_engine_is_touched(owned: Stories) -> None:
     async def story(owner: Owner) -> None:
-        before = owner.house.voice_loop.chain
+        before = owner.house.voice_loop.pipeline
         changed = await owner.reload(
             "endpoint: {unclear_ms: 900}\naudio: {volume: 0.5}\nstt: {guard: {max_uncertainty: 2}}"
         )
         assert changed == ["audio.volume", "endpoint.unclear_ms", "stt.guard.max_uncertainty"]
-        chain = owner.house.voice_loop.chain
+        pipeline = owner.house.voice_loop.pipeline
         assert owner.made == []
-        assert (chain.stt, chain.llm, chain.tts) == (before.stt, before.llm, before.tts)
-        assert chain.llm.engine is before.llm.engine
-        assert chain.conversation is before.conversation
+        assert (pipeline.stt, pipeline.llm, pipeline.tts) == (before.stt, before.llm, before.tts)
+        assert pipeline.llm.engine is before.llm.engine
+        assert pipeline.conversation is before.conversation
         assert owner.house.speaker.volume == 0.5
-        assert owner.house.voice_loop._ears.endpointer.required_silence_ms == 900
+        assert owner.house.voice_loop._listener.endpointer.required_silence_ms == 900
         assert await ask(owner.house) == "It is Paris. A lovely town."
 
     owned(story)
@@ -53,14 +53,14 @@ def test_thresholds_and_volume_hold_from_the_next_turn_on_and_no_engine_is_touch
 
 def test_a_changed_model_takes_over_and_the_others_stay(owned: Stories) -> None:
     async def story(owner: Owner) -> None:
-        chain = owner.house.voice_loop.chain
-        stt, llm, tts = chain.stt.engine, chain.llm.engine, chain.tts.engine
+        pipeline = owner.house.voice_loop.pipeline
+        stt, llm, tts = pipeline.stt.engine, pipeline.llm.engine, pipeline.tts.engine
         closed = closings(stt=stt, llm=llm, tts=tts)
         assert await owner.reload("llm: {model: smollm2-135m-instruct-q4_1}") == ["llm.model"]
-        chain = owner.house.voice_loop.chain
-        assert chain.stt.engine is stt
-        assert chain.tts.engine is tts
-        assert owner.made == [chain.llm.engine]
+        pipeline = owner.house.voice_loop.pipeline
+        assert pipeline.stt.engine is stt
+        assert pipeline.tts.engine is tts
+        assert owner.made == [pipeline.llm.engine]
         assert closed == ["llm"]
         assert await ask(owner.house) == "The other model says so."
 
@@ -74,10 +74,10 @@ def test_in_the_middle_of_an_answer_the_old_model_finishes_it(owned: Stories) ->
         await house.until(State.LISTENING)
         house.say(QUESTION)
         await house.until(State.SPEAKING)
-        old = house.voice_loop.chain.llm.engine
+        old = house.voice_loop.pipeline.llm.engine
         reloading = asyncio.ensure_future(owner.reload("llm: {seed: 3}\ntts: {speed: 1.2}"))
         await asyncio.sleep(0.2)
-        assert house.voice_loop.chain.llm.engine is old
+        assert house.voice_loop.pipeline.llm.engine is old
         await reloading
         assert house.reports[-1].heard == "It is Paris. A lovely town."
         assert await ask(house) == "The other model says so."
@@ -94,11 +94,11 @@ def test_a_bad_file_changes_nothing_and_says_why(
     owned: Stories, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story(owner: Owner) -> None:
-        chain = owner.house.voice_loop.chain
+        pipeline = owner.house.voice_loop.pipeline
         with pytest.raises(SettingsError) as caught:
             await owner.reload(text)
         assert "assistant.yaml:1" in caught.value.problem
-        assert owner.house.voice_loop.chain is chain
+        assert owner.house.voice_loop.pipeline is pipeline
         assert await ask(owner.house) == "It is Paris. A lovely town."
 
     owned(story)
@@ -116,11 +116,11 @@ def test_a_model_that_cannot_be_loaded_changes_nothing_and_frees_what_was_loaded
             raise ModelMissing("The model is not on this disk.", "Fetch it.")
 
         monkeypatch.setattr(loading, "load_tts", missing)
-        chain = owner.house.voice_loop.chain
+        pipeline = owner.house.voice_loop.pipeline
         with pytest.raises(ModelMissing):
             await owner.reload("llm: {seed: 3}\ntts: {speed: 1.2}\naudio: {volume: 0.1}")
         assert closed == ["new llm"]
-        assert owner.house.voice_loop.chain is chain
+        assert owner.house.voice_loop.pipeline is pipeline
         assert owner.house.speaker.volume == 1.0
         assert await ask(owner.house) == "It is Paris. A lovely town."
 
@@ -145,14 +145,16 @@ def test_another_prompt_begins_a_new_conversation_with_the_same_model(owned: Sto
     async def story(owner: Owner) -> None:
         prompt = tmp_path / "butler.txt"
         prompt.write_text("You are a butler.")
-        llm = owner.house.voice_loop.chain.llm.engine
+        llm = owner.house.voice_loop.pipeline.llm.engine
         assert await owner.reload(f"llm: {{prompt: {prompt}}}") == ["llm.prompt"]
-        chain = owner.house.voice_loop.chain
-        assert chain.llm.engine is llm
-        assert chain.conversation.messages_for("x")[0].content == "You are a butler."
+        pipeline = owner.house.voice_loop.pipeline
+        assert pipeline.llm.engine is llm
+        assert pipeline.conversation.messages_for("x")[0].content == "You are a butler."
         prompt.write_text("You are a pirate.")
         assert await owner.reload(owner.file.read_text()) == ["llm.prompt"]
-        assert owner.house.voice_loop.chain.conversation.messages_for("x")[0].content == "You are a pirate."
+        assert (
+            owner.house.voice_loop.pipeline.conversation.messages_for("x")[0].content == "You are a pirate."
+        )
 
     owned(story)
 
@@ -161,7 +163,7 @@ def test_another_wake_word_is_the_one_that_wakes(owned: Stories) -> None:
     async def story(owner: Owner) -> None:
         await owner.reload("wake: {words: [alexa]}")
         house = owner.house
-        assert house.voice_loop.chain.wake_phrases == ["alexa"]
+        assert house.voice_loop.pipeline.wake_phrases == ["alexa"]
         house.wake_up()
         await house.until(State.LISTENING)
 

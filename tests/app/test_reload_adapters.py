@@ -44,7 +44,7 @@ def test_another_adapter_is_put_on_the_model_at_work(owned: Stories, tmp_path: P
     (tmp_path / "pirate.gguf").write_bytes(b"")
 
     async def story(owner: Owner) -> None:
-        worker = owner.house.voice_loop.chain.llm
+        worker = owner.house.voice_loop.pipeline.llm
         llm = worker.engine = Adaptable(asyncio.get_running_loop())
         assert await owner.reload("llm: {adapter: pirate.gguf}") == ["llm.adapter"]
         assert await ask(owner.house) == "I wear pirate at 1."
@@ -72,6 +72,6 @@ def test_an_engine_that_cannot_change_its_adapter_is_loaded_again(owned: Stories
 
     async def story(owner: Owner) -> None:
         assert await owner.reload("llm: {adapter: pirate.gguf}") == ["llm.adapter"]
-        assert owner.made == [owner.house.voice_loop.chain.llm.engine]
+        assert owner.made == [owner.house.voice_loop.pipeline.llm.engine]
 
     owned(story)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.app.build import history_tokens, kept_prompts
-from assistant.app.shedding import Relief
+from assistant.app.shedding import Shedding
 from assistant.board.shortage import GIVES_UP, KEPT_UP, Reading, Shortages
 from assistant.core.errors import EngineFailed
 from assistant.core.state import State
@@ -53,8 +53,8 @@ class Machine:
 @asynccontextmanager
 async def relieved(house: House) -> AsyncIterator[Machine]:
     machine = Machine()
-    relief = Relief(house.voice_loop, machine.shortages, lambda: machine.reading, kept_prompts())
-    watching = asyncio.ensure_future(relief.watch())
+    shedding = Shedding(house.voice_loop, machine.shortages, lambda: machine.reading, kept_prompts())
+    watching = asyncio.ensure_future(shedding.watch())
     try:
         yield machine
     finally:
@@ -64,15 +64,15 @@ async def relieved(house: House) -> AsyncIterator[Machine]:
 
 def state_of(house: House) -> tuple[object, ...]:
     """Everything that may be given up."""
-    chain = house.voice_loop.chain
-    budget = chain.conversation._budget_tokens
+    pipeline = house.voice_loop.pipeline
+    budget = pipeline.conversation._budget_tokens
     return (house.llm.context_tokens, house.llm.threads_share, house.tts.keeps, budget)
 
 
 def live(story: Callable[[House, Machine], Awaitable[None]]) -> None:
     async def main(house: House) -> None:
-        llm, conversation = house.llm, house.voice_loop.chain.conversation
-        whole = house.voice_loop.chain.settings
+        llm, conversation = house.llm, house.voice_loop.pipeline.conversation
+        whole = house.voice_loop.pipeline.settings
         conversation.allow(history_tokens(whole, llm, conversation.beginning, llm.context_tokens))
         async with relieved(house) as machine:
             await story(house, machine)
@@ -83,7 +83,7 @@ def live(story: Callable[[House, Machine], Awaitable[None]]) -> None:
 def test_with_little_memory_the_context_is_halved_and_the_oldest_turns_go() -> None:
     async def story(house: House, machine: Machine) -> None:
         before = state_of(house)
-        conversation = house.voice_loop.chain.conversation
+        conversation = house.voice_loop.pipeline.conversation
         for number in range(30):
             conversation.add(f"Question {number} " + "word " * 20, "An answer. " * 10)
         turns = len(conversation.messages_for(""))
@@ -103,7 +103,7 @@ def test_with_little_memory_the_context_is_halved_and_the_oldest_turns_go() -> N
 
 def test_a_prompt_that_needs_more_than_half_keeps_what_it_needs() -> None:
     async def story(house: House, machine: Machine) -> None:
-        conversation = house.voice_loop.chain.conversation
+        conversation = house.voice_loop.pipeline.conversation
         conversation._opening = [replace(conversation.beginning[0], content="word " * 900)]
         await machine.is_now(LOW)
         assert house.llm.context_tokens == 1280
@@ -177,8 +177,8 @@ def test_engines_that_are_loaded_anew_are_told_too() -> None:
         await machine.is_now(WORST)
         loop = asyncio.get_running_loop()
         llm, tts = ScriptedLlm(loop, lambda _: "Yes."), ScriptedTts(loop)
-        await house.voice_loop.chain.llm.exchange(llm)
-        await house.voice_loop.chain.tts.exchange(tts)
+        await house.voice_loop.pipeline.llm.exchange(llm)
+        await house.voice_loop.pipeline.tts.exchange(tts)
         await asyncio.sleep(11)
         assert (llm.context_tokens, llm.threads_share, tts.keeps) == (1024, 0.5, False)
 

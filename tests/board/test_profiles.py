@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from assistant.app import memory_fit as fit
-from assistant.app import planned_llm
 from assistant.board import core_plan, memory_plan
-from assistant.runtime import paths, resources
+from assistant.runtime import paths
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.store.formats.gguf import GgufHeader, LongArray, Tensor, Value, read_header
@@ -82,7 +81,7 @@ def laid_out(machine: Machine, root: Path, memory_kb: int) -> Path:
 
 def planned(settings: Settings, root: Path) -> fit.Fit:
     with_rest = partial(memory_plan.need, stt_file=STT_FILE, tts_file=TTS_FILE)
-    llm = planned_llm.in_gguf(settings.llm, qwen_05b(), root)
+    llm = fit.planned_gguf(settings.llm, qwen_05b(), root)
     return fit.fit(settings, llm, with_rest, memory_plan.room(root))
 
 
@@ -104,7 +103,7 @@ def test_what_a_profile_asks_for_fits_on_its_board(machine: Machine, tmp_path: P
 
 
 def test_every_profile_is_planned_here() -> None:
-    assert {machine.profile for machine in MACHINES} == set(resources.named("devices")) == set(MEMORY_KB)
+    assert {machine.profile for machine in MACHINES} == set(paths.shipped_files("devices")) == set(MEMORY_KB)
 
 
 ITEMS = frozenset(
@@ -114,7 +113,7 @@ ITEMS = frozenset(
 
 @pytest.mark.parametrize("name", sorted(MEMORY_KB))
 def test_a_profile_says_why_it_has_what_it_has(name: str) -> None:
-    text = resources.named("devices")[name].read_text(encoding="utf-8")
+    text = paths.shipped_files("devices")[name].read_text(encoding="utf-8")
     head = text[: re.search(r"^[^#]", text, re.MULTILINE).start()]  # type: ignore[union-attr]
     reasons = dict(re.findall(r"^# (\w[\w ]*?)  +(\S.+)$", head, re.MULTILINE))
     assert reasons.keys() == ITEMS

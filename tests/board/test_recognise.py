@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assistant.board.recognise import SIGNS, recognise
-from assistant.runtime import resources
+from assistant.runtime import paths
 from tests.board.machines import JETSON_NANO, MACHINES, PI_4, SERVER_WITH_CARD, VARIANTS, Machine
 
 
@@ -62,7 +62,7 @@ def test_relatives_of_a_board_are_told_from_strangers(compatible: str, profile: 
 
 
 def test_every_profile_that_can_be_recognised_exists() -> None:
-    assert {profile for profile, _, _ in SIGNS} <= set(resources.named("devices"))
+    assert {profile for profile, _, _ in SIGNS} <= set(paths.shipped_files("devices"))
 
 
 def test_an_empty_root_is_a_generic_pc(tmp_path: Path) -> None:

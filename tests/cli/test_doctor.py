@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from assistant import engines
-from assistant.cli import checks as doctor
+from assistant.cli import checks
 from assistant.cli import doctor as command
 from assistant.cli.checks import CHECKS, Finding, Patient, examine
 from assistant.cli.checks.finding import Check
@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def check(name: str, root: Path, settings: Settings | None = None) -> list[Finding]:
     """What one check finds; its errors become findings as ``examine`` makes them."""
     patient = Patient(settings or Settings(), Unwatched(), hash_models=True, root=root)
-    return list(doctor._guarded(name, CHECKS[name], patient))
+    return list(checks._guarded(name, CHECKS[name], patient))
 
 
 def test_nothing_at_all_is_here_and_every_line_says_what_to_do(
@@ -55,7 +55,7 @@ def test_wrong_settings_are_named_line_by_line_and_the_rest_is_still_looked_at(
 ) -> None:
     file = home / "mine.yaml"
     file.write_text("llm:\n  top_p: 7\n  temprature: 1\n")
-    monkeypatch.setattr(doctor, "CHECKS", {"board": CHECKS["board"]})
+    monkeypatch.setattr(checks, "CHECKS", {"board": CHECKS["board"]})
     findings = list(examine(file, root=home / "root"))
     assert [(finding.check, finding.ok) for finding in findings] == [
         ("settings", False), ("settings", False), ("board", True),
@@ -72,7 +72,7 @@ def test_a_check_that_fails_itself_hides_no_other(home: Path, monkeypatch: pytes
         raise DeviceUnavailable("It is busy.", "End the other program.")
         yield
 
-    monkeypatch.setattr(doctor, "CHECKS", {"crashes": crashes, "refuses": refuses, "board": CHECKS["board"]})
+    monkeypatch.setattr(checks, "CHECKS", {"crashes": crashes, "refuses": refuses, "board": CHECKS["board"]})
     findings = list(examine(root=home / "root"))[1:]
     assert [(finding.check, finding.ok) for finding in findings] == [
         ("first", True), ("crashes", False), ("refuses", False), ("board", True),
@@ -314,7 +314,7 @@ BROKEN = Finding("espeak-ng", ok=False, what="not there", next_step="Run: sudo a
 def test_only_what_is_broken_makes_the_exit_status_1(
     home: Path, monkeypatch: pytest.MonkeyPatch, findings: tuple[Finding, ...], status: int
 ) -> None:
-    monkeypatch.setattr(doctor, "CHECKS", _finds(*findings))
+    monkeypatch.setattr(checks, "CHECKS", _finds(*findings))
     assert run() == status
     assert run("--json") == status
 
@@ -322,7 +322,7 @@ def test_only_what_is_broken_makes_the_exit_status_1(
 def test_people_get_a_line_each_with_what_to_do(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "CHECKS", _finds(FINE, NOTE, BROKEN))
+    monkeypatch.setattr(checks, "CHECKS", _finds(FINE, NOTE, BROKEN))
     run()
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "ok      disk          5000 MB are free"
@@ -334,7 +334,7 @@ def test_people_get_a_line_each_with_what_to_do(
 def test_programs_get_one_json_document(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "CHECKS", _finds(NOTE, BROKEN))
+    monkeypatch.setattr(checks, "CHECKS", _finds(NOTE, BROKEN))
     run("--json")
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is False

@@ -12,7 +12,7 @@ import pytest
 
 from assistant.cli import models
 from assistant.core.errors import LicenceNotAccepted, ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown
-from assistant.runtime import resources
+from assistant.runtime import paths
 from tests.store.site import blob, model_entry, write_catalog
 
 FILES = {"m.gguf": blob(30_000)}
@@ -30,8 +30,8 @@ def models_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         small=model_entry(FILES, {"type": "folder", "path": str(source)}),
         lost=model_entry({"x.onnx": b"x"}, kind="tts"),
     )
-    (tmp_path / "config").symlink_to(resources.folder("config"))
-    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "assistant")
+    (tmp_path / "config").symlink_to(paths.shipped_folder("config"))
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "assistant")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-settings"))
     monkeypatch.setenv("ASSISTANT__STORE__MODELS", str(tmp_path / "here"))
     return tmp_path / "here"

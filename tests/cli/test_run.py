@@ -1,4 +1,4 @@
-"""What `assistant run` says before it has ears."""
+"""What `assistant run` says before it listens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Every (state, event) pair: allowed ones go where the table says, others raise and change nothing."""
+"""Every (state, event) pair: allowed ones go where the table says, others raise and change nothing.
+
+The listener hears its own voice only if told so, and waits for the wake word alone while asleep.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,16 @@ from hypothesis import strategies as st
 
 from assistant.core import events as e
 from assistant.core.errors import IllegalEvent
-from assistant.core.state import TRANSITIONS, State, StateMachine, diagram
+from assistant.core.state import (
+    TRANSITIONS,
+    Interruption,
+    ListeningMode,
+    State,
+    StateMachine,
+    diagram,
+    interruption_by,
+    listening_mode,
+)
 from assistant.core.types import Utterance
 
 UTTERANCE: Any = Utterance.__new__(Utterance)
@@ -114,3 +126,45 @@ def test_the_diagram_shows_every_transition_once() -> None:
         for name in names.split(", ")
     ]
     assert sorted(drawn) == sorted((s.value, t.value, k.__name__) for (s, k), t in TRANSITIONS.items())
+
+
+# What is listened for in each state.
+
+
+@pytest.mark.parametrize(
+    ("interruption", "with_word", "without_word"),
+    [
+        ("off", ListeningMode.NOTHING, ListeningMode.NOTHING),
+        ("wake_word", ListeningMode.WAKE_WORD, ListeningMode.NOTHING),
+        ("speech", ListeningMode.INTERRUPTION, ListeningMode.INTERRUPTION),
+    ],
+)
+def test_while_it_speaks(
+    interruption: Interruption, with_word: ListeningMode, without_word: ListeningMode
+) -> None:
+    heard = [
+        listening_mode(State.SPEAKING, has_wake_word=has, interruption=interruption) for has in (True, False)
+    ]
+    assert heard == [with_word, without_word]
+
+
+@pytest.mark.parametrize("interruption", ["off", "wake_word", "speech"])
+def test_while_it_does_not_speak(interruption: Interruption) -> None:
+    for state in (State.LISTENING, State.THINKING):
+        for has in (True, False):
+            heard = listening_mode(state, has_wake_word=has, interruption=interruption)
+            assert heard is ListeningMode.SPEECH
+    asleep = [
+        listening_mode(State.SLEEPING, has_wake_word=has, interruption=interruption) for has in (True, False)
+    ]
+    assert asleep == [ListeningMode.WAKE_WORD, ListeningMode.SPEECH]
+
+
+def test_only_who_does_not_hear_its_own_voice_is_stopped_by_any_speech() -> None:
+    assert interruption_by("auto", hears_itself=True) == "wake_word"
+    assert interruption_by("auto", hears_itself=False) == "speech"
+
+
+@pytest.mark.parametrize("chosen", ["off", "wake_word", "speech"])
+def test_what_was_chosen_is_kept(chosen: Interruption) -> None:
+    assert [interruption_by(chosen, hears_itself=hears) for hears in (True, False)] == [chosen, chosen]

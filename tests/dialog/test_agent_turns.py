@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import replace
 
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from assistant.skills import Outcome
 from tests.simulation import House, simulate
 
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 LAMP = "Turn on the lamp."
 FRANCE = "What is the capital of France?"
 TIME = "What time is it?"
@@ -31,7 +31,7 @@ class Butler:
 
 def hire(house: House) -> Butler:
     butler = Butler()
-    house.voice_loop.adopt(replace(house.voice_loop.chain, agent=butler), {}, None)
+    house.voice_loop.adopt(replace(house.voice_loop.pipeline, agent=butler), {}, None)
     return butler
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from tests.simulation import House, simulate
 
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 MURMUR = "Make"
 DOUBTFUL = {"endpoint": {"read_ahead_ms": 0}, "stt": {"guard": {"min_speech_ratio": 0.5}}}
 """With this, a murmur of 300 ms is not believed: there is as much of the pre-roll."""

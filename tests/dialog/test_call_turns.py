@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from assistant.core.types import Message
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from assistant.skills import Outcome
 from tests.simulation import House, simulate
 
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 EGGS = "The eggs want seven minutes."
 LATE = "Are we running late?"
 FRANCE = "What is the capital of France?"
@@ -29,7 +29,7 @@ def called(messages: Sequence[Message]) -> str:
 
 
 def allow(house: House) -> None:
-    house.voice_loop.adopt(replace(house.voice_loop.chain, may_call=True), {}, None)
+    house.voice_loop.adopt(replace(house.voice_loop.pipeline, may_call=True), {}, None)
 
 
 def with_calls(story: Callable[[House], object], **more: object) -> None:
@@ -108,7 +108,7 @@ def test_what_the_agent_does_the_model_does_not_do_again() -> None:
             return Outcome("I time your eggs.") if text == EGGS else None
 
     async def story(house: House) -> None:
-        house.voice_loop.adopt(replace(house.voice_loop.chain, may_call=True, agent=Butler()), {}, None)
+        house.voice_loop.adopt(replace(house.voice_loop.pipeline, may_call=True, agent=Butler()), {}, None)
         report = await house.answered(EGGS)
         assert (report.handled_by, report.reply) == ("butler", "I time your eggs.")
         assert house.timers.all("timer") == []

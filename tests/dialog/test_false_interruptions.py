@@ -41,7 +41,7 @@ def test_after_three_for_nothing_speech_interrupts_no_more_until_a_minute_of_spe
         loop = house.voice_loop
 
         def told() -> Mapping[str, object]:
-            return loop.interruptions.document(loop.chain.settings.conversation)
+            return loop.interruptions.document(loop.pipeline.settings.conversation)
 
         for count in (1, 2, 3):
             await announced(house)

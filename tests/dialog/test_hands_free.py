@@ -10,13 +10,13 @@ import pytest
 from assistant.core import events as e
 from assistant.core.state import State
 from assistant.core.types import SAMPLE_RATE_HZ, SpokenAudio
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from tests.dialog.test_loop import failing
 from tests.simulation import House, simulate
 
 QUESTION = "What is the capital of France?"
 WORDS = [QUESTION, "Stop it.", ""]
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 FOLLOW_UP = {"conversation": {"follow_up_ms": 4000}}
 
 

@@ -13,11 +13,11 @@ from assistant.core.errors import DeviceUnavailable, EngineFailed, StateUnavaila
 from assistant.core.state import State
 from assistant.engines.scripted import clip
 from assistant.runtime import clock
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from tests.simulation import House, simulate
 
 QUESTION = "What is the capital of France?"
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 
 
 def failing_at(call: int) -> Callable[[], None]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from assistant.audio.scripted import ScriptedSpeaker
 from assistant.core.types import SAMPLE_RATE_HZ, SpokenAudio
-from assistant.dialog.playback import Delivery
+from assistant.dialog.playback import Playback
 from assistant.runtime import clock
 
 
@@ -20,47 +20,47 @@ def sound(text: str, seconds: float = 1.0) -> SpokenAudio:
     return SpokenAudio(text, np.full(round(seconds * SAMPLE_RATE_HZ), 1000, np.int16), SAMPLE_RATE_HZ)
 
 
-def deliver(story: Callable[[Delivery, ScriptedSpeaker], Awaitable[None]]) -> None:
+def deliver(story: Callable[[Playback, ScriptedSpeaker], Awaitable[None]]) -> None:
     async def main() -> None:
         speaker = ScriptedSpeaker()
         speaker.write(sound("before"))
         await speaker.drained()
-        delivery = Delivery(speaker)
-        delivery.begin()
-        await story(delivery, speaker)
+        playback = Playback(speaker)
+        playback.begin()
+        await story(playback, speaker)
 
     clock.run(main(), "virtual")
 
 
 def test_what_was_heard_before_is_not_counted() -> None:
-    async def story(delivery: Delivery, _: ScriptedSpeaker) -> None:
-        assert delivery.heard_s == 0
-        delivery.write(sound("one two"))
-        await delivery.heard_out()
-        assert delivery.heard_s == pytest.approx(1)
-        assert delivery.was_heard_out
-        assert delivery.heard_text == "one two"
+    async def story(playback: Playback, _: ScriptedSpeaker) -> None:
+        assert playback.heard_s == 0
+        playback.write(sound("one two"))
+        await playback.heard_out()
+        assert playback.heard_s == pytest.approx(1)
+        assert playback.was_heard_out
+        assert playback.heard_text == "one two"
 
     deliver(story)
 
 
 def test_held_it_is_silent_and_may_grow() -> None:
-    async def story(delivery: Delivery, _: ScriptedSpeaker) -> None:
-        delivery.write(sound("one two three four", 2))
+    async def story(playback: Playback, _: ScriptedSpeaker) -> None:
+        playback.write(sound("one two three four", 2))
         await asyncio.sleep(1)
-        delivery.hold()
-        delivery.write(sound("five"))
-        waiting = asyncio.ensure_future(delivery.heard_out())
+        playback.hold()
+        playback.write(sound("five"))
+        waiting = asyncio.ensure_future(playback.heard_out())
         await asyncio.sleep(10)
         assert not waiting.done()
-        assert delivery.heard_s == pytest.approx(1, abs=0.03)
-        assert delivery.heard_text == "one two—"
-        delivery.go_on()
+        assert playback.heard_s == pytest.approx(1, abs=0.03)
+        assert playback.heard_text == "one two—"
+        playback.go_on()
         began_s = asyncio.get_running_loop().time()
         await waiting
         assert asyncio.get_running_loop().time() - began_s == pytest.approx(2, abs=0.05)
-        assert delivery.was_heard_out
-        assert delivery.heard_text == "one two three four five"
+        assert playback.was_heard_out
+        assert playback.heard_text == "one two three four five"
 
     deliver(story)
 
@@ -74,21 +74,21 @@ def test_held_it_is_silent_and_may_grow() -> None:
 def test_however_often_it_is_held_all_of_it_is_heard_once(
     lengths_s: list[float], holds_s: list[float], late: bool
 ) -> None:
-    async def story(delivery: Delivery, speaker: ScriptedSpeaker) -> None:
+    async def story(playback: Playback, speaker: ScriptedSpeaker) -> None:
         before_s = speaker.heard_s
         for number, length_s in enumerate(lengths_s):
             if late and number:
                 await asyncio.sleep(0.1)
-            delivery.write(sound(str(number), length_s))
+            playback.write(sound(str(number), length_s))
         for hold_s in holds_s:
             await asyncio.sleep(hold_s)
-            delivery.hold()
+            playback.hold()
             await asyncio.sleep(hold_s)
-            delivery.go_on()
-        await delivery.heard_out()
+            playback.go_on()
+        await playback.heard_out()
         assert speaker.heard_s - before_s == pytest.approx(sum(lengths_s), abs=0.01)
-        assert delivery.was_heard_out
-        assert delivery.heard_text.split() == [str(number) for number in range(len(lengths_s))]
+        assert playback.was_heard_out
+        assert playback.heard_text.split() == [str(number) for number in range(len(lengths_s))]
 
     deliver(story)
 
@@ -96,17 +96,17 @@ def test_however_often_it_is_held_all_of_it_is_heard_once(
 def test_what_sounds_while_it_is_held_is_no_part_of_it() -> None:
     """Otherwise a chime would be skipped when the answer goes on, as if that much of it had been heard."""
 
-    async def story(delivery: Delivery, speaker: ScriptedSpeaker) -> None:
-        delivery.write(sound("one two three four", 2))
+    async def story(playback: Playback, speaker: ScriptedSpeaker) -> None:
+        playback.write(sound("one two three four", 2))
         await asyncio.sleep(1)
-        delivery.hold()
+        playback.hold()
         speaker.write(sound("chime", 0.5))
         await asyncio.sleep(1)
-        assert delivery.heard_s == pytest.approx(1, abs=0.03)
-        delivery.go_on()
+        assert playback.heard_s == pytest.approx(1, abs=0.03)
+        playback.go_on()
         began_s = asyncio.get_running_loop().time()
-        await delivery.heard_out()
+        await playback.heard_out()
         assert asyncio.get_running_loop().time() - began_s == pytest.approx(1, abs=0.05)
-        assert delivery.was_heard_out
+        assert playback.was_heard_out
 
     deliver(story)

@@ -14,7 +14,7 @@ from assistant.core.errors import EngineFailed
 from assistant.core.events import Muted, Unmuted
 from assistant.core.state import State
 from assistant.core.types import FRAME_MS, Utterance
-from assistant.dialog.read_ahead import ReadAhead, stable_words
+from assistant.dialog.turns import ReadAhead, stable_words
 from assistant.engines.scripted import clip
 from tests.simulation import House, simulate
 
@@ -51,7 +51,7 @@ def test_nothing_is_read_ahead_if_so_wished() -> None:
 
 def test_what_was_said_is_not_kept_until_the_garbage_collector_comes() -> None:
     async def story(house: House) -> None:
-        ahead = ReadAhead(house.voice_loop.chain)
+        ahead = ReadAhead(house.voice_loop.pipeline)
         ahead.look(Utterance(clip(1000, 1000), speech_end_s=1.0, speech_ms=1000))
         await _a_frame()
         kept = weakref.ref(ahead)

@@ -11,11 +11,11 @@ import pytest
 
 from assistant.core import events as e
 from assistant.core.state import State
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from tests.services.test_control_api import LONG, Desk, at_the_desk
 from tests.simulation import House, simulate
 
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 STOP, QUESTION, NOISE = "Stop.", "What is the capital of France?", ""
 TELEVISION = "And now the weather for the weekend."
 WORDS = [STOP, QUESTION, NOISE, TELEVISION]

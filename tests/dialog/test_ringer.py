@@ -10,11 +10,11 @@ import pytest
 from assistant.core.errors import EngineFailed
 from assistant.core.events import Stopped
 from assistant.core.state import State
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from assistant.skills import Stop
 from tests.simulation import House, simulate
 
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 SET, STOP, QUESTION = "Set a timer for 5 minutes.", "Stop.", "What is the capital of France?"
 WORDS = [SET, STOP, QUESTION]
 RING = "Your five minute timer is done."

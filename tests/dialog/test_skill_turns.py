@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from tests.simulation import House, simulate
 
 QUESTION = "What is the capital of France?"
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 
 
 def test_an_answer_that_changes_nothing_is_ready_when_the_turn_ends() -> None:

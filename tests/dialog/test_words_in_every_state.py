@@ -10,10 +10,10 @@ import pytest
 
 from assistant.core.state import State
 from assistant.runtime import clock
-from assistant.runtime.resources import folder
+from assistant.runtime.paths import shipped_folder
 from tests.simulation import House, simulate
 
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 QUESTION = "What is the capital of France?"
 REPLY = "It is Paris. A lovely town on the river Seine."
 

@@ -13,15 +13,15 @@ import pytest
 from assistant.core.errors import EngineTimeout
 from assistant.engines.scripted import ScriptedVad
 from assistant.runtime import clock
+from assistant.runtime.aio import prefetch
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.engine_thread import Worker, prefetch
-from assistant.runtime.fair_lock import FairLock
+from assistant.runtime.engine_thread import EngineThread, FairLock
 
 
 async def started(
     cores: Sequence[int] = (), in_turn: AbstractContextManager[object] | None = None
-) -> Worker[ScriptedVad]:
-    worker: Worker[ScriptedVad] = Worker("test", cores, in_turn or nullcontext())
+) -> EngineThread[ScriptedVad]:
+    worker: EngineThread[ScriptedVad] = EngineThread("test", cores, in_turn or nullcontext())
     await worker.start(ScriptedVad)
     return worker
 
@@ -272,7 +272,7 @@ def test_an_engine_that_only_waits_leaves_the_others_their_turn() -> None:
 
     async def main() -> bool:
         lock = FairLock()
-        worker: Worker[Waiting] = Worker("test", (), lock)
+        worker: EngineThread[Waiting] = EngineThread("test", (), lock)
         await worker.start(Waiting)
         with lock:  # somebody else computes
             waited = await asyncio.wait_for(worker.run(lambda engine, _: engine.waits), 20)
@@ -292,7 +292,7 @@ def test_one_that_hangs_is_left_behind_with_its_lock_and_closed_when_it_ends_at_
             closed.set()
 
     async def main() -> None:
-        worker: Worker[ScriptedVad] = Worker("test", in_turn=lock)
+        worker: EngineThread[ScriptedVad] = EngineThread("test", in_turn=lock)
         other = await started(in_turn=lock)
         await worker.start(Closing)
         hanging = asyncio.ensure_future(worker.run(lambda *_: released.wait()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from assistant.runtime.fair_lock import FairLock
+from assistant.runtime.engine_thread import FairLock
 
 
 def test_it_is_given_in_the_order_in_which_it_was_asked_for() -> None:

@@ -12,15 +12,15 @@ import pytest
 from assistant.core import events as e
 from assistant.core.errors import EngineFailed, OrderInvalid, OrderRefused
 from assistant.core.state import State
-from assistant.runtime.resources import folder
-from assistant.services.control.api import Orders
+from assistant.runtime.paths import shipped_folder
+from assistant.services.control.api import ControlApi
 from assistant.settings.schema import Settings
 from tests.dialog.test_loop import failing
 from tests.simulation import House, simulate
 
 QUESTION = "What is the capital of France?"
 WORDS = [QUESTION, "Set a timer for 5 minutes."]
-INTENTS = [folder("config") / "intents" / "en.yaml"]
+INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 LONG = "one two three four five six seven eight nine ten. " * 8
 
 
@@ -29,7 +29,7 @@ class Desk:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.orders = Orders(Settings())
+        self.orders = ControlApi(Settings())
         house.observers.append(self.orders.on_change)
         self.orders.on_change(e.Ready(), house.voice_loop.state)
         self.orders.attach(house.voice_loop, self._reload, lambda: bool(house.timers.due()))
@@ -76,7 +76,7 @@ def test_one_signal_does_both() -> None:
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_muted_while_it_still_loads_the_microphone_is_never_opened(times: int) -> None:
     async def story(house: House) -> None:
-        orders = Orders(Settings())
+        orders = ControlApi(Settings())
         with pytest.raises(OrderRefused, match="starting"):
             await orders.obey({"order": "say", "text": "Hello."})
         for _ in range(times):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assistant.core import events as e
-from assistant.services.control.mute_mark import MuteMark
+from assistant.services.control.api import MuteMark
 
 
 def test_it_follows_the_microphone_and_nothing_else(tmp_path: Path) -> None:

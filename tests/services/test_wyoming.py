@@ -25,7 +25,7 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.tts import Synthesize
 
-from assistant.services.wyoming import LONGEST_S, Offer, serve
+from assistant.services.wyoming.protocol import LONGEST_S, Offer, serve
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from assistant.core.errors import SettingsError
 from assistant.engines import REGISTRY
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.settings import load as configuration
 from assistant.settings.keys import keys
 from assistant.settings.mistakes import at
@@ -144,7 +144,7 @@ def test_a_prompt_that_went_away_is_told_in_words(home: Path) -> None:
 # ---- what ships --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("profile", list(resources.named("devices")))
+@pytest.mark.parametrize("profile", list(paths.shipped_files("devices")))
 def test_a_shipped_profile_is_valid_and_says_nothing_twice(profile: str, tmp_path: Path) -> None:
     loaded = configuration.load(None, {"HOME": str(tmp_path), "ASSISTANT__DEVICE": profile})
     own = {path for path, origin in loaded.origins.items() if origin.source.endswith(".yaml")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-from assistant.app import memory_fit as fit
+from assistant.app import memory_fit
 from assistant.board import core_plan, health, storage
 from assistant.board.recognise import recognise
 from assistant.cli.checks.finding import Check, Finding, Patient
@@ -45,13 +45,13 @@ def _cores(patient: Patient) -> Iterator[Finding]:
 def _memory(patient: Patient) -> Iterator[Finding]:
     """Hold what the chosen models need against what there is."""
     try:
-        found = fit.plan(patient.settings, patient.root)
+        found = memory_fit.plan(patient.settings, patient.root)
     except AssistantError:  # the model's own check says what is wrong with it
         found = None
     if found is None:
         yield _memory_by_catalogue(patient)
         return
-    advice = fit.advice(found.remedy, patient.settings)
+    advice = memory_fit.advice(found.remedy, patient.settings)
     if found.fits is None:
         yield Finding("memory", ok=None, what=str(found))
     elif found.need.needed > (found.room.total or found.need.needed):

@@ -1,28 +1,33 @@
-"""What can be ordered of a running appliance, from the control socket, a signal or a button.
+"""The control API: the orders that a running appliance takes, from its socket, a signal or a button.
 
 An order is a mapping with its name in ``order``; what it comes to is a mapping too. Orders
 become events like everything else that happens: the loop alone decides where they lead, and an
-order is answered when it has led there. Knows nothing of sockets.
+order is answered when it has led there. Sockets are in ``server``. ``MuteMark`` keeps the order "mute" over a
+crash.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from assistant import __version__
 from assistant.board.shortage import Shortages
 from assistant.core import events as e
 from assistant.core.errors import EngineTimeout, OrderInvalid, OrderRefused
 from assistant.core.state import State
-from assistant.dialog import typed
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import told
+from assistant.dialog.pipeline import Answer
 from assistant.dialog.report import Report
 from assistant.settings.schema import Settings
 from assistant.skills import Stop
+
+log = logging.getLogger(__name__)
 
 Document = Mapping[str, object]
 
@@ -38,7 +43,7 @@ _MAX_TEXT = 2000
 _FREE = (State.SLEEPING, State.MUTED, State.FAULTED)
 
 
-class Orders:
+class ControlApi:
     """Takes orders from the moment of its creation; those that need the loop, once it is attached."""
 
     def __init__(self, settings: Settings, shortages: Shortages | None = None) -> None:
@@ -55,7 +60,7 @@ class Orders:
         self._last_reply = ""
         self._last_fault: tuple[float, str, str] | None = None
         self._noted: Exception | None = None
-        self._typed: asyncio.Task[typed.Answer] | None = None
+        self._answering: asyncio.Task[Answer] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._orders: dict[str, Callable[[Document], Awaitable[Document]]] = {
             "status": self._status,
@@ -71,7 +76,7 @@ class Orders:
     @property
     def settings(self) -> Settings:
         """Those in force: they may be exchanged while it runs."""
-        return self._loop.chain.settings if self._loop else self._settings
+        return self._loop.pipeline.settings if self._loop else self._settings
 
     @property
     def state(self) -> State:
@@ -92,8 +97,8 @@ class Orders:
             self._noted = event.error  # it leads there again after each announcement
             self._note_fault(event.error)
         is_spoken_to = state in (State.LISTENING, State.THINKING) and not isinstance(event, e.FollowUpOpened)
-        if self._typed and is_spoken_to:
-            self._typed.cancel()  # who speaks goes first
+        if self._answering and is_spoken_to:
+            self._answering.cancel()  # who speaks goes first
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -123,7 +128,7 @@ class Orders:
     @property
     def is_answering(self) -> bool:
         """Whether a written question is being answered."""
-        return self._typed is not None
+        return self._answering is not None
 
     def press(self) -> None:
         """The other button: be silent, or else listen."""
@@ -212,10 +217,10 @@ class Orders:
 
     # How orders come true
 
-    async def _answered(self, voice_loop: VoiceLoop, question: str) -> typed.Answer:
-        limit_s = 2 * voice_loop.chain.settings.conversation.turn_timeout_s
-        job = asyncio.ensure_future(typed.answer(voice_loop.chain, question, self._last_reply))
-        self._typed = job
+    async def _answered(self, voice_loop: VoiceLoop, question: str) -> Answer:
+        limit_s = 2 * voice_loop.pipeline.settings.conversation.turn_timeout_s
+        job = asyncio.ensure_future(voice_loop.pipeline.answer(question, self._last_reply))
+        self._answering = job
         try:
             await asyncio.wait({job}, timeout=limit_s)
             if not job.done():
@@ -227,7 +232,7 @@ class Orders:
                 return job.result()
             raise OrderRefused("Somebody began to speak, who goes first.", "Ask again.")
         finally:
-            self._typed = None
+            self._answering = None
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
 
@@ -296,3 +301,39 @@ def _text(order: Document) -> str:
     if not any(letter.isalnum() for letter in visible):
         raise OrderInvalid("There are no words in 'text'.", "Give it some.")
     return " ".join(visible.split())
+
+
+class MuteMark:
+    """The file that keeps the microphone closed after a crash, until the end of the boot.
+
+    ``file`` is in a folder that is emptied at every boot: a power cycle opens the microphone again, since
+    that may be the only switch that its owner has.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @property
+    def is_set(self) -> bool:
+        """True when the assistant was muted and then ended unforeseen."""
+        return self._file.exists()
+
+    def follow(self, event: e.Event) -> None:
+        """Note an event that came true."""
+        if isinstance(event, e.Muted):
+            with self._noted():
+                self._file.touch(mode=0o600)
+        elif isinstance(event, e.Unmuted):
+            self.clear()
+
+    def clear(self) -> None:
+        """The assistant ends on purpose, or hears again."""
+        with self._noted():
+            self._file.unlink(missing_ok=True)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            log.warning("mute_mark=unwritable reason=%s", error)

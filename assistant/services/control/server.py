@@ -109,7 +109,7 @@ class ControlServer:
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one client's orders until it has no more."""
         while True:
-            patience = asyncio.get_running_loop().call_later(SILENT_S, self._drop_silent, writer)
+            timeout = asyncio.get_running_loop().call_later(SILENT_S, self._drop_silent, writer)
             try:
                 line = await reader.readuntil()
             except asyncio.IncompleteReadError as end:
@@ -117,7 +117,7 @@ class ControlServer:
             except asyncio.LimitOverrunError:
                 return self._send(writer, _refusal(_too_long()))
             finally:
-                patience.cancel()
+                timeout.cancel()
             if not line:
                 return None
             if line.strip():

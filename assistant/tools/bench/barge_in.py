@@ -269,7 +269,7 @@ async def _words(stage: Stage, said: Sequence[Interruption]) -> Document:
     count = over = alone = 0
     for each in known:
         pcm = to_pcm16(_spoken(each.clip, max(0.0, onset(each.clip) - _LEAD_S)))
-        clean = await stage.voice_loop.chain.transcribe(pcm)
+        clean = await stage.voice_loop.pipeline.transcribe(pcm)
         reference = normalize_words(each.clip.text)
         count += len(reference)
         over += word_errors(reference, normalize_words(each.heard))

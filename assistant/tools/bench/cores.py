@@ -7,7 +7,7 @@ share of a core and needs no rights, so here the program is nice.
 
 The default plan also writes while another thread recognises speech or makes a voice, at the pace of a
 conversation: as much speech is heard or made as time passes. Those engines and the model take turns
-(``fair_lock``), and the speed by the clock is what is left to the model. Without a pause they take half
+(``FairLock``), and the speed by the clock is what is left to the model. Without a pause they take half
 of the time and more, which no choice of cores can give back; then its speed *in its turn* is told.
 """
 
@@ -34,7 +34,7 @@ from assistant.board.cores import allowed_cores, big_cores
 from assistant.core.errors import AssistantError
 from assistant.core.types import SAMPLE_RATE_HZ, Message, Sentence
 from assistant.runtime.cancel import Cancel
-from assistant.runtime.fair_lock import FairLock
+from assistant.runtime.engine_thread import FairLock
 from assistant.settings.schema import Settings
 from assistant.tools.bench import machine
 from assistant.tools.bench.measuring import Document, Result, in_own_process, ratio, table

@@ -1,6 +1,6 @@
 """``assistant bench idle``: what waiting for the wake word costs, in a quiet room and beside endless talk.
 
-A child process listens as the appliance does while it sleeps: the same ears, filters, detectors and
+A child process listens as the appliance does while it sleeps: the same listener, filters, detectors and
 wake word at a microphone's pace, without a sound card. Its processor time and memory are read
 from /proc by the parent, so measuring costs nothing of what is measured. Beside it stands the wake word's
 package used plainly, which hears everything in the quiet room too.
@@ -26,11 +26,11 @@ from assistant.audio.files import read_sound
 from assistant.audio.filtered import FilteredMicrophone
 from assistant.audio.wav import WavMicrophone
 from assistant.board.heap import return_what_is_freed
-from assistant.core.attention import Attention
 from assistant.core.errors import AssistantError
 from assistant.core.events import Event, Woken
+from assistant.core.state import ListeningMode
 from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
-from assistant.dialog.listener import Ears
+from assistant.dialog.listener import Listener
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
 from assistant.tools.bench import idle_devices, machine, speech_end
@@ -156,9 +156,9 @@ async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> s
         nonlocal woken
         if isinstance(event, Woken):
             woken += 1
-            ears.attention = Attention.WAKE_WORD
+            listener.mode = ListeningMode.WAKE_WORD
 
-    ears = Ears(
+    listener = Listener(
         microphone=FilteredMicrophone(microphone, loading.sound_filters(settings, Reference())),
         vad=loading.load_vad(settings),
         wake_word=wake_word,
@@ -166,12 +166,12 @@ async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> s
         post=heard,
         rescan=nothing_plugs_in,
     )
-    ears.attention = Attention.WAKE_WORD if wake_word else Attention.SPEECH
-    ears.open()
+    listener.mode = ListeningMode.WAKE_WORD if wake_word else ListeningMode.SPEECH
+    listener.open()
     await asyncio.sleep(0.1)
     _tell("listening")
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    await ears.close()
+    await listener.close()
     return json.dumps({"woken": woken, "behind_s": round(microphone.behind_s, 1)})
 
 

@@ -1,4 +1,4 @@
-"""What would have interrupted an answer: the appliance's own ears, over frames and played sound on record."""
+"""What would have interrupted an answer: the appliance's listener, over frames and played sound on record."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from assistant.app import engines as loading
 from assistant.audio import nothing_plugs_in
 from assistant.audio.echo.reference import Reference
 from assistant.audio.filtered import SoundFilter
-from assistant.core.attention import Attention
 from assistant.core.events import Event, Faulted, NothingSaid, RecordingEnded, SpeechStarted, TurnEnded
+from assistant.core.state import ListeningMode
 from assistant.core.types import FRAME_MS, SAMPLE_RATE_HZ, AudioFrame
-from assistant.dialog.listener import Ears
+from assistant.dialog.listener import Listener
 from assistant.engines import Vad
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
@@ -47,7 +47,7 @@ class Found:
 
 
 def listen(settings: Settings, steps: Sequence[Step], vad: Vad) -> Found:
-    """Give ``steps`` to a new canceller, and what it leaves to ears that wait for an interruption."""
+    """Give ``steps`` to a new canceller, and what it leaves to a listener that waits for an interruption."""
     return clock.run(_listen(settings, steps, vad), "virtual")
 
 
@@ -61,16 +61,16 @@ async def _listen(settings: Settings, steps: Sequence[Step], vad: Vad) -> Found:
     def heard(event: Event) -> None:
         if isinstance(event, SpeechStarted):
             (found.onsets_s if recording.plays else found.others_s).append(recording.at_s)
-            ears.attention = Attention.SPEECH
+            listener.mode = ListeningMode.SPEECH
         elif isinstance(event, TurnEnded | NothingSaid):
-            ears.endpointer.reset()
-            ears.attention = Attention.INTERRUPTION
+            listener.endpointer.reset()
+            listener.mode = ListeningMode.INTERRUPTION
         elif isinstance(event, RecordingEnded | Faulted):
             if isinstance(event, Faulted):
                 failed.append(event.error)
             over.set()
 
-    ears = Ears(
+    listener = Listener(
         microphone=recording,
         vad=vad,
         wake_word=None,
@@ -78,10 +78,10 @@ async def _listen(settings: Settings, steps: Sequence[Step], vad: Vad) -> Found:
         post=heard,
         rescan=nothing_plugs_in,
     )
-    ears.attention = Attention.INTERRUPTION
-    ears.open()
+    listener.mode = ListeningMode.INTERRUPTION
+    listener.open()
     await over.wait()
-    await ears.close()
+    await listener.close()
     if failed:
         raise failed[0]
     return found

@@ -98,7 +98,7 @@ async def _converse(settings: Settings, recordings: Sequence[str]) -> None:
         ) as voice_loop:
             ledger = Ledger()
             for name in ("stt", "llm", "tts"):
-                worker = getattr(voice_loop.chain, name)
+                worker = getattr(voice_loop.pipeline, name)
                 worker.engine = Metered(worker.engine, name, ledger)
             _tell(_READY)
             await asyncio.to_thread(sys.stdin.readline)

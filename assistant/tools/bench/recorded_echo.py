@@ -1,6 +1,6 @@
 """``assistant bench barge-in --replay`` and ``--pairs``: would what was recorded have interrupted an answer?
 
-The echo canceller, the speech detector and the ears of the appliance, without devices and in no time.
+The echo canceller, the speech detector and the listener of the appliance, without devices and in no time.
 """
 
 from __future__ import annotations

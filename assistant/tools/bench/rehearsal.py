@@ -88,7 +88,7 @@ async def rehearse(
         while len(session.said) < len(microphone.started_s):
             number = len(session.said)
             session.said.append(Said(clips[number], microphone.started_s[number]))
-        usage = getattr(voice_loop.chain.llm.engine, "usage", None) if report.handled_by == "llm" else None
+        usage = getattr(voice_loop.pipeline.llm.engine, "usage", None) if report.handled_by == "llm" else None
         session.said[-1].turns.append(Heard(report, speaker.heard_s - sound_s, usage))
         sound_s = speaker.heard_s
         on_turn(session.said[-1])

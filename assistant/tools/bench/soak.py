@@ -21,7 +21,7 @@ from random import Random
 from assistant.board import heap
 from assistant.core.errors import EngineTimeout
 from assistant.core.state import State
-from assistant.runtime import clock, resources
+from assistant.runtime import clock, paths
 from assistant.tools.bench.machine import rss_mb
 from assistant.tools.bench.measuring import Document, Result, rounded, table
 from assistant.tools.bench.soak_faults import FAULTS
@@ -78,7 +78,7 @@ def run(*, turns: int, seed: int, progress: Callable[[str], None]) -> Result:
 async def _run(turns: int, seed: int, progress: Callable[[str], None]) -> Result:
     random, tally = Random(seed), Tally()  # noqa: S311 - the same faults every time, not secrets
     memory: dict[str, dict[str, float]] = {}
-    intents = resources.folder("config") / "intents" / "en.yaml"
+    intents = paths.shipped_folder("config") / "intents" / "en.yaml"
     with tempfile.TemporaryDirectory() as folder:
         async with open_home(Path(folder), intents) as home:
             ledger = Ledger(home)

@@ -16,8 +16,8 @@ from typing import Any
 
 from assistant import skills
 from assistant.app.reload import Reloader
-from assistant.app.repairs import Repairs
-from assistant.app.shedding import Relief
+from assistant.app.shedding import Shedding
+from assistant.app.supervisor import Repairs
 from assistant.audio.files import read_sound
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.board.shortage import Reading, Shortages
@@ -26,7 +26,7 @@ from assistant.core.state import State
 from assistant.dialog import earcons
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.loop import VoiceLoop
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines.scripted import (
@@ -38,8 +38,8 @@ from assistant.engines.scripted import (
     clip,
     no_fault,
 )
-from assistant.runtime.engine_thread import Worker
-from assistant.services.control.api import Orders
+from assistant.runtime.engine_thread import EngineThread
+from assistant.services.control.api import ControlApi
 from assistant.settings.load import Loaded
 from assistant.settings.schema import Settings
 from assistant.skills import Clocks, ListBook, SkillContext, TimerBook
@@ -91,7 +91,7 @@ class Home:
     rebuilt: int = 0
     """Engines that were loaded anew."""
     loop: VoiceLoop = field(init=False)
-    orders: Orders = field(init=False)
+    orders: ControlApi = field(init=False)
     timers: TimerBook = field(init=False)
     _event_loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     reload: Callable[[Settings], Awaitable[None]] = field(init=False)
@@ -101,7 +101,7 @@ class Home:
     def is_whole(self) -> bool:
         """Whether nothing is given up any more."""
         llm, tts = self.engine("llm"), self.engine("tts")
-        there: Any = self.loop.chain
+        there: Any = self.loop.pipeline
         now = (there.llm.engine.context_tokens, there.llm.engine.threads_share, there.tts.engine.keeps)
         return not self.shortages.now and now == (llm.context_tokens, llm.threads_share, tts.keeps)
 
@@ -123,9 +123,9 @@ class Home:
         self.reports.clear()
         self.speaker.written.clear()
         self.states = {self.loop.state}
-        chain = self.loop.chain
+        pipeline = self.loop.pipeline
         for kept in ("heard", "prompts", "read", "said", "phrases"):
-            for worker in (chain.stt, chain.llm, chain.tts):
+            for worker in (pipeline.stt, pipeline.llm, pipeline.tts):
                 getattr(worker.engine, kept, []).clear()
 
     def engine(self, kind: str) -> Any:
@@ -167,13 +167,13 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
         home.timers = stack.enter_context(closing(TimerBook(folder / "timers.db", clocks)))
         lists = stack.enter_context(closing(ListBook(folder / "lists.db")))
         context = SkillContext(home.timers, lists, loudness=lambda: home.speaker.volume)
-        workers: dict[str, Worker[Any]] = {}
+        workers: dict[str, EngineThread[Any]] = {}
         for kind in ("stt", "llm", "tts"):
-            workers[kind] = Worker(kind)  # they share no lock: virtual time cannot see who waits for one
+            workers[kind] = EngineThread(kind)  # without a lock: virtual time cannot see who waits for it
             stack.push_async_callback(workers[kind].close)
             await workers[kind].start(_once(home.engine(kind)))
         llm = workers["llm"]
-        chain = Chain(
+        pipeline = Pipeline(
             stt=workers["stt"],
             llm=llm,
             tts=workers["tts"],
@@ -186,7 +186,7 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
             speaker=home.speaker,
             settings=SETTINGS,
         )
-        orders = home.orders = Orders(SETTINGS, home.shortages)
+        orders = home.orders = ControlApi(SETTINGS, home.shortages)
 
         def seen(event: Event, state: State) -> None:
             home.states.add(state)
@@ -200,7 +200,7 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
             microphone=home.microphone,
             vad=ScriptedVad(),
             wake_word=ScriptedWake({_WAKE: "okay_nabu"}),
-            chain=chain,
+            pipeline=pipeline,
             ringer=Ringer(home.timers, now=context.clock, limit_s=SETTINGS.conversation.ring_limit_s),
             earcons=earcons.load(SETTINGS.audio.earcons, read_sound),
             hears_itself=False,
@@ -209,8 +209,8 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
         )
         home.reload = _reloading(loop, context)
         orders.attach(loop, reload=_no_reload, is_ringing=lambda: bool(home.timers.due()))
-        relief = Relief(loop, home.shortages, lambda: home.reading, folder)
-        for job in (loop.run(), Repairs(loop, home.rebuild).watch(), relief.watch()):
+        shedding = Shedding(loop, home.shortages, lambda: home.reading, folder)
+        for job in (loop.run(), Repairs(loop, home.rebuild).watch(), shedding.watch()):
             stack.push_async_callback(_end, asyncio.ensure_future(job))
         yield home
 

@@ -21,12 +21,12 @@ from assistant.core.events import Event
 from assistant.core.state import State
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.loop import VoiceLoop
-from assistant.dialog.pipeline import Chain
+from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines import Llm, Stt, Tts, WakeWord
 from assistant.engines.scripted import ScriptedLlm
-from assistant.runtime.engine_thread import Worker
+from assistant.runtime.engine_thread import EngineThread
 from assistant.settings.schema import Settings
 from assistant.skills import SkillContext
 
@@ -36,9 +36,9 @@ class Engines:
     """Those that hear words and speak, warm."""
 
     settings: Settings
-    stt: Worker[Stt]
-    tts: Worker[Tts]
-    llm: Worker[Llm]
+    stt: EngineThread[Stt]
+    tts: EngineThread[Tts]
+    llm: EngineThread[Llm]
     scripted: ScriptedLlm
     context: SkillContext
 
@@ -47,9 +47,9 @@ class Engines:
 async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
     """Load what the settings name. Timers and lists go to a folder that is thrown away."""
     async with AsyncExitStack() as stack:
-        stt: Worker[Stt] = Worker("stt")
-        tts: Worker[Tts] = Worker("tts")
-        llm: Worker[Llm] = Worker("llm")
+        stt: EngineThread[Stt] = EngineThread("stt")
+        tts: EngineThread[Tts] = EngineThread("tts")
+        llm: EngineThread[Llm] = EngineThread("llm")
         for worker in (stt, tts, llm):
             stack.push_async_callback(worker.close)
         scripted = ScriptedLlm(
@@ -81,7 +81,7 @@ async def living(
         microphone=microphone,
         vad=loading.load_vad(settings),
         wake_word=wake_word,
-        chain=Chain(
+        pipeline=Pipeline(
             stt=engines.stt,
             llm=engines.llm,
             tts=engines.tts,

@@ -25,11 +25,11 @@ from assistant.app import engines as loading
 from assistant.audio import nothing_plugs_in
 from assistant.audio.files import read_sound
 from assistant.audio.wav import WavMicrophone
-from assistant.core.attention import Attention
 from assistant.core.errors import AssistantError
 from assistant.core.events import Event, Woken
+from assistant.core.state import ListeningMode
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
-from assistant.dialog.listener import Ears
+from assistant.dialog.listener import Listener
 from assistant.runtime import clock
 from assistant.settings.engines import BuiltInWord, WakeSettings
 from assistant.settings.schema import Settings
@@ -193,7 +193,7 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
             if isinstance(event, Woken):
                 said.append(event.by)
 
-        ears = Ears(
+        listener = Listener(
             microphone=microphone,
             vad=vad,
             wake_word=wake_word,
@@ -201,12 +201,12 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
             post=heard,
             rescan=nothing_plugs_in,
         )
-        ears.attention = Attention.WAKE_WORD
-        ears.open()
+        listener.mode = ListeningMode.WAKE_WORD
+        listener.open()
         while microphone.sounding:
-            ears.attention = Attention.WAKE_WORD  # one that was woken sleeps again at once
+            listener.mode = ListeningMode.WAKE_WORD  # one that was woken sleeps again at once
             await asyncio.sleep(0.1)
-        await ears.close()
+        await listener.close()
         words.append(said)
     cpu_s = time.process_time() - began_s
     wake_word.close()

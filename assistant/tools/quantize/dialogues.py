@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.core.errors import SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 
 MAX_BYTES = 20_000_000
 """More text than this only takes time: the weights that matter are known after a few thousand words."""
@@ -35,7 +35,7 @@ class Texts:
 
 def shipped(name: str) -> Path:
     """The file of a text that ships with the program."""
-    return resources.folder("models") / "calibration" / name
+    return paths.shipped_folder("models") / "calibration" / name
 
 
 def read(path: Path) -> Texts:

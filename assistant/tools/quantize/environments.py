@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 
 from assistant.core.errors import DownloadFailed, EngineUnavailable
-from assistant.runtime import paths, resources
+from assistant.runtime import paths
 from assistant.store.disk import free_bytes, require, writing
 from assistant.store.progress import Meter, Watcher, megabytes, timed
 from assistant.tools.quantize.workspace import last_line
@@ -89,7 +89,7 @@ def versions(name: str, packages: Iterable[str]) -> dict[str, str]:
 
 
 def _pins(name: str) -> Path:
-    return resources.folder("models") / "environments" / f"{name}.txt"
+    return paths.shipped_folder("models") / "environments" / f"{name}.txt"
 
 
 def folder_of(name: str, pins: Path) -> Path:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assistant.core.errors import SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.store.formats.gguf import TENSOR_TYPES
 from assistant.tools.quantize.block_numbers import BLOCK, SIZES
 from assistant.tools.quantize.importance import CORRELATIONS_MEMORY_BYTES
@@ -96,7 +96,7 @@ def find_format(name: str) -> Format:
 
 def for_board(board: str) -> str:
     """The format for a board of config/devices/. Raises SettingsError."""
-    boards = resources.named("devices")
+    boards = paths.shipped_files("devices")
     if board not in boards:
         raise SettingsError(f"There is no board named {board[:40]!r}.", _all(list(boards)))
     return FOR_BOARDS.get(board, DEFAULT_FORMAT)

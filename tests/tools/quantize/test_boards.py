@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.settings.schema import Settings
 from assistant.store.formats.gguf import GgufHeader, read_header
 from assistant.tools.quantize import boards
@@ -25,7 +25,7 @@ def header(folder: Path, layers: int, width: int = 1024) -> GgufHeader:
 
 def test_every_board_of_the_profiles_has_advice(tmp_path: Path) -> None:
     small = header(tmp_path, 2)
-    for board in resources.named("devices"):
+    for board in paths.shipped_files("devices"):
         advice = boards.advise(board, Settings(), small, "mine")
         assert advice.sizes[-1].context_tokens == 2048
         settings = {"llm": {**advice.document()["settings"]["llm"]}}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from assistant.core.errors import SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.tools.quantize import dialogues
 from assistant.tools.quantize.calibration_text import MIN_TOKENS, check, lacking, language
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.scoring import Passage
 
-SHIPPED = resources.folder("models") / "calibration"
+SHIPPED = paths.shipped_folder("models") / "calibration"
 SPOKEN = dialogues.read(SHIPPED / "validation.txt")
 SPOKEN_PASSAGES = [Passage((1, 2, 3, 4), (2, 3))]
 LONG = [Passage(tuple(range(1, 500)), (1,))] * 3

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.core.errors import SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.tools.quantize.dialogues import Exchange, parse, read
 
-SHIPPED = resources.folder("models") / "calibration"
+SHIPPED = paths.shipped_folder("models") / "calibration"
 
 
 def test_conversations_and_prose_are_told_apart() -> None:

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from assistant.core.errors import DownloadFailed
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import environments
 from tests.conftest import CHECKOUT
@@ -62,7 +62,7 @@ def lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where lists of pins are looked for; pip finds what lies beside them, and nothing else."""
     folder = tmp_path / "models" / "environments"
     folder.mkdir(parents=True)
-    monkeypatch.setattr(resources, "folder", lambda _: folder.parent)
+    monkeypatch.setattr(paths, "shipped_folder", lambda _: folder.parent)
     monkeypatch.setattr(environments, "NEEDED_BYTES", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from assistant.core.errors import ModelCorrupt, SettingsError
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import gate, safetensors
 from assistant.tools.quantize.dialogues import Texts
@@ -65,7 +65,7 @@ def test_a_source_that_knows_no_english_is_doubted() -> None:
 
 
 def test_every_board_has_a_format() -> None:
-    assert set(FOR_BOARDS) == set(resources.named("devices"))
+    assert set(FOR_BOARDS) == set(paths.shipped_files("devices"))
     assert set(FOR_BOARDS.values()) <= set(FORMATS)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from assistant.core.errors import EngineFailed, ModelRefused
-from assistant.runtime import resources
+from assistant.runtime import paths
 from assistant.store import open_store
 from assistant.store.formats.gguf import read_header
 from assistant.store.kinds import CARD
@@ -161,7 +161,7 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
     assert facts["memory_mb"] > 100, "torch alone takes that"
     assert set(facts["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
     assert facts["source_sha256"] == sha256(folder / "config.json", folder / "model.safetensors")
-    pins = resources.folder("models") / "environments" / "torch.txt"
+    pins = paths.shipped_folder("models") / "environments" / "torch.txt"
     assert facts["versions"]["environment torch"] == hashlib.sha256(pins.read_bytes()).hexdigest()
     assert f"\ntransformers=={facts['versions']['transformers']} " in pins.read_text(encoding="utf-8")
     more = {"hf-int4": "compressed-tensors", "hf-nf4": "bitsandbytes"}.get(name, "torch")

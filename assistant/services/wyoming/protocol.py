@@ -1,8 +1,7 @@
-"""Recognises and speaks for others over Wyoming, the protocol of Home Assistant's voice parts.
+"""Wyoming, the protocol of Home Assistant's voice services: sound in, words out, and the reverse.
 
-Home Assistant (or any Wyoming client) sends sound and gets words, sends words and gets sound: from
-the engines that are warm here anyway. Off unless the settings name an address. The protocol itself is
-the package ``wyoming`` (extra ``services``); engines are known only as the callables in ``Offer``.
+Home Assistant, or any other Wyoming client, connects. The protocol itself is the package ``wyoming``
+(extra ``services``); engines are known only as the callables in ``Offer``.
 """
 
 from __future__ import annotations

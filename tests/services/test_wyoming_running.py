@@ -1,4 +1,4 @@
-"""The running assistant lends its ears and its voice to a Wyoming client, as Home Assistant is one."""
+"""The running assistant recognises and speaks for a Wyoming client, as Home Assistant is one."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from assistant.app import beside
 from assistant.app import engines as loading
 from assistant.board import memory_plan
 from assistant.board.memory_plan import Room
@@ -77,8 +76,8 @@ def test_a_model_of_ones_own_is_not_loaded_where_it_does_not_fit(  # noqa: PLR09
 
     with_free(least_mb * MB)
     with pytest.raises(OrderRefused, match="mine takes about"):
-        beside.load(kind, settings, ())
+        loading.load_beside(kind, settings, ())
     assert not engine.is_warm
     with_free(most_mb * MB)
-    assert beside.load(kind, settings, ()) is engine
+    assert loading.load_beside(kind, settings, ()) is engine
     assert engine.is_warm

@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from assistant.core.errors import AssistantError
-from assistant.runtime import paths, resources
+from assistant.runtime import paths
 from tests.conftest import CHECKOUT
 
 
 def test_a_checkout_uses_its_own_folders() -> None:
-    assert resources.folder("config") == CHECKOUT / "config"
-    assert resources.folder("models") == CHECKOUT / "models"
+    assert paths.shipped_folder("config") == CHECKOUT / "config"
+    assert paths.shipped_folder("models") == CHECKOUT / "models"
 
 
 def test_an_installed_package_uses_the_copy_inside_it(tmp_path: Path) -> None:
     package = tmp_path / "site" / "assistant"
     (package / "_data" / "config").mkdir(parents=True)
-    for name in ("__init__.py", "runtime/resources.py", "core/errors.py"):
+    for name in ("__init__.py", "runtime/paths.py", "core/errors.py"):
         (package / name).parent.mkdir(exist_ok=True)
         shutil.copy(CHECKOUT / "assistant" / name, package / name)
-    ask = "from assistant.runtime import resources; print(resources.folder('config'))"
+    ask = "from assistant.runtime import paths; print(paths.shipped_folder('config'))"
     answer = subprocess.run(
         [sys.executable, "-c", ask], cwd=package.parent, capture_output=True, text=True, check=True
     )
@@ -35,14 +35,14 @@ def test_an_installed_package_uses_the_copy_inside_it(tmp_path: Path) -> None:
 def test_an_incomplete_installation_is_said_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "assistant")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "assistant")
     with pytest.raises(AssistantError, match="installation is incomplete") as caught:
-        resources.folder("models")
+        paths.shipped_folder("models")
     assert caught.value.next_step
 
 
 def test_profiles_are_named_after_their_files() -> None:
-    devices = resources.named("devices")
+    devices = paths.shipped_files("devices")
     assert devices["raspberry-pi-4"] == CHECKOUT / "config" / "devices" / "raspberry-pi-4.yaml"
 
 

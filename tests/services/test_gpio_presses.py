@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from assistant.services.control.api import Orders
-from assistant.services.front_panel import front_panel
+from assistant.services.control.api import ControlApi
+from assistant.services.gpio import front_panel
 from assistant.settings.schema import GpioSettings, Settings
 
 gpiozero = pytest.importorskip("gpiozero", reason="needs the extra gpio")
 mock = pytest.importorskip("gpiozero.pins.mock")
 
 
-class Pressed(Orders):
+class Pressed(ControlApi):
     """Notes what it was told, and on which thread's loop."""
 
     def __init__(self) -> None:
