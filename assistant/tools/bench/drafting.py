@@ -17,7 +17,7 @@ from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.tools.bench import machine
 from assistant.tools.bench.measuring import Document, Result, in_turn, ratio, rounded, table
-from assistant.tools.bench.tool_sentences import QUESTIONS
+from assistant.tools.bench.sentences import QUESTIONS
 from assistant.tools.bench.variants import changed
 
 DRAFTS = (0, 2, 4, 8)

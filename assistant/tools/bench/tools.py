@@ -24,7 +24,7 @@ from assistant.settings.schema import Settings
 from assistant.skills import Skills
 from assistant.tools.bench import machine
 from assistant.tools.bench.measuring import Document, Result, median, ratio, rounded, share, table, timed
-from assistant.tools.bench.tool_sentences import QUESTIONS, REQUESTS
+from assistant.tools.bench.sentences import QUESTIONS, REQUESTS
 from assistant.tools.bench.variants import changed
 
 _TIMED = 15
