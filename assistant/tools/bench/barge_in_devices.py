@@ -18,10 +18,10 @@ from assistant.core.errors import AudioFileInvalid, EngineFailed
 from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.settings.schema import Settings
 from assistant.tools.bench import own_voice_scene, somebody_scenes
-from assistant.tools.bench.clips import Clip, sound_files
 from assistant.tools.bench.device_world import World, devices, world
 from assistant.tools.bench.echo_path import Cell
-from assistant.tools.bench.measuring import Document, percentile, rounded
+from assistant.tools.bench.lib.clips import Clip, sound_files
+from assistant.tools.bench.lib.measuring import Document, percentile, rounded
 from assistant.tools.bench.somebody_scenes import Sound
 from assistant.tools.bench.sound_server import Kind
 

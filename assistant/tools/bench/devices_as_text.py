@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assistant.tools.bench.barge_in_devices import NOISES, OWN_VOICE, PEOPLE, RESTART
-from assistant.tools.bench.measuring import Document, table
+from assistant.tools.bench.lib.measuring import Document, table
 
 _COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
     OWN_VOICE: (

@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from assistant.tools.bench.measuring import child_command
+from assistant.tools.bench.lib.measuring import child_command
 from assistant.tools.bench.sound_server import Server, stop
 
 

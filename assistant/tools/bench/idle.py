@@ -33,9 +33,10 @@ from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from assistant.dialog.listener import Ears
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench import idle_devices, machine, speech_end
-from assistant.tools.bench.clips import Clip, read_set
-from assistant.tools.bench.measuring import Document, Result, child_command, ratio, table
+from assistant.tools.bench import idle_devices
+from assistant.tools.bench.lib import machine, speech_end
+from assistant.tools.bench.lib.clips import Clip, read_set
+from assistant.tools.bench.lib.measuring import Document, Result, child_command, ratio, table
 from assistant.tools.bench.plain_wake import STEP_SAMPLES, PlainWakeWord
 
 ROOM_AMPLITUDE = 20

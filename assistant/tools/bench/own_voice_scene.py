@@ -6,7 +6,7 @@ import time
 
 from assistant.core.state import State
 from assistant.tools.bench.device_world import World
-from assistant.tools.bench.measuring import Document, rounded
+from assistant.tools.bench.lib.measuring import Document, rounded
 
 ANNOUNCEMENTS = (
     "This is the weather for tomorrow: it starts with fog, and in the afternoon the sun comes through.",

@@ -23,11 +23,11 @@ from assistant.core.errors import AssistantError, EngineFailed
 from assistant.dialog.report import Report
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine, perf_stat
-from assistant.tools.bench.clips import sound_files
-from assistant.tools.bench.measuring import Document, Result, child_command, share, table
-from assistant.tools.bench.meters import MISSING, Meters
-from assistant.tools.bench.processor_time import Ledger, Metered
+from assistant.tools.bench.lib import machine, perf_stat
+from assistant.tools.bench.lib.clips import sound_files
+from assistant.tools.bench.lib.measuring import Document, Result, child_command, share, table
+from assistant.tools.bench.lib.meters import MISSING, Meters
+from assistant.tools.bench.lib.processor_time import Ledger, Metered
 
 _READY, _GO = "ready", "go"
 _WHO = {

@@ -22,8 +22,8 @@ from assistant.board import heap
 from assistant.core.errors import EngineTimeout
 from assistant.core.state import State
 from assistant.runtime import clock, resources
-from assistant.tools.bench.machine import rss_mb
-from assistant.tools.bench.measuring import Document, Result, rounded, table
+from assistant.tools.bench.lib.machine import rss_mb
+from assistant.tools.bench.lib.measuring import Document, Result, rounded, table
 from assistant.tools.bench.soak_faults import FAULTS
 from assistant.tools.bench.soak_home import Home, open_home
 from assistant.tools.bench.soak_timers import Ledger

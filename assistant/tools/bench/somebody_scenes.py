@@ -15,9 +15,9 @@ import numpy as np
 from assistant.audio.resample import Samples, to_float, to_pcm16
 from assistant.core.state import State
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.tools.bench.clips import Clip
 from assistant.tools.bench.device_world import World
-from assistant.tools.bench.measuring import Document, rounded, spread_ms
+from assistant.tools.bench.lib.clips import Clip
+from assistant.tools.bench.lib.measuring import Document, rounded, spread_ms
 from assistant.tools.bench.monitors import found_in
 from assistant.tools.bench.own_voice_scene import ANNOUNCEMENTS, disturb, heard_itself
 from assistant.tools.bench.room import loudness

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.cli.main import main
-from assistant.tools.bench import meters, perf_stat
-from assistant.tools.bench.meters import Meters
-from assistant.tools.bench.processor_time import Ledger, Metered, waited_s
+from assistant.tools.bench.lib import meters, perf_stat
+from assistant.tools.bench.lib.meters import Meters
+from assistant.tools.bench.lib.processor_time import Ledger, Metered, waited_s
 
 HARDWARE = """\
 # started on Mon Nov 23 10:00:00 2026

@@ -15,7 +15,7 @@ from assistant.tools.bench.command import barge_in_options
 from assistant.tools.bench.command.numbers import count, numbers
 
 if TYPE_CHECKING:
-    from assistant.tools.bench.measuring import Result
+    from assistant.tools.bench.lib.measuring import Result
 
 DEMO = Path(__file__).parents[3] / "cli" / "demo"
 

@@ -11,7 +11,7 @@ from assistant.settings.schema import Settings
 from assistant.tools.bench.command.numbers import count, delays, gains, numbers, part
 
 if TYPE_CHECKING:
-    from assistant.tools.bench.measuring import Result
+    from assistant.tools.bench.lib.measuring import Result
 
 _DEMO = Path(__file__).parents[3] / "cli" / "demo"
 

@@ -20,8 +20,8 @@ from assistant.core.events import Unmuted
 from assistant.dialog.report import Report
 from assistant.settings.schema import Settings
 from assistant.skills import Mute
-from assistant.tools.bench import machine
-from assistant.tools.bench.clips import Clip
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.clips import Clip
 
 
 @dataclass(slots=True)

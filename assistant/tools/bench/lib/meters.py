@@ -17,7 +17,7 @@ from statistics import fmean
 from types import TracebackType
 
 from assistant.board import power
-from assistant.tools.bench import perf_stat
+from assistant.tools.bench.lib import perf_stat
 
 MISSING = {
     "perf": "cycles and memory: perf is not installed (Debian and Raspberry Pi OS: linux-perf; Ubuntu and "

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from assistant.tools.bench.rehearsal import Said
+from assistant.tools.bench.lib.rehearsal import Said
 
 SPANS = {
     "response": ("speech_end", "first_audio"),
