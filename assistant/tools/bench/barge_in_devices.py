@@ -18,12 +18,12 @@ from assistant.core.errors import AudioFileInvalid, EngineFailed
 from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.settings.schema import Settings
 from assistant.tools.bench import own_voice_scene, somebody_scenes
-from assistant.tools.bench.device_world import World, devices, world
-from assistant.tools.bench.echo_path import Cell
 from assistant.tools.bench.lib.clips import Clip, sound_files
 from assistant.tools.bench.lib.measuring import Document, percentile, rounded
+from assistant.tools.bench.room.device_world import World, devices, world
+from assistant.tools.bench.room.echo_path import Cell
+from assistant.tools.bench.room.sound_server import Kind
 from assistant.tools.bench.somebody_scenes import Sound
-from assistant.tools.bench.sound_server import Kind
 
 OWN_VOICE, PEOPLE, NOISES, RESTART = SCENES = ("own-voice", "people", "noises", "restart")
 

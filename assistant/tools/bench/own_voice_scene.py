@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from assistant.core.state import State
-from assistant.tools.bench.device_world import World
 from assistant.tools.bench.lib.measuring import Document, rounded
+from assistant.tools.bench.room.device_world import World
 
 ANNOUNCEMENTS = (
     "This is the weather for tomorrow: it starts with fog, and in the afternoon the sun comes through.",

@@ -15,12 +15,12 @@ import numpy as np
 from assistant.audio.resample import Samples, to_float, to_pcm16
 from assistant.core.state import State
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.tools.bench.device_world import World
 from assistant.tools.bench.lib.clips import Clip
 from assistant.tools.bench.lib.measuring import Document, rounded, spread_ms
-from assistant.tools.bench.monitors import found_in
 from assistant.tools.bench.own_voice_scene import ANNOUNCEMENTS, disturb, heard_itself
-from assistant.tools.bench.room import loudness
+from assistant.tools.bench.room.device_world import World
+from assistant.tools.bench.room.monitors import found_in
+from assistant.tools.bench.room.simulated import loudness
 
 WITHIN_MS = 300
 """So fast the loudspeaker has to be silent, its buffers and the sound server's included."""

@@ -11,7 +11,7 @@ import pytest
 from assistant.audio.resample import Samples, to_float, to_pcm16
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
 from assistant.tools.bench import own_voice_scene, somebody_scenes
-from assistant.tools.bench.echo_path import Cell
+from assistant.tools.bench.room.echo_path import Cell
 from assistant.tools.bench.somebody_scenes import Sound, interrupted
 from tests.rooms import babble
 

@@ -17,9 +17,9 @@ import numpy as np
 from assistant.audio.files import read_sound
 from assistant.audio.resample import Samples, to_float
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.tools.bench.echo_path import Cell
-from assistant.tools.bench.room import unit_energy
-from assistant.tools.bench.sound_server import LATENCY_MS
+from assistant.tools.bench.room.echo_path import Cell
+from assistant.tools.bench.room.simulated import unit_energy
+from assistant.tools.bench.room.sound_server import LATENCY_MS
 
 BLOCK_SAMPLES = SAMPLE_RATE_HZ * 10 // 1000
 

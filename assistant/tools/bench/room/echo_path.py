@@ -1,6 +1,6 @@
 """How what the speaker plays comes back into the room: by the sound server alone, or by a pump.
 
-``Loopback`` is the server's own module: exact, constant, dry. ``Pump`` is a process (``room_pump``) that
+``Loopback`` is the server's own module: exact, constant, dry. ``Pump`` is a process (``pump``) that
 can do what rooms, loudspeakers and clocks do; it takes 23 ms at least.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from assistant.tools.bench.lib.measuring import child_command
-from assistant.tools.bench.sound_server import Server, stop
+from assistant.tools.bench.room.sound_server import Server, stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Pump:
 
     def __init__(self, server: Server, cell: Cell) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            child_command("assistant.tools.bench.room_pump"),
+            child_command("assistant.tools.bench.room.pump"),
             env={**os.environ, **server.env},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
