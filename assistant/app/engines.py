@@ -18,8 +18,7 @@ from assistant.app import memory_fit as fit
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.memory import EchoMemory
 from assistant.audio.echo.reference import Reference
-from assistant.audio.enhancement import enhancer
-from assistant.audio.filtered import SoundFilter
+from assistant.audio.filtered import SoundFilter, enhancer
 from assistant.board import storage
 from assistant.board.cores import big_cores
 from assistant.core.errors import EngineUnavailable
