@@ -17,13 +17,13 @@ from assistant.audio.resample import to_float
 from assistant.core.errors import AudioFileInvalid, EngineFailed
 from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.settings.schema import Settings
-from assistant.tools.bench import own_voice_scene, somebody_scenes
 from assistant.tools.bench.lib.clips import Clip, sound_files
 from assistant.tools.bench.lib.measuring import Document, percentile, rounded
+from assistant.tools.bench.room import scenes
 from assistant.tools.bench.room.device_world import World, devices, world
 from assistant.tools.bench.room.echo_path import Cell
+from assistant.tools.bench.room.scenes import Sound
 from assistant.tools.bench.room.sound_server import Kind
-from assistant.tools.bench.somebody_scenes import Sound
 
 OWN_VOICE, PEOPLE, NOISES, RESTART = SCENES = ("own-voice", "people", "noises", "restart")
 
@@ -148,12 +148,12 @@ def noises_in(folder: Path) -> list[Sound]:
 
 def _done(here: World, job: Job, plan: Plan) -> Document:
     if job.scene == OWN_VOICE:
-        return own_voice_scene.run(here, job.count, job.first)
+        return scenes.own_voice(here, job.count, job.first)
     if job.scene == PEOPLE:
-        return somebody_scenes.interrupted(here, plan.people, job.level_db, job.count, job.first)
+        return scenes.interrupted(here, plan.people, job.level_db, job.count, job.first)
     if job.scene == NOISES:
-        return somebody_scenes.noises(here, plan.noises, job.level_db, job.count, job.first)
-    return somebody_scenes.restarted(here, job.first)
+        return scenes.noises(here, plan.noises, job.level_db, job.count, job.first)
+    return scenes.restarted(here, job.first)
 
 
 def _sum_of_own_voice(cells: Sequence[Document]) -> Document:
