@@ -28,7 +28,7 @@ from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
 from assistant.text.word_error import normalize_words, word_errors
-from assistant.tools.bench import barge_in_devices, devices_as_text
+from assistant.tools.bench import barge_in_devices
 from assistant.tools.bench.barge_in_devices import Plan
 from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.clips import Clip, read_set
@@ -118,7 +118,7 @@ def run(
             clips, _ = sorted_out(read_set(folder))
             plan = replace(plan, people=barge_in_devices.people_in(clips, onset))
         document["devices"] = barge_in_devices.run(settings, plan, progress)
-        texts.append(devices_as_text.as_text(document["devices"]))
+        texts.append(barge_in_devices.as_text(document["devices"]))
     if path == "both":
         texts.append(_side_by_side(document))
     return Result("\n\n".join(texts), {**document, **machine.describe(settings)})
