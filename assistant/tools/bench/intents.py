@@ -26,6 +26,7 @@ from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.skills import Match, Skills
 from assistant.text.markup import speakable
+from assistant.tools.bench.corpus import COMMANDS, CONVERSATION
 from assistant.tools.bench.lib import machine, speech_end
 from assistant.tools.bench.lib.clips import Clip
 from assistant.tools.bench.lib.measuring import (
@@ -40,7 +41,6 @@ from assistant.tools.bench.lib.measuring import (
 )
 from assistant.tools.bench.lib.rehearsal import Said, Session, rehearse
 from assistant.tools.bench.lib.variants import changed
-from assistant.tools.bench.sentences import COMMANDS, CONVERSATION
 
 _BRIEF = {"llm": {"max_tokens": 8}}
 """Who answers is what counts, not what the language model says."""
