@@ -23,10 +23,10 @@ from assistant.core.errors import AssistantError, EngineFailed
 from assistant.dialog.report import Report
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench.lib import machine, perf_stat
+from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.clips import sound_files
 from assistant.tools.bench.lib.measuring import Document, Result, child_command, share, table
-from assistant.tools.bench.lib.meters import MISSING, Meters
+from assistant.tools.bench.lib.meters import MISSING, Meters, counter_rows
 from assistant.tools.bench.lib.processor_time import Ledger, Metered
 
 _READY, _GO = "ready", "go"
@@ -124,7 +124,7 @@ def _as_text(document: Document) -> str:
         ("wall seconds, silence included", f"{wall_s / turns:.2f}"),
         ("cores busy on the average", f"{total_s / wall_s:.2f}"),
         ("seconds that threads waited for a core", f"{document['waited_for_a_core_s'] / turns:.3f}"),
-        *perf_stat.told(document["counters"], wall_s),
+        *counter_rows(document["counters"], wall_s),
         *(
             (f"energy of {name}, J a turn", f"{used / turns:.1f}")
             for name, used in document["joules"].items()
