@@ -21,8 +21,7 @@ from assistant.settings.schema import Settings
 from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.clips import Clip, read_set
 from assistant.tools.bench.lib.measuring import Document, Result, ratio, share, spread_ms, table
-from assistant.tools.bench.lib.rehearsal import Said, Session, rehearse
-from assistant.tools.bench.lib.stages import answers, is_cut_off
+from assistant.tools.bench.lib.rehearsal import Said, Session, answers, is_cut_off, rehearse
 from assistant.tools.bench.lib.variants import PLAIN, PLAIN_END_MS, changed
 from assistant.tools.bench.pauses import Word, hesitating
 from assistant.tools.bench.stt import load_stock

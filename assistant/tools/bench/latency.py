@@ -28,8 +28,16 @@ from assistant.tools.bench.lib.measuring import (
     spread_ms,
     table,
 )
-from assistant.tools.bench.lib.rehearsal import Heard, Said, Session, rehearse
-from assistant.tools.bench.lib.stages import SPANS, Answer, answers, is_cut_off
+from assistant.tools.bench.lib.rehearsal import (
+    SPANS,
+    Answer,
+    Heard,
+    Said,
+    Session,
+    answers,
+    is_cut_off,
+    rehearse,
+)
 from assistant.tools.bench.lib.variants import PLAIN, changed
 
 _TITLES = {
