@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from assistant.cli.main import main
 from assistant.tools.bench.lib import meters
 from assistant.tools.bench.lib.meters import Meters
-from assistant.tools.bench.lib.processor_time import Ledger, Metered, waited_s
+from assistant.tools.bench.profile import Ledger, Metered, waited_s
 
 HARDWARE = """\
 # started on Mon Nov 23 10:00:00 2026
