@@ -10,7 +10,7 @@ import numpy as np
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.resample import to_float
 from assistant.core.types import FRAME_MS, SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
-from assistant.tools.bench.room import Acoustics, Room
+from assistant.tools.bench.room.simulated import Acoustics, Room
 
 
 def babble(seconds: float, seed: int = 0, peak: float = 0.4) -> Pcm16:

@@ -35,7 +35,7 @@ from assistant.runtime import clock
 from assistant.runtime.engine_thread import EngineThread
 from assistant.settings.schema import Settings
 from assistant.skills import ListBook, SkillContext, TimerBook
-from assistant.tools.bench.soak_home import clocks_of
+from assistant.tools.bench.soak.home import clocks_of
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ import pytest
 from assistant.runtime import paths
 from assistant.services.control import client as control_client
 from assistant.skills import TimerBook
-from assistant.tools.bench.sound_server import missing, sound_server
+from assistant.tools.bench.room.sound_server import missing, sound_server
 from tests.app.test_pulled import SMALL
 from tests.cli.test_run_on_devices import PATIENCE_S
 from tests.conftest import CHECKOUT

@@ -18,8 +18,7 @@ from assistant.app import memory_fit
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.memory import EchoMemory
 from assistant.audio.echo.reference import Reference
-from assistant.audio.enhancement import enhancer
-from assistant.audio.filtered import SoundFilter
+from assistant.audio.filtered import SoundFilter, enhancer
 from assistant.board import memory_plan, storage
 from assistant.board.core_plan import kept_on
 from assistant.board.cores import big_cores

@@ -25,7 +25,7 @@ from assistant.app.supervisor import Heartbeat, Repairs
 from assistant.audio import Kind, Microphone, Speaker
 from assistant.audio.echo.reference import Reference
 from assistant.audio.files import write_wav
-from assistant.audio.liveness import LiveMicrophone
+from assistant.audio.filtered import LiveMicrophone
 from assistant.board import strain
 from assistant.board.recognise import recognise
 from assistant.board.shortage import Shortages

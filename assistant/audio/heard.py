@@ -2,6 +2,10 @@
 
 The callback, on PortAudio's thread, only copies; in a calm room it does not even wake the loop, which
 looks four times a second. It knows nothing of devices, nor when one is lost.
+
+Waking the event loop costs more than processing 20 ms of room tone. So after a while of nothing but the
+room's own noise, ``Calm`` lets quiet blocks wait; the first louder block takes them along at once. So
+neither speech nor the silence behind it is ever heard later.
 """
 
 from __future__ import annotations
@@ -13,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from assistant.audio.calm import Calm
 from assistant.audio.echo.reference import Played
 from assistant.audio.resample import LiveResampler
 from assistant.audio.ring import Ring
@@ -32,6 +35,37 @@ _LEAST_STEP_S = 0.001
 
 _NOISE = 33
 """-60 dB of full scale: a wire that carries less carries its own noise, and nothing is played."""
+
+CALM_AFTER_S = 10
+"""Silence after which a room is calm: by then every turn, and every pause that may end one, is over."""
+
+_LOUD = 2.0
+"""A block that exceeds the usual span by this factor is more than room noise. Steady noise reaches 1.36
+times its mean span once in a thousand blocks (computed); intelligible speech is far above."""
+
+_FOLLOWS, _RISES = 0.02, 1.01
+"""How fast the usual span follows a quiet block, and how fast it grows with a loud one: a fan that is
+switched on counts as room noise after two seconds."""
+
+
+class Calm:
+    """Decides which blocks may wait for the next one; it must be given every block."""
+
+    def __init__(self, blocks_per_s: int) -> None:
+        self._after = CALM_AFTER_S * blocks_per_s
+        self._quiet = 0
+        self._span = 0.0
+
+    def may_wait(self, block: Pcm16) -> bool:
+        """True if nothing is lost when this block is processed later."""
+        span = int(np.maximum.reduce(block)) - int(np.minimum.reduce(block))
+        if span > _LOUD * self._span:
+            self._span = max(1.0, self._span * _RISES)
+            self._quiet = 0
+            return False
+        self._span += _FOLLOWS * (span - self._span)
+        self._quiet += 1
+        return self._quiet > self._after
 
 
 class Heard:

@@ -14,7 +14,7 @@ from assistant.board.memory_plan import Room
 from assistant.core.errors import OrderRefused
 from assistant.settings.schema import Settings
 from assistant.store import open_store
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib.variants import changed
 from tests import gguf_writer
 from tests.board.test_memory_plan import LLAMA_2_7B
 from tests.store.test_ctranslate2 import array, model

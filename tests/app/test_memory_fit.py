@@ -11,7 +11,7 @@ from assistant.board import memory_plan
 from assistant.core.errors import ModelTooBig
 from assistant.settings.schema import Settings
 from assistant.store import open_store
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib.variants import changed
 from tests.engines.test_llama_cpp_adapter import FEED_FORWARD, RANK, WIDTH, adapter
 
 pytestmark = pytest.mark.models

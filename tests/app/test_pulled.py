@@ -26,7 +26,7 @@ import pytest
 
 from assistant.core.errors import AssistantError
 from assistant.services.control import client as control_client
-from assistant.tools.bench.sound_server import Cable, SoundServer, missing, sound_server
+from assistant.tools.bench.room.sound_server import Cable, SoundServer, missing, sound_server
 from tests.cli.test_run_on_devices import PATIENCE_S, Appliance, named, running
 from tests.conftest import Clip
 

@@ -21,7 +21,7 @@ import pytest
 from assistant.audio.files import read_sound
 from assistant.core.errors import AlreadyRunning
 from assistant.services.control import client as control_client
-from assistant.tools.bench.sound_server import SoundServer
+from assistant.tools.bench.room.sound_server import SoundServer
 from tests.cli.test_run_on_devices import PATIENCE_S, named, running, server
 from tests.conftest import Clip
 

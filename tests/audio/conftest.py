@@ -9,7 +9,7 @@ import pytest
 
 from assistant.audio import portaudio
 from assistant.audio.lines import DRIVER
-from assistant.tools.bench.sound_server import SoundServer, missing, sound_server
+from assistant.tools.bench.room.sound_server import SoundServer, missing, sound_server
 
 
 @pytest.fixture(scope="module")

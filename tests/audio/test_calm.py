@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assistant.audio.calm import AFTER_S, Calm
+from assistant.audio.heard import CALM_AFTER_S, Calm
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, Pcm16
 
 PER_S = 1000 // FRAME_MS
@@ -28,11 +28,11 @@ def test_in_a_steady_room_blocks_wait_after_a_while(amplitude: float) -> None:
 
 
 def test_before_that_none_waits() -> None:
-    assert woken(Calm(PER_S), room((AFTER_S - 1) * PER_S)) == (AFTER_S - 1) * PER_S
+    assert woken(Calm(PER_S), room((CALM_AFTER_S - 1) * PER_S)) == (CALM_AFTER_S - 1) * PER_S
 
 
 def test_speech_waits_for_nothing_nor_does_the_silence_behind_it() -> None:
     calm = Calm(PER_S)
     woken(calm, room(30 * PER_S))
     assert woken(calm, room(1, amplitude=150.0)) == 1
-    assert woken(calm, room((AFTER_S - 1) * PER_S)) == (AFTER_S - 1) * PER_S
+    assert woken(calm, room((CALM_AFTER_S - 1) * PER_S)) == (CALM_AFTER_S - 1) * PER_S

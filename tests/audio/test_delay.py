@@ -10,7 +10,7 @@ import pytest
 from assistant.audio.echo.delay import HEARD_SAMPLES, RANGE_SAMPLES, DelayEstimator
 from assistant.audio.resample import Samples, to_float
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.tools.bench.room import living_room
+from assistant.tools.bench.room.simulated import living_room
 from tests.rooms import babble
 
 HOP = SAMPLE_RATE_HZ // 10

@@ -16,7 +16,7 @@ from assistant.audio.files import read_sound, write_wav
 from assistant.audio.lines import Rescan
 from assistant.core.errors import DeviceLost, DeviceUnavailable
 from assistant.core.types import SAMPLE_RATE_HZ, AudioFrame, Pcm16, SpokenAudio
-from assistant.tools.bench.sound_server import SoundServer
+from assistant.tools.bench.room.sound_server import SoundServer
 
 pytestmark = pytest.mark.sound_server
 

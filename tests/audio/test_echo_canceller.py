@@ -10,7 +10,7 @@ from assistant.audio.echo.reference import Reference
 from assistant.audio.files import read_sound
 from assistant.audio.resample import to_float
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, SpokenAudio
-from assistant.tools.bench.room import Acoustics, living_room, unit_energy
+from assistant.tools.bench.room.simulated import Acoustics, living_room, unit_energy
 from tests.conftest import Clip
 from tests.rooms import babble, in_room, joined, listen, play
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.filter import RESPONSE_SAMPLES
 from assistant.audio.echo.memory import EchoMemory
-from assistant.tools.bench.room import Acoustics, Room, living_room
+from assistant.tools.bench.room.simulated import Acoustics, Room, living_room
 from tests.rooms import Listening, babble, listen, play
 
 RESPONSE = np.linspace(-0.5, 0.5, RESPONSE_SAMPLES, dtype=np.float32)

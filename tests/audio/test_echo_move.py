@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from assistant.audio.echo.move import Move, find_move
 from assistant.audio.resample import Samples, to_float
 from assistant.core.types import FRAME_SAMPLES
-from assistant.tools.bench.room import living_room
+from assistant.tools.bench.room.simulated import living_room
 from tests.rooms import babble
 
 ECHO = np.convolve(to_float(babble(10, seed=1)), living_room(0.4))[:160_000].astype(np.float32)

@@ -18,7 +18,7 @@ from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.text.word_error import normalize_words, word_errors
 from assistant.tools.bench.barge_in import ANSWERS
-from assistant.tools.bench.room import Acoustics, loudness, unit_energy
+from assistant.tools.bench.room.simulated import Acoustics, loudness, unit_energy
 from tests.conftest import Clip
 from tests.rooms import Listening, in_room, joined, listen, play
 

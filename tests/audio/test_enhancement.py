@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from assistant.app import engines as loading
-from assistant.audio.enhancement import enhancer
+from assistant.audio.filtered import enhancer
 from assistant.audio.resample import to_float
 from assistant.core.errors import EngineUnavailable
 from assistant.core.types import FRAME_SAMPLES, AudioFrame, Pcm16

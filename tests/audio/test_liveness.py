@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from assistant.audio.liveness import LiveMicrophone
+from assistant.audio.filtered import LiveMicrophone
 from assistant.audio.scripted import ScriptedMicrophone
 from assistant.core.errors import DeviceLost
 from assistant.engines.scripted import clip

@@ -12,7 +12,7 @@ import pytest
 
 from assistant.audio import portaudio
 from assistant.core.errors import DeviceUnavailable
-from assistant.tools.bench.sound_server import SoundServer
+from assistant.tools.bench.room.sound_server import SoundServer
 
 HELD_CARD = r"""
 #include <errno.h>

@@ -16,8 +16,8 @@ from assistant.audio.echo.reference import Reference
 from assistant.audio.resample import Samples, to_float
 from assistant.core.types import SAMPLE_RATE_HZ, AudioFrame
 from assistant.settings.schema import Settings
-from assistant.tools.bench import echo_trace
-from assistant.tools.bench.echo_trace import Begun, Step, Told
+from assistant.tools.bench.lib import echo_trace
+from assistant.tools.bench.lib.echo_trace import Begun, Step, Told
 from assistant.tools.bench.onsets import listen
 
 LOOPS = Path(__file__).parent.parent / "fixtures" / "echo"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.tools.bench.sound_server import missing, sound_server
+from assistant.tools.bench.room.sound_server import missing, sound_server
 
 
 def devices(*options: str, env: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from assistant.cli.checks.finding import Finding
 from assistant.cli.checks.sound import judge, left_db, probe
 from assistant.cli.main import main
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.tools.bench.sound_server import missing, sound_server
+from assistant.tools.bench.room.sound_server import missing, sound_server
 
 GOOD = RoomCheck(delay_ms=80, drift_ppm=20, echo_db=-30, noise_db=-60, alike=0.6, clipped=0.0, has_room=True)
 

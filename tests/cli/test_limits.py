@@ -12,7 +12,7 @@ from assistant.app import memory_fit as fit
 from assistant.cli.limits import drop_in
 from assistant.cli.main import main
 from assistant.settings.schema import Settings
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib.variants import changed
 from tests.board.machines import PI_4, RYZEN_5600G
 from tests.test_units import installed, needs_systemd_analyze
 

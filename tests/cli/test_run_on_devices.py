@@ -23,7 +23,7 @@ from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.text.markup import speakable
 from assistant.text.word_error import word_error_rate
-from assistant.tools.bench.sound_server import SoundServer, missing, sound_server
+from assistant.tools.bench.room.sound_server import SoundServer, missing, sound_server
 from tests.conftest import Clip
 
 pytestmark = [pytest.mark.models, pytest.mark.sound_server]

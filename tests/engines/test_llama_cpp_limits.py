@@ -14,7 +14,7 @@ from assistant.engines import FrugalLlm
 from assistant.engines.llm.llama_cpp import engine as llama_cpp_llm
 from assistant.engines.llm.llama_cpp.engine import LlamaCppLlm
 from assistant.runtime.cancel import Cancel
-from assistant.tools.bench.machine import rss_mb
+from assistant.tools.bench.lib.machine import rss_mb
 from tests.engines.conftest import FRANCE, SMOLLM2, ask, settings
 from tests.engines.test_llama_cpp_engine import needs_model
 

@@ -15,7 +15,7 @@ from assistant.core.types import FRAME_SAMPLES, Pcm16
 from assistant.engines import WakeWord
 from assistant.engines.wake.open_wake_word import _Word
 from assistant.settings.engines import WakeSettings, WakeWordSettings
-from assistant.tools.bench.noisy import with_noise
+from assistant.tools.bench.lib.noisy import with_noise
 from tests.conftest import Clip
 from tests.engines.test_open_wake_word import load, of, read
 

@@ -16,7 +16,7 @@ from assistant.engines.turn.smart_turn import SmartTurn
 from assistant.runtime import paths
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import EndpointSettings, Settings
-from assistant.tools.bench import speech_end
+from assistant.tools.bench.lib import speech_end
 from tests.conftest import Clip
 
 PAUSE = np.zeros(round(0.14 * SAMPLE_RATE_HZ), np.int16)

@@ -24,7 +24,7 @@ from assistant.runtime import paths
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import SttSettings
 from assistant.text.word_error import normalize_words, word_errors
-from assistant.tools.bench.noisy import with_noise
+from assistant.tools.bench.lib.noisy import with_noise
 from tests.conftest import Clip
 
 MODEL = paths.models() / SttSettings().model

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from assistant.text.word_error import word_error_rate
-from assistant.tools.bench.sound_server import SoundServer
+from assistant.tools.bench.room.sound_server import SoundServer
 from tests.cli.test_run_on_devices import running, server
 
 pytest.importorskip("wyoming", reason="needs the extra services")

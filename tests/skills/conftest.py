@@ -14,7 +14,7 @@ from assistant import skills as room
 from assistant.skills import SkillContext, Skills
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import Clocks, TimerBook
-from assistant.tools.bench.command_sentences import NOW
+from assistant.tools.bench.corpus import NOW
 from tests.conftest import CHECKOUT
 
 ENGLISH = CHECKOUT / "config" / "intents" / "en.yaml"

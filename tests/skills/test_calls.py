@@ -18,7 +18,7 @@ from assistant.skills.builtin.control import Level
 from assistant.skills.builtin.units import Measure
 from assistant.skills.timer_book import TimerBook
 from assistant.text.en.moments import DatedMoment, Moment
-from assistant.tools.bench.tool_sentences import QUESTIONS, REQUESTS
+from assistant.tools.bench.corpus import QUESTIONS, REQUESTS
 from tests.skills.conftest import Home
 
 TYPES: list[Any] = [

@@ -17,8 +17,7 @@ from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import SttSettings, TtsSettings
 from assistant.skills import Skills
 from assistant.text.markup import speakable
-from assistant.tools.bench.command_sentences import COMMANDS
-from assistant.tools.bench.small_talk import CONVERSATION
+from assistant.tools.bench.corpus import COMMANDS, CONVERSATION
 from tests.conftest import Clip
 from tests.skills.test_sentences import plain
 

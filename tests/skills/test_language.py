@@ -19,7 +19,7 @@ from assistant.text.en.durations import duration
 from assistant.text.en.moments import moment
 from assistant.text.en.numbers import number
 from assistant.text.en.words import keys, said, words
-from assistant.tools.bench.command_sentences import NOW
+from assistant.tools.bench.corpus import NOW
 
 
 def split(text: str) -> list[str]:

@@ -12,8 +12,7 @@ from assistant.skills.builtin.calculation import Calculation
 from assistant.skills.builtin.control import Level
 from assistant.skills.builtin.units import Measure, Unit
 from assistant.text.en.moments import Moment
-from assistant.tools.bench.command_sentences import COMMANDS, NOW
-from assistant.tools.bench.small_talk import CONVERSATION
+from assistant.tools.bench.corpus import COMMANDS, CONVERSATION, NOW
 
 
 def plain(name: str, arguments: dict[str, object]) -> dict[str, object]:

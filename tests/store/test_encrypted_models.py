@@ -25,7 +25,7 @@ from assistant.tools.bench import cold
 from assistant.tools.bench import llm as bench_llm
 from assistant.tools.bench import stt as bench_stt
 from assistant.tools.bench import tts as bench_tts
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib.variants import changed
 from tests.conftest import CHECKOUT
 from tests.engines.conftest import said
 from tests.engines.test_llama_cpp_adapter import adapter

@@ -1,7 +1,8 @@
 """``assistant bench``: how long a turn takes and where the time goes, measured and not believed.
 
 Each module measures one thing and returns a ``Result``: a text for people and one document for
-programs. They know the assistant from outside, as ``app`` puts it together.
+programs. They know the assistant from outside, as ``app`` puts it together. ``lib`` holds what the benches
+share, ``room`` the rooms they measure in, and ``data`` the sentences that they speak.
 """
 
 from assistant.cli import Command

@@ -28,14 +28,15 @@ from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
 from assistant.text.word_error import normalize_words, word_errors
-from assistant.tools.bench import barge_in_devices, devices_as_text, machine
-from assistant.tools.bench.appliance_in_room import Stage, open_stage
+from assistant.tools.bench import barge_in_devices
 from assistant.tools.bench.barge_in_devices import Plan
-from assistant.tools.bench.clips import Clip, read_set
-from assistant.tools.bench.measuring import Document, Result, ratio, rounded, share, spread_ms, table
-from assistant.tools.bench.room import Acoustics, living_room, loudness, unit_energy
-from assistant.tools.bench.speech_end import WINDOW_SAMPLES, levels_db
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.clips import Clip, read_set
+from assistant.tools.bench.lib.measuring import Document, Result, ratio, rounded, share, spread_ms, table
+from assistant.tools.bench.lib.speech_end import WINDOW_SAMPLES, levels_db
+from assistant.tools.bench.lib.variants import changed
+from assistant.tools.bench.room.appliance import Stage, open_stage
+from assistant.tools.bench.room.simulated import Acoustics, living_room, loudness, unit_energy
 
 SoundPath = Literal["simulated", "devices", "both"]
 
@@ -117,7 +118,7 @@ def run(
             clips, _ = sorted_out(read_set(folder))
             plan = replace(plan, people=barge_in_devices.people_in(clips, onset))
         document["devices"] = barge_in_devices.run(settings, plan, progress)
-        texts.append(devices_as_text.as_text(document["devices"]))
+        texts.append(barge_in_devices.as_text(document["devices"]))
     if path == "both":
         texts.append(_side_by_side(document))
     return Result("\n\n".join(texts), {**document, **machine.describe(settings)})

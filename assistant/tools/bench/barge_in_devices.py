@@ -17,13 +17,13 @@ from assistant.audio.resample import to_float
 from assistant.core.errors import AudioFileInvalid, EngineFailed
 from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.settings.schema import Settings
-from assistant.tools.bench import own_voice_scene, somebody_scenes
-from assistant.tools.bench.clips import Clip, sound_files
-from assistant.tools.bench.device_world import World, devices, world
-from assistant.tools.bench.echo_path import Cell
-from assistant.tools.bench.measuring import Document, percentile, rounded
-from assistant.tools.bench.somebody_scenes import Sound
-from assistant.tools.bench.sound_server import Kind
+from assistant.tools.bench.lib.clips import Clip, sound_files
+from assistant.tools.bench.lib.measuring import Document, percentile, rounded, table
+from assistant.tools.bench.room import scenes
+from assistant.tools.bench.room.device_world import World, devices, world
+from assistant.tools.bench.room.echo_path import Cell
+from assistant.tools.bench.room.scenes import Sound
+from assistant.tools.bench.room.sound_server import Kind
 
 OWN_VOICE, PEOPLE, NOISES, RESTART = SCENES = ("own-voice", "people", "noises", "restart")
 
@@ -148,12 +148,12 @@ def noises_in(folder: Path) -> list[Sound]:
 
 def _done(here: World, job: Job, plan: Plan) -> Document:
     if job.scene == OWN_VOICE:
-        return own_voice_scene.run(here, job.count, job.first)
+        return scenes.own_voice(here, job.count, job.first)
     if job.scene == PEOPLE:
-        return somebody_scenes.interrupted(here, plan.people, job.level_db, job.count, job.first)
+        return scenes.interrupted(here, plan.people, job.level_db, job.count, job.first)
     if job.scene == NOISES:
-        return somebody_scenes.noises(here, plan.noises, job.level_db, job.count, job.first)
-    return somebody_scenes.restarted(here, job.first)
+        return scenes.noises(here, plan.noises, job.level_db, job.count, job.first)
+    return scenes.restarted(here, job.first)
 
 
 def _sum_of_own_voice(cells: Sequence[Document]) -> Document:
@@ -204,3 +204,86 @@ def _keep(file: Path | None, document: Document) -> None:
     if file is not None:
         with file.open("a", encoding="utf-8") as sink:
             sink.write(json.dumps(document) + "\n")
+
+
+_COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
+    OWN_VOICE: (
+        ("announcements", "said"),
+        ("false_pauses", "false pauses"),
+        ("woken", "woken"),
+        ("cut_off", "cut off"),
+        ("self_answers", "self-answers"),
+        ("delay_ms", "true ms"),
+        ("gain", "true gain"),
+    ),
+    PEOPLE: (
+        ("person_db", "dB"),
+        ("interruptions", "n"),
+        ("stopped", "stopped"),
+        ("within_300_ms", "in 300 ms"),
+        ("p50_ms", "p50 ms"),
+        ("p95_ms", "p95 ms"),
+        ("stopped_before_anybody_spoke", "too early"),
+        ("alone", "alone"),
+        ("false_pauses", "false pauses"),
+        ("stopped_again", "again"),
+    ),
+    NOISES: (
+        ("noise_db", "dB"),
+        ("noises", "n"),
+        ("false_pauses", "false pauses"),
+        ("paused_and_went_on", "went on"),
+        ("ended_by_noise", "ended by it"),
+        ("self_answers", "answers to it"),
+    ),
+    RESTART: (
+        ("well_again_s", "back after s"),
+        ("well", "well"),
+        ("announcements", "said"),
+        ("false_pauses", "false pauses"),
+        ("self_answers", "self-answers"),
+    ),
+}
+"""Key in the document, and head of the column."""
+
+
+def as_text(document: Document) -> str:
+    """What was found, in tables: every cell by its name, and sums."""
+    parts = [f"through devices, on a sound server of its own ({document['server']})"]
+    for scene, columns in _COLUMNS.items():
+        cells = [cell for cell in document["cells"] if cell["scene"] == scene]
+        if cells:
+            parts += [_sentence(scene, document, cells), _grid(columns, cells)]
+    return "\n\n".join(parts)
+
+
+def _grid(columns: Sequence[tuple[str, str]], cells: Sequence[Document]) -> str:
+    rows = [(cell["cell"], *(_value(cell, key) for key, _ in columns)) for cell in cells]
+    return table(("cell", *(head for _, head in columns)), rows)
+
+
+def _value(cell: Document, key: str) -> object:
+    value = cell.get("silent", {}).get(key) if key in {"p50_ms", "p95_ms"} else cell[key]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def _sentence(scene: str, document: Document, cells: Sequence[Document]) -> str:
+    if scene == OWN_VOICE:
+        own = document["own_voice"]
+        return (
+            f"own voice only: {own['announcements']} announcements, {own['false_pauses']} false pauses, "
+            f"{own['cut_off']} cut off, {own['self_answers']} answers to itself"
+        )
+    if scene == PEOPLE:
+        return "\n".join(
+            f"people, {each['person_db']:+g} dB: {each['interruptions']} interruptions, {each['stopped']} "
+            f"stopped it, {each['within_300_ms']} within 300 ms of their onset; {each['false_pauses']} false "
+            f"pauses while nobody spoke, {each['alone']} announcements among them that nobody interrupted"
+            for each in document["people"]
+        )
+    if scene == NOISES:
+        count, ended = (sum(cell[key] for cell in cells) for key in ("noises", "ended_by_noise"))
+        return f"noises: {count}, {ended} ended the answer"
+    return "the sound server killed in mid-answer"

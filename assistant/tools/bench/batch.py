@@ -20,8 +20,8 @@ from assistant.dialog.conversation import opening
 from assistant.runtime.cancel import Cancel
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import (
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
     in_own_process,
@@ -31,7 +31,7 @@ from assistant.tools.bench.measuring import (
     rounded,
     table,
 )
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib.variants import changed
 
 PLACES = (1, 2, 4, 8)
 TOKENS = 32

@@ -25,8 +25,8 @@ from assistant.board import storage
 from assistant.core.errors import AssistantError
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import (
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
     in_own_process,

@@ -36,9 +36,9 @@ from assistant.core.types import SAMPLE_RATE_HZ, Message, Sentence
 from assistant.runtime.cancel import Cancel
 from assistant.runtime.engine_thread import FairLock
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import Document, Result, in_own_process, ratio, table
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import Document, Result, in_own_process, ratio, table
+from assistant.tools.bench.lib.variants import changed
 
 TOKENS = 32
 """Written in a round."""

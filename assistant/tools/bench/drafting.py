@@ -15,10 +15,10 @@ from assistant.app import build as app
 from assistant.app import engines as loading
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import Document, Result, in_turn, ratio, rounded, table
-from assistant.tools.bench.tool_sentences import QUESTIONS
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.corpus import QUESTIONS
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import Document, Result, in_turn, ratio, rounded, table
+from assistant.tools.bench.lib.variants import changed
 
 DRAFTS = (0, 2, 4, 8)
 TEXTS = (

@@ -18,14 +18,13 @@ from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from assistant.runtime import clock
 from assistant.settings.engines import VadSettings
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.clips import Clip, read_set
-from assistant.tools.bench.measuring import Document, Result, ratio, share, spread_ms, table
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.clips import Clip, read_set
+from assistant.tools.bench.lib.measuring import Document, Result, ratio, share, spread_ms, table
+from assistant.tools.bench.lib.rehearsal import Said, Session, answers, is_cut_off, rehearse
+from assistant.tools.bench.lib.variants import PLAIN, PLAIN_END_MS, changed
 from assistant.tools.bench.pauses import Word, hesitating
-from assistant.tools.bench.rehearsal import Said, Session, rehearse
-from assistant.tools.bench.stages import answers, is_cut_off
 from assistant.tools.bench.stt import load_stock
-from assistant.tools.bench.variants import PLAIN, PLAIN_END_MS, changed
 
 STAGES = ("endpoint", "vad_lag", "response")
 """Of ``stages``: what is told of those who were heard out."""

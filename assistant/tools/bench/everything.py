@@ -15,8 +15,8 @@ from datetime import date
 from pathlib import Path
 
 from assistant.core.errors import AssistantError
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import Document, Result, ratio, share
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import Document, Result, ratio, share
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 """What is between them is replaced."""

@@ -33,10 +33,10 @@ from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from assistant.dialog.listener import Listener
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench import idle_devices, machine, speech_end
-from assistant.tools.bench.clips import Clip, read_set
-from assistant.tools.bench.measuring import Document, Result, child_command, ratio, table
-from assistant.tools.bench.plain_wake import STEP_SAMPLES, PlainWakeWord
+from assistant.tools.bench import idle_devices
+from assistant.tools.bench.lib import machine, speech_end
+from assistant.tools.bench.lib.clips import Clip, read_set
+from assistant.tools.bench.lib.measuring import Document, Result, child_command, ratio, table
 
 ROOM_AMPLITUDE = 20
 """Standard deviation of a quiet room's noise, of 32768: -64 dB of full scale."""
@@ -48,6 +48,9 @@ PLAIN = "plain"
 """The package by itself in the quiet room."""
 
 _STARTS_WITHIN_S = 120.0
+
+STEP_SAMPLES = 1280
+"""Samples that the package pyopen-wakeword takes at a time."""
 
 
 def run_on_devices(settings: Settings, *, seconds: float, progress: Callable[[str], None]) -> Result:
@@ -219,3 +222,28 @@ class _Endless(WavMicrophone):
             self._clips.append(self._again)
             self.feed_next()
         return super()._next_frame(start_s)
+
+
+class PlainWakeWord:
+    """The built-in words in the settings, as the package pyopen-wakeword listens for them.
+
+    Every piece of sound goes through the network, also where nobody speaks.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures  # noqa: PLC0415 - an extra
+
+        self._features: Any = OpenWakeWordFeatures.from_builtin()
+        self._words = [
+            (word, OpenWakeWord.from_builtin(Model(word.name))) for word in settings.wake.words if word.name
+        ]
+
+    def heard(self, pcm: Pcm16) -> list[str]:
+        """The labels of the words that end in the next ``pcm``, 16 kHz."""
+        labels = []
+        for start in range(0, len(pcm), STEP_SAMPLES):
+            for made in self._features.process_streaming(pcm[start : start + STEP_SAMPLES].tobytes()):
+                for word, network in self._words:
+                    if any(chance >= word.threshold for chance in network.process_streaming(made)):
+                        labels.append(word.label)
+        return labels

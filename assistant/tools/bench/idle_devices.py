@@ -24,9 +24,9 @@ from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.runtime import paths
 from assistant.services.control import client as control_client
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import Document
-from assistant.tools.bench.sound_server import SoundServer, missing, sound_server
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import Document
+from assistant.tools.bench.room.sound_server import SoundServer, missing, sound_server
 
 TONE_DB = -60.0
 """Of full scale: a quiet room at a usual gain."""

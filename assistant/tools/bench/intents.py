@@ -26,13 +26,21 @@ from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.skills import Match, Skills
 from assistant.text.markup import speakable
-from assistant.tools.bench import machine, speech_end
-from assistant.tools.bench.clips import Clip
-from assistant.tools.bench.command_sentences import COMMANDS
-from assistant.tools.bench.measuring import Document, Result, ratio, rounded, share, spread_ms, table, timed
-from assistant.tools.bench.rehearsal import Said, Session, rehearse
-from assistant.tools.bench.small_talk import CONVERSATION
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.corpus import COMMANDS, CONVERSATION
+from assistant.tools.bench.lib import machine, speech_end
+from assistant.tools.bench.lib.clips import Clip
+from assistant.tools.bench.lib.measuring import (
+    Document,
+    Result,
+    ratio,
+    rounded,
+    share,
+    spread_ms,
+    table,
+    timed,
+)
+from assistant.tools.bench.lib.rehearsal import Said, Session, rehearse
+from assistant.tools.bench.lib.variants import changed
 
 _BRIEF = {"llm": {"max_tokens": 8}}
 """Who answers is what counts, not what the language model says."""

@@ -15,12 +15,30 @@ from assistant.audio.files import check_writable
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
 from assistant.text.word_error import normalize_words, word_errors
-from assistant.tools.bench import machine, waterfall
-from assistant.tools.bench.clips import read_set
-from assistant.tools.bench.measuring import Document, Result, median, ratio, rounded, share, spread_ms, table
-from assistant.tools.bench.rehearsal import Heard, Said, Session, rehearse
-from assistant.tools.bench.stages import SPANS, Answer, answers, is_cut_off
-from assistant.tools.bench.variants import PLAIN, changed
+from assistant.tools.bench import waterfall
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.clips import read_set
+from assistant.tools.bench.lib.measuring import (
+    Document,
+    Result,
+    median,
+    ratio,
+    rounded,
+    share,
+    spread_ms,
+    table,
+)
+from assistant.tools.bench.lib.rehearsal import (
+    SPANS,
+    Answer,
+    Heard,
+    Said,
+    Session,
+    answers,
+    is_cut_off,
+    rehearse,
+)
+from assistant.tools.bench.lib.variants import PLAIN, changed
 
 _TITLES = {
     "response": "response",

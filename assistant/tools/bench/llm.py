@@ -18,8 +18,8 @@ from assistant.board.cores import big_cores
 from assistant.engines.llm.llama_cpp.gguf import find_model
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import (
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
     in_turn,
@@ -30,7 +30,7 @@ from assistant.tools.bench.measuring import (
     table,
     timed,
 )
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib.variants import changed
 
 TOKENS = 64
 """Written in a round; long enough that the first token does not matter."""

@@ -20,9 +20,9 @@ from assistant.core.errors import AssistantError
 from assistant.core.types import Message
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import Document, Result, in_own_process, table
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import Document, Result, in_own_process, table
+from assistant.tools.bench.lib.variants import changed
 
 ANSWER_TOKENS = 16
 _FILLED = 0.97

@@ -19,7 +19,7 @@ from assistant.dialog.listener import Listener
 from assistant.engines import Vad
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench.echo_trace import Begun, Step, Told
+from assistant.tools.bench.lib.echo_trace import Begun, Step, Told
 
 _AUDIBLE = 33
 """Steps of 16 bits, -60 dB: quieter is a pause."""

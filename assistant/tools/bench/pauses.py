@@ -15,8 +15,8 @@ from itertools import pairwise
 import numpy as np
 
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
-from assistant.tools.bench.clips import Clip
-from assistant.tools.bench.speech_end import WINDOW_SAMPLES, Spoken, levels_db
+from assistant.tools.bench.lib.clips import Clip
+from assistant.tools.bench.lib.speech_end import WINDOW_SAMPLES, Spoken, levels_db
 
 SHORTEST_S, LONGEST_S = 0.5, 1.0
 """Pauses within a sentence that people make while they think are mostly this long."""

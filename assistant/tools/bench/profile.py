@@ -3,17 +3,25 @@
 A child process holds the conversation, in real time, and says who computed for how long. While it does, this
 process lets ``perf stat`` count on it and reads what measures power; what is not there is named, with how to
 get it, and the rest is told all the same.
+
+The engines take turns, so the time that the process used while one of them was called, less the time of the
+loop's own thread, belongs to that engine, whichever thread of its library used it. This needs no tool.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from assistant.app import build as app
 from assistant.app.converse import hold
@@ -23,12 +31,12 @@ from assistant.core.errors import AssistantError, EngineFailed
 from assistant.dialog.report import Report
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine, perf_stat
-from assistant.tools.bench.clips import sound_files
-from assistant.tools.bench.measuring import Document, Result, child_command, share, table
-from assistant.tools.bench.meters import MISSING, Meters
-from assistant.tools.bench.processor_time import Ledger, Metered
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.clips import sound_files
+from assistant.tools.bench.lib.measuring import Document, Result, child_command, share, table
+from assistant.tools.bench.lib.meters import MISSING, Meters, counter_rows
 
+_TASKS = Path("/proc/self/task")
 _READY, _GO = "ready", "go"
 _WHO = {
     "stt": "speech to text",
@@ -124,7 +132,7 @@ def _as_text(document: Document) -> str:
         ("wall seconds, silence included", f"{wall_s / turns:.2f}"),
         ("cores busy on the average", f"{total_s / wall_s:.2f}"),
         ("seconds that threads waited for a core", f"{document['waited_for_a_core_s'] / turns:.3f}"),
-        *perf_stat.told(document["counters"], wall_s),
+        *counter_rows(document["counters"], wall_s),
         *(
             (f"energy of {name}, J a turn", f"{used / turns:.1f}")
             for name, used in document["joules"].items()
@@ -143,3 +151,87 @@ def _as_text(document: Document) -> str:
     if document["missing"]:
         parts += ["", *(f"not measured: {MISSING[name]}" for name in document["missing"])]
     return "\n".join(parts)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Processor seconds by engine, since ``begin``."""
+
+    spent_s: dict[str, float] = field(default_factory=dict)
+    _loop_clock: int | None = None
+    _began: tuple[float, float, float, float, int] = (0.0, 0.0, 0.0, 0.0, 0)
+
+    def begin(self) -> None:
+        """Forget what was, and count from now on; on the loop's own thread."""
+        if hasattr(time, "pthread_getcpuclockid"):
+            self._loop_clock = time.pthread_getcpuclockid(threading.get_ident())
+        self.spent_s.clear()
+        self._began = self._now()
+
+    def charge(self, name: str, call: Callable[[], Any]) -> Any:
+        """Do ``call`` and put down what it took to ``name``."""
+        before = self._engines_s()
+        try:
+            return call()
+        finally:
+            self.spent_s[name] = self.spent_s.get(name, 0.0) + self._engines_s() - before
+
+    def figures(self) -> dict[str, Any]:
+        """All of it until now: seconds, and how often something had to wait."""
+        total_s, loop_s, wall_s, waited_s, switches = (
+            now - began for now, began in zip(self._now(), self._began, strict=True)
+        )
+        engines_s = sum(self.spent_s.values())
+        return {
+            "wall_s": wall_s,
+            "cpu_s": {**self.spent_s, "loop": loop_s, "rest": max(0.0, total_s - loop_s - engines_s)},
+            "total_cpu_s": total_s,
+            "waited_for_a_core_s": waited_s,
+            "switches": switches,
+        }
+
+    def _now(self) -> tuple[float, float, float, float, int]:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        switches = used.ru_nvcsw + used.ru_nivcsw
+        return time.process_time(), self._loop_s(), time.perf_counter(), waited_s(), switches
+
+    def _engines_s(self) -> float:
+        return time.process_time() - self._loop_s()
+
+    def _loop_s(self) -> float:
+        return 0.0 if self._loop_clock is None else time.clock_gettime(self._loop_clock)
+
+
+class Metered:
+    """An engine, with what its calls take put down under its name."""
+
+    def __init__(self, engine: Any, name: str, ledger: Ledger) -> None:
+        self._engine, self._name, self._ledger = engine, name, ledger
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._engine, name)
+        if not callable(found):
+            return found
+
+        def call(*positional: Any, **named: Any) -> Any:
+            result = self._ledger.charge(self._name, lambda: found(*positional, **named))
+            return self._each(result) if isinstance(result, Iterator) else result
+
+        return call
+
+    def _each(self, items: Iterator[Any]) -> Iterator[Any]:
+        end = object()
+        while (item := self._ledger.charge(self._name, lambda: next(items, end))) is not end:
+            yield item
+
+
+def waited_s(tasks: Path = _TASKS) -> float:
+    """How long all threads of this process were ready and had no core (schedstat); 0 where nobody tells."""
+    total_ns = 0
+    for file in tasks.glob("*/schedstat"):
+        try:
+            fields = file.read_text("ascii").split()
+        except OSError:  # a thread that has just ended
+            continue
+        total_ns += int(fields[1]) if len(fields) > 1 and fields[1].isdecimal() else 0
+    return total_ns / 1e9

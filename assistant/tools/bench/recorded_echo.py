@@ -15,11 +15,11 @@ from assistant.app import engines as loading
 from assistant.core.errors import AudioFileInvalid
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
 from assistant.settings.schema import Settings
-from assistant.tools.bench import echo_trace, machine
-from assistant.tools.bench.echo_trace import Begun, Step, Told, sound_of
-from assistant.tools.bench.measuring import Document, Result, median, ratio, rounded, table
+from assistant.tools.bench.lib import echo_trace, machine
+from assistant.tools.bench.lib.echo_trace import Begun, Step, Told, sound_of
+from assistant.tools.bench.lib.measuring import Document, Result, median, ratio, rounded, table
+from assistant.tools.bench.lib.speech_end import levels_db
 from assistant.tools.bench.onsets import Found, listen
-from assistant.tools.bench.speech_end import levels_db
 
 Kind = Literal["far end", "both", "near end", "not told"]
 

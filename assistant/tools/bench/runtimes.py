@@ -24,9 +24,9 @@ from assistant.core.types import Message
 from assistant.engines import load
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import Document, Result, in_turn, median, rounded, table
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import Document, Result, in_turn, median, rounded, table
+from assistant.tools.bench.lib.variants import changed
 
 TOKENS = 32
 """Of a reply."""

@@ -21,9 +21,9 @@ from assistant.core.types import Pcm16
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.text.word_error import normalize_words, word_errors
-from assistant.tools.bench import machine
-from assistant.tools.bench.clips import Clip, read_set
-from assistant.tools.bench.measuring import (
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.clips import Clip, read_set
+from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
     in_turn,
@@ -34,7 +34,7 @@ from assistant.tools.bench.measuring import (
     table,
     timed,
 )
-from assistant.tools.bench.noisy import with_noise
+from assistant.tools.bench.lib.noisy import with_noise
 
 QUIET = ""
 """The name of no noise."""

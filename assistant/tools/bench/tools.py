@@ -22,10 +22,10 @@ from assistant.engines import CallingLlm
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.skills import Skills
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import Document, Result, median, ratio, rounded, share, table, timed
-from assistant.tools.bench.tool_sentences import QUESTIONS, REQUESTS
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.corpus import QUESTIONS, REQUESTS
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import Document, Result, median, ratio, rounded, share, table, timed
+from assistant.tools.bench.lib.variants import changed
 
 _TIMED = 15
 """Questions that are timed both ways."""

@@ -19,8 +19,8 @@ from assistant.core.types import Sentence
 from assistant.engines import Tts
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.measuring import (
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
     in_turn,

@@ -33,12 +33,11 @@ from assistant.dialog.listener import Listener
 from assistant.runtime import clock
 from assistant.settings.engines import BuiltInWord, WakeSettings
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
-from assistant.tools.bench.clips import sound_files
-from assistant.tools.bench.idle import ROOM_AMPLITUDE
-from assistant.tools.bench.measuring import Document, Result, ratio, rounded, share, table
-from assistant.tools.bench.noisy import with_noise
-from assistant.tools.bench.plain_wake import PlainWakeWord
+from assistant.tools.bench.idle import ROOM_AMPLITUDE, PlainWakeWord
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.clips import sound_files
+from assistant.tools.bench.lib.measuring import Document, Result, ratio, rounded, share, table
+from assistant.tools.bench.lib.noisy import with_noise
 
 _ROOM_S = 1.0
 """A quiet room, or the noise alone, before and after each recording."""

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from assistant.tools.bench.measuring import median, percentile
-from assistant.tools.bench.stages import Answer
+from assistant.tools.bench.lib.measuring import median, percentile
+from assistant.tools.bench.lib.rehearsal import Answer
 
 BARS = (
     ("wait for the end of the turn", "speech_end", "ended", "#b8c4ce"),

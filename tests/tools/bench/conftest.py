@@ -18,10 +18,10 @@ from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
 from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad, clip
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench.clips import Clip
-from assistant.tools.bench.measuring import Document
-from assistant.tools.bench.rehearsal import Session, rehearse
-from assistant.tools.bench.speech_end import Spoken
+from assistant.tools.bench.lib.clips import Clip
+from assistant.tools.bench.lib.measuring import Document
+from assistant.tools.bench.lib.rehearsal import Session, rehearse
+from assistant.tools.bench.lib.speech_end import Spoken
 from tests.conftest import CHECKOUT
 
 DEMO = CHECKOUT / "assistant" / "cli" / "demo" / "how_old_is_the_brooklyn_bridge.wav"

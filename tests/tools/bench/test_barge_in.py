@@ -15,9 +15,9 @@ from assistant.core.errors import AudioFileInvalid
 from assistant.core.types import SAMPLE_RATE_HZ, SpokenAudio
 from assistant.runtime import clock
 from assistant.tools.bench.barge_in import Interruption, onset, sorted_out, summary
-from assistant.tools.bench.clips import Clip
-from assistant.tools.bench.room import Acoustics, Room, living_room, loudness, unit_energy
-from assistant.tools.bench.speech_end import Spoken
+from assistant.tools.bench.lib.clips import Clip
+from assistant.tools.bench.lib.speech_end import Spoken
+from assistant.tools.bench.room.simulated import Acoustics, Room, living_room, loudness, unit_energy
 from tests.rooms import babble
 
 CLIP = Clip("clip.wav", babble(2), Spoken(0.0, 2.0))

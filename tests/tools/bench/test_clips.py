@@ -12,7 +12,7 @@ import pytest
 from assistant.audio.files import write_wav
 from assistant.core.errors import AudioFileInvalid
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.tools.bench.clips import read_set
+from assistant.tools.bench.lib.clips import read_set
 from tests.tools.bench.conftest import DEMO
 
 

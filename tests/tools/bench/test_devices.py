@@ -13,12 +13,10 @@ from assistant.audio.files import write_wav
 from assistant.audio.resample import Samples
 from assistant.cli.main import main
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.tools.bench.barge_in_devices import OWN_VOICE, PEOPLE, Plan
-from assistant.tools.bench.devices_as_text import as_text
-from assistant.tools.bench.echo_path import Cell, open_path
-from assistant.tools.bench.monitors import Monitor, found_in
-from assistant.tools.bench.room_pump import BLOCK_SAMPLES, Way
-from assistant.tools.bench.sound_server import Kind, echoing_server, missing
+from assistant.tools.bench.barge_in_devices import OWN_VOICE, PEOPLE, Plan, as_text
+from assistant.tools.bench.room.echo_path import BLOCK_SAMPLES, Cell, Way, open_path
+from assistant.tools.bench.room.monitors import Monitor, found_in
+from assistant.tools.bench.room.sound_server import Kind, echoing_server, missing
 from tests.rooms import babble
 
 DRY = np.ones(1, np.float32)

@@ -11,7 +11,7 @@ import pytest
 from assistant.core.errors import AssistantError
 from assistant.tools.bench import everything
 from assistant.tools.bench.everything import BEGIN, END, Promise, promises
-from assistant.tools.bench.measuring import Result, share
+from assistant.tools.bench.lib.measuring import Result, share
 
 DOCUMENTS: dict[str, Any] = {
     "latency": {

@@ -11,10 +11,10 @@ import pytest
 from assistant import skills as room
 from assistant.dialog.report import Report
 from assistant.skills import ListBook, SkillContext, Skills, TimerBook
-from assistant.tools.bench.clips import Clip
 from assistant.tools.bench.intents import judged
-from assistant.tools.bench.rehearsal import Heard, Said
-from assistant.tools.bench.speech_end import Spoken
+from assistant.tools.bench.lib.clips import Clip
+from assistant.tools.bench.lib.rehearsal import Heard, Said
+from assistant.tools.bench.lib.speech_end import Spoken
 from tests.skills.conftest import ENGLISH
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from assistant.settings.schema import Settings
-from assistant.tools.bench import machine
+from assistant.tools.bench.lib import machine
 
 
 def test_the_peak_is_read_where_the_kernel_keeps_it(tmp_path: Path) -> None:

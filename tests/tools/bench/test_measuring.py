@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.tools.bench.measuring import Result, in_turn, median, percentile, ratio, spread_ms, table
+from assistant.tools.bench.lib.measuring import Result, in_turn, median, percentile, ratio, spread_ms, table
 
 _FINITE = st.floats(0, 1e6, allow_nan=False)
 

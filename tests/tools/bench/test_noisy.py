@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
-from assistant.tools.bench.noisy import active_power, with_noise
+from assistant.tools.bench.lib.noisy import active_power, with_noise
 
 rng = np.random.default_rng(1)
 SPEECH: Pcm16 = np.concatenate(

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
 from assistant.engines.scripted import clip
-from assistant.tools.bench.clips import Clip
+from assistant.tools.bench.lib.clips import Clip
+from assistant.tools.bench.lib.speech_end import Spoken
 from assistant.tools.bench.pauses import LONGEST_S, SHORTEST_S, Word, hesitating, joined, places, room_tone
-from assistant.tools.bench.speech_end import Spoken
 from tests.tools.bench.conftest import silence
 
 BEGINS_S = (0.5, 0.86, 1.22)

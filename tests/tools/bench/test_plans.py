@@ -13,7 +13,7 @@ from assistant.core.types import Message
 from assistant.settings.schema import Settings
 from assistant.store import open_store
 from assistant.tools.bench import cores, memory
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib.variants import changed
 from tests.engines.conftest import SMOLLM2, made
 
 MACHINE = {

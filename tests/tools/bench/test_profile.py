@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.cli.main import main
-from assistant.tools.bench import meters, perf_stat
-from assistant.tools.bench.meters import Meters
-from assistant.tools.bench.processor_time import Ledger, Metered, waited_s
+from assistant.tools.bench.lib import meters
+from assistant.tools.bench.lib.meters import Meters
+from assistant.tools.bench.profile import Ledger, Metered, waited_s
 
 HARDWARE = """\
 # started on Mon Nov 23 10:00:00 2026
@@ -50,10 +50,10 @@ TWO_KINDS = """\
 
 
 def test_counters_of_a_processor_and_what_they_mean() -> None:
-    found = perf_stat.counters(HARDWARE)
+    found = meters.perf_counters(HARDWARE)
     assert found["cycles"] == 3_600_000_000
     assert found["task-clock"] == 1204.51
-    told = dict(perf_stat.told(found, wall_s=2.0))
+    told = dict(meters.counter_rows(found, wall_s=2.0))
     assert told["instructions a cycle"] == "1.50"
     assert told["cache misses of 1000 instructions"] == "10.0"
     assert told["read from memory, at least"] == "1728 MB/s"
@@ -61,18 +61,18 @@ def test_counters_of_a_processor_and_what_they_mean() -> None:
 
 
 def test_what_cannot_be_counted_is_left_out() -> None:
-    found = perf_stat.counters(VIRTUAL)
+    found = meters.perf_counters(VIRTUAL)
     assert found == {"task-clock": 0.78, "context-switches": 1}
-    assert dict(perf_stat.told(found, 1.0)) == {"context switches": "1"}
+    assert dict(meters.counter_rows(found, 1.0)) == {"context switches": "1"}
 
 
 def test_kinds_of_cores_are_added() -> None:
-    assert perf_stat.counters(TWO_KINDS) == {"cycles": 147}
+    assert meters.perf_counters(TWO_KINDS) == {"cycles": 147}
 
 
 @given(st.text(max_size=200))
 def test_anything_else_is_no_counter_or_a_number(text: str) -> None:
-    assert all(isinstance(value, float) for value in perf_stat.counters(text).values())
+    assert all(isinstance(value, float) for value in meters.perf_counters(text).values())
 
 
 def burn(seconds: float) -> None:

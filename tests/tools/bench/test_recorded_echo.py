@@ -15,8 +15,8 @@ from assistant.core.errors import AudioFileInvalid
 from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
 from assistant.engines.scripted import ScriptedVad
 from assistant.settings.schema import Settings
-from assistant.tools.bench import echo_trace
-from assistant.tools.bench.echo_trace import Begun, Step, Told, TracedReference
+from assistant.tools.bench.lib import echo_trace
+from assistant.tools.bench.lib.echo_trace import Begun, Step, Told, TracedReference
 from assistant.tools.bench.onsets import listen
 from tests.rooms import babble
 

@@ -11,8 +11,8 @@ from assistant.settings.schema import Settings
 from assistant.tools.bench.endpoint import first_silence_s
 from assistant.tools.bench.endpoint import summary as endpoint_summary
 from assistant.tools.bench.latency import summary
-from assistant.tools.bench.stages import SPANS, answers, is_cut_off
-from assistant.tools.bench.variants import PLAIN, changed
+from assistant.tools.bench.lib.rehearsal import SPANS, answers, is_cut_off
+from assistant.tools.bench.lib.variants import PLAIN, changed
 from tests.tools.bench.conftest import Rehearse, spoken
 
 QUESTION, TIME, TIMER, LAMP = 1000, 2000, 3000, 4000

@@ -8,8 +8,8 @@ import pytest
 
 from assistant.dialog.report import Report
 from assistant.tools.bench import soak
-from assistant.tools.bench.soak_faults import FAULTS
-from assistant.tools.bench.soak_home import Home
+from assistant.tools.bench.soak.faults import FAULTS
+from assistant.tools.bench.soak.home import Home
 
 
 def test_whatever_goes_wrong_it_answers_sleeps_and_loses_no_timer() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from assistant.engines.scripted import clip
-from assistant.tools.bench.speech_end import find, load_network, locate
+from assistant.tools.bench.lib.speech_end import find, load_network, locate
 from tests.tools.bench.conftest import silence
 
 ROOM = np.random.default_rng(1).normal(0, 8, 3 * SAMPLE_RATE_HZ).astype(np.int16)

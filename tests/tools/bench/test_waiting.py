@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from assistant.cli.main import main
-from assistant.tools.bench.sound_server import missing
+from assistant.tools.bench.room.sound_server import missing
 from tests.conftest import Clip
 
 pytest.importorskip("pyopen_wakeword")

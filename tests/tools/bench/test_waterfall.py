@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from assistant.tools.bench.stages import Answer
+from assistant.tools.bench.lib.rehearsal import Answer
 from assistant.tools.bench.waterfall import LEFT, RIGHT, WIDTH, draw
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -17,7 +17,7 @@ from assistant.settings.schema import Settings
 from assistant.store import Store
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Unwatched
-from assistant.tools.bench.variants import changed
+from assistant.tools.bench.lib.variants import changed
 from assistant.tools.quantize import gate, lora, safetensors
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.dialogues import Texts

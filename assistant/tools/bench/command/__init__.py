@@ -12,10 +12,10 @@ from assistant.runtime import logs
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.tools.bench.command import barge_in_options
-from assistant.tools.bench.command.numbers import count, numbers
+from assistant.tools.bench.command.argument_types import count, numbers
 
 if TYPE_CHECKING:
-    from assistant.tools.bench.measuring import Result
+    from assistant.tools.bench.lib.measuring import Result
 
 DEMO = Path(__file__).parents[3] / "cli" / "demo"
 

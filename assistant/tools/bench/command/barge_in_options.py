@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant.settings.schema import Settings
-from assistant.tools.bench.command.numbers import count, delays, gains, numbers, part
+from assistant.tools.bench.command.argument_types import count, delays, gains, numbers, part
 
 if TYPE_CHECKING:
-    from assistant.tools.bench.measuring import Result
+    from assistant.tools.bench.lib.measuring import Result
 
 _DEMO = Path(__file__).parents[3] / "cli" / "demo"
 

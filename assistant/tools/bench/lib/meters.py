@@ -17,7 +17,6 @@ from statistics import fmean
 from types import TracebackType
 
 from assistant.board import power
-from assistant.tools.bench import perf_stat
 
 MISSING = {
     "perf": "cycles and memory: perf is not installed (Debian and Raspberry Pi OS: linux-perf; Ubuntu and "
@@ -31,6 +30,23 @@ MISSING = {
 
 _SAMPLE_S = 0.2
 _END_WITHIN_S = 5.0
+
+_EVENTS = (
+    "task-clock",
+    "context-switches",
+    "cpu-migrations",
+    "page-faults",
+    "cycles",
+    "instructions",
+    "cache-references",
+    "cache-misses",
+)
+"""What perf counts, by names that it translates for every processor."""
+
+_LINE_BYTES = 64
+"""What a miss fetches from memory on every processor that this runs on."""
+
+_FIELDS = 3
 
 
 class Meters:
@@ -63,9 +79,7 @@ class Meters:
     def __enter__(self) -> Meters:
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self._energy = power.counted()
-        self._start(
-            "perf", "stat", "-x,", "-e", ",".join(perf_stat.EVENTS), "-o", "perf", "-p", str(self._pid)
-        )
+        self._start("perf", "stat", "-x,", "-e", ",".join(_EVENTS), "-o", "perf", "-p", str(self._pid))
         self._start("tegrastats", "--interval", str(int(_SAMPLE_S * 1000)), "--logfile", "tegrastats")
         self._over = threading.Event()
         self._samples: list[Mapping[str, float]] = []
@@ -85,7 +99,7 @@ class Meters:
             except subprocess.TimeoutExpired:
                 tool.kill()
                 tool.wait()
-        self.counters = perf_stat.counters(self._written("perf"))
+        self.counters = perf_counters(self._written("perf"))
         lines = self._written("tegrastats").splitlines()
         self.joules = power.spent_joules(self._energy, power.counted())
         names = {name for sample in self._samples for name in sample}
@@ -115,3 +129,45 @@ class Meters:
         while not self._over.wait(_SAMPLE_S):
             if flowing := power.flowing_watts():
                 self._samples.append(flowing)
+
+
+def perf_counters(text: str) -> Mapping[str, float]:
+    """Event -> count (task-clock in ms) of what ``perf stat -x,`` wrote, without what could not be counted.
+
+    The fields of a line are value, unit, event, run time of the counter, and the share of the time that it
+    ran (perf-stat(1), "CSV format"). A virtual machine often has no counters: its lines say
+    "<not supported>".
+    """
+    found: dict[str, float] = {}
+    for line in text.splitlines():
+        fields = line.split(",")
+        if line.startswith("#") or len(fields) < _FIELDS:
+            continue
+        try:
+            value = float(fields[0])
+        except ValueError:  # "<not supported>", "<not counted>"
+            continue
+        # "cycles:u" where the kernel's part may not be counted; where there are two kinds of cores each has a
+        # line, "cpu_atom/cycles/u".
+        parts = fields[2].split(":")[0].split("/")
+        event = parts[1] if len(parts) > 1 else parts[0]
+        found[event] = found.get(event, 0.0) + value
+    return found
+
+
+def counter_rows(counters: Mapping[str, float], wall_s: float) -> list[tuple[str, str]]:
+    """What the counters mean, a row of a table each; empty when there are none."""
+    lines = []
+    cycles, instructions, misses = (counters.get(name) for name in ("cycles", "instructions", "cache-misses"))
+    if cycles:
+        lines.append(("cycles", f"{cycles / 1e9:.2f} billion"))
+    if cycles and instructions:
+        lines.append(("instructions a cycle", f"{instructions / cycles:.2f}"))
+    if misses is not None and instructions:
+        lines.append(("cache misses of 1000 instructions", f"{1000 * misses / instructions:.1f}"))
+    if misses is not None and wall_s > 0:
+        # What is fetched ahead of time misses nothing, so it is not counted.
+        lines.append(("read from memory, at least", f"{misses * _LINE_BYTES / wall_s / 1e6:.0f} MB/s"))
+    others = {"context-switches": "context switches", "cpu-migrations": "moves to another core"}
+    others["page-faults"] = "page faults"
+    return lines + [(words, f"{counters[name]:.0f}") for name, words in others.items() if name in counters]

@@ -14,8 +14,8 @@ from pathlib import Path
 from assistant.audio.files import read_sound
 from assistant.core.errors import AudioFileInvalid
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
-from assistant.tools.bench import speech_end
-from assistant.tools.bench.speech_end import Spoken
+from assistant.tools.bench.lib import speech_end
+from assistant.tools.bench.lib.speech_end import Spoken
 
 _ENDINGS = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 _MANIFEST = "manifest.jsonl"

@@ -13,7 +13,7 @@ from typing import Any
 from assistant.core import events as e
 from assistant.core.errors import AssistantError, EngineFailed
 from assistant.runtime import clock
-from assistant.tools.bench.soak_home import BUDGET_S, REPLY, SETTINGS, WELL, Home
+from assistant.tools.bench.soak.home import BUDGET_S, REPLY, SETTINGS, WELL, Home
 
 Fault = Callable[[Home, Random], Coroutine[Any, Any, None]]
 

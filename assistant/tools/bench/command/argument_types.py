@@ -1,4 +1,4 @@
-"""Numbers on the command line; argparse names these functions in its complaints."""
+"""Argument types for numbers on the command line; argparse names these functions in its complaints."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from assistant.core.errors import EngineFailed
 from assistant.core.state import State
 from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.settings.schema import Settings
-from assistant.tools.bench.appliance_on_devices import ApplianceProcess, Told
-from assistant.tools.bench.echo_path import Cell, EchoPath, open_path
-from assistant.tools.bench.monitors import Monitor, found_in
-from assistant.tools.bench.room import loudness
-from assistant.tools.bench.sound_server import Kind, SoundServer, echoing_server
+from assistant.tools.bench.room.appliance_on_devices import ApplianceProcess, Told
+from assistant.tools.bench.room.echo_path import Cell, EchoPath, open_path
+from assistant.tools.bench.room.monitors import Monitor, found_in
+from assistant.tools.bench.room.simulated import loudness
+from assistant.tools.bench.room.sound_server import Kind, SoundServer, echoing_server
 
 _BEGINS_S = 10.0
 """An announcement begins within this, also where the voice has to make all of it first."""

@@ -17,7 +17,7 @@ from assistant.board import health
 from assistant.board.limits import ROOT
 from assistant.board.recognise import recognise
 from assistant.settings.schema import Settings
-from assistant.tools.bench.measuring import Document
+from assistant.tools.bench.lib.measuring import Document
 
 _LIBRARIES = ("faster-whisper", "ctranslate2", "llama-cpp-python", "onnxruntime", "numpy")
 

@@ -1,6 +1,6 @@
 """A home in virtual time for ``bench soak``: the real loop around scripted engines, and a person who talks.
 
-Whatever can go wrong with its devices and engines can be made to; see ``soak_faults``. Everything
+Whatever can go wrong with its devices and engines can be made to; see ``faults``. Everything
 but engines, devices and the passing of time is what an appliance runs.
 """
 

@@ -10,9 +10,9 @@ import pytest
 
 from assistant.audio.resample import Samples, to_float, to_pcm16
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
-from assistant.tools.bench import own_voice_scene, somebody_scenes
-from assistant.tools.bench.echo_path import Cell
-from assistant.tools.bench.somebody_scenes import Sound, interrupted
+from assistant.tools.bench.room import scenes
+from assistant.tools.bench.room.echo_path import Cell
+from assistant.tools.bench.room.scenes import Sound, interrupted
 from tests.rooms import babble
 
 ONSET_S = 0.1
@@ -98,8 +98,7 @@ def test_a_stop_is_measured_from_the_onset_as_it_was_recorded(
         now_s += 4
         return now_s
 
-    monkeypatch.setattr(somebody_scenes, "time", SimpleNamespace(monotonic=monotonic, sleep=lambda _: None))
-    monkeypatch.setattr(own_voice_scene, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(scenes, "time", SimpleNamespace(monotonic=monotonic, sleep=lambda _: None))
     person = Sound("person.wav", to_float(babble(1.5, seed=3)), ONSET_S)
     world: Any = KnownWorld(stops_after_s, silent_after_s)
     found = interrupted(world, [person], 0.0, count=4, first=0)

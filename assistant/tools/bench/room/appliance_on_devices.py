@@ -33,10 +33,10 @@ from assistant.dialog.report import Report
 from assistant.engines import WakeWord
 from assistant.runtime import clock, logs
 from assistant.settings.schema import Settings
-from assistant.tools.bench.echo_trace import Stamps, TracedMicrophone, TracedReference, honest, write
-from assistant.tools.bench.measuring import child_command
-from assistant.tools.bench.sound_server import stop
-from assistant.tools.bench.speaking_appliance import Engines, living, open_engines
+from assistant.tools.bench.lib.echo_trace import Stamps, TracedMicrophone, TracedReference, honest, write
+from assistant.tools.bench.lib.measuring import child_command
+from assistant.tools.bench.room.appliance import Engines, living, open_engines
+from assistant.tools.bench.room.sound_server import stop
 
 LIES_FOR_S = 7.0
 """So long the time stamps lie in one way."""

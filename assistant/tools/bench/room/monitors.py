@@ -10,7 +10,7 @@ import numpy as np
 
 from assistant.audio.sample_clock import SampleClock
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
-from assistant.tools.bench.sound_server import Cable, stop
+from assistant.tools.bench.room.sound_server import Cable, stop
 
 
 class Monitor:

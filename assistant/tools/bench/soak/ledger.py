@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from random import Random
 
-from assistant.tools.bench.soak_home import Home
+from assistant.tools.bench.soak.home import Home
 
 _NAMES = ("pasta", "tea", "bread", "laundry", "garden", "coffee", "lasagna", "chicken", "oven", "pizza")
 

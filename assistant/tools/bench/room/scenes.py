@@ -1,7 +1,8 @@
-"""Somebody in the room while the appliance talks through devices: people who interrupt it, and noises.
+"""Scenes in a room of devices: the appliance talks alone, people interrupt, noises, a server that dies.
 
-Levels are against the echo, both as the microphone recorded them. An interruption is measured from its onset
-in what the microphone recorded to the last sample at the loudspeaker's monitor.
+``own_voice`` counts how often the appliance takes its own voice for a person. Levels are against the echo,
+both as the microphone recorded them. An interruption is measured from its onset in what the microphone
+recorded to the last sample at the loudspeaker's monitor.
 """
 
 from __future__ import annotations
@@ -15,12 +16,24 @@ import numpy as np
 from assistant.audio.resample import Samples, to_float, to_pcm16
 from assistant.core.state import State
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.tools.bench.clips import Clip
-from assistant.tools.bench.device_world import World
-from assistant.tools.bench.measuring import Document, rounded, spread_ms
-from assistant.tools.bench.monitors import found_in
-from assistant.tools.bench.own_voice_scene import ANNOUNCEMENTS, disturb, heard_itself
-from assistant.tools.bench.room import loudness
+from assistant.tools.bench.lib.clips import Clip
+from assistant.tools.bench.lib.measuring import Document, rounded, spread_ms
+from assistant.tools.bench.room.device_world import World
+from assistant.tools.bench.room.monitors import found_in
+from assistant.tools.bench.room.simulated import loudness
+
+ANNOUNCEMENTS = (
+    "This is the weather for tomorrow: it starts with fog, and in the afternoon the sun comes through.",
+    "Your parcel will arrive between nine and eleven, and somebody has to be at home to sign for it.",
+    "The oven has reached two hundred degrees, so you can put the bread in now and set it for forty minutes.",
+    "There are six eggs, a carton of milk and some butter left, so pancakes for four would be possible.",
+    "The next train to the airport leaves at seven fifteen from platform two, and it is said to be on time.",
+    "Don't forget that the recycling is collected on Thursday, and that the blue bin is nearly full already.",
+    "Okay, the living room lamp is on, the bedroom window is open, and the front door has just been locked.",
+    "The Brooklyn Bridge was opened in eighteen eighty three, and it connects Manhattan and Brooklyn.",
+    "A rainbow appears when sunlight is bent and reflected inside of small drops of water.",
+    "Six thousand people watched the match yesterday; it ended in a draw after a very long second half.",
+)
 
 WITHIN_MS = 300
 """So fast the loudspeaker has to be silent, its buffers and the sound server's included."""
@@ -52,6 +65,11 @@ _ECHOES_S = 1.0
 
 _BACK_WITHIN_S = 20.0
 
+_STEPS = (0.3, 1.0)
+"""Factors of the gain, one after the other, where the volume changes during an announcement."""
+
+_STEP_S = 1.5
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
@@ -67,6 +85,52 @@ class Sound:
         begin_s = max(0.0, onset_s - _LEAD_S)
         begin, end = (round(at_s * SAMPLE_RATE_HZ) for at_s in (begin_s, clip.spoken.end_s))
         return Sound(clip.name, to_float(clip.pcm[begin:end]), onset_s - begin_s)
+
+
+def own_voice(world: World, count: int, first: int = 0) -> Document:
+    """Let it announce ``count`` things, one after the other, and count what it took for somebody."""
+    delay_ms = gain = None
+    hushed = 0
+    for number in range(count):
+        began_s = world.say(ANNOUNCEMENTS[(first + number) % len(ANNOUNCEMENTS)])
+        disturb(world)
+        hushed += not world.settle()
+        if delay_ms is None:
+            delay_ms, gain = world.echo_found(began_s, began_s + 3)
+    time.sleep(1.0)
+    return {
+        "announcements": count,
+        **heard_itself(world),
+        "hushed": hushed,
+        "delay_ms": rounded(delay_ms, 1),
+        "gain": rounded(gain, 3),
+    }
+
+
+def disturb(world: World) -> None:
+    """What the cell does in the middle of each announcement."""
+    cell = world.cell
+    for step in range(len(_STEPS) if cell.volume_steps or cell.jump_ms else 0):
+        time.sleep(_STEP_S)
+        if cell.volume_steps:
+            world.path.change(gain=cell.gain * _STEPS[step])
+        if cell.jump_ms:
+            world.path.change(delay_ms=cell.delay_ms + (cell.jump_ms if step == 0 else 0))
+
+
+def heard_itself(world: World) -> Document:
+    """What it took for somebody: false pauses, answers that ended by them, and answers to itself."""
+    reports = [each.report for each in world.told() if each.report]
+    said = [report for report in reports if report["handled_by"] == "announcement"]
+    turns = [report for report in reports if report["handled_by"] != "announcement"]
+    busy = (State.LISTENING.value, State.THINKING.value)
+    return {
+        "false_pauses": len(world.events("BargedIn")),
+        "woken": len(world.events("Woken")),
+        "cut_off": sum(report["interrupted"] for report in said),
+        "self_answers": sum(report["refused"] is None for report in turns),
+        "states": sum(each.state in busy for each in world.told()),
+    }
 
 
 def interrupted(world: World, people: Sequence[Sound], person_db: float, count: int, first: int) -> Document:

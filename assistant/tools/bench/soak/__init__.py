@@ -22,11 +22,11 @@ from assistant.board import heap
 from assistant.core.errors import EngineTimeout
 from assistant.core.state import State
 from assistant.runtime import clock, paths
-from assistant.tools.bench.machine import rss_mb
-from assistant.tools.bench.measuring import Document, Result, rounded, table
-from assistant.tools.bench.soak_faults import FAULTS
-from assistant.tools.bench.soak_home import Home, open_home
-from assistant.tools.bench.soak_timers import Ledger
+from assistant.tools.bench.lib.machine import rss_mb
+from assistant.tools.bench.lib.measuring import Document, Result, rounded, table
+from assistant.tools.bench.soak.faults import FAULTS
+from assistant.tools.bench.soak.home import Home, open_home
+from assistant.tools.bench.soak.ledger import Ledger
 
 SLEEPS_WITHIN_S = 8.0
 """Once nothing is wrong any more and nothing sounds. The longest wait is the pause between two rings, 7.5 s,

@@ -1,7 +1,8 @@
 """The appliance around any microphone and speaker, as ``app`` puts it together but for the language model.
 
 What is said in answer makes no difference to who is heard, so the language model is scripted. Engines
-are loaded once, and as many loops as are wanted live with them, one after the other.
+are loaded once, and as many loops as are wanted live with them, one after the other. ``open_stage`` puts
+one of them into a simulated room.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from assistant import skills
 from assistant.app import build as app
 from assistant.app import engines as loading
 from assistant.audio import EchoControl, Kind, Microphone, Speaker, nothing_plugs_in
-from assistant.core.events import Event
+from assistant.audio.filtered import FilteredMicrophone
+from assistant.core.events import Announced, Event
 from assistant.core.state import State
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.loop import VoiceLoop
@@ -29,6 +31,7 @@ from assistant.engines.scripted import ScriptedLlm
 from assistant.runtime.engine_thread import EngineThread
 from assistant.settings.schema import Settings
 from assistant.skills import SkillContext
+from assistant.tools.bench.room.simulated import Acoustics, Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +116,35 @@ async def living(
         life.cancel()
         with suppress(asyncio.CancelledError):
             await life
+
+
+@dataclass
+class Stage:
+    """The appliance in its room."""
+
+    room: Room
+    voice_loop: VoiceLoop
+    reports: list[Report] = field(default_factory=list)
+
+    async def until(self, *states: State) -> None:
+        while self.voice_loop.state not in states:  # noqa: ASYNC110 - watches from outside
+            await asyncio.sleep(0.01)
+
+    async def talk(self, text: str) -> None:
+        """Let it say ``text``, to the end or until it is interrupted for good."""
+        await asyncio.sleep(0.5)
+        self.voice_loop.post(Announced(text))
+        await self.until(State.SPEAKING)
+        await self.until(State.SLEEPING)
+
+
+@asynccontextmanager
+async def open_stage(settings: Settings, acoustics: Acoustics) -> AsyncIterator[Stage]:
+    """Everything as ``app`` puts it together, but for the room and the language model."""
+    room, reports = Room(acoustics), list[Report]()
+    microphone = FilteredMicrophone(room.microphone, loading.sound_filters(settings, room.reference))
+    async with (
+        open_engines(settings) as engines,
+        living(engines, microphone, room.speaker, on_report=reports.append) as voice_loop,
+    ):
+        yield Stage(room, voice_loop, reports)

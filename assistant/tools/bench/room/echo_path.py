@@ -1,0 +1,265 @@
+"""How what the speaker plays comes back into the room: by the sound server alone, or by a pump.
+
+``Loopback`` is the server's own module: exact, constant, dry. ``Pump`` is a process that can do what rooms,
+loudspeakers and clocks do; it takes 23 ms at least. It reads the speaker's monitor and writes into the room,
+both at 16 kHz; its standard input says how, and later what changes. In order: the loudspeaker's clipping, the
+clocks' drift, the room's response, gain, delay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from assistant.audio.files import read_sound
+from assistant.audio.resample import Samples, to_float
+from assistant.core.types import SAMPLE_RATE_HZ
+from assistant.tools.bench.lib.measuring import child_command
+from assistant.tools.bench.room.simulated import unit_energy
+from assistant.tools.bench.room.sound_server import LATENCY_MS, Server, stop
+
+BLOCK_SAMPLES = SAMPLE_RATE_HZ * 10 // 1000
+
+OWN_DELAY_MS = 23
+"""From the speaker's monitor through this process into the room, with nothing added: measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One way from the loudspeaker to the microphone."""
+
+    gain: float
+    """Loudness of the echo against what is played, as amplitudes."""
+    delay_ms: int
+    room: str = ""
+    """File of a recorded impulse response; empty is dry."""
+    clip: float = 0.0
+    """Share of full scale beyond which the loudspeaker clips; 0 is never."""
+    drift_ppm: float = 0.0
+    """How much faster than the microphone the loudspeaker runs."""
+    lie_ms: int = 0
+    """By how much the time stamps of what is heard lie, in jumps."""
+    volume_steps: bool = False
+    """Whether the volume changes in the middle of each announcement."""
+    jump_ms: int = 0
+    """By how much the delay jumps, there and back, in the middle of each announcement."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the sound server alone can do it."""
+        return not (self.room or self.clip or self.drift_ppm or self.jump_ms)
+
+    @property
+    def name(self) -> str:
+        """For people and files: every cell of a grid has its own."""
+        parts = [f"gain{self.gain:g}", f"{self.delay_ms}ms"]
+        parts += ["room"] if self.room else []
+        parts += [f"clip{self.clip:g}"] if self.clip else []
+        parts += [f"drift{self.drift_ppm:g}ppm"] if self.drift_ppm else []
+        parts += [f"lie{self.lie_ms}ms"] if self.lie_ms else []
+        parts += ["volume"] if self.volume_steps else []
+        parts += [f"jump{self.jump_ms}ms"] if self.jump_ms else []
+        return "_".join(parts)
+
+
+class EchoPath(Protocol):
+    def change(self, *, gain: float | None = None, delay_ms: int | None = None) -> None:
+        """From now on louder or softer, later or sooner."""
+
+    def close(self) -> None:
+        """Nothing comes back any more."""
+
+
+def open_path(server: Server, cell: Cell) -> EchoPath:
+    """Let what the speaker plays come back into the room."""
+    return Loopback(server, cell) if cell.is_plain else Pump(server, cell)
+
+
+class Loopback:
+    """The sound server's own, with its volume."""
+
+    def __init__(self, server: Server, cell: Cell) -> None:
+        self._server = server
+        self._gain = cell.gain
+        self._load(cell.delay_ms)
+
+    def change(self, *, gain: float | None = None, delay_ms: int | None = None) -> None:
+        if delay_ms is not None:
+            self.close()
+            self._load(delay_ms)
+        if gain is not None:
+            self._gain = gain
+            self._set_volume()
+
+    def close(self) -> None:
+        self._server.call("pactl", "unload-module", self._module)
+
+    def _load(self, delay_ms: int) -> None:
+        self._module = self._server.call(
+            *("pactl", "load-module", "module-loopback", "source=speaker.monitor", "sink=room"),
+            *(f"latency_msec={delay_ms}", "adjust_time=0"),
+        ).strip()
+        self._set_volume()
+
+    def _set_volume(self) -> None:
+        """The server's volumes are cubic."""
+        number = _sink_input(self._server.call("pactl", "list", "sink-inputs"), self._module)
+        self._server.call("pactl", "set-sink-input-volume", number, str(round(65536 * self._gain ** (1 / 3))))
+
+
+def _sink_input(listed: str, module: str) -> str:
+    """The stream that a module plays, in what pactl lists."""
+    for part in re.split(r"^Sink Input #", listed, flags=re.MULTILINE)[1:]:
+        if re.search(rf"^\s*Owner Module: {module}$", part, re.MULTILINE):
+            return part.split(None, 1)[0]
+    raise LookupError(f"module {module} plays nothing")
+
+
+class Pump:
+    """A process between the speaker's monitor and the room."""
+
+    def __init__(self, server: Server, cell: Cell) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+            child_command(__name__),
+            env={**os.environ, **server.env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._order(asdict(cell))
+        assert self._process.stdout  # noqa: S101
+        self._process.stdout.readline()  # it pumps
+
+    def change(self, *, gain: float | None = None, delay_ms: int | None = None) -> None:
+        self._order({"gain": gain, "delay_ms": delay_ms})
+
+    def close(self) -> None:
+        stop(self._process)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe  # noqa: S101
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def _order(self, what: dict[str, object]) -> None:
+        assert self._process.stdin  # noqa: S101
+        self._process.stdin.write(json.dumps(what) + "\n")
+        self._process.stdin.flush()
+
+
+class Way:
+    """From the loudspeaker to the microphone, block by block. Pure."""
+
+    def __init__(self, cell: Cell, response: Samples, own_delay_ms: int = OWN_DELAY_MS) -> None:
+        self.gain = cell.gain
+        self._own_delay_ms = own_delay_ms
+        self._clip = cell.clip
+        self._gain_now = cell.gain
+        self._step = 1 + cell.drift_ppm * 1e-6
+        self._position = 0.0
+        self._before: Samples = np.zeros(1, np.float32)
+        self._size = 1 << (len(response) + 2 * BLOCK_SAMPLES).bit_length()
+        self._response = np.fft.rfft(response, self._size)
+        self._ringing: Samples = np.zeros(self._size, np.float32)
+        self._waiting: Samples = np.zeros(self._added(cell.delay_ms), np.float32)
+        self._delay = len(self._waiting)
+
+    def delay(self, delay_ms: int) -> None:
+        """From now on so late: silence is put in, or sound left out."""
+        more = self._added(delay_ms) - self._delay
+        self._delay += more
+        if more > 0:
+            self._waiting = np.concatenate([self._waiting, np.zeros(more, np.float32)])
+        else:
+            self._waiting = self._waiting[: max(0, len(self._waiting) + more)]
+
+    def through(self, block: Samples) -> Samples:
+        """What comes out of the room while ``block`` goes into the loudspeaker."""
+        if self._clip:
+            block = np.clip(block, -self._clip, self._clip)
+        sounding = self._drifted(block)
+        gain = np.linspace(self._gain_now, self.gain, len(sounding), endpoint=False, dtype=np.float32)
+        self._gain_now = self.gain
+        self._waiting = np.concatenate([self._waiting, self._echo(sounding) * gain])
+        ready = max(0, len(self._waiting) - self._delay)
+        out, self._waiting = self._waiting[:ready], self._waiting[ready:]
+        return out
+
+    def _added(self, delay_ms: int) -> int:
+        return max(0, delay_ms - self._own_delay_ms) * SAMPLE_RATE_HZ // 1000
+
+    def _drifted(self, block: Samples) -> Samples:
+        """At the microphone's rate: a loudspeaker that runs fast is heard for a shorter time."""
+        if self._step == 1:
+            return block
+        both = np.concatenate([self._before, block])
+        count = int((len(both) - 1 - self._position) / self._step)
+        at = self._position + self._step * np.arange(count)
+        self._position = at[-1] + self._step - len(block) if count else self._position - len(block)
+        self._before = both[-1:]
+        sounding: Samples = np.interp(at, np.arange(len(both)), both).astype(np.float32)
+        return sounding
+
+    def _echo(self, sounding: Samples) -> Samples:
+        count = len(sounding)
+        echo = np.fft.irfft(np.fft.rfft(sounding, self._size) * self._response, self._size)
+        self._ringing += echo.astype(np.float32)
+        out = self._ringing[:count].copy()
+        self._ringing = np.concatenate([self._ringing[count:], np.zeros(count, np.float32)])
+        return out
+
+
+def in_child() -> None:
+    """Pump as standard input says, until the sound server or whoever started it ends."""
+    cell = Cell(**json.loads(sys.stdin.readline()))
+    response = unit_energy(to_float(read_sound(Path(cell.room)))) if cell.room else np.ones(1, np.float32)
+    way = Way(cell, response)
+    form = ("--raw", "--format=float32le", f"--rate={SAMPLE_RATE_HZ}", "--channels=1")
+    with (
+        subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
+            ["parec", "--device=speaker.monitor", f"--latency-msec={LATENCY_MS}", *form],  # noqa: S607
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as heard,
+        subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
+            ["pacat", "--playback", "--device=room", "--latency-msec=30", *form],  # noqa: S607
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as said,
+    ):
+        threading.Thread(target=_obey, args=(way,), daemon=True).start()
+        sys.stdout.write("pumping\n")
+        sys.stdout.flush()
+        try:
+            _pump(way, heard, said)
+        finally:
+            heard.kill()
+            said.kill()
+
+
+def _pump(way: Way, heard: subprocess.Popen[bytes], said: subprocess.Popen[bytes]) -> None:
+    assert heard.stdout and said.stdin  # noqa: S101, PT018
+    try:
+        while len(block := heard.stdout.read(4 * BLOCK_SAMPLES)) == 4 * BLOCK_SAMPLES:
+            said.stdin.write(way.through(np.frombuffer(block, np.float32)).tobytes())
+            said.stdin.flush()
+    except BrokenPipeError:  # the server is gone
+        pass
+
+
+def _obey(way: Way) -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        if order["gain"] is not None:
+            way.gain = order["gain"]
+        if order["delay_ms"] is not None:
+            way.delay(order["delay_ms"])
