@@ -194,7 +194,10 @@ def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) 
     onset_s = heard_s + sound.onset_s
     stops_s = world.events("BargedIn", begun_s) + world.events("Woken", begun_s)
     early = [at_s for at_s in stops_s if at_s < onset_s - _LEAD_S]
-    noticed_s = min((at_s for at_s in stops_s if 0 <= at_s - onset_s + _LEAD_S <= _NOTICED_S), default=None)
+    # A wake word is noticed when all of it was said, however long that takes.
+    spoken_until_s = heard_s + len(samples) / SAMPLE_RATE_HZ
+    noticed_until_s = max(onset_s + _NOTICED_S - _LEAD_S, spoken_until_s + _ECHOES_S / 2)
+    noticed_s = min((at_s for at_s in stops_s if onset_s - _LEAD_S <= at_s <= noticed_until_s), default=None)
     silent_s = _silent_s(world, begun_s, noticed_s) if noticed_s is not None else None
     ended_s = min(world.events("ReplyFinished", begun_s), default=None)
     return {
@@ -205,7 +208,7 @@ def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) 
         "early": len(early),
         "noticed_ms": None if noticed_s is None else round((noticed_s - onset_s) * 1000),
         "silent_ms": None if silent_s is None else round((silent_s - onset_s) * 1000),
-        "spoken_s": [onset_s - _LEAD_S, heard_s + len(samples) / SAMPLE_RATE_HZ + _ECHOES_S],
+        "spoken_s": [onset_s - _LEAD_S, spoken_until_s + _ECHOES_S],
     }
 
 
