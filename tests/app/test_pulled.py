@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 
-from assistant.core.errors import AssistantError
+from assistant.core.errors import AssistantError, NotRunning, OrderRefused
 from assistant.services.control import client as control_client
 from assistant.tools.bench.room.sound_server import Cable, SoundServer, missing, sound_server
 from tests.cli.test_run_on_devices import PATIENCE_S, Appliance, named, running
@@ -73,7 +73,15 @@ class Stage:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def order(self, name: str, **more: object) -> dict[str, Any]:
-        return control_client.ask([self.control], {"order": name, **more})
+        """Again while it starts: with a sound library that is stuck, it replaces itself by a new process."""
+        end_s = time.monotonic() + WITHIN_S
+        while True:
+            try:
+                return control_client.ask([self.control], {"order": name, **more})
+            except (NotRunning, OrderRefused):
+                if time.monotonic() > end_s:
+                    raise
+            time.sleep(0.1)
 
     def do(self, deed: str, moments: random.Random) -> None:
         if deed == "mute":
