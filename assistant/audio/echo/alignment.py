@@ -85,5 +85,13 @@ def _peak(cross: npt.NDArray[np.complexfloating]) -> float:
     at = int(near.argmax())
     if not 0 < at < len(near) - 1:
         return 0.0
-    before, top, after = near[at - 1 : at + 2]
-    return float(at - _LONGEST_LAG + 0.5 * (before - after) / (before - 2 * top + after))
+    return at - _LONGEST_LAG + beside_peak(near, at)
+
+
+def beside_peak(values: npt.NDArray[np.floating], at: int) -> float:
+    """How far beside the highest of ``values``, at ``at``, their peak lies, -0.5 to 0.5: a parabola's."""
+    if not 0 < at < len(values) - 1:
+        return 0.0
+    before, top, after = (float(value) for value in values[at - 1 : at + 2])
+    curvature = before - 2 * top + after
+    return 0.5 * (before - after) / curvature if curvature < 0 else 0.0

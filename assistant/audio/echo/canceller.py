@@ -60,7 +60,7 @@ _FURTHEST = 300 * SAMPLE_RATE_HZ // 1000
 """Samples by which an echo is looked for at once when it has moved: 0.3 s to either side."""
 
 _SAME_GAIN, _AGREES = 2.0, 1.25
-"""A volume that changed more than the first, must be found in two frames that agree to the second:
+"""A volume that changed more than the first must be found in two frames that agree to the second:
 in the first frame of an answer, which is soft, another gain may fit by chance."""
 
 _NEAR_SAMPLES = 4
@@ -182,13 +182,14 @@ class EchoCanceller:
             return False
         if move.left < CERTAIN and self._is_change(move):
             log.debug("echo=moved by=%.1f gain=%.2f", move.samples, move.gain)
-            self._begin_to_judge()
-            self._near.moved(self._filter.reverberant, fits=bool(move.samples))
+            reverberant = self._filter.reverberant
+            self._near.moved(reverberant, fits=bool(move.samples))
             if move.samples:  # as loud as before: the frame in which it jumped holds two echoes
                 self._go_to(stream, self._alignment.position - move.samples)
             else:
+                self._begin_to_judge()
                 self._filter.louder(move.gain)
-            self._gate.moved(self._filter.reverberant)
+            self._gate.moved(reverberant)
         return True
 
     def _is_change(self, move: Move) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assistant.audio.echo.alignment import beside_peak
 from assistant.audio.resample import Samples
 
 DOUBTFUL, CERTAIN = 0.6, 0.35
@@ -67,14 +68,5 @@ def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
     if not explained[best]:
         return None
     share = (wanted_power - explained[best]) / max(left_power, 1e-12)
-    later = middle - best - _beside(explained, best)
+    later = middle - best - beside_peak(explained, best)
     return Move(0.0 if abs(middle - best) <= _SAME_PLACE else later, float(gains[best]), max(0.0, share))
-
-
-def _beside(explained: Samples, best: int) -> float:
-    """How far beside the ``best`` place, in samples, the peak between the places lies: -0.5 to 0.5."""
-    if not 0 < best < len(explained) - 1:
-        return 0.0
-    before, top, after = (float(explained[at]) for at in (best - 1, best, best + 1))
-    curvature = before - 2 * top + after
-    return min(max(0.5 * (before - after) / curvature, -0.5), 0.5) if curvature < 0 else 0.0
