@@ -16,6 +16,7 @@ from assistant.settings import load as configuration
 from assistant.store import Store, open_store
 from assistant.store.formats.gguf import read_header
 from assistant.store.progress import Terminal, megabytes
+from assistant.tools.quantize import COMMAND
 from assistant.tools.quantize.command import others
 
 if TYPE_CHECKING:
@@ -35,10 +36,9 @@ USAGE = """assistant quantize SOURCE [options]
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the `assistant` parser's subcommands."""
-    what = "make a smaller or larger file of a language model, measure it, and install it"
     parser = subparsers.add_parser(
         "quantize",
-        description=what[0].upper() + what[1:] + ".",
+        description=COMMAND.help[0].upper() + COMMAND.help[1:] + ".",
         usage=USAGE,
     )
     parser.add_argument(

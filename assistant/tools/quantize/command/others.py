@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assistant.core.errors import SettingsError
 from assistant.store import Store
 from assistant.store.progress import Terminal, Watcher, megabytes
+
+if TYPE_CHECKING:
+    from assistant.tools.quantize.request import Request
 
 NAMES = ("whisper", "voice", "lora")
 """What may stand before the source instead of nothing, which is a language model."""
@@ -40,37 +43,18 @@ def run(arguments: argparse.Namespace, store: Store, watcher: Watcher) -> int:
 
 def _whisper(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
     from assistant.tools.quantize import whisper  # noqa: PLC0415  its packages take a second
-    from assistant.tools.quantize.request import Request  # noqa: PLC0415
 
-    request = Request(
-        source,
-        arguments.to or "ct2-int8",
-        name=arguments.name,
-        threads=arguments.threads,
-        accept_licence=arguments.accept_licence,
-        force=arguments.force,
-    )
-    return whisper.make(request, store, watcher)
+    return whisper.make(_request(arguments, source, arguments.to or "ct2-int8"), store, watcher)
 
 
 def _voice(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
     from assistant.tools.quantize import voice  # noqa: PLC0415  as above
-    from assistant.tools.quantize.request import Request  # noqa: PLC0415
 
-    request = Request(
-        source,
-        arguments.to or "onnx",
-        name=arguments.name,
-        threads=arguments.threads,
-        accept_licence=arguments.accept_licence,
-        force=arguments.force,
-    )
-    return voice.make(request, store, watcher)
+    return voice.make(_request(arguments, source, arguments.to or "onnx"), store, watcher)
 
 
 def _lora(arguments: argparse.Namespace, source: str, store: Store, watcher: Watcher) -> dict[str, Any]:
     from assistant.tools.quantize import lora  # noqa: PLC0415  as above
-    from assistant.tools.quantize.request import Request  # noqa: PLC0415
 
     if not arguments.base:
         raise SettingsError("An adapter needs the model that it changes.", "Name it: --base MODEL.")
@@ -79,16 +63,21 @@ def _lora(arguments: argparse.Namespace, source: str, store: Store, watcher: Wat
             f"An adapter cannot become {arguments.to[:40]!r}, only {lora.FORMAT}.",
             "To work it into the model: `assistant quantize MODEL --adapter FOLDER --to FORMAT`.",
         )
-    request = Request(
+    return lora.make(_request(arguments, source, lora.FORMAT), store, watcher)
+
+
+def _request(arguments: argparse.Namespace, source: str, number_format: str) -> Request:
+    from assistant.tools.quantize.request import Request  # noqa: PLC0415  as above
+
+    return Request(
         source,
-        lora.FORMAT,
-        base=arguments.base,
+        number_format,
+        base=arguments.base or "",
         name=arguments.name,
         threads=arguments.threads,
         accept_licence=arguments.accept_licence,
         force=arguments.force,
     )
-    return lora.make(request, store, watcher)
 
 
 _MAKERS = {"whisper": _whisper, "voice": _voice, "lora": _lora}
