@@ -30,6 +30,9 @@ STUCK_S = 30.0
 NOT_AGAIN_S = 300.0
 """Where a new process does not help, neither does the next one."""
 
+MISSING_S = 5.0
+"""Most devices that are lost are opened again sooner, beside the call that is stuck."""
+
 _LOOK_EVERY_S = 1.0
 
 _KEPT, _BEGAN = "ASSISTANT_KEPT_FD", "ASSISTANT_REPLACED_S"
@@ -46,8 +49,17 @@ class Replaced(Exception):
 
 
 async def due(may: Callable[[], bool], stuck_s: Callable[[], float] = lambda: DRIVER.stuck_s) -> None:
-    """Return when this process is to be replaced; ``may`` says that something is missing and nobody minds."""
-    while not (stuck_s() >= STUCK_S and may() and time.monotonic() - _began_s() >= NOT_AGAIN_S):  # noqa: ASYNC110
+    """Return when this process is to be replaced.
+
+    ``may`` is True while a device is missing and nothing is playing; it must stay so for MISSING_S.
+    """
+    since_s: float | None = None
+    while True:
+        now_s = time.monotonic()
+        since_s = (now_s if since_s is None else since_s) if may() else None
+        has_waited = since_s is not None and now_s - since_s >= MISSING_S
+        if has_waited and stuck_s() >= STUCK_S and now_s - _began_s() >= NOT_AGAIN_S:
+            break
         await asyncio.sleep(_LOOK_EVERY_S)
     log.error("sound=stuck for_s=%.0f action=replace-process", stuck_s())
 

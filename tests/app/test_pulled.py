@@ -206,6 +206,7 @@ def stage(shared_audio: list[Clip], tmp_path: Path) -> Iterator[Stage]:
         yield Stage(server, appliance, question, tmp_path / "run" / "assistant" / "control")
 
 
+@pytest.mark.timeout(300 + 120 * SCHEDULES)
 def test_after_each_schedule_it_has_rung_and_wakes(stage: Stage) -> None:
     late: list[str] = []
     done: Counter[str] = Counter()
