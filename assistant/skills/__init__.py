@@ -20,7 +20,6 @@ import inspect
 import logging
 import re
 import traceback
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 
 from assistant.core.errors import AssistantError, SkillInvalid
-from assistant.skills import calls, pattern, slot_types, user_skills
+from assistant.skills import calls, slot_types, user_skills
 from assistant.skills.builtin import (
     alarms,
     arithmetic,
@@ -53,10 +52,11 @@ from assistant.skills.contract import (
     Stop,
     Volume,
 )
-from assistant.skills.intents import Intents, Sentence, Slots, read
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import Clocks, Timer, TimerBook
-from assistant.text.en.words import Word, words
+from assistant.text import pattern
+from assistant.text.intents import Intents, Slots, read
+from assistant.text.matching import Matcher
 
 __all__ = [
     "Action",
@@ -94,9 +94,6 @@ TOPICS: tuple[ModuleType, ...] = (
 """Modules of built-in skills."""
 
 Skill = Callable[..., str | Outcome]
-
-_MAX_WORDS = 60
-"""Longer than any command or note; keeps the search for a match short."""
 
 _CHANGEABLE = frozenset({"timers", "lists"})
 """What of the context a skill can change; an ``Outcome``'s action waits until its answer was heard."""
@@ -159,32 +156,15 @@ class Skills:
     def __init__(self, functions: Mapping[str, Skill], intents: Intents, context: SkillContext) -> None:
         self._functions = functions
         self._context = context
-        self._before, self._after = intents.before, intents.after
-        self._by_first_word: dict[str, list[tuple[int, Sentence]]] = defaultdict(list)
-        for order, sentence in enumerate(intents.sentences):
-            for key in sentence.node.first():
-                self._by_first_word[key].append((order, sentence))
+        self._matcher = Matcher(intents)
 
     def match(self, text: str) -> Match | None:
         """The skill that this sentence calls, or None. Pure, and about a millisecond at most."""
-        said = words(text)
-        if len(said) > _MAX_WORDS:
+        fit = next(self._matcher.fits(text), None)
+        if fit is None:
             return None
-        bare = self._bare(said)
-        for sentence, asked in self._candidates([bare, said] if len(bare) < len(said) else [said]):
-            found = pattern.match(sentence.node, asked)
-            if found is not None:
-                last = found[-1] if found else None
-                return Match(
-                    name=sentence.skill,
-                    arguments={slot.name: slot.value for slot in found},
-                    ends_open=last is not None
-                    and last.name in sentence.free
-                    and last.end == len(asked.words),
-                    _skill=self._functions[sentence.skill],
-                    _context=self._context,
-                )
-        return None
+        name = fit.sentence.skill
+        return Match(name, fit.arguments, fit.ends_open, self._functions[name], self._context)
 
     def last_word(self, text: str) -> Match | None:
         """Of several sentences the last one, if it is about the answer itself: "How old is he? Never mind."
@@ -201,11 +181,10 @@ class Skills:
 
         Only those that a sentence calls too: the others are not for the language spoken.
         """
-        known = self._with_sentences
         offered = [
             function
             for name, function in self._functions.items()
-            if name in known and (name in calls.EXAMPLES or not _is_built_in(function))
+            if name in self._matcher.called and (name in calls.EXAMPLES or not _is_built_in(function))
         ]
         found = (calls.call_of(function) for function in offered)
         return {call.name: call for call in found if call}
@@ -227,34 +206,6 @@ class Skills:
             return None
         name, arguments = found
         return Match(name, arguments, ends_open=False, _skill=self._functions[name], _context=self._context)
-
-    @property
-    def _with_sentences(self) -> list[str]:
-        return sorted({each.skill for entries in self._by_first_word.values() for _, each in entries})
-
-    def _candidates(self, readings: Sequence[Sequence[Word]]) -> Iterator[tuple[Sentence, pattern.Said]]:
-        """Sentences that may begin as one of these readings does, the most important first."""
-        candidates: dict[tuple[int, int], tuple[Sentence, pattern.Said]] = {}
-        for number, reading in enumerate(readings):
-            if reading:
-                said = pattern.Said(reading)
-                for key in (reading[0].key, pattern.ANY):
-                    for order, sentence in self._by_first_word.get(key, ()):
-                        candidates[order, number] = (sentence, said)
-        return (candidates[place] for place in sorted(candidates))
-
-    def _bare(self, said: Sequence[Word]) -> Sequence[Word]:
-        """The words without the politeness around them."""
-        while end := max((end for end, _ in self._before.ends(pattern.Said(said), 0, ())), default=0):
-            said = said[end:]
-        while (start := self._politeness_from(pattern.Said(said))) is not None:
-            said = said[:start]
-        return said
-
-    def _politeness_from(self, said: pattern.Said) -> int | None:
-        """Where the politeness at the end begins."""
-        starts = range(len(said.words))
-        return next((start for start in starts if pattern.match(self._after, said, start) is not None), None)
 
 
 def load(intents: Sequence[Path], context: SkillContext, own_folder: Path | None = None) -> Skills:

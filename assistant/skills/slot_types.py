@@ -18,10 +18,10 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
-from assistant.skills.pattern import Read
 from assistant.text.en.durations import duration
 from assistant.text.en.numbers import number, whole
 from assistant.text.en.words import Word, keys, said
+from assistant.text.pattern import Read
 
 _MAX_TEXT_WORDS = 30
 """A longer name or note is somebody talking, not dictating."""

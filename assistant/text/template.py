@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from assistant.skills.pattern import EMPTY, Anything, InOrder, Literal, Node, OneOf, Read, Slot
+from assistant.text.pattern import EMPTY, Anything, InOrder, Literal, Node, OneOf, Read, Slot
 
 T = TypeVar("T")
 

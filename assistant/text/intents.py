@@ -25,8 +25,8 @@ from pathlib import Path
 
 from assistant.core.errors import SkillInvalid
 from assistant.runtime import yaml as yaml_marks
-from assistant.skills import template
-from assistant.skills.pattern import NONE, Node, OneOf, Read
+from assistant.text import template
+from assistant.text.pattern import NONE, Node, OneOf, Read
 
 _KEYS = ("language", "sounds_like", "before", "after", "rules", "intents")
 

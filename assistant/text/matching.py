@@ -1,0 +1,82 @@
+"""Sentences against a transcript: which of them fit from the first word to the last.
+
+Politeness around the sentence is ignored. Pure; what a sentence calls is for others to know.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from assistant.text import pattern
+from assistant.text.en.words import Word, words
+from assistant.text.intents import Intents, Sentence
+
+_MAX_WORDS = 60
+"""Longer than any command or note; keeps the search for a match short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A sentence that a transcript fits."""
+
+    sentence: Sentence
+    found: pattern.Found
+    ends_open: bool
+    """It ends in a name, a note or the like, which may well go on after a pause."""
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What the sentence says, by slot."""
+        return {slot.name: slot.value for slot in self.found}
+
+
+class Matcher:
+    """All sentences of some files, found by their first word."""
+
+    def __init__(self, intents: Intents) -> None:
+        self._before, self._after = intents.before, intents.after
+        self._by_first_word: dict[str, list[tuple[int, Sentence]]] = defaultdict(list)
+        for order, sentence in enumerate(intents.sentences):
+            for key in sentence.node.first():
+                self._by_first_word[key].append((order, sentence))
+        self.called = frozenset(sentence.skill for sentence in intents.sentences)
+        """What the sentences call."""
+
+    def fits(self, text: str) -> Iterator[Fit]:
+        """Every sentence that the text fits, the most important first; about a millisecond each at most."""
+        said = words(text)
+        if len(said) > _MAX_WORDS:
+            return
+        bare = self._bare(said)
+        for sentence, asked in self._candidates([bare, said] if len(bare) < len(said) else [said]):
+            found = pattern.match(sentence.node, asked)
+            if found is not None:
+                last = found[-1] if found else None
+                open_end = last is not None and last.name in sentence.free and last.end == len(asked.words)
+                yield Fit(sentence, found, open_end)
+
+    def _candidates(self, readings: Sequence[Sequence[Word]]) -> Iterator[tuple[Sentence, pattern.Said]]:
+        """Sentences that may begin as one of these readings does, the most important first."""
+        candidates: dict[tuple[int, int], tuple[Sentence, pattern.Said]] = {}
+        for number, reading in enumerate(readings):
+            if reading:
+                said = pattern.Said(reading)
+                for key in (reading[0].key, pattern.ANY):
+                    for order, sentence in self._by_first_word.get(key, ()):
+                        candidates[order, number] = (sentence, said)
+        return (candidates[place] for place in sorted(candidates))
+
+    def _bare(self, said: Sequence[Word]) -> Sequence[Word]:
+        """The words without the politeness around them."""
+        while end := max((end for end, _ in self._before.ends(pattern.Said(said), 0, ())), default=0):
+            said = said[end:]
+        while (start := self._politeness_from(pattern.Said(said))) is not None:
+            said = said[:start]
+        return said
+
+    def _politeness_from(self, said: pattern.Said) -> int | None:
+        """Where the politeness at the end begins."""
+        starts = range(len(said.words))
+        return next((start for start in starts if pattern.match(self._after, said, start) is not None), None)
