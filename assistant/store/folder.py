@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from assistant.store.catalog import Frozen, Kind, Model, ModelFile, Sha256
+from assistant.store.disk import replace_content
 from assistant.store.progress import Meter, Watcher
 
 RECORD = ".verified.json"
@@ -100,9 +101,7 @@ def write_record(
         },
         "sealed": {name: file.model_dump() for name, file in (sealed or {}).items()},
     }
-    temporary = folder / f"{RECORD}.new"
-    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(folder / RECORD)
+    replace_content(folder / RECORD, json.dumps(record, indent=1) + "\n")
 
 
 def size_faults(folder: Path, files: Mapping[str, ModelFile]) -> list[str]:

@@ -18,7 +18,7 @@ from assistant.store.catalog import Catalog, Model, ModelFile, Wheels
 from assistant.store.disk import reading, require, writing
 from assistant.store.fetch import Fetch
 from assistant.store.folder import is_whole, sha256_of
-from assistant.store.incoming import Arrival, Incoming, locked
+from assistant.store.incoming import Arrival, Incoming, locked, within
 from assistant.store.licences import terms_of
 from assistant.store.progress import Meter, Watcher, megabytes
 from assistant.store.web import SourceFailed
@@ -77,7 +77,7 @@ def import_known(
 
 
 def _scan(top: Path) -> list[Found]:
-    """The files below ``top``, or ``top`` itself. Hidden ones and linked folders are left out."""
+    """The files below ``top``, or ``top`` itself. Hidden ones and links that lead out are left out."""
     found: list[Found] = []
     with reading(top):
         top.stat()
@@ -86,10 +86,19 @@ def _scan(top: Path) -> list[Found]:
             depth = len(here.parts) - len(top.parts)
             folders[:] = [name for name in folders if name[0] != "." and depth + 1 < MAX_DEPTH]
             paths = [here / name for name in files if name[0] != "."]
-            found += [Found(path, path.stat().st_size) for path in paths if path.is_file()]
+            found += [Found(path, path.stat().st_size) for path in paths if _is_inside(top, here, path)]
             if len(found) >= MAX_FILES:
                 break
     return found
+
+
+def _is_inside(top: Path, here: Path, path: Path) -> bool:
+    """Whether it is a file, and none of those that a link brings in from elsewhere."""
+    try:
+        within(here, path)
+    except ModelCorrupt:
+        return path.is_file() and path.resolve().is_relative_to(top.resolve())
+    return path.is_file()
 
 
 def _ways(name: str, model: Model, found: list[Found], watcher: Watcher) -> list[Callable[[Fetch], None]]:

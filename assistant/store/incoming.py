@@ -10,13 +10,15 @@ import contextlib
 import fcntl
 import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from assistant.core.errors import ModelCorrupt
 from assistant.store.catalog import Kind, ModelFile
-from assistant.store.disk import sync, writing
+from assistant.store.disk import grown_file, make_folder, new_file, sync, writing
 from assistant.store.folder import CHUNK_BYTES, RECORD, write_record
 from assistant.store.progress import Meter, Watcher
 
@@ -32,11 +34,12 @@ OLD = "old"
 def locked(models_dir: Path, watcher: Watcher) -> Iterator[None]:
     """Hold the store's lock; it is free again when this process ends, however it ends.
 
-    Raises SettingsError or StorageFull when the folder cannot be made.
+    Raises SettingsError or StorageFull when the folder cannot be made, SettingsError for root in the store
+    of another user.
     """
     with writing(models_dir):
-        models_dir.mkdir(parents=True, exist_ok=True)
-        file = (models_dir / LOCK).open("ab")
+        make_folder(models_dir)
+        file = grown_file(models_dir / LOCK)
     with file:
         with writing(models_dir):
             try:
@@ -52,12 +55,13 @@ def locked(models_dir: Path, watcher: Watcher) -> Iterator[None]:
 def restore(models_dir: Path, name: str) -> None:
     """Give a model its folder back when it was being replaced as the power went; else do nothing.
 
-    Nothing is done either while somebody else is at work in the store. Never raises.
+    Nothing is done either while somebody else is at work in the store, or by root in another user's. Never
+    raises.
     """
     old = models_dir / INCOMING / name / OLD
     with contextlib.suppress(OSError):
         if old.is_dir():
-            with (models_dir / LOCK).open("ab") as file:
+            with grown_file(models_dir / LOCK) as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _give_back(models_dir, old)
 
@@ -105,8 +109,8 @@ class Incoming:
     def prepare(self) -> None:
         """Make the folders."""
         with writing(self.models_dir):
-            self.files.mkdir(parents=True, exist_ok=True)
-            self.downloads.mkdir(parents=True, exist_ok=True)
+            make_folder(self.files)
+            make_folder(self.downloads)
 
     def clear(self) -> None:
         """Forget everything that came so far, and give back what was replaced by nothing."""
@@ -151,14 +155,35 @@ class Incoming:
         return place
 
 
+def within(folder: Path, file: Path) -> Path:
+    """Where ``file`` of ``folder`` lies really.
+
+    A link may lead to another place in the folder, or to ``blobs`` beside it or its parent, where Hugging
+    Face's cache keeps the files of its snapshots. Raises ModelCorrupt for all others.
+    """
+    if not file.is_symlink():
+        return file
+    lies = file.resolve()
+    top = folder.resolve()
+    allowed = (top, top.parent / "blobs", top.parent.parent / "blobs")
+    if not any(lies.is_relative_to(place) for place in allowed):
+        raise ModelCorrupt(
+            f"{file.name} is a link that leads out of {folder}.",
+            "Put the file itself there: what it leads to is not looked at.",
+        )
+    return lies
+
+
 def copy(source: Path, target: Path, meter: Meter) -> str:
     """Copy a file's content and return its hash. Raises OSError when ``source`` cannot be read,
     and what ``writing`` raises when ``target`` cannot be written.
     """
     digest = hashlib.sha256()
-    with source.open("rb") as reader:
+    with os.fdopen(
+        os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
+    ) as reader:
         with writing(target.parent):
-            writer = target.open("wb")
+            writer = new_file(target)
         with writer:
             while chunk := reader.read(CHUNK_BYTES):
                 with writing(target.parent):

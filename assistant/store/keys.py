@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from assistant.core.errors import ModelLocked
+from assistant.runtime import core_dump
 
 KEY_BYTES = 32
 """AES-256."""
@@ -23,7 +24,11 @@ _FOR_OTHERS = 0o077
 
 
 def find(file: Path | None, environ: Mapping[str, str] = os.environ) -> bytes:
-    """The key in ``file``, or else in systemd's credential. Raises ModelLocked."""
+    """The key in ``file``, or else in systemd's credential. Raises ModelLocked.
+
+    From then on this process leaves no core dump: neither the key nor what it opens gets on the disk.
+    """
+    core_dump.off()
     if file is not None:
         return _read(file.expanduser(), checked=True)
     if folder := environ.get("CREDENTIALS_DIRECTORY"):

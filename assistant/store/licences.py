@@ -18,7 +18,7 @@ from pathlib import Path
 from assistant.core.errors import LicenceNotAccepted
 from assistant.runtime.json_file import facts
 from assistant.store.catalog import Model
-from assistant.store.disk import writing
+from assistant.store.disk import make_folder, replace_content, writing
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,5 @@ def require(models_dir: Path, wanted: Iterable[tuple[str, Terms | None]], *, acc
         log.info("accepted licence=%s model=%s", its.key, name)
     if new:
         with writing(models_dir):
-            models_dir.mkdir(parents=True, exist_ok=True)
-            temporary = models_dir / f"{ACCEPTED}.new"
-            temporary.write_text(json.dumps(already | new, indent=1) + "\n", encoding="utf-8")
-            temporary.replace(models_dir / ACCEPTED)
+            make_folder(models_dir)
+            replace_content(models_dir / ACCEPTED, json.dumps(already | new, indent=1) + "\n")

@@ -11,7 +11,7 @@ from assistant.store import licences
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile
 from assistant.store.disk import reading, require, writing
 from assistant.store.folder import OWN_FILE_NAME
-from assistant.store.incoming import Arrival, Incoming, copy, locked
+from assistant.store.incoming import Arrival, Incoming, copy, locked, within
 from assistant.store.kinds import licence_of, recognise, recognise_sealed
 from assistant.store.progress import Meter, Watcher, megabytes
 
@@ -89,9 +89,12 @@ def _files(path: Path) -> dict[str, Path]:
     if networks.is_dir() and not networks.is_symlink():
         paths += sorted(networks.iterdir())
     files: dict[str, Path] = {}
-    for file in paths:
-        name = file.name
-        if name[0] == "." or not (file.is_file() or file == path) or not file.stat().st_size:
+    for place in paths:
+        name = place.name
+        if name[0] == "." or (place != path and place.is_dir()):
+            continue
+        file = place.resolve() if place == path else within(path, place)
+        if not (file.is_file() or file == path.resolve()) or not file.stat().st_size:
             continue
         if not re.fullmatch(OWN_FILE_NAME, name) or not name.isprintable():
             raise ModelCorrupt(f"The file name {name!r} cannot be used.", "Rename it, and import again.")

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
+from assistant.runtime.harmless import one_line, underlying
+
 RATE_WINDOW_S = 8.0
 """The rate is that of the last seconds: long enough to be steady, short enough to notice a stall."""
 
@@ -140,7 +142,7 @@ class Terminal:
     """In a log or a pipe."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
+        self._stream = underlying(stream)
         self._clock = clock
         self._live = stream.isatty()
         self._pending = False
@@ -152,7 +154,9 @@ class Terminal:
             return
         if self._live:
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r{describe(progress)[:width]}\x1b[K")  # ESC [ K clears what is left of it
+            self._stream.write(
+                f"\r{one_line(describe(progress))[:width]}\x1b[K"
+            )  # ESC [ K clears what is left of it
             self._stream.flush()
             self._pending = True
             return
@@ -160,12 +164,12 @@ class Terminal:
         if self._clock() >= self._next_line_s or (finished and progress.what == self._what):
             self._what = "" if finished else progress.what
             self._next_line_s = self._clock() + self.LINE_EVERY_S
-            self._stream.write(describe(progress) + "\n")
+            self._stream.write(one_line(describe(progress)) + "\n")
             self._stream.flush()
 
     def note(self, text: str) -> None:
         self.clear()
-        self._stream.write(text + "\n")
+        self._stream.write(one_line(text) + "\n")
         self._stream.flush()
 
     def clear(self) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from assistant.store.catalog import Member, Wheel, Wheels
-from assistant.store.disk import sync, writing
+from assistant.store.disk import grown_file, sync, writing
 from assistant.store.progress import Meter
 from assistant.store.web import SourceFailed
 
@@ -87,7 +87,7 @@ def _unpack_member(wheel: zipfile.ZipFile, member: Member, target: Path, offset:
 def _at(path: Path, offset: int) -> BinaryIO:
     """``path`` open for writing at ``offset``, with nothing behind it."""
     with writing(path.parent):
-        file = path.open("r+b" if path.exists() else "w+b")
+        file = grown_file(path)
         file.truncate(offset)
         file.seek(offset)
         return file

@@ -12,13 +12,12 @@ import fcntl
 import json
 import logging
 import os
-import socket
-import stat
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from assistant.core.errors import AlreadyRunning, AssistantError, ControlError, OrderInvalid
+from assistant.runtime.unix_socket import listening
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class ControlServer:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _locked(path.with_name(f"{path.name}.lock"))
             self._server = await asyncio.start_unix_server(
-                self._serve, sock=_listening(path), limit=MAX_LINE_BYTES
+                self._serve, sock=listening(path), limit=MAX_LINE_BYTES
             )
             self._path = path
         except OSError as error:
@@ -165,24 +164,6 @@ def _locked(path: Path) -> int:
             "Talk to that one (`assistant ctl status`), or end it before you start another.",
         ) from error
     return lock
-
-
-def _listening(path: Path) -> socket.socket:
-    """A socket at ``path`` with mode 0660; the lock says that what lies there is nobody's."""
-    with suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise FileExistsError(0, "something lies there that is no socket")
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    umask = os.umask(0o117)
-    try:
-        listener.bind(str(path))
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.umask(umask)
-    return listener
 
 
 def _order(line: bytes) -> dict[str, object]:
