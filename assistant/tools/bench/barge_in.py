@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -28,17 +28,14 @@ from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
 from assistant.text.word_error import normalize_words, word_errors
-from assistant.tools.bench import barge_in_devices
+from assistant.tools.bench import barge_in_devices, recorded_echo
 from assistant.tools.bench.barge_in_devices import Plan
-from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.clips import Clip, read_set
 from assistant.tools.bench.lib.measuring import Document, Result, ratio, rounded, share, spread_ms, table
 from assistant.tools.bench.lib.speech_end import WINDOW_SAMPLES, levels_db
 from assistant.tools.bench.lib.variants import changed
 from assistant.tools.bench.room.appliance import Stage, open_stage
 from assistant.tools.bench.room.simulated import Acoustics, living_room, loudness, unit_energy
-
-SoundPath = Literal["simulated", "devices", "both"]
 
 WITHIN_MS = 150
 """So fast it has to be silent: people stop within 200 ms when they are interrupted."""
@@ -86,42 +83,41 @@ class Interruption:
 
 def run(
     settings: Settings,
-    folder: Path,
     *,
+    path: str,
+    folder: Path,
     interruptions: int,
     minutes: float,
-    response: Path | None,
-    path: SoundPath,
-    plan: Plan,
+    room: Path | None,
+    replay: Path | None,
+    pairs: Path | None,
+    noises: Path | None,
     progress: Callable[[str], None],
+    **on_devices: Any,
 ) -> Result:
     """Interrupt it with the recordings below ``folder``, then let it talk for so many minutes.
 
-    ``response`` is a recorded impulse response of a room; None takes a synthetic living room. ``plan`` is
-    for the path through devices. Raises any AssistantError.
+    ``room`` is a recorded impulse response; None takes a synthetic living room. ``on_devices`` are fields of
+    ``Plan``. With ``replay`` or ``pairs`` it hears what was recorded. Raises any AssistantError.
     """
-    document: Document = {"bench": "barge-in", "path": path}
+    if replay or pairs:
+        return recorded_echo.run(settings, replay=replay, pairs=pairs, progress=progress)
+    document: Document = {"path": path}
     texts = []
     if path != "devices":
-        found = _simulated(
-            settings,
-            folder,
-            interruptions=interruptions,
-            minutes=minutes,
-            response=response,
-            progress=progress,
-        )
-        texts.append(_as_text({**found, **machine.describe(settings)}))
-        document |= found
+        document |= _simulated(settings, folder, interruptions, minutes, room, progress)
+        texts.append(_as_text(document))
     if path != "simulated":
-        if barge_in_devices.PEOPLE in plan.scenes:
-            clips, _ = sorted_out(read_set(folder))
-            plan = replace(plan, people=barge_in_devices.people_in(clips, onset))
+        people = barge_in_devices.PEOPLE in on_devices["scenes"]
+        clips = sorted_out(read_set(folder))[0] if people else []
+        on_devices |= {"people": barge_in_devices.people_in(clips, onset), "room": room}
+        on_devices["noises"] = barge_in_devices.noises_in(noises) if noises else ()
+        plan = Plan(interruptions=interruptions, **on_devices)
         document["devices"] = barge_in_devices.run(settings, plan, progress)
         texts.append(barge_in_devices.as_text(document["devices"]))
     if path == "both":
         texts.append(_side_by_side(document))
-    return Result("\n\n".join(texts), {**document, **machine.describe(settings)})
+    return Result("\n\n".join(texts), document)
 
 
 def _side_by_side(document: Document) -> str:
@@ -144,10 +140,9 @@ def _side_by_side(document: Document) -> str:
     return table(("", "simulated", "devices"), rows)
 
 
-def _simulated(
+def _simulated(  # noqa: PLR0917
     settings: Settings,
     folder: Path,
-    *,
     interruptions: int,
     minutes: float,
     response: Path | None,
@@ -295,7 +290,6 @@ def _as_text(document: Document) -> str:
     most = max((count for _, count in stops["steps"]), default=1) or 1
     return "\n".join(
         [
-            machine.headline(document),
             "",
             head,
             *(f"left out, as it breaks off: {name}" for name in document["left_out"]),

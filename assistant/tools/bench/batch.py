@@ -8,28 +8,26 @@ second of the processor's time say more than tokens for a second (with `llm.thre
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from assistant.app import engines as loading
-from assistant.core.errors import AssistantError
+from assistant.core.errors import EngineFailed
 from assistant.core.types import BatchReply, Message
 from assistant.dialog.conversation import opening
 from assistant.runtime.cancel import Cancel
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.child import in_own_process
 from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
-    in_own_process,
+    columned,
     median,
     percentile,
     ratio,
     rounded,
-    table,
 )
 from assistant.tools.bench.lib.variants import changed
 
@@ -46,7 +44,6 @@ THINGS = (
 
 def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
     """Answer all of them with every number of places. Raises AssistantError when one fails."""
-    about = machine.describe(settings)
     llm = {"max_tokens": TOKENS, "temperature": 0, "context_tokens": CONTEXT_TOKENS}
     told = changed(settings, {"llm": llm})
     cases = []
@@ -57,35 +54,28 @@ def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
     for case in cases:
         case["times_as_fast"] = ratio(case["tokens_per_s"], first["tokens_per_s"])
         case["times_as_long"] = ratio(case["answer_p50_s"], first["answer_p50_s"])
-    document: Document = {"bench": "batch", "prompts": len(THINGS), "tokens": TOKENS, "cases": cases, **about}
+    document: Document = {"prompts": len(THINGS), "tokens": TOKENS, "cases": cases}
     return Result(_as_text(document), document)
 
 
 def _measured(settings: Settings, places: int) -> Document:
-    order = json.dumps({"settings": settings.model_dump(mode="json"), "places": places})
-    return in_own_process(__name__, order, f"{places} at once")
+    return in_own_process(answered, settings, f"{places} at once", places=places)
 
 
-def in_child() -> None:
-    """Answer as standard input orders, and print one line of JSON."""
-    order = json.loads(sys.stdin.read())
-    settings = Settings.model_validate_json(json.dumps(order["settings"]))
+def answered(settings: Settings, places: int) -> Document:
+    """Answer all of them; in a process of its own."""
     before = opening(configuration.prompt_text(settings))
     prompts = [[*before, Message("user", f"Tell me a long story about {thing}.")] for thing in THINGS]
-    try:
-        with closing(loading.load_batch(settings, order["places"])) as batch:
-            list(batch.answer_all(prompts[:1], Cancel()))  # The model's pages are there from here on.
-            cpu_s = machine.cpu_s()
-            replies = list(batch.answer_all(prompts, Cancel()))
-            cpu_s = machine.cpu_s() - cpu_s
-            if lost := next((reply.error for reply in replies if reply.error), ""):
-                sys.exit(lost)
-    except AssistantError as error:
-        sys.exit(str(error))
+    with closing(loading.load_batch(settings, places)) as batch:
+        list(batch.answer_all(prompts[:1], Cancel()))  # The model's pages are there from here on.
+        cpu_s = machine.cpu_s()
+        replies = list(batch.answer_all(prompts, Cancel()))
+        cpu_s = machine.cpu_s() - cpu_s
+    if lost := next((reply.error for reply in replies if reply.error), ""):
+        raise EngineFailed(f"A prompt was not answered: {lost}", "Choose a longer llm.context_tokens.")
     found = figures(replies)
     found |= {"cpu_s": round(cpu_s, 2), "tokens_per_cpu_s": rounded(ratio(found["tokens"], cpu_s), 2)}
-    found["peak_rss_mb"] = round(machine.peak_rss_mb(), 1)
-    sys.stdout.write(json.dumps(found) + "\n")
+    return found | {"peak_rss_mb": round(machine.peak_rss_mb(), 1)}
 
 
 def figures(replies: Sequence[BatchReply]) -> Document:
@@ -106,32 +96,11 @@ def figures(replies: Sequence[BatchReply]) -> Document:
 
 
 def _as_text(document: Document) -> str:
-    head = (
-        "at once",
-        "all tokens/s",
-        "times",
-        "first token s",
-        "p95",
-        "answer s",
-        "times",
-        "tokens/CPU s",
-        "MB",
-    )
-    rows = [
-        (
-            case["at_once"],
-            case["tokens_per_s"],
-            f"{case['times_as_fast']:.2f}",
-            f"{case['first_token_p50_s']:.2f}",
-            f"{case['first_token_p95_s']:.2f}",
-            f"{case['answer_p50_s']:.2f}",
-            f"{case['times_as_long']:.2f}",
-            case["tokens_per_cpu_s"],
-            case["peak_rss_mb"],
-        )
-        for case in document["cases"]
+    columns = [
+        *(("at once", "at_once"), ("all tokens/s", "tokens_per_s"), ("times", "times_as_fast:.2f")),
+        *(("first token s", "first_token_p50_s:.2f"), ("p95", "first_token_p95_s:.2f")),
+        *(("answer s", "answer_p50_s:.2f"), ("times", "times_as_long:.2f")),
+        *(("tokens/CPU s", "tokens_per_cpu_s"), ("MB", "peak_rss_mb")),
     ]
-    return (
-        f"{document['prompts']} prompts, {document['tokens']} tokens each\n"
-        f"{machine.headline(document)}\n\n{table(head, rows)}"
-    )
+    title = f"{document['prompts']} prompts, {document['tokens']} tokens each"
+    return f"{title}\n\n{columned(columns, document['cases'])}"

@@ -9,10 +9,8 @@ are not needed, which leaves those that another process has mapped.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,40 +20,27 @@ from assistant.app import build as app
 from assistant.app import engines as loading
 from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.board import storage
-from assistant.core.errors import AssistantError
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench.lib import machine
-from assistant.tools.bench.lib.measuring import (
-    Document,
-    Result,
-    in_own_process,
-    in_turn,
-    median,
-    ratio,
-    rounded,
-    table,
-)
+from assistant.tools.bench.lib.child import in_own_process
+from assistant.tools.bench.lib.measuring import Document, Result, columned, in_turn, median, ratio, rounded
 
 DROP = Path("/proc/sys/vm/drop_caches")
 _EVERYTHING = b"1"
 """The page cache; not what the kernel knows of folders (proc(5))."""
 
 
-def run(
-    settings: Settings, *, rounds: int, everything: bool = True, progress: Callable[[str], None]
-) -> Result:
-    """Start cold and warm in turn. ``everything`` empties the whole cache, where that is allowed.
+def run(settings: Settings, *, rounds: int, models_only: bool, progress: Callable[[str], None]) -> Result:
+    """Start cold and warm in turn. The whole cache is emptied, where that is allowed, or ``models_only``.
 
     Raises AssistantError when a start fails.
     """
-    about = machine.describe(settings)
     files = model_files(settings)
     how = ""
 
     def cold() -> Document:
         nonlocal how
-        how = empty_cache(files, everything=everything)
+        how = empty_cache(files, everything=not models_only)
         progress(f"a start with {how}")
         return _started(settings)
 
@@ -68,7 +53,6 @@ def run(
     largest = max(files, key=lambda file: file.stat().st_size, default=None)
     rate = storage.read_rate(largest) if largest else None
     document: Document = {
-        "bench": "cold",
         "rounds": rounds,
         "emptied": how,
         "warm": _figures(found[0]),
@@ -78,7 +62,6 @@ def run(
         "disk_mb_per_s": rounded(rate.bytes_per_s / 1e6, 1) if rate else None,
         "disk_past_cache": rate.direct if rate else None,
         "slow_disk": bool(rate and storage.is_slow(rate)),
-        **about,
     }
     document["ratio"] = ratio(document["cold"]["ready_p50_s"], document["warm"]["ready_p50_s"])
     return Result(_as_text(document), document)
@@ -112,25 +95,15 @@ def empty_cache(files: Iterable[Path], *, everything: bool) -> str:
 
 
 def _started(settings: Settings) -> Document:
-    order = json.dumps({"settings": settings.model_dump(mode="json"), "began_s": time.time()})
-    return in_own_process(__name__, order, "The start")
+    return in_own_process(start, settings, "The start", began_s=time.time())
 
 
-def in_child() -> None:
-    """Start as standard input orders, and print when everything was ready as one line of JSON."""
+def start(settings: Settings, began_s: float) -> Document:
+    """Start; in a process of its own, which began then. Tells when everything was ready."""
     imported_s = time.time()
-    order = json.loads(sys.stdin.read())
-    settings = Settings.model_validate_json(json.dumps(order["settings"]))
-    try:
-        ready_s = clock.run(_ready(settings))
-    except AssistantError as error:
-        sys.exit(str(error))
-    figures = {
-        "imported_s": imported_s - order["began_s"],
-        "ready_s": ready_s - order["began_s"],
-        "faults": resource.getrusage(resource.RUSAGE_SELF).ru_majflt,
-    }
-    sys.stdout.write(json.dumps(figures) + "\n")
+    ready_s = clock.run(_ready(settings))
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_majflt
+    return {"imported_s": imported_s - began_s, "ready_s": ready_s - began_s, "faults": faults}
 
 
 async def _ready(settings: Settings) -> float:
@@ -154,17 +127,17 @@ def _figures(starts: Sequence[Document]) -> Document:
 
 
 def _as_text(document: Document) -> str:
-    rows = [
-        (words, each["imported_p50_s"], each["ready_p50_s"], each["faults_p50"], each["n"])
-        for words, each in ((document["emptied"], document["cold"]), ("all in the cache", document["warm"]))
+    starts = [
+        {"with": document["emptied"], **document["cold"]},
+        {"with": "all in the cache", **document["warm"]},
     ]
-    head = ("start with", "program there, s", "ready, s", "pages read from disk", "n")
-    disk = document["disk"] or "the disk"
-    how = "past the cache" if document["disk_past_cache"] else "perhaps from the cache"
-    speed = document["disk_mb_per_s"]
-    lines = [f"{disk} reads {speed} MB/s ({how}); the models have {document['read_mb']} MB"] if speed else []
+    columns = [("start with", "with"), ("program there, s", "imported_p50_s"), ("ready, s", "ready_p50_s")]
+    columns += [("pages read from disk", "faults_p50"), ("n", "n")]
+    lines = ["From the start of the program", "", columned(columns, starts), ""]
+    if speed := document["disk_mb_per_s"]:
+        how = "past the cache" if document["disk_past_cache"] else "perhaps from the cache"
+        disk = document["disk"] or "the disk"
+        lines.append(f"{disk} reads {speed} MB/s ({how}); the models have {document['read_mb']} MB")
     if document["slow_disk"]:
         lines.append(storage.ADVICE)
-    return "\n".join(
-        ["From the start of the program", machine.headline(document), "", table(head, rows), "", *lines]
-    )
+    return "\n".join(lines)

@@ -13,13 +13,12 @@ of the time and more, which no choice of cores can give back; then its speed *in
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,13 +30,12 @@ from assistant.app import engines as loading
 from assistant.audio.files import read_sound
 from assistant.board import core_plan
 from assistant.board.cores import allowed_cores, big_cores
-from assistant.core.errors import AssistantError
 from assistant.core.types import SAMPLE_RATE_HZ, Message, Sentence
 from assistant.runtime.cancel import Cancel
 from assistant.runtime.engine_thread import FairLock
 from assistant.settings.schema import Settings
-from assistant.tools.bench.lib import machine
-from assistant.tools.bench.lib.measuring import Document, Result, in_own_process, ratio, table
+from assistant.tools.bench.lib.child import in_own_process
+from assistant.tools.bench.lib.measuring import Document, Result, ratio, table
 from assistant.tools.bench.lib.variants import changed
 
 TOKENS = 32
@@ -94,7 +92,6 @@ class Case:
 
 def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> Result:
     """Try every plan, one after the other. Raises AssistantError when one fails."""
-    about = machine.describe(settings)
     found = []
     for case in cases(settings):
         progress(case.name)
@@ -102,13 +99,11 @@ def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> 
     quiet_best = max(found, key=lambda each: each["quiet"]["clock"])
     steady_best = max(found, key=lambda each: each["service"]["clock"])
     document: Document = {
-        "bench": "cores",
         "rounds": rounds,
         "plans": found,
         "best_quiet": quiet_best["plan"],
         "best_beside_others": steady_best["plan"],
         "wanted": KEPT,
-        **about,
     }
     return Result(_as_text(document), document)
 
@@ -131,21 +126,14 @@ def cases(settings: Settings) -> list[Case]:
 
 def _measured(settings: Settings, case: Case, rounds: int) -> Document:
     llm = {"threads": case.threads, "max_tokens": TOKENS, "temperature": 0, "draft_tokens": 0}
-    order = {
-        "settings": changed(settings, {"llm": llm}).model_dump(mode="json"),
-        "cores": case.cores,
-        "beside": case.beside,
-        "rounds": rounds,
-    }
-    return in_own_process(__name__, json.dumps(order), f"The plan '{case.name}'")
+    order = {"cores": case.cores, "beside": case.beside, "rounds": rounds}
+    return in_own_process(speeds, changed(settings, {"llm": llm}), f"The plan '{case.name}'", **order)
 
 
-def in_child() -> None:
-    """Measure what standard input orders, and print tokens a second as one line of JSON."""
-    order = json.loads(sys.stdin.read())
-    settings = Settings.model_validate_json(json.dumps(order["settings"]))
+def speeds(settings: Settings, cores: Sequence[int], beside: Sequence[str], rounds: int) -> Document:
+    """Measure tokens a second, alone and next to each of ``beside``; in a process of its own."""
     in_turn = FairLock()
-    beside: dict[str, Callable[[Settings, FairLock], AbstractContextManager[None]]] = {
+    others: dict[str, Callable[[Settings, FairLock], AbstractContextManager[None]]] = {
         "foreign": lambda *_: _foreign(0),
         "service": lambda *_: _foreign(_niceness(settings.llm.threads)),
         "stt": partial(_recognising, pace=True),
@@ -153,18 +141,15 @@ def in_child() -> None:
         "stt_always": _recognising,
         "tts_always": _speaking,
     }
-    try:
-        with core_plan.kept_on(order["cores"]):
-            llm: Any = loading.load_llm(settings)
-            llm.warm_up()
-            found = {"quiet": _speed(llm, in_turn, order["rounds"])}
-            for name in order["beside"]:
-                with beside[name](settings, in_turn):
-                    found[name] = _speed(llm, in_turn, order["rounds"])
-    except AssistantError as error:
-        sys.exit(str(error))
+    with core_plan.kept_on(cores):
+        llm: Any = loading.load_llm(settings)
+        llm.warm_up()
+        found = {"quiet": _speed(llm, in_turn, rounds)}
+        for name in beside:
+            with others[name](settings, in_turn):
+                found[name] = _speed(llm, in_turn, rounds)
     llm.close()
-    sys.stdout.write(json.dumps(found) + "\n")
+    return found
 
 
 def _speed(llm: Any, in_turn: FairLock, rounds: int) -> Document:
@@ -265,7 +250,7 @@ def _as_text(document: Document) -> str:
                 rows.append((plan["plan"], beside, speed["clock"], speed["turn"], f"{kept:.2f}", verdict))
     head = ("plan", "beside", "tokens/s by the clock", "in its turn", "of quiet", f"at least {KEPT}")
     return (
-        f"The language model's speed by plan\n{machine.headline(document)}\n\n{table(head, rows)}\n\n"
+        f"The language model's speed by plan\n\n{table(head, rows)}\n\n"
         f"best when quiet: {document['best_quiet']}\n"
         f"best beside a busy program: {document['best_beside_others']}"
     )

@@ -16,8 +16,7 @@ from assistant.app import engines as loading
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.tools.bench.corpus import QUESTIONS
-from assistant.tools.bench.lib import machine
-from assistant.tools.bench.lib.measuring import Document, Result, in_turn, ratio, rounded, table
+from assistant.tools.bench.lib.measuring import Document, Result, columned, in_turn, ratio, rounded
 from assistant.tools.bench.lib.variants import changed
 
 DRAFTS = (0, 2, 4, 8)
@@ -41,7 +40,6 @@ Speeds = tuple[float, float]
 
 def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> Result:
     """Write everything ``rounds`` times with every number of guesses. Raises any AssistantError."""
-    about = machine.describe(settings)
     cases = []
     with_guesses = [
         partial(_write, changed(settings, {"llm": {"draft_tokens": draft, "seed": 1}})) for draft in DRAFTS
@@ -57,7 +55,7 @@ def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> 
             case[f"{work}_ratio"] = ratio(case[speed], first[speed])
     for case in cases:
         case |= {key: rounded(value, 2) for key, value in case.items() if key.endswith("_per_s")}
-    document: Document = {"bench": "draft", "rounds": rounds, "cases": cases, **about}
+    document: Document = {"rounds": rounds, "cases": cases}
     return Result(_as_text(document), document)
 
 
@@ -90,8 +88,7 @@ class _Written:
 
 
 def _as_text(document: Document) -> str:
-    rows = [list(case.values()) for case in document["cases"]]
-    return (
-        f"Guessing ahead\n{machine.headline(document)}\n\n"
-        f"{table(['guesses', 'talk tokens/s', 'texts tokens/s', 'talk times', 'texts times'], rows)}"
-    )
+    columns = [("guesses", "draft_tokens")]
+    columns += [(f"{work} tokens/s", f"{work[:4]}_tokens_per_s") for work in ("talk", "texts")]
+    columns += [(f"{work} times", f"{work[:4]}_ratio") for work in ("talk", "texts")]
+    return f"Guessing ahead\n\n{columned(columns, document['cases'])}"

@@ -18,7 +18,6 @@ from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from assistant.runtime import clock
 from assistant.settings.engines import VadSettings
 from assistant.settings.schema import Settings
-from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.clips import Clip, read_set
 from assistant.tools.bench.lib.measuring import Document, Result, ratio, share, spread_ms, table
 from assistant.tools.bench.lib.rehearsal import Said, Session, answers, is_cut_off, rehearse
@@ -46,7 +45,6 @@ def run(
 
     Raises any AssistantError.
     """
-    about = machine.describe(settings)
     clips = read_set(folder, limit)
     if insert_pauses:
         progress("looking for the words")
@@ -61,12 +59,10 @@ def run(
 
     clock.run(rehearse(settings, clips, session, on_turn=on_turn), "skipping")
     document: Document = {
-        "bench": "endpoint",
         "mode": "plain" if plain else "assistant",
         "inserted_pauses": insert_pauses,
         **summary(session.said, recordings=len(clips)),
         "webrtcvad": used_plainly(clips),
-        **about,
     }
     document["ratio"] = ratio(document["endpoint"]["p50_ms"], document["webrtcvad"]["endpoint"]["p50_ms"])
     return Result(_as_text(document), document)
@@ -172,7 +168,7 @@ def _as_text(document: Document) -> str:
     )
     return (
         f"End of turn ({document['mode']}), {document['recordings']} recordings {pauses}\n"
-        f"{machine.headline(document)}\n\n{figures}\n\n"
+        f"\n{figures}\n\n"
         f"ended too early and taken back: {document['taken_back']}\n"
         f"not answered: {document['unanswered']}\n"
         f"cut off: {cut['n']} of {document['recordings']} ({share(cut['rate'])}){where}\n"

@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 
 from assistant.core.errors import AssistantError
+from assistant.settings.schema import Settings
 from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.measuring import Document, Result, ratio, share
 
@@ -45,8 +46,9 @@ class Promise:
 
 
 def run(
-    config: Path | None,
+    _: Settings,
     *,
+    config: Path | None,
     commands: Path,
     dialog: Path,
     limit: int | None,
@@ -78,7 +80,7 @@ def run(
     if into is not None:
         before, after = _split(into)
         into.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}", "utf-8")
-    return Result(section, {"bench": "all", **documents})
+    return Result(section, dict(documents))
 
 
 def promises(found: Mapping[str, Document]) -> list[Promise]:

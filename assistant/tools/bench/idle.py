@@ -9,9 +9,6 @@ package used plainly, which hears everything in the quiet room too.
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +23,6 @@ from assistant.audio.files import read_sound
 from assistant.audio.filtered import FilteredMicrophone
 from assistant.audio.wav import WavMicrophone
 from assistant.board.heap import return_what_is_freed
-from assistant.core.errors import AssistantError
 from assistant.core.events import Event, Woken
 from assistant.core.state import ListeningMode
 from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
@@ -34,9 +30,11 @@ from assistant.dialog.listener import Listener
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
 from assistant.tools.bench import idle_devices
-from assistant.tools.bench.lib import machine, speech_end
+from assistant.tools.bench.idle_devices import cost
+from assistant.tools.bench.lib import speech_end
+from assistant.tools.bench.lib.child import Child, say, told
 from assistant.tools.bench.lib.clips import Clip, read_set
-from assistant.tools.bench.lib.measuring import Document, Result, child_command, ratio, table
+from assistant.tools.bench.lib.measuring import Document, Result, columned, ratio, table
 
 ROOM_AMPLITUDE = 20
 """Standard deviation of a quiet room's noise, of 32768: -64 dB of full scale."""
@@ -47,47 +45,36 @@ _SETTLES_S = 3.0
 PLAIN = "plain"
 """The package by itself in the quiet room."""
 
-_STARTS_WITHIN_S = 120.0
-
 STEP_SAMPLES = 1280
 """Samples that the package pyopen-wakeword takes at a time."""
 
 
-def run_on_devices(settings: Settings, *, seconds: float, progress: Callable[[str], None]) -> Result:
-    """The whole appliance through devices. Raises DeviceUnavailable, EngineFailed."""
-    document: Document = {"bench": "idle", "path": "devices", "seconds": seconds}
-    document |= machine.describe(settings)
-    document["devices"] = found = idle_devices.measure(settings, seconds, progress)
-    rows = [(f"room tone at {found['room_tone_db']:g} dB", found["cpu_percent"], found["rss_mb"])]
-    text = table(("the whole appliance, through devices", "% of one core", "RSS, MB"), rows)
-    return Result(f"{machine.headline(document)}\n\n{text}", document)
-
-
-def run(settings: Settings, speech: Path, *, seconds: float, progress: Callable[[str], None]) -> Result:
-    """Listen for so long to each. Raises AssistantError when the child does not start."""
-    document: Document = {"bench": "idle", "seconds": seconds, **machine.describe(settings)}
-    document["wakes_by"] = [word.label for word in settings.wake.words]
-    clips = read_set(speech)
-    document["speech_percent"] = _speech_percent(clips)
-    for name, talk in (("quiet", []), ("speech", clips), (PLAIN, [])):
-        if name == PLAIN and not document["wakes_by"]:
-            continue
-        progress(f"{name}: {seconds:g} s")
-        document[name] = _measured(
-            settings, [_spoken(speech, clip) for clip in talk], seconds, plain=name == PLAIN
+def run(
+    settings: Settings, *, folder: Path, seconds: float, path: str, progress: Callable[[str], None]
+) -> Result:
+    """Listen for ``seconds`` to each, or through devices. Raises DeviceUnavailable, EngineFailed."""
+    document: Document = {"path": path, "seconds": seconds}
+    if path == "devices":
+        document["devices"] = found = idle_devices.measure(settings, seconds, progress)
+        rows = [(f"room tone at {found['room_tone_db']:g} dB", found["cpu_percent"], found["rss_mb"])]
+        return Result(
+            table(("the whole appliance, through devices", "% of one core", "RSS, MB"), rows), document
         )
-    rows = [
-        (name, *(document[name].get(key) for key in ("cpu_percent", "rss_mb", "woken", "behind_s")))
-        for name in ("quiet", "speech", PLAIN)
-        if name in document
-    ]
+    document["wakes_by"] = [word.label for word in settings.wake.words]
+    clips = read_set(folder)
+    document["speech_percent"] = _speech_percent(clips)
+    names = ["quiet", "speech", *([PLAIN] if document["wakes_by"] else [])]
+    for name in names:
+        progress(f"{name}: {seconds:g} s")
+        talk = [_spoken(folder, clip) for clip in clips] if name == "speech" else []
+        document[name] = _measured(settings, talk, seconds, plain=name == PLAIN)
     if PLAIN in document:
         document["ratio"] = ratio(document["quiet"]["cpu_percent"], document[PLAIN]["cpu_percent"])
-    text = table(("listening for the wake word", "% of one core", "RSS, MB", "woken", "s behind"), rows)
-    density = (
-        f"of the talk {document['speech_percent']} % is speech; quiet beside plain: {document.get('ratio')}"
-    )
-    return Result(f"{machine.headline(document)}\n\n{text}\n{density}", document)
+    columns = [("listening for the wake word", "name"), ("% of one core", "cpu_percent")]
+    columns += [("RSS, MB", "rss_mb"), ("woken", "woken"), ("s behind", "behind_s")]
+    text = columned(columns, [{"name": name, **document[name]} for name in names])
+    density = f"of the talk {document['speech_percent']} % is speech"
+    return Result(f"{text}\n{density}; quiet beside plain: {document.get('ratio')}", document)
 
 
 def _spoken(folder: Path, clip: Clip) -> tuple[str, float, float]:
@@ -110,47 +97,27 @@ def _speech_percent(clips: Sequence[Clip]) -> float:
 def _measured(
     settings: Settings, talk: list[tuple[str, float, float]], seconds: float, *, plain: bool
 ) -> Document:
-    task = json.dumps({"settings": settings.model_dump(mode="json"), "talk": talk, "plain": plain})
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and code
-        child_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            assert child.stdin and child.stdout  # noqa: S101, PT018
-            child.stdin.write(task + "\n")
-            child.stdin.flush()
-            if child.stdout.readline().strip() != "listening":
-                raise AssistantError("The listening process did not start.", "See what it said above.")
-            time.sleep(_SETTLES_S)
-            process = str(child.pid)
-            began_s, before_s = time.perf_counter(), machine.cpu_s_of(process)
-            time.sleep(seconds)
-            took_s, after_s = time.perf_counter() - began_s, machine.cpu_s_of(process)
-            rss_mb = machine.rss_mb(process)
-            child.stdin.close()
-            told = json.loads(child.stdout.readline() or "{}")
-        finally:
-            child.kill()
-    return {
-        "cpu_percent": round(100 * (after_s - before_s) / took_s, 2),
-        "rss_mb": round(rss_mb, 1),
-        **told,
-    }
+    with Child(listening, settings, "Listening", talk=talk, plain=plain) as child:
+        child.hear()  # it listens
+        time.sleep(_SETTLES_S)
+        used = cost(child.pid, seconds)
+        child.finish()
+        return {**used, **child.hear()}
 
 
-def in_child() -> None:
-    """Listen until the standard input is closed; then tell how often it was woken, and whether it kept up."""
+def listening(settings: Settings, talk: list[tuple[str, float, float]], *, plain: bool) -> Document:
+    """Listen until nothing more is said; in a process of its own. Tells how often it was woken."""
     return_what_is_freed()
-    task = json.loads(sys.stdin.readline())
-    settings = Settings.model_validate(task["settings"])
-    _tell(clock.run((_listen_plainly if task["plain"] else _listen)(settings, task["talk"])))
+    return clock.run((_listen_plainly if plain else _listen)(settings, talk))
 
 
-def _tell(what: object) -> None:
-    sys.stdout.write(f"{what}\n")
-    sys.stdout.flush()
+async def _until_told() -> None:
+    await asyncio.sleep(0.1)
+    say("listening")
+    await asyncio.get_running_loop().run_in_executor(None, list, told())
 
 
-async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> str:
+async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> Document:
     woken = 0
     wake_word = loading.load_wake_word(settings)
     microphone = _Endless(_sound(talk))
@@ -171,14 +138,12 @@ async def _listen(settings: Settings, talk: list[tuple[str, float, float]]) -> s
     )
     listener.mode = ListeningMode.WAKE_WORD if wake_word else ListeningMode.SPEECH
     listener.open()
-    await asyncio.sleep(0.1)
-    _tell("listening")
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await _until_told()
     await listener.close()
-    return json.dumps({"woken": woken, "behind_s": round(microphone.behind_s, 1)})
+    return {"woken": woken, "behind_s": round(microphone.behind_s, 1)}
 
 
-async def _listen_plainly(settings: Settings, talk: list[tuple[str, float, float]]) -> str:
+async def _listen_plainly(settings: Settings, talk: list[tuple[str, float, float]]) -> Document:
     microphone, package = _Endless(_sound(talk)), PlainWakeWord(settings)
     woken = 0
 
@@ -191,12 +156,10 @@ async def _listen_plainly(settings: Settings, talk: list[tuple[str, float, float
                 woken += len(package.heard(piece))
                 piece = piece[:0]
 
-    listening = asyncio.ensure_future(listen())
-    await asyncio.sleep(0.1)
-    _tell("listening")
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    listening.cancel()
-    return json.dumps({"woken": woken, "behind_s": round(microphone.behind_s, 1)})
+    hearing = asyncio.ensure_future(listen())
+    await _until_told()
+    hearing.cancel()
+    return {"woken": woken, "behind_s": round(microphone.behind_s, 1)}
 
 
 def _sound(talk: list[tuple[str, float, float]]) -> Pcm16:

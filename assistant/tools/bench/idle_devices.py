@@ -26,7 +26,7 @@ from assistant.services.control import client as control_client
 from assistant.settings.schema import Settings
 from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.measuring import Document
-from assistant.tools.bench.room.sound_server import SoundServer, missing, sound_server
+from assistant.tools.bench.room.sound_server import SoundServer, missing, sound_server, stop
 
 TONE_DB = -60.0
 """Of full scale: a quiet room at a usual gain."""
@@ -35,8 +35,6 @@ _STARTS_WITHIN_S = 180.0
 
 _SETTLES_S = 20.0
 """Loading is over, and nobody has spoken for a while."""
-
-_ENDS_S = 20
 
 _RUN = "import sys; from assistant.cli.main import main; sys.exit(main())"
 
@@ -55,15 +53,17 @@ def measure(settings: Settings, seconds: float, progress: Callable[[str], None])
     ):
         time.sleep(_SETTLES_S)
         progress(f"devices: {seconds:g} s")
-        of = str(process.pid)
-        began_s, before_s = time.perf_counter(), machine.cpu_s_of(of)
-        time.sleep(seconds)
-        took_s, after_s = time.perf_counter() - began_s, machine.cpu_s_of(of)
-        return {
-            "room_tone_db": TONE_DB,
-            "cpu_percent": round(100 * (after_s - before_s) / took_s, 2),
-            "rss_mb": round(machine.rss_mb(of), 1),
-        }
+        return {"room_tone_db": TONE_DB, **cost(process.pid, seconds)}
+
+
+def cost(pid: int, seconds: float) -> Document:
+    """What a process takes for so long, read from outside."""
+    of = str(pid)
+    began_s, before_s = time.perf_counter(), machine.cpu_s_of(of)
+    time.sleep(seconds)
+    took_s, after_s = time.perf_counter() - began_s, machine.cpu_s_of(of)
+    percent = round(100 * (after_s - before_s) / took_s, 2)
+    return {"cpu_percent": percent, "rss_mb": round(machine.rss_mb(of), 1)}
 
 
 @contextlib.contextmanager
@@ -113,12 +113,7 @@ def _appliance(settings: Settings, folder: Path, server: SoundServer) -> Iterato
         _wait_until_asleep(process, folder)
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(_ENDS_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process)
 
 
 def _wait_until_asleep(process: subprocess.Popen[bytes], folder: Path) -> None:

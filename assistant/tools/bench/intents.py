@@ -27,7 +27,7 @@ from assistant.settings.schema import Settings
 from assistant.skills import Match, Skills
 from assistant.text.markup import speakable
 from assistant.tools.bench.corpus import COMMANDS, CONVERSATION
-from assistant.tools.bench.lib import machine, speech_end
+from assistant.tools.bench.lib import speech_end
 from assistant.tools.bench.lib.clips import Clip
 from assistant.tools.bench.lib.measuring import (
     Document,
@@ -54,7 +54,6 @@ _NOBODY = frozenset({"llm", "nobody", "apology"})
 
 def run(settings: Settings, *, limit: int | None, progress: Callable[[str], None]) -> Result:
     """Speak all of it, or ``limit`` sentences of each kind. Raises any AssistantError."""
-    about = machine.describe(settings)
     commands = _spread([text for text, _, _ in COMMANDS], limit)
     talk = _spread(CONVERSATION, limit)
     progress(f"the voice speaks {len(commands) + len(talk)} sentences")
@@ -70,10 +69,8 @@ def run(settings: Settings, *, limit: int | None, progress: Callable[[str], None
     with TemporaryDirectory() as folder, app.skill_context(Path(folder)) as context:
         skills = app.load_skills(settings, context)
         document: Document = {
-            "bench": "intents",
             **judged(skills, [*session.said, *silent]),
             "matched_in": matched_in(skills, [clip.text for clip in clips]),
-            **about,
         }
     return Result(_as_text(document), document)
 
@@ -187,7 +184,6 @@ def _as_text(document: Document) -> str:
     return "\n".join(
         [
             "Sentences spoken by the voice, through the whole chain",
-            machine.headline(document),
             "",
             table(["", "", ""], rows),
             "matched within {p50_ms} ms (median), {max_ms} ms (longest)".format(**document["matched_in"]),

@@ -72,7 +72,7 @@ def run(
     settings = changed(settings, PLAIN if plain else {})
     if repeat > 1:  # An answer that was given before is guessed: the first turn would seem to be cold.
         settings = changed(settings, {"llm": {"draft_tokens": 0}})
-    about = machine.describe(settings)
+    headline = machine.headline(machine.describe(settings))
     clips = read_set(folder, limit) * repeat
     session = Session()
 
@@ -88,10 +88,10 @@ def run(
         if not session.said:
             raise
         interrupted = True
-    document = {"bench": "latency", "mode": "plain" if plain else "assistant", "interrupted": interrupted}
-    document |= summary(session, recordings=len(clips)) | about
+    document = {"mode": "plain" if plain else "assistant", "interrupted": interrupted}
+    document |= summary(session, recordings=len(clips))
     if picture is not None:
-        picture.write_text(waterfall.draw(answers(session.said), machine.headline(document)), "utf-8")
+        picture.write_text(waterfall.draw(answers(session.said), headline), "utf-8")
     return Result(_text(document), document)
 
 
@@ -205,4 +205,4 @@ def _text(document: Document) -> str:
         ],
     )
     title = f"Response ({document['mode']}), from the last sample of speech"
-    return f"{title}\n{machine.headline(document)}\n\n{stages}\n{figures}"
+    return f"{title}\n\n{stages}\n{figures}"

@@ -18,7 +18,6 @@ from assistant.board.cores import big_cores
 from assistant.engines.llm.llama_cpp.gguf import find_model
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
-from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
@@ -56,7 +55,6 @@ class Written:
 
 def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> Result:
     """Write with both, then hold a conversation. Raises any AssistantError."""
-    about = machine.describe(settings)
     short = changed(settings, {"llm": {"max_tokens": TOKENS, "draft_tokens": 0}})
     engine: Any = loading.load_llm(short)
     engine.warm_up()
@@ -78,12 +76,11 @@ def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> 
     own, plain = in_turn(contenders, rounds)
     bare.close()
     progress("a conversation")
-    document: Document = {"bench": "llm", "rounds": rounds, "tokens": bare.tokens}
+    document: Document = {"rounds": rounds, "tokens": bare.tokens}
     document["ours"], document["plain"] = _figures(own), _figures(plain)
     document["ratio"] = ratio(document["ours"]["tokens_per_s"], document["plain"]["tokens_per_s"])
     document["conversation"] = _conversation(engine, conversation)
     engine.close()
-    document |= about
     return Result(_as_text(document), document)
 
 
@@ -182,6 +179,6 @@ def _as_text(document: Document) -> str:
     )
     return (
         f"The language model beside a bare llama.cpp loop, {document['tokens']} tokens a round\n"
-        f"{machine.headline(document)}\n\n{speed}\n\nratio of the speeds: {document['ratio']}\n\n"
+        f"\n{speed}\n\nratio of the speeds: {document['ratio']}\n\n"
         f"Tokens of the prompts of a conversation\n{turns}"
     )

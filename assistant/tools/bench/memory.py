@@ -7,21 +7,19 @@ engines are not loaded: what they take does not depend on the context, and `docs
 
 from __future__ import annotations
 
-import json
 import random
 import string
-import sys
 from collections.abc import Callable, Sequence
 
 from assistant.app import engines as loading
 from assistant.app import memory_fit as fit
 from assistant.board.heap import return_what_is_freed
-from assistant.core.errors import AssistantError
 from assistant.core.types import Message
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.tools.bench.lib import machine
-from assistant.tools.bench.lib.measuring import Document, Result, in_own_process, table
+from assistant.tools.bench.lib.child import in_own_process
+from assistant.tools.bench.lib.measuring import Document, Result, columned
 from assistant.tools.bench.lib.variants import changed
 
 ANSWER_TOKENS = 16
@@ -37,14 +35,13 @@ def run(
     progress: Callable[[str], None],
 ) -> Result:
     """One child process a case, one after the other. Raises AssistantError when one fails."""
-    about = machine.describe(settings)
     cases = []
     for name in models or _here(settings):
         for tokens in contexts:
             progress(f"{name}, {tokens} tokens")
             cases.append(_case(_with(settings, name, tokens)))
     worst = max((abs(case["error"]) for case in cases), default=None)
-    document: Document = {"bench": "memory", "cases": cases, "worst_error": worst, **about}
+    document: Document = {"cases": cases, "worst_error": worst}
     return Result(_as_text(document), document)
 
 
@@ -60,7 +57,7 @@ def _with(settings: Settings, model: str, context_tokens: int) -> Settings:
 
 def _case(settings: Settings) -> Document:
     found = fit.plan(settings, llm_only=True)
-    measured = in_own_process(__name__, settings.model_dump_json(), found.model)
+    measured = in_own_process(filled, settings, found.model)
     planned_mb = found.need.peak / 1e6
     return {
         "model": found.model,
@@ -71,20 +68,16 @@ def _case(settings: Settings) -> Document:
     }
 
 
-def in_child() -> None:
-    """Do what the settings on standard input say, and print the peak as one line of JSON."""
-    settings = Settings.model_validate_json(sys.stdin.read())
+def filled(settings: Settings) -> Document:
+    """Fill the context and answer; in a process of its own. Tells its peak."""
     return_what_is_freed()
-    try:
-        llm = loading.load_llm(settings)
-        prompt = _filling(llm.count_tokens, settings.llm.context_tokens)
-        for _ in llm.stream(prompt, Cancel()):
-            pass
-    except AssistantError as error:
-        sys.exit(str(error))
+    llm = loading.load_llm(settings)
+    prompt = _filling(llm.count_tokens, settings.llm.context_tokens)
+    for _ in llm.stream(prompt, Cancel()):
+        pass
     used = llm.count_tokens(prompt)
     llm.close()
-    sys.stdout.write(json.dumps({"peak_mb": round(machine.peak_rss_mb(), 1), "prompt_tokens": used}) + "\n")
+    return {"peak_mb": round(machine.peak_rss_mb(), 1), "prompt_tokens": used}
 
 
 def _filling(count_tokens: Callable[[Sequence[Message]], int], context_tokens: int) -> list[Message]:
@@ -101,16 +94,6 @@ def _filling(count_tokens: Callable[[Sequence[Message]], int], context_tokens: i
 
 
 def _as_text(document: Document) -> str:
-    rows = [
-        (
-            case["model"],
-            case["context_tokens"],
-            case["prompt_tokens"],
-            case["planned_mb"],
-            case["peak_mb"],
-            f"{case['error'] * 100:+.1f} %",
-        )
-        for case in document["cases"]
-    ]
-    head = ("model", "context", "prompt tokens", "planned MB", "peak RSS MB", "error")
-    return f"The memory plan beside real processes\n{machine.headline(document)}\n\n{table(head, rows)}"
+    columns = [("model", "model"), ("context", "context_tokens"), ("prompt tokens", "prompt_tokens")]
+    columns += [("planned MB", "planned_mb"), ("peak RSS MB", "peak_mb"), ("error", "error:+.1%")]
+    return f"The memory plan beside real processes\n\n{columned(columns, document['cases'])}"

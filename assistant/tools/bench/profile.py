@@ -11,10 +11,7 @@ loop's own thread, belongs to that engine, whichever thread of its library used 
 from __future__ import annotations
 
 import asyncio
-import json
 import resource
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -27,17 +24,16 @@ from assistant.app import build as app
 from assistant.app.converse import hold
 from assistant.audio.files import read_sound
 from assistant.audio.wav import WavMicrophone, WavSpeaker
-from assistant.core.errors import AssistantError, EngineFailed
+from assistant.board.recognise import recognise
 from assistant.dialog.report import Report
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.child import Child, say, told
 from assistant.tools.bench.lib.clips import sound_files
-from assistant.tools.bench.lib.measuring import Document, Result, child_command, share, table
+from assistant.tools.bench.lib.measuring import Document, Result, share, table
 from assistant.tools.bench.lib.meters import MISSING, Meters, counter_rows
 
 _TASKS = Path("/proc/self/task")
-_READY, _GO = "ready", "go"
 _WHO = {
     "stt": "speech to text",
     "llm": "language model",
@@ -47,53 +43,32 @@ _WHO = {
 }
 
 
-def run(settings: Settings, folder: Path, *, limit: int | None, progress: Callable[[str], None]) -> Result:
+def run(settings: Settings, *, folder: Path, limit: int | None, progress: Callable[[str], None]) -> Result:
     """Speak the recordings below ``folder`` and tell what they cost. Raises AssistantError."""
-    about = machine.describe(settings)
     recordings = [str(file) for file in sound_files(folder)[:limit]]
     progress(f"{len(recordings)} recordings in real time")
-    order = json.dumps({"settings": settings.model_dump(mode="json"), "recordings": recordings})
-    with subprocess.Popen(  # noqa: S603 - our own interpreter and code
-        child_command(__name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None  # noqa: S101 - they were asked for
-        assert process.stdout is not None  # noqa: S101
-        process.stdin.write(order + "\n")
-        process.stdin.flush()
-        if process.stdout.readline().strip() != _READY:
-            raise EngineFailed("The turns could not be measured.", "See what it said above.")
-        with Meters(process.pid) as meters:
-            process.stdin.write(_GO + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-    if not line:
-        raise EngineFailed("The turns could not be measured.", "See what it said above.")
-    spent = json.loads(line)
+    with Child(converse, settings, "The turns", recordings=recordings) as child:
+        child.hear()  # it is ready
+        with Meters(child.pid) as meters:
+            child.tell({})
+            spent = child.hear()
     document: Document = {
-        "bench": "profile",
-        "turns": spent.pop("turns"),
         **spent,
         "counters": dict(meters.counters),
         "joules": dict(meters.joules),
         "watts": dict(meters.watts),
         "load": dict(meters.load),
-        "missing": meters.missing(is_jetson=about["machine"]["board"].startswith("jetson")),
-        **about,
+        "missing": meters.missing(is_jetson=recognise().name.startswith("jetson")),
     }
     return Result(_as_text(document), document)
 
 
-def in_child() -> None:
-    """Hold the conversation that standard input orders, and print what it cost as one line of JSON."""
-    order = json.loads(sys.stdin.readline())
-    settings = Settings.model_validate_json(json.dumps(order["settings"]))
-    try:
-        clock.run(_converse(settings, order["recordings"]))
-    except AssistantError as error:
-        sys.exit(str(error))
+def converse(settings: Settings, recordings: Sequence[str]) -> Document:
+    """Hold the conversation; in a process of its own. Tells what it cost."""
+    return clock.run(_converse(settings, recordings))
 
 
-async def _converse(settings: Settings, recordings: Sequence[str]) -> None:
+async def _converse(settings: Settings, recordings: Sequence[str]) -> Document:
     microphone = WavMicrophone([read_sound(Path(file)) for file in recordings])
     speaker = WavSpeaker(None)
     answered: list[Report] = []
@@ -108,17 +83,11 @@ async def _converse(settings: Settings, recordings: Sequence[str]) -> None:
             for name in ("stt", "llm", "tts"):
                 worker = getattr(voice_loop.pipeline, name)
                 worker.engine = Metered(worker.engine, name, ledger)
-            _tell(_READY)
-            await asyncio.to_thread(sys.stdin.readline)
+            say("ready")
+            await asyncio.to_thread(next, told(), None)
             ledger.begin()
             await hold(voice_loop, microphone, settings)
-            spent = ledger.figures()
-    _tell(json.dumps({"turns": len(answered), **spent}))
-
-
-def _tell(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+            return {"turns": len(answered), **ledger.figures()}
 
 
 def _as_text(document: Document) -> str:
@@ -142,7 +111,6 @@ def _as_text(document: Document) -> str:
     ]
     parts = [
         f"Where {document['turns']} turns went, per turn",
-        machine.headline(document),
         "",
         table(("processor time", "s", "share"), rows),
         "",

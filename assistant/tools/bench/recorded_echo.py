@@ -15,7 +15,7 @@ from assistant.app import engines as loading
 from assistant.core.errors import AudioFileInvalid
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
 from assistant.settings.schema import Settings
-from assistant.tools.bench.lib import echo_trace, machine
+from assistant.tools.bench.lib import echo_trace
 from assistant.tools.bench.lib.echo_trace import Begun, Step, Told, sound_of
 from assistant.tools.bench.lib.measuring import Document, Result, median, ratio, rounded, table
 from assistant.tools.bench.lib.speech_end import levels_db
@@ -54,11 +54,9 @@ def run(
             del rows[-1]["same_verdicts"]  # there were none
         progress(f"{name}: {rows[-1]['onsets']} onsets")
     document: Document = {
-        "bench": "barge-in",
         "from": "replay" if replay else "pairs",
         "recordings": rows,
         "sums": {kind: _sum(kind, rows) for kind in dict.fromkeys(row["kind"] for row in rows)},
-        **machine.describe(settings),
     }
     return Result(_as_text(document), document)
 
@@ -173,7 +171,6 @@ def _as_text(document: Document) -> str:
     ]
     return "\n".join(
         [
-            machine.headline(document),
             "",
             table(("recording", "who speaks", "s", "s played", "onsets", last), rows),
             "",

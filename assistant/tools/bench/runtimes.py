@@ -8,9 +8,6 @@ time, with one thread, say more than tokens for a second.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import engines as loading
-from assistant.core.errors import AssistantError, EngineFailed
 from assistant.core.types import Message
 from assistant.engines import load
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.tools.bench.lib import machine
-from assistant.tools.bench.lib.measuring import Document, Result, in_turn, median, rounded, table
+from assistant.tools.bench.lib.child import Child, say, told
+from assistant.tools.bench.lib.measuring import Document, Result, columned, in_turn, median, rounded
 from assistant.tools.bench.lib.variants import changed
 
 TOKENS = 32
@@ -47,8 +44,8 @@ _FIGURES = {
 
 def run(
     settings: Settings,
-    models: Sequence[str],
     *,
+    models: Sequence[str],
     threads: Sequence[int],
     rounds: int,
     progress: Callable[[str], None],
@@ -57,89 +54,52 @@ def run(
 
     Raises AssistantError.
     """
-    about = machine.describe(settings)
     cases = []
     with ExitStack() as stack:
         for name in models:
             folder = Path(name) if "/" in name else loading.store_of(settings).path(name, "llm")
             for count in threads:
                 progress(f"loading {folder.name}, {count} threads")
-                order = {"folder": str(folder), "threads": count, "llm": _settings(settings, folder)}
-                cases.append((folder.name, count, stack.enter_context(_Child(order))))
+                asked = _settings(settings, folder)
+                child = Child(rounds_of, asked, folder.name, folder=str(folder), threads=count)
+                cases.append((folder.name, count, stack.enter_context(child)))
+                child.hear()  # it is loaded
         progress(f"{rounds} rounds")
-        found = in_turn([partial(child.round) for *_, child in cases], rounds)
+        found = in_turn([partial(_round_of, child) for *_, child in cases], rounds)
     rows = [
         {
             "model": name,
             "threads": count,
             **{
-                figure: rounded(median(each[figure] for each in told), _FIGURES[figure])
+                figure: rounded(median(each[figure] for each in each_round), _FIGURES[figure])
                 for figure in _FIGURES
             },
         }
-        for (name, count, _), told in zip(cases, found, strict=True)
+        for (name, count, _), each_round in zip(cases, found, strict=True)
     ]
-    document: Document = {"bench": "runtimes", "rounds": rounds, "tokens": TOKENS, "cases": rows, **about}
+    document: Document = {"rounds": rounds, "tokens": TOKENS, "cases": rows}
     return Result(_as_text(document), document)
 
 
-def _settings(settings: Settings, folder: Path) -> Document:
+def _settings(settings: Settings, folder: Path) -> Settings:
     engine = "llama_cpp" if any(folder.glob("*.gguf")) else "onnx"
     greedy = {"temperature": 0, "repeat_penalty": 1, "max_tokens": TOKENS, "adapter": None, "draft_tokens": 0}
-    return changed(settings, {"llm": {"engine": engine, **greedy}}).llm.model_dump(mode="json")
+    return changed(settings, {"llm": {"engine": engine, **greedy}})
 
 
-class _Child:
-    """A process with one model in it."""
-
-    def __init__(self, order: Document) -> None:
-        child = [sys.executable, "-c", "from assistant.tools.bench import runtimes; runtimes.in_child()"]
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self._name = Path(order["folder"]).name
-        self._order = order
-
-    def __enter__(self) -> _Child:
-        try:
-            self._told(json.dumps(self._order))
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def round(self) -> Document:
-        found: Document = json.loads(self._told(""))
-        return found
-
-    def _told(self, line: str) -> str:
-        assert self._process.stdin is not None  # noqa: S101 - they were asked for
-        assert self._process.stdout is not None  # noqa: S101
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise EngineFailed(f"{self._name} could not be measured.", "See what it said above.")
-        return answer
+def _round_of(child: Child) -> Document:
+    child.tell({})
+    found: Document = child.hear()
+    return found
 
 
-def in_child() -> None:
-    """Load what the first line of standard input orders; then a round for each further line."""
-    order = json.loads(sys.stdin.readline())
-    settings = Settings.model_validate({"llm": order["llm"]}).llm
-    folder = Path(order["folder"])
-    try:
-        llm = load("llm", settings.engine, settings=settings, model=folder, threads=order["threads"])
-        llm.warm_up()
-        _say({})
-        for number, _ in enumerate(sys.stdin):
-            _say(_round(llm, number))
-    except AssistantError as error:
-        sys.exit(str(error))
+def rounds_of(settings: Settings, folder: str, threads: int) -> None:
+    """Load the model; then a round whenever one is asked for; in a process of its own."""
+    llm = load("llm", settings.llm.engine, settings=settings.llm, model=Path(folder), threads=threads)
+    llm.warm_up()
+    say({})
+    for number, _ in enumerate(told()):
+        say(_round(llm, number))
 
 
 def _round(llm: Any, number: int) -> Document:
@@ -164,18 +124,8 @@ def _round(llm: Any, number: int) -> Document:
     }
 
 
-def _say(document: Document) -> None:
-    sys.stdout.write(json.dumps(document) + "\n")
-    sys.stdout.flush()
-
-
 def _as_text(document: Document) -> str:
-    head = (
-        *("model", "threads", "first token s", "prompt/s", "reply/s", "prompt/CPU s", "reply/CPU s"),
-        *("RSS MB", "of it own"),
-    )
-    rows = [
-        (case["model"], case["threads"], *(case[figure] for figure in _FIGURES)) for case in document["cases"]
-    ]
+    heads = ("first token s", "prompt/s", "reply/s", "prompt/CPU s", "reply/CPU s", "RSS MB", "of it own")
+    columns = [("model", "model"), ("threads", "threads"), *zip(heads, _FIGURES, strict=True)]
     title = f"Tokens of a prompt of about 150 and of a reply of {document['tokens']}"
-    return f"{title}\n{machine.headline(document)}\n\n{table(head, rows)}"
+    return f"{title}\n\n{columned(columns, document['cases'])}"

@@ -21,7 +21,6 @@ from assistant.core.types import Pcm16
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.text.word_error import normalize_words, word_errors
-from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.clips import Clip, read_set
 from assistant.tools.bench.lib.measuring import (
     Document,
@@ -65,7 +64,6 @@ def run(
     progress: Callable[[str], None],
 ) -> Result:
     """Recognise every recording below ``folder`` with both. Raises any AssistantError."""
-    about = machine.describe(settings)
     clips = read_set(folder, limit)
     ours, stock = loading.load_stt(settings), load_stock(settings)
     ours.warm_up()
@@ -87,13 +85,12 @@ def run(
                 own.append(_row(clip, results))
         progress(f"{number} of {len(clips)}: {clip.name}")
     ours.close()
-    document: Document = {"bench": "stt", "rounds": rounds, **compared(*rows[QUIET, 0.0])}
+    document: Document = {"rounds": rounds, **compared(*rows[QUIET, 0.0])}
     short = [[row for row in own if row.duration_s < SHORT_S] for own in rows[QUIET, 0.0]]
     document["short"] = compared(*short) | {"below_s": SHORT_S}
     document["in_noise"] = {
         f"{name} {snr_db:g} dB": compared(*both) for (name, snr_db), both in rows.items() if name != QUIET
     }
-    document |= about
     return Result(_as_text(document), document)
 
 
@@ -165,7 +162,7 @@ def _as_text(document: Document) -> str:
             )
     figures = table(["", "p50 ms", "p95 ms", "n", "s a second", "word errors"], rows)
     return (
-        f"Speech to text beside faster-whisper's own transcribe\n{machine.headline(document)}\n\n"
+        f"Speech to text beside faster-whisper's own transcribe\n\n"
         f"{figures}\n\n"
         f"ratio of the medians: {document['ratio']} (below {SHORT_S:g} s: {document['short']['ratio']})"
     )

@@ -23,7 +23,6 @@ from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
 from assistant.skills import Skills
 from assistant.tools.bench.corpus import QUESTIONS, REQUESTS
-from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.measuring import Document, Result, median, ratio, rounded, share, table, timed
 from assistant.tools.bench.lib.variants import changed
 
@@ -33,7 +32,6 @@ _TIMED = 15
 
 def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
     """Ask everything. Raises any AssistantError."""
-    about = machine.describe(settings)
     # The prompt for the commands is measured with them on, whatever the settings say of this model.
     llm = loading.load_llm(changed(settings, {"llm": {"tools": "on"}}))
     try:
@@ -42,10 +40,9 @@ def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
                 f"The engine '{settings.llm.engine}' calls no skills.", "Set llm.engine to llama_cpp."
             )
         with _skills(settings) as skills:
-            document: Document = {"bench": "tools", **_asked(settings, llm, skills, progress)}
+            document: Document = {**_asked(settings, llm, skills, progress)}
     finally:
         llm.close()
-    document |= about
     return Result(_as_text(document), document)
 
 
@@ -153,7 +150,6 @@ def _as_text(document: Document) -> str:
     return "\n".join(
         [
             "Skills called by the language model",
-            machine.headline(document),
             "",
             table(["", "", ""], rows),
             "",

@@ -19,7 +19,6 @@ from assistant.core.types import Sentence
 from assistant.engines import Tts
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
-from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
@@ -70,16 +69,14 @@ class Spoken:
 
 def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
     """Speak texts of four lengths with both. Raises any AssistantError."""
-    about = machine.describe(settings)
     ours = loading.load_tts(settings)
     ours.warm_up()
     plain = _Plain(settings) if settings.tts.runtime == "onnx" else None
-    document: Document = {"bench": "tts", "characters": {}}
+    document: Document = {"characters": {}}
     for length, texts in TEXTS.items():
         progress(f"{length} characters")
         document["characters"][str(length)] = _compared(ours, plain, texts)
     ours.close()
-    document |= about
     return Result(_as_text(document), document)
 
 
@@ -170,4 +167,4 @@ def _as_text(document: Document) -> str:
             ]
         )
     heads = ["characters", "ours p50 ms", "p95", "RTF", "plain p50 ms", "RTF", "ratio", "phonemes ms"]
-    return f"The voice beside plain ONNX Runtime\n{machine.headline(document)}\n\n{table(heads, rows)}"
+    return f"The voice beside plain ONNX Runtime\n\n{table(heads, rows)}"

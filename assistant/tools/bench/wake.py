@@ -34,7 +34,6 @@ from assistant.runtime import clock
 from assistant.settings.engines import BuiltInWord, WakeSettings
 from assistant.settings.schema import Settings
 from assistant.tools.bench.idle import ROOM_AMPLITUDE, PlainWakeWord
-from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.clips import sound_files
 from assistant.tools.bench.lib.measuring import Document, Result, ratio, rounded, share, table
 from assistant.tools.bench.lib.noisy import with_noise
@@ -60,31 +59,25 @@ class Heard:
     cpu_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Noises:
-    """What the recordings are heard in: files, levels below the speech, and places to begin in each file."""
-
-    files: Sequence[Path] = ()
-    snrs_db: Sequence[float] = (10.0,)
-    offsets: int = 1
-
-
 def run(
     settings: Settings,
-    folders: Sequence[Path],
     *,
-    noises: Noises = Noises(),
+    folders: Sequence[Path],
+    noises: Sequence[Path],
+    snrs_db: Sequence[float],
+    offsets: int,
     progress: Callable[[str], None],
 ) -> Result:
     """Let both hear every recording in the folders. Raises AudioFileInvalid, EngineUnavailable."""
-    document: Document = {"bench": "wake", **machine.describe(settings)}
-    recordings = _heard_in([each for folder in folders for each in _read(folder)], noises)
+    document: Document = {}
+    clean = [each for folder in folders for each in _read(folder)]
+    recordings = _heard_in(clean, noises, snrs_db, offsets)
     called = sorted({each.word for each in recordings} - {""})
     chosen = [word.label for word in settings.wake.words]
     calls = [each for each in recordings if each.word]
     talk = [each for each in recordings if not each.word]
     document.update(calls=len(calls), talk=len(talk), words=called, chosen=chosen)
-    document.update(noises=[file.stem for file in noises.files], snrs_db=list(noises.snrs_db))
+    document.update(noises=[file.stem for file in noises], snrs_db=list(snrs_db))
     for name, hear in (("ours", _ours), ("plain", _plain)):
         progress(f"{name}: {len(recordings)} recordings")
         document[name] = _judged(settings, calls, talk, called, hear)
@@ -95,7 +88,7 @@ def run(
     head = ("", "calls missed", "of all", "woken by talk", "% of one core")
     missed = [f"missed: {name}" for name in document["ours"]["missed"]]
     woken = [f"woken by: {name}" for name in document["ours"]["woken_by"]]
-    text = "\n".join([f"{machine.headline(document)}\n", table(head, rows), *missed, *woken])
+    text = "\n".join([table(head, rows), *missed, *woken])
     return Result(text, document)
 
 
@@ -139,17 +132,20 @@ def _listening_for(settings: Settings, called: Sequence[str], *, chosen: bool = 
     return settings.model_copy(update={"wake": wake})
 
 
-def _heard_in(recordings: Sequence[Recording], noises: Noises) -> list[Recording]:
-    if not noises.files:
+def _heard_in(
+    recordings: Sequence[Recording], noises: Sequence[Path], snrs_db: Sequence[float], offsets: int
+) -> list[Recording]:
+    """What is heard in each noise, at each level below the speech, from several places in its file."""
+    if not noises:
         return [replace(each, pcm=_in_a_room(each.pcm)) for each in recordings]
     found = [replace(each, pcm=_in_a_room(each.pcm)) for each in recordings if not each.word]
-    for file in noises.files:
+    for file in noises:
         noise = read_sound(file)
         found.append(Recording(f"{file.stem} alone", "", noise))
         for each in recordings:
-            for snr_db in noises.snrs_db if each.word else [min(noises.snrs_db)]:
-                for number in range(noises.offsets):
-                    offset = number / noises.offsets
+            for snr_db in snrs_db if each.word else [min(snrs_db)]:
+                for number in range(offsets):
+                    offset = number / offsets
                     pcm = with_noise(each.pcm, noise, snr_db=snr_db, offset=offset, around_s=_ROOM_S)
                     found.append(Recording(f"{each.name} {file.stem} {snr_db:g} dB {number}", each.word, pcm))
     return found

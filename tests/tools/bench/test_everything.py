@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from assistant.core.errors import AssistantError
+from assistant.settings.schema import Settings
 from assistant.tools.bench import everything
 from assistant.tools.bench.everything import BEGIN, END, Promise, promises
 from assistant.tools.bench.lib.measuring import Result, share
@@ -71,7 +72,13 @@ def test_results_replace_the_ones_before(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(everything, "_bench", bench)
     result = everything.run(
-        None, commands=Path("/some/where/c"), dialog=Path("d"), limit=3, into=file, progress=print
+        Settings(),
+        config=None,
+        commands=Path("/some/where/c"),
+        dialog=Path("d"),
+        limit=3,
+        into=file,
+        progress=print,
     )
     text = file.read_text()
     assert text.startswith(f"# Speed\n{BEGIN}\nMeasured on ")
@@ -88,11 +95,19 @@ def test_a_file_without_a_place_for_results_is_refused_at_once(text: str | None,
     if text is not None:
         file.write_text(text)
     with pytest.raises(AssistantError):
-        everything.run(None, commands=tmp_path, dialog=tmp_path, limit=1, into=file, progress=print)
+        everything.run(
+            Settings(), config=None, commands=tmp_path, dialog=tmp_path, limit=1, into=file, progress=print
+        )
 
 
 def test_a_bench_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssistantError, match=r"bench latency --set .* ended with status 1"):
         everything.run(
-            None, commands=tmp_path / "none", dialog=tmp_path, limit=None, into=None, progress=print
+            Settings(),
+            config=None,
+            commands=tmp_path / "none",
+            dialog=tmp_path,
+            limit=None,
+            into=None,
+            progress=print,
         )

@@ -7,13 +7,14 @@ import asyncio
 import pytest
 
 from assistant.dialog.report import Report
+from assistant.settings.schema import Settings
 from assistant.tools.bench import soak
 from assistant.tools.bench.soak.faults import FAULTS
 from assistant.tools.bench.soak.home import Home
 
 
 def test_whatever_goes_wrong_it_answers_sleeps_and_loses_no_timer() -> None:
-    result = soak.run(turns=300, seed=2, progress=lambda _: None)
+    result = soak.run(Settings(), turns=300, seed=2, progress=lambda _: None)
     document = result.document
     assert document["wrong"] == []
     assert document["turns"] >= 300
@@ -24,7 +25,7 @@ def test_whatever_goes_wrong_it_answers_sleeps_and_loses_no_timer() -> None:
 
 
 def test_the_same_seed_is_the_same_run() -> None:
-    one, other = (soak.run(turns=20, seed=3, progress=lambda _: None).document for _ in range(2))
+    one, other = (soak.run(Settings(), turns=20, seed=3, progress=lambda _: None).document for _ in range(2))
     for document in (one, other):
         del document["memory_growth_mb"]
     assert one == other

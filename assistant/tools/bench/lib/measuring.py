@@ -6,16 +6,12 @@ Knows nothing of what is measured.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-
-from assistant.core.errors import EngineFailed
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -71,22 +67,6 @@ def timed(call: Callable[[], T]) -> tuple[float, T]:
     return time.perf_counter() - began_s, result
 
 
-def child_command(module: str) -> list[str]:
-    """What runs ``in_child`` of a bench in a process of its own."""
-    return [sys.executable, "-c", f"from {module} import in_child; in_child()"]
-
-
-def in_own_process(module: str, order: str, what: str) -> Document:
-    """What ``in_child`` of a bench prints last for ``order``, one line of JSON. Raises EngineFailed."""
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        child_command(module), input=order, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise EngineFailed(f"{what} could not be measured.", "See what it said above.")
-    measured: Document = json.loads(done.stdout.splitlines()[-1])
-    return measured
-
-
 def in_turn(contenders: Sequence[Callable[[], T]], rounds: int) -> list[list[T]]:
     """What each contender returned in each round, one list a contender.
 
@@ -117,6 +97,18 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+def columned(columns: Sequence[tuple[str, str]], cases: Iterable[Document]) -> str:
+    """A table with a row for each case; a column is its head and ``key``, ``key.key`` or ``key:format``."""
+    heads = [head for head, _ in columns]
+    return table(heads, [[_found(case, *path.split(":")) for _, path in columns] for case in cases])
+
+
+def _found(case: Any, path: str, form: str = "") -> object:
+    for key in path.split("."):
+        case = case.get(key) if case else None
+    return case if case is None or not form else format(case, form)
 
 
 def share(value: float | None) -> str | None:

@@ -7,11 +7,6 @@ is told, are JSON, a line each; times are the event loop's, which are the same i
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,7 +20,7 @@ from assistant.audio import portaudio
 from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.lines import Rescan
-from assistant.core.errors import AssistantError, EngineFailed
+from assistant.core.errors import EngineFailed
 from assistant.core.events import Announced, Event, Stopped
 from assistant.core.state import State
 from assistant.dialog.loop import VoiceLoop
@@ -33,10 +28,9 @@ from assistant.dialog.report import Report
 from assistant.engines import WakeWord
 from assistant.runtime import clock, logs
 from assistant.settings.schema import Settings
+from assistant.tools.bench.lib.child import Child, say, told
 from assistant.tools.bench.lib.echo_trace import Stamps, TracedMicrophone, TracedReference, honest, write
-from assistant.tools.bench.lib.measuring import child_command
 from assistant.tools.bench.room.appliance import Engines, living, open_engines
-from assistant.tools.bench.room.sound_server import stop
 
 LIES_FOR_S = 7.0
 """So long the time stamps lie in one way."""
@@ -64,16 +58,10 @@ class ApplianceProcess:
         self._answers = 0
         self._news = threading.Condition()
         self._over = False
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            child_command(__name__),
-            env={**os.environ, **env},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._child = Child(live, settings, "The appliance", env=env)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self._order(settings=settings.model_dump(mode="json"))
+        self._wait_until_obeyed(0)
 
     @property
     def state(self) -> str:
@@ -111,64 +99,51 @@ class ApplianceProcess:
         return True
 
     def end(self) -> None:
-        assert self._process.stdin and self._process.stdout  # noqa: S101, PT018
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(_ENDS_S)
-        except subprocess.TimeoutExpired:
-            stop(self._process)
+        self._child.close(_ENDS_S)
         self._reader.join()
-        self._process.stdout.close()
+        self._child.__exit__()
 
     def _order(self, **order: object) -> None:
         """Returns when it was obeyed."""
         answers = self._answers
-        assert self._process.stdin  # noqa: S101
-        try:
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
+        if not self._child.tell(order):
             self._over = True
+        self._wait_until_obeyed(answers)
+
+    def _wait_until_obeyed(self, answers: int) -> None:
         if not self.wait(lambda: self._answers > answers, _LOADS_S):
             raise EngineFailed("The appliance did not answer.", "See what it said above.")
 
     def _read(self) -> None:
-        assert self._process.stdout  # noqa: S101
-        for line in self._process.stdout:
-            told = json.loads(line)
+        for answer in self._child:
             with self._news:
-                if "obeyed" in told:
+                if "obeyed" in answer:
                     self._answers += 1
                 else:
-                    self.told.append(Told(**told))
+                    self.told.append(Told(**answer))
                 self._news.notify_all()
         with self._news:
             self._over = True
             self._news.notify_all()
 
 
-def in_child() -> None:
-    """Live as standard input orders, until it is closed."""
-    settings = Settings.model_validate_json(json.dumps(json.loads(sys.stdin.readline())["settings"]))
+def live(settings: Settings) -> None:
+    """Live as ordered, until nothing more is said; in a process of its own."""
     logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
-    try:
-        clock.run(_obey(settings))
-    except AssistantError as error:
-        sys.exit(str(error))
+    clock.run(_obey(settings))
 
 
 async def _obey(settings: Settings) -> None:
     wake_word = loading.load_wake_word(settings)
     async with open_engines(settings) as engines, AsyncExitStack() as stack:
-        _tell({"obeyed": True})
+        say({"obeyed": True})
         life = _Life(engines, wake_word)
         stack.push_async_callback(life.close)
-        read = asyncio.get_running_loop().run_in_executor
-        while line := await read(None, sys.stdin.readline):
-            match json.loads(line):
-                case {"open": order}:
-                    await life.open(**order)
+        orders = told()
+        while (order := await asyncio.to_thread(next, orders, None)) is not None:
+            match order:
+                case {"open": how}:
+                    await life.open(**how)
                 case {"say": text}:
                     life.post(Announced(text))
                 case {"stop": _}:
@@ -177,7 +152,7 @@ async def _obey(settings: Settings) -> None:
                     await life.close()
                     if trace:
                         life.write(Path(trace))
-            _tell({"obeyed": True})
+            say({"obeyed": True})
 
 
 class _Life:
@@ -232,7 +207,7 @@ def _lying(lie_ms: int) -> Stamps:
 
 def _tell_change(event: Event, state: State) -> None:
     at_s = asyncio.get_running_loop().time()
-    _tell({"at_s": at_s, "state": state.value, "event": type(event).__name__})
+    say({"at_s": at_s, "state": state.value, "event": type(event).__name__})
 
 
 def _tell_report(report: Report) -> None:
@@ -243,9 +218,4 @@ def _tell_report(report: Report) -> None:
         "interrupted": report.interrupted,
         "resumed": report.resumed,
     }
-    _tell({"at_s": asyncio.get_running_loop().time(), "report": kept})
-
-
-def _tell(what: Mapping[str, object]) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
+    say({"at_s": asyncio.get_running_loop().time(), "report": kept})

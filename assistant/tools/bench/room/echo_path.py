@@ -8,25 +8,21 @@ clocks' drift, the room's response, gain, delay.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import re
 import subprocess
-import sys
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from assistant.audio.files import read_sound
 from assistant.audio.resample import Samples, to_float
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.tools.bench.lib.measuring import child_command
+from assistant.tools.bench.lib.child import Child, say, told
 from assistant.tools.bench.room.simulated import unit_energy
-from assistant.tools.bench.room.sound_server import LATENCY_MS, Server, stop
+from assistant.tools.bench.room.sound_server import LATENCY_MS, Server
 
 BLOCK_SAMPLES = SAMPLE_RATE_HZ * 10 // 1000
 
@@ -129,31 +125,14 @@ class Pump:
     """A process between the speaker's monitor and the room."""
 
     def __init__(self, server: Server, cell: Cell) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            child_command(__name__),
-            env={**os.environ, **server.env},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._order(asdict(cell))
-        assert self._process.stdout  # noqa: S101
-        self._process.stdout.readline()  # it pumps
+        self._child = Child(pump, None, "The echo", env=server.env, **asdict(cell))
+        self._child.hear()  # it pumps
 
     def change(self, *, gain: float | None = None, delay_ms: int | None = None) -> None:
-        self._order({"gain": gain, "delay_ms": delay_ms})
+        self._child.tell({"gain": gain, "delay_ms": delay_ms})
 
     def close(self) -> None:
-        stop(self._process)
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe  # noqa: S101
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-    def _order(self, what: dict[str, object]) -> None:
-        assert self._process.stdin  # noqa: S101
-        self._process.stdin.write(json.dumps(what) + "\n")
-        self._process.stdin.flush()
+        self._child.__exit__()
 
 
 class Way:
@@ -218,9 +197,9 @@ class Way:
         return out
 
 
-def in_child() -> None:
-    """Pump as standard input says, until the sound server or whoever started it ends."""
-    cell = Cell(**json.loads(sys.stdin.readline()))
+def pump(_: None, **cell_: Any) -> None:
+    """Pump until the sound server or whoever started it ends; in a process of its own."""
+    cell = Cell(**cell_)
     response = unit_energy(to_float(read_sound(Path(cell.room)))) if cell.room else np.ones(1, np.float32)
     way = Way(cell, response)
     form = ("--raw", "--format=float32le", f"--rate={SAMPLE_RATE_HZ}", "--channels=1")
@@ -237,8 +216,7 @@ def in_child() -> None:
         ) as said,
     ):
         threading.Thread(target=_obey, args=(way,), daemon=True).start()
-        sys.stdout.write("pumping\n")
-        sys.stdout.flush()
+        say("pumping")
         try:
             _pump(way, heard, said)
         finally:
@@ -257,8 +235,7 @@ def _pump(way: Way, heard: subprocess.Popen[bytes], said: subprocess.Popen[bytes
 
 
 def _obey(way: Way) -> None:
-    for line in sys.stdin:
-        order = json.loads(line)
+    for order in told():
         if order["gain"] is not None:
             way.gain = order["gain"]
         if order["delay_ms"] is not None:

@@ -22,6 +22,7 @@ from assistant.board import heap
 from assistant.core.errors import EngineTimeout
 from assistant.core.state import State
 from assistant.runtime import clock, paths
+from assistant.settings.schema import Settings
 from assistant.tools.bench.lib.machine import rss_mb
 from assistant.tools.bench.lib.measuring import Document, Result, rounded, table
 from assistant.tools.bench.soak.faults import FAULTS
@@ -65,7 +66,7 @@ class Tally:
     """What must not happen; empty is good."""
 
 
-def run(*, turns: int, seed: int, progress: Callable[[str], None]) -> Result:
+def run(_: Settings, *, turns: int, seed: int, progress: Callable[[str], None]) -> Result:
     """Live through so many turns.
 
     The same seed makes the same events; over thousands of turns threads may shift some of them.
@@ -212,7 +213,6 @@ def _result(
     growth = {name: rounded(mb - memory["begin"][name], 2) for name, mb in memory["end"].items()}
     timers = {"set": ledger.confirmed, "lost": len(ledger.lost), "doubled": len(ledger.doubled)}
     document: Document = {
-        "bench": "soak",
         "seed": seed,
         "turns": tally.turns,
         "answered": tally.answered,

@@ -1,0 +1,129 @@
+"""A part of a bench in a process of its own, which talks with the bench in lines of JSON.
+
+What libraries print there goes to standard error, so that nothing but answers comes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from assistant.core.errors import AssistantError, EngineFailed
+from assistant.settings.schema import Settings
+
+_ENDS_S = 20
+_answers = sys.stdout
+
+
+class Child:
+    """Runs ``work(settings, **order)``; what it returns, if anything, is its last answer."""
+
+    def __init__(
+        self,
+        work: Callable[..., Any],
+        settings: Settings | None,
+        what: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        **order: Any,
+    ) -> None:
+        """``what`` is what could not be measured when the process fails."""
+        code = f"from {__name__} import serve; serve({work.__module__!r}, {work.__qualname__!r})"
+        self._what = what
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+            [sys.executable, "-c", code],
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.tell({"settings": settings and settings.model_dump(mode="json"), "order": order})
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def tell(self, what: object) -> bool:
+        """Say something to it; false when it has ended."""
+        assert self._process.stdin  # noqa: S101 - it was asked for
+        try:
+            self._process.stdin.write(json.dumps(what) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return False
+        return True
+
+    def hear(self) -> Any:
+        """Its next answer. Raises EngineFailed."""
+        answer = next(iter(self), None)
+        if answer is None:
+            raise EngineFailed(f"{self._what} could not be measured.", "See what it said above.")
+        return answer
+
+    def __iter__(self) -> Iterator[Any]:
+        """All its answers, until it ends."""
+        assert self._process.stdout  # noqa: S101
+        while line := self._process.stdout.readline():
+            yield json.loads(line)
+
+    def finish(self) -> None:
+        """Tell it that nothing more will be said."""
+        assert self._process.stdin  # noqa: S101
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def close(self, within_s: float = 0.0) -> None:
+        """End it, by force unless it ends within that time by itself."""
+        self.finish()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(within_s)
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        assert self._process.stdout  # noqa: S101
+        self._process.stdout.close()
+
+
+def in_own_process(work: Callable[..., Any], settings: Settings, what: str, **order: Any) -> dict[str, Any]:
+    """What ``work(settings, **order)`` returns there. Raises EngineFailed."""
+    with Child(work, settings, what, **order) as child:
+        found: dict[str, Any] = child.hear()
+    return found
+
+
+def serve(module: str, name: str) -> None:
+    """In the child: do what the first line of standard input orders."""
+    global _answers  # noqa: PLW0603 - standard output becomes something else here
+    _answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    told = json.loads(sys.stdin.readline())
+    settings = told["settings"] and Settings.model_validate_json(json.dumps(told["settings"]))
+    try:
+        found = getattr(import_module(module), name)(settings, **told["order"])
+    except AssistantError as error:
+        sys.exit(str(error))
+    if found is not None:
+        say(found)
+
+
+def say(answer: object) -> None:
+    """In the child: answer."""
+    _answers.write(json.dumps(answer) + "\n")
+    _answers.flush()
+
+
+def told() -> Iterator[Any]:
+    """In the child: what else is said to it, until the other end finishes."""
+    for line in iter(sys.stdin.readline, ""):
+        yield json.loads(line)
