@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,9 +13,11 @@ from assistant.app import memory_fit
 from assistant.cli import _prompts
 from assistant.core.errors import EmptyAnswer
 from assistant.core.types import Call
+from assistant.dialog.report import Report
 from assistant.engines import CallingLlm
 from assistant.runtime import logs
 from assistant.runtime.cancel import Cancel
+from assistant.runtime.engine_thread import Meter
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.skills import Skills
@@ -60,36 +64,36 @@ def run(arguments: argparse.Namespace) -> int:
         _prompts.answer(settings, prompts, arguments.batch, as_json=arguments.json)
         return 0
     with app.skill_context() as context:
-        reply, handled_by = _answered(settings, app.load_skills(settings, context), arguments.text)
+        report = asyncio.run(_answered(settings, app.load_skills(settings, context), arguments.text))
+    reply = report.reply
     if not reply:
         raise EmptyAnswer
     print(
-        json.dumps({"reply": reply, "handled_by": handled_by}, ensure_ascii=False)
+        json.dumps({"reply": reply, "handled_by": report.handled_by}, ensure_ascii=False)
         if arguments.json
         else reply
     )
     return 0
 
 
-def _answered(settings: Settings, skills: Skills, text: str) -> tuple[str, str]:
-    """What to say, and who says it."""
+async def _answered(settings: Settings, skills: Skills, text: str) -> Report:
+    """The answer; the model is loaded only if nobody else gives it."""
     from assistant.app import build as app  # noqa: PLC0415
     from assistant.app import engines as loading  # noqa: PLC0415
+    from assistant.dialog.pipeline import Answer  # noqa: PLC0415
 
-    if match := skills.match(text):
-        return match.run().speech, match.name
+    async def ask_model(text: str, _: Meter) -> AsyncGenerator[str | Call, None]:
+        memory_fit.require(settings, llm_only=True)
+        with closing(loading.load_llm(settings)) as llm:
+            pieces: Iterator[str | Call]
+            if isinstance(llm, CallingLlm) and app.offers_calls(settings, llm, skills):
+                messages = app.new_conversation(settings, llm, skills).messages_for(text)
+                pieces = llm.stream_or_call(messages, Cancel(), skills.grammar)
+            else:
+                pieces = llm.stream(app.new_conversation(settings, llm).messages_for(text), Cancel())
+            for piece in pieces:
+                yield piece
+                await asyncio.sleep(0)  # Ctrl-C is noticed here
+
     agent = app.load_agent(settings)
-    if agent and (outcome := agent.ask(text, Cancel())):
-        return outcome.speech, agent.name
-    memory_fit.require(settings, llm_only=True)
-    pieces: list[str | Call]
-    with closing(loading.load_llm(settings)) as llm:
-        if isinstance(llm, CallingLlm) and app.offers_calls(settings, llm, skills):
-            messages = app.new_conversation(settings, llm, skills).messages_for(text)
-            pieces = list(llm.stream_or_call(messages, Cancel(), skills.grammar))
-        else:
-            pieces = list(llm.stream(app.new_conversation(settings, llm).messages_for(text), Cancel()))
-    called = next((each.text for each in pieces if isinstance(each, Call)), "")
-    if match := skills.called(called):
-        return match.run().speech, match.name
-    return "".join(each for each in pieces if isinstance(each, str)).strip(), "llm"
+    return await Answer(text, skills=skills, agent=agent, ask_model=ask_model, settings=settings).whole()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +23,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     from assistant.app.engines import load_tts  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.files import write_wav  # noqa: PLC0415
-    from assistant.dialog.sentences import Sentences  # noqa: PLC0415
-    from assistant.text.markup import speakable  # noqa: PLC0415
+    from assistant.dialog.pipeline import sound_of  # noqa: PLC0415
+    from assistant.dialog.sentences import whole  # noqa: PLC0415
 
     settings = configuration.load(arguments.config).settings
     logs.set_up(settings.log.level)
     tts = load_tts(settings)
-    sentences = Sentences(begin_with="sentence")
-    spoken = [*sentences.add(arguments.text), *sentences.finish()]
-    pcm = np.concatenate(
-        [
-            tts.synthesize(replace(sentence, text=speakable(sentence.text, settings.stt.language)), Cancel())
-            for sentence in spoken
-        ]
-        or [np.zeros(0, np.int16)]
-    )
+    language = settings.stt.language
+    sounds = [sound_of(sentence, language, tts, Cancel()) for sentence in whole(arguments.text)]
+    pcm = np.concatenate(sounds or [np.zeros(0, np.int16)])
     if not len(pcm):
         raise EngineFailed("There is nothing to pronounce in this text.", "Give it some words.")
     write_wav(arguments.output, pcm, tts.sample_rate_hz)

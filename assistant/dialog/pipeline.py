@@ -1,23 +1,26 @@
 """The pipeline makes answers: the engines on their threads, the skills and the conversation.
 
-``turn`` leads a spoken question through it step by step; ``answer`` takes a written one through the same
-skills, model and conversation without sound.
+``Pipeline.answer`` is the only place that decides who answers. Spoken turns, written questions and services
+all use it, and ``Pipeline.speak`` to turn the answer into sound.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
 from assistant.audio import Speaker
-from assistant.core.errors import EmptyAnswer, EngineFailed
+from assistant.core.errors import EmptyAnswer, EngineError, EngineFailed
 from assistant.core.events import Event, Muted
-from assistant.core.types import Call, Pcm16, Sentence, Transcript
+from assistant.core.types import Call, Pcm16, Sentence, SpokenAudio, Transcript
 from assistant.dialog.conversation import Conversation
+from assistant.dialog.report import Report
+from assistant.dialog.sentences import Sentences
 from assistant.engines import CallingLlm, Llm, Stt, Tts
-from assistant.runtime.aio import in_thread
+from assistant.runtime.aio import in_thread, prefetch
 from assistant.runtime.cancel import Cancel
 from assistant.runtime.engine_thread import EngineThread, Meter, unmetered
 from assistant.settings.schema import Settings
@@ -25,15 +28,145 @@ from assistant.skills import Action, Agent, Forget, Match, Mute, Outcome, Skills
 from assistant.text.markup import speakable
 from assistant.text.wake_phrase import without_wake_phrase
 
+SENTENCES_AHEAD = 2
+"""Sentences that may be ready before the one being heard is over."""
 
-@dataclass(frozen=True, slots=True)
+
 class Answer:
-    """The answer to a written question: the text, and what is to be done once it has been given."""
+    """The answer to one question. Iterate over it once; the sentences are made as you go.
 
-    text: str
-    handled_by: str
-    """``llm``, the skill's name or the agent's."""
-    action: Action | None = None
+    A skill answers if one matches, then the agent if there is one, then the model, which may call a skill.
+    ``report`` says who answered and when what happened. ``may_act`` is set once effects are allowed: skills
+    that change something, and the agent, wait for it, while the model prepares its answer. Without it
+    nothing waits, and the model is asked only when nobody else answers.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        skills: Skills,
+        agent: Agent | None,
+        ask_model: Callable[[str, Meter], AsyncGenerator[str | Call, None]],
+        settings: Settings,
+        report: Report | None = None,
+        may_act: asyncio.Event | None = None,
+    ) -> None:
+        self.report = report or Report(0)
+        self.written = ""
+        """The reply as the model wrote it; empty if somebody else answered."""
+        self.has_acted = False
+        """True once something was done, or may have been done, that must not be done twice."""
+        self.failed: EngineError | None = None
+        """What ended the reply before it was complete."""
+        self.last_reply = ""
+        """What "repeat that" repeats."""
+        self._text = text
+        self._skills = skills
+        self._agent = agent
+        self._ask_model = ask_model
+        self._settings = settings
+        self._may_act = may_act
+        self.match = skills.match(text) or skills.last_word(text)
+        """The skill that answers, once it is known."""
+
+    @property
+    def may_be_retracted(self) -> bool:
+        """True while the answer has had no effect yet, so it can be retracted."""
+        return not self.has_acted and (self.match is None or self.match.only_answers)
+
+    def __aiter__(self) -> AsyncGenerator[Sentence, None]:
+        if self.match:
+            return self._skill(self.match, self._may_act)
+        if self._agent:
+            return self._from_agent(self._agent)
+        return self._from_model(self._may_act)
+
+    async def whole(self) -> Report:
+        """Make the complete answer in writing; it is the ``reply`` of the report.
+
+        Raises EngineError if there is none, or only part of one.
+        """
+        said = [sentence.text async for sentence in self]
+        if self.failed:
+            raise self.failed
+        self.report.reply = self.written.strip() or " ".join(said)
+        if not self.report.reply and self.report.outcome is None:
+            raise EmptyAnswer
+        return self.report
+
+    async def _skill(self, match: Match, may_act: asyncio.Event | None) -> AsyncGenerator[Sentence, None]:
+        self.report.handled_by = match.name
+        if not match.only_answers:
+            await _set(may_act)
+            self.has_acted = True
+        outcome = await in_thread(match.run)
+        self.report.outcome = outcome
+        if speech := outcome.speech_after(self.last_reply):
+            yield Sentence(speech, is_phrase=match.only_answers and outcome.action is None)
+
+    async def _from_agent(self, agent: Agent) -> AsyncGenerator[Sentence, None]:
+        """The agent's answer, or the model's, which is prepared while the agent has to wait."""
+        is_declined = asyncio.Event()
+        async with aclosing(prefetch(self._from_model(is_declined), SENTENCES_AHEAD)) as replies:
+            first = asyncio.ensure_future(anext(replies, None)) if self._may_act else None
+            try:
+                await _set(self._may_act)
+                self.has_acted = True
+                outcome = await _ask(agent, self._text)
+                if outcome is None:
+                    self.has_acted = False
+                    is_declined.set()
+                    if first and (sentence := await first):
+                        yield sentence
+                    async for sentence in replies:
+                        yield sentence
+                    return
+            finally:
+                if first:
+                    first.cancel()
+                    await asyncio.gather(first, return_exceptions=True)
+        self.report.handled_by, self.report.outcome = agent.name, outcome
+        if outcome.speech:
+            yield Sentence(outcome.speech)
+
+    async def _from_model(self, may_act: asyncio.Event | None) -> AsyncGenerator[Sentence, None]:
+        """The model's reply sentence by sentence, or that of the skill that it calls."""
+        report = self.report
+        report.handled_by = "llm"
+        report.mark("llm_begin")
+        sentences = Sentences(begin_with=self._settings.tts.begin_with)
+        try:
+            async with aclosing(self._ask_model(self._text, partial(report.worked, "llm"))) as pieces:
+                async for piece in pieces:
+                    report.mark("first_token")
+                    if isinstance(piece, Call):
+                        self.match = self._called(piece)
+                        break
+                    self.written += piece
+                    for sentence in sentences.add(piece):
+                        yield sentence
+        except EngineError as error:
+            if not self.written:
+                raise
+            # Part of it is heard, or will be: who hears no end of it is told that there is none.
+            self.failed, self.written = error, ""
+            report.failed(error)
+            yield Sentence(self._settings.conversation.apology)
+            return
+        if self.match:
+            async with aclosing(self._skill(self.match, may_act)) as said:
+                async for sentence in said:
+                    yield sentence
+        for sentence in sentences.finish():
+            yield sentence
+
+    def _called(self, call: Call) -> Match:
+        """The skill that the model calls. Raises EngineFailed for a call that broke off."""
+        match = self._skills.called(call.text)
+        if match is None:
+            raise EngineFailed("The model called no skill.", "Set llm.tools to off, or ask again.")
+        return match
 
 
 @dataclass(frozen=True)
@@ -59,10 +192,16 @@ class Pipeline:
         heard = await self.stt.run(lambda stt, cancel: stt.transcribe(pcm, cancel), meter)
         return replace(heard, text=without_wake_phrase(heard.text, self.wake_phrases))
 
-    async def synthesize(self, sentence: Sentence, meter: Meter = unmetered) -> Pcm16:
-        """The sound of a sentence as it is written. Raises EngineFailed."""
-        words = replace(sentence, text=speakable(sentence.text, self.settings.stt.language))
-        return await self.tts.run(lambda tts, cancel: tts.synthesize(words, cancel), meter)
+    async def speak(
+        self, sentences: AsyncGenerator[Sentence, None], meter: Meter = unmetered
+    ) -> AsyncGenerator[SpokenAudio, None]:
+        """The sound of each sentence that can be pronounced. Raises EngineFailed."""
+        language = self.settings.stt.language
+        async with aclosing(sentences):
+            async for sentence in sentences:
+                pcm = await self.tts.run(partial(sound_of, sentence, language), meter)
+                if len(pcm):
+                    yield SpokenAudio(sentence.text, pcm, self.tts.engine.sample_rate_hz)
 
     def ask_model(self, text: str, meter: Meter = unmetered) -> AsyncGenerator[str | Call, None]:
         """The model's reply piece by piece, or one Call alone. Raises EngineError."""
@@ -76,47 +215,31 @@ class Pipeline:
 
         return self.llm.stream(pieces, meter)
 
-    def called(self, call: Call) -> Match:
-        """The skill that the model calls. Raises EngineFailed for a call that broke off."""
-        match = self.skills.called(call.text)
-        if match is None:
-            raise EngineFailed("The model called no skill.", "Set llm.tools to off, or ask again.")
-        return match
+    def answer(
+        self, text: str, *, report: Report | None = None, may_act: asyncio.Event | None = None
+    ) -> Answer:
+        """The answer to ``text``: iterate over it for its sentences. Nothing of it is remembered."""
+        return Answer(
+            text,
+            skills=self.skills,
+            agent=self.agent,
+            ask_model=self.ask_model,
+            settings=self.settings,
+            report=report,
+            may_act=may_act,
+        )
 
-    async def ask_agent(self, text: str) -> Outcome | None:
-        """What came of asking the agent, who may act at once; None when it is for the model."""
-        if self.agent is None:
-            return None
-        cancel = Cancel()
-        try:
-            return await in_thread(partial(self.agent.ask, text, cancel))
-        finally:
-            cancel.set()
+    async def answer_in_writing(self, text: str, last_reply: str) -> Report:
+        """The complete answer, which the conversation remembers. Raises EngineError if there is none.
 
-    async def answer(self, question: str, last_reply: str) -> Answer:
-        """Answer a written question. Raises EngineError when there is no answer.
-
-        A spoken turn goes first: the caller must cancel this for it.
+        Spoken turns go first: cancel this when somebody speaks.
         """
-        match = self.skills.match(question)
-        if match:
-            outcome = await in_thread(match.run)
-            return Answer(outcome.speech_after(last_reply), match.name, outcome.action)
-        if self.agent and (done := await self.ask_agent(question)):
-            return Answer(done.speech, self.agent.name, done.action)
-        reply = ""
-        async with aclosing(self.ask_model(question)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Call):
-                    match = self.called(piece)
-                    outcome = await in_thread(match.run)
-                    return Answer(outcome.speech_after(last_reply), match.name, outcome.action)
-                reply += piece
-        reply = reply.strip()
-        if not reply:
-            raise EmptyAnswer
-        self.conversation.add(question, reply)
-        return Answer(reply, "llm")
+        answer = self.answer(text)
+        answer.last_reply = last_reply
+        report = await answer.whole()
+        if report.handled_by == "llm":
+            self.conversation.add(text, report.reply)
+        return report
 
     def carry_out(
         self, action: Action | None, *, stop_ringing: Callable[[], None], post: Callable[[Event], None]
@@ -134,3 +257,22 @@ class Pipeline:
                 self.conversation.forget()
             case Volume(level=level):
                 self.speaker.volume = level
+
+
+def sound_of(sentence: Sentence, language: str, tts: Tts, cancel: Cancel) -> Pcm16:
+    """The sound of a sentence that may hold figures and marks. Raises EngineFailed."""
+    return tts.synthesize(replace(sentence, text=speakable(sentence.text, language)), cancel)
+
+
+async def _ask(agent: Agent, text: str) -> Outcome | None:
+    """What came of asking the agent, who may act at once; None when it is for the model."""
+    cancel = Cancel()
+    try:
+        return await in_thread(partial(agent.ask, text, cancel))
+    finally:
+        cancel.set()
+
+
+async def _set(event: asyncio.Event | None) -> None:
+    if event is not None:
+        await event.wait()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from typing import Literal
 
+from assistant.core.errors import AssistantError
 from assistant.core.types import Pcm16
 from assistant.skills import Outcome
 
@@ -17,6 +19,7 @@ class Report:
     """What became of one turn, for the log, the bench and ``--json``. Times on the loop's clock, seconds."""
 
     number: int
+    """From 1 on; 0 for a written question."""
     transcript: str = ""
     reply: str = ""
     """The reply as far as it was made; ``heard`` is the part that was heard."""
@@ -50,6 +53,18 @@ class Report:
     def worked(self, engine: str, seconds: float) -> None:
         """Count work of an engine; called on its thread."""
         self.work_s[engine] = self.work_s.get(engine, 0.0) + seconds
+
+    def mark(self, name: str, at_s: float | None = None) -> None:
+        """Note when something first happened (``speech_end`` may move: the person went on)."""
+        if at_s is not None:
+            self.times_s[name] = at_s
+        else:
+            self.times_s.setdefault(name, asyncio.get_running_loop().time())
+
+    def failed(self, error: AssistantError) -> None:
+        """Note what spoiled the turn."""
+        self.error = error.code
+        log.error("turn=%d problem=%s", self.number, error)
 
     @property
     def wasted_s(self) -> float:

@@ -68,7 +68,7 @@ class Sentences:
 
 
 def whole(text: str) -> list[Sentence]:
-    """A text that is all there, sentence by sentence."""
+    """The sentences of a complete text."""
     sentences = Sentences(begin_with="sentence")
     return [*sentences.add(text), *sentences.finish()]
 

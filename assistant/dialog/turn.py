@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -20,21 +20,18 @@ from typing import Any, TypeVar
 
 from assistant.core.errors import AssistantError, EmptyAnswer, EngineError
 from assistant.core.events import Event, ReplyFinished, ReplyRefused, ReplyStarted, SpeakerLost, Stopped
-from assistant.core.types import Call, Pcm16, Sentence, SpokenAudio, Transcript, Utterance
+from assistant.core.types import Pcm16, Sentence, Transcript, Utterance
 from assistant.dialog import noise_filter
-from assistant.dialog.pipeline import Pipeline
+from assistant.dialog.pipeline import SENTENCES_AHEAD, Answer, Pipeline
 from assistant.dialog.playback import Playback
 from assistant.dialog.report import Report
-from assistant.dialog.sentences import Sentences, whole
-from assistant.runtime.aio import in_thread, prefetch, within
+from assistant.dialog.sentences import whole
+from assistant.runtime.aio import each, prefetch, within
 from assistant.skills import Match
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_SENTENCES_AHEAD = 2
-"""Sentences that may be ready before the one being heard is over."""
 
 _CUT_LATE_S = 0.5
 """So far behind what was heard a word may begin that an echo brings back: which of a sentence's words were
@@ -69,17 +66,14 @@ class Turn:
         self._on_refusal = on_refusal
         self._released = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._written = ""
-        self._match: Match | None = None
-        self.has_acted = False
-        """Something was done, or may be being done, that must not be done again."""
-        self._is_taken_back = False
+        self._answer: Answer | None = None
+        self._is_retracted = False
         self.announced = ""
         self._playback = Playback(pipeline.speaker)
 
     def start(self, utterance: Utterance) -> None:
         """Work on the answer, silently."""
-        self._mark("speech_end", utterance.speech_end_s)
+        self.report.mark("speech_end", utterance.speech_end_s)
         self.report.pcm = utterance.pcm
         self._task = asyncio.ensure_future(self._run(partial(self._reply, utterance)))
 
@@ -88,14 +82,14 @@ class Turn:
         self.announced = text
         self.report.handled_by = "announcement"
         self._released.set()
-        self._task = asyncio.ensure_future(self._run(partial(self._speak, _all_of(whole(text)))))
+        self._task = asyncio.ensure_future(self._run(partial(self._speak, each(whole(text)))))
 
     def release(self, utterance: Utterance) -> None:
         """The person has finished: sound and effects are allowed from now on."""
         self.report.speculative = "stt_begin" in self.report.times_s
-        self._mark("speech_end", utterance.speech_end_s)
+        self.report.mark("speech_end", utterance.speech_end_s)
         self.report.pcm = utterance.pcm
-        self._mark("ended")
+        self.report.mark("ended")
         self._released.set()
 
     def hold(self) -> None:
@@ -115,15 +109,20 @@ class Turn:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def take_back(self) -> None:
-        """End the turn as if it had never been: the person had not finished."""
-        self._is_taken_back = True
+    async def retract(self) -> None:
+        """Cancel the turn and forget it: the person had not finished."""
+        self._is_retracted = True
         await self.cancel()
 
     @property
-    def may_be_taken_back(self) -> bool:
-        """Nothing came of it but words."""
-        return not self.has_acted and (self._match is None or self._match.only_answers)
+    def has_acted(self) -> bool:
+        """True once something was done, or may have been done, that must not be done twice."""
+        return self._answer is not None and self._answer.has_acted
+
+    @property
+    def may_be_retracted(self) -> bool:
+        """True while the turn has had no effect yet, so it can be retracted."""
+        return self._answer is None or self._answer.may_be_retracted
 
     @property
     def done(self) -> bool:
@@ -158,28 +157,29 @@ class Turn:
 
     async def _reply(self, utterance: Utterance) -> None:
         transcript = await self._transcribe(utterance.pcm)
-        match = self._match_of(transcript.text)
-        if reason := self._refusal(utterance, transcript, match):
+        answer = self._answer_to(transcript.text)
+        if reason := self._refusal(utterance, transcript, answer.match):
             self.report.refused = reason
             if transcript.text:  # perhaps the beginning of more; noise is the beginning of nothing
                 self._on_refusal()
             await self._released.wait()
             self._post(ReplyRefused(reason))
             return
-        if self._begun and match is None:
+        if self._begun and answer.match is None:
             self.report.goes_on = True
             self.report.transcript = f"{self._begun} {transcript.text}"
             transcript = replace(transcript, text=self.report.transcript)
-            match = self._match_of(transcript.text)
-        self._match = match
-        await self._on_transcript(transcript, match)
+            answer = self._answer_to(transcript.text)
+        self._answer = answer
+        await self._on_transcript(transcript, answer.match)
+        answer.last_reply = self._last_reply()
         try:
-            await self._speak(self._skill(match, self._released) if match else self._answer(transcript.text))
+            await self._speak(aiter(answer))
         finally:
-            self._remember(transcript.text)
+            self._remember(transcript.text, answer.written)
 
-    def _match_of(self, text: str) -> Match | None:
-        return self._pipeline.skills.match(text) or self._pipeline.skills.last_word(text)
+    def _answer_to(self, text: str) -> Answer:
+        return self._pipeline.answer(text, report=self.report, may_act=self._released)
 
     def _refusal(self, utterance: Utterance, transcript: Transcript, match: Match | None) -> str | None:
         """Why what was heard gets no answer; None when it gets one."""
@@ -190,91 +190,21 @@ class Turn:
 
     async def _apologise(self, error: AssistantError) -> None:
         """Never leave a person without an answer: say that there is none, unless part of it was heard."""
-        self._note(error)
+        self.report.failed(error)
         if not self._playback.sounds and self.report.handled_by != "announcement":
             self.report.handled_by = "apology"
             try:
-                await self._speak(_all_of(whole(self._pipeline.settings.conversation.apology)))
+                await self._speak(each(whole(self._pipeline.settings.conversation.apology)))
             except EngineError as silent:
                 log.error("turn=%d apology=unspoken problem=%s", self.report.number, silent)
 
     async def _transcribe(self, pcm: Pcm16) -> Transcript:
-        self._mark("stt_begin")
+        self.report.mark("stt_begin")
         transcribing = self._pipeline.transcribe(pcm, partial(self.report.worked, "stt"))
         transcript = await within(self._pipeline.settings.conversation.turn_timeout_s, transcribing)
-        self._mark("stt_end")
+        self.report.mark("stt_end")
         self.report.transcript = transcript.text
         return transcript
-
-    async def _skill(self, match: Match, may_act: asyncio.Event) -> AsyncGenerator[Sentence, None]:
-        self.report.handled_by = match.name
-        if not match.only_answers:
-            await may_act.wait()
-            self.has_acted = True
-        outcome = await in_thread(match.run)
-        self.report.outcome = outcome
-        if speech := outcome.speech_after(self._last_reply()):
-            yield Sentence(speech, is_phrase=match.only_answers and outcome.action is None)
-
-    def _answer(self, text: str) -> AsyncGenerator[Sentence, None]:
-        """What to say to that when no skill's sentence fits."""
-        agent = self._pipeline.agent
-        return self._ask_agent(agent.name, text) if agent else self._ask(text, self._released)
-
-    async def _ask_agent(self, name: str, text: str) -> AsyncGenerator[Sentence, None]:
-        """The agent's answer, or else the model's, which is being written meanwhile."""
-        is_declined = asyncio.Event()
-        async with aclosing(prefetch(self._ask(text, is_declined), _SENTENCES_AHEAD)) as replies:
-            first = asyncio.ensure_future(anext(replies, None))
-            try:
-                await self._released.wait()
-                self.has_acted = True
-                outcome = await self._pipeline.ask_agent(text)
-                if outcome is None:
-                    self.has_acted = False
-                    is_declined.set()
-                    if sentence := await first:
-                        yield sentence
-                        async for sentence in replies:
-                            yield sentence
-                    return
-            finally:
-                first.cancel()
-                await asyncio.gather(first, return_exceptions=True)
-        self.report.handled_by, self.report.outcome = name, outcome
-        if outcome.speech:
-            yield Sentence(outcome.speech)
-
-    async def _ask(self, text: str, may_act: asyncio.Event) -> AsyncGenerator[Sentence, None]:
-        """The model's reply, sentence by sentence, or that of the skill that it calls."""
-        self.report.handled_by = "llm"
-        self._mark("llm_begin")
-        sentences = Sentences(begin_with=self._pipeline.settings.tts.begin_with)
-        pieces = self._pipeline.ask_model(text, partial(self.report.worked, "llm"))
-        try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    self._mark("first_token")
-                    if isinstance(piece, Call):
-                        self._match = self._pipeline.called(piece)
-                        break
-                    self._written += piece
-                    for sentence in sentences.add(piece):
-                        yield sentence
-        except EngineError as error:
-            if not self._written:
-                raise
-            # Part of it is heard, or will be: who hears no end of it is told that there is none.
-            self._note(error)
-            self._written = ""
-            yield Sentence(self._pipeline.settings.conversation.apology)
-            return
-        if self._match:
-            async with aclosing(self._skill(self._match, may_act)) as said:
-                async for sentence in said:
-                    yield sentence
-        for sentence in sentences.finish():
-            yield sentence
 
     async def _speak(self, replies: AsyncGenerator[Sentence, None]) -> None:
         """Say sentences as they come and return when the last one has been heard.
@@ -284,16 +214,18 @@ class Turn:
         playback = self._playback
         playback.begin()
         limit_s = self._pipeline.settings.conversation.turn_timeout_s
-        sounds = prefetch(self._synthesize(prefetch(replies, _SENTENCES_AHEAD)), _SENTENCES_AHEAD)
+        worked = partial(self.report.worked, "tts")
+        ready = self._noted(prefetch(replies, SENTENCES_AHEAD))
+        sounds = prefetch(self._pipeline.speak(ready, worked), SENTENCES_AHEAD)
         try:
             try:
                 async with aclosing(sounds):
                     while sound := await within(limit_s, anext(sounds, None)):
-                        self._mark("first_sound")
+                        self.report.mark("first_sound")
                         await self._released.wait()
                         await playback.say(sound)
                         if len(playback.sounds) == 1 and not playback.lost:
-                            self._mark("first_audio")
+                            self.report.mark("first_audio")
                             self._post(ReplyStarted())
             except EngineError:
                 if playback.sounds:
@@ -308,18 +240,14 @@ class Turn:
             playback.cut()
             raise
 
-    async def _synthesize(
-        self, sentences: AsyncGenerator[Sentence, None]
-    ) -> AsyncGenerator[SpokenAudio, None]:
+    async def _noted(self, sentences: AsyncGenerator[Sentence, None]) -> AsyncGenerator[Sentence, None]:
         async with aclosing(sentences):
             async for sentence in sentences:
-                self._mark("first_clause")
+                self.report.mark("first_clause")
                 self.report.reply = f"{self.report.reply} {sentence.text}".strip()
-                pcm = await self._pipeline.synthesize(sentence, partial(self.report.worked, "tts"))
-                if len(pcm):
-                    yield SpokenAudio(sentence.text, pcm, self._pipeline.tts.engine.sample_rate_hz)
+                yield sentence
 
-    def _remember(self, text: str) -> None:
+    def _remember(self, text: str, written: str) -> None:
         """Keep of the reply what was heard, so that the model never refers to what nobody heard.
 
         A reply heard to its end, or given in writing, is kept as the model wrote it: so its tokens need not
@@ -327,22 +255,6 @@ class Turn:
         """
         self.report.heard = self._playback.heard_text
         is_whole = self._playback.was_heard_out or self._playback.lost is not None
-        written = self._written if is_whole else self.report.heard
-        if self._released.is_set() and self.report.handled_by == "llm" and not self._is_taken_back:
-            self._pipeline.conversation.add(text, written)
-
-    def _note(self, error: AssistantError) -> None:
-        self.report.error = error.code
-        log.error("turn=%d problem=%s", self.report.number, error)
-
-    def _mark(self, name: str, at_s: float | None = None) -> None:
-        """Note when something first happened (``speech_end`` may move: the person went on)."""
-        if at_s is not None:
-            self.report.times_s[name] = at_s
-        else:
-            self.report.times_s.setdefault(name, asyncio.get_running_loop().time())
-
-
-async def _all_of(sentences: Iterable[Sentence]) -> AsyncGenerator[Sentence, None]:
-    for sentence in sentences:
-        yield sentence
+        reply = written if is_whole else self.report.heard
+        if self._released.is_set() and self.report.handled_by == "llm" and not self._is_retracted:
+            self._pipeline.conversation.add(text, reply)

@@ -144,7 +144,7 @@ class Turns:
                 self._held.heard_ms < self._pipeline.settings.conversation.repair_ms
                 or self._now_s() < self._new_until_s
             )
-            self._begun = self._held.report.transcript if is_new and self._held.may_be_taken_back else ""
+            self._begun = self._held.report.transcript if is_new and self._held.may_be_retracted else ""
 
     @property
     def has_acted(self) -> bool:
@@ -187,18 +187,18 @@ class Turns:
         self._on_transcript(transcript, match)
         goes_on = self.at_work is not None and self.at_work.report.goes_on
         # Shielded: the person may go on now, which ends this turn but must not leave that one half ended.
-        await asyncio.shield(asyncio.ensure_future(self._take_back() if goes_on else self._end_held()))
+        await asyncio.shield(asyncio.ensure_future(self._retract() if goes_on else self._end_held()))
 
     def _not_understood(self) -> None:
         """What was held goes on soon. Nobody waits for anything else."""
         if self._held is None:
             self._on_refusal()
 
-    async def _take_back(self) -> None:
+    async def _retract(self) -> None:
         """The person had not finished: what was said to that does not count."""
         held, self._held = self._held, None
         if held is not None:
-            await held.take_back()
+            await held.retract()
             self._discarded.append(held.report)
 
     def _recall(self) -> None:

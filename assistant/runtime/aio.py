@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -20,6 +20,12 @@ async def in_thread(call: Callable[[], T]) -> T:
     job = loop.run_in_executor(None, call)
     clock.hold(loop, job)
     return await job
+
+
+async def each(items: Iterable[T]) -> AsyncGenerator[T, None]:
+    """Yield items that exist already, for whoever takes them as they come."""
+    for item in items:
+        yield item
 
 
 async def prefetch(source: AsyncGenerator[T, None], depth: int) -> AsyncGenerator[T, None]:

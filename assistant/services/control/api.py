@@ -22,7 +22,6 @@ from assistant.core.errors import EngineTimeout, OrderInvalid, OrderRefused
 from assistant.core.state import State
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import told
-from assistant.dialog.pipeline import Answer
 from assistant.dialog.report import Report
 from assistant.settings.schema import Settings
 from assistant.skills import Stop
@@ -60,7 +59,7 @@ class ControlApi:
         self._last_reply = ""
         self._last_fault: tuple[float, str, str] | None = None
         self._noted: Exception | None = None
-        self._answering: asyncio.Task[Answer] | None = None
+        self._answering: asyncio.Task[Report] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._orders: dict[str, Callable[[Document], Awaitable[Document]]] = {
             "status": self._status,
@@ -204,11 +203,11 @@ class ControlApi:
             )
         async with self._one_at_a_time:
             await self._until(_FREE, _FREE_WITHIN_S)
-            answer = await self._answered(voice_loop, question)
-        voice_loop.carry_out(answer.action)
-        if aloud and answer.text and "speaker" not in voice_loop.outages:
-            await self._announce(answer.text)
-        return {"reply": answer.text, "handled_by": answer.handled_by}
+            report = await self._answered(voice_loop, question)
+        voice_loop.carry_out(report.outcome.action if report.outcome else None)
+        if aloud and report.reply and "speaker" not in voice_loop.outages:
+            await self._announce(report.reply)
+        return {"reply": report.reply, "handled_by": report.handled_by}
 
     async def _reloaded(self, _: Document) -> Document:
         self._running()
@@ -217,9 +216,9 @@ class ControlApi:
 
     # How orders come true
 
-    async def _answered(self, voice_loop: VoiceLoop, question: str) -> Answer:
+    async def _answered(self, voice_loop: VoiceLoop, question: str) -> Report:
         limit_s = 2 * voice_loop.pipeline.settings.conversation.turn_timeout_s
-        job = asyncio.ensure_future(voice_loop.pipeline.answer(question, self._last_reply))
+        job = asyncio.ensure_future(voice_loop.pipeline.answer_in_writing(question, self._last_reply))
         self._answering = job
         try:
             await asyncio.wait({job}, timeout=limit_s)

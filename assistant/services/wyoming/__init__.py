@@ -7,13 +7,14 @@ imported only then: its package is an extra.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from functools import partial
 
 from assistant.core.errors import EngineUnavailable
 from assistant.core.types import Pcm16
 from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.sentences import whole
+from assistant.runtime.aio import each
 
 
 def opened(pipeline: Callable[[], Pipeline]) -> AbstractAsyncContextManager[None]:
@@ -48,5 +49,6 @@ async def _transcribe(pipeline: Callable[[], Pipeline], pcm: Pcm16) -> str:
 
 
 async def _speak(pipeline: Callable[[], Pipeline], text: str) -> AsyncIterator[Pcm16]:
-    for sentence in whole(text):
-        yield await pipeline().synthesize(sentence)
+    async with aclosing(pipeline().speak(each(whole(text)))) as sounds:
+        async for sound in sounds:
+            yield sound.pcm
