@@ -3,19 +3,24 @@
 Boards with an Arm processor describe themselves in the device tree, PCs in the DMI tables that
 their firmware leaves, and where neither helps the processor's own name does. Containers (Docker) hide
 the device tree: there a Raspberry Pi is known by its processor's number and the name that its kernel adds.
+What each board says is in its profile (``signs``).
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.board import cores, graphics, limits
 from assistant.board.limits import ROOT, text
+from assistant.runtime import paths, yaml
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +46,45 @@ class Board:
         return f"{self.cores} processors ({self.big_cores} big cores), {memory}, {gpus}"
 
 
-SIGNS = (
-    ("raspberry-pi-4", "device tree", r"brcm,bcm2711"),  # also the 400 and the Compute Module 4
-    ("raspberry-pi-5", "device tree", r"brcm,bcm2712"),  # also the 500 and the Compute Module 5
-    ("jetson-nano", "device tree", r"nvidia,(jetson-nano|p3448|p3450)"),
-    ("jetson-orin-nano", "device tree", r"nvidia,(p\d+-\d+\+)?p3767-000[345]"),  # 0000 and 0001 are the NX
-    ("apple-silicon", "device tree", r"apple,arm-platform"),  # Linux on a Mac
-    ("apple-silicon", "system", r"Darwin arm64"),
-    ("ryzen-5600g", "processor", r"AMD Ryzen 5 5600G"),
-    ("intel-nuc", "firmware", r"\bNUC\d"),
-    ("raspberry-pi-4", "processor", r"(?s)CPU part\s*: 0xd08\b.*\nModel\s*: Raspberry Pi"),  # Cortex-A72
-    ("raspberry-pi-5", "processor", r"(?s)CPU part\s*: 0xd0b\b.*\nModel\s*: Raspberry Pi"),  # Cortex-A76
+_SOURCES = ("device tree", "firmware", "processor", "system")
+
+_GENERIC = (
     ("generic-arm", "processor", r"CPU implementer"),
     ("generic-x86", "processor", r"vendor_id"),
     ("generic-arm", "system", r"arm|aarch64"),
 )
-"""Profile, where to look, what to find there; the first that fits counts."""
+"""Profile, where to look, what to find there: of a machine that no profile has signs of."""
 
 
 def recognise(root: Path = ROOT) -> Board:
     """Look at /proc and /sys below ``root``. Never raises: an unknown machine is generic-x86."""
     evidence = _evidence(root)
     name, why = "generic-x86", "nothing here says what it is"
-    for profile, source, pattern in SIGNS:
+    for profile, source, pattern in (*signs(), *_GENERIC):
         said, everything = evidence[source]
         if re.search(pattern, everything):
             name, why = profile, f"the {source} says '{said}'"
             break
     big = len(cores.big_cores(root))
     return Board(name, why, cores.usable_cores(root), big, _memory_mb(root), graphics.gpus(root))
+
+
+def signs() -> Iterator[tuple[str, str, str]]:
+    """Profile, where to look, what to find there (a regular expression); the first that fits counts.
+
+    They are the ``signs`` of each profile. One that makes no sense is left out.
+    """
+    for profile, file in paths.shipped_files("devices").items():
+        value = yaml.read(text(file)).value
+        found = value.get("signs") if isinstance(value, dict) else None
+        for source, pattern in found.items() if isinstance(found, dict) else ():
+            try:
+                re.compile(str(pattern))
+            except re.error as error:
+                log.warning("board=%s sign=%r problem=%s", profile, pattern, error)
+                continue
+            if source in _SOURCES:
+                yield profile, source, str(pattern)
 
 
 def _evidence(root: Path) -> Mapping[str, tuple[str, str]]:

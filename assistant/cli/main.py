@@ -13,13 +13,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from assistant import __version__
 from assistant.cli import Command
 from assistant.core.errors import AssistantError, SettingsError
-from assistant.runtime import harmless, paths, privilege
+from assistant.runtime import extensions, harmless, paths, privilege
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +38,6 @@ _OWN = {
 
 _READS_ONLY = frozenset({"ctl", "devices", "doctor", "config"})
 """Neither write into the models' folder nor load what lies there: root stays root."""
-
-_FOUND = "shelf_assistant.commands"
-"""The group of entry points that lead to a ``Command``: our own tools', or another package's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -117,19 +113,15 @@ def _parser(common: argparse.ArgumentParser, name: str | None = None) -> argpars
         return parser
     for own, text in _OWN.items():
         subparsers.add_parser(own, help=text)
-    for point in sorted(entry_points(group=_FOUND), key=lambda point: point.name):
-        _add(point, subparsers, is_given=point.name == name)
+    for each in extensions.look("commands", Command):
+        problem = each.problem
+        try:
+            if each.value and each.name == name:
+                import_module(each.value.module).add_parser(subparsers)
+            elif each.value:
+                subparsers.add_parser(each.value.name, help=each.value.help)
+        except Exception as error:  # noqa: BLE001 - whatever it is, all other commands must work
+            problem = each.unusable(error)
+        if problem:
+            print(f"assistant: {problem}", file=sys.stderr)
     return parser
-
-
-def _add(
-    point: EntryPoint, subparsers: argparse._SubParsersAction[argparse.ArgumentParser], *, is_given: bool
-) -> None:
-    try:
-        command: Command = point.load()
-        if is_given:
-            import_module(command.module).add_parser(subparsers)
-        else:
-            subparsers.add_parser(command.name, help=command.help)
-    except Exception as error:  # noqa: BLE001 - whatever it is, all other commands must work
-        print(f"assistant: the command '{point.name}' cannot be used: {error}", file=sys.stderr)

@@ -12,9 +12,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 from assistant.core.errors import AssistantError
+from assistant.runtime import extensions
 
 NAME = "assistant"
 
@@ -71,11 +73,16 @@ def shipped_folder(name: Literal["config", "models"]) -> Path:
 
 
 def shipped_files(kind: Literal["devices", "prompts"]) -> dict[str, Path]:
-    """The shipped board profiles or prompts by name, which is the file's name without its ending."""
+    """The board profiles or prompts by name, which is the file's name without its ending.
+
+    Profiles of other packages (``shelf_assistant.boards``) come before ours.
+    """
+    modules = extensions.found("boards", ModuleType).values() if kind == "devices" else ()
+    folders = [Path(module.__file__).parent for module in modules if module.__file__]
     here = shipped_folder("config") / kind
-    if not here.is_dir():
-        return {}
-    return {file.stem: file for file in sorted(here.iterdir()) if file.is_file() and file.name[0] != "."}
+    files = [file for folder in folders for file in sorted(folder.glob("*.yaml"))]
+    files += sorted(here.iterdir()) if here.is_dir() else ()
+    return {file.stem: file for file in files if file.is_file() and file.name[0] != "."}
 
 
 def _by_systemd(environ: Mapping[str, str], variable: str) -> Path | None:

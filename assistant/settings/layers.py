@@ -99,6 +99,9 @@ def read_profile(
         mistakes.append(Mistake(origin, "inherits", f"profiles inherit in a circle: {chain}"))
         return Layer()
     layer = read_file(files[name], mistakes) or Layer()
+    layer.values.pop("signs", None)  # `board.recognise` reads them
+    for path in [path for path in layer.origins if path[0] == "signs"]:
+        del layer.origins[path]
     parent = layer.values.pop("inherits", None)
     if parent is None:
         return layer

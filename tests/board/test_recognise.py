@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assistant.board.recognise import SIGNS, recognise
+from assistant.board.recognise import recognise, signs
 from assistant.runtime import paths
+from assistant.settings.load import load
 from tests.board.machines import JETSON_NANO, MACHINES, PI_4, SERVER_WITH_CARD, VARIANTS, Machine
+from tests.extensions import declared_as
 
 
 @pytest.mark.parametrize("machine", [*MACHINES, *VARIANTS], ids=lambda machine: machine.profile)
@@ -62,7 +64,29 @@ def test_relatives_of_a_board_are_told_from_strangers(compatible: str, profile: 
 
 
 def test_every_profile_that_can_be_recognised_exists() -> None:
-    assert {profile for profile, _, _ in SIGNS} <= set(paths.shipped_files("devices"))
+    """Each but the generic ones, which are for machines without a profile of their own, says how."""
+    assert {f"generic-{kind}" for kind in ("arm", "x86")} == set(paths.shipped_files("devices")) - {
+        profile for profile, _, _ in signs()
+    }
+
+
+def test_a_board_of_another_package_is_recognised_before_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    package = tmp_path / "carrier_boards"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "carrier.yaml").write_text("inherits: raspberry-pi-4\nsigns: {device tree: 'acme,carrier'}\n")
+    (package / "odd.yaml").write_text("signs: {processor: '(', taste: salty}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    declared_as(monkeypatch, "boards", acme="carrier_boards")
+    root = PI_4.lay_out(tmp_path / "root")
+    assert recognise(root).name == "raspberry-pi-4"
+    assert "board=odd" in caplog.text
+    (root / "proc/device-tree/compatible").write_text("acme,carrier\0brcm,bcm2711\0")
+    assert recognise(root).name == "carrier"
+    loaded = load(None, {"HOME": str(tmp_path)}, root)
+    assert (loaded.profile, loaded.settings.tts.begin_with) == ("carrier", "clause")
 
 
 def test_an_empty_root_is_a_generic_pc(tmp_path: Path) -> None:

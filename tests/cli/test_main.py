@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
 
 import pytest
 
 from assistant.cli import Command
 from assistant.cli import main as command
+from tests.extensions import declared_as
 
 COMMAND = Command("greet", "say hello", __name__)
 """This module is a subcommand that another package brings."""
@@ -19,11 +19,8 @@ BROKEN = Command("broken", "not to be imported", "assistant.nowhere")
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, **points: str) -> None:
-    """These are all the entry points that any package has."""
-    found = [EntryPoint(name, value, "shelf_assistant.commands") for name, value in points.items()]
-    monkeypatch.setattr(
-        command, "entry_points", lambda group: [each for each in found if each.group == group]
-    )
+    """These are all the commands that other packages have."""
+    declared_as(monkeypatch, "commands", **points)
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

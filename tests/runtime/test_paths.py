@@ -22,7 +22,7 @@ def test_a_checkout_uses_its_own_folders() -> None:
 def test_an_installed_package_uses_the_copy_inside_it(tmp_path: Path) -> None:
     package = tmp_path / "site" / "assistant"
     (package / "_data" / "config").mkdir(parents=True)
-    for name in ("__init__.py", "runtime/paths.py", "core/errors.py"):
+    for name in ("__init__.py", "runtime/paths.py", "runtime/extensions.py", "core/errors.py"):
         (package / name).parent.mkdir(exist_ok=True)
         shutil.copy(CHECKOUT / "assistant" / name, package / name)
     ask = "from assistant.runtime import paths; print(paths.shipped_folder('config'))"

@@ -1,0 +1,95 @@
+"""Extensions: what other installed packages add to the assistant, found by their entry points.
+
+The groups are ``shelf_assistant.engines``, ``.skills``, ``.languages``, ``.boards``, ``.services``,
+``.audio`` and ``.commands``; CONTRIBUTING.md says what an entry point of each leads to. A broken package
+ends nothing: it becomes one sentence with its name, in the log and in `assistant doctor`, and everything
+else works without it.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Group: TypeAlias = Literal["engines", "skills", "languages", "boards", "services", "audio", "commands"]
+
+OURS = "shelf-assistant"
+"""The distribution of the assistant itself, which adds its tools by entry points too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension(Generic[T]):
+    """One entry point of another package, loaded."""
+
+    group: Group
+    name: str
+    package: str
+    """The distribution that declares it, with its version; empty when Python can't tell."""
+    value: T | None
+    """What it leads to; None when it can't be used."""
+    problem: str = ""
+    """Why not, as one sentence that names it."""
+
+    @property
+    def is_ours(self) -> bool:
+        return self.package.startswith(f"{OURS} ")
+
+    def unusable(self, error: BaseException) -> str:
+        """That it can't be used, and why, as one sentence."""
+        of = f" of {self.package}" if self.package else ""
+        what = " ".join(str(error).split()) or type(error).__name__
+        return f"the {_SINGULAR[self.group]} '{self.name}'{of} cannot be used: {what}"
+
+
+@functools.cache
+def look(group: Group, kind: type[T]) -> tuple[Extension[T], ...]:
+    """Load all extensions of a group, broken ones too; ``kind`` is what each must be. Never raises."""
+    points = sorted(entry_points(group=f"shelf_assistant.{group}"), key=lambda point: point.name)
+    return tuple(_loaded(group, point, kind) for point in points)
+
+
+@functools.cache
+def found(group: Group, kind: type[T]) -> Mapping[str, T]:
+    """The extensions of a group that work, by name; what is wrong with the others is logged, once."""
+    for each in look(group, kind):
+        if each.problem:
+            log.warning("extension=unusable problem=%r", each.problem)
+    return {each.name: each.value for each in look(group, kind) if each.value is not None}
+
+
+def imported(path: str) -> Any:
+    """What an import path such as "package.module:name" leads to. Raises ImportError, AttributeError."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _loaded(group: Group, point: EntryPoint, kind: type[T]) -> Extension[T]:
+    package = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+    missing: Extension[T] = Extension(group, point.name, package, None)
+    try:
+        value = point.load()
+        if not isinstance(value, kind):
+            raise TypeError(f"{point.value} is not a {kind.__name__}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a foreign module may raise anything
+        return replace(missing, problem=missing.unusable(error))
+    return replace(missing, value=value)
+
+
+_SINGULAR: Mapping[Group, str] = {
+    "engines": "engine",
+    "skills": "skill",
+    "languages": "language",
+    "boards": "board",
+    "services": "service",
+    "audio": "sound backend",
+    "commands": "command",
+}
