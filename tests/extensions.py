@@ -11,12 +11,6 @@ from assistant.runtime import extensions
 
 def declared_as(monkeypatch: pytest.MonkeyPatch, group: extensions.Group, **points: str) -> None:
     """For this test, these are all the entry points of that group: name -> "module:what it leads to"."""
-    usual = extensions.entry_points
-    here = f"shelf_assistant.{group}"
-    made = [EntryPoint(name, value, here) for name, value in points.items()]
-    monkeypatch.setattr(
-        extensions, "entry_points", lambda group: made if group == here else usual(group=group)
-    )
-    for name in ("look", "found"):
-        cached = getattr(extensions, name)
-        monkeypatch.setattr(extensions, name, cached.__wrapped__)
+    usual = extensions._points
+    made = [EntryPoint(name, value, f"shelf_assistant.{group}") for name, value in sorted(points.items())]
+    monkeypatch.setattr(extensions, "_points", lambda of: made if of == group else usual(of))

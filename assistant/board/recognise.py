@@ -8,11 +8,12 @@ What each board says is in its profile (``signs``).
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,22 +70,26 @@ def recognise(root: Path = ROOT) -> Board:
     return Board(name, why, cores.usable_cores(root), big, _memory_mb(root), graphics.gpus(root))
 
 
-def signs() -> Iterator[tuple[str, str, str]]:
-    """Profile, where to look, what to find there (a regular expression); the first that fits counts.
+def signs() -> Sequence[tuple[str, str, str]]:
+    """Profile, where to look, what to find there (a regular expression); the first that fits counts."""
+    return tuple(sign for name, file in paths.shipped_files("devices").items() for sign in _signs(name, file))
 
-    They are the ``signs`` of each profile. One that makes no sense is left out.
-    """
-    for profile, file in paths.shipped_files("devices").items():
-        value = yaml.read(text(file)).value
-        found = value.get("signs") if isinstance(value, dict) else None
-        for source, pattern in found.items() if isinstance(found, dict) else ():
-            try:
-                re.compile(str(pattern))
-            except re.error as error:
-                log.warning("board=%s sign=%r problem=%s", profile, pattern, error)
-                continue
-            if source in _SOURCES:
-                yield profile, source, str(pattern)
+
+@functools.cache
+def _signs(profile: str, file: Path) -> Sequence[tuple[str, str, str]]:
+    """The ``signs`` of a profile. One that makes no sense is left out."""
+    value = yaml.read(text(file)).value
+    signs = value.get("signs") if isinstance(value, dict) else None
+    found = []
+    for source, pattern in signs.items() if isinstance(signs, dict) else ():
+        try:
+            re.compile(str(pattern))
+        except re.error as error:
+            log.warning("board=%s sign=%r problem=%s", profile, pattern, error)
+            continue
+        if source in _SOURCES:
+            found.append((profile, source, str(pattern)))
+    return found
 
 
 def _evidence(root: Path) -> Mapping[str, tuple[str, str]]:

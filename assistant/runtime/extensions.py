@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -43,27 +43,28 @@ class Extension(Generic[T]):
     def is_ours(self) -> bool:
         return self.package.startswith(f"{OURS} ")
 
+    def __str__(self) -> str:
+        of = f" of {self.package}" if self.package else ""
+        return f"the {_SINGULAR[self.group]} '{self.name}'{of}"
+
     def unusable(self, error: BaseException) -> str:
         """That it can't be used, and why, as one sentence."""
-        of = f" of {self.package}" if self.package else ""
-        what = " ".join(str(error).split()) or type(error).__name__
-        return f"the {_SINGULAR[self.group]} '{self.name}'{of} cannot be used: {what}"
+        return f"{self} cannot be used: {' '.join(str(error).split()) or type(error).__name__}"
 
 
-@functools.cache
-def look(group: Group, kind: type[T]) -> tuple[Extension[T], ...]:
-    """Load all extensions of a group, broken ones too; ``kind`` is what each must be. Never raises."""
-    points = sorted(entry_points(group=f"shelf_assistant.{group}"), key=lambda point: point.name)
-    return tuple(_loaded(group, point, kind) for point in points)
-
-
-@functools.cache
 def found(group: Group, kind: type[T]) -> Mapping[str, T]:
-    """The extensions of a group that work, by name; what is wrong with the others is logged, once."""
-    for each in look(group, kind):
-        if each.problem:
+    """What the extensions of a group lead to, by name; what is wrong with the others is logged, once."""
+    found = look(group, kind)
+    for each in found:
+        if each.problem and each not in _told:
+            _told.append(each)
             log.warning("extension=unusable problem=%r", each.problem)
-    return {each.name: each.value for each in look(group, kind) if each.value is not None}
+    return {each.name: each.value for each in found if each.value is not None}
+
+
+def look(group: Group, kind: type[T]) -> Sequence[Extension[T]]:
+    """Load all extensions of a group, broken ones too; ``kind`` is what each must be. Never raises."""
+    return [_loaded(group, point, kind) for point in _points(group)]
 
 
 def imported(path: str) -> Any:
@@ -83,6 +84,14 @@ def _loaded(group: Group, point: EntryPoint, kind: type[T]) -> Extension[T]:
         return replace(missing, problem=missing.unusable(error))
     return replace(missing, value=value)
 
+
+@functools.cache
+def _points(group: Group) -> Sequence[EntryPoint]:
+    """The entry points of a group by name; reading what is installed takes milliseconds."""
+    return sorted(entry_points(group=f"shelf_assistant.{group}"), key=lambda point: point.name)
+
+
+_told: list[Extension[Any]] = []
 
 _SINGULAR: Mapping[Group, str] = {
     "engines": "engine",

@@ -15,11 +15,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from types import ModuleType
 
 from assistant import __version__, engines
 from assistant.board.limits import text
+from assistant.cli import Command
 from assistant.cli.checks.finding import Check, Finding, Patient
 from assistant.core.errors import EngineUnavailable
+from assistant.runtime import extensions
 
 DISTRIBUTION = "shelf-assistant"
 
@@ -57,6 +60,22 @@ def _packages(_patient: Patient) -> Iterator[Finding]:
         yield Finding("packages", ok=False, what=what, next_step=f"Run: pip install {' '.join(missing)}")
     here = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     yield Finding("packages", ok=True, what=here)
+
+
+def _extensions(_patient: Patient) -> Iterator[Finding]:
+    """What other packages add."""
+    kinds: dict[extensions.Group, type[object]] = {
+        "skills": ModuleType,
+        "boards": ModuleType,
+        "commands": Command,
+    }
+    for group, kind in kinds.items():
+        for each in extensions.look(group, kind):
+            if each.problem:
+                step = "Update or uninstall that package; everything else works without it."
+                yield Finding("extension", ok=False, what=each.problem, next_step=step)
+            elif not each.is_ours:
+                yield Finding("extension", ok=True, what=str(each))
 
 
 def _version(package: str) -> str:
@@ -174,6 +193,7 @@ def child(*command: str) -> subprocess.CompletedProcess[str]:
 CHECKS: dict[str, Check] = {
     "python": _python,
     "packages": _packages,
+    "extensions": _extensions,
     "wake engine": _wake_word,
     **{f"{kind} engine": partial(_engine, kind) for kind in ("vad", "stt", "turn", "llm", "tts")},
     "llama.cpp": _llama_build,
