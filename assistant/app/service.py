@@ -104,7 +104,7 @@ async def live(
     """
     settings = loaded.settings
     systemd = Notifier()
-    shortages = Shortages()
+    shortages, guests = Shortages(), wyoming.Guests()
     orders = ControlApi(settings, shortages)
     mark = MuteMark(paths.control().with_name("muted"))
     if mark.is_set:
@@ -134,6 +134,7 @@ async def live(
         def note_change(event: Event, state: State) -> None:
             was_starting = orders.state is State.STARTING
             orders.on_change(event, state)
+            guests.follow(state)
             mark.follow(event)
             control.publish({"state": state.value})
             panel.show(state.value)
@@ -167,7 +168,7 @@ async def live(
             is_broken=lambda: voice_loop.state is not State.MUTED and "engine" in voice_loop.outages,
             beat=lambda: systemd.tell("WATCHDOG=1"),
         )
-        await stack.enter_async_context(wyoming.opened(lambda: voice_loop.pipeline))
+        await stack.enter_async_context(wyoming.opened(lambda: voice_loop.pipeline, guests))
         orders.attach(
             voice_loop,
             reload=lambda: reloader.reload(voice_loop, context),

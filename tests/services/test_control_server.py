@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assistant.core.errors import AlreadyRunning, ControlError, OrderRefused
+from assistant.services import connections
 from assistant.services.control import server as control
 from assistant.services.control.server import MAX_CLIENTS, MAX_LINE_BYTES, ControlServer, Document
 
@@ -282,6 +283,30 @@ def test_one_too_many_is_told_so_and_a_free_place_can_be_taken(tmp_path: Path) -
             late = await connect(tmp_path / "control")
             assert (await send(late, b'{"order": "status"}\n'))["ok"]
             await hang_up(late, *clients)
+
+    in_loop(story)
+
+
+def test_polite_clients_that_stay_make_room_for_the_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_IDLE_S", 0.1)
+
+    async def story() -> None:
+        async with serving(tmp_path / "control") as server:
+            server.publish({"state": "sleeping"})
+            watching = await connect(tmp_path / "control")
+            await send(watching, b'{"order": "watch"}\n')
+            polite = [await connect(tmp_path / "control") for _ in range(MAX_CLIENTS - 1)]
+            for client in polite:
+                await send(client, b'{"order": "status"}\n')
+            await asyncio.sleep(0.2)
+            owner = await connect(tmp_path / "control")
+            assert (await send(owner, b'{"order": "status"}\n'))["ok"]
+            assert await polite[0][0].read() == b"", "the one that was idle for longest"
+            server.publish({"state": "muted"})
+            assert json.loads(await watching[0].readline()) == {"state": "muted"}
+            await hang_up(owner, watching, *polite)
 
     in_loop(story)
 

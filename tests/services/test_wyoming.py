@@ -45,7 +45,11 @@ async def speak(text: str) -> AsyncIterator[Pcm16]:
             yield np.full(len(sentence), 7, np.int16)
 
 
-OFFER = Offer("tiny", "joe", "en", transcribe, speak, 22_050)
+async def nobody_speaks() -> None:
+    """People in the room leave the assistant to its clients."""
+
+
+OFFER = Offer("tiny", "joe", "en", transcribe, speak, 22_050, nobody_speaks)
 
 
 def with_client(folder: Path, talk: Callable[[AsyncClient], Awaitable[T]]) -> T:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from itertools import takewhile
 from pathlib import Path
 
 import ctranslate2
@@ -69,12 +70,12 @@ class WhisperStt:
             return _nothing(self._language)
         try:
             if self._short is None or duration_s > LONGEST_S:
-                return self._full(samples)
+                return self._full(samples, cancel)
             transcript, doubt = self._short.transcribe(samples, cancel)
             if doubt is None or cancel:
                 return transcript
             log.debug("stt_again reason=%s duration_s=%.1f", doubt, duration_s)
-            return self._full(samples)
+            return self._full(samples, cancel)
         except (RuntimeError, ValueError) as error:
             raise _failed(error) from error
 
@@ -86,7 +87,7 @@ class WhisperStt:
         noise = np.random.default_rng(seed=0).normal(0, 0.01, SAMPLE_RATE_HZ).astype(np.float32)
         try:
             if self._short is None:
-                self._full(noise)
+                self._full(noise, Cancel())
             else:
                 self._short.transcribe(noise, Cancel())
         except (RuntimeError, ValueError) as error:
@@ -95,7 +96,7 @@ class WhisperStt:
     def close(self) -> None:
         self._model.model.unload_model()
 
-    def _full(self, samples: Floats) -> Transcript:
+    def _full(self, samples: Floats, cancel: Cancel) -> Transcript:
         several_windows = len(samples) > _WINDOW_S * SAMPLE_RATE_HZ
         segments, info = self._model.transcribe(
             samples,
@@ -109,7 +110,8 @@ class WhisperStt:
             # Whether it is speech is judged outside; but silence between long speech is skipped.
             no_speech_threshold=0.6 if several_windows else None,
         )
-        return _joined(list(segments), info.language)
+        # Each window is recognized when it is asked for.
+        return _joined(list(takewhile(lambda _: not cancel, segments)), info.language)
 
 
 def _joined(segments: list[Segment], language: str) -> Transcript:

@@ -18,16 +18,23 @@ from pathlib import Path
 
 from assistant.core.errors import AlreadyRunning, AssistantError, ControlError, OrderInvalid
 from assistant.runtime.unix_socket import listening
+from assistant.services.connections import LONGEST_LINE_BYTES, Connection, Connections, Pace
 
 log = logging.getLogger(__name__)
 
 Document = Mapping[str, object]
 
-MAX_LINE_BYTES = 65_536
+MAX_LINE_BYTES = LONGEST_LINE_BYTES
 """An order holds a few sentences at most."""
 
 MAX_CLIENTS = 16
 """A display, a button, some shells; more is a mistake."""
+
+_BACKLOG = 16
+"""Clients who wait for their connection to be taken."""
+
+_ORDERS_PER_S, _ORDERS_AT_ONCE = 60, 100
+"""Of one client: a person who talks goes before any number of orders."""
 
 MAX_BACKLOG_BYTES = 65_536
 """Whoever has left so much unread, beyond what the kernel holds, does not read."""
@@ -41,10 +48,9 @@ class ControlServer:
 
     def __init__(self, answer: Callable[[Document], Awaitable[Document]]) -> None:
         self._answer = answer
-        self._server: asyncio.Server | None = None
+        self._connections: Connections | None = None
         self._lock: int | None = None
         self._path: Path | None = None
-        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._watchers: set[asyncio.StreamWriter] = set()
         self._published: Document = {}
 
@@ -56,8 +62,10 @@ class ControlServer:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _locked(path.with_name(f"{path.name}.lock"))
-            self._server = await asyncio.start_unix_server(
-                self._serve, sock=listening(path), limit=MAX_LINE_BYTES
+            listener = listening(path)
+            listener.listen(_BACKLOG)
+            self._connections = Connections(
+                "control", [listener], self._attend, most=MAX_CLIENTS, refuse=self._refuse
             )
             self._path = path
         except OSError as error:
@@ -74,43 +82,34 @@ class ControlServer:
 
     async def close(self) -> None:
         """Hang up and take the socket away."""
-        if self._server:
-            self._server.close()
-        clients = dict(self._clients)
-        for task, writer in clients.items():
-            writer.transport.abort()
-            task.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
+        if self._connections:
+            await self._connections.close()
         if self._path:
             self._path.unlink(missing_ok=True)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        self._clients[task] = writer
-        try:
-            if len(self._clients) > MAX_CLIENTS:
-                self._send(writer, _refusal(_too_many()))
-            else:
-                await self._attend(reader, writer)
-            with suppress(ConnectionError):
-                writer.close()
-                await writer.wait_closed()
-        except (ConnectionError, asyncio.CancelledError):  # it hung up, or we do
-            writer.transport.abort()
-        finally:
-            self._watchers.discard(writer)
-            del self._clients[task]
-
-    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _attend(self, client: Connection) -> None:
         """Answer one client's orders until it has no more."""
+        pace = Pace(_ORDERS_PER_S, _ORDERS_AT_ONCE)
+        try:
+            await self._orders_of(client, pace)
+            with suppress(ConnectionError):
+                client.writer.close()
+                await client.writer.wait_closed()
+        finally:
+            self._watchers.discard(client.writer)
+
+    async def _refuse(self, client: Connection) -> None:
+        self._send(client.writer, _refusal(_too_many()))
+
+    async def _orders_of(self, client: Connection, pace: Pace) -> None:
+        writer = client.writer
         while True:
             timeout = asyncio.get_running_loop().call_later(SILENT_S, self._drop_silent, writer)
             try:
-                line = await reader.readuntil()
+                line = await client.reader.readuntil()
             except asyncio.IncompleteReadError as end:
                 line = end.partial
             except asyncio.LimitOverrunError:
@@ -119,9 +118,12 @@ class ControlServer:
                 timeout.cancel()
             if not line:
                 return None
+            client.busy = True
             if line.strip():
                 await self._obey(line, writer)
-            await asyncio.sleep(0)  # one who orders without end does not keep the others waiting
+            await pace.wait()  # one who orders without end does not keep the others waiting
+            client.busy = writer in self._watchers
+            client.note()
 
     async def _obey(self, line: bytes, writer: asyncio.StreamWriter) -> None:
         try:

@@ -1,23 +1,81 @@
-"""The Wyoming service: other programs use the recogniser and the voice that are warm here anyway.
+"""The Wyoming service: other programs use the recognizer and the voice that are warm here anyway.
 
 Opened beside the voice loop and closed with it, where the settings name an address. ``protocol`` is
-imported only then: its package is an extra.
+imported only then: its package is an extra. A person in the room goes first (``Guests``).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from functools import partial
+from typing import TypeVar
 
-from assistant.core.errors import EngineUnavailable
-from assistant.core.types import Pcm16
+from assistant.core.errors import EngineTimeout, EngineUnavailable
+from assistant.core.state import State
+from assistant.core.types import Pcm16, Sentence
 from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.sentences import whole
 from assistant.runtime.aio import each
 
+T = TypeVar("T")
 
-def opened(pipeline: Callable[[], Pipeline]) -> AbstractAsyncContextManager[None]:
+_FREE = frozenset({State.SLEEPING, State.MUTED, State.FAULTED})
+"""Nobody in the room is being listened to or answered."""
+
+LONGEST_WAIT_S = 60.0
+
+
+class Guests:
+    """Lets work for other programs happen only while nobody in the room is listened to or answered.
+
+    It is done one piece at a time. What is under way when a person begins to speak is broken off, and begun
+    anew when the person has been answered.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Event()
+        self._busy = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self.follow(State.STARTING)
+
+    def follow(self, state: State) -> None:
+        """Take note of the assistant's state."""
+        now, before = (self._free, self._busy) if state in _FREE else (self._busy, self._free)
+        before.clear()
+        now.set()
+
+    async def wait(self) -> None:
+        """Return as soon as nobody in the room needs the assistant."""
+        await self._free.wait()
+
+    async def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What ``work`` gives, which may be called more than once. Raises what it raises, EngineTimeout."""
+        try:
+            return await asyncio.wait_for(self._in_turn(work), LONGEST_WAIT_S)
+        except asyncio.TimeoutError:
+            raise EngineTimeout(
+                "The assistant was needed by people in the room.", "Ask again in a moment."
+            ) from None
+
+    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
+        async with self._one_at_a_time:
+            while True:
+                await self._free.wait()
+                working = asyncio.ensure_future(work())
+                needed = asyncio.ensure_future(self._busy.wait())
+                try:
+                    await asyncio.wait({working, needed}, return_when=asyncio.FIRST_COMPLETED)
+                    if working.done():
+                        return working.result()
+                finally:
+                    for task in (working, needed):
+                        task.cancel()
+                    await asyncio.gather(working, needed, return_exceptions=True)
+
+
+def opened(pipeline: Callable[[], Pipeline], guests: Guests) -> AbstractAsyncContextManager[None]:
     """Serve while inside, if the settings name an address; ``pipeline`` returns the one in use.
 
     Raises EngineUnavailable without its package, SettingsError when the address cannot be had.
@@ -37,18 +95,23 @@ def opened(pipeline: Callable[[], Pipeline]) -> AbstractAsyncContextManager[None
         stt_model=settings.stt.model,
         tts_model=settings.tts.model,
         language=settings.stt.language,
-        transcribe=partial(_transcribe, pipeline),
-        speak=partial(_speak, pipeline),
+        transcribe=partial(_transcribe, pipeline, guests),
+        speak=partial(_speak, pipeline, guests),
         voice_rate_hz=pipeline().tts.engine.sample_rate_hz,
+        pause=guests.wait,
     )
     return serve(address, offer)
 
 
-async def _transcribe(pipeline: Callable[[], Pipeline], pcm: Pcm16) -> str:
-    return (await pipeline().transcribe(pcm)).text
+async def _transcribe(pipeline: Callable[[], Pipeline], guests: Guests, pcm: Pcm16) -> str:
+    return (await guests.run(lambda: pipeline().transcribe(pcm))).text
 
 
-async def _speak(pipeline: Callable[[], Pipeline], text: str) -> AsyncIterator[Pcm16]:
-    async with aclosing(pipeline().speak(each(whole(text)))) as sounds:
-        async for sound in sounds:
-            yield sound.pcm
+async def _speak(pipeline: Callable[[], Pipeline], guests: Guests, text: str) -> AsyncIterator[Pcm16]:
+    async def sound_of(sentence: Sentence) -> list[Pcm16]:
+        async with aclosing(pipeline().speak(each([sentence]))) as sounds:
+            return [sound.pcm async for sound in sounds]
+
+    for sentence in whole(text):
+        for pcm in await guests.run(partial(sound_of, sentence)):
+            yield pcm

@@ -7,24 +7,29 @@ Home Assistant, or any other Wyoming client, connects. The protocol itself is th
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioChunkConverter, AudioStart, AudioStop
 from wyoming.error import Error
-from wyoming.event import Event
+from wyoming.event import Event, async_write_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info, TtsProgram, TtsVoice
-from wyoming.server import AsyncEventHandler, AsyncServer
 from wyoming.tts import Synthesize
 
 from assistant import __version__
 from assistant.core.errors import AssistantError, SettingsError
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.runtime import unix_socket
+from assistant.services.connections import LONGEST_LINE_BYTES, Connection, Connections
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +40,17 @@ LONGEST_CHARS = 5000
 """Some six minutes of speech."""
 
 _BYTES_A_SAMPLE = 2
+_WIDTHS = (1, 2, 3, 4)
+_RATES_HZ = range(8000, 96_001)
+_LONGEST_PAYLOAD_BYTES = 2_000_000
+"""A minute of our own kind of sound in one piece."""
+_MOST_SOUND_BYTES = 16_000_000
+"""Of all clients together, eight minutes."""
+_COMPLETE_WITHIN_S = 10.0
+"""For the first message of a client, for all of a message that was begun, and for reading ours."""
+_IDLE_S = 120.0
+"""Without a message for so long, a client is gone."""
+_BACKLOG = 16
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,21 @@ class Offer:
     speak: Callable[[str], AsyncIterator[Pcm16]]
     """A text sentence by sentence as samples at ``voice_rate_hz``; raises EngineError."""
     voice_rate_hz: int
+    pause: Callable[[], Awaitable[None]]
+    """Returns when clients may be listened to: while somebody in the room speaks, they wait."""
+
+
+class _SoundStore:
+    """How much sound all clients together have sent that is not yet recognized."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def take(self, count: int) -> None:
+        """Raises ValueError when that is more than there is room for."""
+        if count > 0 and self._bytes + count > _MOST_SOUND_BYTES:
+            raise ValueError("more sound than there is room for")
+        self._bytes += count
 
 
 @asynccontextmanager
@@ -58,44 +89,116 @@ async def serve(address: str, offer: Offer) -> AsyncIterator[None]:
     Raises SettingsError when that is no address, or somebody else has it.
     """
     try:
-        server = AsyncServer.from_uri(address)
-        await server.start(lambda reader, writer: _Client(reader, writer, offer))
-    except (OSError, ValueError) as error:
+        listeners = _listening(address)
+    except (OSError, ValueError, OverflowError) as error:
         raise SettingsError(
             f"The Wyoming service cannot listen at {address}: {error}.",
             "Choose another address in services.wyoming, or null for none.",
         ) from error
+    store = _SoundStore()
+    connections = Connections("wyoming", listeners, lambda each: _Client(each, offer, store).run())
     log.info("wyoming=listening address=%s", address)
     try:
         yield
     finally:
-        await server.stop()
+        await connections.close()
+        _take_away(address)
 
 
-class _Client(AsyncEventHandler):
+def _take_away(address: str) -> None:
+    if address.startswith("unix:"):
+        Path(urlsplit(address).path).unlink(missing_ok=True)
+
+
+def _listening(address: str) -> list[socket.socket]:
+    """Raises OSError, ValueError."""
+    parts = urlsplit(address)
+    if parts.scheme == "unix":
+        listeners = [unix_socket.listening(Path(parts.path))]
+    elif parts.scheme == "tcp" and parts.hostname and parts.port is not None:
+        places = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+        listeners = [socket.create_server(place[4][:2], family=place[0]) for place in places]
+    else:
+        raise ValueError("it is neither tcp://HOST:PORT nor unix://PATH")
+    for listener in listeners:
+        listener.listen(_BACKLOG)
+    return listeners
+
+
+async def _read(reader: asyncio.StreamReader, first: bytes) -> Event:
+    """The message that begins with this byte; never more of it than there is room for. Raises ValueError."""
+    head = json.loads(first + await reader.readline()) if first != b"\n" else None
+    if not isinstance(head, dict) or not isinstance(head.get("type"), str):
+        raise ValueError("this is no message")
+    data = head.get("data") or {}
+    if more := _length(head, "data_length", LONGEST_LINE_BYTES):
+        data = {**data, **json.loads(await reader.readexactly(more))}
+    payload = None
+    if length := _length(head, "payload_length", _LONGEST_PAYLOAD_BYTES):
+        payload = await reader.readexactly(length)
+    return Event(type=head["type"], data=data, payload=payload)
+
+
+def _length(head: dict[str, Any], name: str, most: int) -> int:
+    length = head.get(name) or 0
+    if not isinstance(length, int) or not 0 <= length <= most:
+        raise ValueError(f"{name} is out of bounds")
+    return length
+
+
+class _Client:
     """One connection. A client that breaks the rules is told so and dropped; others do not notice."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, offer: Offer) -> None:
-        super().__init__(reader, writer)
+    def __init__(self, connection: Connection, offer: Offer, store: _SoundStore) -> None:
+        self._connection = connection
         self._offer = offer
+        self._store = store
         self._sound = bytearray()
         self._to_ours = AudioChunkConverter(rate=SAMPLE_RATE_HZ, width=_BYTES_A_SAMPLE, channels=1)
 
     async def run(self) -> None:
+        """Answer messages until the client has no more. Raises ConnectionError and what reading raises."""
+        loop = asyncio.get_running_loop()
+        patience_s = _COMPLETE_WITHIN_S
         try:
-            await super().run()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            log.debug("wyoming=client_gone")
-        except Exception as error:  # noqa: BLE001 - whatever a client sends, it ends its own connection only
-            log.warning("wyoming=client_dropped reason=%r", error)
-            self.writer.close()
+            while True:
+                await self._offer.pause()
+                too_late = loop.call_later(patience_s, self._connection.hang_up)
+                try:
+                    first = await self._connection.reader.read(1)
+                    too_late.cancel()
+                    too_late = loop.call_later(_COMPLETE_WITHIN_S, self._connection.hang_up)
+                    event = await _read(self._connection.reader, first) if first else None
+                finally:
+                    too_late.cancel()
+                self._connection.note()
+                patience_s = _IDLE_S
+                if event is None:
+                    return
+                self._connection.busy = True
+                try:
+                    if not await self.handle_event(event):
+                        return
+                finally:
+                    self._connection.busy = False
+                    self._connection.note()
+        finally:
+            self._forget()
+
+    async def write_event(self, event: Event) -> None:
+        """Send an event; a client that does not read is dropped."""
+        too_late = asyncio.get_running_loop().call_later(_COMPLETE_WITHIN_S, self._connection.hang_up)
+        try:
+            await async_write_event(event, self._connection.writer)
+        finally:
+            too_late.cancel()
 
     async def handle_event(self, event: Event) -> bool:
         """Answer one message; false ends the connection."""
         if Describe.is_type(event.type):
             await self.write_event(_info(self._offer).event())
         elif Transcribe.is_type(event.type) or AudioStart.is_type(event.type):
-            self._sound.clear()
+            self._forget()
         elif AudioChunk.is_type(event.type):
             self._hear(AudioChunk.from_event(event))
         elif AudioStop.is_type(event.type):
@@ -114,13 +217,21 @@ class _Client(AsyncEventHandler):
         return True
 
     def _hear(self, chunk: AudioChunk) -> None:
+        if chunk.width not in _WIDTHS or chunk.channels not in (1, 2) or chunk.rate not in _RATES_HZ:
+            raise ValueError("sound of a form that nobody speaks")
         room = LONGEST_S * SAMPLE_RATE_HZ * _BYTES_A_SAMPLE - len(self._sound)
-        self._sound += self._to_ours.convert(chunk).audio[: max(0, room)]
+        sound = self._to_ours.convert(chunk).audio[: max(0, room)]
+        self._store.take(len(sound))
+        self._sound += sound
+
+    def _forget(self) -> None:
+        self._store.take(-len(self._sound))
+        self._sound.clear()
 
     async def _transcribe(self) -> None:
         whole = len(self._sound) // _BYTES_A_SAMPLE * _BYTES_A_SAMPLE
         pcm = np.frombuffer(bytes(self._sound[:whole]), dtype="<i2").astype(np.int16)
-        self._sound.clear()
+        self._forget()
         text = await self._offer.transcribe(pcm)
         await self.write_event(Transcript(text=text, language=self._offer.language).event())
 
