@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant import __version__
+from assistant.core.errors import EngineUnavailable
 from assistant.store.kinds import CARD
 from assistant.store.progress import megabytes
 from assistant.tools.quantize import picture
@@ -49,19 +50,21 @@ def write(folder: Path, facts: Mapping[str, Any]) -> list[Path]:
 
     Raises OSError.
     """
-    texts = {CARD: json.dumps(facts, indent=1, ensure_ascii=False) + "\n", MARKDOWN: markdown(facts)}
+    texts = {CARD: json.dumps(facts, indent=1, ensure_ascii=False) + "\n"}
     if _is_language_model(facts):
         dots = [
             picture.Dot("source", facts["source_bytes"], 0.0),
             picture.Dot(str(facts["format"]), facts["bytes"], facts["kl"]),
         ]
-        texts[PICTURE] = picture.draw(str(facts["name"]), dots)
+        with contextlib.suppress(EngineUnavailable):  # without the package that draws
+            texts[PICTURE] = picture.draw(str(facts["name"]), dots)
+    texts[MARKDOWN] = markdown(facts, has_picture=PICTURE in texts)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
 
 
-def markdown(facts: Mapping[str, Any]) -> str:
+def markdown(facts: Mapping[str, Any], *, has_picture: bool = True) -> str:
     """The card for people."""
     rows = _of_a_language_model(facts) if _is_language_model(facts) else _of_another(facts)
     rows |= {
@@ -71,7 +74,7 @@ def markdown(facts: Mapping[str, Any]) -> str:
     }
     lines = [f"# {plain(facts['name'])}", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in rows.items()]
-    lines += ["", f"![Size against loss]({PICTURE})"] if _is_language_model(facts) else []
+    lines += ["", f"![Size against loss]({PICTURE})"] if _is_language_model(facts) and has_picture else []
     lines += ["", "```", str(facts["command"]), "```"]
     lines += [f"\n**Installed by force**: {plain(doubt)}." for doubt in facts["forced"]]
     for answer in facts.get("answers", ()):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from itertools import combinations
+from typing import Any
 from xml.etree import ElementTree as ET
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.tools.quantize.picture import HEIGHT, WIDTH, Dot, draw
+from assistant.tools.quantize.picture import Dot, draw, drawn
 
 SVG = "{http://www.w3.org/2000/svg}"
 DOTS = [
@@ -20,35 +21,36 @@ DOTS = [
 ]
 
 
-def _parsed(picture: str) -> ET.Element:
-    return ET.fromstring(picture)  # noqa: S314  our own
+def _texts(picture: str) -> list[str]:
+    return [text.text or "" for text in ET.fromstring(picture).iter(f"{SVG}text")]  # noqa: S314  our own
+
+
+def _places(figure: Any) -> list[tuple[float, float]]:
+    """Where the dots are, in pixels from the lower left corner."""
+    (axes,) = figure.axes
+    lines = [line for line in axes.lines if line.get_marker() == "o"]
+    return [tuple(axes.transData.transform(place)) for line in lines for place in line.get_xydata()]
 
 
 def test_smaller_is_left_and_better_is_below() -> None:
-    tree = _parsed(draw("<a & b>", DOTS))
-    circles = list(tree.iter(f"{SVG}circle"))[-len(DOTS) :]  # those before them are the legend's
-    places = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in circles]
-    by_size = sorted(range(len(DOTS)), key=lambda at: DOTS[at].size_bytes)
-    by_loss = sorted(range(len(DOTS)), key=lambda at: -DOTS[at].kl)
-    assert sorted(range(len(DOTS)), key=lambda at: places[at][0]) == by_size
-    assert sorted(range(len(DOTS)), key=lambda at: places[at][1]) == by_loss
-    assert "<a & b>" in [text.text for text in tree.iter(f"{SVG}text")]
+    figure, _ = drawn("model", DOTS)
+    places = sorted(_places(figure))
+    assert len(places) == len(DOTS)
+    by_size = sorted(DOTS, key=lambda dot: dot.size_bytes)
+    order = sorted(range(len(DOTS)), key=lambda at: places[at][1])
+    assert [by_size[at] for at in order] == sorted(DOTS, key=lambda dot: dot.kl)
+    assert "<a & b>" in _texts(draw("<a & b>", DOTS))
 
 
-def test_names_do_not_lie_on_one_another() -> None:
-    tree = _parsed(draw("model", DOTS))
-    names = [text for text in tree.iter(f"{SVG}text") if text.get("class") == "name"]
-    assert [name.text for name in names] == ["source", "q8_0", "q4_0", "iq4_nl"]  # each format once
-    spans = []
-    for name in names:
-        x, width = float(name.attrib["x"]), 6 * len(name.text or "")
-        left = x - width if name.attrib["text-anchor"] == "end" else x
-        spans.append((left, left + width, float(name.attrib["y"])))
-    for at, (left, right, y) in enumerate(spans):
-        for other_left, other_right, other_y in spans[at + 1 :]:
-            assert abs(y - other_y) >= 10 or right < other_left or other_right < left
+def test_names_do_not_lie_on_one_another_or_on_dots() -> None:
+    figure, labels = drawn("model", [*DOTS, *(Dot(f"q4_{n}", 428_900_000 + n, 0.0655) for n in range(5))])
+    assert {"source", "q8_0", "q4_0", "iq4_nl"} < {label.get_text() for label in labels}  # each format once
+    boxes = [label.get_window_extent() for label in labels]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert not any(box.contains(*place) for box in boxes for place in _places(figure))
 
 
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(
         st.builds(Dot, st.text(max_size=20), st.integers(1, 10**12), st.floats(0, 1000)),
@@ -57,18 +59,18 @@ def test_names_do_not_lie_on_one_another() -> None:
     )
 )
 def test_every_dot_is_inside(dots: list[Dot]) -> None:
-    for x, y in re.findall(r'<circle[^>]* cx="([-\d.]+)" cy="([-\d.]+)"', draw("", dots)):
-        assert 0 <= float(x) <= WIDTH
-        assert 0 <= float(y) <= HEIGHT
+    figure, _ = drawn("", dots)
+    (axes,) = figure.axes
+    assert all(axes.bbox.contains(*place) for place in _places(figure))
 
 
-def test_control_letters_do_not_break_it() -> None:
-    assert _parsed(draw("a\x00b", [Dot("c\x1b[2K", 1, 0.1)])) is not None
+def test_control_letters_and_formulas_do_not_break_it() -> None:
+    assert "$x_1$" in _texts(draw("a\x00b", [Dot("c\x1b[2K", 1, 0.1), Dot("$x_1$", 2, 0.2)]))
 
 
 def test_the_legend_names_the_ways_that_are_there() -> None:
-    texts = [text.text for text in _parsed(draw("model", DOTS)).iter(f"{SVG}text")]
+    texts = _texts(draw("model", DOTS))
     assert "plain rounding" in texts
     assert "imatrix" in texts
     assert "gptq" not in texts
-    assert "plain rounding" not in [text.text for text in _parsed(draw("model", DOTS[:3])).iter(f"{SVG}text")]
+    assert "plain rounding" not in _texts(draw("model", DOTS[:3]))
