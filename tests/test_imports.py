@@ -20,6 +20,7 @@ ROOMS = (
     "settings",
     "audio",
     "engines",
+    "knowledge",
     "skills",
     "dialog",
     "services",

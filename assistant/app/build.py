@@ -35,6 +35,7 @@ from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines import CallingLlm, Engine, Llm
+from assistant.knowledge import Knowledge, open_topics
 from assistant.runtime import credentials, paths
 from assistant.runtime.engine_thread import EngineThread, FairLock
 from assistant.settings import load as configuration
@@ -65,9 +66,20 @@ def skill_context(
 
 
 def load_skills(settings: Settings, context: SkillContext) -> Skills:
-    """The skills of the language spoken."""
-    intents = paths.shipped_folder("config") / "intents" / f"{settings.stt.language}.yaml"
-    return skills.load([intents] if intents.is_file() else [], context, settings.skills.folder)
+    """The skills and the tables of the language spoken."""
+    known = Knowledge(
+        open_topics(
+            loading.tables_folder(settings),
+            context.clock,
+            country=settings.place.country,
+            city=settings.place.city,
+        )
+    )
+    config = paths.shipped_folder("config")
+    file = f"{settings.stt.language}.yaml"
+    # The sentences of skills come later, and so before those of tables.
+    intents = [each for each in (config / "knowledge" / file, config / "intents" / file) if each.is_file()]
+    return skills.load(intents, context, settings.skills.folder, known)
 
 
 def load_agent(settings: Settings) -> Agent | None:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import Collection, Iterator
 from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +23,7 @@ from assistant.audio.filtered import SoundFilter, enhancer
 from assistant.board import memory_plan, storage
 from assistant.board.core_plan import kept_on
 from assistant.board.cores import big_cores
-from assistant.core.errors import EngineUnavailable, OrderRefused
+from assistant.core.errors import EngineUnavailable, ModelCorrupt, ModelMissing, ModelUnknown, OrderRefused
 from assistant.engines import BatchLlm, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.tts.phrase_cache import PhraseCache
 from assistant.engines.vad.confirmed import ConfirmedVad
@@ -33,6 +34,18 @@ from assistant.store import Store, open_store
 from assistant.store.catalog import Kind
 
 log = logging.getLogger(__name__)
+
+
+def tables_folder(settings: Settings) -> Path | None:
+    """Where the knowledge tables are; None where they have not been made."""
+    try:
+        return store_of(settings).place(settings.knowledge.tables, "knowledge")
+    except (ModelMissing, ModelUnknown):
+        log.info("knowledge=missing next_step='scripts/knowledge makes the tables'")
+        return None
+    except ModelCorrupt as error:
+        log.error("knowledge=damaged problem=%s", error)
+        return None
 
 
 def store_of(settings: Settings) -> Store:

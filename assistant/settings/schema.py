@@ -165,6 +165,22 @@ class SkillsSettings(Section):
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
 
 
+class PlaceSettings(Section):
+    """Where the assistant is: for sunrise, public holidays and emergency numbers."""
+
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    """Two-letter code of the country, such as US or DE."""
+    city: Annotated[str, Field(min_length=1, max_length=80)] | None = None
+    """The city, or a larger one nearby, such as Berlin; null uses the capital."""
+
+
+class KnowledgeSettings(Section):
+    """Facts that are answered from sources instead of the language model."""
+
+    tables: str = "knowledge-en"
+    """The knowledge tables: a model of kind knowledge. `scripts/knowledge` makes them."""
+
+
 class GpioSettings(Section):
     """A button and a lamp on the pins of a Raspberry Pi (needs the extra `gpio`)."""
 
@@ -247,6 +263,8 @@ class Settings(Section):
     tts: TtsSettings = TtsSettings()
     conversation: ConversationSettings = ConversationSettings()
     skills: SkillsSettings = SkillsSettings()
+    place: PlaceSettings = PlaceSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
     gpio: GpioSettings = GpioSettings()
     privacy: PrivacySettings = PrivacySettings()
     shedding: SheddingSettings = SheddingSettings()

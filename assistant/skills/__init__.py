@@ -27,6 +27,7 @@ from pathlib import Path
 from types import ModuleType
 
 from assistant.core.errors import AssistantError, SkillInvalid
+from assistant.knowledge import Fact, Knowledge
 from assistant.skills import calls, slot_types, user_skills
 from assistant.skills.builtin import (
     alarms,
@@ -113,6 +114,8 @@ class Match:
     """It ends in a name, a note or the like, which may well go on after a pause."""
     _skill: Skill
     _context: SkillContext
+    fact: Fact | None = None
+    """What a table says, where no skill has to run."""
 
     @property
     def asks_back(self) -> bool:
@@ -125,7 +128,9 @@ class Match:
 
         Known of built-in skills that are not given what can be changed; others may do anything.
         """
-        return _is_built_in(self._skill) and not _CHANGEABLE & _parameters(self._skill).keys()
+        return self.fact is not None or (
+            _is_built_in(self._skill) and not _CHANGEABLE & _parameters(self._skill).keys()
+        )
 
     @property
     def is_control(self) -> bool:
@@ -134,6 +139,8 @@ class Match:
 
     def run(self) -> Outcome:
         """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is spoken."""
+        if self.fact is not None:
+            return Outcome(self.fact.text)
         try:
             given = {name: getattr(self._context, name) for name in _parameters(self._skill) if name in GIVEN}
             result = self._skill(**given, **self.arguments)
@@ -151,20 +158,37 @@ class Match:
 
 
 class Skills:
-    """All skills with their sentences."""
+    """All skills with their sentences, and the tables that are asked by sentences too."""
 
-    def __init__(self, functions: Mapping[str, Skill], intents: Intents, context: SkillContext) -> None:
+    def __init__(
+        self,
+        functions: Mapping[str, Skill],
+        intents: Intents,
+        context: SkillContext,
+        knowledge: Knowledge,
+    ) -> None:
         self._functions = functions
+        self._facts = intents.facts
+        self._knowledge = knowledge
         self._context = context
         self._matcher = Matcher(intents)
 
     def match(self, text: str) -> Match | None:
         """The skill that this sentence calls, or None. Pure, and about a millisecond at most."""
-        fit = next(self._matcher.fits(text), None)
-        if fit is None:
-            return None
-        name = fit.sentence.skill
-        return Match(name, fit.arguments, fit.ends_open, self._functions[name], self._context)
+        for fit in self._matcher.fits(text):
+            name = fit.sentence.skill
+            if name in self._functions:
+                return Match(name, fit.arguments, fit.ends_open, self._functions[name], self._context)
+            if fact := self._fact(name, fit.arguments):
+                return Match(
+                    name, fit.arguments, ends_open=False, _skill=_nothing, _context=self._context, fact=fact
+                )
+        return None
+
+    def _fact(self, name: str, arguments: Mapping[str, object]) -> Fact | None:
+        if told := self._facts.get(name):
+            return Fact(told.say, told.source)
+        return self._knowledge.ask(name, arguments)
 
     def last_word(self, text: str) -> Match | None:
         """Of several sentences the last one, if it is about the answer itself: "How old is he? Never mind."
@@ -208,17 +232,32 @@ class Skills:
         return Match(name, arguments, ends_open=False, _skill=self._functions[name], _context=self._context)
 
 
-def load(intents: Sequence[Path], context: SkillContext, own_folder: Path | None = None) -> Skills:
-    """The built-in skills and the owner's, called by the sentences in these files.
+def load(
+    intents: Sequence[Path],
+    context: SkillContext,
+    own_folder: Path | None = None,
+    knowledge: Knowledge | None = None,
+) -> Skills:
+    """The built-in skills, the owner's and the tables, called by the sentences in these files.
 
     ``own_folder`` may hold ``*.py`` files with skills and ``*.yaml`` files with sentences; where
     they say the same as the built-in ones, the owner's count.
     Raises SkillInvalid.
     """
+    knowledge = knowledge or Knowledge()
     modules = [*TOPICS, *(user_skills.modules(own_folder) if own_folder else ())]
     files = [*intents, *(user_skills.intents(own_folder) if own_folder else ())]
     functions = {name: skill for module in modules for name, skill in _functions(module)}
-    return Skills(functions, read(files, functions, lambda name: _slots(functions[name])), context)
+
+    def slots(name: str) -> Slots:
+        return _slots(functions[name]) if name in functions else knowledge.slots(name)
+
+    return Skills(functions, read(files, [*functions, *knowledge.lookups], slots), context, knowledge)
+
+
+def _nothing() -> str:
+    """What is run where a table has said all."""
+    return ""
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, Skill]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from assistant.skills.database import Database
+from assistant.runtime.database import Database
 
 NOTES = "notes"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from assistant.core.errors import AssistantError
-from assistant.skills.database import Database, Row
+from assistant.runtime.database import Database, Row
 
 log = logging.getLogger(__name__)
 

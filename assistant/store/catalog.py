@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from assistant.core.errors import ModelUnknown, SettingsError
 from assistant.runtime import yaml as yaml_marks
 
-Kind: TypeAlias = Literal["wake", "vad", "turn", "stt", "llm", "tts"]
+Kind: TypeAlias = Literal["wake", "vad", "turn", "stt", "llm", "tts", "knowledge"]
 
 MODEL_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 """Also the name of the model's folder, so it can neither hide nor climb out."""

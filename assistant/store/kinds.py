@@ -26,7 +26,7 @@ MAX_LICENCE_LETTERS = 100
 
 def recognise(kind: Kind, files: dict[str, Path]) -> None:
     """``files`` is name -> path. Raises ModelCorrupt, saying what a model of that kind has."""
-    problem = {"stt": _stt, "llm": _llm, "tts": _tts}.get(kind, _network)(files)
+    problem = {"stt": _stt, "llm": _llm, "tts": _tts, "knowledge": _tables}.get(kind, _network)(files)
     if problem:
         raise ModelCorrupt(f"This is not a model of kind {kind}: {problem}.", NEEDS[kind])
 
@@ -63,6 +63,7 @@ NEEDS: dict[Kind, str] = {
     "wake": "It must be an .onnx or .tflite file.",
     "vad": "It must be an .onnx or .tflite file.",
     "turn": "It must be an .onnx file.",
+    "knowledge": "It must be the file knowledge.db that `scripts/knowledge` makes.",
 }
 
 
@@ -110,6 +111,12 @@ def _tts(files: dict[str, Path]) -> str:
     if not isinstance(facts(description).get("audio"), dict):
         return f"{description.name} does not describe a voice"
     return "" if _is_onnx(voices[0]) else f"{voices[0].name} is not an ONNX file"
+
+
+def _tables(files: dict[str, Path]) -> str:
+    if set(files) != {"knowledge.db"}:
+        return "it is not one file named knowledge.db"
+    return "" if _head(files["knowledge.db"], 16) == b"SQLite format 3\0" else "knowledge.db is not SQLite"
 
 
 def _network(files: dict[str, Path]) -> str:

@@ -10,6 +10,11 @@
     intents:
       set_timer:                        the name of the skill's function
         - "set a timer for {duration}"  its slots are the function's parameters
+    facts:
+      leap_year:                        questions with one answer, and who says so
+        ask: ["how many days has a leap year"]
+        say: "A leap year has 366 days."
+        source: "the Gregorian calendar"
 
 Several files work as one: rules and sounds of earlier files hold in later ones, and of two
 sentences that fit, that of the later file wins, so an owner's file comes last. Every mistake
@@ -28,7 +33,8 @@ from assistant.runtime import yaml as yaml_marks
 from assistant.text import template
 from assistant.text.pattern import NONE, Node, OneOf, Read
 
-_KEYS = ("language", "sounds_like", "before", "after", "rules", "intents")
+_KEYS = ("language", "sounds_like", "before", "after", "rules", "intents", "facts")
+_FACT_KEYS = {"ask", "say", "source"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +48,21 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An answer that stands beside its questions."""
+
+    say: str
+    source: str
+    """Who says so, as it is named when somebody asks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Intents:
     """What all files say together; of sentences that fit, the first one counts."""
 
     sentences: tuple[Sentence, ...]
+    facts: Mapping[str, Told]
+    """By the name that its sentences call."""
     before: Node
     after: Node
 
@@ -109,6 +126,19 @@ class _File:
             for position, value in enumerate(values):
                 yield self._marked.lines[(section, name, position)], name, str(value)
 
+    def facts(self) -> Iterator[tuple[int, str, list[str], Told]]:
+        """Line, name, questions and answer of each fact."""
+        for name, value in self._mapping("facts").items():
+            line = self._marked.lines[("facts", name)]
+            if not isinstance(value, dict) or set(value) != _FACT_KEYS or not isinstance(value["ask"], list):
+                raise self._wrong(line, f"'{name}' needs a list 'ask', and the texts 'say' and 'source'")
+            yield (
+                line,
+                name,
+                [str(ask) for ask in value["ask"]],
+                Told(str(value["say"]), str(value["source"])),
+            )
+
     def many(self, section: str) -> Iterator[tuple[int, str]]:
         """Line and text of a section that is a list of texts."""
         assert isinstance(self._value, dict)  # noqa: S101 - checked when it was read
@@ -143,6 +173,7 @@ class _Reader:
         self._before: list[Node] = []
         self._after: list[Node] = []
         self._by_file: list[list[Sentence]] = []
+        self._facts: dict[str, Told] = {}
 
     def read(self, file: _File) -> None:
         for _, word, other in file.many_each("sounds_like"):
@@ -151,11 +182,23 @@ class _Reader:
             self._rules[name] = self._node(file, line, text, _NO_SLOTS)
         self._before += [self._node(file, line, text, _NO_SLOTS) for line, text in file.many("before")]
         self._after += [self._node(file, line, text, _NO_SLOTS) for line, text in file.many("after")]
-        self._by_file.insert(0, [self._sentence(file, *entry) for entry in file.many_each("intents")])
+        sentences = [self._sentence(file, *entry) for entry in file.many_each("intents")]
+        for line, name, questions, told in file.facts():
+            if name in self._skills or name in self._facts:
+                raise file.wrong(line, ValueError(f"the name '{name}' is taken"))
+            self._facts[name] = told
+            sentences += [Sentence(name, self._question(file, line, each), frozenset()) for each in questions]
+        self._by_file.insert(0, sentences)
 
     def intents(self) -> Intents:
         sentences = tuple(sentence for of_file in self._by_file for sentence in of_file)
-        return Intents(sentences, OneOf(tuple(self._before)), OneOf(tuple(self._after)))
+        return Intents(sentences, self._facts, OneOf(tuple(self._before)), OneOf(tuple(self._after)))
+
+    def _question(self, file: _File, line: int, text: str) -> Node:
+        node = self._node(file, line, text, _NO_SLOTS)
+        if NONE in node.first():
+            raise file.wrong(line, ValueError("silence would match this; make one word certain"))
+        return node
 
     def _sentence(self, file: _File, line: int, skill: str, text: str) -> Sentence:
         if skill not in self._skills:

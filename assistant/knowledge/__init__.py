@@ -1,0 +1,89 @@
+"""Facts from sources, before any model is asked: tables, and what people told the assistant to keep.
+
+A topic (``contract``) has lookups; sentences in ``config/knowledge`` call them. Nothing here knows of skills,
+engines or the loop.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from assistant.core.errors import AssistantError
+from assistant.knowledge.atlas import Atlas
+from assistant.knowledge.cities import Cities
+from assistant.knowledge.contract import Fact, Lookup, Topic
+from assistant.knowledge.countries import Countries
+from assistant.knowledge.dictionary import Dictionary
+from assistant.knowledge.elements import Elements
+from assistant.knowledge.feasts import Feasts
+from assistant.knowledge.sky import Site, Sky
+from assistant.knowledge.tables import FILE, Tables
+from assistant.text.intents import Slots
+from assistant.text.pattern import Read
+
+__all__ = ["FILE", "Fact", "Knowledge", "open_topics"]
+
+log = logging.getLogger(__name__)
+
+
+class Knowledge:
+    """All topics together, as sentences call them."""
+
+    def __init__(self, topics: Iterable[Topic] = ()) -> None:
+        self.lookups: dict[str, Lookup] = {}
+        self._readers: dict[str, Read] = {}
+        for topic in topics:
+            self.lookups |= {lookup.__name__: lookup for lookup in topic.lookups()}
+            self._readers |= topic.readers
+
+    def slots(self, name: str) -> Slots:
+        """What the sentences of a lookup may and must hold: its parameters."""
+        parameters = inspect.signature(self.lookups[name]).parameters.values()
+        return Slots(
+            readers={each.name: self._readers[each.name] for each in parameters},
+            free=frozenset(),
+            required=frozenset(each.name for each in parameters if each.default is each.empty),
+        )
+
+    def ask(self, name: str, arguments: Mapping[str, object]) -> Fact | None:
+        """What a lookup finds. Never raises: a table that is broken knows nothing."""
+        try:
+            return self.lookups[name](**arguments)
+        except Exception as error:  # noqa: BLE001 - a table comes from outside
+            log.error("lookup=%s error=%s", name, type(error).__name__)
+            return None
+
+
+def open_topics(
+    folder: Path | None, now: Callable[[], datetime], *, country: str | None, city: str | None
+) -> Iterable[Topic]:
+    """The topics of the tables in ``folder``. Where it is None or damaged, only sun and moon know something.
+
+    ``country`` and ``city`` say where the assistant stands.
+    """
+    tables = _tables(folder)
+    atlas = Atlas(tables)
+    home = atlas.city(city, country) if city else None
+    if home is None and country and (found := atlas.country(country)):
+        home = atlas.city(found.capital.split("|")[0], country)
+    site = Site(home.name, home.latitude, home.longitude, home.zone) if home else None
+    return [
+        Countries(atlas),
+        Cities(atlas, now),
+        Elements(tables),
+        Dictionary(tables),
+        Feasts(tables, now, country),
+        Sky(site, now),
+    ]
+
+
+def _tables(folder: Path | None) -> Tables:
+    try:
+        return Tables(folder / FILE if folder else None)
+    except AssistantError as error:
+        log.error("knowledge=%s problem=%s", FILE, error)
+        return Tables(None)
