@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 EXTRAS = frozenset(name for name in os.environ.get("ASSISTANT_TEST_EXTRAS", "").split(",") if name)
 """The heavy environments whose tests are wanted; scripts/test has installed their extras."""
+
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
+"""How long an example takes says nothing about it on a machine that is busy."""
 
 
 def pytest_configure() -> None:

@@ -216,7 +216,7 @@ def test_what_cannot_be_given_up_is_tried_again_and_told_once(caplog: pytest.Log
     assert len([record for record in caplog.records if "relief=failed" in record.getMessage()]) == 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(readings, max_size=6))
 def test_whatever_was_given_up_everything_comes_back(seen: list[Reading]) -> None:
     async def story(house: House, machine: Machine) -> None:

@@ -198,7 +198,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damaged_files_are_read_or_refused_but_never_worse(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "clip.sound"
     ending = data.draw(st.sampled_from(["WAV", "FLAC", "OGG"]))

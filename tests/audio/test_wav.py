@@ -235,7 +235,7 @@ def test_silence_all_along_is_a_valid_empty_file(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("wwcs"), st.floats(0.001, 0.5)), max_size=25))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_heard_never_goes_back_and_the_file_holds_what_was_heard(
     tmp_path: Path, steps: list[tuple[str, float]]
 ) -> None:

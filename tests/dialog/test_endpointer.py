@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.core.events import (
@@ -166,7 +166,6 @@ def test_what_goes_on_is_told_now_and_then() -> None:
     assert all(utterance.pcm[0] == looks[0][1].pcm[0] for _, utterance in looks)
 
 
-@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=600))
 def test_any_pattern(pattern: list[bool]) -> None:
     """Whatever the VAD says: events come in a legal order and utterances are contiguous sound."""

@@ -65,7 +65,7 @@ def test_held_it_is_silent_and_may_grow() -> None:
     deliver(story)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.floats(0.1, 3), min_size=1, max_size=5),
     st.lists(st.floats(0.05, 2), max_size=4),

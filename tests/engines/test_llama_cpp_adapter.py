@@ -186,7 +186,7 @@ def test_a_folder_holds_one_file(tmp_path: Path) -> None:
     assert check_adapter(tmp_path, "llama", SHAPES).size_bytes == 4 * RANK * (WIDTH + FEED_FORWARD)
 
 
-@with_settings(deadline=None, max_examples=200)
+@with_settings(max_examples=200)
 @given(at=st.integers(0, 400), value=st.integers(0, 255))
 def test_a_damaged_header_ends_in_no_other_error(
     at: int, value: int, tmp_path_factory: pytest.TempPathFactory

@@ -88,7 +88,7 @@ def vocabularies(
         yield OnnxVocabulary(written, begin="", end="", end_tokens=(), end_marks=()), scorer.vocabulary
 
 
-@with_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@with_settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.sampled_from(LETTERS), max_size=60))
 def test_texts_are_split_alike(text: str, vocabularies: tuple[Vocabulary, Vocabulary]) -> None:
     ours, theirs = vocabularies

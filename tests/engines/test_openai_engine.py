@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from assistant.core.errors import EngineError, EngineFailed, PromptTooLong
@@ -313,7 +312,6 @@ def test_an_address_that_is_none_is_a_mistake_in_the_settings(url: str) -> None:
         LlmSettings.model_validate({"server": {"url": url}})
 
 
-@hypothesis_settings(deadline=None)
 @given(st.binary() | st.from_regex(rb'data: \{"choices": ?\[.*\]\}', fullmatch=True))
 def test_no_line_does_more_than_fail(line: bytes) -> None:
     try:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from assistant.engines.llm import prompt_cache as kept_file
 
-on_disk = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+on_disk = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @on_disk

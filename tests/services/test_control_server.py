@@ -174,7 +174,7 @@ def test_what_is_no_order_gets_an_answer_and_the_next_one_counts(tmp_path: Path,
 
 
 @given(st.binary(max_size=200).filter(lambda line: line.strip()))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_end_the_service(tmp_path: Path, line: bytes) -> None:
     async def story() -> None:
         async with serving(tmp_path / "control"):

@@ -64,7 +64,7 @@ def test_the_environment_may_choose_the_profile(home: Path) -> None:
     assert loaded.why == "chosen in ASSISTANT__DEVICE"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(st.tuples(*[st.none() | st.integers(0, 3)] * 3))
 def test_the_highest_layer_that_speaks_counts(home: Path, layers: tuple[int | None, ...]) -> None:
     profile, person, environment = layers

@@ -182,7 +182,7 @@ def misspelt(draw: st.DrawFn, word: str) -> str:
     return wrong
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(st.data())
 def test_any_key_with_one_slip_is_suggested_back(home: Path, data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(list(keys().values())))
@@ -217,13 +217,13 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     return document
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(documents())
 def test_any_document_is_loaded_or_refused(home: Path, document: dict[str, Any]) -> None:
     _loads_or_complains(home, yaml.safe_dump(document).encode())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=60)
     | st.text(st.sampled_from("llm: \n-{}[]'\"&*!|#tops_kdevic5.\t"), max_size=60).map(str.encode)

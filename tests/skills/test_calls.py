@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from assistant.skills import Skills, calls, slot_types
@@ -69,7 +68,6 @@ def as_regex(gbnf: str) -> str:
     return of("root")
 
 
-@hypothesis_settings(deadline=None)
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z]{1,6}_[a-z]{1,3}", fullmatch=True),
@@ -129,7 +127,6 @@ def test_anything_else_is_no_call(text: str) -> None:
     assert calls.read(text, {call.name: call}) is None
 
 
-@hypothesis_settings(deadline=None)
 @given(st.text())
 def test_no_text_does_harm(text: str) -> None:
     call = calls.call_of(skill({"a": (int, True)}))

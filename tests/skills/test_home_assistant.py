@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from assistant.runtime.cancel import Cancel
@@ -149,7 +148,6 @@ JSON = st.recursive(
 )
 
 
-@hypothesis_settings(deadline=None)
 @given(JSON.map(lambda document: json.dumps(document).encode()) | st.binary())
 def test_no_answer_does_harm(content: bytes) -> None:
     agent = home("http://127.0.0.1:1")

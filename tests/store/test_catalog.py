@@ -128,7 +128,7 @@ def test_absent_catalogue_is_refused(tmp_path: Path) -> None:
         read_catalog(tmp_path / "none.yaml")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "catalog.yaml"
@@ -142,7 +142,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_damaged_catalogue_is_read_or_refused(
     tmp_path: Path, tree: dict[str, Any], data: st.DataObject

@@ -28,7 +28,7 @@ METADATA: dict[str, Value] = {
 TENSORS = {"token_embd.weight": (8, 3), "output_norm.weight": (8,)}
 WHOLE = gguf(METADATA, TENSORS)
 
-on_disk = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+on_disk = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 scalars = st.one_of(
     st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False), st.text(max_size=30)

@@ -21,7 +21,7 @@ KEY = bytes(range(32))
 CHUNK = 64
 """Small, so that a short file has many."""
 
-often = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+often = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def sealed(folder: Path, plain: bytes, name: str = "m.gguf", key: bytes = KEY) -> Path:

@@ -86,7 +86,7 @@ def test_damaged_record_is_written_anew(store: Store, record: str) -> None:
     assert read_record(store.models_dir / "small") is not None
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 def test_any_record_is_read_or_ignored(tmp_path: Path, content: bytes) -> None:
     (tmp_path / RECORD).write_bytes(content)

@@ -91,7 +91,7 @@ def test_encrypted_member_is_refused(tmp_path: Path, folder: Path) -> None:
 
 
 @example([(5113, 1)])
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 5200), st.integers(0, 255)), min_size=1, max_size=8))
 def test_damaged_archive_is_refused_or_right(
     tmp_path: Path, folder: Path, flips: list[tuple[int, int]]

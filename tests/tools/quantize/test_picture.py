@@ -50,7 +50,7 @@ def test_names_do_not_lie_on_one_another_or_on_dots() -> None:
     assert not any(box.contains(*place) for box in boxes for place in _places(figure))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     st.lists(
         st.builds(Dot, st.text(max_size=20), st.integers(1, 10**12), st.floats(0, 1000)),
