@@ -167,7 +167,7 @@ class VoiceLoop:
                 await self._settle(event)
             case e.Announced(text=text):
                 await self._announce(event, text)
-            case e.Muted() | e.Unmuted():
+            case e.Muted() | e.Unmuted() if self._machine.allows(type(event)):
                 await self._on_mute_button(event)
             case e.Faulted(error=error):
                 await self._on_fault(error)
@@ -256,16 +256,18 @@ class VoiceLoop:
             self._turns.announce(text)
 
     async def _on_mute_button(self, event: e.Event) -> None:
-        if not self._machine.allows(type(event)):
-            return
         await self._listener.close()
         self.outages.found("microphone")  # whether there is one shows when it is opened
-        await self._settle(event)
-        log.info("state=%s muted=%s", self.state.value, "yes" if self.state is State.MUTED else "no")
-        if self.state is State.SLEEPING:
-            self._listener.open()
+        if isinstance(event, e.Unmuted) and not self._turns.none:
+            self._fire(event)
+            self._fire(e.Announced(""))  # what rings goes on
         else:
+            await self._settle(event)
+        log.info("state=%s muted=%s", self.state.value, "yes" if self.state is State.MUTED else "no")
+        if self.state is State.MUTED:
             self._earcons.play("muted")
+        else:
+            self._listener.open()
 
     async def _on_fault(self, error: Exception) -> None:
         """It cannot listen any more. What it says, or is about to say, is heard to its end first."""
@@ -273,8 +275,7 @@ class VoiceLoop:
         await self._listener.close()
         if self.state is State.MUTED and part == "microphone":
             return  # it was closed meanwhile
-        if self.outages.lost(part, error):
-            self._fault_untold = True
+        self._fault_untold |= self.outages.lost(part, error)
         if self.state is State.MUTED:
             await self._turns.end()
         elif self.state is not State.SPEAKING and (self.state is not State.THINKING or part == "engine"):

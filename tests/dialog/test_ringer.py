@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from assistant.core.errors import EngineFailed
-from assistant.core.events import Stopped
+from assistant.core.events import Muted, Stopped, Unmuted
 from assistant.core.state import State
 from assistant.runtime.paths import shipped_folder
 from assistant.skills import Stop
@@ -49,6 +49,24 @@ def test_ringing_ends_by_itself() -> None:
         assert house.timers.all() == []
 
     simulate(story, settings={"conversation": {"ring_limit_s": 120}})
+
+
+def test_unmuting_does_not_cut_what_rings() -> None:
+    async def story(house: House) -> None:
+        house.voice_loop.post(Muted())
+        house.timers.count_down("timer", timedelta(minutes=5))
+        while RING not in house.speaker.written:
+            await asyncio.sleep(0.05)
+        house.voice_loop.post(Unmuted())
+        await house.until(State.SPEAKING)
+        assert house.microphone.is_open
+        await house.until(State.SLEEPING)
+        assert [report.interrupted for report in house.reports] == [False]
+        assert house.speaker.written == [RING]
+        await house.answered(STOP)
+        assert house.timers.all() == []
+
+    simulate(story, words=WORDS, intents=INTENTS)
 
 
 def test_a_timer_does_not_break_into_an_answer_and_is_not_lost() -> None:
