@@ -55,7 +55,7 @@ def test_unmuting_does_not_cut_what_rings() -> None:
     async def story(house: House) -> None:
         house.voice_loop.post(Muted())
         house.timers.count_down("timer", timedelta(minutes=5))
-        await asyncio.sleep(301)
+        await asyncio.sleep(302)
         assert house.speaker.written == [RING]
         house.voice_loop.post(Unmuted())
         await house.until(State.SPEAKING)
@@ -175,7 +175,7 @@ def test_what_the_voice_cannot_say_is_given_up_at_last() -> None:
         house.timers.count_down("timer", timedelta(seconds=5), "pasta")
         await asyncio.sleep(190)
         assert house.timers.all(), "it is tried for longer than it would ring"
-        await asyncio.sleep(30)
+        await asyncio.sleep(302)
         assert not house.timers.all()
 
     simulate(story, settings={"conversation": {"ring_limit_s": 20}})
