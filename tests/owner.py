@@ -52,7 +52,7 @@ def owned_house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stories:
     """A house whose engines are scripted, also those that a reload loads."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(memory_plan, "room", lambda: Room(10**11, 10**11, "free in this machine"))
+    monkeypatch.setattr(memory_plan, "room", lambda: Room(10**11, 10**11, "free on this machine"))
     file = tmp_path / "assistant.yaml"
 
     def run(story: Callable[[Owner], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""Sound in and out: two small Protocols that devices, WAV files and tests share.
+"""Sound input and output: two small Protocols that devices, WAV files and tests implement.
 
 Methods are called on the event loop's thread and never block it.
 """
@@ -12,11 +12,11 @@ from typing import Literal, Protocol, TypeAlias
 from assistant.core.types import AudioFrame, SpokenAudio
 
 Kind: TypeAlias = Literal["input", "output"]
-"""Of a device: the microphone or the speaker."""
+"""Kind of device: the microphone or the speaker."""
 
 
 async def nothing_plugs_in(_missing: Kind) -> None:
-    """Looks anew at what is plugged in where nothing ever is: recordings, and devices that are made up."""
+    """Rescan that does nothing, for recordings and scripted devices."""
 
 
 class Microphone(Protocol):
@@ -25,65 +25,68 @@ class Microphone(Protocol):
     def frames(self) -> AsyncGenerator[AudioFrame, None]:
         """Open the device and yield every frame in order; closing the iterator closes the device.
 
-        Ends when there will be no more (a file that is over). Raises DeviceUnavailable when it
-        cannot be opened, DeviceLost when it went away, DeviceStuck when its driver does not answer.
+        Ends when there are no more frames (at the end of a file). Raises DeviceUnavailable if it cannot be
+        opened, DeviceLost if it was disconnected, DeviceStuck if its driver doesn't respond.
         """
 
 
 class Speaker(Protocol):
-    """A queue of sound that somebody hears."""
+    """A queue of sound being played."""
 
     volume: float
-    """Loudness of what is written from now on, 0 to 1."""
+    """Volume for sound written from now on, 0 to 1."""
 
     async def open(self) -> None:
-        """Be ready to sound at once; harmless when already open. Raises DeviceUnavailable, DeviceStuck."""
+        """Open the device, so that sound plays at once; harmless if it is open. Raises DeviceUnavailable,
+        DeviceStuck.
+        """
 
     async def lost(self) -> None:
-        """Wait, once it is open: return when it is closed, raise DeviceLost when it went away."""
+        """Wait until an open device is closed; raises DeviceLost if it is disconnected."""
 
     def write(self, audio: SpokenAudio) -> None:
-        """Append to the queue; resampled to the device's rate. Raises DeviceLost, also when not open."""
+        """Append to the queue, resampled to the device's rate. Raises DeviceLost, also if it isn't open."""
 
     def cut(self) -> None:
-        """Drop what has not been heard yet: silence within 50 ms plus what the device already holds."""
+        """Drop all sound not yet played: silence within 50 ms plus what the device has buffered."""
 
     async def drained(self) -> None:
-        """Wait until everything written has been heard (or cut). Raises DeviceLost."""
+        """Wait until everything written has been played (or cut). Raises DeviceLost."""
 
     @property
     def heard_s(self) -> float:
-        """Seconds of written sound that have been heard since ``open``, never going back."""
+        """Seconds of written sound played since ``open``; never decreases."""
 
     def close(self) -> None:
-        """Release the device, without waiting for it; ``open`` may follow."""
+        """Release the device without waiting for it; ``open`` may follow."""
 
 
 EchoState: TypeAlias = Literal["unknown", "inaudible", "learning", "controlled", "uncontrolled", "far"]
-"""``unknown``: nothing was played since the start, or its echo was not found yet. ``inaudible``: the
-microphone hears nothing of what is played. ``learning``: something has changed a moment ago.
-``uncontrolled``: the canceller leaves too much. ``far``: the echo comes too late for speech to interrupt."""
+"""``unknown``: nothing was played since startup, or its echo was not found yet. ``inaudible``: the
+microphone doesn't pick up the speaker. ``learning``: something changed a moment ago. ``uncontrolled``:
+the canceller leaves too much. ``far``: the echo is too late for interrupting by speech.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class EchoStatus:
-    """How well the assistant's own voice is kept from its ears."""
+    """How well echo cancellation works."""
 
     state: EchoState
     late_ms: int | None = None
-    """From the speaker's buffer through the room to the microphone's."""
+    """Delay from the speaker's buffer through the room to the microphone's."""
     loss_db: float | None = None
-    """How much less is left of what was heard, over the last syllable."""
+    """Echo reduction over the last syllable."""
     drift_ppm: float | None = None
-    """How much faster than the microphone the speaker runs."""
+    """How much faster the speaker's clock runs than the microphone's."""
 
 
 class EchoControl(Protocol):
-    """Keeps the assistant's own voice from its ears."""
+    """Removes the assistant's own voice from the microphone signal."""
 
     @property
     def status(self) -> EchoStatus:
-        """As of the last frame."""
+        """The status as of the last frame."""
 
     def was_wrong(self) -> None:
-        """What was taken for somebody said nothing."""
+        """Report that sound taken for a person's speech contained no words."""

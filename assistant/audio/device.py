@@ -1,9 +1,8 @@
-"""The microphone and the speaker of this machine, at the rate that they like best.
+"""This machine's microphone and speaker, each at the best rate for it.
 
-PortAudio calls back on a thread of its own; the callbacks only copy. Devices are opened and closed on
-the driver's thread, since that may take for ever; everything else happens on the event loop. A device
-that is pulled raises nothing, it just never calls again: so silence of the callback itself is what
-tells that it is gone.
+PortAudio calls back on its own thread; the callbacks only copy. Devices are opened and closed on the driver's
+thread, since that may take forever; everything else happens on the event loop. An unplugged device raises no
+error, it just stops calling back, so missing callbacks are the sign that it is gone.
 """
 
 from __future__ import annotations
@@ -29,28 +28,31 @@ from assistant.core.types import FRAME_MS, AudioFrame, SpokenAudio
 log = logging.getLogger(__name__)
 
 LOST_AFTER_S = 1.0
-"""No callback while waiting this long means that the device is gone: blocks last 20 ms, a busy board is
-late by tenths of a second, and PortAudio itself takes a second to notice that a stream has died."""
+"""No callback for this long means that the device is gone: blocks last 20 ms, a busy board is late by
+tenths of a second, and PortAudio itself takes a second to notice that a stream has died.
+"""
 
 STARTS_WITHIN_S = 5.0
 """The first callback may take this long: sound servers wake devices, Bluetooth connects."""
 
 LOOK_S = 0.02
-"""Step of waiting for silence. Steps are counted rather than a clock read, here and for the microphone:
-so a machine that was frozen for a minute has not lost its devices."""
+"""Step of waiting for silence. Here and for the microphone, steps are counted instead of reading a clock,
+so a machine that was frozen for a minute has not lost its devices.
+"""
 
 INPUT_LATENCY_S = 0.06
-"""PortAudio makes this periods of 20 ms, one frame, in a buffer that bears 60 ms of other work."""
+"""PortAudio turns this into periods of 20 ms, one frame, in a buffer that tolerates 60 ms of other work."""
 
 OUTPUT_BLOCK_MS, OUTPUT_LATENCY_S = 20, 0.07
-"""What the device holds still sounds after a cut, so this is short; but with 40 ms PulseAudio stalled, and
-with 30 ms it ran dry without end, on a busy two-core machine where 50 ms held."""
+"""Buffered sound still plays after a cut, so this is short; but on a busy two-core machine PulseAudio
+stalled with 40 ms and kept running dry with 30 ms, while 50 ms worked.
+"""
 
 FADE_MS = 5
-"""A cut that is faded out this quickly is not heard as a click."""
+"""A fade this short is not heard as a click."""
 
 CLOSES_WITHIN_S = 2.0
-"""Closing takes hundredths of a second; whoever mutes waits for it."""
+"""Closing takes hundredths of a second, and muting waits for it."""
 
 
 class DeviceMicrophone:
@@ -63,19 +65,19 @@ class DeviceMicrophone:
         reference: Reference | None = None,
         reference_channel: int | None = None,
     ) -> None:
-        """``name`` is part of the device's name; None is the system's default.
+        """Choose the device. ``name`` is part of its name; None means the system default.
 
-        A ``reference_channel``, 1 or 2, carries what the speaker plays: ``reference`` is told it, and the
-        other channel is the microphone.
+        A ``reference_channel``, 1 or 2, carries the speaker's signal, which goes to ``reference``; the other
+        channel is the microphone.
         """
         self._name = name
         self._reference = reference or Reference()
         self._reference_channel = reference_channel
         self.overflows = 0
-        """How often sound was lost because nobody took it in time."""
+        """How many times sound was lost because nobody took it in time."""
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
-        """Open the device and yield each frame as it is heard. Raises DeviceUnavailable, DeviceLost."""
+        """Open the device and yield each frame as it arrives. Raises DeviceUnavailable, DeviceLost."""
         heard = Heard()
 
         def begin(device: portaudio.Device) -> dict[str, Any]:
@@ -105,20 +107,21 @@ class DeviceMicrophone:
         finally:
             heard.close()
             self.overflows += heard.overflows
-            if is_lost:  # nobody waits for a device that is gone
+            if is_lost:  # don't wait for a device that is gone
                 DRIVER.begin("close the microphone", line.close, limit_s=CLOSES_WITHIN_S)
             else:
-                with contextlib.suppress(AudioError):  # what is stuck is told by whoever opens it next
+                with contextlib.suppress(AudioError):  # a stuck driver is reported at the next open
                     await DRIVER.run("close the microphone", line.close, limit_s=CLOSES_WITHIN_S)
 
     def _loopback(self, device: portaudio.Device) -> tuple[int, Played] | tuple[()]:
-        """The channel that carries what is played, from 0, and who is told it; empty where none does."""
+        """Return the index of the channel with the speaker's signal, and its recipient; empty without one."""
         if self._reference_channel is None:
             return ()
         if device.inputs < 2:
             raise DeviceUnavailable(
-                f"The microphone '{device.name}' has only one channel, so none carries what is played.",
-                "Set audio.reference_channel to null, or choose another device with audio.input.",
+                f"The microphone '{device.name}' has only one channel, so it "
+                "can't carry the speaker's signal.",
+                "Set audio.reference_channel to null, or choose a different device with audio.input.",
             )
         log.info("echo_reference=channel_%d device=%r", self._reference_channel, device.name)
         return self._reference_channel - 1, self._reference.begin(device.sample_rate_hz, device.name)
@@ -130,32 +133,35 @@ class DeviceSpeaker:
     def __init__(
         self, name: str | None = None, volume: float = 1.0, reference: Reference | None = None
     ) -> None:
-        """``name`` is part of the device's name, None the system's default; ``volume`` is 0 to 1.
+        """Choose the device. ``name`` is part of its name, None means the system default; ``volume`` is 0 to
+        1.
 
-        ``reference`` is told all that is played.
+        ``reference`` receives everything that is played.
         """
         self._name = name
         self._reference = reference or Reference()
         self.volume = volume
-        """Loudness of what is written from now on."""
+        """Volume for sound written from now on."""
         self.underruns = 0
-        """How often an answer fell silent because its next part was not there yet."""
+        """How many times an answer paused because its next part was not ready."""
         self._playing: _Playing | None = None
         self._opening: asyncio.Task[None] | None = None
         self._replying = False
 
     @property
     def xruns(self) -> int:
-        """How often the device ran out of samples since ``open``: clicks, on a board that is too busy."""
+        """How many times the device ran out of samples since ``open``: clicks, on a board that is too
+        busy.
+        """
         return self._playing.xruns if self._playing else 0
 
     @property
     def heard_s(self) -> float:
-        """Seconds of written sound that have left the device since ``open``; never goes back."""
+        """Seconds of written sound that have left the device since ``open``; never decreases."""
         return self._playing.heard_s() if self._playing else 0.0
 
     async def open(self) -> None:
-        """Start the device, silent; again if it has died. Raises DeviceUnavailable, DeviceStuck."""
+        """Start the device, silent; restarts it if it has died. Raises DeviceUnavailable, DeviceStuck."""
         if self._playing is not None and self._playing.alive:
             return
         if self._opening is None:
@@ -173,7 +179,7 @@ class DeviceSpeaker:
     def _opened(self, opening: asyncio.Task[None]) -> None:
         self._opening = None
         if not opening.cancelled():
-            opening.exception()  # whoever waits is told; perhaps nobody does any more
+            opening.exception()  # waiting callers get it; there may be none left
 
     async def lost(self) -> None:
         """Return when it is closed. Raises DeviceLost as soon as the device is gone."""
@@ -181,7 +187,7 @@ class DeviceSpeaker:
             await self._playing.until(lambda: False, WATCH_S)
 
     def write(self, audio: SpokenAudio) -> None:
-        """Append; sounds at once when nothing else does. Raises DeviceLost where none is open."""
+        """Append sound; it plays at once if the queue is empty. Raises DeviceLost if it isn't open."""
         playing = self._playing
         if playing is None or not playing.alive:
             raise _lost("speaker", playing.name if playing else str(self._name))
@@ -191,7 +197,7 @@ class DeviceSpeaker:
         playing.playlist.append(rendered(audio, playing.rate_hz, self.volume))
 
     def cut(self) -> None:
-        """Silence, after a short fade and what the device has already been given."""
+        """Fall silent after a short fade and what the device has buffered."""
         self._replying = False
         if self._playing is not None:
             self._playing.playlist.cut()
@@ -203,7 +209,7 @@ class DeviceSpeaker:
         self._replying = False
 
     def close(self) -> None:
-        """Stop at once and free the device, in its time; harmless when not open."""
+        """Stop at once and free the device in the background; harmless if it isn't open."""
         if self._opening is not None:
             self._opening.cancel()
         self._close()
@@ -214,7 +220,7 @@ class DeviceSpeaker:
 
 
 class _Playing:
-    """A device that plays, and how far it has been heard; from its opening to its closing."""
+    """A playing device and how much of its sound was played, from opening to closing."""
 
     def __init__(self, reference: Reference) -> None:
         self._now = asyncio.get_running_loop().time
@@ -225,12 +231,12 @@ class _Playing:
         self._lost = False
         self._calls = 0
         self._taken = (0, -math.inf)
-        """Samples of sound the device has been given, and when the last of them is heard."""
+        """Samples the device has received, and when the last of them is played."""
         self._heard_s = 0.0
         self._line: Line | None = None
 
     async def open(self, name: str | None) -> None:
-        """Raises DeviceUnavailable, DeviceStuck."""
+        """Open the device. Raises DeviceUnavailable, DeviceStuck."""
         line = await DRIVER.run(
             "open the speaker", lambda: Line("output", name, self._begin), undo=Line.close
         )
@@ -251,12 +257,12 @@ class _Playing:
         }
 
     def callback(self, buffer: Any, frames: int, time: Any, status: Any) -> None:
-        """On PortAudio's thread."""
+        """Fill PortAudio's buffer, on PortAudio's thread."""
         self._calls += 1
         if status and status.output_underflow:
             self.xruns += 1
         if self.playlist.silent and frames == self._block_frames:
-            buffer[:] = self._silence  # most of the day, so it costs little
+            buffer[:] = self._silence  # most of the day, so it must be cheap
             self._played.tell_silence(frames)
             return
         now_s = self._now()
@@ -269,12 +275,12 @@ class _Playing:
 
     @property
     def alive(self) -> bool:
-        """Open, as far as is known: it takes a second to notice that a device is gone."""
+        """True if open, as far as known: it takes a second to notice that a device is gone."""
         return not self.closed and not self._lost
 
     @property
     def silent(self) -> bool:
-        """Whether all sound has been heard."""
+        """True if all sound has been played."""
         return self.playlist.empty and self._now() >= self._taken[1]
 
     def heard_s(self) -> float:
@@ -284,7 +290,7 @@ class _Playing:
         return self._heard_s
 
     async def until(self, over: Callable[[], bool], look_s: float) -> None:
-        """Wait until ``over`` or closed. Raises DeviceLost when the device asks for no more sound."""
+        """Wait until ``over`` or closed. Raises DeviceLost if the device stops requesting sound."""
         waited_s, calls = 0.0, self._calls
         while not (self.closed or over()):
             if self._lost or waited_s > (LOST_AFTER_S if calls else STARTS_WITHIN_S):
@@ -303,6 +309,6 @@ class _Playing:
 
 def _lost(noun: str, name: str) -> DeviceLost:
     return DeviceLost(
-        f"The {noun} '{name}' has gone silent: it was unplugged, or its driver gave up.",
-        "Plug it in again; it is used as soon as it is back.",
+        f"The {noun} '{name}' stopped responding: it was unplugged, or its driver failed.",
+        "Plug it in again. It will be used as soon as it is back.",
     )

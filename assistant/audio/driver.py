@@ -1,9 +1,9 @@
-"""Calls into the sound library, on a thread that nobody has to wait for.
+"""Runs calls into the sound library on a thread that nobody has to wait for.
 
-A device that is pulled in the wrong moment can leave PortAudio's open or close hanging for ever.
-So they run on a thread of their own, one after the other, each with a limit. A call that passes it
-is stuck: it is left behind on its thread, and the next ones get a new thread. Should it return
-after all, what it made is undone. It knows nothing of sound.
+A device that is unplugged at the wrong moment can make PortAudio's open or close hang forever. So they run on
+their own thread, one after the other, each with a time limit. A call that exceeds it is stuck: it is
+abandoned on its thread, and later calls get a new thread. If it returns after all, its result is undone.
+Independent of sound.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LIMIT_S = 3.0
-"""Opening and closing take tenths of a second, also on a small board that is busy."""
+"""Opening and closing take tenths of a second, even on a small, busy board."""
 
 MOST_STUCK = 4
-"""With so many calls stuck, no more are made: the library is beyond help."""
+"""With this many stuck calls, no more are made: the library cannot recover."""
 
 _PATIENCE = 2.0
-"""A call that returned after its limit was slow, not stuck: the next one gets so many times as long."""
+"""A call that returned after its limit was slow, not stuck: this factor extends the next limit."""
 
 
 @dataclass(eq=False)
@@ -51,28 +51,28 @@ class _Job:
 
 
 class Driver:
-    """The thread, and what is stuck beside it. One for each process, as PortAudio is."""
+    """The thread, and the calls that are stuck. One per process, like PortAudio."""
 
     def __init__(self, on_stuck: Callable[[], None] = lambda: None) -> None:
-        """``on_stuck`` is called whenever a call is left behind."""
+        """Create it; ``on_stuck`` is called whenever a call is abandoned."""
         self._on_stuck = on_stuck
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._stuck: dict[_Job, float] = {}
-        """What is stuck, and since when."""
+        """Each stuck call, and since when."""
         self._slowest_s = 0.0
-        """The longest time that a call took which was thought to be stuck and was not."""
+        """Duration of the slowest call that exceeded its limit but returned."""
         self._waiting = 0
-        """Calls that were begun and have neither returned nor got stuck."""
+        """Calls that have started and are neither finished nor stuck."""
 
     @property
     def stuck_s(self) -> float:
-        """For how long something has been stuck; 0 is all right."""
+        """How long something has been stuck; 0 if nothing is."""
         return time.monotonic() - min(self._stuck.values()) if self._stuck else 0.0
 
     @property
     def is_idle(self) -> bool:
-        """Whether everything that was begun has returned, or is stuck."""
+        """True if every started call has returned or is stuck."""
         return not self._waiting
 
     async def run(
@@ -83,9 +83,9 @@ class Driver:
         limit_s: float = LIMIT_S,
         undo: Callable[[T], object] | None = None,
     ) -> T:
-        """What ``call`` returns or raises, after all calls before it. Raises DeviceStuck past the limit.
+        """Run ``call`` after all earlier calls, and return its result. Raises DeviceStuck after the limit.
 
-        ``undo`` gets a result that came too late, or that nobody waits for any more.
+        ``undo`` receives a result that came too late, or that nobody waits for anymore.
         """
         job = self._submit(what, call, undo, limit_s)
         try:
@@ -99,7 +99,7 @@ class Driver:
         return result
 
     def begin(self, what: str, call: Callable[[], object], *, limit_s: float = LIMIT_S) -> None:
-        """Call it without waiting."""
+        """Start the call without waiting for it."""
         with suppress(DeviceStuck):
             self._submit(what, call, None, limit_s)
 
@@ -150,7 +150,7 @@ class Driver:
         job.loop.call_later(job.limit_s, self._judge, job)
 
     def _judge(self, job: _Job) -> None:
-        """Its limit is over."""
+        """Mark a job as stuck when its limit has passed."""
         if job.has_returned:
             return
         self._stuck[job] = job.began_s
@@ -187,7 +187,7 @@ class Driver:
 
 
 def within(limit_s: float, what: str, call: Callable[[], T]) -> T:
-    """What ``call`` returns or raises, for programs without an event loop. Raises DeviceStuck."""
+    """Run ``call`` and return its result, for programs without an event loop. Raises DeviceStuck."""
     outcome: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
     def work() -> None:
@@ -208,12 +208,12 @@ def within(limit_s: float, what: str, call: Callable[[], T]) -> T:
 
 def _stuck(what: str) -> DeviceStuck:
     return DeviceStuck(
-        f"The sound driver does not answer: it is stuck in the call to {what}.",
-        "Unplug the device and plug it in again; if that does not help, restart the machine.",
+        f"The sound driver doesn't respond: it is stuck in the call to {what}.",
+        "Unplug the device and plug it in again. If that doesn't help, restart the machine.",
     )
 
 
 def _take_note(job: asyncio.Future[Any]) -> None:
-    """Look at the failure of a call that nobody waits for, so that asyncio does not complain of it."""
+    """Retrieve the error of a call that nobody waits for, so asyncio doesn't warn about it."""
     if not job.cancelled():
         job.exception()

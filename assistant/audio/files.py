@@ -1,7 +1,7 @@
-"""Sound files: any that libsndfile can read becomes 16 kHz mono; what is written is a plain WAV.
+"""Sound files: any format libsndfile can read becomes 16 kHz mono; output is plain WAV.
 
-Files come from strangers, so no size in a header is believed: a file is read block by block until
-it ends, and its length, rate and kind are checked. Knows nothing of devices or time.
+Files are untrusted, so no size in a header is believed: a file is read block by block until it ends, and its
+length, rate and kind are checked. Independent of devices and time.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from assistant.core.errors import AssistantError, AudioFileInvalid, StorageFull
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
 
 LONGEST_S = 3600
-"""A longer recording is not something said to an assistant; an hour takes 115 MB of memory."""
+"""A longer recording is not a command to an assistant; an hour takes 115 MB of memory."""
 
 SLOWEST_HZ, FASTEST_HZ = 1_000, 768_000
-"""Rates that recorders really have; a header may claim anything up to 2 GHz."""
+"""Rates of real recorders; a header may claim anything up to 2 GHz."""
 
 BLOCK_SAMPLES = 1 << 18
 """Samples decoded at once, over all channels: 1 MiB as floats."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a write fails with when the disk, the person's quota or the largest file size is used up."""
+"""Errors of a write when the disk, the user's quota or the maximum file size is used up."""
 
 
 def read_sound(path: Path) -> Pcm16:
-    """The whole file at SAMPLE_RATE_HZ, its channels mixed into one.
+    """Read the whole file at SAMPLE_RATE_HZ, its channels mixed to mono.
 
-    A file that ends early is read as far as it goes. Raises AudioFileInvalid.
+    A truncated file is read as far as it goes. Raises AudioFileInvalid.
     """
     with _opened(path) as descriptor:
         try:
@@ -48,18 +48,18 @@ def read_sound(path: Path) -> Pcm16:
                 pcm = _decode(sound, path)
         except soundfile.SoundFileError as error:
             reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
-            raise _invalid(path, f"is not a sound file that can be read: {reason}") from error
+            raise _invalid(path, f"isn't a readable sound file: {reason}") from error
     if not len(pcm):
-        raise _invalid(path, "holds no sound")
+        raise _invalid(path, "contains no sound")
     return pcm
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """A file descriptor of a regular file.
+    """Yield a file descriptor of a regular file.
 
-    libsndfile gets this rather than the name, since it would trust the ending of a name.
-    Opened without blocking: the other end of a pipe might never write.
+    libsndfile gets this instead of the name, since it would trust the extension. Opened without blocking,
+    because the other end of a pipe might never write.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -67,16 +67,16 @@ def _opened(path: Path) -> Iterator[int]:
         raise _invalid(path, f"cannot be opened: {_reason(error)}") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _invalid(path, "is not a file")
+            raise _invalid(path, "isn't a file")
         yield descriptor
     finally:
         os.close(descriptor)
 
 
 def _decode(sound: soundfile.SoundFile, path: Path) -> Pcm16:
-    """Read to the end, block by block, mixing, resampling and counting on the way."""
+    """Read to the end, block by block, while mixing, resampling and counting."""
     if not SLOWEST_HZ <= sound.samplerate <= FASTEST_HZ:
-        raise _invalid(path, f"claims to have {sound.samplerate} samples a second")
+        raise _invalid(path, f"claims a rate of {sound.samplerate} samples per second")
     stream = soxr.ResampleStream(sound.samplerate, SAMPLE_RATE_HZ, num_channels=1, dtype="float32")
     block_frames = max(1, BLOCK_SAMPLES // sound.channels)
     pieces: list[Pcm16] = []
@@ -94,14 +94,14 @@ def _decode(sound: soundfile.SoundFile, path: Path) -> Pcm16:
 
 
 def _mono(block: Samples) -> Samples:
-    """The mean of all channels, shape (frames, channels) to (frames,); within -1 to 1."""
+    """Average all channels, shape (frames, channels) to (frames,); within -1 to 1."""
     audible = np.nan_to_num(block, nan=0.0).clip(-1.0, 1.0)
     mixed: Samples = audible.mean(axis=1, dtype=np.float32)
     return mixed
 
 
 def check_writable(path: Path) -> None:
-    """Find out before a long conversation whether its sound can be kept there. Raises AudioFileInvalid."""
+    """Check before a long conversation that its sound can be saved there. Raises AudioFileInvalid."""
     folder = path.resolve().parent
     if path.is_dir():
         raise _not_written(path, errno.EISDIR)
@@ -112,10 +112,10 @@ def check_writable(path: Path) -> None:
 
 
 def write_wav(path: Path, pcm: Pcm16, sample_rate_hz: int) -> None:
-    """Write a 16-bit mono WAV, whole or not at all: an older file stays until the new one is complete.
+    """Write a 16-bit mono WAV completely or not at all: an older file stays until the new one is complete.
 
-    A new file is readable by its owner only, as it may hold what somebody said.
-    Raises StorageFull, or AudioFileInvalid when it cannot be written there.
+    A new file is readable only by its owner, because it may contain speech. Raises StorageFull, or
+    AudioFileInvalid if it cannot be written there.
     """
     try:
         target = path.resolve()
@@ -146,21 +146,23 @@ def _write(sink: IO[bytes], pcm: Pcm16, sample_rate_hz: int) -> None:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(sample_rate_hz)
-        sound.setnframes(len(pcm))  # known before, so that the header of a pipe is right too
+        sound.setnframes(len(pcm))  # set in advance, so that a pipe's header is right too
         sound.writeframesraw(pcm.astype("<i2").tobytes())
     sink.flush()
 
 
 def _invalid(path: Path, problem: str) -> AudioFileInvalid:
-    return AudioFileInvalid(f"{path} {problem}.", "Give it a WAV, FLAC or OGG file with speech in it.")
+    return AudioFileInvalid(f"{path} {problem}.", "Use a WAV, FLAC or OGG file that contains speech.")
 
 
 def _not_written(path: Path, number: int | None) -> AssistantError:
     if number in NO_ROOM:
-        return StorageFull(f"{path} could not be written: no room is left.", "Make room and try again.")
+        return StorageFull(
+            f"{path} cannot be written: the disk is full.", "Free up some space, and try again."
+        )
     return AudioFileInvalid(
         f"{path} cannot be written: {os.strerror(number or errno.EIO).lower()}.",
-        "Choose a file in a folder that you may write to.",
+        "Choose a file in a folder that you can write to.",
     )
 
 

@@ -1,12 +1,12 @@
-"""A microphone whose frames are filtered, or watched for silence, before anybody hears them.
+"""A microphone whose frames are filtered, or checked for silence, before they are heard.
 
-``FilteredMicrophone`` passes every frame through filters such as ``Enhancement``: steady noise taken down and
-quiet voices brought up by WebRTC's audio processing. That is an extra (``echo``), as most microphones need
-neither. The echo canceller of the same library is not used: ``echo.filter`` leaves less (docs/echo.md).
+``FilteredMicrophone`` passes every frame through filters such as ``Enhancement``: WebRTC's audio processing,
+which reduces steady noise and amplifies quiet voices. That is an extra (``echo``), because most microphones
+need neither. The same library's echo canceller is not used: ``echo.filter`` leaves less (docs/echo.md).
 
-``LiveMicrophone`` treats a microphone that gives nothing but zeros for too long as lost. A switch on the
-cable, a muted mixer or a driver in trouble look like that; a real room never does, as every converter has
-some noise. The microphone is opened again, and counts as found with the first sound.
+``LiveMicrophone`` treats a microphone that delivers only zeros for too long as lost. The cause may be a
+switch on the cable, a muted mixer or a driver problem, but never a real room, because every converter has
+some noise. The microphone is reopened, and counts as found with the first sound.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from assistant.settings.schema import AudioSettings
 
 
 class SoundFilter(Protocol):
-    """Takes every frame in order and gives it back changed, at once."""
+    """Processes every frame in order and returns it at once."""
 
     def process(self, frame: AudioFrame) -> AudioFrame:
-        """The same 20 ms at the same time, with other samples."""
+        """Return the same 20 ms at the same time, with other samples."""
 
 
 class FilteredMicrophone:
-    """What ``microphone`` hears, after each of ``filters`` in turn."""
+    """Frames from ``microphone`` after each of ``filters`` in turn."""
 
     def __init__(self, microphone: Microphone, filters: Sequence[SoundFilter]) -> None:
         self._microphone = microphone
         self._filters = filters
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
-        """Those of the microphone, filtered. Raises what it raises."""
+        """Yield the microphone's frames, filtered. Raises the microphone's errors."""
         async with aclosing(self._microphone.frames()) as frames:
             async for frame in frames:
                 for each in self._filters:
@@ -55,18 +55,19 @@ class Enhancement:
         self._processor = processor
 
     def process(self, frame: AudioFrame) -> AudioFrame:
-        """The frame with less noise, or louder, as it was set."""
+        """Return the frame with less noise, or louder, according to the settings."""
         return replace(frame, pcm=self._processor.process(frame.pcm))
 
 
 def enhancer(settings: AudioSettings) -> Enhancement:
-    """What ``settings`` ask for. Raises EngineUnavailable when the extra is not installed."""
+    """Create the filter for ``settings``. Raises EngineUnavailable if the extra is not installed."""
     try:
         library = importlib.import_module("pywebrtc_audio")
     except ImportError as error:
         raise EngineUnavailable(
-            "Noise suppression and automatic gain need the package pywebrtc-audio.",
-            "Install the extra `echo`, or switch both off in the section audio.",
+            "Noise suppression and automatic gain need the Python package "
+            "'pywebrtc-audio', which is not installed.",
+            "Install the `echo` extra, or turn both off in the audio section of the settings.",
         ) from error
     return Enhancement(
         library.AudioProcessor(
@@ -79,7 +80,7 @@ def enhancer(settings: AudioSettings) -> Enhancement:
 
 
 class LiveMicrophone:
-    """``microphone`` without long silence: at most ``silent_s`` seconds of zeros, for ever if that is 0."""
+    """``microphone`` with at most ``silent_s`` seconds of zeros; 0 means no limit."""
 
     def __init__(self, microphone: Microphone, silent_s: float) -> None:
         self._microphone = microphone
@@ -87,19 +88,22 @@ class LiveMicrophone:
         self._is_dead = False
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
-        """Those of the microphone; of a dead one, those from the first sound on. Raises DeviceLost too."""
+        """Yield the microphone's frames; after long silence, those from the first sound on. Raises
+        DeviceLost too.
+        """
         zeros = 0
         async with aclosing(self._microphone.frames()) as frames:
             async for frame in frames:
-                if np.count_nonzero(frame.pcm):  # a third of the price of any()
+                if np.count_nonzero(frame.pcm):  # a third of the cost of any()
                     zeros, self._is_dead = 0, False
                 else:
                     zeros += 1
                 if 0 < self._most_frames < zeros:
                     self._is_dead = True
                     raise DeviceLost(
-                        f"The microphone has given nothing but zeros for {zeros * FRAME_MS / 1000:.0f} s.",
-                        "See whether it is switched off or muted (alsamixer), or else plug it in again.",
+                        f"The microphone has delivered only zeros for {zeros * FRAME_MS / 1000:.0f} s.",
+                        "Check whether it is switched off or muted (alsamixer), "
+                        "or unplug it and plug it in again.",
                     )
                 if not self._is_dead:
                     yield frame

@@ -1,11 +1,11 @@
-"""What a microphone's callback hears, handed to the event loop as frames.
+"""Passes what a microphone's callback receives to the event loop as frames.
 
-The callback, on PortAudio's thread, only copies; in a calm room it does not even wake the loop, which
-looks four times a second. It knows nothing of devices, nor when one is lost.
+The callback, on PortAudio's thread, only copies; in a calm room it does not even wake the loop, which checks
+four times a second. Independent of devices, and of detecting that one is lost.
 
-Waking the event loop costs more than processing 20 ms of room tone. So after a while of nothing but the
-room's own noise, ``Calm`` lets quiet blocks wait; the first louder block takes them along at once. So
-speech is heard 20 ms later at most, and the silence behind it at once.
+Waking the event loop costs more than processing 20 ms of room tone. So after a while of nothing but room
+noise, ``Calm`` lets quiet blocks wait; the first louder block brings them along at once. So speech arrives 20
+ms later at most, and the silence after it at once.
 """
 
 from __future__ import annotations
@@ -24,32 +24,36 @@ from assistant.audio.sample_clock import SampleClock
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
 
 WATCH_S = 0.25
-"""Step of watching a device: one timer for all the blocks that come meanwhile. So late, at most, a calm
-room is heard."""
+"""Interval of checking a device: one timer for all the blocks that arrive meanwhile. It is also the
+maximum delay in a calm room.
+"""
 
 RING_S = 5
-"""Sound that is kept when the event loop is held up; a longer hold-up loses some."""
+"""Sound kept while the event loop is delayed; a longer delay loses some."""
 
 _LEAST_STEP_S = 0.001
-"""Of the times of two frames: whoever measures speech must not see time run backwards."""
+"""Minimum time between two frames: speech timing must never see time run backwards."""
 
 _NOISE = 33
-"""-60 dB of full scale: a wire that carries less carries its own noise, and nothing is played."""
+"""-60 dB of full scale: a line with less carries its own noise, and nothing is played.
+"""
 
 CALM_AFTER_S = 10
-"""Silence after which a room is calm: by then every turn, and every pause that may end one, is over."""
+"""Silence after which a room is calm: by then, every turn and every pause that may end one is over."""
 
 _LOUD = 2.0
 """A block that exceeds the usual span by this factor is more than room noise. Steady noise reaches 1.36
-times its mean span once in a thousand blocks (computed); intelligible speech is far above."""
+times its mean span once in a thousand blocks (computed); intelligible speech is far above.
+"""
 
 _FOLLOWS, _RISES = 0.02, 1.01
-"""How fast the usual span follows a quiet block, and how fast it grows with a loud one: a fan that is
-switched on counts as room noise after two seconds."""
+"""How fast the usual span tracks a quiet block, and how fast it grows with a loud one: a fan that is
+switched on counts as room noise after two seconds.
+"""
 
 
 class Calm:
-    """Decides which blocks may wait for the next one; it must be given every block."""
+    """Decides which blocks can wait for the next one; it must see every block."""
 
     def __init__(self, blocks_per_s: int) -> None:
         self._after = CALM_AFTER_S * blocks_per_s
@@ -57,9 +61,9 @@ class Calm:
         self._span = 0.0
 
     def may_wait(self, block: Pcm16) -> bool:
-        """True if nothing is lost when this block is processed later.
+        """True if this block can be processed later without losing anything.
 
-        In a calm room only every second block is measured: a sound begins to count 20 ms later at most.
+        In a calm room only every second block is measured: a sound counts 20 ms later at most.
         """
         is_calm = self._quiet > self._after
         if is_calm and self._quiet % 2:
@@ -76,13 +80,13 @@ class Calm:
 
 
 class Heard:
-    """What the callback has heard, becoming frames on the loop; ``begin`` comes before the first callback."""
+    """Turns callback data into frames on the loop; ``begin`` comes before the first callback."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.begin(SAMPLE_RATE_HZ)
         self._arrived = (0, self._loop.time())
-        """How many samples there were when the last block had come, and when that was."""
+        """Number of samples when the last block arrived, and when that was."""
         self._seen = self._arrived
         self._news = asyncio.Event()
         self._watch: asyncio.TimerHandle | None = None
@@ -92,10 +96,10 @@ class Heard:
         self._end_s = -math.inf
         self.overflows = 0
         self.is_closed = False
-        """What is heard from now on is heard by nobody."""
+        """Sound that arrives from now on is discarded."""
 
     def begin(self, rate_hz: int, loopback: int | None = None, played: Played | None = None) -> None:
-        """The rate is known. Of two channels the ``loopback`` one, 0 or 1, is told to ``played``."""
+        """Set the rate. Of two channels, the ``loopback`` one, 0 or 1, goes to ``played``."""
         self._rate_hz = rate_hz
         self._loopback, self._played = loopback, played
         self.channels = 1 if loopback is None else 2
@@ -104,7 +108,7 @@ class Heard:
         self._resampler = LiveResampler(rate_hz)
 
     def callback(self, buffer: Any, _frames: int, _time: Any, status: Any) -> None:
-        """On PortAudio's thread."""
+        """Store a block, on PortAudio's thread."""
         if self.is_closed:
             return
         dropped = self._ring.dropped
@@ -119,7 +123,7 @@ class Heard:
             self._loop.call_soon_threadsafe(self._news.set)
 
     def _microphone_of(self, block: Pcm16) -> Pcm16:
-        """Its channel; what the other one carries is told as played."""
+        """Return the microphone's channel; the other channel is reported as played."""
         if self._loopback is None or self._played is None:
             return block
         channels = np.ascontiguousarray(block.reshape(-1, 2).T)
@@ -130,7 +134,7 @@ class Heard:
         return microphone
 
     async def more(self) -> bool:
-        """Wait for a callback after the last ``take``, for ``WATCH_S`` at most; whether there was one."""
+        """Wait up to ``WATCH_S`` for a callback after the last ``take``; True if there was one."""
         if self._watch is None:
             self._watch = self._loop.call_later(WATCH_S, self._look)
         await self._news.wait()
@@ -142,13 +146,13 @@ class Heard:
         self._news.set()
 
     def close(self) -> None:
-        """Nobody waits any more, and what still comes is nobody's."""
+        """Stop waiting, and discard what still arrives."""
         self.is_closed = True
         if self._watch is not None:
             self._watch.cancel()
 
     def take(self) -> list[AudioFrame]:
-        """All frames that are complete."""
+        """Return all complete frames."""
         self._seen = self._arrived
         if not self._ring.written:
             return []
@@ -161,6 +165,6 @@ class Heard:
     def _frame(self, pcm: Pcm16) -> AudioFrame:
         self._framed += FRAME_SAMPLES
         heard_s = self._clock.time_of(self._framed * self._rate_hz / SAMPLE_RATE_HZ)
-        # The clock believes the earliest block; on a busy machine that may come after frames that were late.
+        # The clock trusts the earliest block; on a busy machine that may come after frames that were late.
         self._end_s = max(heard_s, self._end_s + _LEAST_STEP_S)
         return AudioFrame(pcm, self._end_s)

@@ -1,7 +1,7 @@
-"""The one place that touches ``sounddevice``: which devices there are, and opening and closing them.
+"""The only module that uses ``sounddevice``: lists devices, opens and closes them.
 
-What PortAudio and ALSA say when something goes wrong becomes one of our errors here. It knows
-nothing of frames, replies or resampling.
+It turns error reports from PortAudio and ALSA into our own errors. Independent of frames, replies and
+resampling.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ log = logging.getLogger(__name__)
 _NOUN = {"input": "microphone", "output": "speaker"}
 
 _CARDS = Path("/proc/asound/cards")
-"""Names the cards of this machine, those included that PortAudio cannot see as somebody holds them."""
+"""Lists this machine's cards, including those that PortAudio cannot see because they are in use."""
 
 _LIBRARIES = [*Path("/usr/lib").glob("*-linux-gnu*"), Path("/usr/lib64"), Path("/usr/lib")]
 _GOOD_CONVERTERS = ("pcm_pulse", "pcm_pipewire", "rate_speexrate")
-"""Modules of ALSA that resample with a filter; its own converter, used without them, has none."""
+"""ALSA modules that resample with a filter; without them, ALSA's own converter has none."""
 
 _DEVICE_IN_USE = -9985
-"""PortAudio's paDeviceUnavailable: what ALSA's "device or resource busy" becomes."""
+"""PortAudio's paDeviceUnavailable, its version of ALSA's "device or resource busy"."""
 
 _cards_listed = [""]
-"""The cards when PortAudio made its list."""
+"""The cards at the time PortAudio listed its devices."""
 
 _stderr: list[int] = []
-"""Stderr as it was before any call, once there was one."""
+"""The original stderr, from before the first call."""
 
 _open_streams: set[Any] = set()
-"""PortAudio is one per process, and so is this: it must not be restarted while any stream is open."""
+"""One per process, like PortAudio, which must not be restarted while any stream is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Something that hears or sounds, as PortAudio lists it."""
+    """An input or output device as listed by PortAudio."""
 
     index: int
-    """PortAudio's number; changes whenever devices come and go."""
+    """PortAudio's number; changes when devices come and go."""
     name: str
     inputs: int
-    """Channels that can be recorded; 0 is no microphone."""
+    """Channels for recording; 0 if it has no microphone."""
     outputs: int
-    """Channels that can be played; 0 is no speaker."""
+    """Channels for playback; 0 if it has no speaker."""
     sample_rate_hz: int
-    """The rate it prefers."""
+    """Its preferred rate."""
     is_default_input: bool
     is_default_output: bool
 
@@ -72,9 +72,9 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """Everything PortAudio found when it was started, or at the last ``rescan``.
+    """List all devices found when PortAudio started, or at the last ``rescan``.
 
-    Raises DeviceUnavailable when there is no PortAudio.
+    Raises DeviceUnavailable if PortAudio is missing.
     """
     sounddevice = _library()
     default_input, default_output = sounddevice.default.device
@@ -93,12 +93,12 @@ def devices() -> list[Device]:
 
 
 def is_stale() -> bool:
-    """Whether sound cards have come or gone since the list of devices was made."""
+    """True if sound cards have come or gone since the devices were listed."""
     return _cards() != _cards_listed[0]
 
 
 def rescan() -> None:
-    """Look anew at what is plugged in. Does nothing while a stream is open, so close all of them before."""
+    """Look for newly connected devices. Does nothing while a stream is open, so close all of them first."""
     if _open_streams:
         log.debug("rescan=skipped open_streams=%d", len(_open_streams))
         return
@@ -110,9 +110,9 @@ def rescan() -> None:
 
 
 def give_stderr_back() -> None:
-    """A call into PortAudio is stuck, or may be: what it has taken for its time is everybody's again.
+    """Restore stderr, because a call into PortAudio that redirected it is stuck, or may be.
 
-    At the end of the process PortAudio is not ended, as it would wait for that call.
+    PortAudio is then not terminated at the end of the process, as that would wait for the call.
     """
     if _stderr:
         os.dup2(_stderr[0], 2)
@@ -121,9 +121,9 @@ def give_stderr_back() -> None:
 
 
 def find(kind: Kind, name: str | None) -> Device:
-    """The device whose name is, or else contains, ``name`` in any case; None is the system's default.
+    """Return the device whose name equals or contains ``name``, ignoring case; None means the system default.
 
-    Raises DeviceUnavailable, naming those that exist.
+    Raises DeviceUnavailable, which lists the existing ones.
     """
     noun = _NOUN[kind]
     candidates = [device for device in devices() if device.channels(kind)]
@@ -138,21 +138,21 @@ def find(kind: Kind, name: str | None) -> Device:
         raise _in_use(kind, name)
     if not candidates:
         raise DeviceUnavailable(
-            f"This machine has no {noun} that is free.",
-            f"Plug one in, or end the program that holds it; `assistant devices` lists every {noun}.",
+            f"No {noun} is available.",
+            f"Plug one in, or close the program that is using it. `assistant devices` lists every {noun}.",
         )
     raise DeviceUnavailable(
-        f"No {noun} has '{name}' in its name; there are: {', '.join(device.name for device in candidates)}.",
-        f"Set audio.{kind} to a part of one of these names.",
+        f"No {noun} has '{name}' in its name. Available: {', '.join(device.name for device in candidates)}.",
+        f"Set audio.{kind} to part of one of these names.",
     )
 
 
 def at_best_rate(kind: Kind, device: Device) -> Device:
-    """The same device, at the rate that costs least here, where it can have that.
+    """Return the same device at the cheapest rate that it supports.
 
-    Everything that listens works at 16 kHz; a voice wants more. PortAudio prefers 44.1 kHz wherever ALSA
-    converts, for sound servers and cards that run at 48. Where ALSA has no good converter of its own it
-    drops samples without a filter, so 16 kHz is only asked of what does not come through it.
+    Everything that listens works at 16 kHz; a voice needs more. PortAudio prefers 44.1 kHz wherever ALSA
+    converts, even for sound servers and cards that run at 48. Without a good converter, ALSA drops samples
+    unfiltered, so 16 kHz is requested only from devices that don't use it.
     """
     sounddevice = _library()
     if sounddevice.query_hostapis(sounddevice.query_devices(device.index)["hostapi"])["name"] != "ALSA":
@@ -172,7 +172,7 @@ def at_best_rate(kind: Kind, device: Device) -> Device:
 
 @functools.cache
 def _converts_well() -> bool:
-    """Whether what stands between ALSA and a card filters: a sound server, or Speex' converter."""
+    """True if conversion between ALSA and a card is filtered: by a sound server, or Speex's converter."""
     return any(
         (folder / "alsa-lib" / f"libasound_module_{name}.so").exists()
         for folder in _LIBRARIES
@@ -216,14 +216,14 @@ def open_stream(
 
 
 def close_stream(stream: Any) -> None:
-    """Stop at once and free the device; also when the device is gone."""
+    """Stop at once and free the device, even if it is gone."""
     stream.abort(ignore_errors=True)
     stream.close(ignore_errors=True)
     _open_streams.discard(stream)
 
 
 def _library() -> Any:
-    """``sounddevice``, imported when first needed: servers that never sound have no PortAudio."""
+    """Import ``sounddevice`` on first use: servers without sound have no PortAudio."""
     _send_alsa_messages_to_log()
     if "sounddevice" not in sys.modules:
         _cards_listed[0] = _cards()
@@ -236,7 +236,9 @@ def _library() -> Any:
             "The sound library PortAudio is not installed.", "Install it: sudo apt install libportaudio2"
         ) from error
     except Exception as error:
-        if type(error).__name__ != "PortAudioError":  # its class cannot be imported when the import raises it
+        if (
+            type(error).__name__ != "PortAudioError"
+        ):  # its class cannot be imported if the import itself fails
             raise
         raise _broken(error) from error
 
@@ -252,21 +254,22 @@ def _translated(sounddevice: Any, kind: Kind | None = None, name: str = "") -> I
             raise _in_use(kind, name) from error
         raise DeviceUnavailable(
             f"The {_NOUN[kind]} '{name}' cannot be opened: {error.args[0]}.",
-            f"Plug it in again, or choose another with audio.{kind}; `assistant devices` lists them.",
+            f"Plug it in again, or choose a different one with audio.{kind}. `assistant devices` lists them.",
         ) from error
 
 
 def _in_use(kind: Kind, name: str) -> DeviceUnavailable:
     return DeviceUnavailable(
-        f"The {_NOUN[kind]} '{name}' is busy: another program is using it.",
-        f"End that program (`fuser -v /dev/snd/*` names it), or choose another with audio.{kind}.",
+        f"The {_NOUN[kind]} '{name}' is in use by another program.",
+        "Close that program (`fuser -v /dev/snd/*` shows which it is), or "
+        f"choose a different device with audio.{kind}.",
     )
 
 
 def _broken(error: Exception) -> DeviceUnavailable:
     return DeviceUnavailable(
         f"The sound library PortAudio cannot start: {error.args[0]}.",
-        "Look for a mistake in ~/.asoundrc and /etc/asound.conf.",
+        "Check ~/.asoundrc and /etc/asound.conf for mistakes.",
     )
 
 
@@ -277,12 +280,12 @@ def _alsa_says(_file: bytes, line: int, function: bytes, error: int, _message: b
 _ALSA_SAYS = ctypes.CFUNCTYPE(
     None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
 )(_alsa_says)
-"""What C calls; it has to live as long as the library."""
+"""The C callback; it must live as long as the library."""
 
 
 @functools.cache
 def _send_alsa_messages_to_log() -> None:
-    """Otherwise ALSA writes to stderr, a line for every click."""
+    """Send ALSA's messages to the log; otherwise it writes a line to stderr for every click."""
     if library := ctypes.util.find_library("asound"):
         ctypes.CDLL(library).snd_lib_error_set_handler(_ALSA_SAYS)
 
@@ -298,7 +301,7 @@ def _is_card(name: str) -> bool:
 
 
 def _scratch() -> IO[bytes]:
-    """A file in memory where there can be one: sound must not need a disk with room that can be written."""
+    """Create a file, in memory if possible: sound must not need a writable disk with free space."""
     if hasattr(os, "memfd_create"):
         return open(os.memfd_create("portaudio"), "w+b")  # noqa: PTH123 - a descriptor; its user closes it
     return tempfile.TemporaryFile()
@@ -306,7 +309,7 @@ def _scratch() -> IO[bytes]:
 
 @contextlib.contextmanager
 def _stderr_to_log() -> Iterator[None]:
-    """PortAudio writes what it was doing when something fails to stderr, line by line of its source."""
+    """Capture what PortAudio writes to stderr on errors, line by line of its source code."""
     with _scratch() as caught:
         stderr = os.dup(2)
         os.dup2(caught.fileno(), 2)

@@ -1,8 +1,7 @@
-"""Two hand-overs between a sound callback's thread and the event loop, without locks.
+"""Two lock-free handovers between a sound callback's thread and the event loop.
 
-A callback that waits is heard as a click, so neither side ever waits for the other: each index
-has one writer, and what must change together changes by one assignment. They know nothing of
-devices, rates or time.
+A callback that waits is heard as a click, so neither side ever waits for the other: each index has one
+writer, and values that must change together change in one assignment. Independent of devices, rates and time.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ from assistant.core.types import Pcm16
 
 
 class Ring:
-    """Samples from one thread that writes to one that reads, in memory that is there from the start."""
+    """Samples from one writing thread to one reading thread, in preallocated memory."""
 
     def __init__(self, capacity: int) -> None:
         self._samples = np.zeros(capacity, np.int16)
         self.written = 0
-        """Samples taken in so far. Only the writer changes it."""
+        """Samples written so far. Only the writer changes it."""
         self.dropped = 0
         """Samples refused because the reader had not made room."""
         self._read = 0
 
     def write(self, pcm: Pcm16) -> None:
-        """Take in what there is room for; the rest is dropped and counted."""
+        """Write as much as there is room for; the rest is dropped and counted."""
         capacity, count = len(self._samples), len(pcm)
         at = self.written % capacity
         if at + count <= capacity and self.unread + count <= capacity:
@@ -42,7 +41,7 @@ class Ring:
         self.written += count
 
     def write_silence(self, count: int) -> None:
-        """Like ``write`` of so many zeros."""
+        """Like ``write`` with that many zeros."""
         at, capacity = self.written % len(self._samples), len(self._samples)
         if at + count > capacity or self.unread + count > capacity:
             self.write(np.zeros(count, np.int16))
@@ -56,11 +55,11 @@ class Ring:
         return self.written - self._read
 
     def skip(self, count: int) -> None:
-        """Let go of so many unread samples; called by the reader."""
+        """Discard that many unread samples; called by the reader."""
         self._read += count
 
     def read(self) -> Pcm16:
-        """A copy of everything that was not read yet, possibly nothing."""
+        """Return a copy of all unread samples; may be empty."""
         begin, end = self._read, self.written
         at, capacity = begin % len(self._samples), len(self._samples)
         until_end = min(end - begin, capacity - at)
@@ -74,8 +73,8 @@ class Ring:
 class Playlist:
     """Sounds that one thread appends or cuts, and a callback plays one after the other.
 
-    ``cut`` exchanges the whole queue; the callback notices that it is another one, fades out
-    the sound it was in, and goes on with the new queue. So nothing that is appended after a cut is lost.
+    ``cut`` replaces the whole queue; the callback notices the new one, fades out the current sound, and
+    continues with the new queue. So nothing appended after a cut is lost.
     """
 
     def __init__(self, fade_samples: int) -> None:
@@ -87,12 +86,12 @@ class Playlist:
 
     @property
     def empty(self) -> bool:
-        """Whether the callback has taken everything that was appended."""
+        """True if the callback has taken everything that was appended."""
         return not self._queue
 
     @property
     def silent(self) -> bool:
-        """Whether ``fill`` would write nothing but silence; for the callback."""
+        """True if ``fill`` would write only silence; for the callback."""
         return not (self._queue or self._sounding) and self._queue is self._playing
 
     def append(self, pcm: Pcm16) -> None:
@@ -101,11 +100,11 @@ class Playlist:
             self._queue.append(pcm)
 
     def cut(self) -> None:
-        """Forget everything appended so far."""
+        """Drop everything appended so far."""
         self._queue = deque()
 
     def fill(self, out: npt.NDArray[np.int16]) -> int:
-        """Write the next samples, shape (frames, channels), then silence; return how many were sound."""
+        """Write the next samples, shape (frames, channels), then silence; returns how many were sound."""
         queue = self._queue
         done = 0
         if queue is not self._playing:

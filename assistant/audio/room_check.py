@@ -1,8 +1,8 @@
-"""What a recording of the room tells, made while a known sound was played into it.
+"""Analyzes a recording of the room made while a known sound was played.
 
-For ``assistant doctor --sound``: delay, gain, drift, noise and clipping, found offline over the whole
-recording. The canceller finds its delay while it runs, from seconds of sound; this has all of it at once.
-Pure: knows no devices.
+For ``assistant doctor --sound``: delay, gain, drift, noise and clipping, computed offline over the whole
+recording. The canceller finds its delay during operation, from seconds of sound; this has all of it at once.
+Pure; independent of devices.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from assistant.audio.resample import Samples
 from assistant.core.types import SAMPLE_RATE_HZ
 
 MOST_DELAY_S = 2.0
-"""A Bluetooth speaker takes half a second; more is not looked for."""
+"""A Bluetooth speaker takes half a second; longer delays are not searched."""
 
 _BLOCK_S = 0.05
-"""A syllable; levels are those of such pieces."""
+"""A syllable; levels are measured over blocks of this length."""
 
 _PART_S = 2.0
-"""The delay is looked for in so much sound, to see whether it stays."""
+"""The delay is measured in parts of this length, to see whether it is stable."""
 
 _SURE = 8.0
-"""The peak of a correlation over its own median deviation, before it is believed; of noise it is about 5."""
+"""Required height of a correlation peak over its median deviation; noise reaches about 5."""
 
 _GUESSES_PPM = (0, 4000, -4000, 7000, -7000, 10_000, -10_000)
-"""Drifts that are tried; 2000 more or less still agree well enough to be found."""
+"""Drifts to try; the correlation tolerates 2000 on either side."""
 
 _FULL = 0.999
-"""Of full scale; two such samples in a row were cut off."""
+"""Fraction of full scale; two such samples in a row were clipped."""
 
 _SILENT = 1e-9
 """Power below a hundredth of a 16-bit step: only zeros."""
@@ -42,26 +42,26 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class RoomCheck:
-    """Levels are decibels of full scale, over all of what is named."""
+    """The results. Levels are decibels relative to full scale."""
 
     delay_ms: float | None
-    """From the speaker's stream to the microphone's; None when no echo was found."""
+    """From the speaker's stream to the microphone's; None if no echo was found."""
     drift_ppm: float
     """How much faster the microphone's clock runs than the speaker's."""
     echo_db: float
-    """Of what is heard while something is played."""
+    """Level while something is played."""
     noise_db: float
-    """Of what is heard in the pauses."""
+    """Level in the pauses."""
     alike: float
-    """How far what is heard is the played sound itself, unchanged: 0 to 1."""
+    """How similar the recording is to the played sound, unchanged: 0 to 1."""
     clipped: float
-    """Share of the samples heard meanwhile that are at full scale."""
+    """Share of samples at full scale during playback."""
     has_room: bool
-    """Whether anything but zeros was heard in the pauses."""
+    """True if anything but zeros was heard in the pauses."""
 
 
 def check(played: Samples, heard: Samples) -> RoomCheck:
-    """Compare what a speaker was given with what the microphone heard, at 16 kHz and from one moment on."""
+    """Compare what was sent to the speaker with the recording; both at 16 kHz, starting at the same time."""
     size = min(len(played), len(heard))
     gave, took = played[:size].astype(np.float64), heard[:size].astype(np.float64)
     delay, drift_ppm = _found(gave, took)
@@ -80,10 +80,10 @@ def check(played: Samples, heard: Samples) -> RoomCheck:
 
 
 def delay_of(played: Floats, heard: Floats) -> float | None:
-    """By how many samples ``heard`` is behind ``played``; None when it holds nothing of it.
+    """Return by how many samples ``heard`` lags ``played``, or None if it doesn't contain it.
 
-    The correlation of both spectra with their size taken out: rooms colour a sound, and speech is full of
-    repetition, but only the true delay has all frequencies agree.
+    Correlates both spectra without their magnitudes: rooms color sound, and speech is repetitive, but only
+    the true delay makes all frequencies agree.
     """
     most = round(MOST_DELAY_S * SAMPLE_RATE_HZ)
     size = 1 << (len(played) + len(heard) - 1).bit_length()
@@ -99,7 +99,7 @@ def delay_of(played: Floats, heard: Floats) -> float | None:
 
 
 def _found(played: Floats, heard: Floats) -> tuple[float | None, float]:
-    """Delay and drift; where the rates differ so much that nothing agrees for a second, with that undone."""
+    """Return delay and drift; if the rates differ so much that nothing matches, with that undone."""
     for guess_ppm in _GUESSES_PPM:
         at = np.arange(len(heard)) * (1 + guess_ppm * 1e-6)
         undone = np.interp(at, np.arange(len(heard)), heard, right=0.0) if guess_ppm else heard
@@ -111,7 +111,7 @@ def _found(played: Floats, heard: Floats) -> tuple[float | None, float]:
 
 
 def _delays(played: Floats, heard: Floats) -> Sequence[tuple[float, float]]:
-    """Where in the recording, and how late; of the parts in which that can be told."""
+    """Return position and delay of each part in which the delay can be determined."""
     part, most = round(_PART_S * SAMPLE_RATE_HZ), round(MOST_DELAY_S * SAMPLE_RATE_HZ)
     found = []
     for begin in range(0, len(played) - part // 2, part // 2):
@@ -125,7 +125,7 @@ def _delays(played: Floats, heard: Floats) -> Sequence[tuple[float, float]]:
 
 
 def _line(delays: Sequence[tuple[float, float]]) -> tuple[float | None, float]:
-    """The delay in the middle, and by how much it changes (ppm): medians, so that one part may be wrong."""
+    """Return the median delay and its rate of change (ppm), so one part may be wrong."""
     if len(delays) < 2:
         return None, 0.0
     at, late = np.array(delays).T
@@ -139,7 +139,7 @@ def _line(delays: Sequence[tuple[float, float]]) -> tuple[float | None, float]:
 
 
 def _audible(played: Floats, shift: int, linger_s: float = 0.0) -> npt.NDArray[np.bool_]:
-    """Which samples are heard while something is played, ``shift`` later, and for a while behind it."""
+    """Mark the samples during which something is played, ``shift`` later, and for a while after it."""
     block = round(_BLOCK_S * SAMPLE_RATE_HZ)
     whole = len(played) // block * block
     loud = np.square(played[:whole]).reshape(-1, block).mean(1) > 1e-7  # -70 dB
@@ -153,7 +153,7 @@ def _audible(played: Floats, shift: int, linger_s: float = 0.0) -> npt.NDArray[n
 
 
 def _alike(played: Floats, heard: Floats, delay: float, drift_ppm: float) -> float:
-    """Coherence at that delay, in parts too short for drift to matter: a room blurs it, a wire does not."""
+    """Coherence at that delay, in parts too short for drift to matter: a room blurs it, a wire doesn't."""
     part = round(0.25 * SAMPLE_RATE_HZ)
     middle = len(played) / 2
     together = own = other = 0.0

@@ -1,6 +1,6 @@
-"""When a sample was heard, told by a clock that samples and the event loop share.
+"""Converts sample counts to times on the event loop's clock.
 
-Pure: it is told times and tells times.
+Pure: receives times and returns times.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import math
 
 
 class SampleClock:
-    """Tells when a sample was heard from when blocks of samples arrived.
+    """Estimates when a sample was heard from the arrival times of blocks.
 
-    Blocks arrive late, in bursts at times, but never early: so the earliest is believed. The
-    belief gives way slowly, since no sound card's crystal agrees with the computer's, and at
-    once when a block is so late that samples must have been lost before it.
-    PortAudio's own time stamps are no help: through ALSA's plugins they were wrong by 20 to 200 ms.
+    Blocks may arrive late and in bursts, but never early, so the earliest one is trusted. The estimate drifts
+    slowly, since no sound card's crystal agrees with the computer's, and jumps when a block is so late that
+    samples must have been lost before it. PortAudio's own time stamps don't help: through ALSA's plugins they
+    were wrong by 20 to 200 ms.
     """
 
     MOST_DRIFT = 0.001
@@ -27,7 +27,7 @@ class SampleClock:
         self._count = 0
 
     def block_arrived(self, count: int, at_s: float) -> None:
-        """``count`` samples in all had arrived at ``at_s``."""
+        """Record that ``count`` samples in total had arrived at ``at_s``."""
         begin_s = at_s - count / self._rate_hz
         if begin_s > self._begin_s + self.GAP_S:
             self._begin_s = begin_s
@@ -36,5 +36,5 @@ class SampleClock:
         self._count = count
 
     def time_of(self, count: float) -> float:
-        """When the ``count``-th sample was heard."""
+        """Return when the ``count``-th sample was heard."""
         return self._begin_s + count / self._rate_hz

@@ -1,7 +1,7 @@
-"""A microphone and a speaker without hardware that can break: for tests and soak runs.
+"""A simulated microphone and speaker that can fail on command: for tests and soak runs.
 
-The microphone hears what ``say`` puts into the room and may be told to fail, as a pulled
-cable would, until it is repaired. The speaker is the one that plays into files, with the same fault.
+The microphone hears what ``say`` plays into the room and can be made to fail, like a pulled cable, until it
+is repaired. The speaker is the one that writes files, with the same fault.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from assistant.core.types import FRAME_MS, FRAME_SAMPLES, AudioFrame, Pcm16, Spo
 
 
 class ScriptedMicrophone:
-    """Delivers a frame every 20 ms of the loop's time: what is being said, or silence."""
+    """Delivers a frame every 20 ms of the loop's time: the current speech, or silence."""
 
     def __init__(self) -> None:
         self._sound = np.zeros(0, np.int16)
         self.broken = False
-        """While true it cannot be opened, and an open one is lost."""
+        """While True, it cannot be opened, and an open one is lost."""
         self.refuses = ""
-        """Why it cannot be opened, though it is there: somebody else holds it, or it knows no such rate."""
+        """Why it cannot be opened although it exists: it is in use, or doesn't support the rate."""
         self.deaf = False
-        """While true it hears nothing but zeros, as behind a switch on the cable."""
+        """While True, it delivers only zeros, as with a switch on the cable."""
         self.stuck = False
-        """While true it stays open and gives nothing, as some drivers do."""
+        """While True, it stays open and delivers nothing, as some drivers do."""
         self.opened = 0
-        """How often it was opened."""
+        """How many times it was opened."""
         self.is_open = False
 
     def say(self, pcm: Pcm16) -> None:
-        """Sound from the next frame on, or behind what already sounds; samples at 16 kHz."""
+        """Play samples at 16 kHz from the next frame on, or after the current sound."""
         self._sound = np.concatenate([self._sound, pcm])
 
     def lose(self, frames: int) -> None:
-        """So much of what sounds now was never heard: an overrun."""
+        """Lose that many frames of the current sound, like an overrun."""
         self._sound = self._sound[frames * FRAME_SAMPLES :]
 
     @property
@@ -47,9 +47,9 @@ class ScriptedMicrophone:
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
         if self.broken:
-            raise DeviceUnavailable("The microphone is not there.", "Plug it in.")
+            raise DeviceUnavailable("The microphone is not connected.", "Plug it in.")
         if self.refuses:
-            raise DeviceUnavailable(f"The microphone {self.refuses}.", "End the other program.")
+            raise DeviceUnavailable(f"The microphone {self.refuses}.", "Close the other program.")
         self.opened += 1
         self.is_open = True
         now = asyncio.get_running_loop().time
@@ -59,7 +59,7 @@ class ScriptedMicrophone:
                 due_s += FRAME_MS / 1000
                 await asyncio.sleep(max(0.0, due_s - now()))
                 if self.broken:
-                    raise DeviceLost("The microphone went away.", "Plug it in again.")
+                    raise DeviceLost("The microphone was disconnected.", "Plug it in again.")
                 if self.stuck:
                     continue
                 frame, self._sound = self._sound[:FRAME_SAMPLES], self._sound[FRAME_SAMPLES:]
@@ -71,15 +71,15 @@ class ScriptedMicrophone:
 
 
 class ScriptedSpeaker(WavSpeaker):
-    """Is heard by nobody, and remembers what it was given."""
+    """Plays to nobody, and remembers what it received."""
 
     def __init__(self) -> None:
         super().__init__(None)
         self.broken = False
-        """While true it can neither be opened nor written to."""
+        """While True, it can neither be opened nor written to."""
         self._is_lost = False
         self.written: list[str] = []
-        """The texts of what was written."""
+        """Texts of the sounds that were written."""
 
     @property
     def is_sounding(self) -> bool:
@@ -87,7 +87,7 @@ class ScriptedSpeaker(WavSpeaker):
 
     async def open(self) -> None:
         if self.broken:
-            raise DeviceUnavailable("The speaker is not there.", "Plug it in.")
+            raise DeviceUnavailable("The speaker is not connected.", "Plug it in.")
         await super().open()
         self._is_lost = False
 
@@ -111,4 +111,4 @@ class ScriptedSpeaker(WavSpeaker):
 
     def _lost(self) -> DeviceLost:
         self._is_lost = True
-        return DeviceLost("The speaker went away.", "Plug it in again.")
+        return DeviceLost("The speaker was disconnected.", "Plug it in again.")

@@ -1,8 +1,8 @@
-"""The twins of microphone and speaker that work on recordings, at the pace of the real ones.
+"""Microphone and speaker for recordings, at the pace of the real ones.
 
-Whoever uses them cannot tell the difference: frames arrive when they would have been heard, and
-sound takes as long to be heard as it lasts. Time is the event loop's, so both also run in time
-that skips ahead. They know nothing of sound hardware.
+Their users cannot tell the difference: frames arrive at the time they would have been heard, and sound takes
+as long to play as it lasts. Time is the event loop's, so both also work in time that skips ahead. Independent
+of sound hardware.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioF
 _SILENCE = np.zeros(FRAME_SAMPLES, np.int16)
 
 GAP_S = 0.3
-"""Longest silence kept in the speaker's file: two answers stay apart, a minute of thinking is left out."""
+"""Longest silence kept in the speaker's file: answers stay separate, and long waits are cut."""
 
 
 class WavMicrophone:
-    """Recordings that are "spoken" one after the other, each when it is told to, with silence around them."""
+    """Recordings "spoken" one after the other, each on request, with silence around them."""
 
     def __init__(self, clips: Sequence[Pcm16]) -> None:
-        """``clips`` are samples at 16 kHz. The first one begins with the first frame."""
+        """Set the recordings: samples at 16 kHz. The first one starts with the first frame."""
         self._clips = deque(clips)
         self._waiting: deque[Pcm16] = deque()
         self._sounding = _SILENCE[:0]
@@ -39,23 +39,23 @@ class WavMicrophone:
         self.feed_next()
 
     def feed_next(self) -> bool:
-        """Begin the next clip with the next frame, or behind the one that sounds; false if none is left."""
+        """Start the next clip with the next frame, or after the current one; False if none is left."""
         if not self._clips:
             return False
         self._waiting.append(self._clips.popleft())
         return True
 
     def finish(self) -> None:
-        """Nothing more will be said: end the frames. Without this, silence goes on."""
+        """End the frames, because nothing more will be said. Without this, silence continues."""
         self._finished = True
 
     @property
     def sounding(self) -> bool:
-        """Whether a clip is being spoken, or about to be."""
+        """True if a clip is being spoken, or is about to be."""
         return bool(len(self._sounding) or self._waiting)
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:
-        """Frame n at its time, n + 1 frames after the first call; late ones follow without a pause."""
+        """Yield frame n at its time, n + 1 frames after the first call; late ones follow without a pause."""
         now = asyncio.get_running_loop().time
         begin_s = now()
         number = 0
@@ -77,35 +77,35 @@ class WavMicrophone:
 
 
 class WavSpeaker:
-    """Sounds in silence, as long as it would take, and writes what was heard to a file when closed."""
+    """Plays silently, in real time, and writes what was played to a file when closed."""
 
     def __init__(self, path: Path | None, sample_rate_hz: int | None = None, volume: float = 1.0) -> None:
-        """``path`` None writes and keeps nothing. Without a rate, that of the first sound is taken.
+        """Set the output; with ``path`` None nothing is written. Without a rate, the first sound sets it.
 
         ``volume`` is 0 to 1.
         """
         self._path = path
         self._rate_hz = sample_rate_hz
         self.volume = volume
-        """Loudness of what is written from now on."""
+        """Volume for sound written from now on."""
         self._pieces: deque[Pcm16] = deque()
         self._written = 0
         self._end_s = -math.inf
         self._replying = False
         self.underruns = 0
-        """How often an answer fell silent because its next part was not there yet."""
+        """How many times an answer paused because its next part was not ready."""
 
     async def open(self) -> None:
-        """Find out now if the file could not be written later. Raises AudioFileInvalid."""
+        """Check now that the file can be written later. Raises AudioFileInvalid."""
         if self._path is not None and not self._pieces:
             check_writable(self._path)
 
     async def lost(self) -> None:
-        """Wait for ever: a file does not go away."""
+        """Wait forever: a file is never disconnected."""
         await asyncio.get_running_loop().create_future()
 
     def write(self, audio: SpokenAudio) -> None:
-        """Append; sounds at once when nothing else does. Resampled to the rate of the file."""
+        """Append sound, resampled to the file's rate; it plays at once if the queue is empty."""
         now_s = asyncio.get_running_loop().time()
         self._rate_hz = self._rate_hz or audio.sample_rate_hz
         pcm = rendered(audio, self._rate_hz, self.volume)
@@ -120,7 +120,7 @@ class WavSpeaker:
         self._end_s += len(pcm) / self._rate_hz
 
     def cut(self) -> None:
-        """Silence: what has not been heard yet never was."""
+        """Drop all sound not yet played."""
         self._replying = False
         if self._rate_hz is None:
             return
@@ -134,27 +134,27 @@ class WavSpeaker:
             unheard -= min(unheard, len(piece))
 
     async def drained(self) -> None:
-        """Wait until everything written has been heard, or was cut."""
+        """Wait until everything written has been played, or was cut."""
         while (left_s := self._unheard_s()) > 0:  # noqa: ASYNC110 - it has a schedule, not an event
             await asyncio.sleep(min(left_s, 0.02))
         self._replying = False
 
     @property
     def heard_s(self) -> float:
-        """Seconds of written sound that have been heard, without the pauses."""
+        """Seconds of written sound played so far, without the pauses."""
         if self._rate_hz is None:
             return 0.0
         return max(0.0, self._written / self._rate_hz - self._unheard_s())
 
     def close(self) -> None:
-        """Cut what has not been heard and write the file. Raises AudioFileInvalid, StorageFull."""
+        """Cut the rest and write the file. Raises AudioFileInvalid, StorageFull."""
         self.cut()
         if self._path is not None:
             heard = np.concatenate([_SILENCE[:0], *self._pieces])
             write_wav(self._path, heard, self._rate_hz or SAMPLE_RATE_HZ)
 
     def _unheard_s(self) -> float:
-        """What is still to be heard is always in one piece, up to the end."""
+        """Return the seconds still to be played, always one contiguous piece up to the end."""
         if self._end_s == -math.inf:
             return 0.0
         return max(0.0, self._end_s - asyncio.get_running_loop().time())

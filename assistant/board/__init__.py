@@ -1,4 +1,4 @@
-"""The hardware this runs on: which board it is, which cores and how much memory we may use.
+"""The hardware: which board this is, which cores and how much memory the assistant may use.
 
-Everything is read from /proc and /sys below a root folder, so that tests can lay out any board.
+Everything is read from /proc and /sys below a root folder, so tests can simulate any board.
 """

@@ -1,12 +1,12 @@
-"""Which cores compute, and which one listens: one plan for all engines and the loop.
+"""Assigns processor cores: one plan for all engines and the event loop.
 
-The engines take turns, so they share their cores, and each has a thread on every one of them and no
-thread more. Wake word, voice activity and the loop run beside them all the time: on a small core
-where there are small ones, else on a core that the engines leave, so that a frame of sound never
-waits for a model, nor a model's threads, which wait for each other at every step, for a frame of
-sound. With one or two cores there is none to spare, and the kernel decides.
+The engines take turns, so they share their cores, and each has exactly one thread on every one of them. Wake
+word, voice activity and the event loop run at the same time: on a small core if there are any, otherwise on a
+core the engines leave free. So an audio frame never waits for a model, and a model's threads, which wait for
+each other at every step, never wait for an audio frame. With one or two cores none can be spared, and the
+kernel decides.
 
-Linux lets a program choose its cores; elsewhere only the thread counts hold.
+Only Linux lets a program choose its cores; elsewhere only the thread counts apply.
 """
 
 from __future__ import annotations
@@ -23,66 +23,77 @@ from assistant.board import cores
 from assistant.board.limits import ROOT, cpu_quota
 
 ENOUGH_TO_SPARE_ONE = 3
-"""Of two cores, one for the loop would halve the engines' speed for the 3 % of a core that the loop takes."""
+"""With two cores, reserving one would halve the engines' speed, while the loop takes only 3 % of a core."""
 
 
 @dataclass(frozen=True, slots=True)
 class CorePlan:
-    """Numbers of processors."""
+    """Processor numbers by use."""
 
     engines: tuple[int, ...]
-    """Speech to text, language model and voice, in turn: one thread on each."""
+    """For speech to text, the language model and the voice, in turn: one thread on each."""
     loop: tuple[int, ...]
-    """The loop, the wake word and the VAD; empty: wherever there is room."""
+    """For the event loop, the wake word and the VAD; empty means any core."""
     all: tuple[int, ...]
-    """What this process may use: for everything else, and for programs that it starts."""
+    """All processors this process may use, for everything else and for programs it starts."""
     pinned: bool
-    """Whether the engines' threads are kept on their cores."""
+    """True if the engines' threads are pinned to their cores."""
     why: str
-    """For people."""
+    """Reason for this plan, shown to the user."""
 
     def __str__(self) -> str:
         if not self.pinned:
-            return f"a thread of the models on {len(self.engines)} of {len(self.all)} cores; {self.why}"
+            return (
+                f"model threads: one on each of {len(self.engines)} cores, out of "
+                f"{len(self.all)} ({self.why})"
+            )
         listening = f", {_listed(self.loop)} for listening" if self.loop else ""
-        return f"{_listed(self.engines)} for the models{listening}; {self.why}"
+        return f"{_listed(self.engines)} for the models{listening} ({self.why})"
 
 
 def plan(
     root: Path = ROOT, *, most_threads: int = 0, chosen: Collection[int] = (), pin: bool = True
 ) -> CorePlan:
-    """Plan for the cores below ``root``, as far as the settings leave it open. Never raises.
+    """Plan for the cores below ``root``, within what the settings fix. Never raises.
 
-    ``most_threads`` is the largest count that the settings fix, 0 when they fix none; ``chosen`` are
-    cores that they want computed on. What is not allowed to this process is left out.
+    ``most_threads`` is the largest thread count fixed in the settings, or 0; ``chosen`` are the cores that
+    the settings select for the engines. Cores that this process may not use are left out.
     """
     everything = tuple(sorted(cores.allowed_cores(root)))
     big, small = cores.big_cores(root), cores.small_cores(root)
     wanted = tuple(sorted(set(chosen) & set(everything)))
     if not pin or (root == ROOT and not hasattr(os, "sched_setaffinity")):
-        why = "the settings say so" if not pin else "this system does not let a program choose its cores"
+        why = (
+            "pinning is off in the settings"
+            if not pin
+            else "this system does not let a program choose its cores"
+        )
         return CorePlan(wanted or big, (), everything, pinned=False, why=why)
     if wanted:
         rest = tuple(sorted(set(everything) - set(wanted)))
         return CorePlan(wanted, rest, everything, pinned=True, why="chosen in the settings")
     if math.isfinite(quota := cpu_quota(root)):
-        why = f"a control group grants the time of {quota:g} cores, whichever they are"
+        why = f"a control group limits this to the time of {quota:g} cores"
         return CorePlan(big, (), everything, pinned=False, why=why)
     if small:
-        return CorePlan(big, small, everything, pinned=True, why="there are small cores for the loop")
+        return CorePlan(big, small, everything, pinned=True, why="small cores do the listening")
     if len(big) >= ENOUGH_TO_SPARE_ONE and most_threads < len(big):
-        # The first core also serves most interrupts, which no model's thread should wait for.
+        # The first core also handles most interrupts, which no model thread should wait for.
         loop = tuple(sorted(cores.threads_of(big[0], root)))
-        return CorePlan(big[1:], loop, everything, pinned=True, why="one core is left to the loop")
-    why = "too few cores to spare one" if len(big) < ENOUGH_TO_SPARE_ONE else "the settings want every core"
+        return CorePlan(big[1:], loop, everything, pinned=True, why="one core is reserved for listening")
+    why = (
+        "too few cores to reserve one for listening"
+        if len(big) < ENOUGH_TO_SPARE_ONE
+        else "the settings use every core"
+    )
     return CorePlan(big, (), everything, pinned=False, why=why)
 
 
 @contextmanager
 def kept_on(processors: Collection[int]) -> Iterator[None]:
-    """Keep the calling thread, and the threads it starts inside, on these; empty changes nothing.
+    """Pin the calling thread, and threads it starts inside, to these processors; empty changes nothing.
 
-    Where it was before is restored.
+    On exit, the previous affinity is restored.
     """
     if not processors or not hasattr(os, "sched_setaffinity"):
         yield
@@ -96,7 +107,9 @@ def kept_on(processors: Collection[int]) -> Iterator[None]:
 
 
 def helpers(found: CorePlan) -> ThreadPoolExecutor:
-    """Threads for what may wait for a disk or a program: free of the loop's core, as their children are."""
+    """Create threads for calls that wait for a disk or a program; they and their children avoid the loop's
+    core.
+    """
     return ThreadPoolExecutor(thread_name_prefix="helper", initializer=_free, initargs=(found.all,))
 
 
@@ -106,7 +119,7 @@ def _free(processors: Collection[int]) -> None:
 
 
 def _listed(processors: Collection[int]) -> str:
-    """As the kernel writes it: (0, 1, 2, 5) is "cores 0-2,5"."""
+    """Format like the kernel: (0, 1, 2, 5) is "cores 0-2,5"."""
     runs: list[list[int]] = []
     for cpu in sorted(processors):
         if runs and cpu == runs[-1][-1] + 1:

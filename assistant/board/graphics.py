@@ -1,7 +1,7 @@
-"""Which graphics processors this machine has, after what the kernel and NVIDIA's driver say.
+"""Which GPUs this machine has, according to the kernel and NVIDIA's driver.
 
-Those that only show pictures (of virtual machines, of servers) do not count. Whether an engine here can
-compute on one depends on how it was built: ``cli.checks.graphics``.
+Display-only adapters (of virtual machines, of servers) don't count. Whether an installed engine can compute
+on a GPU depends on how it was built: see ``cli.checks.graphics``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 from assistant.board.limits import ROOT, text
 
 VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel"}
-"""Numbers of the PCI Special Interest Group."""
+"""IDs from the PCI Special Interest Group."""
 
 
 def gpus(root: Path = ROOT) -> tuple[str, ...]:
-    """A name for each, such as "NVIDIA GeForce RTX 3060" or "AMD"; empty where none is seen."""
+    """Return a name for each GPU, such as "NVIDIA GeForce RTX 3060" or "AMD"; empty if none is found."""
     found = _with_nvidias_driver(root)
     tegra = re.search(r"nvidia,(tegra\d+)", text(root / "proc/device-tree/compatible"))
-    if tegra and not found:  # is no PCI device, and has no vendor below /sys/class/drm
+    if tegra and not found:  # it isn't a PCI device, and has no vendor below /sys/class/drm
         found = [f"NVIDIA {tegra[1].capitalize()}"]
     cards = sorted((root / "sys/class/drm").glob("card[0-9]*/device/vendor"))
     vendors = [VENDORS.get(text(card), "") for card in cards if "-" not in card.parts[-3]]
@@ -31,7 +31,7 @@ def gpus(root: Path = ROOT) -> tuple[str, ...]:
 
 
 def _with_nvidias_driver(root: Path) -> list[str]:
-    """What NVIDIA's own driver calls those that it runs."""
+    """Return the names of the GPUs that NVIDIA's own driver runs."""
     folder = root / "proc/driver/nvidia/gpus"
     said = (text(file) for file in sorted(folder.glob("*/information")))
     models = (re.search(r"^Model:\s*(.+)$", lines, re.MULTILINE) for lines in said)

@@ -1,6 +1,6 @@
-"""How the hardware is doing right now: memory, swap, clock governor, heat, power.
+"""The current condition of the hardware: memory, swap, clock governor, heat, power.
 
-Plain facts from /proc and /sys; what they mean for a voice assistant is for ``doctor`` to say.
+Plain facts from /proc and /sys; ``doctor`` explains what they mean for a voice assistant.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from assistant.board.limits import ROOT, text
 
 THROTTLING = {
     0: "the power supply is too weak",
-    1: "the clock is capped",
-    2: "it is throttled",
-    3: "it is near its temperature limit",
-    16: "the power supply has been too weak",
-    17: "the clock has been capped",
-    18: "it has been throttled",
-    19: "it has been near its temperature limit",
+    1: "the CPU clock is capped",
+    2: "the CPU is throttled",
+    3: "the CPU is near its temperature limit",
+    16: "the power supply was too weak at some point since boot",
+    17: "the CPU clock was capped at some point since boot",
+    18: "the CPU was throttled at some point since boot",
+    19: "the CPU was near its temperature limit at some point since boot",
 }
 """Bits of a Raspberry Pi's get_throttled (raspberrypi.com/documentation, vcgencmd): now, and since boot."""
 
 SELF_REGULATING = ("intel_pstate", "amd-pstate", "amd_pstate")
-"""Drivers whose "powersave" only means that the processor chooses its clock itself."""
+"""Drivers for which "powersave" only means that the processor chooses its own clock."""
 
 _OF_THE_PROCESSOR = re.compile("cpu|soc|pkg|core|tj")
-"""In the names that Linux gives its sensors: cpu-thermal (Raspberry Pi), CPU-therm (Jetson), x86_pkg_temp."""
+"""Parts of Linux sensor names: cpu-thermal (Raspberry Pi), CPU-therm (Jetson), x86_pkg_temp."""
 
 
 def available_mb(root: Path = ROOT) -> int | None:
-    """Memory that programs could take without swapping, in 1,000,000 bytes; None when it cannot be told."""
+    """Memory available to programs without swapping, in units of 1,000,000 bytes; None if unknown."""
     return _meminfo_mb("MemAvailable", root)
 
 
 def swap_used_mb(root: Path = ROOT) -> int | None:
-    """What has been moved out of memory, in 1,000,000 bytes; None when it cannot be told."""
+    """Memory moved to swap, in units of 1,000,000 bytes; None if unknown."""
     total, free = _meminfo_mb("SwapTotal", root), _meminfo_mb("SwapFree", root)
     return None if total is None or free is None else total - free
 
 
 def governor(root: Path = ROOT) -> tuple[str, bool]:
-    """The processor's clock governor and whether it keeps it slow; empty where the kernel names none.
+    """The CPU clock governor, and True if it keeps the clock low; empty if the kernel names none.
 
-    Where processors have several, one that keeps them slow counts.
+    If processors differ, one that keeps the clock low counts.
     """
     first = ""
     for frequency in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq")):
@@ -58,9 +58,9 @@ def governor(root: Path = ROOT) -> tuple[str, bool]:
 
 
 def hottest_c(root: Path = ROOT) -> float | None:
-    """The hottest of the processor's sensors in degrees Celsius; None without sensors.
+    """Temperature of the hottest CPU sensor in degrees Celsius; None without sensors.
 
-    Where none says that it is the processor's all others count, but for a Jetson's PMIC: that one says 100.
+    If no sensor is named after the CPU, all others count except a Jetson's PMIC, which always reports 100.
     """
     kinds: dict[bool, list[float]] = {True: [], False: []}
     for zone in (root / "sys/class/thermal").glob("thermal_zone*"):
@@ -71,15 +71,15 @@ def hottest_c(root: Path = ROOT) -> float | None:
 
 
 def stalled_percent(root: Path = ROOT) -> float | None:
-    """How much of the last ten seconds some program waited for memory (PSI); None where that is not told."""
+    """Percent of the last ten seconds in which some program waited for memory (PSI); None if unknown."""
     found = re.search(r"^some avg10=(\d+\.\d+)", text(root / "proc/pressure/memory"), re.MULTILINE)
     return float(found[1]) if found else None
 
 
 def throttling(root: Path = ROOT) -> tuple[str, ...]:
-    """What a Raspberry Pi's firmware says slows it down, or did since boot; empty elsewhere.
+    """What limits a Raspberry Pi's speed according to its firmware, now or since boot; empty elsewhere.
 
-    Kernels that do not pass it on leave it to the Pi's own program.
+    If the kernel does not pass it on, the Pi's own program is run.
     """
     said = text(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
     program = shutil.which("vcgencmd") if not said and root == ROOT else None
@@ -91,7 +91,7 @@ def throttling(root: Path = ROOT) -> tuple[str, ...]:
 
 
 def _said_by(*command: str) -> str:
-    """What a small program prints; empty when it fails or hangs."""
+    """Run a small program and return its output; empty if it fails or hangs."""
     try:
         done = subprocess.run(  # noqa: S603 - a program found on the PATH, and our own words
             command, capture_output=True, text=True, errors="replace", timeout=2, check=True
@@ -102,7 +102,7 @@ def _said_by(*command: str) -> str:
 
 
 def memory_bytes(key: str, root: Path = ROOT, of: str = "meminfo") -> int | None:
-    """A figure of /proc/meminfo, such as "MemAvailable", or of such a file; None where it is not given."""
+    """Return a value of /proc/meminfo, such as "MemAvailable", or of a similar file; None if missing."""
     found = re.search(rf"^{key}:\s*(\d+) kB", text(root / "proc" / of), re.MULTILINE)
     return int(found[1]) * 1024 if found else None
 

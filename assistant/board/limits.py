@@ -1,7 +1,7 @@
-"""What the control groups grant this process: processor time and memory.
+"""Control group limits of this process: processor time and memory.
 
-Containers and systemd units limit both without hiding cores or memory from /proc. Versions 1
-and 2 of the kernel's interface are read; a limit on any group above ours holds for us too.
+Containers and systemd units limit both without hiding cores or memory from /proc. Reads versions 1 and 2 of
+the kernel's interface; a limit on any parent group applies too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ROOT = Path("/")
 
 
 def cpu_quota(root: Path = ROOT) -> float:
-    """Cores' worth of processor time, such as 1.5; infinite without a limit."""
+    """Processor time in cores, such as 1.5; infinite without a limit."""
     return min(
         (
             quota / period
@@ -38,10 +38,10 @@ def memory_bytes(root: Path = ROOT) -> float:
 
 
 def memory_left_bytes(root: Path = ROOT, *, brakes: bool = False) -> float:
-    """What the tightest of the limits leaves beside what is in use now; infinite without a limit.
+    """Bytes that the tightest limit leaves beyond current use; infinite without a limit.
 
-    Cached files that were not looked at lately are given up for programs, so they are not in use.
-    ``brakes`` counts the limits from which on programs are slowed down, too.
+    Cached files that were not used lately are dropped for programs, so they don't count as used. ``brakes``
+    also includes the limits above which programs are slowed down.
     """
     left = math.inf
     for group in _groups(root):
@@ -58,7 +58,7 @@ def memory_left_bytes(root: Path = ROOT, *, brakes: bool = False) -> float:
 
 
 def text(file: Path) -> str:
-    """What a file of /proc or /sys says; empty when it cannot be read."""
+    """Read a file of /proc or /sys; empty if it cannot be read."""
     try:
         return file.read_bytes().decode("utf-8", "replace").strip()
     except OSError:
@@ -66,7 +66,7 @@ def text(file: Path) -> str:
 
 
 def _groups(root: Path) -> Iterator[Path]:
-    """The folder of every control group this process is in, and of those above it."""
+    """Yield the folder of each control group this process is in, and of its parents."""
     for line in text(root / "proc/self/cgroup").splitlines():
         _, controllers, group = (*line.split(":", 2), "", "")[:3]
         names = [name for name in PurePosixPath(group).parts if name not in {"/", ".."}]
@@ -75,7 +75,7 @@ def _groups(root: Path) -> Iterator[Path]:
 
 
 def _figures(group: Path, *files: str) -> tuple[float, float]:
-    """The first two figures of these files; 0 where there is none, "max" or -1."""
+    """Read the first two numbers of these files; 0 for a missing one, "max" or -1."""
     words = " ".join(text(group / file) for file in files).split()
     first, second, *_ = (*(float(word) if word.isdecimal() else 0.0 for word in words), 0.0, 0.0)
     return first, second

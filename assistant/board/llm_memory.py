@@ -1,8 +1,8 @@
-"""What a language model will take of memory, from its header and before any of it is loaded.
+"""Predicts the memory a language model will use, from its header, before loading it.
 
 Pure. The figures follow what llama.cpp allocates (``llama_kv_cache``, ``sched_reserve`` and
-``ggml_graph_plan`` say so in its log) and were held against the peak of real processes:
-`assistant bench memory`, docs/boards.md. ``onnx_memory`` makes an ``LlmMemory`` of what ONNX Runtime takes.
+``ggml_graph_plan`` report it in its log) and were compared with the peak of real processes: `assistant bench
+memory`, docs/boards.md. ``onnx_memory`` creates an ``LlmMemory`` for ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -18,86 +18,94 @@ CONTEXT_STEP = 256
 """llama.cpp rounds a context up to a multiple of this (GGML_PAD in llama-context.cpp)."""
 
 KV_ELEMENT_BYTES = {"f16": 2.0, "q8_0": 34 / 32}
-"""Of one number in the memory of the conversation."""
+"""Bytes per number in the KV cache."""
 
 REPACKED = {
     "avx2": {"Q4_0": 8, "Q4_K": 8, "IQ4_NL": 8, "MXFP4": 8},
     "avx512f": {"Q2_K": 8},
     "asimddp": {"Q4_0": 4, "Q4_K": 8, "IQ4_NL": 4, "Q8_0": 4, "Q5_K": 8, "Q6_K": 8},
 }
-"""An ability as /proc/cpuinfo calls it -> the types of which llama.cpp keeps a rearranged copy there, and
-what the number of rows must be a multiple of (ggml_repack_get_optimal_repack_type in repack.cpp)."""
+"""CPU feature in /proc/cpuinfo -> the types that llama.cpp keeps a rearranged copy of on such a CPU, and
+the number that must divide the row count (ggml_repack_get_optimal_repack_type in repack.cpp).
+"""
 
 MAPPED_BLOCK_BYTES = 2 * 1024 * 1024
-"""A kernel maps more around a page that is read: with the large pages of today's file systems 2 MB. So small
-tensors between big ones that are not needed bring parts of these along."""
+"""The kernel maps more than the page being read: 2 MB with the large pages of today's file systems. So
+small tensors between large unused ones bring in parts of those.
+"""
 
 _WORDS = "token_embd.weight"
-"""The table of words. Of it a row a token is read, which is next to nothing, but where there is no
-"output.weight" it is multiplied with as well."""
+"""The token embedding. Only one row per token is read, which is negligible, but without an "output.weight"
+it is also multiplied with.
+"""
 
 _LIBRARY_BYTES = 10_000_000
-"""llama.cpp's code, its Python side and the chat template's; measured."""
+"""llama.cpp's code, its Python binding and the chat template's; measured."""
 _ENTRY_BYTES = 270
-"""What llama.cpp's tables keep of an entry of the vocabulary: 2.7 MB and 268 bytes an entry, measured with
-49,152 and 151,936 entries; and of its scores, twice sorted, 24 bytes."""
+"""Bytes that llama.cpp's tables keep per vocabulary entry: 2.7 MB plus 268 bytes per entry, measured with
+49,152 and 151,936 entries; and 24 bytes for its scores, sorted twice.
+"""
 _SCORE_BYTES = 24
 _LOADING_ENTRY_BYTES = 32
-"""While it loads, the header's lists are there once more: a std::string for each of their entries."""
+"""While loading, the header's lists exist a second time, with a std::string for each entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Of a decoder in a GGUF file."""
+    """Dimensions of a decoder in a GGUF file."""
 
     kv_numbers: int
-    """Numbers that it remembers of one token: keys and values of all layers."""
+    """Numbers in the KV cache per token: keys and values of all layers."""
     heads: int
-    """The most heads that any layer has."""
+    """Number of heads of the layer with the most."""
     width: int
     """Length of a token's vector."""
     feed_forward: int
     vocabulary: int
-    """Entries."""
+    """Number of entries."""
     train_context: int
-    """Tokens it was made for; longer contexts are cut to this."""
+    """Context length it was trained for; longer contexts are cut to this."""
     listed: int
-    """Texts in its header: vocabulary and merges."""
+    """Strings in its header: vocabulary and merges."""
 
 
 @dataclass(frozen=True, slots=True)
 class LlmMemory:
-    """Bytes by what they are for; 0 where there is no model here."""
+    """Bytes by purpose; all 0 without a local model."""
 
     file: int = 0
-    """What of the model's files is mapped while it is loaded: of GGUF all; 0 when they are read instead."""
+    """Part of the model's files mapped while loading: all of a GGUF; 0 if they are read instead."""
     mapped: int = 0
-    """Weights read from the mapped file. They can go when memory is short, and then every token is slow."""
+    """Weights read from the mapped file. If memory is short they are dropped, and every token becomes
+    slow.
+    """
     copied: int = 0
-    """Weights in memory of their own: rearranged for this processor, all of them without mmap, and the whole
-    file where it is in memory only (an encrypted model): it cannot go when memory is short."""
+    """Weights in memory of their own: rearranged for this processor, all of them without mmap, or the
+    whole file if it exists only in memory (an encrypted model). They cannot be dropped if memory is
+    short.
+    """
     kv: int = 0
-    """Memory of the conversation."""
+    """The KV cache."""
     compute: int = 0
-    """Between the layers, while tokens are read."""
+    """Buffers between the layers while a prompt is read."""
     tables: int = 0
-    """The library, the vocabulary, and an adapter where there is one."""
+    """The library, the vocabulary, and an adapter if there is one."""
     loading: int = 0
-    """What is needed until it is loaded, beside the file."""
+    """Needed only during loading, besides the file."""
 
     @property
     def running(self) -> int:
-        """Once the context is full. With less, every token waits for the disk."""
+        """Bytes with a full context. With less memory, every token waits for the disk."""
         return self.mapped + self.copied + self.kv + self.compute + self.tables
 
     @property
     def peak(self) -> int:
-        """The most at any moment, that of loading included."""
+        """The maximum at any time, including loading."""
         return max(self.running, self.file + self.copied + self.tables + self.loading)
 
 
 def shape_of(header: GgufHeader) -> Shape:
-    """Raises ModelCorrupt for a header that does not say what a decoder looks like."""
+    """Read the dimensions. Raises ModelCorrupt if the header doesn't describe a decoder."""
 
     def numbers(name: str, otherwise: int = 0) -> tuple[int, ...]:
         value = header.hyperparameter(name)
@@ -111,13 +119,13 @@ def shape_of(header: GgufHeader) -> Shape:
     )
     if min(layers, width, max(heads, default=0)) < 1:
         raise ModelCorrupt(
-            "The model file does not say how many layers and heads its network has.",
-            "Fetch the model again, or choose another one (llm.model).",
+            "The model file doesn't say how many layers and heads its network has.",
+            "Fetch the model again, or choose a different one (llm.model).",
         )
     head_size = width // max(heads)
     each = numbers("attention.key_length", head_size)[0] + numbers("attention.value_length", head_size)[0]
     kv_heads = numbers("attention.head_count_kv", max(heads))
-    # A list names every layer; one number holds for all of them.
+    # A list has one number per layer; a single number applies to all layers.
     kv_total = sum(kv_heads[:layers]) if len(kv_heads) > 1 else kv_heads[0] * layers
     vocabulary = _length(header, "tokenizer.ggml.tokens")
     return Shape(
@@ -132,15 +140,16 @@ def shape_of(header: GgufHeader) -> Shape:
 
 
 def kv_bytes(shape: Shape, context_tokens: int, kv_type: str) -> int:
-    """Memory of the conversation for that many tokens."""
+    """Size of the KV cache for that many tokens."""
     return int(shape.kv_numbers * KV_ELEMENT_BYTES[kv_type] * _rounded_up(context_tokens))
 
 
 def compute_bytes(shape: Shape, context_tokens: int, *, flash_attention: bool, micro_batch: int) -> int:
-    """What lies between the layers while ``micro_batch`` tokens are read at the end of a full context.
+    """Size of the buffers between the layers while ``micro_batch`` tokens are read at the end of a full
+    context.
 
-    Without flash attention every head has a score for each token of the context, in 32 bits, and a
-    copy of them in 16 for the product with the values.
+    Without flash attention, every head has a 32-bit score for each token of the context, and a 16-bit copy of
+    it for the product with the values.
     """
     batch, context = micro_batch, _rounded_up(context_tokens)
     layers_between = batch * 4 * (shape.feed_forward + 2 * shape.width)
@@ -164,8 +173,8 @@ def of_gguf(
     abilities: Collection[str] = (),
     adapter_bytes: int = 0,
 ) -> LlmMemory:
-    """``abilities`` are the words of /proc/cpuinfo; ``in_memory`` is a file that no disk backs. Raises
-    ModelCorrupt.
+    """Predict a GGUF model's memory. ``abilities`` are the CPU features from /proc/cpuinfo; ``in_memory``
+    means that no disk backs the file. Raises ModelCorrupt.
     """
     shape = shape_of(header)
     context = min(context_tokens, shape.train_context or context_tokens)
@@ -180,7 +189,7 @@ def of_gguf(
     whole = header.data_offset + header.tensor_bytes
     copied = sum(tensor.size_bytes for tensor in (again if mmap else header.tensors))
     return LlmMemory(
-        # Without mmap a file in memory is there beside its copy until that is made.
+        # Without mmap, an in-memory file exists beside its copy until the copy is complete.
         file=whole if mmap != in_memory else 0,
         mapped=_blocks(kept) if mmap and not in_memory else 0,
         copied=copied + (whole if mmap and in_memory else 0),
@@ -192,9 +201,9 @@ def of_gguf(
 
 
 def is_repacked(tensor: Tensor, abilities: Collection[str]) -> bool:
-    """Whether llama.cpp rearranges this tensor for a processor that can do these things.
+    """True if llama.cpp rearranges this tensor for a processor with these features.
 
-    The table of words is looked up and not multiplied with, so it stays as it is.
+    The token embedding is looked up rather than multiplied with, so it stays unchanged.
     """
     if len(tensor.shape) < 2 or tensor.name == _WORDS:
         return False

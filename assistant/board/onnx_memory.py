@@ -1,10 +1,10 @@
-"""What a language model will take of memory on ONNX Runtime, from its network and before it is loaded.
+"""Predicts the memory a language model will use on ONNX Runtime, from its network, before loading it.
 
-Pure. ONNX Runtime maps weights that lie in a file of their own, and copies those that lie in the network.
-What is multiplied with is rearranged into memory of its own (prepacked), and the original is let go unless
-something else reads it, as the table of words is where it also makes the words. All of this, and the
-constants here, were found by measuring on x86: `assistant bench memory`, docs/boards.md. What a graphics
-card computes lies in its own memory; it is planned as if it did not.
+Pure. ONNX Runtime maps weights that are in a separate file, and copies those inside the network file.
+Matrices are rearranged into memory of their own (prepacked), and the original is released unless something
+else reads it, as with a token embedding that is also the output layer. All of this, and the constants here,
+were found by measuring on x86: `assistant bench memory`, docs/boards.md. A GPU has its own memory; the plan
+ignores that and counts everything.
 """
 
 from __future__ import annotations
@@ -19,33 +19,37 @@ from assistant.core.errors import ModelCorrupt
 from assistant.store.formats.onnx import FLOAT16, TYPE_BYTES, Node, OnnxHeader, Port, Weights
 
 MULTIPLIED = {"MatMul": 1, "Gemm": 1, "MatMulNBits": 1, "MatMulInteger": 1, "DynamicQuantizeMatMul": 1}
-"""Operator -> which of its inputs is rearranged when it is constant."""
+"""Operator -> index of the input that is rearranged if it is constant."""
 _ROWS = ("Gather", 0)
 _IN_PLACE = "GroupQueryAttention"
 _PAST, _LOGITS, _KEEPS = "past_key_values.", "logits", "num_logits_to_keep"
 
 PART_TOKENS, PART_TOKENS_ALL_SCORES = 128, 32
-"""Of a prompt, what is read at once: as engines.onnx_context does, and a test holds them equal."""
+"""Prompt tokens read at once, as in engines.onnx_context; a test keeps them equal."""
 
 _LONGER_EACH_TIME = 2.5
-"""Of the conversation's memory, where a network gives it out anew, one token longer, each time: both are
-there, and what the allocator keeps between them. Measured from 512 to 4096 tokens with 60 such blocks."""
+"""Multiple of the KV cache's size, for networks that output it anew at each step, one token longer: both
+exist, plus what the allocator keeps between them. Measured from 512 to 4096 tokens with 60 such blocks.
+"""
 _ROW_BYTES = 16_384
-"""Of a table that is looked up, what a token of the context brings into memory. Linux maps 64 KB around a
-row, but words that are used often lie together: 62 MB after 4,000 tokens, measured."""
+"""Memory that each context token brings in from a lookup table. Linux maps 64 KB around a row, but common
+words are close together: 62 MB after 4,000 tokens, measured.
+"""
 _RUNTIME_BYTES = 30_000_000
-"""ONNX Runtime's code and the tokenizers'; measured."""
+"""Code of ONNX Runtime and the tokenizers; measured."""
 _SESSION_BYTES = 5_000_000
 """The network without its weights; measured with 24 and 30 layers."""
 _ENTRY_BYTES = 700
-"""Of the vocabulary, in the tokenizers' tables: 696 and 709 bytes, measured with 49,152 and 151,936."""
+"""Bytes per vocabulary entry in the tokenizers' tables: 696 and 709, measured with 49,152 and 151,936
+entries.
+"""
 _CHOICE_BYTES = 40
-"""Of an entry, for its scores while one is chosen: sorted, and in 64 bits."""
+"""Bytes per entry for its score while a token is chosen: sorted, and in 64 bits."""
 
 
 @dataclass(frozen=True)
 class _Network:
-    """A header, and what its operators make of the weights."""
+    """A header, and how its operators use the weights."""
 
     header: OnnxHeader
 
@@ -55,7 +59,7 @@ class _Network:
 
     @cached_property
     def uses(self) -> dict[str, set[tuple[str, int]]]:
-        """Weights -> the operators that read them, and as which of their inputs."""
+        """Weights -> the operators that read them, with the input index."""
         found: dict[str, set[tuple[str, int]]] = {}
         for node in self.header.nodes:
             for at, name in enumerate(node.inputs):
@@ -69,17 +73,17 @@ class _Network:
 
     @cached_property
     def scales(self) -> set[str]:
-        """And zero points."""
+        """Scales and zero points."""
         return {name for name, uses in self.uses.items() if uses & {("MatMulNBits", 2), ("MatMulNBits", 3)}}
 
     @cached_property
     def kept(self) -> set[str]:
-        """Weights whose originals stay."""
+        """Weights whose originals stay in memory."""
         return {name for name, uses in self.uses.items() if uses - MULTIPLIED.items()}
 
     @cached_property
     def looked_up(self) -> set[str]:
-        """Of those, what is read a row a token; a matrix of 16 bits is read once more, to be widened."""
+        """Those read one row per token; a 16-bit matrix is read once more, to be widened."""
         return {
             name
             for name in self.kept
@@ -88,27 +92,27 @@ class _Network:
 
     @property
     def vocabulary(self) -> int:
-        """Entries; 0 where the network does not say."""
+        """Number of entries; 0 if unknown."""
         shape = self.header.outputs[_LOGITS].shape if _LOGITS in self.header.outputs else ()
         return shape[-1] if shape else 0
 
     @property
     def widest(self) -> int:
-        """Rows of the largest matrix but for that which makes the words."""
+        """Rows of the largest matrix except the output layer."""
         rows = [self._rows(node, at) for node, at in self._multiplying()]
         return max((count for count in rows if count != self.vocabulary), default=0)
 
     @property
     def matrix_numbers(self) -> int:
-        """Numbers in all matrices, however many bits they have."""
+        """Numbers in all matrices, independent of their bits."""
         numbers = {}
         for node, at in self._multiplying():
-            packed = node.integers.get("N", 0) * node.integers.get("K", 0)  # of MatMulNBits
+            packed = node.integers.get("N", 0) * node.integers.get("K", 0)  # for MatMulNBits
             numbers[node.inputs[at]] = packed or self[node.inputs[at]].numbers
         return sum(numbers.values())
 
     def packed_bytes(self, name: str) -> int:
-        """What the rearranged copy takes: floats of 16 bits become 32, for processors compute with those."""
+        """Size of the rearranged copy: 16-bit floats become 32-bit, because CPUs compute with those."""
         weights = self[name]
         return 4 * weights.numbers if weights.type == FLOAT16 else weights.size_bytes
 
@@ -130,19 +134,20 @@ class _Network:
 def of_onnx(
     header: OnnxHeader, *, context_tokens: int, in_memory: bool = False, beside_others: bool = False
 ) -> LlmMemory:
-    """``in_memory`` are files that no disk backs; ``beside_others``: those who hear have loaded ONNX Runtime.
+    """Predict an ONNX model's memory. ``in_memory``: no disk backs the files; ``beside_others``: the VAD or
+    wake word has already loaded ONNX Runtime.
 
-    Raises ModelCorrupt for a network that is no decoder with a memory.
+    Raises ModelCorrupt if the network is not a decoder with a KV cache.
     """
     network = _Network(header)
     if not network.past or any(len(port.shape) != 4 for port in network.past):
         raise ModelCorrupt(
-            "The ONNX file is no decoder with a memory of the conversation.",
-            "Export it with its past (Optimum: text-generation-with-past), or choose another llm.model.",
+            "The ONNX file is not a decoder with a KV cache.",
+            "Export it with its past (Optimum: text-generation-with-past), or choose a different llm.model.",
         )
     weights = header.weights
     packed = {name: network.packed_bytes(name) for name in network.multiplied | network.scales}
-    # Scales of 16 bits are there once more as 32, beside both.
+    # 16-bit scales also exist as 32-bit copies, besides both.
     widened = sum(packed[name] for name in network.scales if weights[name].type == FLOAT16)
     external = {name for name in network.kept if weights[name].external and not in_memory}
     read = sum(weights[name].size_bytes for name in external - network.looked_up)
@@ -150,7 +155,7 @@ def of_onnx(
         min(weights[name].size_bytes, context_tokens * _ROW_BYTES) for name in external & network.looked_up
     )
     inside = sum(weights[name].size_bytes for name in network.kept - external)
-    # Each matrix and its copy are there together until the copy is made, one matrix after the other.
+    # Each matrix exists together with its copy until the copy is complete, one matrix at a time.
     passing = [
         size for name, size in packed.items() if name not in network.kept or weights[name].type == FLOAT16
     ]
@@ -168,7 +173,7 @@ def of_onnx(
 
 
 def bits(header: OnnxHeader) -> float:
-    """Bits that a weight of a matrix has in this file, its share of the scales included."""
+    """Bits per matrix weight in this file, including its share of the scales."""
     network = _Network(header)
     size = sum(header.weights[name].size_bytes for name in network.multiplied | network.scales)
     return 8 * size / max(1, network.matrix_numbers)
@@ -181,7 +186,7 @@ def _kv_bytes(network: _Network, context_tokens: int) -> int:
 
 
 def _compute_bytes(network: _Network) -> int:
-    """What lies between the layers while a part of a prompt is read, and the scores after it."""
+    """Size of the buffers between the layers while part of a prompt is read, and of the scores after it."""
     keeps = _KEEPS in network.header.inputs
     part = PART_TOKENS if keeps else PART_TOKENS_ALL_SCORES
     scores = 0 if keeps else 2 * 4 * part * network.vocabulary

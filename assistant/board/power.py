@@ -1,7 +1,7 @@
-"""How much energy this machine takes, where something measures it: RAPL, a sensor chip, or tegrastats.
+"""Measures this machine's power use through RAPL, a sensor chip, or tegrastats.
 
-RAPL counts microjoules of the processor; sensor chips (INA3221 and the like, under hwmon) say what flows now.
-Figures that are missing or unreadable are left out.
+RAPL counts the processor's energy in microjoules; sensor chips (INA3221 and the like, under hwmon) report
+current power. Missing or unreadable values are left out.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from assistant.board.limits import ROOT, text
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What a RAPL domain has counted."""
+    """Reading of a RAPL domain."""
 
     joules: float
     wraps_at_joules: float
-    """Then it begins at 0 again."""
+    """At this value the counter starts over from 0."""
 
 
 def counted(root: Path = ROOT) -> Mapping[str, Counter]:
-    """Of each package, by its name ("package-0"); empty where they are not to be read."""
+    """Return a counter per package, by its name ("package-0"); empty if they are not readable."""
     found = {}
     for domain in sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]*")):
         name, used, most = (text(domain / file) for file in ("name", "energy_uj", "max_energy_range_uj"))
@@ -35,7 +35,7 @@ def counted(root: Path = ROOT) -> Mapping[str, Counter]:
 
 
 def spent_joules(before: Mapping[str, Counter], after: Mapping[str, Counter]) -> Mapping[str, float]:
-    """What was used between two looks."""
+    """Return the energy used between two readings."""
     spent = {}
     for name in before.keys() & after.keys():
         used = after[name].joules - before[name].joules
@@ -44,7 +44,7 @@ def spent_joules(before: Mapping[str, Counter], after: Mapping[str, Counter]) ->
 
 
 def flowing_watts(root: Path = ROOT) -> Mapping[str, float]:
-    """What the sensor chips say now, by the names that the board gives them."""
+    """Return the sensor chips' current power, under the board's own names."""
     found = {}
     for chip in sorted((root / "sys/class/hwmon").glob("hwmon*")):
         place = text(chip / "name") or chip.name
@@ -61,10 +61,10 @@ def flowing_watts(root: Path = ROOT) -> Mapping[str, float]:
 
 
 def of_tegrastats(lines: Sequence[str]) -> Mapping[str, float]:
-    """Mean watts of each rail over the lines that tegrastats printed.
+    """Average the watts of each rail over lines printed by tegrastats.
 
-    A Jetson Nano prints "POM_5V_IN 1750/1628", an Orin "VDD_IN 4800mW/4752mW": now, and on the average since
-    it was started, in milliwatts.
+    A Jetson Nano prints "POM_5V_IN 1750/1628", an Orin "VDD_IN 4800mW/4752mW": the current value and the
+    average since it was started, in milliwatts.
     """
     readings: dict[str, list[float]] = {}
     for line in lines:
@@ -74,7 +74,7 @@ def of_tegrastats(lines: Sequence[str]) -> Mapping[str, float]:
 
 
 def load_of_tegrastats(lines: Sequence[str]) -> Mapping[str, float]:
-    """Mean percent of memory bandwidth (EMC) and graphics (GR3D) over these lines, where they tell."""
+    """Average the load of memory bandwidth (EMC) and GPU (GR3D) over these lines, in percent, if reported."""
     found = {}
     for name, key in (("memory bandwidth", "EMC_FREQ"), ("graphics", "GR3D_FREQ")):
         shares = [int(share) for line in lines for share in re.findall(rf"\b{key} (\d{{1,3}})%", line)]

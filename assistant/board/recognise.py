@@ -1,9 +1,8 @@
-"""Which board this is: the name of its profile in config/devices/, and what it has.
+"""Recognizes the board: the name of its profile in config/devices/, and its equipment.
 
-Boards with an Arm processor describe themselves in the device tree, PCs in the DMI tables that
-their firmware leaves, and where neither helps the processor's own name does. Containers (Docker) hide
-the device tree: there a Raspberry Pi is known by its processor's number and the name that its kernel adds.
-What each board says is in its profile (``signs``).
+Arm boards describe themselves in the device tree, PCs in their firmware's DMI tables; failing that, the
+processor's name decides. Containers (Docker) hide the device tree, so a Raspberry Pi is recognized there by
+its processor number and the model name that its kernel adds. Each profile has the ``signs`` of its board.
 """
 
 from __future__ import annotations
@@ -27,23 +26,23 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Board:
     name: str
-    """Its profile: a file of config/devices/ without its ending."""
+    """Its profile: a file name in config/devices/ without the extension."""
     why: str
-    """What gave it away, for people."""
+    """How it was recognized, shown to the user."""
     cores: int
     """Threads that can run at once within affinity and control groups."""
     big_cores: int
     """Physical cores of the fastest kind among them."""
     memory_mb: int
-    """Memory that we may use, in units of 1,000,000 bytes; 0 when it cannot be told."""
+    """Memory that the assistant may use, in units of 1,000,000 bytes; 0 if unknown."""
     gpus: tuple[str, ...]
-    """Names of its graphics processors."""
+    """Names of its GPUs."""
 
     @property
     def equipment(self) -> str:
-        """What it has, for people."""
+        """Describe its equipment for the user."""
         memory = f"{self.memory_mb} MB" if self.memory_mb else "unknown memory"
-        gpus = f"GPU {' and '.join(self.gpus)}" if self.gpus else "no GPU to compute on"
+        gpus = f"GPU {' and '.join(self.gpus)}" if self.gpus else "no usable GPU"
         return f"{self.cores} processors ({self.big_cores} big cores), {memory}, {gpus}"
 
 
@@ -54,13 +53,13 @@ _GENERIC = (
     ("generic-x86", "processor", r"vendor_id"),
     ("generic-arm", "system", r"arm|aarch64"),
 )
-"""Profile, where to look, what to find there: of a machine that no profile has signs of."""
+"""Profile, where to look, pattern: for machines that match no profile's signs."""
 
 
 def recognise(root: Path = ROOT) -> Board:
-    """Look at /proc and /sys below ``root``. Never raises: an unknown machine is generic-x86."""
+    """Read /proc and /sys below ``root``. Never raises: an unknown machine is generic-x86."""
     evidence = _evidence(root)
-    name, why = "generic-x86", "nothing here says what it is"
+    name, why = "generic-x86", "the board was not recognized"
     for profile, source, pattern in (*signs(), *_GENERIC):
         said, everything = evidence[source]
         if re.search(pattern, everything):
@@ -71,13 +70,13 @@ def recognise(root: Path = ROOT) -> Board:
 
 
 def signs() -> Sequence[tuple[str, str, str]]:
-    """Profile, where to look, what to find there (a regular expression); the first that fits counts."""
+    """Return profile, where to look, and pattern (a regular expression); the first match counts."""
     return tuple(sign for name, file in paths.shipped_files("devices").items() for sign in _signs(name, file))
 
 
 @functools.cache
 def _signs(profile: str, file: Path) -> Sequence[tuple[str, str, str]]:
-    """The ``signs`` of a profile. One that makes no sense is left out."""
+    """Read the ``signs`` of a profile, without invalid ones."""
     value = yaml.read(text(file)).value
     signs = value.get("signs") if isinstance(value, dict) else None
     found = []
@@ -93,7 +92,7 @@ def _signs(profile: str, file: Path) -> Sequence[tuple[str, str, str]]:
 
 
 def _evidence(root: Path) -> Mapping[str, tuple[str, str]]:
-    """Source -> what it says in short, and all that it says."""
+    """Source -> its value in short, and in full."""
     tree, dmi = root / "proc/device-tree", root / "sys/class/dmi/id"
     model, compatible = (text(tree / file).replace("\0", " ").strip() for file in ("model", "compatible"))
     firmware = " ".join(text(dmi / file) for file in ("sys_vendor", "product_name", "board_name"))
@@ -110,7 +109,7 @@ def _evidence(root: Path) -> Mapping[str, tuple[str, str]]:
 
 
 def _memory_mb(root: Path) -> int:
-    """What the kernel has, or what our control group may take of it."""
+    """Return the machine's memory, or the control group's limit if lower."""
     total = re.search(r"^MemTotal:\s*(\d+) kB", text(root / "proc/meminfo"), re.MULTILINE)
     if total:
         have = int(total[1]) * 1024

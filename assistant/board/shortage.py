@@ -1,7 +1,7 @@
-"""Whether something runs short, memory, disk or coolness, and what is given up until it is there again.
+"""Detects shortages of memory, disk space or cooling, and lists what is given up for each.
 
-One table of conditions. Pure: is told what was read and when, and knows nothing of how it is read, nor of
-who gives anything up.
+One table of conditions. Pure: it receives readings with their times, and doesn't know how they are measured
+or who gives anything up.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ Shortage: TypeAlias = Literal["memory", "disk", "heat"]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the machine is doing; None where that cannot be told."""
+    """Measurements of the machine; None if unknown."""
 
     memory_mb: float | None = None
-    """Memory that is left for this program, its control group's limits included."""
+    """Memory left for this program, within its control group's limits."""
     stalled_percent: float | None = None
-    """Of the last ten seconds, how long something waited for memory."""
+    """Percent of the last ten seconds in which something waited for memory."""
     disk_mb: float | None = None
-    """What is left of the disk that timers are on."""
+    """Space left on the disk that holds the timers."""
     hot_c: float | None = None
-    """The hottest of the processor's sensors."""
+    """Temperature of the hottest CPU sensor."""
 
 
 class Limits(Protocol):
-    """From where on something is short, each in the unit of the reading of the same name; 0 is never."""
+    """Thresholds, each in the unit of the reading with the same name; 0 turns it off."""
 
     @property
     def memory_mb(self) -> float: ...
@@ -42,18 +42,20 @@ class Limits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One value that may be out of bounds; the bound is the limit of the same name."""
+    """One value with a threshold, which is the limit of the same name."""
 
     shortage: Shortage
     value: Literal["memory_mb", "stalled_percent", "disk_mb", "hot_c"]
     bound: Literal["least", "most"]
-    """Whether it is the least that there must be, or the most that there may be."""
+    """"least" is a minimum, "most" a maximum."""
     eases: float
-    """The shortage is over when the value passes this many times the bound."""
+    """The shortage is over when the value passes the bound times this."""
     words: str
 
     def is_met(self, reading: Reading, limits: Limits, *, already: bool) -> bool:
-        """Whether it is short. What is short ``already`` must ease. Unknown values are no shortage."""
+        """True if there is a shortage. One that exists ``already`` must ease first. Unknown values don't
+        count.
+        """
         value, limit = getattr(reading, self.value), getattr(limits, self.value)
         if value is None or not limit:
             return False
@@ -61,47 +63,48 @@ class Condition:
         return bool(value < limit if self.bound == "least" else value > limit)
 
     def told(self, reading: Reading) -> str:
-        """For people: "80 MB of memory are left"."""
+        """Describe the reading for the user: "80 MB of memory left"."""
         return self.words.format(getattr(reading, self.value))
 
 
 CONDITIONS = (
-    Condition("memory", "memory_mb", "least", 1.5, "{:.0f} MB of memory are left"),
-    Condition("memory", "stalled_percent", "most", 0.5, "{:.0f} % of the time something waits for memory"),
-    Condition("disk", "disk_mb", "least", 1.5, "{:.0f} MB of the disk are left"),
-    Condition("heat", "hot_c", "most", 0.9, "the processor is at {:.0f} °C"),
+    Condition("memory", "memory_mb", "least", 1.5, "{:.0f} MB of memory left"),
+    Condition("memory", "stalled_percent", "most", 0.5, "programs wait for memory {:.0f} % of the time"),
+    Condition("disk", "disk_mb", "least", 1.5, "{:.0f} MB of disk space left"),
+    Condition("heat", "hot_c", "most", 0.9, "the CPU is at {:.0f} °C"),
 )
 
 GIVES_UP: Mapping[Shortage, str] = {
     "memory": "half of the language model's context, and the oldest turns of the conversation",
-    "disk": "kept phrases, kept prompts and recordings",
+    "disk": "saved phrases, saved prompts and recordings",
     "heat": "half of the language model's threads",
 }
 
 KEPT_UP: Mapping[Shortage, str] = {
     "memory": "the oldest turns of the conversation",
-    "heat": "nothing: its language model cannot do with fewer threads",
+    "heat": "nothing, because the language model can't use fewer threads",
 }
-"""What is given up instead where the language model can do with no less."""
+"""What is given up instead if the language model can't be reduced."""
 
 _FIRST_PATIENCE_S, _LAST_PATIENCE_S = 60.0, 3600.0
-"""What was given up is taken back after so long without the shortage; twice as long each time that this
-brought the shortage back: giving up is what has ended it, perhaps."""
+"""Time without the shortage before everything is restored. It doubles each time that this brings the
+shortage back, since giving things up may be what ended it.
+"""
 
 _CAME_BACK_S = 600.0
-"""A shortage that is there again so soon was brought back."""
+"""A shortage that returns within this time was brought back."""
 
 
 class Shortages:
-    """What is short now."""
+    """Tracks current shortages."""
 
     def __init__(self) -> None:
         self.reading = Reading()
-        """The last one."""
+        """The latest reading."""
         self.kept_up: Collection[Shortage] = ()
-        """For which of them the language model can do with no less."""
+        """Shortages for which the language model can't be reduced."""
         self._calm_since_s: dict[Shortage, float | None] = {}
-        """What is short -> since when its conditions have eased; None while they have not."""
+        """Shortage -> since when its conditions have eased; None if they have not."""
         self._patience_s: dict[Shortage, float] = {}
         self._ended_s: dict[Shortage, float] = {}
 
@@ -111,12 +114,12 @@ class Shortages:
 
     @property
     def gives_up(self) -> dict[str, str]:
-        """What is short -> what is given up for it, in words."""
+        """Shortage -> what is given up for it, in words."""
         words = {**GIVES_UP, **{shortage: KEPT_UP[shortage] for shortage in self.kept_up}}
         return {shortage: words[shortage] for shortage in GIVES_UP if shortage in self._calm_since_s}
 
     def look(self, reading: Reading, limits: Limits, now_s: float) -> Iterator[tuple[Shortage, bool]]:
-        """Take note of ``reading``; what has become short (True), or is short no more."""
+        """Record ``reading``, and yield each shortage that began (True) or ended (False)."""
         self.reading = reading
         for shortage in GIVES_UP:
             was_short = shortage in self._calm_since_s
@@ -143,7 +146,7 @@ class Shortages:
 def short_of(
     reading: Reading, limits: Limits, shortage: Shortage, *, already: bool = False
 ) -> tuple[str, ...]:
-    """Why it is short, in words; empty when it is not."""
+    """Return the reasons for a shortage in words; empty if there is none."""
     return tuple(
         each.told(reading)
         for each in CONDITIONS

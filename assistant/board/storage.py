@@ -1,7 +1,7 @@
-"""How fast a file can be read from the medium that it lies on, and what that medium is.
+"""Measures how fast a file can be read from its storage medium, and names the medium.
 
-What lies in the page cache is read at the speed of memory, which says nothing about the next start. So
-the cache is gone around (O_DIRECT) where the file system allows that. Bounded in time and bytes.
+Data in the page cache is read at memory speed, which says nothing about the next start. So the cache is
+bypassed (O_DIRECT) if the file system allows it. Limited in time and bytes.
 """
 
 from __future__ import annotations
@@ -15,38 +15,39 @@ from pathlib import Path
 from assistant.board.limits import ROOT, text
 
 PIECE_BYTES = 1024 * 1024
-"""As much as the kernel reads ahead on such boards, or more."""
+"""At least as much as the kernel reads ahead on such boards."""
 MOST_BYTES = 64 * 1024 * 1024
 MOST_S = 1.0
 SLOW_BYTES_PER_S = 60_000_000
-"""A Raspberry Pi 4 reads at most 50 MB a second from a card (DDR50), a Pi 5 some 90 (SDR104), USB disks
-hundreds. Below this a model of half a gigabyte takes eight seconds and more."""
-ADVICE = "Let store.models name a folder on a USB 3 or NVMe disk, or use a faster card (A2, SDR104)."
-"""Where a disk is slow."""
+"""A Raspberry Pi 4 reads at most 50 MB/s from a card (DDR50), a Pi 5 about 90 (SDR104), USB disks
+hundreds. Below this rate, half a gigabyte takes more than eight seconds.
+"""
+ADVICE = "Set store.models to a folder on a USB 3 or NVMe disk, or use a faster card (A2, SDR104)."
+"""Advice for a slow disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
     bytes_per_s: float
     direct: bool
-    """Measured past the page cache, so it is the medium's own."""
+    """True if measured past the page cache, so it is the medium's own speed."""
 
 
 def is_slow(rate: Rate) -> bool:
-    """Whether a start waits long for that disk; of one that was read from the cache nobody can tell."""
+    """True if the disk slows down startup; unknown, so False, if the file was read from the cache."""
     return rate.direct and rate.bytes_per_s < SLOW_BYTES_PER_S
 
 
 def largest_file(folder: Path) -> Path | None:
-    """The file of a model that holds its weights, whatever its format; None where there is none."""
+    """Return the model file that holds the weights, in any format; None if there is none."""
     files = [file for file in folder.rglob("*") if file.is_file()]
     return max(files, key=lambda file: file.stat().st_size, default=None)
 
 
 def slow_load(folder: Path, load_s: float) -> str:
-    """Why a model's load took so long, for people, where its disk is why; measured only if it took long.
+    """Explain a slow model load if the disk caused it; measured only if the load took long.
 
-    Empty where the load was as quick as from a disk that is not slow, or something else held it up.
+    Empty if the load was as fast as from a disk that is not slow, or if something else delayed it.
     """
     file = largest_file(folder)
     if file is None or file.stat().st_size > SLOW_BYTES_PER_S * load_s:
@@ -58,7 +59,7 @@ def slow_load(folder: Path, load_s: float) -> str:
 
 
 def read_rate(file: Path, *, most_s: float = MOST_S) -> Rate | None:
-    """Read up to 64 MB for up to a second; None when the file cannot be read or holds less than a piece."""
+    """Read up to 64 MB for up to a second; None if the file is unreadable or smaller than a piece."""
     for flag, direct in ((getattr(os, "O_DIRECT", 0), True), (0, False)):
         if direct and not flag:
             continue
@@ -71,7 +72,7 @@ def read_rate(file: Path, *, most_s: float = MOST_S) -> Rate | None:
 
 
 def _read(file: Path, flag: int, most_s: float) -> float:
-    """Bytes a second; 0 when nothing was read. A mapping's memory is aligned, as O_DIRECT wants it."""
+    """Return bytes per second; 0 if nothing was read. A mapping's memory is aligned, as O_DIRECT requires."""
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | flag)
     try:
         with mmap.mmap(-1, PIECE_BYTES) as piece:
@@ -87,7 +88,7 @@ def _read(file: Path, flag: int, most_s: float) -> float:
 
 
 def medium(file: Path, root: Path = ROOT) -> str:
-    """What the file lies on, for people: "the SD card (mmcblk0)"; empty when the kernel does not say."""
+    """Name the medium for the user: "the SD card (mmcblk0)"; empty if the kernel doesn't report it."""
     try:
         device = file.stat().st_dev
     except OSError:

@@ -1,4 +1,6 @@
-"""How the machine is doing, in figures. Read every few seconds: nothing here is slow or starts a program."""
+"""Measures how the machine is doing. It runs every few seconds, so nothing here is slow or starts a
+program.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from assistant.board.shortage import Reading
 
 
 def read(folder: Path, root: Path = ROOT) -> Reading:
-    """How the machine below ``root``, and the disk that ``folder`` is on, are doing. Never raises."""
+    """Measure the machine below ``root`` and the disk that holds ``folder``. Never raises."""
     return Reading(
         memory_mb=_memory_mb(root),
         stalled_percent=health.stalled_percent(root),
@@ -28,7 +30,7 @@ def _memory_mb(root: Path) -> float | None:
 
 
 def _disk_mb(folder: Path) -> float | None:
-    """What we may write there; nothing where the file system has room, but for no more files."""
+    """Return the writable space; None if the file system has space but no room for more files."""
     try:
         found = os.statvfs(folder)
     except OSError:

@@ -1,1 +1,1 @@
-"""What flows and what can happen: values, events, states and errors. Knows nothing else."""
+"""Values, events, states and errors that the other rooms share. Imports no other room."""

@@ -1,39 +1,39 @@
-"""One exception tree. Every error is a sentence, a stable code and the next step.
+"""The exception tree. Every error has one sentence, a stable code, and the next step.
 
 ::
 
     AssistantError
-    |- SettingsError          settings-invalid       a settings file says something impossible
+    |- SettingsError          settings-invalid       a settings file has a mistake
     |- IllegalEvent           state-illegal-event    the state table has no such transition
     |- ModelError
-    |  |- ModelUnknown        model-unknown          the catalogue has no model of that name
-    |  |- ModelMissing        model-missing          known, but not on this disk
-    |  |- ModelCorrupt        model-corrupt          on this disk, but not what the catalogue promises
-    |  |- ModelRefused        model-refused          it was measured, and it is not good enough
-    |  |- ModelTooBig         model-too-big          it does not fit into the memory here
-    |  |- ModelLocked         model-locked           it is encrypted, and the key is missing or another one
-    |  |- LicenceNotAccepted  licence-not-accepted   its licence has conditions that nobody here agreed to
+    |  |- ModelUnknown        model-unknown          the catalog has no model with that name
+    |  |- ModelMissing        model-missing          in the catalog, but not on this disk
+    |  |- ModelCorrupt        model-corrupt          on this disk, but it doesn't match the catalog
+    |  |- ModelRefused        model-refused          it was measured and isn't good enough
+    |  |- ModelTooBig         model-too-big          it doesn't fit in this machine's memory
+    |  |- ModelLocked         model-locked           it is encrypted, and the key is missing or wrong
+    |  |- LicenceNotAccepted  licence-not-accepted   its license has conditions that you haven't accepted
     |  `- DownloadFailed      download-failed        no source could deliver it
-    |- StorageFull            storage-full           the disk cannot hold it
-    |- StateUnavailable       state-unavailable      where timers and lists are kept cannot be used
-    |- SkillInvalid           skill-invalid          a skill or its sentences are written wrongly
-    |- PromptsUnreadable      prompts-unreadable     a file of prompts cannot be read, or holds none
+    |- StorageFull            storage-full           there isn't enough disk space
+    |- StateUnavailable       state-unavailable      timers and lists can't be read or saved
+    |- SkillInvalid           skill-invalid          a skill or its sentences have a mistake
+    |- PromptsUnreadable      prompts-unreadable     a prompt file can't be read or has no prompts
     |- ControlError
     |  |- NotRunning          not-running            no assistant answers on the control socket
-    |  |- AlreadyRunning      already-running        another one holds the control socket
-    |  |- OrderInvalid        order-invalid          what was written to the control socket is no order
-    |  `- OrderRefused        order-refused          an order that cannot be carried out now
-    |- PanelUnavailable       panel-unavailable      the button or the lamp cannot be used
+    |  |- AlreadyRunning      already-running        another assistant is using the control socket
+    |  |- OrderInvalid        order-invalid          the control socket received an unknown command
+    |  `- OrderRefused        order-refused          the command can't be carried out right now
+    |- PanelUnavailable       panel-unavailable      the button or the LED can't be used
     |- AudioError
-    |  |- AudioFileInvalid    audio-file-invalid     not a sound file, or one that cannot be read or written
-    |  |- DeviceUnavailable   audio-unavailable      no such device, or somebody else holds it
-    |  |- DeviceLost          audio-lost             it was there and went away
-    |  `- DeviceStuck         audio-stuck            its driver does not answer
+    |  |- AudioFileInvalid    audio-file-invalid     not a sound file, or it can't be read or written
+    |  |- DeviceUnavailable   audio-unavailable      no such device, or another program is using it
+    |  |- DeviceLost          audio-lost             the device was disconnected
+    |  `- DeviceStuck         audio-stuck            the device's driver doesn't respond
     `- EngineError
-       |- EngineUnavailable   engine-unavailable     its package is not installed, or not for this board
-       |- EngineFailed        engine-failed          it raised, or gave nothing usable
-       |- EngineTimeout       engine-timeout         it did not answer within its budget
-       `- PromptTooLong       prompt-too-long        the question does not fit the model's context
+       |- EngineUnavailable   engine-unavailable     its package is missing or doesn't support this board
+       |- EngineFailed        engine-failed          it raised an error or returned nothing usable
+       |- EngineTimeout       engine-timeout         it didn't answer within its time limit
+       `- PromptTooLong       prompt-too-long        the prompt doesn't fit in the model's context
 
 Codes never change once released: scripts and log searches rely on them.
 """
@@ -44,9 +44,9 @@ from typing import ClassVar
 
 
 class AssistantError(Exception):
-    """A fault that a person can be told about.
+    """An error that is reported to the user.
 
-    ``problem`` is one sentence saying what is wrong; ``next_step`` one saying what to do.
+    ``problem`` is one sentence that says what is wrong; ``next_step`` is one that says what to do.
     """
 
     code: ClassVar[str] = "assistant-error"
@@ -183,10 +183,13 @@ class EngineFailed(EngineError):
 
 
 class EmptyAnswer(EngineFailed):
-    """Of a language model that had nothing to say."""
+    """The language model returned an empty answer."""
 
     def __init__(self) -> None:
-        super().__init__("The answer was empty.", "Try another model or prompt (llm.model, llm.prompt).")
+        super().__init__(
+            "The language model returned an empty answer.",
+            "Try a different model or prompt (llm.model, llm.prompt).",
+        )
 
 
 class EngineTimeout(EngineError):

@@ -1,4 +1,4 @@
-"""What the loop reacts to. Each event says what happened, never what to do about it."""
+"""Events that the loop reacts to. Each one says what happened, never what to do about it."""
 
 from __future__ import annotations
 
@@ -10,106 +10,106 @@ from assistant.core.types import Utterance
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. ``state.TRANSITIONS`` says where it leads, if it changes the state."""
+    """Base class of all events. ``state.TRANSITIONS`` says which ones change the state, and to what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready(Event):
-    """The microphone is heard, for the first time or again after a fault."""
+    """Audio is arriving from the microphone, at startup or after a fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Woken(Event):
-    """Somebody wants to speak: the wake word, a button, or, without a wake word, speech itself."""
+    """The user wants to speak: wake word, button or, without a wake word, speech itself."""
 
     by: str
     by_hand: bool = False
-    """A button or an order: no sound was mistaken for it."""
+    """True for a button or a command, which cannot be a misheard sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted(Event):
-    """Enough speech was heard to be more than a click."""
+    """Enough speech was detected to rule out a click."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpeechGoesOn(Event):
-    """More has been said, and there was no pause yet."""
+    """The user is still speaking, without a pause so far."""
 
     utterance: Utterance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpeechPaused(Event):
-    """The first short pause: perhaps the turn is over."""
+    """The first short pause: the turn may be over."""
 
     utterance: Utterance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TurnEnded(Event):
-    """The person has finished."""
+    """The user has finished speaking."""
 
     utterance: Utterance
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechResumed(Event):
-    """The person goes on after a pause: the turn has not ended, or had not after all."""
+    """The user continues after a pause, so the turn isn't over, or wasn't after all."""
 
 
 @dataclass(frozen=True, slots=True)
 class NothingSaid(Event):
-    """Nobody spoke after the wake word, or only noise was heard."""
+    """No speech followed the wake word, or only noise was heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarted(Event):
-    """The first sample of the answer went to the speaker."""
+    """The first sample of the answer was sent to the speaker."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRefused(Event):
-    """There will be no answer: noise was taken for speech."""
+    """There will be no answer, because what was heard turned out to be noise."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyFinished(Event):
-    """The last sample of the answer was heard."""
+    """The last sample of the answer was played."""
 
 
 @dataclass(frozen=True, slots=True)
 class FollowUpOpened(Event):
-    """The person may go on without a wake word: the answer was heard, or noise came instead of words."""
+    """The user may speak without a wake word: the answer has ended, or only noise was heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class BargedIn(Event):
-    """Somebody spoke over the answer, or so it sounded."""
+    """Speech was detected over the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerResumed(Event):
-    """What stopped the answer was nothing that anybody said: it goes on."""
+    """The interruption was false, so the answer continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announced(Event):
-    """The assistant has something to say unasked, such as a timer that rings."""
+    """The assistant speaks without being asked, for example when a timer rings."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped(Event):
-    """Whatever is going on shall end."""
+    """Stop whatever is in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Muted(Event):
-    """The microphone shall be closed."""
+    """Close the microphone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +119,14 @@ class Unmuted(Event):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faulted(Event):
-    """The microphone is gone, or an engine does not work any more."""
+    """The microphone was disconnected, or an engine has stopped working."""
 
     error: Exception
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpeakerLost(Event):
-    """The speaker is gone, or still is: what is said is not heard."""
+    """The speaker is disconnected, so speech cannot be heard."""
 
     error: Exception
 
@@ -138,12 +138,12 @@ class SpeakerFound(Event):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probed(Event):
-    """Somebody wants to know whether events are still being handled."""
+    """A watchdog asks whether events are still being handled."""
 
     handled: Callable[[], None]
-    """Is called when it is this one's turn."""
+    """Called when this event's turn comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingEnded(Event):
-    """The microphone was a recording, and it is over."""
+    """The recording that served as microphone has ended."""

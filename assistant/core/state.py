@@ -1,10 +1,10 @@
-"""What the appliance is doing, what may happen next, and what it listens for meanwhile.
+"""The state table: each state, the events allowed in it, and what the listener waits for.
 
 Rule 1: everything that affects the state is in ``TRANSITIONS``; nothing else decides it.
 Rule 2: an event that the table does not allow raises and changes nothing.
-Rule 3: muted outlives faults. A fault never opens a microphone that a person has closed.
+Rule 3: muted outlives faults. A fault never opens a microphone that the user has closed.
 
-A missing speaker is no state: it goes on listening, and answers in writing (``outages``).
+A missing speaker is not a state: the assistant keeps listening and answers in writing (``outages``).
 
 The table is pure; ``transitions`` executes it, and ``diagram`` draws the documentation from it.
 """
@@ -22,19 +22,19 @@ from assistant.core.errors import IllegalEvent
 
 class State(Enum):
     STARTING = "starting"
-    """Models are being loaded and warmed."""
+    """Loading the models and warming them up."""
     SLEEPING = "sleeping"
     """Waiting for the wake word."""
     LISTENING = "listening"
-    """Hearing the person out; the answer may already be in preparation, silently."""
+    """The user is speaking; an answer may already be in preparation, silently."""
     THINKING = "thinking"
-    """The person has finished and nothing of the answer was heard yet."""
+    """The user has finished, and no part of the answer has been played yet."""
     SPEAKING = "speaking"
-    """The answer, or an announcement, is being heard."""
+    """Playing an answer or an announcement."""
     MUTED = "muted"
-    """The microphone is closed because a person wants it so."""
+    """The user has closed the microphone."""
     FAULTED = "faulted"
-    """It cannot listen: the microphone is gone, or an engine hangs. It announces things all the same."""
+    """Cannot listen: the microphone is gone, or an engine hangs. Announcements still work."""
 
 
 _AWAKE: Final = (State.LISTENING, State.THINKING, State.SPEAKING)
@@ -48,14 +48,17 @@ TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
     (State.LISTENING, e.TurnEnded): State.THINKING,
     (State.THINKING, e.SpeechResumed): State.LISTENING,
     (State.THINKING, e.ReplyRefused): State.SLEEPING,
-    (State.THINKING, e.FollowUpOpened): State.LISTENING,  # it was noise, and there is time left to speak
+    (
+        State.THINKING,
+        e.FollowUpOpened,
+    ): State.LISTENING,  # what was heard was noise, and the user may still speak
     (State.THINKING, e.ReplyStarted): State.SPEAKING,
     (State.THINKING, e.ReplyFinished): State.SLEEPING,  # nothing needed to be said
     (State.SPEAKING, e.ReplyFinished): State.SLEEPING,
     (State.SPEAKING, e.FollowUpOpened): State.LISTENING,
     (State.SPEAKING, e.BargedIn): State.LISTENING,
-    (State.LISTENING, e.AnswerResumed): State.SPEAKING,  # it was too short to be speech
-    (State.THINKING, e.AnswerResumed): State.SPEAKING,  # it was noise, or the assistant itself
+    (State.LISTENING, e.AnswerResumed): State.SPEAKING,  # too short to be speech
+    (State.THINKING, e.AnswerResumed): State.SPEAKING,  # what was heard was noise, or the assistant itself
     **{(state, e.Stopped): State.SLEEPING for state in _AWAKE},
     **{(state, e.Muted): State.MUTED for state in (State.STARTING, *_RUNNING, State.FAULTED)},
     (State.MUTED, e.Unmuted): State.SLEEPING,
@@ -63,7 +66,7 @@ TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
     (State.FAULTED, e.Ready): State.SLEEPING,
     (State.FAULTED, e.Announced): State.SPEAKING,  # timers ring without a microphone
 }
-"""(state, kind of event) -> next state. What is not here cannot happen."""
+"""(state, event class) -> next state. Anything not listed is illegal."""
 
 
 class StateMachine:
@@ -84,22 +87,22 @@ class StateMachine:
         )
 
     def fire(self, event: e.Event) -> State:
-        """Go where the table says and return the new state.
+        """Apply ``event`` and return the new state.
 
-        Raises IllegalEvent, and changes nothing, where the table says nothing.
+        Raises IllegalEvent, and changes nothing, if the table has no such transition.
         """
         name = type(event).__name__
         try:
             self._machine.events[name].trigger(self)
         except (KeyError, MachineError) as error:
             raise IllegalEvent(
-                f"The event {name} cannot happen while {self.state.value}.",
-                "This is a defect: please report it with the log lines before it.",
+                f"The event {name} is not allowed in the state {self.state.value}.",
+                "This is a bug. Please report it, with the log lines before it.",
             ) from error
         return self.state
 
     def allows(self, event: type[e.Event]) -> bool:
-        """Whether the table has a transition for this kind of event now."""
+        """True if the table has a transition for this kind of event in the current state."""
         return (self.state, event) in TRANSITIONS
 
 
@@ -114,28 +117,28 @@ def diagram() -> str:
 
 
 Interruption = Literal["off", "wake_word", "speech"]
-"""What may stop an answer."""
+"""What can stop an answer."""
 
 
 class ListeningMode(Enum):
     """What the listener waits for; it depends on the state."""
 
     NOTHING = "nothing"
-    """Frames are taken and not judged."""
+    """Frames are discarded."""
     WAKE_WORD = "wake word"
-    """Only the wake word; everything else is forgotten unheard."""
+    """Only the wake word; other speech is discarded."""
     SPEECH = "speech"
     """Utterances."""
     COMMAND = "command"
-    """Utterances, and the wake word."""
+    """Utterances and the wake word."""
     INTERRUPTION = "interruption"
-    """The first sign of speech, over the assistant's own voice."""
+    """Any speech over the assistant's own voice."""
 
 
 def interruption_by(
     setting: Literal["auto", "off", "wake_word", "speech"], *, hears_itself: bool
 ) -> Interruption:
-    """What ``auto`` comes to: only who does not hear their own voice can be stopped by any."""
+    """Resolve ``auto``: speech can interrupt only if the assistant does not hear its own voice."""
     if setting == "auto":
         return "wake_word" if hears_itself else "speech"
     return setting
@@ -144,9 +147,9 @@ def interruption_by(
 def listening_mode(
     state: State, *, has_wake_word: bool, interruption: Interruption, only_commands: bool = False
 ) -> ListeningMode:
-    """What to listen for; whether the microphone is open does not matter.
+    """Return what to listen for, assuming the microphone is open.
 
-    ``only_commands``: nobody has said the wake word.
+    ``only_commands``: the turn began without a wake word.
     """
     if state is State.SLEEPING and has_wake_word:
         return ListeningMode.WAKE_WORD

@@ -1,7 +1,7 @@
-"""The values that flow along the pipeline, in the order in which they appear.
+"""Values that flow along the pipeline, in the order in which they appear.
 
-Everything here is immutable and knows nothing of engines, devices or time. Inside the
-assistant, sound is 16 kHz mono 16-bit (``Pcm16``); other rates exist only at its edges.
+Everything here is immutable and independent of engines, devices and time. Inside the assistant, sound is 16
+kHz mono 16-bit (``Pcm16``); other rates exist only at its edges.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ Pcm16: TypeAlias = npt.NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioFrame:
-    """What the microphone heard in one 20 ms step."""
+    """One 20 ms frame from the microphone."""
 
     pcm: Pcm16
     """FRAME_SAMPLES samples at SAMPLE_RATE_HZ."""
     end_s: float
     """Time of the last sample on the event loop's clock, seconds."""
     is_echo: bool = False
-    """Whether the assistant's own voice explains all of it: nobody else was heard."""
+    """True if the assistant's own voice explains all of the frame."""
     is_near: bool = False
-    """Whether the assistant's own voice was to be heard, and somebody else beside it."""
+    """True if someone is speaking while the assistant's own voice is playing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +47,7 @@ class Utterance:
     speech_end_s: float
     """Time of the last sample that was speech, seconds on the loop's clock."""
     speech_ms: int
-    """How much of it the VAD took for speech."""
+    """Milliseconds that the VAD classified as speech."""
 
     @property
     def duration_ms(self) -> int:
@@ -56,23 +56,23 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What the recogniser made of an utterance, and how sure it was."""
+    """Recognized text of an utterance, with the recognizer's confidence."""
 
     text: str
     language: str = "en"
     no_speech_probability: float = 0.0
-    """Whisper's own estimate that nobody spoke, 0 to 1."""
+    """Whisper's own estimate that the utterance contains no speech, 0 to 1."""
     average_log_probability: float = 0.0
     """Mean log-probability of the tokens; 0 is certain, below -1 is a guess."""
     compression_ratio: float = 1.0
     """Length of the text over its zlib-compressed length; above 2.4 it repeats itself."""
     finished_probability: float | None = None
-    """How sure a turn model is that the person has finished, 0 to 1; None where none listens."""
+    """Probability from the turn model that the user has finished, 0 to 1; None without a turn model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One entry of the chat the language model is given."""
+    """One message of the chat that is sent to the language model."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -80,50 +80,50 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a language model writes, within a grammar, to have something done instead of a reply."""
+    """A tool call that a language model writes, within a grammar, instead of a reply."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReply:
-    """What came of one of many prompts that are answered at once; times in seconds since all of it began."""
+    """Result for one prompt of a batch; times in seconds since the batch began."""
 
     number: int
-    """Which of the prompts, from 0 on."""
+    """Index of the prompt, from 0."""
     text: str
     began_s: float
-    """When it was its turn."""
+    """When the model started on it."""
     first_token_s: float
     end_s: float
     tokens_prompt: int = 0
     tokens_generated: int = 0
-    """0 where the engine does not tell."""
+    """0 if the engine doesn't report it."""
     error: str = ""
-    """Why there is no answer, or no whole one; for people."""
+    """Why the answer is missing or incomplete, as a sentence for the user."""
 
 
 Beginning: TypeAlias = Literal["words", "clause", "sentence"]
-"""What of a reply is spoken first."""
+"""How much of a reply is spoken first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What is spoken in one piece: a sentence, a clause, or the first few words of one."""
+    """Text that is spoken in one piece: a sentence, a clause, or the first few words of one."""
 
     text: str
     goes_on: bool = False
-    """It breaks off within a sentence: the rest follows after no more than a breath."""
+    """True if it breaks off inside a sentence; the rest follows after a breath at most."""
     is_phrase: bool = False
-    """It is said again and again, and holds nothing private."""
+    """True for a stock phrase with nothing private in it, so its audio can be cached."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpokenAudio:
-    """A clause or sentence as sound, ready for the speaker."""
+    """Audio of one clause or sentence, ready for the speaker."""
 
     text: str
-    """What is said, as it stands in the reply."""
+    """The text being spoken, exactly as in the reply."""
     pcm: Pcm16
     """Samples at ``sample_rate_hz``."""
     sample_rate_hz: int

@@ -1,1 +1,1 @@
-"""What a program needs whatever it does: threads, time, files, logs, HTTP."""
+"""Threads, time, files, logs and HTTP: what any program needs, independent of speech."""

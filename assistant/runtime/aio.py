@@ -15,7 +15,7 @@ _END = object()
 
 
 async def in_thread(call: Callable[[], T]) -> T:
-    """Run something that may wait for the disk beside the loop, and return what it returns."""
+    """Run a call that may wait for the disk in a thread, and return its result."""
     loop = asyncio.get_running_loop()
     job = loop.run_in_executor(None, call)
     clock.hold(loop, job)
@@ -29,7 +29,7 @@ async def each(items: Iterable[T]) -> AsyncGenerator[T, None]:
 
 
 async def prefetch(source: AsyncGenerator[T, None], depth: int) -> AsyncGenerator[T, None]:
-    """Yield from ``source`` while up to ``depth`` further items are being made in the background."""
+    """Yield from ``source`` while up to ``depth`` further items are produced in the background."""
     made: asyncio.Queue[Any] = asyncio.Queue()
     room = asyncio.Semaphore(depth - 1)
 
@@ -54,7 +54,9 @@ async def prefetch(source: AsyncGenerator[T, None], depth: int) -> AsyncGenerato
 
 
 async def within(limit_s: float, waiting: Awaitable[T]) -> T:
-    """What ``waiting`` gives, or EngineTimeout. (``wait_for`` may swallow a cancellation before 3.12.)"""
+    """Await ``waiting``; raises EngineTimeout after ``limit_s``. (``wait_for`` may swallow a cancellation
+    before 3.12.)
+    """
     job = asyncio.ensure_future(waiting)
     try:
         await asyncio.wait({job}, timeout=limit_s)
@@ -64,6 +66,6 @@ async def within(limit_s: float, waiting: Awaitable[T]) -> T:
         job.cancel()
         await asyncio.gather(job, return_exceptions=True)
     raise EngineTimeout(
-        f"No part of the answer came within {limit_s:g} s.",
+        f"No part of the answer arrived within {limit_s:g} s.",
         "Choose a smaller model, or raise conversation.turn_timeout_s.",
     )

@@ -1,7 +1,7 @@
-"""How work on another thread is told to stop.
+"""Cancellation across threads.
 
-A ``Cancel`` goes from false to true once and stays there. Engines look at it between tokens
-and between chunks; one that can interrupt a running native call hooks itself in with ``on_set``.
+A ``Cancel`` is set once and stays set. Engines check it between tokens and between chunks; an engine that can
+interrupt a running native call registers a hook with ``on_set``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Cancel:
             hook()
 
     def on_set(self, hook: Callable[[], None]) -> None:
-        """Call ``hook`` when set, from the setter's thread; at once if it already is."""
+        """Call ``hook`` when set, on the setter's thread; at once if it is already set."""
         with self._lock:
             if not self._flag.is_set():
                 self._hooks.append(hook)
@@ -37,5 +37,5 @@ class Cancel:
         hook()
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep up to ``timeout_s`` seconds; true as soon as it is set."""
+        """Wait up to ``timeout_s`` seconds; returns True as soon as it is set."""
         return self._flag.wait(timeout_s)

@@ -1,7 +1,7 @@
-"""Time is the event loop's time: real, or skipping ahead whenever nobody is working.
+"""Time is the event loop's time: real, or skipping ahead whenever nothing is being computed.
 
-The appliance never reads a clock of its own. Everything that waits does so through asyncio, so
-exchanging the loop exchanges time for the whole assistant:
+The appliance never reads a clock of its own. Everything that waits does so through asyncio, so replacing the
+loop replaces time for the whole assistant:
 
 ``real``     wall time, for people.
 ``skipping`` work takes as long as it takes, waiting takes no time: a recording is answered as
@@ -9,7 +9,7 @@ exchanging the loop exchanges time for the whole assistant:
 ``virtual``  only waiting passes time, work takes none unless it asks for it with ``occupy``:
              thousands of turns with scripted engines in seconds, the same every time.
 
-Work on threads is announced with ``hold``; while any is under way no time is skipped.
+Threads announce their work with ``hold``; no time is skipped while any of it is in progress.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Pace = Literal["real", "skipping", "virtual"]
 
 
 class _SkippingSelector(selectors.DefaultSelector):
-    """Waits for file descriptors, but never for time that nobody is working in."""
+    """Waits for file descriptors, but skips time in which nothing is being computed."""
 
     def __init__(self, *, work_takes_time: bool) -> None:
         super().__init__()
@@ -60,14 +60,14 @@ class SkippingLoop(asyncio.SelectorEventLoop):
 
 
 def hold(loop: asyncio.AbstractEventLoop, job: asyncio.Future[Any]) -> None:
-    """No time is skipped until ``job``, which runs on another thread, is done."""
+    """Skip no time until ``job``, which runs on another thread, is done."""
     if isinstance(loop, SkippingLoop):
         loop.jobs_changed(+1)
         job.add_done_callback(lambda _: loop.jobs_changed(-1))
 
 
 def occupy(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-    """Be busy for that long on the loop's clock. Called by scripted engines on their worker thread."""
+    """Take ``seconds`` of the loop's time. Scripted engines call this on their worker thread."""
     over = threading.Event()
 
     def begin() -> None:
@@ -95,7 +95,7 @@ def run(main: Coroutine[Any, Any, T], pace: Pace = "real") -> T:
         try:
             return loop.run_until_complete(task)
         except KeyboardInterrupt:
-            # It closes what it opened, in its order, before what is left over is cancelled.
+            # The task closes what it opened, in order, before the remaining tasks are canceled.
             task.cancel()
             with suppress(asyncio.CancelledError):
                 loop.run_until_complete(task)

@@ -1,7 +1,7 @@
-"""Keys and tokens of servers: given in the settings, in a file, or by systemd.
+"""Server keys and tokens, from the settings, from a file, or from systemd.
 
-They are read when they are needed, go into a request's header and nowhere else: not into a log,
-not into a message, not into what ``assistant config show`` prints.
+They are read when needed and sent only in a request's header. They never appear in a log, in a message, or in
+the output of ``assistant config show``.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pydantic import SecretStr
 from assistant.core.errors import SettingsError
 
 _MAX_BYTES = 8192
-"""Longer than any token; keeps a wrongly named file out of memory."""
+"""Longer than any token; limits what is read if the path names a wrong file."""
 
 
 def read(
     given: SecretStr | None, file: Path | None, name: str, environ: Mapping[str, str] = os.environ
 ) -> str | None:
-    """The secret itself; None where there is none.
+    """Return the secret, or None if none is set.
 
-    ``given`` counts first, then ``file``, then the systemd credential ``name`` (``LoadCredential=``).
-    Raises SettingsError when it cannot be read or cannot stand in a header.
+    ``given`` has priority, then ``file``, then the systemd credential ``name`` (``LoadCredential=``). Raises
+    SettingsError if it cannot be read or cannot be sent in a header.
     """
     if given is not None:
         return _checked(given.get_secret_value(), name, "the settings")
@@ -44,8 +44,8 @@ def _content(file: Path, name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not plain text"
         raise SettingsError(
-            f"The {name} in {file} cannot be read: {reason}.",
-            "Put the secret alone into that file, and let the assistant's user read it.",
+            f"The {name} cannot be read from {file}: {reason}.",
+            "Put only the secret in that file, and give the assistant's user permission to read it.",
         ) from None
 
 
@@ -53,7 +53,7 @@ def _checked(secret: str, name: str, place: str) -> str:
     secret = secret.strip()
     if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
         raise SettingsError(
-            f"The {name} in {place} is not one word of plain letters, digits and signs.",
-            "Copy it again from the server that gave it.",
+            f"The {name} in {place} must be one word of ASCII letters, digits and punctuation.",
+            "Copy it again from the server that issued it.",
         )
     return secret

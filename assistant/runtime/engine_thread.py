@@ -1,11 +1,11 @@
-"""One thread that owns one engine, seen from the event loop.
+"""A thread that owns one engine, controlled from the event loop.
 
-Engines block; the loop must not. An ``EngineThread`` runs its engine's calls one after another on its
-own thread, pinned to the cores it was given. Cancelling the awaiting task sets the call's
-``Cancel`` and returns at once: the thread ends its call at the next token or chunk, and the
-next call waits its turn behind it. A call that never ends cannot be ended from outside: ``hangs``
-tells of it, and ``leave`` leaves its thread and its engine behind. Threads are daemons, so that
-one that hangs does not keep the process alive. Engines that share a ``FairLock`` never compute at once.
+Engines block; the loop must not. An ``EngineThread`` runs its engine's calls one after another on its own
+thread, pinned to the cores it was given. Canceling the awaiting task sets the call's ``Cancel`` and returns
+at once: the thread ends its call at the next token or chunk, and the next call waits behind it. A call that
+never ends cannot be stopped from outside: ``hangs`` reports it, and ``leave`` abandons its thread and its
+engine. Threads are daemons, so a hung thread does not keep the process alive. Engines that share a
+``FairLock`` never compute at the same time.
 """
 
 from __future__ import annotations
@@ -29,46 +29,50 @@ log = logging.getLogger(__name__)
 
 
 class Owned(Protocol):
-    """What is done with an engine here, whatever else it can."""
+    """What this module requires of an engine."""
 
     def warm_up(self) -> None:
-        """Do the work once, so that the first real call is as fast as the tenth."""
+        """Run once on dummy input, so the first real call is as fast as the tenth."""
 
     def close(self) -> None:
-        """Free what it holds. Called once, last."""
+        """Free all resources. Called once, last."""
 
 
 E = TypeVar("E", bound=Owned)
 T = TypeVar("T")
 Meter = Callable[[float], None]
-"""Is told, on the engine's thread, how many seconds a call took there: also of one that was abandoned."""
+"""Called on the engine's thread with the seconds a call took there, also for abandoned calls."""
 _END = object()
 
 _BREATH = 0.03
-"""So much of an item's time a stream pauses after it. What the item leads to may then be asked of the next
-engine first: the voice need not wait for another token before it speaks the sentence that this one ended."""
+"""Pause after each streamed item, as a fraction of the time the item took. It lets another engine start
+first: the voice can speak a finished sentence without waiting for the next token.
+"""
 
 _ITEMS_AT_ONCE = 4
-"""The longest of so many counts: tokens that were guessed rightly take no time, and the next one does."""
+"""The pause is based on the longest of this many items: drafted tokens that were accepted take no time, and
+the next one does.
+"""
 
 _ENDS_WITHIN_S = 5.0
-"""A call that was cancelled ends at the next token or chunk; the slowest board's chunk takes 3 s."""
+"""A canceled call ends at the next token or chunk; on the slowest board a chunk takes 3 s."""
 
 _NOBODY_WAITS = 10
-"""Times its limit, after which a call hangs although nobody has cancelled it: a long prompt read on a slow
-board takes as long as two turns may."""
+"""A call that was not canceled hangs after this many times its limit: on a slow board, reading a long prompt
+can take as long as two turns.
+"""
 
 
 def unmetered(_: float) -> None:
-    """The default meter counts nothing."""
+    """Default meter: ignores the measurement."""
 
 
 class FairLock:
-    """A lock that is given in the order in which it was asked for; not reentrant.
+    """A lock that is granted in the order it was requested; not reentrant.
 
-    Engines whose threads fill all cores take it in turns with it: two of them at once would make each other's
-    threads wait at every step, and be slower together than one after the other. With ``threading.Lock`` a
-    thread that takes it again and again, once a token, could keep others out for seconds.
+    Engines whose threads fill all cores take turns with it: two of them at once would make each other's
+    threads wait at every step and take longer than one after the other. With ``threading.Lock``, a thread
+    that takes it again for every token could keep others out for seconds.
     """
 
     def __init__(self) -> None:
@@ -90,7 +94,7 @@ class FairLock:
         self.take_from(threading.get_ident())
 
     def take_from(self, thread: int | None) -> None:
-        """Give it to the next one, if this thread has it: also to be called for a thread that hangs."""
+        """If ``thread`` holds the lock, pass it to the next waiter. Also used for a thread that hangs."""
         with self._guard:
             if thread is None or self._holder != thread:
                 return
@@ -102,11 +106,11 @@ class FairLock:
 
 
 class EngineThread(Generic[E]):
-    """A named thread and, once ``start`` has returned, the engine on it.
+    """A named thread and, after ``start`` has returned, the engine on it.
 
-    ``cores`` are the CPU numbers that the thread may run on; empty means any. ``in_turn`` is held
-    during each call, in a stream for each item: workers that share it never compute at once. An
-    engine whose ``waits`` is true does not hold it: the voice speaks while a server is waited for.
+    ``cores`` are the CPU numbers the thread may run on; empty means any. ``in_turn`` is held during each
+    call, or for each item of a stream: threads that share it never compute at the same time. An engine whose
+    ``waits`` is true doesn't hold it, so the voice can speak while a server is answering.
     """
 
     engine: E
@@ -124,7 +128,7 @@ class EngineThread(Generic[E]):
         self._job: asyncio.Future[Any] | None = None
         self._cancel = Cancel()
         self.results = 0
-        """How many calls have ended well."""
+        """Number of calls that have succeeded."""
 
     async def start(self, create: Callable[[], E]) -> None:
         """Create the engine on its thread and warm it up there."""
@@ -148,7 +152,7 @@ class EngineThread(Generic[E]):
     async def stream(
         self, call: Callable[[E, Cancel], Iterator[T]], meter: Meter = unmetered
     ) -> AsyncGenerator[T, None]:
-        """Run a generator on the thread and yield its items as they come."""
+        """Run a generator on the thread and yield its items as they arrive."""
         loop = asyncio.get_running_loop()
         items: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -168,7 +172,7 @@ class EngineThread(Generic[E]):
                     last_s.append(took_s)
                     time.sleep(max(last_s) * _BREATH)
             finally:
-                with suppress(RuntimeError):  # the loop is closed when the program is ending
+                with suppress(RuntimeError):  # the loop is closed when the program is exiting
                     loop.call_soon_threadsafe(items.put_nowait, _END)
 
         job = asyncio.ensure_future(self._submit(pump, meter))
@@ -184,7 +188,7 @@ class EngineThread(Generic[E]):
         return nullcontext() if getattr(self.engine, "waits", False) else self._in_turn
 
     async def exchange(self, engine: E) -> None:
-        """Work with ``engine``, which is warm, from the next call on, and close the one before."""
+        """Use ``engine``, already warm, from the next call on, and close the previous one."""
 
         def swap(_: Cancel) -> None:
             before, self.engine = self.engine, engine
@@ -193,7 +197,7 @@ class EngineThread(Generic[E]):
         await self._submit(swap)
 
     def hangs(self, limit_s: float) -> bool:
-        """Whether its engine computes for longer than that, and does not end although it should."""
+        """True if the engine has been computing for longer than ``limit_s`` and ignores cancellation."""
         since_s = self._thread.computing_since_s
         if since_s is None:
             return False
@@ -201,9 +205,10 @@ class EngineThread(Generic[E]):
         return computing_s > (limit_s + _ENDS_WITHIN_S if self._cancel else limit_s * _NOBODY_WAITS)
 
     def leave(self, engine: E) -> None:
-        """Work with ``engine``, which is warm, from now on; the one that hangs is closed if it ever ends.
+        """Use ``engine``, already warm, from now on, and abandon the one that hangs. If that one ever
+        returns, it is closed.
 
-        Whoever still waits for it gets EngineTimeout.
+        Calls that are waiting for it raise EngineTimeout.
         """
         job, thread, before = self._job, self._thread, self.engine
         self._cancel.set()
@@ -214,11 +219,13 @@ class EngineThread(Generic[E]):
         if job is not None and not job.done():
             job.add_done_callback(_take_note)
             job.set_exception(
-                EngineTimeout(f"The {self.name} engine hung.", "It was loaded anew; ask again.")
+                EngineTimeout(
+                    f"The {self.name} engine stopped responding.", "It has been reloaded. Ask again."
+                )
             )
 
     async def close(self, within_s: float = 2 * _ENDS_WITHIN_S) -> None:
-        """Close the engine, if there is one, and end the thread; one that hangs is left behind."""
+        """Close the engine, if there is one, and end the thread. A hung engine is left behind."""
         closing = asyncio.ensure_future(self._close())
         try:
             await asyncio.wait({closing}, timeout=within_s)
@@ -260,7 +267,7 @@ class EngineThread(Generic[E]):
 
 
 class _Thread:
-    """Runs calls one after another, from the first one on."""
+    """Runs calls one after another; starts with the first call."""
 
     def __init__(self, name: str, cores: Collection[int]) -> None:
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
@@ -274,7 +281,7 @@ class _Thread:
 
     @contextmanager
     def computing(self, in_turn: AbstractContextManager[object]) -> Iterator[None]:
-        """On this thread: nobody else computes who shares ``in_turn``, and since when is noted."""
+        """Hold ``in_turn`` and record the start time while this thread computes."""
         with in_turn:
             self.computing_since_s = self._now()
             try:
@@ -283,7 +290,7 @@ class _Thread:
                 self.computing_since_s = None
 
     def submit(self, loop: asyncio.AbstractEventLoop, call: Callable[[], T]) -> asyncio.Future[T]:
-        """What ``call`` returns or raises, in a future of ``loop`` that may be settled before by others."""
+        """Run ``call`` on the thread and return a future of ``loop``, which others may settle earlier."""
         job: asyncio.Future[T] = loop.create_future()
         ended: asyncio.Future[None] = loop.create_future()
 
@@ -299,7 +306,7 @@ class _Thread:
                 outcome = call()
             except BaseException as error:  # noqa: BLE001 - it is raised again where it is awaited
                 settle, outcome = job.set_exception, error
-            with suppress(RuntimeError):  # the loop is closed when the program is ending
+            with suppress(RuntimeError):  # the loop is closed when the program is exiting
                 loop.call_soon_threadsafe(tell, settle, outcome)
 
         clock.hold(loop, ended)
@@ -310,7 +317,7 @@ class _Thread:
         return job
 
     def end(self, last: Callable[[], object] | None = None) -> None:
-        """After the calls that wait, and after ``last``; the thread itself is not waited for."""
+        """End the thread after the queued calls and ``last``, without waiting for it."""
         if last is not None:
             self._calls.put(last)
         self._calls.put(None)
@@ -319,12 +326,12 @@ class _Thread:
         if cores and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(threading.get_native_id(), cores)
         while call := self._calls.get():
-            with suppress(Exception):  # calls that somebody waits for tell it themselves
+            with suppress(Exception):  # calls report their own errors to their callers
                 call()
-            del call  # what it holds must not live until the next one
+            del call  # release what it holds before waiting for the next call
 
 
 def _take_note(job: asyncio.Future[Any]) -> None:
-    """Look at an abandoned call's failure, so that asyncio does not complain of it."""
+    """Retrieve an abandoned call's exception, so asyncio doesn't warn about it."""
     if not job.cancelled():
         job.exception()

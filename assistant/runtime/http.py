@@ -1,10 +1,10 @@
-"""One question to a server over HTTP, its answer line by line, with time-outs that hold.
+"""One HTTP request whose response is read line by line, with timeouts that hold.
 
-Looking a name up, connecting and reading are done by a thread of their own, because nothing can
-interrupt them: without a network, a name alone may take ten seconds. Who asked waits for lines,
-no longer than it likes, and lets go at once when cancelled. Redirects are not followed and no
-proxy is asked, so what was said goes to the one address that was given. The standard library does
-it all: an HTTP package would bring no deadline for names either.
+Name lookup, connecting and reading happen on a separate thread, because nothing can interrupt them: without a
+network, a name lookup alone may take ten seconds. The caller waits for lines as long as it chooses, and
+returns at once when canceled. Redirects are not followed and proxies are not used, so what was said goes only
+to the given address. This uses only the standard library: an HTTP package would not add a deadline for name
+lookups either.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from urllib.parse import urlsplit
 from assistant.runtime.cancel import Cancel
 
 MAX_LINE_BYTES = 65_536
-"""A token with its JSON around it takes 300; what is longer is not meant for us."""
+"""A token with its JSON takes 300 bytes; anything longer is not a valid answer."""
 MAX_ANSWER_BYTES = 4_000_000
 """Thousands of tokens."""
 _READ_TIMEOUT_S = 60.0
-"""Frees the thread when even the shutdown of its socket is not noticed."""
+"""Frees the thread even if shutting down its socket goes unnoticed."""
 
 
 def json_headers(secret: str | None) -> dict[str, str]:
-    """Of a question in JSON to a server that wants ``secret`` as a bearer token (RFC 6750), or none."""
+    """Headers for a JSON request, with ``secret`` as bearer token (RFC 6750) if given."""
     said = {"Content-Type": "application/json"}
     return said if secret is None else {**said, "Authorization": f"Bearer {secret}"}
 
 
 class CallFailed(Exception):
-    """There is no answer, or no more of it. Its text says why, in a few words."""
+    """The request failed or its response broke off. The text gives a short reason."""
 
 
 class Call:
-    """A question on its way. First ask for its ``status``, then for each ``line``; ``close`` it in any case.
+    """A request in progress. Read ``status`` first, then each ``line``; always ``close`` it.
 
-    Whoever waits when ``cancel`` is set gets CallFailed at once.
+    A caller that is waiting when ``cancel`` is set gets CallFailed at once.
     """
 
     def __init__(
@@ -59,19 +59,21 @@ class Call:
         talking.start()
 
     def status(self, timeout_s: float) -> int:
-        """The answer's HTTP status. Raises CallFailed, also when it is late."""
+        """Return the HTTP status. Raises CallFailed on failure or timeout."""
         status = self._next(timeout_s)
         if not isinstance(status, int):
             raise CallFailed("no HTTP status")
         return status
 
     def line(self, timeout_s: float) -> bytes | None:
-        """The next line without its end; None after the last. Raises CallFailed, also when it is late."""
+        """Return the next line without its line ending, or None after the last. Raises CallFailed on failure
+        or timeout.
+        """
         line = self._next(timeout_s)
         return line if isinstance(line, bytes) else None
 
     def rest(self, timeout_s: float) -> bytes:
-        """All that is left. Raises CallFailed, also when it is late."""
+        """Return the rest of the body. Raises CallFailed on failure or timeout."""
         deadline_s = time.monotonic() + timeout_s
         lines = []
         while (line := self.line(deadline_s - time.monotonic())) is not None:
@@ -79,18 +81,18 @@ class Call:
         return b"\n".join(lines)
 
     def close(self) -> None:
-        """Let go: the connection ends, and with it the thread, as soon as it has noticed."""
+        """Close the connection; the thread ends as soon as it notices."""
         self._let_go.set()
         if self._stream is not None:
             with suppress(OSError):
-                # Of the plain socket: TLS would first want to say goodbye.
+                # The plain socket, because TLS would first wait for its closing handshake.
                 socket.socket.shutdown(self._stream, socket.SHUT_RDWR)
 
     def _next(self, timeout_s: float) -> int | bytes | None:
         try:
             item = self._items.get(timeout=max(0.0, timeout_s))
         except queue.Empty:
-            raise CallFailed("no answer in time") from None
+            raise CallFailed("it did not answer in time") from None
         if isinstance(item, CallFailed):
             raise item
         return item
@@ -98,7 +100,7 @@ class Call:
     def _talk(self, target: str, body: bytes, headers: Mapping[str, str]) -> None:
         try:
             self._connection.connect()
-            # Kept, because http.client forgets its socket as soon as the answer has begun.
+            # http.client forgets its socket once the response has begun.
             self._stream = self._connection.sock
             if not self._let_go.is_set():
                 self._stream.settimeout(_READ_TIMEOUT_S)
@@ -118,7 +120,7 @@ class Call:
         while line := answer.readline(MAX_LINE_BYTES + 1):
             left -= len(line)
             if len(line) > MAX_LINE_BYTES or left < 0:
-                raise CallFailed("an answer without end")
+                raise CallFailed("its answer is too long")
             self._items.put(line.rstrip(b"\r\n"))
         self._items.put(None)
 
@@ -133,13 +135,13 @@ def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
 
 
 def _reason(error: Exception) -> str:
-    """Why, without anything that the server or the settings hold."""
+    """Return a short reason that includes nothing from the server or the settings."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return "its certificate is not to be trusted"
+        return "its certificate is not trusted"
     if isinstance(error, socket.gaierror):
-        return "its name is not known here"
+        return "its name cannot be resolved"
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "it did not answer in time"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return f"no HTTP ({type(error).__name__})"
+    return f"it does not speak HTTP ({type(error).__name__})"

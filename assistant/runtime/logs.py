@@ -1,7 +1,7 @@
 """Log lines for the person at 2 a.m.: ``level logger key=value ...`` on stderr.
 
-Under systemd the journal adds the time and reads the level from the ``<N>`` in front
-(sd-daemon(3)); anywhere else the line carries its own time.
+Under systemd, the journal adds the time and reads the level from the ``<N>`` prefix (sd-daemon(3)); elsewhere
+the line carries its own time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _JournalFormatter(_Formatter):
 
 
 def set_up(level: str) -> None:
-    """Write records of ``level`` ("info") and above to stderr; libraries only from warning on."""
+    """Write records of ``level`` ("info") and above to stderr; for libraries, only warnings and above."""
     handler = logging.StreamHandler(_own[-1] if _own else sys.stderr)
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_JournalFormatter("%(name)s %(message)s"))
@@ -49,10 +49,10 @@ def set_up(level: str) -> None:
 
 
 def keep_stderr() -> None:
-    """Write to stderr under another number from the next ``set_up`` on.
+    """Use a duplicate of stderr from the next ``set_up`` on.
 
-    The sound library's messages are kept off number 2 while it is called, and a driver that is stuck in such
-    a call must not swallow the log.
+    File descriptor 2 is redirected while the sound library is called, to silence its messages. A driver that
+    hangs in such a call must not swallow the log.
     """
     _own.append(os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1))
 

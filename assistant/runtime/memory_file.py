@@ -1,8 +1,8 @@
-"""Files that are in memory only: made once, sealed against any change, and read like others by path.
+"""Files that exist only in memory: written once, sealed against changes, and read by path like any other.
 
-A file is a ``memfd`` of Linux: it belongs to no disk, and it is gone when nobody holds it any more. The
-libraries that load models open files by name, so a folder of links to ``/proc/self/fd/N`` stands for
-the folder of a model: on the disk are names only. Knows nothing of models or keys.
+Each file is a Linux ``memfd``: it is on no disk, and it is gone when its last descriptor is closed. The
+libraries that load models open files by name, so a model's folder is a folder of links to
+``/proc/self/fd/N``, and only names are on the disk. Independent of models and keys.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _MARK = "/proc/self/fd/"
 
 
 def require() -> None:
-    """Raises EngineUnavailable where there are no such files."""
+    """Raise EngineUnavailable if the system has no such files."""
     if not hasattr(os, "memfd_create") or not Path(_MARK).is_dir():
         raise EngineUnavailable(
-            "Encrypted models need files that are in memory only, and this system has none.",
+            "Encrypted models need in-memory files (memfd), which this system doesn't have.",
             "Use them on Linux, or decrypt the model with `assistant models decrypt`.",
         )
 
 
 def create(name: str, content: Iterable[bytes], mtime_ns: int) -> int:
-    """A sealed file with that content and time of change; its descriptor, to be closed by the caller.
+    """Create a sealed file and return its descriptor, which the caller closes.
 
-    Nothing is left of it when ``content`` raises. Raises EngineFailed when memory does not suffice.
+    Nothing is left behind if ``content`` raises. Raises EngineFailed if there isn't enough memory.
     """
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
@@ -44,8 +44,8 @@ def create(name: str, content: Iterable[bytes], mtime_ns: int) -> int:
     except (OSError, MemoryError) as error:
         os.close(descriptor)
         raise EngineFailed(
-            f"There is no memory for the file {name}: {error}.",
-            "End other programs, or choose a smaller model.",
+            f"There isn't enough memory for the file {name}: {error}.",
+            "Close other programs, or choose a smaller model.",
         ) from error
     except BaseException:
         os.close(descriptor)
@@ -54,10 +54,10 @@ def create(name: str, content: Iterable[bytes], mtime_ns: int) -> int:
 
 
 def link(place: Path, descriptor: int) -> None:
-    """Let ``place`` lead to the file, as long as the descriptor is open, in this process only."""
+    """Link ``place`` to the file. The link works only in this process, while the descriptor is open."""
     place.symlink_to(f"{_MARK}{descriptor}")
 
 
 def is_held(path: Path) -> bool:
-    """Whether ``path`` is such a link: what is derived from its content must not reach a disk either."""
+    """True if ``path`` is such a link. Nothing derived from its content may be written to disk."""
     return path.is_symlink() and str(path.readlink()).startswith(_MARK)

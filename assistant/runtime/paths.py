@@ -1,9 +1,9 @@
-"""The paths of all files: the person's or the service's own, and those that ship with the program.
+"""Paths of all files: the user's or the service's own, and those that ship with the program.
 
-A person's run follows the XDG base directory specification; systemd tells its service its
-folders in ``STATE_DIRECTORY``, ``CACHE_DIRECTORY`` and ``RUNTIME_DIRECTORY``. Nothing is created here.
+For a user, they follow the XDG base directory specification; systemd passes the service its folders in
+``STATE_DIRECTORY``, ``CACHE_DIRECTORY`` and ``RUNTIME_DIRECTORY``. Nothing is created here.
 
-Board profiles, prompts and the model catalogue ship with the program. In a checkout they lie beside the
+Board profiles, prompts and the model catalog ship with the program. In a checkout they are beside the
 package; a built wheel carries a copy inside it.
 """
 
@@ -27,29 +27,29 @@ SYSTEM_CONTROL = Path("/run") / NAME / "control"
 
 
 def settings_files(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """Where the settings file may lie; the first that exists is the one."""
+    """Possible paths of the settings file; the first one that exists is used."""
     return (_xdg(environ, "XDG_CONFIG_HOME", ".config") / f"{NAME}.yaml", SYSTEM_SETTINGS)
 
 
 def data(environ: Mapping[str, str] = os.environ) -> Path:
-    """What must survive a restart: models, timers, saved prompt states."""
+    """The folder for what must survive a restart: models, timers, saved prompt states."""
     return _by_systemd(environ, "STATE_DIRECTORY") or _xdg(environ, "XDG_DATA_HOME", ".local/share")
 
 
 def cache(environ: Mapping[str, str] = os.environ) -> Path:
-    """What may be deleted at any time."""
+    """The folder for what can be deleted at any time."""
     return _by_systemd(environ, "CACHE_DIRECTORY") or _xdg(environ, "XDG_CACHE_HOME", ".cache")
 
 
 def models(chosen: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where models are kept: where ``store.models`` says, or else with the data."""
+    """The models folder: ``store.models`` if set, otherwise inside the data folder."""
     return chosen or data(environ) / "models"
 
 
 def control(environ: Mapping[str, str] = os.environ) -> Path:
-    """The socket on which a running assistant takes orders.
+    """The control socket of a running assistant.
 
-    Where there is no folder for a person's sockets it lies beside their data, which is theirs alone too.
+    Without a runtime folder for the user's sockets, it is in their data folder, which is just as private.
     """
     by_xdg = Path(environ.get("XDG_RUNTIME_DIR", ""))
     by_person = by_xdg / NAME if by_xdg.is_absolute() else data(environ)
@@ -57,25 +57,25 @@ def control(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def controls(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """Where a running assistant may be found: the person's own, then the system's service."""
+    """Possible control sockets of a running assistant: the user's own, then the system service's."""
     return (control(environ), SYSTEM_CONTROL)
 
 
 def shipped_folder(name: Literal["config", "models"]) -> Path:
-    """The folder of that name, as shipped. Raises AssistantError when the installation lacks it."""
+    """Return the shipped folder with that name. Raises AssistantError if the installation lacks it."""
     for place in (PACKAGE / "_data" / name, PACKAGE.parent / name):
         if place.is_dir():
             return place
     raise AssistantError(
         f"This installation is incomplete: its '{name}' folder is missing.",
-        "Install the assistant again.",
+        "Reinstall the assistant.",
     )
 
 
 def shipped_files(kind: Literal["devices", "prompts"]) -> dict[str, Path]:
-    """The board profiles or prompts by name, which is the file's name without its ending.
+    """Return the board profiles or prompts by name, which is the file name without its extension.
 
-    Profiles of other packages (``shelf_assistant.boards``) come before ours.
+    Profiles from other packages (``shelf_assistant.boards``) come before ours.
     """
     modules = extensions.found("boards", ModuleType).values() if kind == "devices" else ()
     folders = [Path(module.__file__).parent for module in modules if module.__file__]
@@ -86,7 +86,7 @@ def shipped_files(kind: Literal["devices", "prompts"]) -> dict[str, Path]:
 
 
 def _by_systemd(environ: Mapping[str, str], variable: str) -> Path | None:
-    """The first of the folders that systemd made for its service."""
+    """The first folder that systemd created for the service."""
     folder = Path(environ.get(variable, "").split(":")[0])
     return folder if folder.is_absolute() else None
 

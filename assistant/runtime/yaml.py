@@ -1,9 +1,9 @@
-"""YAML text to plain values, each with the line it stands on.
+"""YAML text to plain values, each with its line number.
 
-A small, careful reading of YAML for settings files: it builds nothing but text, numbers, true,
-false, null, lists and mappings; `on`, `off`, `yes` and `no` stay text; a key stands only once;
-aliases and tags, which can blow up or build objects, are refused. It knows nothing of which
-keys make sense. Mistakes do not raise: they are collected, so that all can be told at once.
+A strict subset of YAML for settings files: text, numbers, true, false, null, lists and mappings. `on`, `off`,
+`yes` and `no` stay text, each key may appear only once, and aliases and tags, which can blow up memory or
+construct objects, are rejected. This module does not know which keys are valid. Mistakes don't raise: they
+are collected, so all of them can be reported at once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import yaml
 Value: TypeAlias = str | int | float | bool | list["Value"] | dict[str, "Value"] | None
 
 KeyPath: TypeAlias = tuple[str | int, ...]
-"""Keys and list positions that lead to a value."""
+"""Path of keys and list indexes that leads to a value."""
 
 MAX_CHARACTERS = 256 * 1024
 """Every key with its comment is under 20,000; PyYAML takes seconds for a megabyte on a small board."""
 
 MAX_DEPTH = 20
-"""Settings nest four deep; Python's recursion ends at 1000."""
+"""Settings nest four levels deep; Python's recursion limit is 1000."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with the text."""
+    """One mistake in the text."""
 
     line: int
     """Counted from 1."""
@@ -38,7 +38,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Marked:
-    """What the text says, where it says it, and what is wrong with it."""
+    """The parsed value, its line numbers, and its mistakes."""
 
     value: Value = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
@@ -47,10 +47,12 @@ class Marked:
 
 
 def read(text: str) -> Marked:
-    """Read one YAML document. Never raises; with faults, ``value`` is what was understood."""
+    """Parse one YAML document. Never raises; if there are mistakes, ``value`` is what could be parsed."""
     marked = Marked()
     if len(text) > MAX_CHARACTERS:
-        marked.faults.append(Fault(1, f"longer than {MAX_CHARACTERS // 1024} KiB; settings are short"))
+        marked.faults.append(
+            Fault(1, f"longer than {MAX_CHARACTERS // 1024} KiB, which is too long for a settings file")
+        )
         return marked
     try:
         marked.value = _document(yaml.parse(text, Loader=yaml.SafeLoader), marked)
@@ -63,12 +65,12 @@ def read(text: str) -> Marked:
         code_point = ord(text[error.position])
         marked.faults.append(Fault(line, f"the invisible character U+{code_point:04X} is not allowed"))
     except (ValueError, OverflowError):  # from PyYAML for "\UFFFFFFFF" and for %YAML 1.<huge number>
-        marked.faults.append(Fault(1, "not YAML: it has a character or version that does not exist"))
+        marked.faults.append(Fault(1, "not YAML: it names a character or version that does not exist"))
     return marked
 
 
 class _Unreadable(Exception):
-    """Reading on makes no sense."""
+    """Parsing can't continue."""
 
     def __init__(self, event: yaml.Event, problem: str) -> None:
         super().__init__(problem)
@@ -87,19 +89,19 @@ def _document(events: Iterator[yaml.Event], marked: Marked) -> Value:
             break
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
-            raise _Unreadable(event, "a second document begins here; take the '---' out")
+            raise _Unreadable(event, "a second document begins here; remove the '---'")
     return value
 
 
 def _value(event: yaml.Event, events: Iterator[yaml.Event], path: KeyPath, marked: Marked) -> Value:
     if isinstance(event, yaml.AliasEvent):
-        raise _Unreadable(event, f"'*{event.anchor}' needs quotes (aliases are not used in settings)")
+        raise _Unreadable(event, f"'*{event.anchor}' needs quotes (aliases aren't supported in settings)")
     if not isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
         raise _Unreadable(event, "a value is missing")
     if event.tag not in {None, "tag:yaml.org,2002:str"}:
-        raise _Unreadable(event, "text that starts with '!' needs quotes (tags are not used in settings)")
+        raise _Unreadable(event, "text that starts with '!' needs quotes (tags aren't supported in settings)")
     if len(path) > MAX_DEPTH:
-        raise _Unreadable(event, f"nested more than {MAX_DEPTH} deep")
+        raise _Unreadable(event, f"nested more than {MAX_DEPTH} levels deep")
     if isinstance(event, yaml.ScalarEvent):
         return _scalar(event, marked)
     if isinstance(event, yaml.MappingStartEvent):
@@ -117,7 +119,7 @@ def _mapping(events: Iterator[yaml.Event], path: KeyPath, marked: Marked) -> Val
         key = _text(event, marked)
         here = (*path, key)
         if key in mapping:
-            problem = f"'{key}' stands here and on line {marked.lines[here]}; keep one"
+            problem = f"'{key}' is set here and on line {marked.lines[here]}; keep only one"
             marked.faults.append(Fault(_line(event), problem))
         marked.lines.setdefault(here, _line(event))
         mapping[key] = _value(next(events), events, here, marked)
@@ -137,8 +139,8 @@ def _list(events: Iterator[yaml.Event], path: KeyPath, marked: Marked) -> Value:
 
 def _text(event: yaml.ScalarEvent, marked: Marked) -> str:
     text = str(event.value)
-    if re.search("[\0\ud800-\udfff]", text):  # no file name and no JSON can hold these
-        marked.faults.append(Fault(_line(event), "\\0 and \\ud800 to \\udfff stand for no character"))
+    if re.search("[\0\ud800-\udfff]", text):  # neither file names nor JSON can contain these
+        marked.faults.append(Fault(_line(event), "\\0 and \\ud800 to \\udfff are not valid characters"))
         return ""
     return text
 
@@ -153,7 +155,7 @@ _WORDS: dict[str, Value] = {
 
 
 def _scalar(event: yaml.ScalarEvent, marked: Marked) -> Value:
-    """YAML 1.2's plain values; 1.1 would also read `no` as false and `1:30` as ninety."""
+    """Parse a plain value by YAML 1.2; 1.1 would also read `no` as false and `1:30` as ninety."""
     text = _text(event, marked)
     if event.tag is not None or not event.implicit[0]:
         return text
@@ -167,22 +169,22 @@ def _scalar(event: yaml.ScalarEvent, marked: Marked) -> Value:
 
 
 _PLAIN_ENGLISH = (
-    ("found character '\\t'", "a tab is used to indent; YAML wants spaces"),
+    ("found character '\\t'", "a tab is used for indentation; use spaces"),
     ("that cannot start any token", "text that starts with one of @ ` % needs quotes"),
-    ("mapping values are not allowed", "a ':' too many: wrong indentation, or text that needs quotes"),
-    ("could not find expected ':'", "a key without its ':'"),
-    ("expected <block end>", "indented differently from the lines it belongs with"),
+    ("mapping values are not allowed", "an unexpected ':': the indentation is wrong, or text needs quotes"),
+    ("could not find expected ':'", "a ':' is missing after a key"),
+    ("expected <block end>", "the indentation doesn't match the lines around it"),
     ("expected the node content", "a value is missing before this"),
-    ("expected ',' or", "a bracket is opened and not closed, or a ',' is missing"),
-    ("unexpected end of stream", "a quote is opened and never closed"),
-    ("unknown escape character", "in double quotes a backslash is written \\\\; or use single quotes"),
+    ("expected ',' or", "a bracket isn't closed, or a ',' is missing"),
+    ("unexpected end of stream", "a quotation mark isn't closed"),
+    ("unknown escape character", "inside double quotes, write a backslash as \\\\, or use single quotes"),
 )
-"""Part of PyYAML's message, and what it means to somebody who does not know YAML's grammar."""
+"""Part of PyYAML's message, and its meaning in plain English."""
 
 
 def _in_plain_english(error: yaml.MarkedYAMLError) -> Fault:
     problem = str(error.problem)
     meaning = next((meaning for part, meaning in _PLAIN_ENGLISH if part in problem), f"not YAML: {problem}")
-    begins_at_context = "opened" in meaning  # where it was opened helps more than where the file ends
+    begins_at_context = "isn't closed" in meaning  # the opening position helps more than the end of the file
     mark = error.context_mark if begins_at_context else error.problem_mark
     return Fault(mark.line + 1 if mark else 1, meaning)

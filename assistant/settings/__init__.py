@@ -1,1 +1,1 @@
-"""The settings: their schema, the layers they come from, and what is wrong with them."""
+"""The settings: schema, layers, and error messages."""

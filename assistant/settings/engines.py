@@ -1,4 +1,4 @@
-"""The settings of each engine, and the base of all groups of settings. ``schema`` adds the rest."""
+"""Settings of each engine, and the base class of all sections. ``schema`` adds the rest."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from assistant.core.types import Beginning
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
-"""Neither a key in it nor a question behind it: both would be logged with it."""
+"""Rejects user, password and query, because both would be logged with the URL."""
 Threads = Annotated[int, Field(ge=0, le=256)]
 
 
 class Section(BaseModel):
-    """A frozen group of keys; unknown ones are mistakes."""
+    """A frozen group of keys; unknown keys are mistakes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -39,7 +39,7 @@ Provider = Literal["tensorrt", "cuda", "coreml", "cpu"]
 
 
 def _named_places(providers: object) -> object:
-    """No names mean that all are tried. Tuples, because strictness allows a list in JSON only."""
+    """Replace names with a tuple; no names means all providers. Strict mode accepts a list only in JSON."""
     if isinstance(providers, str):
         return () if providers == "auto" else (providers,)
     return tuple(providers) if isinstance(providers, list) else providers
@@ -53,46 +53,48 @@ Providers = Annotated[
 
 
 class TensorRtSettings(Section):
-    """How TensorRT computes, where it is used."""
+    """How TensorRT computes, if it is used."""
 
     fp16: bool = True
-    """With 16 bits instead of 32."""
+    """Compute with 16 bits instead of 32."""
     int8: bool = False
-    """With 8 bits, where the network has the scales for it."""
+    """Compute with 8 bits, if the network has scales for it."""
 
 
 class WakeWordSettings(Section):
     """A word that wakes the assistant."""
 
     name: BuiltInWord | None = None
-    """One of the words that come with the engine."""
+    """One of the words included with the engine."""
     file: Path | None = None
-    """A network of your own instead: a .tflite file made for openWakeWord, named as the word is said."""
+    """A network of your own instead: a .tflite file for openWakeWord, with the wake word as its file name."""
     threshold: Fraction = 0.5
-    """Said, from this probability on. Lower is missed less often, higher wakes less often by mistake."""
+    """Minimum probability that counts as the wake word. Lower misses it less often; higher gives fewer
+    false alarms.
+    """
     trigger_level: Annotated[int, Field(ge=1, le=20)] = 1
-    """Said, when the threshold is reached so many times in a row, 80 ms apart."""
+    """How many times in a row, 80 ms apart, the probability must reach the threshold."""
 
     @model_validator(mode="after")
     def _one_source(self) -> WakeWordSettings:
         if (self.name is None) == (self.file is None):
-            raise ValueError("either name or file must be given")
+            raise ValueError("set either name or file")
         return self
 
     @model_serializer(mode="wrap")
     def _as_written(self, spell_out: SerializerFunctionWrapHandler) -> object:
-        """As short as it may be written: a name alone where that says everything."""
+        """Serialize as briefly as possible: only the name if it says everything."""
         fields = {name: value for name, value in spell_out(self).items() if name in self.model_fields_set}
         return fields["name"] if fields.keys() == {"name"} else fields
 
     @property
     def label(self) -> str:
-        """The word as its network is called, such as "okay_nabu"."""
+        """The word as its network is named, such as "okay_nabu"."""
         return self.name or (self.file.stem if self.file else "")
 
     @property
     def phrase(self) -> str:
-        """The word as it is said, such as "okay nabu"."""
+        """The word as it is spoken, such as "okay nabu"."""
         return self.label.replace("_", " ")
 
 
@@ -106,51 +108,59 @@ WakeWord = Annotated[
 
 
 class WakeSettings(Section):
-    """What wakes the assistant from its sleep."""
+    """What wakes the assistant."""
 
     engine: Literal["auto", "none", "open_wake_word"] = "auto"
-    """auto: a wake word where its package is installed, otherwise any speech; none: any speech."""
+    """auto: a wake word if its package is installed, otherwise any speech; none: any speech."""
     words: tuple[WakeWord, ...] = Field(default=("okay_nabu",), validate_default=True)
-    """Words to wait for. An item may also be a section: name, or file (a .tflite file of your own), with
-    a threshold and trigger_level of its own."""
+    """Wake words. An item can also be a section with name or file (your own .tflite file), and its own
+    threshold and trigger_level.
+    """
 
     @model_validator(mode="after")
     def _some_word(self) -> WakeSettings:
         if not self.words:
-            raise ValueError("words must hold at least one")
+            raise ValueError("words needs at least one wake word")
         return self
 
 
 class VadSettings(Section):
-    """Voice activity detection: whether somebody is speaking."""
+    """Voice activity detection: tells speech from other sound."""
 
     engine: Literal["webrtc", "silero"] = "webrtc"
-    """webrtc costs next to nothing; silero is better in noise and costs about 1 % of a core."""
+    """webrtc uses almost no CPU; silero is better in noise and uses about 1 % of a core."""
     confirm: bool = True
-    """webrtc only: silero must agree that it is speech. Otherwise a fan keeps a turn open for seconds."""
+    """webrtc only: silero must confirm that it is speech. Without this, a fan can keep a turn open for
+    seconds.
+    """
     aggressiveness: Annotated[int, Field(ge=0, le=3)] = 2
-    """webrtc only: 0 hears speech everywhere, 3 only where it is clear."""
+    """webrtc only: 0 detects speech most readily, 3 only if it is clear."""
     threshold: Fraction = 0.5
-    """A frame is speech from this probability on. webrtc only says 0 or 1."""
+    """Minimum probability for a frame to count as speech. webrtc reports only 0 or 1."""
 
 
 class SttGuard(Section):
-    """Which transcripts are noise, not words. A refused turn gets no answer."""
+    """Which transcripts are noise rather than words. A rejected turn gets no answer."""
 
     min_speech_ratio: Fraction = 0.1
-    """Share of the utterance that the VAD took for speech."""
+    """Minimum share of the utterance that the VAD must detect as speech."""
     max_uncertainty: Annotated[float, Field(ge=0, le=10)] = 1.75
-    """Whisper's probability that nobody spoke minus its mean log-probability per token. Of the
-    recordings this was set on, all but one lone digit had at most 1.74, murmurs that became sentences
-    1.79, most noises 2 or more."""
+    """Maximum of Whisper's no-speech probability minus its mean log-probability per token. In the
+    recordings used to set this, all words but one lone digit had at most 1.74, murmurs that became
+    sentences 1.79, and most noises 2 or more.
+    """
     suspicious_no_speech_probability: Fraction = 0.4
-    """From this probability that nobody spoke, the next two keys count as well."""
+    """From this no-speech probability on, the next two keys also apply."""
     min_contrast_db: Annotated[float, Field(ge=0, le=90)] = 15.0
-    """Loud parts over quiet parts of an utterance. Steady noise has 14 and less, speech 16 and more."""
+    """Minimum difference between loud and quiet parts of an utterance. Steady noise has 14 dB or less,
+    speech 16 or more.
+    """
     min_words_per_s: Annotated[float, Field(ge=0, le=10)] = 0.8
-    """Words in a second of speech, from 1.2 s on. People say two or more; music becomes hardly any."""
+    """Minimum words per second of speech, checked from 1.2 s on. People say two or more; music yields
+    almost none.
+    """
     max_compression_ratio: Annotated[float, Field(ge=1, le=100)] = 2.4
-    """Text that zlib shrinks by more than this repeats itself (Whisper paper, section 4.5)."""
+    """Text that zlib compresses by more than this repeats itself (Whisper paper, section 4.5)."""
 
 
 class SttSettings(Section):
@@ -161,114 +171,127 @@ class SttSettings(Section):
     model: str = "whisper-tiny.en"
     """A model of kind stt from `assistant models list`."""
     language: str = "en"
-    """Language spoken, as Whisper names it; "auto" with a multilingual model lets it decide."""
+    """Language you speak, as Whisper names it; with a multilingual model, "auto" detects it."""
     compute_type: Literal["int8", "int8_float32", "int8_float16", "float16", "float32", "auto"] = "int8"
-    """Number format of the weights while computing; where it does not exist, the nearest one that does."""
+    """Number format for computing. If it isn't available, the closest one is used."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    """Where it runs. auto: on a card where there is one. A card that does not start is left out."""
+    """Where it runs. auto: on a GPU if there is one. A GPU that fails to start is ignored."""
     beam_size: Annotated[int, Field(ge=1, le=10)] = 1
-    """1 is greedy: the fastest, and as good on short sentences."""
+    """1 is greedy: fastest, and just as good on short sentences."""
     short_context: bool = True
-    """Encode only as much as was said instead of 30 s; a doubtful result is done again in full."""
+    """Encode only the length of the speech instead of 30 s; a doubtful result is repeated in full."""
     threads: Threads = 0
-    """Threads; 0 takes all big cores."""
+    """Threads; 0 uses all big cores."""
     guard: SttGuard = SttGuard()
 
 
 class ServerSettings(Section):
-    """Where the language model runs with llm.engine openai: any server that speaks OpenAI's language."""
+    """The server used with llm.engine openai: any server with an OpenAI-compatible API."""
 
     url: WebAddress = "http://127.0.0.1:8080/v1"
-    """Where its API begins. With http, others on the network can read what you say, and the key."""
+    """Base URL of its API. With http, others on the network can read what you say, and the key."""
     model: Annotated[str, Field(min_length=1)] = "default"
-    """The model's name there; llama-server takes any."""
+    """Model name on the server; llama-server accepts any."""
     key: SecretStr | None = None
-    """The key that it wants. Better in a file of its own, or in ASSISTANT__LLM__SERVER__KEY."""
+    """API key. It's safer in a separate file (key_file) or in ASSISTANT__LLM__SERVER__KEY."""
     key_file: Path | None = None
-    """File with nothing but the key; null is the systemd credential llm-key, where there is one."""
+    """File that contains only the key; null uses the systemd credential llm-key, if there is one."""
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
-    """Give up on a connection that takes longer."""
+    """How long to wait for a connection."""
     first_token_timeout_s: Annotated[float, Field(gt=0, le=600)] = 1.25
-    """The local model answers when nothing has come after so long, connecting and retries included. Its own
-    first word comes after that: 3 s of silence are too long, and a slow board takes half of them."""
+    """The local model answers if nothing arrives for this long, including connecting and retries. Its own
+    first word takes more time: 3 s of silence would be too long, and a slow board needs half of that.
+    """
     idle_timeout_s: Annotated[float, Field(gt=0, le=600)] = 1.5
-    """It goes on with a reply of which no more has come for so long."""
+    """The local model continues a reply that stalls for this long."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
-    """How often a server that is busy or cannot be reached is asked again, within that time."""
+    """How often to retry a server that is busy or unreachable, within that time."""
     fallback: bool = True
-    """Load the local model (llm.model) too, and answer with it when the server does not. It takes its memory
-    all the time. Otherwise there is an apology."""
+    """Also load the local model (llm.model), and answer with it if the server doesn't. It uses memory all
+    the time. Without it, you get an apology instead.
+    """
 
 
 class LlmSettings(Section):
     """The language model: what to answer."""
 
     engine: Literal["llama_cpp", "onnx", "openai"] = "llama_cpp"
-    """llama_cpp: a GGUF file on llama.cpp; onnx: a decoder in ONNX on ONNX Runtime (docs/onnx.md); openai: a
-    server of your own (llm.server), which llama.cpp stands in for when it is away."""
+    """llama_cpp: a GGUF file on llama.cpp; onnx: an ONNX decoder on ONNX Runtime (docs/onnx.md); openai:
+    your own server (llm.server), with llama.cpp as a fallback.
+    """
     model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
     """A model of kind llm from `assistant models list`."""
     adapter: str | None = None
-    """A LoRA adapter for that model: a GGUF file, or the name of one that was imported with kind llm. It can
-    be exchanged without a restart. llama_cpp only."""
+    """A LoRA adapter for that model: a GGUF file, or the name of one imported with kind llm. It can be
+    changed without a restart. llama_cpp only.
+    """
     adapter_scale: Annotated[float, Field(ge=0, le=4)] = 1.0
-    """How much of it: 1 is as it was trained, 0 not at all."""
+    """Adapter strength: 1 as trained, 0 off."""
     tools: Literal["auto", "on", "off"] = "auto"
-    """Whether the model may call skills (timers, lists, ...) for what no sentence of theirs fits. auto: not
-    small ones, which call what nobody asked for; docs/skills.md has the figures. Not with openai."""
+    """Let the model call skills (timers, lists, ...) if none of their sentences match. auto: only larger
+    models, because small ones call skills nobody asked for; docs/skills.md has the figures. Not with
+    openai.
+    """
     prompt: str = "default"
-    """System prompt: a file of config/prompts/ without its ending, or the path of your own."""
+    """System prompt: a file in config/prompts/ without its extension, or the path of your own."""
     context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 2048
-    """Prompt and reply together; memory grows with it."""
+    """Maximum tokens of prompt and reply together; more needs more memory."""
     max_tokens: Annotated[int, Field(ge=1, le=4096)] = 160
-    """Longest reply. A spoken minute is about 200 tokens."""
+    """Maximum length of a reply. One minute of speech is about 200 tokens."""
     history_tokens: Annotated[int, Field(ge=0, le=100_000)] = 1200
-    """What earlier turns may take of the context; the oldest turns go first."""
+    """Maximum tokens of earlier turns; the oldest turns are dropped first."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.4
-    """0 always takes the likeliest word; higher is livelier and repeats its last answer less."""
+    """0 always picks the most likely word; higher values vary more and repeat the last answer less."""
     top_p: Fraction = 0.9
-    """Choose among the likeliest words that together have this probability."""
+    """Choose among the most likely words that together have this probability."""
     top_k: Annotated[int, Field(ge=0, le=1000)] = 40
     """Choose among this many words at most; 0 is no limit."""
     min_p: Fraction = 0.05
-    """Leave out words less likely than this share of the likeliest."""
+    """Ignore words less likely than this share of the most likely one."""
     repeat_penalty: Annotated[float, Field(ge=1, le=2)] = 1.1
-    """Above 1 discourages saying the same again."""
+    """Values above 1 discourage repetition."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
-    """A number makes replies repeatable; null does not."""
+    """A number makes replies repeatable; null doesn't."""
     stop: tuple[str, ...] = ()
-    """The reply ends before any of these; the model's own end marks always end it."""
+    """End the reply before any of these texts; the model's own end tokens always end it."""
     providers: Providers = Field(default="auto", validate_default=True)
-    """onnx only: where it runs, in order: tensorrt, cuda, coreml, cpu. "auto" is all that are there."""
+    """onnx only: where it runs, in order of preference: tensorrt, cuda, coreml, cpu. "auto" tries all
+    available.
+    """
     tensorrt: TensorRtSettings = TensorRtSettings()
     flash_attention: bool = False
-    """llama_cpp only, as are the keys down to mlock. Attention in one pass over the memory: half as fast on
-    a processor, needed on most graphics cards."""
+    """llama_cpp only, like all keys down to mlock. Attention in one pass over the KV cache: half as fast
+    on a CPU, required on most GPUs.
+    """
     kv_type: Literal["f16", "q8_0"] = "f16"
-    """Number format of the memory; q8_0 takes half, is slower, and needs flash_attention."""
+    """Number format of the KV cache; q8_0 takes half the memory, is slower, and needs flash_attention."""
     micro_batch: Annotated[int, Field(ge=8, le=512)] = 128
-    """Tokens of a prompt that are read together. 64 to 512 are equally fast on a processor; memory grows with
-    it, and an interruption waits for as many."""
+    """Prompt tokens read at once. On a CPU, 64 to 512 are equally fast; more needs more memory, and delays
+    interruptions.
+    """
     draft_tokens: Annotated[int, Field(ge=0, le=16)] = 2
-    """Guess so many tokens from what was said before and check them in one step: what repeats is written up
-    to twice as fast (docs/performance.md). More pay for summaries; 0 never guesses."""
+    """Guess this many tokens from earlier text and check them in one step: repeated text is written up to
+    twice as fast (docs/performance.md). Higher values help with summaries; 0 turns it off.
+    """
     mmap: bool = True
-    """Map the model file instead of copying it: quick to start, and its pages can go when memory is short."""
+    """Map the model file instead of copying it: starts faster, and pages can be dropped if memory is
+    short.
+    """
     mlock: bool = False
-    """Keep the model in memory even when that is short (needs the right to: LimitMEMLOCK, ulimit -l)."""
+    """Keep the model in memory even if memory is short (needs permission: LimitMEMLOCK, ulimit -l)."""
     threads: Threads = 0
-    """Threads; 0 takes all big cores. Fewer work while other programs keep the cores busy."""
+    """Threads; 0 uses all big cores. Fewer are better while other programs keep the cores busy."""
     server: ServerSettings = ServerSettings()
 
     @property
     def needs_model(self) -> bool:
-        """Whether ``model`` is used at all."""
+        """True if ``model`` is used at all."""
         return self.engine != "openai" or self.server.fallback
 
     @model_validator(mode="after")
     def _fits(self) -> LlmSettings:
         if self.max_tokens + self.history_tokens >= self.context_tokens:
-            raise ValueError("max_tokens + history_tokens must leave room in context_tokens")
+            raise ValueError("max_tokens + history_tokens must be less than context_tokens")
         if self.kv_type != "f16" and not self.flash_attention:
             raise ValueError("kv_type q8_0 needs flash_attention: true")
         if self.adapter is not None and self.engine == "onnx":
@@ -282,24 +305,29 @@ class TtsSettings(Section):
     engine: Literal["coqui"] = "coqui"
     """coqui: VITS voices, in Coqui's or Piper's format."""
     runtime: Literal["onnx", "torch"] = "onnx"
-    """onnx: ONNX Runtime, light; torch: Coqui's own `TTS.api` (needs the extra `coqui`)."""
+    """onnx: ONNX Runtime, light; torch: Coqui's own `TTS.api` (needs the `coqui` extra)."""
     model: str = "voice-en-us-joe"
-    """A model of kind tts from `assistant models list`; with runtime torch one of Coqui's own names."""
+    """A model of kind tts from `assistant models list`; with runtime torch, one of Coqui's own names."""
     speaker: str | int | None = None
-    """Speaker of a voice that has several: its name or number."""
+    """For a voice with several speakers: a name or number."""
     speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0
     """1 is the voice's own speed; 1.2 is a fifth faster."""
     noise_scale: Annotated[float, Field(ge=0, le=2)] | None = None
-    """Variation of the sound; null is the voice's own value."""
+    """Variation of the sound; null uses the voice's own value."""
     noise_width_scale: Annotated[float, Field(ge=0, le=2)] | None = None
-    """Variation of the rhythm; null is the voice's own value."""
+    """Variation of the rhythm; null uses the voice's own value."""
     providers: Providers = Field(default="auto", validate_default=True)
-    """onnx only: where it runs, in order: tensorrt, cuda, coreml, cpu. "auto" is all that are there."""
+    """onnx only: where it runs, in order of preference: tensorrt, cuda, coreml, cpu. "auto" tries all
+    available.
+    """
     tensorrt: TensorRtSettings = TensorRtSettings()
     phrase_cache: bool = True
-    """Keep how it sounds what skills say again and again: times and sums, not what is yours. Up to 18 MB."""
+    """Cache the audio of phrases that skills often say, such as times and sums, but nothing personal. Up
+    to 18 MB.
+    """
     begin_with: Beginning = "words"
     """What is spoken first: a few words up to a breath, the first clause, or the first sentence. Words
-    need a model that writes much faster than people speak: elsewhere a gap follows them."""
+    need a model that writes much faster than people speak; otherwise a gap follows them.
+    """
     threads: Threads = 0
-    """Threads; 0 takes all big cores."""
+    """Threads; 0 uses all big cores."""

@@ -1,7 +1,7 @@
-"""The keys of the settings as data: path, description, default and what may stand there.
+"""The settings keys as data: path, description, default and allowed values.
 
-Read from ``schema``; it knows nothing of files. The texts are for people: the reference file
-and every message about a wrong value use the same words.
+Read from ``schema``, independent of files. The texts are for users: the reference file and every message
+about a wrong value use the same words.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Key:
 
     path: tuple[str, ...]
     about: str
-    """Its docstring; empty when it has none."""
+    """Its docstring; empty if it has none."""
     default: Any
-    """As JSON has it; of a section, what its keys have."""
+    """The default as JSON; for a section, the defaults of its keys."""
     schema: Schema
 
     @property
@@ -38,24 +38,24 @@ class Key:
 
     @property
     def wants(self) -> str:
-        """What may stand there, in words: "a number from 0 to 1 or null"."""
+        """Describe the allowed values: "a number from 0 to 1 or null"."""
         return _wants(self.schema)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words it allows; empty when it is not a choice among words."""
+        """The allowed words; empty unless it is a choice among words."""
         return _choices(self.schema)
 
 
 @functools.cache
 def keys() -> Mapping[tuple[str, ...], Key]:
-    """Every section and key by its path, in the order of the schema."""
+    """Every section and key by its path, in schema order."""
     return _keys_of(Settings.model_json_schema())[0]
 
 
 @functools.cache
 def item_keys() -> Mapping[tuple[str, ...], Key]:
-    """The keys of sections that are items of a list, by the list's path and their own name."""
+    """Keys of sections that are list items, by the list's path and their own name."""
     return _keys_of(Settings.model_json_schema())[1]
 
 
@@ -84,12 +84,12 @@ def _keys_of(schema: Schema) -> tuple[dict[tuple[str, ...], Key], dict[tuple[str
 
 
 def below(section: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the keys that stand directly in a section, or a list's sections; () is the top."""
+    """Return the names of the keys directly in a section, or in a list's sections; () is the top."""
     return tuple(path[-1] for path in (*keys(), *item_keys()) if path[:-1] == section)
 
 
 def one_of(words: Iterable[str]) -> str:
-    """Join as English does: "a", "a or b", "a, b or c"."""
+    """Join in English: "a", "a or b", "a, b or c"."""
     *first, last = words
     return f"{', '.join(first)} or {last}" if first else last
 
@@ -129,9 +129,9 @@ def _bounds(schema: Schema) -> str:
 
 
 def nearest(word: str, among: Iterable[str]) -> tuple[str, ...]:
-    """Those that ``word`` may be a slip of; several when they are equally near.
+    """Return the words that ``word`` may be a typo of; several if they are equally close.
 
-    A slip is one letter, or up to a third of them, or only the beginning of the word.
+    A typo differs in one letter, or in up to a third of them, or is only the beginning of the word.
     """
     word = word[:64].casefold().replace("-", "_")
     distances = {candidate: _edits(word, candidate.casefold().replace("-", "_")) for candidate in among}
@@ -142,7 +142,7 @@ def nearest(word: str, among: Iterable[str]) -> tuple[str, ...]:
 
 
 def _edits(one: str, other: str) -> int:
-    """Letters to insert, drop, replace or swap with their neighbour to get from one to the other."""
+    """Count the letters to insert, delete, replace or swap to get from one to the other."""
     rows = [list(range(len(other) + 1))]
     for i, letter in enumerate(one, 1):
         row = [i]

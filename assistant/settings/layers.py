@@ -1,8 +1,7 @@
-"""The layers that settings are made of: files, board profiles, the environment.
+"""The layers of the settings: files, board profiles, the environment.
 
-Each is read into plain values with the place where every key was written. Which keys make sense
-and what happens with all layers together is in ``load``. Mistakes are collected, not
-raised, so that all layers can be complained about at once.
+Each is read into plain values with the source of every key. ``load`` checks the keys and combines the layers.
+Mistakes are collected rather than raised, so all layers can be reported at once.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ VARIABLE = "ASSISTANT__"
 """``ASSISTANT__LLM__TEMPERATURE`` sets ``llm.temperature``."""
 
 SWITCHES = {"on": True, "yes": True, "off": False, "no": False}
-"""What people also write for true and false."""
+"""Words that people also write for true and false."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one source sets, or several together."""
+    """The values of one source, or of several combined."""
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[KeyPath, Origin] = field(default_factory=dict)
 
     def over(self, lower: Layer) -> Layer:
-        """Both together; where both set a key, this one counts."""
+        """Combine both layers; this one takes priority."""
         origins = {path: origin for path, origin in lower.origins.items() if path not in self.origins}
         return Layer(_merged(lower.values, self.values), {**origins, **self.origins})
 
 
 def read_file(file: Path, mistakes: list[Mistake]) -> Layer | None:
-    """What one YAML file sets; None when there is no such file."""
+    """Read a YAML file; None if it doesn't exist."""
     try:
         with file.open("rb") as stream:
             raw = stream.read(4 * MAX_CHARACTERS + 1)
@@ -52,13 +51,13 @@ def read_file(file: Path, mistakes: list[Mistake]) -> Layer | None:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         origin = Origin(str(file), raw.count(b"\n", 0, error.start) + 1)
-        mistakes.append(Mistake(origin, "", "this is not UTF-8 text; save the file as UTF-8"))
+        mistakes.append(Mistake(origin, "", "this isn't UTF-8 text; save the file as UTF-8"))
         return Layer()
     marked = read(text)
     mistakes += [Mistake(Origin(str(file), fault.line), "", fault.problem) for fault in marked.faults]
     if not isinstance(marked.value, dict):
         if marked.value is not None:
-            problem = "the file must consist of keys such as 'llm:', with a ':' after each"
+            problem = "the file must consist of keys such as 'llm:', each followed by a ':'"
             mistakes.append(Mistake(Origin(str(file), 1), "", problem))
         return Layer()
     origins = {path: Origin(str(file), line) for path, line in marked.lines.items()}
@@ -66,7 +65,7 @@ def read_file(file: Path, mistakes: list[Mistake]) -> Layer | None:
 
 
 def read_environment(environ: Mapping[str, str], mistakes: list[Mistake]) -> Layer:
-    """What the variables set, each one value in YAML's notation."""
+    """Read the environment variables, each with one value in YAML."""
     layer = Layer()
     for variable in sorted(name for name in environ if name.startswith(VARIABLE)):
         origin = Origin(variable.encode("ascii", "backslashreplace").decode())
@@ -87,12 +86,12 @@ def read_environment(environ: Mapping[str, str], mistakes: list[Mistake]) -> Lay
 def read_profile(
     name: str, asked: Origin | None, mistakes: list[Mistake], heirs: tuple[str, ...] = ()
 ) -> Layer:
-    """A board profile over those it inherits. ``asked`` is where its name was written, if anywhere."""
+    """Read a board profile and those it inherits from. ``asked`` is where its name is set, if anywhere."""
     files = paths.shipped_files("devices")
     origin = asked or Origin("device")
     if name not in files:
         key = "inherits" if heirs else "device"
-        mistakes.append(Mistake(origin, key, f"no board profile '{name}'; {hint(name, files)}"))
+        mistakes.append(Mistake(origin, key, f"unknown board profile '{name}'; {hint(name, files)}"))
         return Layer()
     if name in heirs:
         chain = " -> ".join((*heirs, name))
@@ -110,7 +109,7 @@ def read_profile(
 
 
 def _adapted(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Allow what people write: empty sections, on and off, paths relative to the file they are in."""
+    """Accept what people write: empty sections, on and off, paths relative to their file."""
     for key in keys().values():
         section, name = at(values, key.path[:-1]), key.path[-1]
         if not isinstance(section, dict) or name not in section:
@@ -135,7 +134,7 @@ def _absolute(path: str, folder: Path) -> str:
 
 
 def _is_own_file(key: Key, value: str, folder: Path) -> bool:
-    """Of keys that may also hold the name of something: whether this is a path."""
+    """True if the value of a key that can also hold a name is a path."""
     if key.name == "llm.adapter":
         return value.endswith(".gguf")
     if key.name != "llm.prompt" or value in paths.shipped_files("prompts"):
@@ -144,12 +143,14 @@ def _is_own_file(key: Key, value: str, folder: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Also false, not an exception, for a name that is too long or a folder that is closed to us."""
+    """Like Path.is_file, but returns False instead of raising for a name that is too long or a closed
+    folder.
+    """
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def _merged(lower: Any, upper: Any) -> Any:
-    """Sections key by key; anything else is replaced."""
+    """Merge sections key by key; replace anything else."""
     if not isinstance(lower, dict) or not isinstance(upper, dict):
         return upper
     return {**lower, **{name: _merged(lower.get(name), value) for name, value in upper.items()}}

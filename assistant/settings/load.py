@@ -1,8 +1,8 @@
-"""Settings, layered: defaults, then the board's profile, the person's file, the environment.
+"""Settings in layers: defaults, board profile, user's file, environment.
 
-Each layer holds only what it changes. All mistakes of all layers come in one SettingsError, one
-a line, each with its file and line or its environment variable. Which keys there are is in
-``schema``, how a mistake is worded in ``mistakes``.
+Each layer contains only what it changes. All mistakes in all layers are reported in one SettingsError, one
+per line, each with its file and line or its environment variable. ``schema`` defines the keys, and
+``mistakes`` the wording.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from assistant.settings.schema import Settings
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings in force and where they come from."""
+    """The current settings and where they come from."""
 
     settings: Settings
     origins: Mapping[KeyPath, Origin]
-    """Of every key that some layer sets; the others have their defaults."""
+    """Source of each key set by a layer; the others have their defaults."""
     file: Path | None
-    """The person's file, if there is one."""
+    """The user's file, if there is one."""
     profile: str
-    """The board profile in force: a name in config/devices/."""
+    """The current board profile: a name in config/devices/."""
     why: str
-    """How the profile was chosen, for people."""
+    """How the profile was chosen, shown to the user."""
 
 
 def load(file: Path | None = None, environ: Mapping[str, str] = os.environ, root: Path = Path("/")) -> Loaded:
-    """Read every layer and validate what they say together. Raises SettingsError.
+    """Read every layer and validate them together. Raises SettingsError.
 
-    ``file`` is the person's; without one it is looked for where ``paths.settings_files`` says.
-    ``root`` is where /proc and /sys are, from which the board is recognised.
+    ``file`` is the user's; without it, ``paths.settings_files`` says where to look. ``root`` is where /proc
+    and /sys are, for recognizing the board.
     """
     mistakes: list[Mistake] = []
     file, person = _person(file, environ, mistakes)
@@ -56,27 +56,27 @@ def load(file: Path | None = None, environ: Mapping[str, str] = os.environ, root
     if settings is None or mistakes:
         raise SettingsError(
             "\n".join(str(mistake) for mistake in sorted(set(mistakes))),
-            "Correct this, then see whether `assistant config check` is content.",
+            "Correct this, then run `assistant config check`.",
         )
     return Loaded(settings, together.origins, file, profile, why)
 
 
 def prompt_text(settings: Settings) -> str:
-    """The system prompt. Raises SettingsError when its file cannot be read."""
+    """Return the system prompt. Raises SettingsError if its file cannot be read."""
     file = paths.shipped_files("prompts").get(settings.llm.prompt, Path(settings.llm.prompt))
     try:
         return file.read_text("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"The system prompt in {file} cannot be read: {error}.",
-            "Let llm.prompt name a text file in UTF-8, or one of config/prompts/.",
+            "Set llm.prompt to a UTF-8 text file, or to a name in config/prompts/.",
         ) from error
 
 
 def _person(
     file: Path | None, environ: Mapping[str, str], mistakes: list[Mistake]
 ) -> tuple[Path | None, Layer]:
-    """The file that was asked for, or the first that exists."""
+    """Return the requested file, or the first one that exists."""
     for candidate in (file,) if file else paths.settings_files(environ):
         layer = read_file(candidate, mistakes)
         if layer is not None:
@@ -87,12 +87,12 @@ def _person(
 
 
 def _choice(said: Layer, root: Path) -> tuple[str, str]:
-    """Name of the board profile and why it is this one."""
+    """Return the name of the board profile and the reason for choosing it."""
     wanted = said.values.get("device", "auto")
     if wanted == "auto" or not isinstance(wanted, str):
         board = recognise(root)
         return board.name, f"recognised: {board.why}"
-    return wanted, f"chosen in {said.origins['device',]}"
+    return wanted, f"set by {said.origins['device',]}"
 
 
 def _check_prompt(layer: Layer, mistakes: list[Mistake]) -> None:
@@ -104,15 +104,15 @@ def _check_prompt(layer: Layer, mistakes: list[Mistake]) -> None:
     if "/" in prompt:
         mistakes.append(Mistake(origin, "llm.prompt", f"there is no file {prompt}"))
         return
-    problem = f"no prompt '{prompt}' in config/prompts; {hint(prompt, named)}"
+    problem = f"unknown prompt '{prompt}' in config/prompts; {hint(prompt, named)}"
     mistakes.append(Mistake(origin, "llm.prompt", problem))
 
 
 def _validated(layer: Layer, mistakes: list[Mistake]) -> Settings | None:
-    """The settings, or None with every mistake noted.
+    """Return the settings, or None after recording every mistake.
 
-    Rules between keys are only looked at where each key is right by itself; so what is wrong is
-    taken out and the rest is looked at again, lest a second visit brings new complaints.
+    Rules that involve several keys are checked only if each key is valid. So wrong values are removed and the
+    rest is checked again, or a second run would report new mistakes.
     """
     try:
         return _strict(layer.values)
@@ -134,12 +134,12 @@ def _validated(layer: Layer, mistakes: list[Mistake]) -> Settings | None:
 
 
 def _strict(values: dict[str, Any]) -> Settings:
-    """As JSON, where strictness still lets a list be a tuple and text be a path."""
+    """Validate as JSON, where strict mode still accepts a list for a tuple and text for a path."""
     return Settings.model_validate_json(json.dumps(values), strict=True)
 
 
 def _remove(values: Any, path: KeyPath) -> None:
-    """Take a value out of nested mappings; of a list's item, the whole list."""
+    """Remove a value from nested mappings; for a list item, the whole list."""
     *sections, last = path
     for name in sections:
         if not isinstance(values.get(name), dict):

@@ -1,7 +1,7 @@
-"""What is wrong with settings, one plain line each.
+"""Mistakes in the settings, one plain line each.
 
-Turns what the validation found into sentences that name the place, the key, what may stand
-there and the nearest right word. It knows the schema, not how files are read or layered.
+Turns validation errors into sentences that give the place, the key, the allowed values and the closest valid
+word. Knows the schema, but not how files are read or layered.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from assistant.settings.keys import Key, below, item_keys, keys, nearest, one_of
 
 
 class Origin(NamedTuple):
-    """Where a value was written."""
+    """Where a value was set."""
 
     source: str
     """A file or an environment variable."""
     line: int = 0
-    """Counted from 1; 0 when the source has no lines."""
+    """Counted from 1; 0 if the source has no lines."""
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}" if self.line else self.source
 
 
 Origins: TypeAlias = Mapping[KeyPath, Origin]
-"""Of every key that some source sets, the lowest source first."""
+"""Origin of each key that is set, lowest-priority source first."""
 
 
 class Mistake(NamedTuple):
-    """One line of a complaint."""
+    """One line of an error report."""
 
     origin: Origin
     key: str
-    """Its name with dots; empty when the whole source is meant."""
+    """Its dotted name; empty for the whole source."""
     problem: str
 
     def __str__(self) -> str:
         line = ": ".join(part for part in (str(self.origin), self.key, self.problem) if part)
-        # What somebody wrote is quoted here: a line break or a terminal's escape must not get out.
+        # This quotes user input: a line break or a terminal's escape sequence must not get through.
         return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
 
 def explain(error: ErrorDetails, values: Mapping[str, Any], origins: Origins) -> Mistake:
-    """Say in plain words what pydantic found in ``values``, and where it was written."""
+    """Explain in plain words what pydantic found in ``values``, and where it was set."""
     path = error["loc"]
     if error["type"] == "extra_forbidden":
         return Mistake(_origin(path, origins), _dotted(path), no_such_key(path))
@@ -60,7 +60,7 @@ def explain(error: ErrorDetails, values: Mapping[str, Any], origins: Origins) ->
 
 
 def no_such_key(path: KeyPath) -> str:
-    """Say that a key does not exist, and which one may have been meant."""
+    """Report an unknown key, with the one that may have been meant."""
     word, section = str(path[-1]), _names(path[:-1])
     if "." in word and tuple(word.split(".")) in keys():
         parent, _, child = word.rpartition(".")
@@ -74,9 +74,9 @@ def no_such_key(path: KeyPath) -> str:
 
 
 def hint(word: str, among: Collection[str]) -> str:
-    """The words that may have been meant, or else all that there are."""
+    """Suggest the words that may have been meant, or else list all."""
     near = nearest(word, among)
-    return _did_you_mean(near) if near else f"there are {', '.join(among)}"
+    return _did_you_mean(near) if near else f"valid names are {', '.join(among)}"
 
 
 def _did_you_mean(words: tuple[str, ...]) -> str:
@@ -91,14 +91,14 @@ def _wrong_value(key: Key, value: Any, path: KeyPath) -> str:
     if near:
         return f"{problem}; {_did_you_mean(near)}"
     if value is None:
-        return f"{problem}; leave the key out to have its default"
+        return f"{problem}; remove the key to use its default"
     if "text" in key.wants and isinstance(value, (bool, int, float)):
         return f"{problem}; put it in quotes"
     return problem
 
 
 def _contradiction(path: KeyPath, rule: str, values: Mapping[str, Any], origins: Origins) -> Mistake:
-    """A rule between keys: blame what was written last, and show what every key of it is."""
+    """Report a rule between keys: blame the value set last, and show the value of every key involved."""
     named = named_in(rule, path)
     written = [place for place in origins if place in {key.path for key in named}]
     shown = ", ".join(f"{key.path[-1]} is {_shown(at(values, key.path, key.default))}" for key in named)
@@ -110,14 +110,14 @@ def _contradiction(path: KeyPath, rule: str, values: Mapping[str, Any], origins:
 
 
 def named_in(rule: str, section: KeyPath) -> list[Key]:
-    """The keys of the section that a rule's sentence mentions."""
+    """Return the keys of the section that a rule's sentence mentions."""
     inside = [key for key in keys().values() if key.path[: len(section)] == section and not key.is_section]
     names = {".".join(key.path[len(section) :]): key for key in inside}
     return [key for name, key in names.items() if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", rule)]
 
 
 def at(values: Any, path: KeyPath, default: Any = None) -> Any:
-    """The value at a path of nested mappings, ``default`` where there is none."""
+    """Return the value at a path of nested mappings, or ``default``."""
     for part in path:
         if not isinstance(values, Mapping) or part not in values:
             return default
@@ -126,7 +126,7 @@ def at(values: Any, path: KeyPath, default: Any = None) -> Any:
 
 
 def _key(path: KeyPath) -> Key | None:
-    """The key that a path is, or is inside of."""
+    """Return the key that a path is, or is inside of."""
     names = _names(path)
     known = {**item_keys(), **keys()}
     starts = (names[:end] for end in range(len(names), 0, -1))
@@ -134,7 +134,7 @@ def _key(path: KeyPath) -> Key | None:
 
 
 def _names(path: KeyPath) -> tuple[str, ...]:
-    """Without the numbers of items."""
+    """Return the path without list indexes."""
     return tuple(str(part) for part in path if not isinstance(part, int))
 
 

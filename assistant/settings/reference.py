@@ -1,7 +1,7 @@
-"""The settings as a text for people: every key with its meaning, its default and what it may be.
+"""The settings as a text for users: every key with its meaning, default and allowed values.
 
-``config/assistant.yaml`` and ``config/assistant.schema.json`` are what this module says; a test
-holds them to it. How a value is written in YAML is here too, for ``assistant config show``.
+This module generates ``config/assistant.yaml`` and ``config/assistant.schema.json``; a test compares them. It
+also formats values as YAML for ``assistant config show``.
 """
 
 from __future__ import annotations
@@ -19,55 +19,57 @@ from assistant.settings.schema import Settings
 WIDTH = 100
 
 REFERENCE = """\
-# Every setting of the assistant, with its default.
+# All settings of the assistant, with their defaults.
 #
-# This file is for reading: change nothing here. Your own settings go into
-# ~/.config/assistant/assistant.yaml, or /etc/assistant/assistant.yaml for the system service, and
-# hold only what you change; so a new version's better defaults and your board's profile
-# (config/devices/) reach you. Begin with
+# This file is for reading only; don't change it. Put your own settings in
+# ~/.config/assistant/assistant.yaml, or in /etc/assistant/assistant.yaml for the system service, and
+# include only what you change. That way, you get improved defaults from new versions, and your
+# board's profile (config/devices/). To begin, run
 #
 #     assistant config show --template > ~/.config/assistant/assistant.yaml
 #
-# `assistant config check` says whether all is well, `assistant config show` what is in force and
-# where it comes from. Any key can also be set in the environment: ASSISTANT__LLM__TEMPERATURE=0.7
+# `assistant config check` finds mistakes. `assistant config show` shows the current settings and where
+# each comes from. You can also set any key in the environment: ASSISTANT__LLM__TEMPERATURE=0.7
 """
 
 OWN = """\
-# Settings of the assistant. What is behind a '#' is the default and may stay there: remove the '#'
-# of a key that you change, and restart. A relative path starts at this file's folder.
+# Settings of the assistant. Every key is commented out and has its default. To change a key, remove its
+# '#', then restart. Relative paths start at this file's folder.
 #
-# `assistant config check` says whether all is well, `assistant config show` what is in force.
+# `assistant config check` finds mistakes. `assistant config show` shows the current settings.
 """
 
 
 def reference() -> str:
-    """The text of config/assistant.yaml: every key with its default, as YAML."""
+    """Return the text of config/assistant.yaml: every key with its default, as YAML."""
     return _document("./assistant.schema.json", REFERENCE, "")
 
 
 def own(schema: str) -> str:
-    """A person's file to begin with: every key, none of them set. ``schema`` is where the schema lies."""
+    """Return a settings file to start from: every key, commented out. ``schema`` is the path of the
+    schema.
+    """
     return _document(schema, OWN, "#")
 
 
 def json_schema() -> str:
-    """The text of config/assistant.schema.json, by which editors complete and check keys."""
+    """Return the text of config/assistant.schema.json, which editors use to complete and check keys."""
     schema = Settings.model_json_schema()
     for section in (schema, *schema["$defs"].values()):
         for name, field in section["properties"].items():
-            field.pop("title", None)  # only the name again
-            if "$ref" in field:  # a section may stay empty; its defaults stand with its own keys
+            field.pop("title", None)  # only repeats the name
+            if "$ref" in field:  # a section may be empty; its keys have their own defaults
                 section["properties"][name] = {"anyOf": [{"$ref": field["$ref"]}, {"type": "null"}]}
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"
 
 
 def in_yaml(value: Any) -> str:
-    """A value as it may stand behind a key, on one line."""
+    """Format a value as YAML on one line."""
     return yaml.safe_dump(value, default_flow_style=True, width=math.inf).removesuffix("...\n").strip()
 
 
 def _document(schema: str, introduction: str, mark: str) -> str:
-    """``mark`` stands before every key that has a value."""
+    """Write every section and key, with ``mark`` before each key that has a value."""
     lines = [f"# yaml-language-server: $schema={schema}", "#", *introduction.splitlines()]
     after_heading = False
     for key in keys().values():

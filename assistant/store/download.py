@@ -1,7 +1,7 @@
-"""One file from the web: resumed, tried again, and kept only when its hash is right.
+"""Downloads one file: resumes, retries, and keeps it only if its hash is right.
 
-Knows nothing of models. What has arrived lies in ``<name>.part`` beside the target, so a pull
-that was interrupted, even by a power cut, goes on where it stopped.
+Independent of models. Received data is kept in ``<name>.part`` beside the target, so a download that was
+interrupted, even by a power cut, continues where it stopped.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def download(
     meter: Meter,
     watcher: Watcher,
 ) -> None:
-    """Fetch ``link`` into ``target``, whose folder exists, going on from an earlier attempt.
+    """Download ``link`` to ``target``, whose folder exists, and resume an earlier attempt.
 
-    Raises SourceFailed when it cannot be had from there or is not what was promised; StorageFull.
+    Raises SourceFailed if the source can't deliver the file or delivers the wrong one; StorageFull.
     """
     part = target.with_name(target.name + ".part")
     with _Partial(part) as partial:
@@ -53,15 +53,15 @@ def download(
                 break
             _restart(partial, meter)
             if not resumed:
-                raise SourceFailed(f"{link} is not the file that the catalogue describes")
-            resumed = False  # what lay there may have been damaged: once more, from the start
+                raise SourceFailed(f"{link} isn't the file described in the catalog")
+            resumed = False  # the partial file may have been damaged: try once more from the start
     with writing(target.parent):
         part.replace(target)
     log.info("downloaded file=%s bytes=%d", target.name, wanted.bytes)
 
 
 class _Partial:
-    """A file that is being filled, and the hash of what it holds so far."""
+    """A file being downloaded, and the hash of its content so far."""
 
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
@@ -103,7 +103,7 @@ class _Partial:
 def _transfer(
     web: urllib.request.OpenerDirector, link: Link, partial: _Partial, size_bytes: int, meter: Meter
 ) -> None:
-    """One connection. Never writes more than one chunk too much. Raises Interrupted, SourceFailed."""
+    """Run one connection. Never writes more than one chunk too much. Raises Interrupted, SourceFailed."""
     try:
         with answer(web, link, offset=partial.size) as response:
             _agree(response, link, partial, size_bytes, meter)
@@ -118,17 +118,17 @@ def _transfer(
 
 
 def _agree(response: Any, link: Link, partial: _Partial, size_bytes: int, meter: Meter) -> None:
-    """Make ``partial`` ready for what this answer is going to send: the rest of it, or everything."""
+    """Prepare ``partial`` for this response, which sends either the rest or the whole file."""
     if partial.size:
         stated = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
         partly = response.status == http.client.PARTIAL_CONTENT
         if not (partly and stated and int(stated[1]) == partial.size):
             _restart(partial, meter)
             if partly:
-                raise Interrupted(f"{link} sent another part than it was asked for")
+                raise Interrupted(f"{link} sent a different part than requested")
     length = response.headers.get("Content-Length", "")
     if length.isdecimal() and int(length) != size_bytes - partial.size:
-        raise SourceFailed(f"{link} has {length} bytes to send instead of {size_bytes - partial.size}")
+        raise SourceFailed(f"{link} offers {length} bytes instead of {size_bytes - partial.size}")
 
 
 def _restart(partial: _Partial, meter: Meter) -> None:

@@ -1,8 +1,8 @@
-"""Encrypts a model where it lies, and decrypts it again.
+"""Encrypts a model in place, and decrypts it again.
 
-The new files are made beside the old ones, read back from the disk and compared, and take their place by
-renames; until then nothing of the old is touched. What is deleted in the end may still be found on
-flash storage by somebody who takes it apart: only what never was there in the clear is safe from that.
+New files are written beside the old ones, read back from disk, compared, and then renamed into place; until
+then the old files are untouched. Deleted plaintext may still be recoverable from flash storage by someone who
+takes it apart. Only data that was never stored in plaintext is safe from that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from assistant.store.sealed import CHUNK_BYTES, SUFFIX, TAG_BYTES, Opened
 from assistant.store.store import Store
 
 HEAD_BYTES = 1200
-"""More than any head has."""
+"""Larger than any header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +37,26 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What is to be done to a model."""
+    """How to convert a model's files."""
 
     what: str
     needed_bytes: int
     plain_bytes: int
     make: Callable[[Path, Path, Meter], dict[str, ModelFile]]
-    """From the model's folder into another; the new files."""
+    """Reads the model's folder, writes the other folder, and returns the new files."""
     sealed: Mapping[str, ModelFile] | None
     """What the new files become when they are decrypted."""
 
 
 def encrypt(store: Store, name: str, key: bytes, watcher: Watcher) -> Changed:
-    """Put encrypted files in the place of the model's own.
+    """Replace the model's files by encrypted ones.
 
     Raises ModelUnknown, ModelMissing, ModelCorrupt (before or after: the old files then stay), SettingsError
-    when it is encrypted already, StorageFull, EngineUnavailable without the package.
+    if it is already encrypted, StorageFull, EngineUnavailable without the package.
     """
     store.verify(name, watcher)
     if store.sealed(name):
-        raise SettingsError(f"{name} is encrypted already.", "There is nothing to do.")
+        raise SettingsError(f"{name} is already encrypted.", "There is nothing to do.")
     plain = _record(store, name).expected
 
     def make(folder: Path, to: Path, meter: Meter) -> dict[str, ModelFile]:
@@ -69,9 +69,9 @@ def encrypt(store: Store, name: str, key: bytes, watcher: Watcher) -> Changed:
 
 
 def decrypt(store: Store, name: str, key: bytes, watcher: Watcher) -> Changed:
-    """Put the model's own files in the place of the encrypted ones.
+    """Replace the encrypted files by the model's own.
 
-    Raises what ``encrypt`` raises, and ModelLocked for another key.
+    Raises the same errors as ``encrypt``, and ModelLocked for the wrong key.
     """
     store.verify(name, watcher)
     plain = store.sealed(name)
@@ -92,7 +92,7 @@ def decrypt(store: Store, name: str, key: bytes, watcher: Watcher) -> Changed:
 
 
 def _changed(store: Store, name: str, change: _Change, watcher: Watcher) -> Changed:
-    """Make the new files, check them as they lie on the disk, and let them take the place of the old."""
+    """Write the new files, check them as stored on disk, and put them in place of the old ones."""
     incoming = Incoming(store.models_dir, name)
     with locked(store.models_dir, watcher), writing(store.models_dir):
         record = _record(store, name)
@@ -106,8 +106,8 @@ def _changed(store: Store, name: str, change: _Change, watcher: Watcher) -> Chan
             meter = Meter(f"Checking {name}", size_bytes, watcher)
             if faults := hash_faults(incoming.files, files, files, meter):
                 raise ModelCorrupt(
-                    f"What was written of {name} is not what it should be: {'; '.join(faults)}.",
-                    "Check the disk; nothing was changed.",
+                    f"The new files of {name} are damaged: {'; '.join(faults)}.",
+                    "Nothing was changed. Check the disk.",
                 )
             place = incoming.settle(record.kind, record.origin, files, record.licence, change.sealed)
         finally:
@@ -116,7 +116,7 @@ def _changed(store: Store, name: str, change: _Change, watcher: Watcher) -> Chan
 
 
 def _seal(plain: Path, folder: Path, wanted: ModelFile, key: bytes, meter: Meter) -> ModelFile:
-    """Encrypt one file into ``folder`` and read it back; the encrypted file."""
+    """Encrypt one file into ``folder``, read it back, and return the encrypted file."""
     target = folder / (plain.name + SUFFIX)
     head = sealed.new_head(plain.name, wanted.bytes, wanted.sha256, key)
     with plain.open("rb") as reader, new_file(target) as writer:
@@ -128,8 +128,8 @@ def _seal(plain: Path, folder: Path, wanted: ModelFile, key: bytes, meter: Meter
             digest.update(piece)
     if digest.hexdigest() != wanted.sha256:
         raise ModelCorrupt(
-            f"{plain.name} does not come out of its encryption as it went in.",
-            "Check the disk and the memory; nothing was changed.",
+            f"{plain.name} changed while it was being encrypted and decrypted again.",
+            "Nothing was changed. Check the disk and the memory.",
         )
     quiet = Meter("", head.sealed_bytes, Unwatched())
     return ModelFile(bytes=head.sealed_bytes, sha256=sha256_of(target, quiet))
@@ -139,7 +139,7 @@ def _record(store: Store, name: str) -> Record:
     record = read_record(store.models_dir / name)
     if record is None:
         raise AssistantError(
-            f"The folder of {name} has no record of its files, and none can be written.",
-            "Let this user write to the folder of the models.",
+            f"The folder of {name} has no record of its files, and a new one can't be written.",
+            "Give this user write permission for the models folder.",
         )
     return record

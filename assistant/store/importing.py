@@ -1,7 +1,7 @@
-"""Models of the catalogue from a USB stick or any other folder: no network is asked.
+"""Imports catalog models from a USB stick or any other folder, without a network.
 
-They are found by size and hash, whatever the folders are called: laid out as in the store, as
-loose files, or as the wheels that carry them.
+Models are found by size and hash, whatever the folders are called: laid out as in the store, as loose files,
+or as the wheels that carry them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from assistant.store.web import SourceFailed
 
 MAX_DEPTH = 4
 MAX_FILES = 10_000
-"""Somebody's photo collection is not searched to its end."""
+"""Limits the search if the folder is someone's photo collection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Found:
 def import_known(
     models_dir: Path, catalog: Catalog, path: Path, watcher: Watcher, *, accept: bool = False
 ) -> tuple[Arrival, ...]:
-    """Take in every model of the catalogue that ``path`` (a folder or one file) holds.
+    """Import every catalog model found in ``path`` (a folder or one file).
 
-    ``accept`` agrees to their licences. Raises ModelMissing when it holds none; ModelCorrupt, after taking
-    in the others, when it holds one that is damaged or incomplete; LicenceNotAccepted, StorageFull;
-    DownloadFailed when ``path`` cannot be read.
+    ``accept`` accepts their licenses. Raises ModelMissing if there is none; ModelCorrupt, after importing the
+    others, if one is damaged or incomplete; LicenceNotAccepted, StorageFull; DownloadFailed if ``path``
+    cannot be read.
     """
     found = _scan(path.expanduser().absolute())
     arrivals: list[Arrival] = []
@@ -54,7 +54,7 @@ def import_known(
             if not ways:
                 problems += _near_misses(name, model, catalog, found)
             elif is_whole(models_dir / name, model, watcher):
-                watcher.note(f"{name} is here already.")
+                watcher.note(f"{name} is already installed.")
                 arrivals.append(Arrival(name, models_dir / name, model.size_bytes, ""))
             else:
                 licences.require(models_dir, [(name, terms_of(model))], accept=accept)
@@ -66,12 +66,12 @@ def import_known(
                 except SourceFailed as reason:
                     problems.append(f"{name} is damaged there: {reason}")
     if problems:
-        raise ModelCorrupt(f"{'; '.join(problems)}.", f"Copy it to {path} again, and import again.")
+        raise ModelCorrupt(f"{'; '.join(problems)}.", f"Copy it to {path} again, and retry the import.")
     if not arrivals:
         raise ModelMissing(
-            f"No model of the catalogue was found in {path}.",
-            "A model of your own needs a name and a kind: "
-            f"`assistant models import {path} --as NAME --kind llm`.",
+            f"No catalog model was found in {path}.",
+            "To import a model of your own, give it a name and a kind: `assistant models import "
+            f"{path} --as NAME --kind llm`.",
         )
     return tuple(arrivals)
 
@@ -102,7 +102,7 @@ def _is_inside(top: Path, here: Path, path: Path) -> bool:
 
 
 def _ways(name: str, model: Model, found: list[Found], watcher: Watcher) -> list[Callable[[Fetch], None]]:
-    """How the model can be put together from what was found; what fits by size, that is."""
+    """Return the ways in which the found files could form the model, judged by size."""
     ways: list[Callable[[Fetch], None]] = []
     files = {file: _best(file, name, wanted, found, watcher) for file, wanted in model.files.items()}
     if paths := _whole(files):
@@ -116,7 +116,7 @@ def _ways(name: str, model: Model, found: list[Found], watcher: Watcher) -> list
 
 
 def _best(file: str, folder: str, wanted: ModelFile, found: list[Found], watcher: Watcher) -> Path | None:
-    """The likeliest file of that size: by its name and its folder's, else by its hash."""
+    """Return the likeliest file of that size: by its name and folder name, otherwise by its hash."""
     fitting = [item.path for item in found if item.size_bytes == wanted.bytes]
     named = [path for path in fitting if path.name == file and path.parent.name == folder] or fitting
     if len(named) > 1:
@@ -129,13 +129,15 @@ def _best(file: str, folder: str, wanted: ModelFile, found: list[Found], watcher
 
 
 def _whole(places: Mapping[str, Path | None]) -> dict[str, Path]:
-    """``places`` when every file has one, else nothing."""
+    """Return ``places`` if every file has one, otherwise an empty dict."""
     known = {file: path for file, path in places.items() if path}
     return known if len(known) == len(places) else {}
 
 
 def _take(fetch: Fetch, ways: list[Callable[[Fetch], None]], path: Path) -> Arrival:
-    """The first way that ends in a verified model. Raises SourceFailed with what was wrong with each."""
+    """Install the model in the first way that passes verification. Raises SourceFailed with the problem of
+    each way.
+    """
     reasons = []
     for way in ways:
         try:
@@ -144,17 +146,19 @@ def _take(fetch: Fetch, ways: list[Callable[[Fetch], None]], path: Path) -> Arri
             reasons.append(str(reason))
             continue
         place = fetch.incoming.settle(fetch.model.kind, str(path), fetch.model.files)
-        fetch.watcher.note(f"{fetch.name} is here: {megabytes(fetch.model.size_bytes)} from {path}.")
+        fetch.watcher.note(f"Installed {fetch.name}: {megabytes(fetch.model.size_bytes)} from {path}.")
         return Arrival(fetch.name, place, fetch.model.size_bytes, str(path))
     fetch.incoming.clear()
     raise SourceFailed("; ".join(reasons))
 
 
 def _near_misses(name: str, model: Model, catalog: Catalog, found: list[Found]) -> list[str]:
-    """What keeps the model from being complete, when something on the stick was meant to be it."""
+    """Return what is missing or wrong if the stick seems to hold part of the model."""
     elsewhere = {file for other in catalog.models if other != name for file in catalog.models[other].files}
     wanted = {file: size.bytes for file, size in model.files.items()}
-    telling = {max(wanted, key=lambda file: wanted[file])} - elsewhere  # config.json could be anything's
+    telling = {
+        max(wanted, key=lambda file: wanted[file])
+    } - elsewhere  # config.json is not telling: many models have one
     meant = [
         item for item in found if item.path.name in (wanted if item.path.parent.name == name else telling)
     ]
@@ -169,9 +173,9 @@ def _near_misses(name: str, model: Model, catalog: Catalog, found: list[Found]) 
     if not meant:
         return []
     wrong = [
-        f"{item.path.name} has {item.size_bytes} bytes instead of {wanted[item.path.name]}"
+        f"{item.path.name} is {item.size_bytes} bytes instead of {wanted[item.path.name]}"
         for item in meant
         if item.size_bytes != wanted[item.path.name]
     ]
     missing = [f"{file} is missing" for file in wanted if file not in {item.path.name for item in meant}]
-    return [f"{name} is not whole there: {', '.join(wrong + missing)}"]
+    return [f"{name} is incomplete there: {', '.join(wrong + missing)}"]

@@ -1,7 +1,7 @@
-"""A model on its way in: it stays invisible until it is whole, and two never come in at once.
+"""A model being installed: invisible until it is complete, and only one at a time.
 
-It is put together under ``.incoming`` in the models folder, on the same file system, and enters
-the store by one rename. What an interrupted attempt left there is where the next one goes on.
+It is assembled under ``.incoming`` in the models folder, on the same file system, and enters the store with a
+single rename. An interrupted attempt is resumed by the next one.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 LOCK = ".lock"
 INCOMING = ".incoming"
 OLD = "old"
-"""What is being replaced, below a model's incoming folder."""
+"""Subfolder of ``base`` for the version that is being replaced."""
 
 
 @contextlib.contextmanager
 def locked(models_dir: Path, watcher: Watcher) -> Iterator[None]:
-    """Hold the store's lock; it is free again when this process ends, however it ends.
+    """Hold the store's lock, which is released when this process ends for any reason.
 
     Raises SettingsError or StorageFull when the folder cannot be made, SettingsError for root in the store
     of another user.
@@ -45,7 +45,7 @@ def locked(models_dir: Path, watcher: Watcher) -> Iterator[None]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                watcher.note("Another `assistant models` command is at work here; waiting for it.")
+                watcher.note("Another `assistant models` command is running. Waiting for it to finish.")
                 fcntl.flock(file, fcntl.LOCK_EX)
             for old in models_dir.glob(f"{INCOMING}/*/{OLD}"):
                 _give_back(models_dir, old)
@@ -53,7 +53,7 @@ def locked(models_dir: Path, watcher: Watcher) -> Iterator[None]:
 
 
 def restore(models_dir: Path, name: str) -> None:
-    """Give a model its folder back when it was being replaced as the power went; else do nothing.
+    """Put a model's folder back if power was lost while it was being replaced.
 
     Nothing is done either while somebody else is at work in the store, or by root in another user's. Never
     raises.
@@ -75,54 +75,54 @@ def _give_back(models_dir: Path, old: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A model that is here now."""
+    """A model that is now installed."""
 
     name: str
     path: Path
     size_bytes: int
     origin: str
-    """What delivered it; empty when it was here already."""
+    """The source it came from; empty if it was already installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """The places of one model on its way in. Used only while the lock is held."""
+    """Folders of one model during installation. Used only while the lock is held."""
 
     models_dir: Path
     name: str
 
     @property
     def base(self) -> Path:
-        """The folder of everything below."""
+        """The parent of the folders below."""
         return self.models_dir / INCOMING / self.name
 
     @property
     def files(self) -> Path:
-        """Where the model is put together."""
+        """Where the model is assembled."""
         return self.base / "files"
 
     @property
     def downloads(self) -> Path:
-        """Where archives and unfinished files lie."""
+        """Holds archives and unfinished downloads."""
         return self.base / "downloads"
 
     def prepare(self) -> None:
-        """Make the folders."""
+        """Create the folders."""
         with writing(self.models_dir):
             make_folder(self.files)
             make_folder(self.downloads)
 
     def clear(self) -> None:
-        """Forget everything that came so far, and give back what was replaced by nothing."""
+        """Delete what has arrived so far, and restore a version that was being replaced."""
         with contextlib.suppress(OSError):
             if (self.base / OLD).exists():
                 _give_back(self.models_dir, self.base / OLD)
         shutil.rmtree(self.base, ignore_errors=True)
-        with contextlib.suppress(OSError):  # still in use by another model, or never made
+        with contextlib.suppress(OSError):  # still in use by another model, or never created
             (self.models_dir / INCOMING).rmdir()
 
     def clear_if_empty(self) -> None:
-        """Leave nothing behind where nothing came."""
+        """Remove the folders if nothing was received."""
         if not any(path.is_file() and path.stat().st_size for path in self.base.rglob("*")):
             self.clear()
 
@@ -134,10 +134,10 @@ class Incoming:
         licence: str = "",
         sealed: Mapping[str, ModelFile] | None = None,
     ) -> Path:
-        """Let the model, whose files have just been verified, into the store; its folder.
+        """Move the model, whose files have just been verified, into the store, and return its folder.
 
-        ``sealed`` is what the files of an encrypted one become. Between two renames the folder has no
-        name; the next process gives the old one back (``restore``).
+        ``sealed`` describes the files of an encrypted model after decryption. Between two renames the folder
+        has no name; if the process dies there, the next one puts the old folder back (``restore``).
         """
         place = self.models_dir / self.name
         old = self.base / OLD
@@ -175,8 +175,8 @@ def within(folder: Path, file: Path) -> Path:
 
 
 def copy(source: Path, target: Path, meter: Meter) -> str:
-    """Copy a file's content and return its hash. Raises OSError when ``source`` cannot be read,
-    and what ``writing`` raises when ``target`` cannot be written.
+    """Copy a file's content and return its hash. Raises OSError if ``source`` cannot be read, and the errors
+    of ``writing`` if ``target`` cannot be written.
     """
     digest = hashlib.sha256()
     with os.fdopen(
@@ -194,7 +194,7 @@ def copy(source: Path, target: Path, meter: Meter) -> str:
 
 
 def discard(path: Path) -> None:
-    """Delete a folder, or the link to one; nothing happens when it is not there."""
+    """Delete a folder, or the link to one; does nothing if it doesn't exist."""
     if path.is_symlink():
         path.unlink()
     elif path.exists():

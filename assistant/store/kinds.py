@@ -1,7 +1,7 @@
-"""What a model of each kind looks like from outside, for models that no catalogue describes.
+"""Checks that files look like a model of their kind, for models that aren't in the catalog.
 
-Reads the first bytes and the small JSON files only, never trusting a length. That a model passes
-here does not mean that it is any good.
+Reads only the first bytes and the small JSON files, and never trusts a length. Passing this check does not
+mean that a model is any good.
 """
 
 from __future__ import annotations
@@ -16,37 +16,38 @@ from assistant.store.formats.gguf import read_header
 from assistant.store.sealed import SUFFIX, read_head
 
 CTRANSLATE2_VERSIONS = range(1, 16)
-"""Today's converter writes 6."""
+"""The current converter writes version 6."""
 
 CARD = "model-card.json"
-"""What `assistant quantize` writes beside a model."""
+"""Written by `assistant quantize` beside a model."""
 
 MAX_LICENCE_LETTERS = 100
 
 
 def recognise(kind: Kind, files: dict[str, Path]) -> None:
-    """``files`` is name -> path. Raises ModelCorrupt, saying what a model of that kind has."""
+    """Check ``files`` (name -> path). Raises ModelCorrupt, which says what a model of that kind must have."""
     problem = {"stt": _stt, "llm": _llm, "tts": _tts, "knowledge": _tables}.get(kind, _network)(files)
     if problem:
         raise ModelCorrupt(f"This is not a model of kind {kind}: {problem}.", NEEDS[kind])
 
 
 def recognise_sealed(kind: Kind, files: dict[str, Path]) -> dict[str, ModelFile]:
-    """What the files of an encrypted model become, as far as their heads and names tell; empty for others.
+    """Return the decrypted form of an encrypted model's files, as given by their headers; empty if not
+    encrypted.
 
-    Raises ModelCorrupt for files that are damaged, or are no model of that kind by their names.
+    Raises ModelCorrupt for damaged files, or if their names don't fit the kind.
     """
     if not files or not all(name.endswith(SUFFIX) for name in files):
         return {}
     heads = [read_head(path) for path in files.values()]
     telling = {"llm": (".gguf", ".onnx"), "stt": ("model.bin",)}.get(kind, (".onnx", ".tflite"))
     if not any(head.name.endswith(telling) for head in heads):
-        raise ModelCorrupt(f"This is no encrypted model of kind {kind}.", NEEDS[kind])
+        raise ModelCorrupt(f"This is not an encrypted model of kind {kind}.", NEEDS[kind])
     return {head.name: ModelFile(bytes=head.size_bytes, sha256=head.sha256) for head in heads}
 
 
 def licence_of(files: dict[str, Path]) -> str:
-    """The licence that a model's own files name: its card, or a GGUF header; empty when none does."""
+    """Return the license named in the model's own files (its card, or a GGUF header); empty if none."""
     card = facts(files[CARD]) if CARD in files else {}
     if isinstance(card.get("licence"), str):
         return str(card["licence"])[:MAX_LICENCE_LETTERS]
@@ -57,8 +58,8 @@ def licence_of(files: dict[str, Path]) -> str:
 
 
 NEEDS: dict[Kind, str] = {
-    "stt": "It must be a CTranslate2 folder: model.bin, config.json, vocabulary.txt (or .json).",
-    "llm": "It must be one GGUF file, or a folder with one decoder in ONNX and its tokenizer.json.",
+    "stt": "It must be a CTranslate2 folder with model.bin, config.json, and vocabulary.txt (or .json).",
+    "llm": "It must be one GGUF file, or a folder with one ONNX decoder and its tokenizer.json.",
     "tts": "It must be one VITS voice: an .onnx file and its .onnx.json (or config.json).",
     "wake": "It must be an .onnx or .tflite file.",
     "vad": "It must be an .onnx or .tflite file.",
@@ -72,16 +73,16 @@ def _llm(files: dict[str, Path]) -> str:
     if not models and decoders:
         return _decoder(files, decoders)
     if len(models) != 1:
-        return f"there are {len(models)} files ending in .gguf, not one"
-    read_header(models[0])  # says for itself what is wrong
+        return f"there are {len(models)} .gguf files instead of one"
+    read_header(models[0])  # its errors already say what is wrong
     return ""
 
 
 def _decoder(files: dict[str, Path], decoders: list[Path]) -> str:
     if len(decoders) != 1:
-        return f"there are {len(decoders)} files ending in .onnx, not one"
+        return f"there are {len(decoders)} .onnx files instead of one"
     if "tokenizer.json" not in files:
-        return "tokenizer.json missing"
+        return "tokenizer.json is missing"
     return "" if _is_onnx(decoders[0]) else f"{decoders[0].name} is not an ONNX file"
 
 
@@ -89,25 +90,25 @@ def _stt(files: dict[str, Path]) -> str:
     if missing := {"model.bin", "config.json"} - set(files):
         return f"{' and '.join(sorted(missing))} missing"
     if not {"vocabulary.txt", "vocabulary.json"} & set(files):
-        return "vocabulary.txt missing"
+        return "vocabulary.txt is missing"
     try:
         read_object(files["config.json"])
     except ValueError:
-        return "config.json is not JSON"
+        return "config.json is not valid JSON"
     head = _head(files["model.bin"], 64)
     name = head[6 : 6 + struct.unpack("<H", head[4:6])[0]].rstrip(b"\0") if len(head) == 64 else b""
     if name != b"WhisperSpec" or struct.unpack("<I", head[:4])[0] not in CTRANSLATE2_VERSIONS:
-        return "model.bin is not a Whisper model of CTranslate2"
+        return "model.bin is not a CTranslate2 Whisper model"
     return ""
 
 
 def _tts(files: dict[str, Path]) -> str:
     voices = _ending(files, ".onnx")
     if len(voices) != 1:
-        return f"there are {len(voices)} files ending in .onnx, not one"
+        return f"there are {len(voices)} .onnx files instead of one"
     description = files.get(f"{voices[0].name}.json") or files.get("config.json")
     if description is None:
-        return f"{voices[0].name}.json missing"
+        return f"{voices[0].name}.json is missing"
     if not isinstance(facts(description).get("audio"), dict):
         return f"{description.name} does not describe a voice"
     return "" if _is_onnx(voices[0]) else f"{voices[0].name} is not an ONNX file"
@@ -122,7 +123,7 @@ def _tables(files: dict[str, Path]) -> str:
 def _network(files: dict[str, Path]) -> str:
     networks = [*_ending(files, ".onnx"), *_ending(files, ".tflite")]
     if not networks:
-        return "there is no file ending in .onnx or .tflite"
+        return "there is no .onnx or .tflite file"
     for path in networks:
         if path.suffix == ".onnx" and not _is_onnx(path):
             return f"{path.name} is not an ONNX file"
@@ -132,7 +133,7 @@ def _network(files: dict[str, Path]) -> str:
 
 
 def _is_onnx(path: Path) -> bool:
-    """ONNX is a protobuf; its first field is the format's version, a small number."""
+    """True for ONNX: a protobuf whose first field is the format's version, a small number."""
     head = _head(path, 2)
     return len(head) == 2 and head[0] == 0x08 and 1 <= head[1] < 0x80
 

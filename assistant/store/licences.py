@@ -1,8 +1,8 @@
-"""Licences with conditions that a person must agree to, and who agreed to which in this store.
+"""Licenses with conditions that the user must accept, and which of them were accepted in this store.
 
-Most models may be used by anybody for anything; the makers of Llama and Gemma ask for more. What was
-agreed to lies beside the models, so that one is asked once for each licence. This is no legal advice: it
-knows names and web addresses, and shows them before a model comes in, not after.
+Most models may be used by anyone for anything; the makers of Llama and Gemma ask for more. Acceptance is
+recorded beside the models, so the user is asked once per license. This is not legal advice: the module knows
+names and URLs, and shows them before a model is installed, not after.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ MAX_BYTES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Conditions that must be agreed to."""
+    """Conditions that must be accepted."""
 
     key: str
-    """What the store remembers them by."""
+    """Identifies them in the store's record."""
     title: str
     address: str
-    """Where they are read."""
+    """URL of their text."""
 
 
 KNOWN = (
@@ -46,13 +46,13 @@ KNOWN = (
     Terms("llama4", "Llama 4 Community License", "https://www.llama.com/llama4/license/"),
     Terms("gemma", "Gemma Terms of Use", "https://ai.google.dev/gemma/terms"),
 )
-"""As model hubs call them; the longer name before the one that it begins with."""
+"""Names that model hubs use; a longer name precedes any shorter one it starts with."""
 
 
 def terms(licence: str, address: str = "") -> Terms | None:
-    """The conditions of the licence of that name; None when it has none that are known here.
+    """Return the conditions of the named license, or None if none are known.
 
-    ``address`` is where the catalogue says that they are read, for a licence of any name.
+    ``address`` is the URL of the conditions from the catalog, for a license of any name.
     """
     bare = re.sub(r"^licenseref|[^a-z0-9.]|community|licen[cs]e", "", licence.lower())
     found = next((known for known in KNOWN if bare.startswith(known.key)), None)
@@ -62,22 +62,22 @@ def terms(licence: str, address: str = "") -> Terms | None:
 
 
 def terms_of(model: Model) -> Terms | None:
-    """What must be agreed to before a model of the catalogue comes in."""
+    """Return the conditions that must be accepted before a catalog model is installed."""
     return terms(model.licence, model.licence_terms)
 
 
 def accepted(models_dir: Path) -> Mapping[str, str]:
-    """Key of the terms -> when they were agreed to (UTC, ISO 8601)."""
+    """Key of the terms -> when they were accepted (UTC, ISO 8601)."""
     said = facts(models_dir / ACCEPTED, MAX_BYTES)
     return {key: when for key, when in said.items() if isinstance(when, str)}
 
 
 Agree = Callable[[str, str], None]
-"""Told the name of a model and its licence, as soon as that is known. Raises LicenceNotAccepted."""
+"""Called with a model's name and license as soon as they are known. Raises LicenceNotAccepted."""
 
 
 def agreement(models_dir: Path, *, accept: bool) -> Agree:
-    """What asks about the licence of a model that a person named. As ``require``."""
+    """Return a function that checks the license of a model the user named. See ``require``."""
 
     def agree(model: str, licence: str) -> None:
         require(models_dir, [(model, terms(licence))], accept=accept)
@@ -86,9 +86,9 @@ def agreement(models_dir: Path, *, accept: bool) -> Agree:
 
 
 def require(models_dir: Path, wanted: Iterable[tuple[str, Terms | None]], *, accept: bool) -> None:
-    """Raises LicenceNotAccepted for the first of ``wanted`` (model, its terms) that no person agreed to.
+    """Raise LicenceNotAccepted for the first of ``wanted`` (model, its terms) that was never accepted.
 
-    With ``accept`` somebody just did, and it is remembered.
+    With ``accept`` they are accepted now, and that is recorded.
     """
     already = dict(accepted(models_dir))
     new = {}
@@ -97,8 +97,8 @@ def require(models_dir: Path, wanted: Iterable[tuple[str, Terms | None]], *, acc
             continue
         if not accept:
             raise LicenceNotAccepted(
-                f"{name} comes under the {its.title}, which has conditions: {its.address}.",
-                "Read them; to agree, give the same command with --accept-licence.",
+                f"{name} is licensed under the {its.title}, which has conditions: {its.address}.",
+                "Read them. To accept, run the same command with --accept-licence.",
             )
         new[its.key] = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
         log.info("accepted licence=%s model=%s", its.key, name)

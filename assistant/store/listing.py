@@ -1,4 +1,4 @@
-"""What a list of models shows: those of the catalogue and a person's own, told from sizes and times only."""
+"""The list of models, from the catalog and the user's own, judged only by file sizes and times."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from assistant.store.catalog import Catalog, Kind, Model, ModelFile
 from assistant.store.folder import Record, read_record, size_faults, unrecorded
 
 State: TypeAlias = Literal["installed", "unchecked", "damaged", "missing"]
-"""unchecked: complete by its sizes, but put there by hand or touched since it was verified."""
+"""unchecked: complete by size, but copied in by hand or modified since it was verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model as a list shows it."""
+    """One line of the list."""
 
     name: str
     kind: Kind
     state: State
     size_bytes: int
     ram_mb: int | None
-    """Memory it takes in use; None for a model of one's own."""
+    """Memory in use; None for a model of the user's own."""
     languages: tuple[str, ...]
     licence: str
-    """SPDX identifier; empty when none was given."""
+    """SPDX identifier; empty if unknown."""
     licence_note: str
     attribution: str
     description: str
     path: Path
-    """Where it is, or would be."""
+    """Its folder, which may not exist yet."""
     encrypted: bool = False
 
 
 def entries(models_dir: Path, catalog: Catalog) -> tuple[Entry, ...]:
-    """Every model of the catalogue, then the person's own."""
+    """Every catalog model, then the user's own."""
     known = [_known(models_dir / name, model) for name, model in catalog.models.items()]
     own = [
         _own(folder, record)
@@ -76,7 +76,7 @@ def _own(folder: Path, record: Record) -> Entry:
         licence=record.licence,
         licence_note="",
         attribution="",
-        description=f"Your own, from {record.origin}",
+        description=f"Your own model, from {record.origin}",
         path=folder,
         encrypted=bool(record.sealed),
     )

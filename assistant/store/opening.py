@@ -1,7 +1,7 @@
-"""Opens an encrypted model without its plaintext ever being on a disk: into files in memory.
+"""Opens an encrypted model by decrypting it into memory, so its plaintext is never on a disk.
 
-Engines load a model by the names of its files, so they are given a folder of links to them; when the
-engine has loaded, it maps or has copied what it needs, and links and files go.
+Engines open a model's files by name, so they get a folder of links to the files in memory. When an engine has
+loaded, it has mapped or copied what it needs, and links and files are removed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def in_memory(folder: Path, files: Sequence[str], key: bytes) -> Iterator[Path]:
-    """A folder in which the decrypted ``files`` of ``folder`` seem to lie, while inside.
+    """A context manager that yields a folder with the decrypted ``files`` of ``folder``.
 
-    Raises ModelLocked, ModelCorrupt, EngineUnavailable, and EngineFailed without memory for it.
+    Raises ModelLocked, ModelCorrupt, EngineUnavailable, and EngineFailed if memory runs out.
     """
     memory_file.require()
     with contextlib.ExitStack() as stack:
@@ -45,26 +45,26 @@ def in_memory(folder: Path, files: Sequence[str], key: bytes) -> Iterator[Path]:
 
 
 def try_key(folder: Path, files: Sequence[str], key: bytes) -> None:
-    """Raises ModelLocked when ``files`` of ``folder`` were encrypted with another key, ModelCorrupt."""
+    """Raise ModelLocked if ``files`` of ``folder`` were encrypted with another key, or ModelCorrupt."""
     for name in files:
         Opened(folder / (name + SUFFIX), key).close()
 
 
 def head_of(folder: Path, ending: str, key: bytes | None, read: Callable[[BinaryIO, int, str], T]) -> T:
-    """What ``read`` makes of the file in ``folder`` with that ending, its length and its name; the first of
-    several, and with a ``key`` of what is decrypted.
+    """Call ``read`` with the file in ``folder`` that has that extension, its length and its name, and return
+    the result. With several such files it is the first; with a ``key``, the file is decrypted.
 
-    Raises ModelMissing, ModelLocked, and what ``read`` raises.
+    Raises ModelMissing, ModelLocked, and the errors of ``read``.
     """
     files = sorted(folder.rglob(f"*{ending}{SUFFIX if key else ''}"))
     if not files:
         raise ModelMissing(
-            f"There is no file *{ending} in {folder}.",
-            "Fetch the model again, or choose another one: each engine has files of its own.",
+            f"There is no *{ending} file in {folder}.",
+            "Fetch the model again, or choose a different one that suits the engine.",
         )
     if key is not None:
         with Opened(files[0], key) as opened:
-            # A buffered reader is what ``Opened`` becomes: small reads would each decrypt a chunk's piece.
+            # Buffered, because each small read would otherwise decrypt part of a chunk.
             reader = cast("io.BufferedReader", io.BufferedReader(opened))
             return read(reader, opened.head.size_bytes, opened.head.name)
     try:
@@ -73,5 +73,5 @@ def head_of(folder: Path, ending: str, key: bytes | None, read: Callable[[Binary
     except OSError as error:
         raise ModelMissing(
             f"The model file {files[0]} cannot be read: {error.strerror or error}.",
-            "Check that it may be read, or fetch the model again.",
+            "Check that the file is readable, or fetch the model again.",
         ) from error

@@ -1,4 +1,4 @@
-"""A model of a person's own, which no catalogue describes: looked at, copied, recorded."""
+"""Imports a model of the user's own, which isn't in the catalog: check, copy, record."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from assistant.store.kinds import licence_of, recognise, recognise_sealed
 from assistant.store.progress import Meter, Watcher, megabytes
 
 FOLDER = "onnx"
-"""The only folder within a model's that is looked into."""
+"""The only subfolder of a model's folder that is read."""
 
 MAX_FILES = 200
-"""A model has a handful; more is the wrong folder."""
+"""A model has a handful of files; more means the wrong folder."""
 
 
 def import_own(
@@ -32,11 +32,11 @@ def import_own(
     watcher: Watcher,
     accept: bool = False,
 ) -> Arrival:
-    """Take in the model at ``path`` (one file, or a folder of files) as ``name``.
+    """Import the model at ``path`` (one file, or a folder of files) as ``name``.
 
-    One of that name that came the same way before is replaced. ``accept`` agrees to the licence that
-    its files name. Raises SettingsError for an impossible name, ModelCorrupt when it is not of that kind,
-    LicenceNotAccepted, StorageFull, DownloadFailed when ``path`` cannot be read.
+    An own model with that name is replaced. ``accept`` accepts the license that its files name. Raises
+    SettingsError for an invalid name, ModelCorrupt if it isn't a model of that kind, LicenceNotAccepted,
+    StorageFull, DownloadFailed if ``path`` cannot be read.
     """
     check_name(catalog, name)
     with reading(path):
@@ -57,20 +57,22 @@ def import_own(
             place = incoming.settle(kind, str(path), taken, licence, sealed)
         finally:
             incoming.clear()
-    watcher.note(f"{name} is here: {megabytes(size_bytes)} from {path}.")
+    watcher.note(f"Installed {name}: {megabytes(size_bytes)} from {path}.")
     return Arrival(name, place, size_bytes, str(path))
 
 
 def check_name(catalog: Catalog, name: str) -> None:
-    """Raises SettingsError when a model of one's own cannot be called that."""
+    """Raise SettingsError if a model of the user's own cannot have that name."""
     if not re.fullmatch(MODEL_NAME, name):
-        raise SettingsError(f"{name!r:.80} cannot be a model's name.", "Use a-z, 0-9, '.', '_' and '-'.")
+        raise SettingsError(f"{name!r:.80} isn't a valid model name.", "Use only a-z, 0-9, '.', '_' and '-'.")
     if name in catalog.models or name in catalog.sets:
-        raise SettingsError(f"The name '{name}' belongs to the catalogue.", "Choose another one with --as.")
+        raise SettingsError(
+            f"The name '{name}' is used by a model in the catalog.", "Choose a different name with --as."
+        )
 
 
 def _copy(files: Mapping[str, Path], folder: Path, meter: Meter) -> dict[str, ModelFile]:
-    """Copy the files into ``folder``; what they were on the way."""
+    """Copy the files into ``folder``, and return their sizes and hashes."""
     taken = {}
     for name, source in files.items():
         with reading(source):
@@ -80,9 +82,9 @@ def _copy(files: Mapping[str, Path], folder: Path, meter: Meter) -> dict[str, Mo
 
 
 def _files(path: Path) -> dict[str, Path]:
-    """The files of the model by name; empty and hidden ones and folders are left out.
+    """Return the model's files by name, without empty files, hidden files and folders.
 
-    Those of the folder ``onnx``, where onnx-community keeps its networks, come to lie beside the others.
+    Files in the folder ``onnx``, where onnx-community keeps its networks, are placed beside the others.
     """
     paths = sorted(path.iterdir()) if path.is_dir() else [path]
     networks = path / FOLDER
@@ -97,12 +99,17 @@ def _files(path: Path) -> dict[str, Path]:
         if not (file.is_file() or file == path.resolve()) or not file.stat().st_size:
             continue
         if not re.fullmatch(OWN_FILE_NAME, name) or not name.isprintable():
-            raise ModelCorrupt(f"The file name {name!r} cannot be used.", "Rename it, and import again.")
+            raise ModelCorrupt(
+                f"The file name {name!r} is not allowed.", "Rename the file, and import again."
+            )
         if name in files:
             raise ModelCorrupt(
-                f"There are two files named {name}, one of them in {FOLDER}.", "Leave the one that is meant."
+                f"There are two files named {name}, one of them in {FOLDER}.",
+                "Delete the one you don't want.",
             )
         files[name] = file
     if len(files) > MAX_FILES:
-        raise ModelCorrupt(f"{path} has more than {MAX_FILES} files.", "Name the folder of one model.")
+        raise ModelCorrupt(
+            f"{path} has more than {MAX_FILES} files.", "Specify a folder that contains only one model."
+        )
     return files

@@ -1,7 +1,7 @@
-"""How far a long piece of work is, and how a terminal shows it.
+"""Progress of a long task, and its display in a terminal.
 
-Knows nothing of what the work is: it counts bytes. A ``Meter`` belongs to one piece of work and
-tells a ``Watcher``; ``Terminal`` is the watcher that people see.
+Independent of what the task is: it counts bytes. A ``Meter`` belongs to one task and reports to a
+``Watcher``; ``Terminal`` is the watcher that users see.
 """
 
 from __future__ import annotations
@@ -18,45 +18,45 @@ from typing import Protocol, TextIO
 from assistant.runtime.harmless import one_line, underlying
 
 RATE_WINDOW_S = 8.0
-"""The rate is that of the last seconds: long enough to be steady, short enough to notice a stall."""
+"""Window for the rate: long enough to be steady, short enough to notice a stall."""
 
 REPORT_EVERY_S = 0.2
-"""A person cannot read faster."""
+"""People cannot read faster."""
 
 TELL_EVERY_S = 1.0
-"""Of work that counts nothing, whose seconds are all there is to tell."""
+"""For tasks that count nothing, and show only elapsed seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one piece of work is."""
+    """Progress of one task."""
 
     what: str
-    """What is being done, for people."""
+    """What is being done, as shown to the user."""
     done_bytes: int
     total_bytes: int
     elapsed_s: float
-    """Seconds since it began."""
+    """Seconds since the task began."""
     bytes_per_s: float
-    """Over the last few seconds; 0 while nothing moves."""
+    """Average over the last few seconds; 0 during a stall."""
     unit: str = "bytes"
-    """What is really counted, where it is not bytes: "tokens"; empty where nothing can be."""
+    """What is counted instead of bytes, such as "tokens"; empty if nothing can be counted."""
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds until it is done; None while nothing moves."""
+        """Estimated seconds left; None during a stall."""
         left = self.total_bytes - self.done_bytes
         return left / self.bytes_per_s if self.bytes_per_s > 0 else None
 
 
 class Watcher(Protocol):
-    """Somebody who wants to know."""
+    """Receives progress reports."""
 
     def progress(self, progress: Progress) -> None:
-        """Called a few times a second, and once when the work is done."""
+        """Called a few times a second, and once when the task is done."""
 
     def note(self, text: str) -> None:
-        """One line about something that happened."""
+        """Report one line about an event."""
 
 
 class Unwatched:
@@ -70,7 +70,7 @@ class Unwatched:
 
 
 class Meter:
-    """Counts the bytes of one piece of work."""
+    """Counts the bytes of one task."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Meter:
         self._window = deque([(self._started_s, 0)])
 
     def add(self, count: int) -> None:
-        """``count`` more bytes went through."""
+        """Add ``count`` processed bytes."""
         self._moved += count
         self._done += count
         now_s = self._clock()
@@ -99,7 +99,7 @@ class Meter:
             self._report(now_s)
 
     def skip(self, count: int) -> None:
-        """``count`` bytes need no work because they were there; negative when they are lost again."""
+        """Add ``count`` bytes that needed no work; negative if they are lost again."""
         self._done += count
 
     def _report(self, now_s: float) -> None:
@@ -116,7 +116,7 @@ class Meter:
 
 @contextmanager
 def timed(what: str, watcher: Watcher) -> Iterator[None]:
-    """Tell the seconds that pass while something is done of which nothing can be counted."""
+    """Report elapsed seconds during a task in which nothing can be counted."""
     meter, over = Meter(what, 1, watcher, unit=""), threading.Event()
 
     def tell() -> None:
@@ -134,12 +134,12 @@ def timed(what: str, watcher: Watcher) -> Iterator[None]:
 
 
 class Terminal:
-    """Shows progress on a stream: one line that changes on a terminal, a line now and then elsewhere."""
+    """Shows progress on a stream: one updating line on a terminal, an occasional line elsewhere."""
 
     QUIET_S = 1.5
-    """Work shorter than this is not worth a line."""
+    """Tasks shorter than this get no line."""
     LINE_EVERY_S = 5.0
-    """In a log or a pipe."""
+    """For a log or a pipe."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = underlying(stream)
@@ -173,7 +173,7 @@ class Terminal:
         self._stream.flush()
 
     def clear(self) -> None:
-        """Take the changing line away, so that something else can be printed."""
+        """Erase the updating line, so that something else can be printed."""
         if self._pending:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
@@ -199,19 +199,19 @@ def describe(progress: Progress) -> str:
 
 
 def _few_digits(count: float) -> str:
-    """1,234 or 12; below 10 two digits that are not 0: 3.2, 0.33."""
+    """Format 1,234 or 12; below 10, two significant digits: 3.2, 0.33."""
     return f"{count:,.0f}" if count >= 9.95 else f"{count:.2g}"
 
 
 def megabytes(count: int) -> str:
-    """Bytes as people say them: 491 MB, 2.3 MB, 5 kB."""
+    """Format bytes for people: 491 MB, 2.3 MB, 5 kB."""
     if count >= 10_000_000:
         return f"{count / 1e6:,.0f} MB"
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{-(-count // 1000)} kB"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 15 s, 3 min 20 s, 2 h 5 min."""
+    """Format seconds for people: 15 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""Fetches models: each source of the catalogue in turn, until one delivers what was promised.
+"""Downloads models: tries each catalog source in turn until one delivers the right files.
 
 The only part of the store that uses the network.
 """
@@ -31,10 +31,10 @@ def pull(
     *,
     accept: bool = False,
 ) -> tuple[Arrival, ...]:
-    """Fetch what is missing or damaged among ``names`` (models, or sets of them), in order.
+    """Fetch the missing or damaged models among ``names`` (models or sets), in order.
 
-    ``accept`` agrees to their licences. Raises ModelUnknown; LicenceNotAccepted, and StorageFull where it can
-    be known, before anything is fetched; DownloadFailed.
+    ``accept`` accepts their licenses. Raises ModelUnknown; LicenceNotAccepted, and StorageFull if
+    predictable, before anything is downloaded; DownloadFailed.
     """
     wanted = catalog.expand(tuple(names))
     with locked(models_dir, watcher), writing(models_dir):
@@ -53,7 +53,7 @@ def pull(
 
 
 def _needed_bytes(models_dir: Path, models: Mapping[str, Model]) -> int:
-    """Room for all files that are still to come, and for the largest archive beside them."""
+    """Return the space needed for all remaining files plus the largest archive."""
     needed = largest = 0
     for name, model in models.items():
         incoming = Incoming(models_dir, name)
@@ -67,7 +67,7 @@ def _needed_bytes(models_dir: Path, models: Mapping[str, Model]) -> int:
 
 
 def _fetch_model(models_dir: Path, name: str, model: Model, watcher: Watcher) -> str:
-    """Try the sources in order; the one that delivered."""
+    """Try the sources in order, and return the one that delivered."""
     incoming = Incoming(models_dir, name)
     reasons = []
     for source in model.sources:
@@ -76,15 +76,15 @@ def _fetch_model(models_dir: Path, name: str, model: Model, watcher: Watcher) ->
             fetch.verified(functools.partial(fetch.from_source, source))
         except SourceFailed as reason:
             log.info("source failed model=%s source=%s reason=%s", name, source, reason)
-            watcher.note(f"{name}: not from {source}: {reason}.")
+            watcher.note(f"{name}: {source} failed: {reason}.")
             reasons.append(f"{source}: {reason}")
         else:
             incoming.settle(model.kind, str(source), model.files)
-            watcher.note(f"{name} is here: {megabytes(model.size_bytes)} from {source}.")
+            watcher.note(f"Installed {name}: {megabytes(model.size_bytes)} from {source}.")
             return str(source)
     incoming.clear_if_empty()
     raise DownloadFailed(
-        f"{name} could not be fetched: {'; '.join(reasons) or 'the catalogue names no source'}.",
-        f"Check the network and run `assistant models pull {name}` again (it goes on where it stopped), "
-        "or bring the files on a USB stick: `assistant models import FOLDER`.",
+        f"{name} could not be downloaded: {'; '.join(reasons) or 'the catalog names no source'}.",
+        f"Check the network and run `assistant models pull {name}` again (it resumes where it "
+        "stopped), or copy the files from a USB stick: `assistant models import FOLDER`.",
     )

@@ -5,21 +5,20 @@
     head    8  magic "SHELFENC"
             2  version, 1                     numbers are little-endian
             2  length of the name
-            4  bytes of a chunk's plaintext; the last may have fewer
-            8  bytes of the whole plaintext
+            4  plaintext bytes per chunk; the last may have fewer
+            8  total plaintext bytes
            32  SHA-256 of the plaintext
            32  salt, random
             .  name of the plain file, UTF-8
-           16  key check: HMAC-SHA256 over all of the above, cut
+           16  key check: HMAC-SHA256 over all of the above, truncated
            32  SHA-256 of all of the above
-    chunks  each its ciphertext and GCM's tag of 16 bytes; an empty file has one chunk of nothing
+    chunks  each its ciphertext and a GCM tag of 16 bytes; an empty file has one empty chunk
 
-Every file has keys of its own for data and check: HKDF-SHA256 (RFC 5869) of the person's key with the salt.
-So a chunk's nonce may simply be its number (12 bytes, big-endian). The data authenticated with a chunk are
-the head's SHA-256, the chunk's number and how many there are: a byte that was changed, a chunk that was
-moved, left out, repeated or taken from another file, and a file that was cut off or renamed are found.
-Each chunk can be decrypted alone. Only the lengths, the names and the hash of the plaintext can be
-seen without the key.
+Every file has its own keys for data and check: HKDF-SHA256 (RFC 5869) of the user's key with the salt. So a
+chunk's nonce can simply be its number (12 bytes, big-endian). The data authenticated with a chunk are the
+head's SHA-256, the chunk's number and the number of chunks. This detects a changed byte, a chunk that was
+moved, left out, repeated or taken from another file, and a file that was cut off or renamed. Each chunk can
+be decrypted alone. Without the key, only the lengths, the names and the hash of the plaintext are visible.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ SUFFIX = ".sealed"
 MAGIC = b"SHELFENC"
 CHUNK_BYTES = 1024 * 1024
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
-"""A chunk is held in memory, twice."""
+"""Two chunks are held in memory."""
 TAG_BYTES = 16
 
 _FIXED = struct.Struct("<8sHHIQ32s32s")
@@ -54,17 +53,17 @@ _AGAIN = "Copy or fetch it again, and encrypt it again."
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What can be known of an encrypted file without its key; nothing of it is proven without it either."""
+    """What an encrypted file shows without its key, unauthenticated."""
 
     name: str
     size_bytes: int
-    """Of the plaintext."""
+    """Plaintext length."""
     sha256: str
-    """Of the plaintext, in hexadecimal digits."""
+    """Plaintext hash, in hexadecimal digits."""
     chunk_bytes: int
     salt: bytes
     raw: bytes
-    """All of it, as it lies in the file."""
+    """The whole head as stored in the file."""
 
     @property
     def chunks(self) -> int:
@@ -81,7 +80,7 @@ class Head:
 
 
 def write(plain: BinaryIO, target: BinaryIO, key: bytes, head: Head, meter: Meter) -> None:
-    """Encrypt ``plain``, of which ``head`` (see ``new_head``) says all. Raises OSError, EngineUnavailable."""
+    """Encrypt ``plain``, described by ``head`` (see ``new_head``). Raises OSError, EngineUnavailable."""
     cipher = _cipher(key, head.salt)
     target.write(head.raw)
     for number in range(head.chunks):
@@ -91,7 +90,7 @@ def write(plain: BinaryIO, target: BinaryIO, key: bytes, head: Head, meter: Mete
 
 
 def new_head(name: str, size_bytes: int, sha256: str, key: bytes, chunk_bytes: int = CHUNK_BYTES) -> Head:
-    """The head of a file that is to be written, with a new salt."""
+    """Create the head for a new file, with a new salt."""
     salt, encoded = os.urandom(32), name.encode()
     begin = _FIXED.pack(MAGIC, 1, len(encoded), chunk_bytes, size_bytes, bytes.fromhex(sha256), salt)
     begin += encoded
@@ -100,32 +99,32 @@ def new_head(name: str, size_bytes: int, sha256: str, key: bytes, chunk_bytes: i
 
 
 def read_head(file: Path) -> Head:
-    """The head of ``file``, whose length is right. Raises ModelCorrupt, OSError."""
+    """Read the head of ``file`` and check the file's length. Raises ModelCorrupt, OSError."""
     with file.open("rb") as opened:
         begin = opened.read(_FIXED.size)
         if len(begin) < _FIXED.size or not begin.startswith(MAGIC):
-            raise _damaged(file, "it does not begin like an encrypted file")
+            raise _damaged(file, "it doesn't start like an encrypted file")
         _, version, name_bytes, chunk_bytes, size_bytes, sha256, salt = _FIXED.unpack(begin)
         rest = opened.read(min(name_bytes, _MAX_NAME_BYTES) + _CHECK_BYTES + _DIGEST_BYTES)
         length = os.fstat(opened.fileno()).st_size
     raw = begin + rest
     if hashlib.sha256(raw[:-_DIGEST_BYTES]).digest() != raw[-_DIGEST_BYTES:]:
-        raise _damaged(file, "its head was changed or cut off")
+        raise _damaged(file, "its header was changed or is incomplete")
     if version != 1:
-        raise _damaged(file, f"it is of version {version}, and only version 1 is known here")
+        raise _damaged(file, f"it has version {version}, but only version 1 is supported")
     name = rest[:name_bytes].decode("utf-8", "replace")
     if not 0 < chunk_bytes <= MAX_CHUNK_BYTES or file.name != name + SUFFIX:
-        raise _damaged(file, f"it belongs to {name!r:.80}")
+        raise _damaged(file, f"it is the file {name!r:.80} under another name")
     head = Head(name, size_bytes, sha256.hex(), chunk_bytes, salt, raw)
     if length != head.sealed_bytes:
-        raise _damaged(file, f"it has {length} bytes instead of {head.sealed_bytes}")
+        raise _damaged(file, f"it is {length} bytes instead of {head.sealed_bytes}")
     return head
 
 
 class Opened(io.RawIOBase):
-    """An encrypted file that is read like a plain one; each chunk is proven before it is used.
+    """An encrypted file that reads like a plain one; each chunk is authenticated before it is used.
 
-    Raises ModelLocked for a key that is not its own, ModelCorrupt, OSError, EngineUnavailable.
+    Raises ModelLocked for the wrong key, ModelCorrupt, OSError, EngineUnavailable.
     """
 
     def __init__(self, path: Path, key: bytes) -> None:
@@ -134,7 +133,7 @@ class Opened(io.RawIOBase):
         wanted = self.head.raw[checked:-_DIGEST_BYTES]
         if not hmac.compare_digest(_key_check(key, self.head.salt, self.head.raw[:checked]), wanted):
             raise ModelLocked(
-                f"{path.name} was encrypted with another key.", "Give the key that it was encrypted with."
+                f"{path.name} was encrypted with a different key.", "Use the key it was encrypted with."
             )
         self._path = path
         self._cipher = _cipher(key, self.head.salt)
@@ -143,7 +142,7 @@ class Opened(io.RawIOBase):
         self._number, self._chunk = -1, b""
 
     def chunks(self) -> Iterator[bytes]:
-        """The plaintext from its beginning to its end."""
+        """Yield the whole plaintext in order."""
         for number in range(self.head.chunks):
             yield self._decrypted(number)
 
@@ -184,10 +183,8 @@ class Opened(io.RawIOBase):
         sealed = self._file.read(expected + TAG_BYTES)
         try:
             plain: bytes = self._cipher.decrypt(_nonce(number), sealed, _bound(head, number))
-        except Exception as error:  # the library's InvalidTag, or a ValueError for what is too short
-            raise _damaged(
-                self._path, f"chunk {number + 1} of {head.chunks} is not what was encrypted"
-            ) from error
+        except Exception as error:  # the library's InvalidTag, or ValueError if it is too short
+            raise _damaged(self._path, f"chunk {number + 1} of {head.chunks} was changed") from error
         return plain
 
 
@@ -196,7 +193,7 @@ def _nonce(number: int) -> bytes:
 
 
 def _bound(head: Head, number: int) -> bytes:
-    """What is authenticated beside a chunk: this file, its place in it, and where it ends."""
+    """Return the data authenticated with a chunk: this file, the chunk's place, and the number of chunks."""
     return head.digest + struct.pack("<QQ", number, head.chunks)
 
 
@@ -216,7 +213,7 @@ def _cipher(key: bytes, salt: bytes) -> Any:
     except ImportError as error:
         raise EngineUnavailable(
             "Encrypted models need the Python package 'cryptography', which is not installed.",
-            "Install the assistant with the extra `encryption` (`scripts/setup run encryption`).",
+            "Install the assistant with the `encryption` extra (`scripts/setup run encryption`).",
         ) from error
     return aead.AESGCM(_derived(key, salt, b"data"))
 

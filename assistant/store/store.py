@@ -1,7 +1,6 @@
-"""The store: which models are on this disk, and whether they are what they should be.
+"""The store: which models are on this disk, and whether they are intact.
 
-``opened`` is what the engines live on; it never touches the network, and neither does anything here
-but ``pull``.
+Engines use ``opened``, which never touches the network. Only ``pull`` does.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A folder of models and the catalogue that describes them."""
+    """A folder of models and the catalog that describes them."""
 
     models_dir: Path
     catalog: Catalog
     key_file: Path | None = None
-    """Of encrypted models; None is systemd's credential, where there is one."""
+    """Key for encrypted models; None means systemd's credential, if there is one."""
 
     @contextlib.contextmanager
     def opened(self, name: str, kind: Kind) -> Iterator[Path]:
-        """The folder of a model that is to be loaded, while inside; checked as ``place`` does.
+        """A context manager that yields the folder of a model to load, checked as in ``place``.
 
-        An encrypted one is decrypted into memory. Raises what ``place`` raises, ModelLocked,
+        An encrypted model is decrypted into memory. Raises the errors of ``place``, and ModelLocked,
         EngineUnavailable, EngineFailed.
         """
         folder = self.place(name, kind)
@@ -57,35 +56,36 @@ class Store:
             yield unlocked
 
     def path(self, name: str, kind: Kind) -> Path:
-        """As ``place``, of a model that is not encrypted. Raises ModelLocked for one that is."""
+        """Like ``place``, for a model that is not encrypted. Raises ModelLocked if it is."""
         folder = self.place(name, kind)
         if self.sealed(name):
             raise ModelLocked(
-                f"{name} is encrypted, and only the assistant itself can use it so.",
+                f"{name} is encrypted, so only the assistant itself can use it.",
                 f"Decrypt it first: `assistant models decrypt {name}`.",
             )
         return folder
 
     def sealed(self, name: str) -> Mapping[str, ModelFile]:
-        """What the files of an encrypted model become; empty for all others."""
+        """Return the files of an encrypted model after decryption; empty for other models."""
         record = read_record(self.models_dir / name)
         return record.sealed if record else {}
 
     def try_key(self, name: str) -> None:
-        """Raises ModelLocked when the model is encrypted and cannot be opened here, ModelCorrupt."""
+        """Raise ModelLocked if the model is encrypted and cannot be opened here, or ModelCorrupt."""
         if sealed := self.sealed(name):
             from assistant.store.opening import try_key  # noqa: PLC0415  as in opened
 
             try_key(self.models_dir / name, list(sealed), keys.find(self.key_file))
 
     def header(self, name: str) -> GgufHeader:
-        """Of the language model of that name, encrypted or not. Raises what ``opened`` raises."""
+        """Read the header of a language model, encrypted or not. Raises the errors of ``opened``."""
         return self.head(name, "llm", ".gguf", read_header_from)
 
     def head(self, name: str, kind: Kind, ending: str, read: Callable[[BinaryIO, int, str], T]) -> T:
-        """What ``read`` makes of a model's file with that ending, its length and its name, encrypted or not.
+        """Call ``read`` with the model's file that has that extension, its length and its name, encrypted or
+        not.
 
-        Raises what ``opened`` and ``read`` raise.
+        Returns the result. Raises the errors of ``opened`` and ``read``.
         """
         from assistant.store.opening import head_of  # noqa: PLC0415  as in opened
 
@@ -93,9 +93,9 @@ class Store:
         return head_of(folder, ending, keys.find(self.key_file) if self.sealed(name) else None, read)
 
     def place(self, name: str, kind: Kind) -> Path:
-        """The folder of a model, encrypted or not, checked by size and time against its record.
+        """Return a model's folder, encrypted or not, checked by size and time against its record.
 
-        Files that were touched since, or put there by hand, are hashed once. Raises ModelUnknown,
+        Files that were modified since, or copied in by hand, are hashed once. Raises ModelUnknown,
         ModelMissing, ModelCorrupt.
         """
         restore(self.models_dir, name)
@@ -113,15 +113,15 @@ class Store:
         self._check(name, self._described(name)[1], everything=True, watcher=watcher or Unwatched())
 
     def entries(self) -> tuple[listing.Entry, ...]:
-        """Every model of the catalogue, then the person's own; told from sizes and times only."""
+        """Every catalog model, then the user's own, judged only by sizes and times."""
         return listing.entries(self.models_dir, self.catalog)
 
     def pull(
         self, names: Sequence[str], watcher: Watcher | None = None, *, accept: bool = False
     ) -> tuple[Arrival, ...]:
-        """Fetch the models (or sets) that are not here or damaged; the only use of the network.
+        """Fetch the models (or sets) that are missing or damaged; the only use of the network.
 
-        ``accept`` agrees to their licences. Raises ModelUnknown, LicenceNotAccepted, StorageFull,
+        ``accept`` accepts their licenses. Raises ModelUnknown, LicenceNotAccepted, StorageFull,
         DownloadFailed.
         """
         from assistant.store.pull import pull  # noqa: PLC0415  starting up needs no TLS and no HTTP
@@ -137,10 +137,11 @@ class Store:
         *,
         accept: bool = False,
     ) -> tuple[Arrival, ...]:
-        """Take in what ``path`` holds of the catalogue; with ``name`` and ``kind``, a model of one's own.
+        """Import the catalog models found in ``path`` or, with ``name`` and ``kind``, a model of the user's
+        own.
 
-        ``accept`` agrees to their licences. Raises what ``importing.import_known`` and ``own.import_own``
-        raise.
+        ``accept`` accepts their licenses. Raises the errors of ``importing.import_known`` and
+        ``own.import_own``.
         """
         from assistant.store.importing import import_known  # noqa: PLC0415  as in pull
         from assistant.store.own import import_own  # noqa: PLC0415
@@ -149,12 +150,14 @@ class Store:
         if name is None and kind is None:
             return import_known(self.models_dir, self.catalog, path, watcher, accept=accept)
         if name is None or kind is None:
-            raise SettingsError("A model of your own needs both a name and a kind.", "Give --as and --kind.")
+            raise SettingsError(
+                "A model of your own needs both a name and a kind.", "Set both --as and --kind."
+            )
         place, catalog = self.models_dir, self.catalog
         return (import_own(place, catalog, path, name=name, kind=kind, watcher=watcher, accept=accept),)
 
     def remove(self, name: str, watcher: Watcher | None = None) -> int:
-        """Delete a model and what an unfinished pull left of it; the bytes that it took.
+        """Delete a model and any unfinished download of it; returns the bytes freed.
 
         Raises ModelUnknown, ModelMissing.
         """
@@ -164,16 +167,18 @@ class Store:
         with locked(self.models_dir, watcher or Unwatched()), writing(self.models_dir):
             freed = sum(_size(path) for path in (place, incoming.base))
             if not place.exists() and not incoming.base.exists():
-                raise ModelMissing(f"{name} is not on this disk.", "There is nothing to remove.")
+                raise ModelMissing(f"{name} is not installed.", "There is nothing to remove.")
             incoming.prepare()
             if place.exists():
-                place.rename(incoming.base / "gone")  # at once, so that no half of it is ever seen
+                place.rename(
+                    incoming.base / "gone"
+                )  # in one step, so a partly deleted model is never visible
             incoming.clear()
         log.info("removed model=%s", name)
         return freed
 
     def _described(self, name: str) -> tuple[Kind, Mapping[str, ModelFile]]:
-        """Kind and files of a model, from the catalogue or from the record of an own or encrypted one."""
+        """Return kind and files of a model, from the catalog or from its record."""
         if name in self.catalog.models:
             if sealed := self._sealed_record(name):
                 return sealed.kind, sealed.expected
@@ -194,7 +199,7 @@ class Store:
         own = name not in self.catalog.models
         again = "import it again" if own else f"run `assistant models pull {name}`"
         if not folder.is_dir():
-            raise ModelMissing(f"The model {name} is not on this disk.", f"To get it, {again}.")
+            raise ModelMissing(f"The model {name} is not installed.", f"To get it, {again}.")
         try:
             faults = size_faults(folder, files)
             names = [] if faults else list(files)
@@ -214,7 +219,7 @@ class Store:
             self._record(name, files)
 
     def _record(self, name: str, files: Mapping[str, ModelFile]) -> None:
-        """Remember that the files are right, where the folder can be written."""
+        """Record that the files are right, if the folder is writable."""
         folder = self.models_dir / name
         record = read_record(folder)
         with contextlib.suppress(OSError):
@@ -224,11 +229,11 @@ class Store:
 
 
 def open_store(models_dir: Path, catalog: Path | None = None, key_file: Path | None = None) -> Store:
-    """The store in ``models_dir``, which need not exist yet, with the shipped catalogue or another.
+    """Open the store in ``models_dir``, which need not exist yet, with the shipped catalog or another.
 
     ``key_file`` opens encrypted models.
 
-    Raises SettingsError for a catalogue that is not valid.
+    Raises SettingsError if the catalog is not valid.
     """
     if catalog is None:
         catalog = paths.shipped_folder("models") / "catalog.yaml"
@@ -238,7 +243,7 @@ def open_store(models_dir: Path, catalog: Path | None = None, key_file: Path | N
 
 @cache
 def _catalog(file: Path, _saved_ns: int) -> Catalog:
-    """As long as it is the same, it is checked once: that takes 40 ms, and every engine asks for it."""
+    """Cached while the file is unchanged: the check takes 40 ms, and every engine needs the catalog."""
     return read_catalog(file)
 
 

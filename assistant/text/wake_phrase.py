@@ -1,8 +1,8 @@
-"""Takes a wake word off the beginning of what was said.
+"""Removes a wake word from the beginning of a transcript.
 
-The sound is cut where the wake word ends, so this is for what is left: a word said twice, or
-again while listening. Recognisers write such names as they please ("Okay, Naboo", "Hey, my
-craft"), so words are compared by their consonants, as one hears them, and then by their letters.
+The audio is already cut at the end of the wake word, so this handles a wake word said twice, or again while
+listening. Recognizers spell such names freely ("Okay, Naboo", "Hey, my craft"), so words are compared by
+their consonants, as heard, and then by their letters.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from difflib import SequenceMatcher
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 _ALIKE = 0.5
-"""Least likeness of the letters, 0 to 1. "Ok now, boo" has 0.5 of "okay nabu", "Like so" 0.36 of "alexa"."""
+"""Minimum letter similarity, 0 to 1. "Ok now, boo" has 0.5 of "okay nabu", "Like so" 0.36 of "alexa"."""
 
 _SOUNDS_AS = (("x", "ks"), ("ck", "k"), ("ph", "f"), ("c", "k"), ("q", "k"), ("z", "s"))
 
 
 def without_wake_phrase(text: str, phrases: Sequence[str]) -> str:
-    """``text`` without any of the phrases ("okay nabu") at its beginning, however they are spelled."""
+    """Remove any of the phrases ("okay nabu") from the beginning of ``text``, however they are spelled."""
     words = list(_WORD.finditer(text))
     while count := max((_length(words, phrase) for phrase in phrases), default=0):
         words = words[count:]
@@ -30,7 +30,7 @@ def without_wake_phrase(text: str, phrases: Sequence[str]) -> str:
 
 
 def _length(words: Sequence[re.Match[str]], phrase: str) -> int:
-    """How many of the first words are the phrase; it may be written as one word more, or fewer."""
+    """Count the words at the beginning that match the phrase; one word more or fewer is allowed."""
     wanted = phrase.replace(" ", "").lower()
     likeness = {}
     for count in range(1, min(len(phrase.split()) + 1, len(words)) + 1):
@@ -42,7 +42,7 @@ def _length(words: Sequence[re.Match[str]], phrase: str) -> int:
 
 
 def _consonants(word: str) -> str:
-    """The consonants that are heard, none twice in a row."""
+    """Return the audible consonants, without repeats."""
     for written, heard in _SOUNDS_AS:
         word = word.replace(written, heard)
     return re.sub(r"(.)\1+", r"\1", re.sub(r"[aeiouyhw'’]", "", word))

@@ -1,7 +1,7 @@
-"""How far a transcript is from what was said, as people count it: words wrong per word said.
+"""Word error rate of a transcript against what was said.
 
-Spelling is not a mistake: case, punctuation and the way a number is written are taken out
-first. Pure, knows English numbers only, and does not care whose transcript it is.
+Spelling differences don't count: case, punctuation and the way numbers are written are normalized first.
+Pure; knows only English numbers.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _TOKEN = re.compile(
 
 
 def normalize_words(text: str) -> list[str]:
-    """The words of ``text`` in the one form in which two transcripts can be compared.
+    """Split ``text`` into words in a form that makes two transcripts comparable.
 
-    Lower case without punctuation. A contraction stays one word. ``12-ounce`` becomes ``twelve``
-    ``ounce``, ``2:30`` ``two`` ``thirty``, ``21st`` ``twenty`` ``first``, ``$5`` ``five`` ``dollars``.
+    Lowercase without punctuation. A contraction stays one word. ``12-ounce`` becomes ``twelve`` ``ounce``,
+    ``2:30`` ``two`` ``thirty``, ``21st`` ``twenty`` ``first``, ``$5`` ``five`` ``dollars``.
     """
     words: list[str] = []
     curly_apostrophe = "\N{RIGHT SINGLE QUOTATION MARK}"
@@ -61,7 +61,7 @@ def normalize_words(text: str) -> list[str]:
 
 
 def word_errors(reference: list[str], hypothesis: list[str]) -> int:
-    """Least number of words to drop, add or replace that turns one list into the other."""
+    """Return the least number of insertions, deletions and substitutions between the two lists."""
     row = list(range(len(hypothesis) + 1))
     for i, said in enumerate(reference, start=1):
         diagonal, row[0] = row[0], i
@@ -71,9 +71,9 @@ def word_errors(reference: list[str], hypothesis: list[str]) -> int:
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:
-    """Word errors over the words of the reference; above 1.0 when many words were added.
+    """Word errors divided by the number of reference words; above 1.0 if many words were added.
 
-    Against a reference without words it is 0.0 if there is nothing in the hypothesis either, else 1.0.
+    Against an empty reference it is 0.0 if the hypothesis is empty too, otherwise 1.0.
     """
     said = normalize_words(reference)
     errors = word_errors(said, normalize_words(hypothesis))
@@ -92,7 +92,7 @@ def _number(match: re.Match[str]) -> list[str]:
 
 
 def _spell_long(digits: str) -> list[str]:
-    # Beyond a billion it is a telephone number or worse, which is read digit by digit.
+    # Beyond a billion it is a telephone number or the like, which is read digit by digit.
     return _spell(int(digits)) if len(digits) <= 12 else [_ONES[int(digit)] for digit in digits]
 
 
@@ -114,7 +114,7 @@ def _ordinal(word: str) -> str:
 
 
 def _is_inside_number(words: list[str], i: int) -> bool:
-    # "one hundred and five" is said and "105" is written: their difference is no mistake.
+    # "one hundred and five" is spoken and "105" is written; the difference is not an error.
     if words[i] != "and" or not 0 < i < len(words) - 1:
         return False
     return words[i - 1] in ("hundred", "thousand") and words[i + 1] in _NUMBER_WORDS

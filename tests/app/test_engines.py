@@ -72,7 +72,7 @@ def test_a_model_of_ones_own_is_not_loaded_where_it_does_not_fit(  # noqa: PLR09
     settings = made(tmp_path)
 
     def with_free(count: int) -> None:
-        monkeypatch.setattr(memory_plan, "room", lambda: Room(count, count, "free in this machine"))
+        monkeypatch.setattr(memory_plan, "room", lambda: Room(count, count, "free on this machine"))
 
     with_free(least_mb * MB)
     with pytest.raises(OrderRefused, match="mine takes about"):

@@ -97,7 +97,7 @@ def test_granted_time_is_not_bound_to_cores(tmp_path: Path) -> None:
 
 def test_the_plan_reads_well() -> None:
     found = CorePlan((1, 2, 3, 6), (0,), (0, 1, 2, 3, 6), pinned=True, why="because")
-    assert str(found) == "cores 1-3,6 for the models, core 0 for listening; because"
+    assert str(found) == "cores 1-3,6 for the models, core 0 for listening (because)"
 
 
 # ---- on this machine ---------------------------------------------------------------------------

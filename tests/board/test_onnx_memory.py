@@ -126,7 +126,7 @@ def test_onnx_runtime_is_counted_once() -> None:
 
 
 def test_what_has_no_memory_of_the_conversation_is_refused() -> None:
-    with pytest.raises(ModelCorrupt, match="no decoder"):
+    with pytest.raises(ModelCorrupt, match="not a decoder"):
         plan(OnnxHeader())
 
 

@@ -32,7 +32,7 @@ def test_what_a_board_has_is_told(tmp_path: Path) -> None:
     assert board.equipment == "4 processors (4 big cores), 4156 MB, GPU NVIDIA Tegra210"
     (tmp_path / "proc/device-tree/compatible").unlink()
     (tmp_path / "proc/meminfo").unlink()
-    assert "unknown memory, no GPU" in recognise(tmp_path).equipment
+    assert "unknown memory, no usable GPU" in recognise(tmp_path).equipment
 
 
 def test_a_card_that_runs_without_nvidias_driver_has_only_its_vendors_name(tmp_path: Path) -> None:

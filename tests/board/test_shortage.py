@@ -47,7 +47,7 @@ def test_each_value_has_its_bound(reading: Reading, short: list[str]) -> None:
 
 
 def test_the_reason_is_told_with_its_value() -> None:
-    assert short_of(replace(WELL, hot_c=84.4), LIMITS, "heat") == ("the processor is at 84 °C",)
+    assert short_of(replace(WELL, hot_c=84.4), LIMITS, "heat") == ("the CPU is at 84 °C",)
 
 
 def test_a_bound_of_nothing_is_never_reached() -> None:

@@ -61,7 +61,7 @@ def test_each_layer_overrides_the_one_below_and_leaves_the_rest(home: Path) -> N
 def test_the_environment_may_choose_the_profile(home: Path) -> None:
     loaded = load(home, "device: generic-x86", {"ASSISTANT__DEVICE": "small"})
     assert loaded.settings.llm.context_tokens == 1024
-    assert loaded.why == "chosen in ASSISTANT__DEVICE"
+    assert loaded.why == "set by ASSISTANT__DEVICE"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

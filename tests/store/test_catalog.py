@@ -110,7 +110,7 @@ def test_set_that_names_no_model_is_refused(tmp_path: Path, tree: dict[str, Any]
 
 def test_set_with_the_name_of_a_model_is_refused(tmp_path: Path, tree: dict[str, Any]) -> None:
     tree["sets"]["small"] = ["small"]
-    assert "has the name of a model" in refusal(tmp_path, tree)
+    assert "has the same name as a model" in refusal(tmp_path, tree)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ def test_a_decoder_with_its_tokenizer_is_a_language_model(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"tokenizer.json": None}, "tokenizer.json missing"),
-        ({"second.onnx": b"\x08\x0a"}, "2 files ending in .onnx"),
+        ({"tokenizer.json": None}, "tokenizer.json is missing"),
+        ({"second.onnx": b"\x08\x0a"}, "2 .onnx files"),
         ({"model.onnx": b"no network"}, "not an ONNX file"),
     ],
 )

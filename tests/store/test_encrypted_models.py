@@ -165,9 +165,9 @@ def test_a_changed_byte_and_another_key(settings: Settings, encrypted: Store, tm
         opened.seek(50_000_000)
         opened.write(bytes([byte ^ 1]))
     other = changed(settings, {"store": {"models": str(tmp_path / "models")}})
-    with pytest.raises(ModelCorrupt, match=r"content of .*\.sealed is not what it should be"):
+    with pytest.raises(ModelCorrupt, match=r"content of .*\.sealed is wrong"):
         loading.load_llm(other)
     (tmp_path / "key").write_bytes(bytes(32))
     (tmp_path / "key").chmod(0o600)
-    with pytest.raises(ModelLocked, match="another key"):
+    with pytest.raises(ModelLocked, match="a different key"):
         loading.load_llm(changed(settings, {"store": {"key_file": str(tmp_path / "key")}}))

@@ -102,7 +102,7 @@ def test_what_makes_no_sense(store: Store) -> None:
     with pytest.raises(SettingsError, match="small is not encrypted"):
         encrypting.decrypt(store, "small", KEY, Unwatched())
     encrypted(store)
-    with pytest.raises(SettingsError, match="encrypted already"):
+    with pytest.raises(SettingsError, match="already encrypted"):
         encrypting.encrypt(store, "small", KEY, Unwatched())
 
 
@@ -116,9 +116,9 @@ def test_another_key(store: Store, tmp_path: Path) -> None:
     encrypted(store)
     (tmp_path / "key").write_bytes(bytes(32))
     for attempt in (lambda: contents(store), lambda: store.try_key("small")):
-        with pytest.raises(ModelLocked, match="another key"):
+        with pytest.raises(ModelLocked, match="a different key"):
             attempt()
-    with pytest.raises(ModelLocked, match="another key"):
+    with pytest.raises(ModelLocked, match="a different key"):
         encrypting.decrypt(store, "small", bytes(32), Unwatched())
     (tmp_path / "key").write_bytes(KEY)
     assert contents(store) == FILES

@@ -68,7 +68,7 @@ def test_laid_out_as_in_the_store(store: Store, stick: Path, heard: Heard) -> No
     assert len(store.import_from(stick, watcher=heard)) == 2
     assert_here(store, "small", SMALL)
     assert_here(store, "voice", VOICE)
-    assert any("voice is here" in note for note in heard.notes)
+    assert any("Installed voice" in note for note in heard.notes)
 
 
 def test_loose_files_under_other_names(store: Store, stick: Path) -> None:
@@ -108,7 +108,7 @@ def test_second_import_changes_nothing(store: Store, stick: Path, heard: Heard) 
     names(store, stick)
     (arrival,) = store.import_from(stick, watcher=heard)
     assert arrival.origin == ""
-    assert heard.notes == ["voice is here already."]
+    assert heard.notes == ["voice is already installed."]
 
 
 def test_damaged_copy_is_refused_and_the_good_one_taken(store: Store, stick: Path) -> None:
@@ -122,7 +122,7 @@ def test_damaged_copy_is_refused_and_the_good_one_taken(store: Store, stick: Pat
 
 def test_truncated_copy_names_the_sizes(store: Store, stick: Path) -> None:
     lay(stick / "voice", {**VOICE, "joe.onnx": VOICE["joe.onnx"][:30_000]})
-    with pytest.raises(ModelCorrupt, match=r"joe\.onnx has 30000 bytes instead of 40000"):
+    with pytest.raises(ModelCorrupt, match=r"joe\.onnx is 30000 bytes instead of 40000"):
         store.import_from(stick)
 
 
@@ -201,13 +201,13 @@ def test_networks_in_a_folder_are_trusted_no_more_than_others(
 ) -> None:
     lay(stick, DECODER)
     lay(stick / "onnx", {"a.onnx": ONNX, "b.onnx": ONNX})
-    with pytest.raises(ModelCorrupt, match=r"2 files ending in \.onnx"):
+    with pytest.raises(ModelCorrupt, match=r"2 \.onnx files"):
         store.import_from(stick, "mine", "llm")
     (stick / "onnx" / "b.onnx").rename(stick / "onnx" / "config.json")
-    with pytest.raises(ModelCorrupt, match=r"two files named config\.json.*Leave the one"):
+    with pytest.raises(ModelCorrupt, match=r"two files named config\.json.*Delete the one"):
         store.import_from(stick, "mine", "llm")
     (stick / "onnx" / "config.json").rename(stick / "onnx" / "a\x1b[2J")
-    with pytest.raises(ModelCorrupt, match="cannot be used"):
+    with pytest.raises(ModelCorrupt, match="is not allowed"):
         store.import_from(stick, "mine", "llm")
     (stick / "onnx" / "a\x1b[2J").unlink()
     (stick / "onnx").rename(tmp_path / "elsewhere")
@@ -227,19 +227,23 @@ def test_own_model_as_one_file(store: Store, stick: Path) -> None:
     [
         ("llm", {"m.gguf": b"GGML" + bytes(30)}, "m.gguf"),
         ("llm", {"m.gguf": b"GG"}, "m.gguf"),
-        ("llm", {"m.bin": GGUF}, "0 files ending in .gguf"),
-        ("llm", {"a.gguf": GGUF, "b.gguf": GGUF}, "2 files ending in .gguf"),
-        ("stt", {"model.bin": CT2, "config.json": b"{}"}, "vocabulary.txt missing"),
-        ("stt", {**GOOD["stt"], "config.json": b"{"}, "config.json is not JSON"),
-        ("stt", {**GOOD["stt"], "model.bin": b"\x06\0\0\0\xff\xff"}, "not a Whisper model"),
-        ("stt", {**GOOD["stt"], "model.bin": CT2.replace(b"Whisper", b"Mispher")}, "not a Whisper model"),
+        ("llm", {"m.bin": GGUF}, "0 .gguf files"),
+        ("llm", {"a.gguf": GGUF, "b.gguf": GGUF}, "2 .gguf files"),
+        ("stt", {"model.bin": CT2, "config.json": b"{}"}, "vocabulary.txt is missing"),
+        ("stt", {**GOOD["stt"], "config.json": b"{"}, "config.json is not valid JSON"),
+        ("stt", {**GOOD["stt"], "model.bin": b"\x06\0\0\0\xff\xff"}, "not a CTranslate2 Whisper model"),
+        (
+            "stt",
+            {**GOOD["stt"], "model.bin": CT2.replace(b"Whisper", b"Mispher")},
+            "not a CTranslate2 Whisper model",
+        ),
         ("stt", {"model.bin": CT2}, "config.json missing"),
-        ("tts", {"v.onnx": ONNX}, "v.onnx.json missing"),
+        ("tts", {"v.onnx": ONNX}, "v.onnx.json is missing"),
         ("tts", {"v.onnx": ONNX, "v.onnx.json": b"[]"}, "does not describe a voice"),
         ("tts", {"v.onnx": ONNX, "v.onnx.json": b"[" * 100_000}, "does not describe a voice"),
         ("tts", {"v.onnx": b"MZ" + bytes(50), "v.onnx.json": DESCRIPTION}, "not an ONNX file"),
         ("wake", {"w.tflite": b"12345678"}, "not a TensorFlow Lite file"),
-        ("vad", {"v.pt": ONNX}, "no file ending in .onnx"),
+        ("vad", {"v.pt": ONNX}, "no .onnx or .tflite file"),
     ],
 )
 def test_own_model_that_is_none(
@@ -262,7 +266,7 @@ def test_own_model_with_an_impossible_name(store: Store, stick: Path, name: str)
 @pytest.mark.parametrize("name", ["small", "default"])
 def test_own_model_with_a_name_of_the_catalogue(store: Store, stick: Path, name: str) -> None:
     lay(stick, GOOD["llm"])
-    with pytest.raises(SettingsError, match="belongs to the catalogue"):
+    with pytest.raises(SettingsError, match="is used by a model in the catalog"):
         store.import_from(stick, name, "llm")
 
 
@@ -275,7 +279,7 @@ def test_name_and_kind_go_together(store: Store, stick: Path) -> None:
 
 def test_own_file_with_an_unprintable_name(store: Store, stick: Path) -> None:
     lay(stick, {"a\x1b[2J.gguf": GGUF})
-    with pytest.raises(ModelCorrupt, match="cannot be used"):
+    with pytest.raises(ModelCorrupt, match="is not allowed"):
         store.import_from(stick, "mine", "llm")
 
 

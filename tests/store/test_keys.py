@@ -28,7 +28,7 @@ def test_bytes_or_digits(tmp_path: Path, content: bytes) -> None:
     "content", [b"", b"hunter2 hunter2", KEY[:31], KEY + b"\n", KEY.hex().encode()[:62], bytes(300)]
 )
 def test_what_is_no_key(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(ModelLocked, match="holds no key") as caught:
+    with pytest.raises(ModelLocked, match="doesn't contain a key") as caught:
         keys.find(written(tmp_path, content), {})
     assert "umask 077" in caught.value.next_step
     assert content.decode("latin1") not in str(caught.value) or not content

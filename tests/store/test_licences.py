@@ -69,7 +69,7 @@ def test_it_is_asked_before_anything_is_fetched_and_once(store: Store) -> None:
     with pytest.raises(LicenceNotAccepted) as caught:
         store.pull(["free", "asks"])
     assert caught.value.code == "licence-not-accepted"
-    assert "asks comes under the Gemma Terms of Use" in caught.value.problem
+    assert "asks is licensed under the Gemma Terms of Use" in caught.value.problem
     assert "https://ai.google.dev/gemma/terms" in caught.value.problem
     assert "--accept-licence" in caught.value.next_step
     assert not (store.models_dir / "free").exists()
@@ -148,7 +148,7 @@ class TestEncryptedOnAStick:
             assert (folder / "own.gguf").read_bytes() == gguf({"general.license": "mit"})
 
     def test_one_of_another_kind_or_cut_off_does_not(self, store: Store, stick: Path) -> None:
-        with pytest.raises(ModelCorrupt, match="no encrypted model of kind stt"):
+        with pytest.raises(ModelCorrupt, match="not an encrypted model of kind stt"):
             store.import_from(stick, "theirs", "stt")
         file = stick / "own.gguf.sealed"
         file.write_bytes(file.read_bytes()[:-1])

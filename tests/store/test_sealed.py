@@ -107,7 +107,7 @@ def test_chunks_that_were_moved_or_repeated_are_found(tmp_path: Path, order: tup
     file = sealed(tmp_path, blob(3 * CHUNK))
     head, chunks = _parts(file)
     file.write_bytes(head + b"".join(chunks[number] for number in order))
-    with pytest.raises(ModelCorrupt, match=r"chunk \d of 3 is not what was encrypted"):
+    with pytest.raises(ModelCorrupt, match=r"chunk \d of 3 was changed"):
         whole(file)
 
 
@@ -125,13 +125,13 @@ def test_a_chunk_of_another_file_or_version_is_found(tmp_path: Path) -> None:
 
 def test_a_renamed_file_is_found(tmp_path: Path) -> None:
     file = sealed(tmp_path, b"one")
-    with pytest.raises(ModelCorrupt, match=r"it belongs to 'm\.gguf'"):
+    with pytest.raises(ModelCorrupt, match=r"it is the file 'm\.gguf' under another name"):
         whole(file.rename(tmp_path / f"config.json{SUFFIX}"))
 
 
 @pytest.mark.parametrize("key", [bytes(32), bytes(range(31)) + b"x"])
 def test_another_key_is_told_from_damage(tmp_path: Path, key: bytes) -> None:
-    with pytest.raises(ModelLocked, match="encrypted with another key"):
+    with pytest.raises(ModelLocked, match="encrypted with a different key"):
         whole(sealed(tmp_path, b"one"), key)
 
 

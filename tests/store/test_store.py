@@ -62,7 +62,7 @@ def test_swapped_file_of_the_same_size_is_noticed(store: Store) -> None:
 def test_truncated_file_is_noticed(store: Store, size: int) -> None:
     with model(store).open("r+b") as file:
         file.truncate(size)
-    with pytest.raises(ModelCorrupt, match=f"has {size} bytes instead of 600000"):
+    with pytest.raises(ModelCorrupt, match=f"is {size} bytes instead of 600000"):
         store.path("small", "llm")
 
 

@@ -1,1 +1,1 @@
-"""The echo canceller: takes the assistant's own voice out of what the microphone hears."""
+"""The echo canceller: removes the assistant's own voice from the microphone signal."""

@@ -1,9 +1,9 @@
-"""Which sample of what was played belongs to a frame that was heard.
+"""Which sample of the played sound belongs to a frame from the microphone.
 
-Both are counted, so their distance changes only by what two crystals disagree, a sample and a half
-in a second at most, which would spoil an echo filter within a few. How far the echo lies from
-where the filter expects it is measured and fed back, as a phase-locked loop does. Jumps are found
-elsewhere (``delay``). Pure; positions are samples at 16 kHz.
+Both streams are counted, so their offset changes only by the difference of two crystals: at most a sample and
+a half per second, which would still spoil an echo filter within seconds. The distance of the echo from where
+the filter expects it is measured and fed back, as in a phase-locked loop. ``delay`` handles jumps. Pure;
+positions are samples at 16 kHz.
 """
 
 from __future__ import annotations
@@ -15,40 +15,41 @@ from assistant.audio.resample import Samples
 from assistant.core.types import FRAME_SAMPLES
 
 _PULL = 0.1
-"""How much of a measured lag is taken back in a frame."""
+"""Share of a measured lag that is corrected in one frame."""
 
 _DRIFT_PULL, _AGREEMENT = 0.0006, 0.96
-"""How much of the mean lag of the last half second changes the rate: one wrong measurement moves nothing.
-100 ppm are found within four seconds of speech."""
+"""Share of the mean lag of the last half second that changes the rate: a single wrong measurement changes
+nothing. 100 ppm are found within four seconds of speech.
+"""
 
 _MOST_DRIFT = 3e-4
-"""Crystals are off by 1e-4; what measures more is wrong."""
+"""Crystals are off by 1e-4; a higher measurement is wrong."""
 
 _LONGEST_LAG = 40
-"""Samples looked at to either side: 2.5 ms, far more than a pause of some minutes brings."""
+"""Samples examined on either side: 2.5 ms, far more than builds up in a pause of several minutes."""
 
 _MOST_LAG = 3.0
-"""Samples believed at once; a wrong measurement does no harm then."""
+"""Samples accepted at once, so a wrong measurement does no harm."""
 
 _MEMORY = 0.8
-"""Of the cross-spectrum: 100 ms, a syllable."""
+"""For the cross-spectrum: 100 ms, a syllable."""
 
 _WHITENING = 0.7
 """Between 0, where loud low tones decide, and 1, where the noise of empty bins does."""
 
 
 class Alignment:
-    """``next`` says where to read; ``follow`` tells it what became of that."""
+    """``next`` returns where to read; ``follow`` corrects that from the result."""
 
     def __init__(self) -> None:
         self.position = 0.0
-        """In what was played, of the first sample of the frame that is heard next."""
+        """Position in the played sound of the next frame's first sample."""
         self._drift = self._lag = 0.0
         self._cross: npt.NDArray[np.complexfloating] = np.zeros(FRAME_SAMPLES + 1, np.complex64)
 
     @property
     def drift_ppm(self) -> float:
-        """How much faster than the microphone the speaker runs."""
+        """How much faster the speaker's clock runs than the microphone's."""
         return self._drift * 1e6
 
     def next(self) -> tuple[float, float]:
@@ -58,13 +59,13 @@ class Alignment:
         return position, step
 
     def place(self, position: float) -> None:
-        """Go on from there: one of the streams has jumped."""
+        """Continue from ``position``, because one of the streams has jumped."""
         self.position = position
         self._lag = 0.0
         self._cross[:] = 0
 
     def follow(self, frame: Samples, echo: Samples) -> None:
-        """The echo in this frame was expected to be ``echo``: notice when it comes too late or too early."""
+        """Compare the frame with its expected ``echo``, and correct a lead or lag."""
         both = np.fft.rfft(np.stack([frame, echo]), 2 * FRAME_SAMPLES)
         self._cross = _MEMORY * self._cross + both[0] * both[1].conj()
         lag = min(max(_peak(self._cross), -_MOST_LAG), _MOST_LAG)
@@ -75,7 +76,7 @@ class Alignment:
 
 
 def _peak(cross: npt.NDArray[np.complexfloating]) -> float:
-    """By how many samples the first of two signals is later; 0.0 when there is no telling."""
+    """Return by how many samples the first of two signals is later; 0.0 if unclear."""
     magnitude = np.abs(cross)
     loudest = magnitude.max()
     if not loudest:
@@ -89,7 +90,7 @@ def _peak(cross: npt.NDArray[np.complexfloating]) -> float:
 
 
 def beside_peak(values: npt.NDArray[np.floating], at: int) -> float:
-    """How far beside the highest of ``values``, at ``at``, their peak lies, -0.5 to 0.5: a parabola's."""
+    """Return the offset of the true peak from the highest value at ``at``, -0.5 to 0.5, by a parabola."""
     if not 0 < at < len(values) - 1:
         return 0.0
     before, top, after = (float(value) for value in values[at - 1 : at + 2])

@@ -1,10 +1,10 @@
-"""The assistant's own voice is taken out of what the microphone hears.
+"""Removes the assistant's own voice from the microphone signal.
 
-Stands between the microphone and everything that listens. While something is played, each frame loses
-the echo of it (``filter``), and is marked when nothing else was in it (``near_speech``): so that
-whoever asks for speech does not take the rest of an echo for it. Where the echo lies is found from the sound
-(``delay``), never from a clock; while that is not known, or the filter leaves more than there was,
-frames pass as they are heard and count as echo. It has no thread, and adds no delay.
+It sits between the microphone and everything that listens. While something is played, the echo is removed
+from each frame (``filter``), and a frame with nothing else in it is marked (``near_speech``), so that the
+rest of an echo is not taken for speech. The echo's position is found from the sound (``delay``), never from a
+clock; while it is unknown, or the filter leaves more than there was, frames pass unchanged and count as echo.
+It has no thread and adds no delay.
 """
 
 from __future__ import annotations
@@ -29,62 +29,66 @@ from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioF
 log = logging.getLogger(__name__)
 
 _AUDIBLE = 1e-4
-"""Of full scale, -80 dB: quieter sound makes no echo."""
+"""Fraction of full scale, -80 dB: quieter sound produces no echo."""
 
 _ECHOES_S = 1.5
-"""After the last sound: a second until it is heard (``delay``), and half of one until the room is quiet."""
+"""After the last sound: one second until it is heard (``delay``), and half a second until the room is
+quiet.
+"""
 
 _LOOK_FRAMES = 100 // FRAME_MS
-"""Between two looks for the delay."""
+"""Between two delay measurements."""
 _BEFORE_SAMPLES = FRAME_SAMPLES
-"""Where in the filter the echo shall begin: what comes before the strongest path has room there."""
+"""Where in the filter the echo starts, to leave room for what comes before the strongest path."""
 
 _GAP_S = 0.3
-"""Frames further apart come from a microphone that was opened anew."""
+"""A larger gap between frames means that the microphone was reopened."""
 _MEMORY = 0.9
-"""Of the powers that are compared: 200 ms, a syllable."""
+"""For the powers that are compared: 200 ms, a syllable."""
 
 _GOOD, _BAD = 0.25, 0.5
-"""Share of the power heard that is left where the filter fits (6 dB off), and where it does not (3 dB)."""
+"""Share of the power that is left if the filter fits (6 dB less), and if it doesn't (3 dB less)."""
 
 _WORSE = 1.25
-"""More is left than was heard, by 1 dB: chance does less where a person drowns the echo."""
+"""1 dB more is left than was heard: chance effects are smaller when a person drowns out the echo."""
 
 _BETTER = 0.5
-"""A share of what is left now, by which another delay or another filter must be better to take over."""
+"""Share of the current residual that another delay or filter must reach to take over."""
 
 _TRIAL_FRAMES = 300 // FRAME_MS
-"""After so many frames of echo a second filter is compared with the first."""
+"""Frames of echo before a second filter is compared with the first."""
 
 _FURTHEST = 300 * SAMPLE_RATE_HZ // 1000
-"""Samples by which an echo is looked for at once when it has moved: 0.3 s to either side."""
+"""Samples within which a moved echo is found at once: 0.3 s on either side."""
 
 _SAME_GAIN, _AGREES = 2.0, 1.25
-"""A volume that changed more than the first must be found in two frames that agree to the second:
-in the first frame of an answer, which is soft, another gain may fit by chance."""
+"""A volume change above the first must be found in two frames that agree within the second: in the first,
+soft frame of an answer, a different gain may fit by chance.
+"""
 
 _NEAR_SAMPLES = 4
-"""Delays that differ by less are the same: the filter takes that up."""
+"""Delays that differ by less are the same: the filter absorbs that."""
 
 _FAR_S = 0.55
-"""Between the speaker's buffer and the microphone's; what is further away (Bluetooth) is not interrupted by
-speech: whoever speaks has finished before the answer falls silent."""
+"""From the speaker's buffer to the microphone's. With a longer delay (Bluetooth), speech doesn't
+interrupt: a speaker would finish before the answer falls silent.
+"""
 
 _KEEP_EVERY_FRAMES = 60_000 // FRAME_MS
-"""What is known of the room is kept no more often than once a minute."""
+"""The room's response is saved once a minute at most."""
 
 
 class EchoCanceller:
-    """Frames in, frames out, in order; ``reference`` is told by the speaker what it plays.
+    """Takes frames and returns frames, in order; the speaker reports to ``reference`` what it plays.
 
-    What it learns of the room is kept in ``memory``, and checked before it is believed again.
+    The learned room is kept in ``memory``, and verified before it is used again.
     """
 
     def __init__(self, reference: Reference, memory: EchoMemory | None = None) -> None:
         self._reference = reference
         self._memory = memory
         self._known: Samples | None = None
-        """The room of this speaker, from before a pause or a restart."""
+        """This speaker's room, from before a pause or a restart."""
         self._late_s = 0.0
         self._kept_at = -_KEEP_EVERY_FRAMES
         self._stream: Played | None = None
@@ -96,28 +100,30 @@ class EchoCanceller:
         self._unheard = Unheard()
         self._heard: deque[Samples] = deque(maxlen=HEARD_SAMPLES // FRAME_SAMPLES)
         self._heard_at = 0
-        """Position in what was heard, of the frame at work."""
+        """Position of the current frame in the microphone stream."""
         self._last_s = 0.0
         self._is_placed = False
         self._frames = 0
-        """Frames since something was played, for what is done now and then."""
+        """Frames since something was played, for periodic tasks."""
         self._powers = np.zeros(3)
-        """Of what was heard, and of what the first and the second filter left, over the last syllable."""
+        """Power of the microphone signal, and of the first and second filter's residual, over the last
+        syllable.
+        """
         self._trial_frames = 0
         self._gate = Gate()
         self._is_learnt = False  # has the filter fitted since it was new?
         self._gain: float | None = None
-        """That a frame found, of an echo whose volume has changed."""
+        """Gain found in one frame after the echo's volume changed."""
         self._candidate: Delay | None = None
 
     @property
     def drift_ppm(self) -> float:
-        """How much faster than the microphone the speaker turned out to run."""
+        """How much faster the speaker runs than the microphone, as measured."""
         return self._alignment.drift_ppm
 
     @property
     def status(self) -> EchoStatus:
-        """How well the assistant's own voice is kept from its ears, as of the last frame."""
+        """How well the echo is cancelled, as of the last frame."""
         if not self._is_placed:
             return EchoStatus("inaudible" if self._unheard.is_sure else "unknown")
         heard, left = self._powers[:2] + 1e-12
@@ -133,11 +139,11 @@ class EchoCanceller:
         return "learning" if self._fits else "uncontrolled"
 
     def was_wrong(self) -> None:
-        """What was taken for somebody said nothing: be warier."""
+        """Report that sound taken for a person's speech contained no words, so be more cautious."""
         self._near.was_wrong()
 
     def process(self, frame: AudioFrame) -> AudioFrame:
-        """Return the frame without the echo, marked when that was all it held."""
+        """Return the frame without echo, marked if it contained nothing else."""
         self._heard_at += FRAME_SAMPLES
         stream = self._follow_streams(frame)
         position, step = self._alignment.next()
@@ -173,7 +179,7 @@ class EchoCanceller:
         return replace(frame, pcm=to_pcm16(parts.rest), is_echo=not is_near, is_near=is_near)
 
     def _has_moved(self, heard: Samples, parts: Heard, stream: Played) -> bool:
-        """Is it the echo itself that lies elsewhere or is louder? Then go on from there."""
+        """If the echo itself has moved or changed volume, continue from there and return True."""
         begin = round(self._position_now)
         played = stream.between(begin - _FURTHEST - RESPONSE_SAMPLES, 2 * _FURTHEST + RESPONSE_SAMPLES)
         echo = predicted(self._filter.response, played)
@@ -184,7 +190,7 @@ class EchoCanceller:
             log.debug("echo=moved by=%.1f gain=%.2f", move.samples, move.gain)
             reverberant = self._filter.reverberant
             self._near.moved(reverberant, fits=bool(move.samples))
-            if move.samples:  # as loud as before: the frame in which it jumped holds two echoes
+            if move.samples:  # same volume: the frame in which it jumped contains two echoes
                 self._go_to(stream, self._alignment.position - move.samples)
             else:
                 self._begin_to_judge()
@@ -193,7 +199,9 @@ class EchoCanceller:
         return True
 
     def _is_change(self, move: Move) -> bool:
-        """Is it elsewhere, or clearly louder or softer? A lot, only if a second frame says so too."""
+        """True for a new position or a clear volume change; a large one must be confirmed by a second
+        frame.
+        """
         if 1 / _SAME_GAIN < move.gain < _SAME_GAIN:
             return bool(move.samples) or not 1 / _AGREES < move.gain < _AGREES
         before, self._gain = self._gain, move.gain
@@ -212,7 +220,7 @@ class EchoCanceller:
         return bool(self._powers[1] > _WORSE * self._powers[0])
 
     def _follow_streams(self, frame: AudioFrame) -> Played | None:
-        """Forget where the echo lies when either device was opened anew."""
+        """Forget the echo's position if either device was reopened."""
         stream = self._reference.stream
         if stream is not self._stream or frame.end_s - self._last_s > _GAP_S:
             if self._is_placed and self._fits:
@@ -227,7 +235,7 @@ class EchoCanceller:
         return stream
 
     def _compare(self, heard: Samples, played: Samples, parts: Heard) -> None:
-        """Note how well the filter does, and let a second one learn while it does badly."""
+        """Record how well the filter does, and let a second one learn while it does badly."""
         left = [heard, parts.rest, heard]
         if self._second is not None:
             left[2] = self._second.process(heard, played).rest
@@ -247,7 +255,7 @@ class EchoCanceller:
             elif self._fits:
                 self._second = None
 
-    # Where the echo lies
+    # Finding the echo
 
     def _look(self, stream: Played) -> None:
         if len(self._heard) < HEARD_SAMPLES // FRAME_SAMPLES:
@@ -274,7 +282,7 @@ class EchoCanceller:
                 self._try(found, stream, heard, heard_at)
 
     def _begin(self, delay: Delay, stream: Played, heard: Samples) -> None:
-        """Take up what is known of the room if it is still this one; else learn from what was just heard."""
+        """Use the known room if it still fits; otherwise learn from the latest sound."""
         log.debug("echo=found late_ms=%d", 1000 * self._late_s)
         self._is_placed, self._is_learnt = True, False
         self._filter, self._second = EchoFilter(), None
@@ -290,7 +298,7 @@ class EchoCanceller:
             self._filter.process(heard[at : at + FRAME_SAMPLES], played)
 
     def _keep(self, stream: Played) -> None:
-        """Keep what is known of the room, in the silence after an answer."""
+        """Save the learned room, in the silence after an answer."""
         is_due = self._heard and self._frames - self._kept_at >= _KEEP_EVERY_FRAMES
         if self._memory and is_due and self._is_placed and self._fits:
             self._kept_at = self._frames
@@ -298,23 +306,23 @@ class EchoCanceller:
 
     @property
     def _position_now(self) -> float:
-        """Of the frame at work."""
+        """Position of the current frame."""
         return self._alignment.position - FRAME_SAMPLES
 
     def _place(self, delay: Delay, stream: Played) -> None:
-        """Begin the filter a little before the delay, as far as what is played then is known already."""
+        """Start the filter a little before the delay, as far as the played sound is known."""
         heard_end = self._heard_at + FRAME_SAMPLES - delay.samples
         before = min(_BEFORE_SAMPLES, max(0, stream.end - heard_end - REACH))
         self._go_to(stream, heard_end + before)
 
     def _go_to(self, stream: Played, position: float) -> None:
-        """The next frame's first sample was played there."""
+        """Set the played position of the next frame's first sample."""
         self._alignment.place(position)
         self._begin_to_judge()
         self._recall(stream, round(position))
 
     def _begin_to_judge(self) -> None:
-        """What was found before says nothing of how well the filter fits from now on."""
+        """Reset the measurements of how well the filter fits."""
         self._gate.close()
         self._gain = None
         self._powers[:] = 0
@@ -323,12 +331,12 @@ class EchoCanceller:
         self._estimator.forget()
 
     def _recall(self, stream: Played, position: int) -> None:
-        """What was played before that position is what the filter has heard of."""
+        """Fill the filter's history with the sound played before that position."""
         count = (PARTITIONS + 1) * FRAME_SAMPLES
         self._filter.recall(stream.between(position - count, count))
 
     def _try(self, delay: Delay, stream: Played, heard: Samples, heard_at: int) -> None:
-        """Is what the filter knows right at another delay? Or else begin anew there."""
+        """Check whether the known room fits at another delay; otherwise start over there."""
         left = [
             _left(self._filter.response, stream, heard, heard_at - offset)
             for offset in (self._heard_at - self._position_now, delay.samples - _BEFORE_SAMPLES)
@@ -343,7 +351,7 @@ class EchoCanceller:
 
 
 def _left(response: Samples, stream: Played, heard: Samples, position: float) -> float:
-    """Share of the power heard that a room of this response leaves, when it was played there."""
+    """Return the share of the power that remains with this response at this position."""
     played = stream.between(round(position) - RESPONSE_SAMPLES, len(heard) + RESPONSE_SAMPLES)
     rest = heard - predicted(response, played)
     return float(np.square(rest).sum() / max(np.square(heard).sum(), 1e-9))

@@ -1,8 +1,8 @@
-"""How much later than it was played the microphone hears the speaker, found from the sound alone.
+"""Finds the delay from the speaker to the microphone from the sound alone.
 
-Generalised cross-correlation with phase transform (Knapp and Carter 1976) of the last 0.4 s that were
-heard with all that can have caused them; the evidence of several looks is added up. It needs no
-clock. Pure: samples in, a delay out.
+Generalized cross-correlation with phase transform (Knapp and Carter 1976) of the last 0.4 s heard with
+everything that could have caused it; the evidence of several measurements adds up. It needs no clock. Pure:
+samples in, delay out.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from assistant.audio.resample import Samples
 from assistant.core.types import SAMPLE_RATE_HZ
 
 HEARD_SAMPLES = 2 * SAMPLE_RATE_HZ // 5
-"""Heard sound that one look compares: 0.4 s, two syllables."""
+"""Microphone sound compared in one measurement: 0.4 s, two syllables."""
 
 RANGE_SAMPLES = SAMPLE_RATE_HZ
-"""Delays that are found: up to a second, though no filter can use more than half of that."""
+"""Longest delay found: a second, though no filter can use more than half of that."""
 
 _SIZE = 1 << (HEARD_SAMPLES + HEARD_SAMPLES + RANGE_SAMPLES - 1).bit_length()
 
@@ -27,33 +27,33 @@ _LOWEST_HZ, _HIGHEST_HZ = 200, 6000
 """Below, rooms hum; above, the two devices' own filters differ and speech is weak."""
 
 _WHITENING = 0.85
-"""Of each bin's magnitude: with 1 the noise of empty bins decides, with 0 the pitch of a vowel."""
+"""For each bin's magnitude: at 1 the noise of empty bins decides, at 0 the pitch of a vowel."""
 
 _MEMORY = 0.7
-"""Of the evidence, from look to look."""
+"""For the evidence, between measurements."""
 
 _SURE = 9.0
-"""Of the evidence's own deviation, how much the peak must reach: chance makes 4.3 of 16,000 delays."""
+"""Height the peak must reach, in deviations of the evidence: by chance, 16,000 delays reach 4.3."""
 
 _CLEARLY = 1.3
-"""How much higher than any other peak; a room's strongest reflection may come close."""
+"""How much higher it must be than any other peak; a room's strongest reflection may come close."""
 
 _PEAK_SAMPLES = 32
-"""Two milliseconds to either side belong to the same peak."""
+"""Two milliseconds on either side belong to the same peak."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """A delay that the sound itself shows."""
+    """A delay found in the sound itself."""
 
     samples: int
-    """Position in what was heard less position in what was played; any whole number."""
+    """Microphone position minus played position; any integer."""
     height: float
-    """Of its peak, in deviations of the evidence."""
+    """Height of its peak, in deviations of the evidence."""
 
 
 class DelayEstimator:
-    """Add up looks; ``forget`` when one of the streams began anew."""
+    """Adds up measurements; call ``forget`` when one of the streams restarts."""
 
     def __init__(self) -> None:
         hz = np.fft.rfftfreq(_SIZE, 1 / SAMPLE_RATE_HZ)
@@ -67,11 +67,10 @@ class DelayEstimator:
         self._longest = 0
 
     def look(self, heard: Samples, heard_at: int, played: Samples, played_at: int) -> Delay | None:
-        """Return the delay that the evidence shows by now, None while it shows none.
+        """Return the delay that the evidence shows so far, or None.
 
-        ``heard`` is HEARD_SAMPLES long, ``played`` RANGE_SAMPLES longer; ``heard_at`` and ``played_at``
-        are the positions of their first samples, so the delays looked at are those from
-        ``heard_at - played_at`` down.
+        ``heard`` is HEARD_SAMPLES long, ``played`` RANGE_SAMPLES longer; ``heard_at`` and ``played_at`` are
+        the positions of their first samples, so the delays considered go from ``heard_at - played_at`` down.
         """
         self._move_to(heard_at - played_at)
         spectra = np.fft.rfft(np.stack([np.pad(heard, (0, len(played) - len(heard))), played]), _SIZE)
@@ -86,7 +85,7 @@ class DelayEstimator:
         return self._shown()
 
     def _move_to(self, longest: int) -> None:
-        """The delays looked at moved along: what was found for each of them moves with it."""
+        """Shift the evidence along with the range of delays considered."""
         by, self._longest = longest - self._longest, longest
         if abs(by) >= RANGE_SAMPLES:
             self._evidence[:] = self._weight = 0

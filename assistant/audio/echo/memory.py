@@ -1,8 +1,8 @@
-"""What is known of a room, kept over a restart: one file for each speaker.
+"""Saves what was learned about a room across restarts: one file per speaker.
 
-A file holds the response from that speaker to the microphone as little-endian float32 and nothing else,
-so there is nothing in it to run. Whether it is still true is for the canceller to find out. A file that
-cannot be read or written is one line in the log: the room is learnt anew.
+A file contains only the response from that speaker to the microphone as little-endian float32, so nothing in
+it can be executed. The canceller checks whether it still fits. If a file cannot be read or written, a line in
+the log says so, and the room is learned again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _FORMAT = "<f4"
 
 _LOUDEST = 100.0
-"""No room answers with forty decibels more than it was given."""
+"""No room's response exceeds its input by forty decibels."""
 
 
 class EchoMemory:
@@ -32,7 +32,7 @@ class EchoMemory:
         self._folder = folder
 
     def recall(self, device: str) -> Samples | None:
-        """Return the response kept for the speaker of this name, float32 (RESPONSE_SAMPLES,), or None."""
+        """Return the saved response for the speaker of this name, float32 (RESPONSE_SAMPLES,), or None."""
         file = self._file(device)
         try:
             with file.open("rb") as stream:
@@ -46,11 +46,11 @@ class EchoMemory:
             log.warning("echo_memory=damaged file=%s bytes=%d", file.name, len(data))
             return None
         response: Samples = np.frombuffer(data, _FORMAT).astype(np.float32)
-        # One comparison for both: what is no number is not smaller either.
+        # One comparison covers both: NaN isn't smaller either.
         return response if bool((np.abs(response) < _LOUDEST).all()) else None
 
     def keep(self, device: str, response: Samples) -> None:
-        """Replace what was kept for the speaker of this name."""
+        """Save the response for the speaker of this name."""
         file = self._file(device)
         new = file.with_suffix(".new")
         try:
@@ -63,5 +63,5 @@ class EchoMemory:
             log.warning("echo_memory=not-kept file=%s reason=%r", file.name, error.strerror)
 
     def _file(self, device: str) -> Path:
-        """Named by a hash: what a device calls itself is no file name."""
+        """Named by a hash, because a device's name is not a safe file name."""
         return self._folder / f"{hashlib.sha256(device.encode()).hexdigest()[:16]}.f32"

@@ -1,8 +1,7 @@
-"""Whether what is left of a frame is the echo itself, moved or at another volume, and no person.
+"""Detects that what is left of a frame is the echo itself, moved or at another volume, not a person.
 
-A stream that lost samples or a knob that is turned leaves as much as somebody who begins to speak. But
-then the echo that the filter predicts fits again a little earlier or later, or louder; a person's
-voice fits nowhere. Pure.
+A stream that lost samples, or a volume knob, leaves as much residual as a person who begins to speak. But
+then the predicted echo fits again a little earlier or later, or louder; a person's voice fits nowhere. Pure.
 """
 
 from __future__ import annotations
@@ -15,40 +14,42 @@ from assistant.audio.echo.alignment import beside_peak
 from assistant.audio.resample import Samples
 
 DOUBTFUL, CERTAIN = 0.6, 0.35
-"""Shares of what is left now that may remain when the echo has moved: perhaps, and for certain. Over a voice,
-6 dB louder to 6 dB softer, 0.5 % of a person's frames left less than the first and none less than the
-second, wherever the voice fitted best; of the first two frames after a jump 88 % did, of later ones all."""
+"""Share of the residual that may remain if the echo has moved: possibly, and certainly. With a voice over
+it, 6 dB louder to 6 dB softer, 0.5 % of a person's frames were below the first and none below the
+second at the best position; of the first two frames after a jump 88 % were, of later ones all.
+"""
 
 _SAME_PLACE = 1
-"""Samples by which the best place may be off when only the volume has changed."""
+"""Tolerance in samples of the best position if only the volume changed."""
 
 _MOST_GAIN, _MOST_GAIN_ELSEWHERE = 20.0, 2.0
-"""Of a volume that changed, upwards or downwards. A stream that jumped is as loud as before: what fits at
-another place and another volume at once does so by chance."""
+"""Limits of a volume change, up or down. A stream that jumped keeps its volume: a fit at another position
+and another volume is coincidence.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where the echo lies now, seen from where it was."""
+    """The echo's new position, relative to the old one."""
 
     samples: float
-    """How much later it comes, to about a tenth of a sample; 0 where only the volume has changed."""
+    """How much later it is, to about a tenth of a sample; 0 if only the volume changed."""
     gain: float
     """How much louder it is."""
     left: float
-    """Share that would remain of what is left now, or of what is heard, if that is less: 0 is certain."""
+    """Share that would remain of the current residual, or of the signal if that is smaller: 0 is certain."""
 
 
 def find_move(heard: Samples, rest: Samples, echo: Samples) -> Move | None:
-    """Return what may have become of the echo, None when no other place or volume explains more.
+    """Return the likely change of the echo, or None if no other position or volume explains more.
 
-    ``heard`` and ``rest``, of one shape (n,), are the last frames before and after the filter. ``echo``
-    is predicted for all places: sample i of ``heard`` belongs to sample ``len(echo) // 2 + i``.
+    ``heard`` and ``rest``, of the same shape (n,), are the last frames before and after the filter. ``echo``
+    is predicted for all positions: sample i of ``heard`` belongs to sample ``len(echo) // 2 + i``.
     """
     # Differences are whiter than speech: low vowels agree everywhere.
     wanted, left, all_echo = np.diff(heard), np.diff(rest), np.diff(echo)
     wanted_power = float(wanted @ wanted)
-    left_power = min(float(left @ left), wanted_power)  # where a wrong echo was taken out, more is left
+    left_power = min(float(left @ left), wanted_power)  # removing a wrong echo leaves more than before
     size = 1 << (len(all_echo) - 1).bit_length()
     spectrum = np.fft.rfft(all_echo, size) * np.fft.rfft(wanted, size).conj()
     places = len(all_echo) - len(wanted) + 1

@@ -1,10 +1,10 @@
-"""Whether somebody else is heard beside the assistant's own voice.
+"""Detects that someone else is speaking over the assistant's own voice.
 
-The echo filter says how much echo it took out and how much may be left; what it does not know
-(the room beyond half a second, a speaker that rattles or clips) is learnt here: how far below the echo
-the rest lies in each band, whenever nobody else speaks. A speaker distorts more the louder it plays, so
-this is learnt for each loudness of the echo. A frame that rises above it in many bands at once is
-somebody else. Pure; without a clock or an engine.
+The echo filter reports how much echo it removed and how much may be left. What it cannot know (the room
+beyond half a second, a speaker that rattles or clips) is learned here: how far the residual is below the echo
+in each band, while nobody else speaks. A speaker distorts more the louder it plays, so this is learned for
+each echo level. A frame that exceeds it in many bands at once is someone else. Pure; without a clock or an
+engine.
 """
 
 from __future__ import annotations
@@ -30,105 +30,115 @@ _EDGES_HZ = (
 _EDGES = [round(hz * 2 * (BINS - 1) / SAMPLE_RATE_HZ) for hz in _EDGES_HZ]
 
 _CLEARLY_DB = 8.0
-"""So far above what echo explains, a band counts."""
+"""A band counts if it is this far above what echo explains."""
 
 _BANDS_NEEDED = 5
-"""Of 19. A vowel fills more. With these two no frame was mistaken in 15 minutes of the loudest echoes; with
-5 dB in 4 bands, one in a minute."""
+"""Of 19; a vowel fills more. With these two, no frame was misjudged in 15 minutes of the loudest echoes;
+with 5 dB in 4 bands, one per minute.
+"""
 
 _UP_DB, _DOWN_DB = 0.5, 0.05
-"""How the rest's level is followed, in each frame: it settles where a tenth of all frames lies above."""
+"""How the residual's level is tracked per frame: it settles where a tenth of all frames is above it."""
 
 _HASTE, _HASTY_FRAMES = 8.0, 100
-"""A loudness that was seldom heard yet is followed so many times faster, for its first two seconds."""
+"""Tracking is this much faster for the first two seconds of an echo level that is still rare."""
 
 _STEP_DB, _STEPS = 4.0, 10
-"""Loudness of the echo, in steps down from full scale."""
+"""Echo levels, in steps down from full scale."""
 
 _WARY_DB, _WARIEST_DB, _CALMS_DB = 2.0, 10.0, 0.002
-"""Each false alarm asks for so much more in every band, up to a limit; a minute of echo takes 6 dB back."""
+"""Each false alarm raises the threshold in every band by the first, up to the second; a minute of echo
+lowers it by 6 dB.
+"""
 
 _WAIT_FRAMES = 500 // FRAME_MS
-"""Nothing is learnt so soon after somebody was heard: their softer sounds are no echo either."""
+"""Learning pauses for this long after someone spoke: their softer sounds are not echo either."""
 
 _HIGHEST_DB, _LOWEST_DB = 6.0, -25.0
-"""Bounds of the rest below the echo. Above: nothing was learnt yet; below: no room is that good."""
+"""Bounds of the residual relative to the echo. Above: nothing was learned yet; below: no room is that
+good.
+"""
 
 _UNSURE_DB = -10.0
-"""After a change of volume, which is known to a tenth and hides what else the filter has not learnt yet."""
+"""After a volume change, which is known within a tenth and hides what else the filter has yet to learn."""
 
 _REVERBERATION = 0.75
-"""Share of a band's echo that may still be there a frame later: a very live room, 60 dB down in a second."""
+"""Share of a band's echo that may remain a frame later: a very live room, 60 dB down in a second."""
 
 _FLOOR_UP, _FLOOR_DOWN = 1.005, 0.3
-"""How the room's own noise is followed: to its quietest moments fast, upwards by 1 dB a second."""
+"""How the room's own noise is tracked: quickly down to its quietest moments, up by 1 dB per second."""
 
 _FLOOR_ROOM = 4.0
-"""Noise is this much more powerful in a frame than in its quiet moments: 6 dB."""
+"""A frame's noise has up to this many times the power of its quiet moments: 6 dB."""
 
 _FIRST_FLOOR = 1e-4
-"""Power of a bin in a quiet room, -65 dB below full scale."""
+"""Power of a bin in a quiet room, -65 dB relative to full scale."""
 
 _LOUD_POWER = 1e-4
-"""Of a second that was played, full scale being 1: speech has a hundred times as much."""
+"""Power over a second of playback, with full scale at 1: speech has a hundred times as much."""
 
 _QUIET, _SILENT_POWER = 10.0, 1e-8
-"""Frames of a room in which nobody speaks have at most ten times the power of its quietest."""
+"""In a room without speech, frames have at most ten times the power of the quietest one."""
 
 _UNHEARD_FRAMES, _UNLESS_HEARD = 1500 // FRAME_MS, 10
-"""After so long nothing of what is played is heard here; each frame in which something is takes many away."""
+"""After this long, the played sound counts as inaudible; each frame in which it is heard subtracts many."""
 
 _SOMEBODY_FRAMES = 500 // FRAME_MS
-"""Of the last second: by then the echo of a speaker that was switched on would have been found."""
+"""Within the last second: by then, the echo of a speaker that was switched on would have been found."""
 
 _FITS, _FITS_WELL, _ENOUGH = 0.1, 0.01, 4
-"""After a change nobody is told from the echo until the filter has taken 10 dB off in four frames, or 20 dB
-in two."""
+"""After a change, speech is not detected until the filter has removed 10 dB in four frames, or 20 dB in
+two.
+"""
 
 _MOVED_FRAMES = 100 // FRAME_MS
-"""A person who begins to speak just as a stream jumps is heard this much later."""
+"""A person who begins to speak just as a stream jumps is detected this much later."""
 
 _TAIL_FRAMES, _LIVELY = 400 // FRAME_MS, 5.0
-"""In a room in which a fifth of an echo comes later than a frame, and so much later again: by then, what was
-played before a jump has fallen by 25 dB."""
+"""For a room in which a fifth of an echo arrives more than a frame later, and so on: by then, sound played
+before a jump has decayed by 25 dB.
+"""
 
 _AUDIBLE_POWER, _NOBODY_POWER = 1e-8, 1e-7
-"""Of full scale, -80 and -70 dB: softer echo shows nothing, and softer sound is nobody."""
+"""Fraction of full scale, -80 and -70 dB: a softer echo shows nothing, and a softer sound is not a person."""
 
 _TINY = 1e-9
 
 _WINDOW = np.hanning(FRAME_SAMPLES + 1)[:-1].astype(np.float32) * np.float32((8 / 3) ** 0.5)
-"""Without it a hum would leak into all bands. Scaled to leave the power of noise as it is."""
+"""Without it, hum would leak into all bands. Scaled to preserve the power of noise."""
 
 
 class Gate:
-    """Whether somebody can be told from the echo: not while the filter may not fit. Closed at first."""
+    """Decides whether speech can be told from the echo: not while the filter may not fit. Closed at first."""
 
     def __init__(self) -> None:
         self._needed = _ENOUGH
-        """Evidence that the filter fits, still to come."""
+        """Evidence still required that the filter fits."""
         self._frames = math.inf
-        """Of audible echo, after which it opens anyway."""
+        """Frames of audible echo after which it opens anyway."""
 
     @property
     def is_open(self) -> bool:
         return self._needed <= 0 or self._frames <= 0
 
     def close(self) -> None:
-        """The echo has changed, or what is known of it."""
+        """Close it, because the echo has changed, or what is known about it."""
         self._needed, self._frames = _ENOUGH, math.inf
 
     def moved(self, reverberant: float) -> None:
-        """The echo lies elsewhere, and it is known where: close until what was played before dies away."""
+        """The echo has moved to a known position: close until the earlier sound dies away."""
         tail_frames = round(_TAIL_FRAMES * min(1.0, _LIVELY * reverberant))
         self._needed, self._frames = _ENOUGH + tail_frames, _MOVED_FRAMES + tail_frames
 
     def judge(self, heard: Samples, frame: Heard, *, is_worse: bool) -> bool:
-        """Whether it is open for this frame; ``is_worse`` says that the filter leaves more than was heard."""
+        """True if it is open for this frame; ``is_worse`` means that the filter leaves more than was
+        heard.
+        """
         if is_worse:
             self.close()
         elif not self.is_open and np.square(frame.echo).mean() > _AUDIBLE_POWER:
-            # Of differences, as speech is loud where a wrong place takes it off too: in its low tones.
+            # Uses differences, because speech is loud in its low tones, where even a wrong position removes
+            # some.
             left, power = np.square(np.diff([frame.rest, heard])).sum(axis=1)
             self._needed -= int(left < _FITS * power) + int(left < _FITS_WELL * power)
             self._frames -= 1
@@ -136,7 +146,7 @@ class Gate:
 
 
 class NearSpeech:
-    """Ask it about every frame in order."""
+    """Judges every frame in order."""
 
     def __init__(self) -> None:
         bands = len(_EDGES) - 1
@@ -151,9 +161,9 @@ class NearSpeech:
         self._loudness = 0.0
 
     def moved(self, reverberant: float, *, fits: bool) -> None:
-        """The echo lies elsewhere from now on; of what was played before it, that share of it dies away.
+        """The echo has moved; ``reverberant`` is the share of earlier sound that dies away per frame.
 
-        Where the filter ``fits`` less well than before, what it leaves has to be learnt anew.
+        If the filter ``fits`` less well than before, its residual must be learned again.
         """
         self._elsewhere = np.maximum(self._elsewhere, reverberant * self._echo)
         if not fits:
@@ -161,9 +171,9 @@ class NearSpeech:
             self._frames[:] = 0
 
     def in_frame(self, frame: Heard, *, may_be_near: bool = True) -> bool:
-        """Whether more is heard than the echo and the room explain.
+        """True if the frame contains more than the echo and the room explain.
 
-        Where that cannot be, all that is left is learnt to be echo.
+        With ``may_be_near`` false, the whole residual is learned as echo.
         """
         rest, echo = map(_in_bands, _powers(frame))
         self._echo = np.maximum(echo, _REVERBERATION * self._echo)
@@ -185,11 +195,11 @@ class NearSpeech:
         return bool(is_near)
 
     def was_wrong(self) -> None:
-        """What was taken for somebody was nobody: be warier."""
+        """Report that the detected speech contained no words, so be more cautious."""
         self._wary_db = min(self._wary_db + _WARY_DB, _WARIEST_DB)
 
     def _learn(self, above_db: _Bands, echo: _Bands, step: int) -> None:
-        """Follow the rest in those bands in which there is an echo of which it can be one."""
+        """Track the residual in those bands where it can be part of an echo."""
         haste = _HASTE if self._frames[step] < _HASTY_FRAMES else 1.0
         towards = haste * np.where(above_db > 0, _UP_DB, -_DOWN_DB) * (echo > _FLOOR_ROOM * self._floor)
         self._rest_db[step] = (self._rest_db[step] + towards).clip(_LOWEST_DB, _HIGHEST_DB)
@@ -198,9 +208,9 @@ class NearSpeech:
 
 
 class Unheard:
-    """Whether the microphone hears nothing of what is played: headphones, or a speaker that is switched off.
+    """Detects that the microphone doesn't pick up the speaker: headphones, or a speaker that is off.
 
-    For the time until an echo is found. Ask it about every frame in order.
+    Used until an echo is found. Judges every frame in order.
     """
 
     def __init__(self) -> None:
@@ -210,13 +220,13 @@ class Unheard:
 
     @property
     def is_sure(self) -> bool:
-        """Whether a second and a half was played, and nothing was heard of it."""
+        """True if a second and a half was played, and none of it was heard."""
         return self._frames >= _UNHEARD_FRAMES
 
     def is_somebody(self, heard: Samples, played: Samples) -> bool:
-        """Whether this is sure, and something else is heard for longer than an echo takes to be found.
+        """True if ``is_sure``, and something else is heard for longer than it takes to find an echo.
 
-        ``played`` is the last second of what the speaker was given.
+        ``played`` is the last second sent to the speaker.
         """
         power = float(np.square(heard).mean())
         self._floor = min(power, _FLOOR_UP * self._floor)
@@ -228,14 +238,14 @@ class Unheard:
 
 
 def _powers(frame: Heard) -> npt.NDArray[np.float32]:
-    """Of what is left and of the echo, shape (2, BINS)."""
+    """Return the powers of residual and echo, shape (2, BINS)."""
     spectra = np.fft.rfft(np.stack([frame.rest, frame.echo]) * _WINDOW, 2 * FRAME_SAMPLES)
     powers: npt.NDArray[np.float32] = np.square(spectra.real) + np.square(spectra.imag)
     return powers
 
 
 def _in_bands(power: Power) -> _Bands:
-    """Mean power of the bins of each band."""
+    """Return the mean bin power of each band."""
     sums = np.add.reduceat(power[: _EDGES[-1]].astype(np.float64), _EDGES[:-1])
     means: _Bands = sums / np.diff(_EDGES)
     return means

@@ -1,1 +1,1 @@
-"""What model files say of themselves, read as hostile input."""
+"""Parsers for model file headers. They treat every file as hostile input."""

@@ -1,7 +1,7 @@
-"""Counts the weights of a CTranslate2 model, however many bits they are stored with.
+"""Counts the weights of a CTranslate2 model, independent of how many bits each takes.
 
-Its ``model.bin`` is a table of named arrays (``ModelSpec._serialize`` in CTranslate2's model_spec.py), read
-here without their contents and trusting nothing.
+Its ``model.bin`` is a table of named arrays (``ModelSpec._serialize`` in CTranslate2's model_spec.py). This
+reads the table without the contents and trusts nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ MAX_ARRAYS = 100_000
 
 
 def numbers_in(file: BinaryIO, size_bytes: int, name: str) -> int:
-    """Of a ``model.bin`` of that length, called ``name``. Raises ModelCorrupt, OSError."""
+    """Count the weights in a ``model.bin`` of that length. Raises ModelCorrupt, OSError."""
     try:
         _number(file, "<I")  # the format's version
         _skip_text(file)
-        _number(file, "<I")  # the network's
+        _number(file, "<I")  # the network's version
         arrays = _number(file, "<I")
         if arrays > MAX_ARRAYS:
             raise ValueError
@@ -34,11 +34,11 @@ def numbers_in(file: BinaryIO, size_bytes: int, name: str) -> int:
             length = _number(file, "<I")
             if file.seek(length, os.SEEK_CUR) > size_bytes:
                 raise ValueError
-            found += min(math.prod(shape), length)  # a number has a byte at least
+            found += min(math.prod(shape), length)  # each number takes at least a byte
     except (ValueError, struct.error):
         raise ModelCorrupt(
-            f"The model file {name} is not of CTranslate2, or cut off.",
-            "Fetch the model again, or choose another one (stt.model).",
+            f"The model file {name} isn't a CTranslate2 model, or it is incomplete.",
+            "Fetch the model again, or choose a different one (stt.model).",
         ) from None
     return found
 

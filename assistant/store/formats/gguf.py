@@ -1,12 +1,12 @@
-"""Reads the header of a GGUF model file and trusts nothing in it.
+"""Parses the header of a GGUF model file and trusts nothing in it.
 
-A GGUF file is a header (metadata, then a table of tensors) and the tensors' data. Reading the
-header first tells a truncated or foreign file from a model without loading gigabytes, and tells
-the memory planner what the model will need. This module knows the container only: not what the
-metadata mean to llama.cpp, and not the numbers inside the tensors.
+A GGUF file is a header (metadata, then a table of tensors) followed by the tensor data. Reading the header
+first detects an incomplete or foreign file without loading gigabytes, and tells the memory planner what the
+model will need. This module knows only the container: neither what the metadata mean to llama.cpp nor the
+numbers inside the tensors.
 
-The official ``gguf`` package is not used: it checks fewer lengths, makes an array object of each
-vocabulary entry (hundreds of thousands), and brings three packages that nothing here needs.
+It doesn't use the official ``gguf`` package, which checks fewer lengths, creates an array object for each
+vocabulary entry (hundreds of thousands), and adds three packages that nothing here needs.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import BinaryIO, TypeAlias
 from assistant.core.errors import ModelCorrupt, ModelMissing
 
 MAX_HEADER_BYTES = 128 * 1024 * 1024
-"""Vocabularies of 260,000 entries need 17 MB; no header is near this."""
+"""Vocabularies of 260,000 entries need 17 MB; no real header comes close."""
 MAX_ENTRIES = 65_536
-"""Metadata entries, and tensors: the largest models have thousands."""
+"""Limit for metadata entries and for tensors; the largest models have thousands."""
 MAX_KEPT_ELEMENTS = 1024
-"""Longer arrays (vocabulary, merges) are checked, but kept only when they are asked for."""
+"""Longer arrays (vocabulary, merges) are checked, but kept only on request."""
 MAX_DIMENSIONS = 4
 """GGML_MAX_DIMS of ggml.h."""
 CHUNK_BYTES = 1024 * 1024
@@ -46,37 +46,37 @@ TENSOR_TYPES = {
     35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17), 40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18),
     42: ("Q2_0", 64, 18),
 }  # fmt: skip
-"""Tensor type number -> name, elements in a block, bytes of a block (type_traits of ggml.c)."""
+"""Tensor type number -> name, elements per block, bytes per block (type_traits in ggml.c)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LongArray:
-    """Stands for an array too long to keep."""
+    """Placeholder for an array that is too long to keep."""
 
     length: int
 
 
 Value: TypeAlias = "int | float | str | tuple[int | float | str, ...] | LongArray"
-"""What a metadata entry may be; bool is an int."""
+"""A metadata value; bool is an int."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One line of the table of tensors."""
+    """One entry of the tensor table."""
 
     name: str
     shape: tuple[int, ...]
-    """Elements along each dimension, the contiguous one first."""
+    """Elements along each dimension; the first one is contiguous."""
     type: str
     """Number format, such as "Q4_K" or "F32"."""
     offset: int
-    """Where its data begin, bytes from the start of the file."""
+    """Start of its data, bytes from the start of the file."""
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What a model file says about itself."""
+    """The parsed header of a model file."""
 
     version: int
     metadata: dict[str, Value]
@@ -84,34 +84,35 @@ class GgufHeader:
     data_offset: int
     """Length of the header with its padding, bytes."""
     kinds: dict[str, int] = field(default_factory=dict)
-    """The type number of each metadata entry: llama.cpp ends the process over one it expects otherwise."""
+    """The type number of each metadata entry. llama.cpp ends the process if a type isn't the one it expects.
+    """
 
     @property
     def architecture(self) -> str:
-        """Family of the model, such as "qwen2" or "llama"; empty when it does not say."""
+        """Model family, such as "qwen2" or "llama"; empty if not given."""
         return str(self.metadata.get("general.architecture", ""))
 
     @property
     def licence(self) -> str:
-        """As its maker named it; empty when it does not say."""
+        """License as named by its maker; empty if not given."""
         said = [self.metadata.get(f"general.license{end}") for end in ("", ".name")]
         return next((text for text in said if isinstance(text, str) and text not in ("", "other")), "")
 
     def hyperparameter(self, name: str) -> Value | None:
-        """A metadata entry of the model's family: "block_count", "attention.head_count_kv" ..."""
+        """Return a metadata entry of the model's family: "block_count", "attention.head_count_kv" ..."""
         return self.metadata.get(f"{self.architecture}.{name}")
 
     @property
     def tensor_bytes(self) -> int:
-        """What all weights take together."""
+        """Total size of all weights."""
         return sum(tensor.size_bytes for tensor in self.tensors)
 
 
 def read_header(path: Path, *, keep_long: bool = False) -> GgufHeader:
-    """Read and check the header of the GGUF file at ``path``; ``keep_long`` keeps its vocabulary too.
+    """Parse and check the header of the GGUF file at ``path``; ``keep_long`` keeps its vocabulary too.
 
-    Every length is checked against the file before it is used, and every tensor's data must lie
-    inside the file. Raises ModelMissing when the file cannot be opened, ModelCorrupt otherwise.
+    Every length is checked against the file before it is used, and every tensor's data must be inside the
+    file. Raises ModelMissing if the file cannot be opened, ModelCorrupt otherwise.
     """
     try:
         with path.open("rb") as file:
@@ -119,27 +120,27 @@ def read_header(path: Path, *, keep_long: bool = False) -> GgufHeader:
     except OSError as error:
         raise ModelMissing(
             f"The model file {path} cannot be read: {error.strerror or error}.",
-            "Check that it is there and may be read, or fetch the model again.",
+            "Check that the file exists and is readable, or fetch the model again.",
         ) from error
 
 
 def read_header_from(file: BinaryIO, size_bytes: int, name: str, *, keep_long: bool = False) -> GgufHeader:
-    """As ``read_header``, of an open file of that length and name. Raises ModelCorrupt, OSError."""
+    """Like ``read_header``, for an open file of that length and name. Raises ModelCorrupt, OSError."""
     try:
         return _read(_Cursor(file, size_bytes, MAX_HEADER_BYTES if keep_long else MAX_KEPT_ELEMENTS))
     except _Damaged as damage:
         raise ModelCorrupt(
             f"The model file {name} cannot be used: {damage}.",
-            "Fetch the model again, or choose another one.",
+            "Fetch the model again, or choose a different one.",
         ) from None
 
 
 class _Damaged(Exception):
-    """Says in half a sentence what is wrong with the file."""
+    """Describes the damage in half a sentence."""
 
 
 class _Cursor:
-    """Reads values from the start of a file onwards, never past its end."""
+    """Reads values forward from the start of a file, never past its end."""
 
     def __init__(self, file: BinaryIO, size: int, kept_elements: int) -> None:
         self._file = file
@@ -150,7 +151,7 @@ class _Cursor:
         self.position = 0
 
     def take(self, count: int) -> bytes:
-        """The next ``count`` bytes."""
+        """Return the next ``count`` bytes."""
         end = self.position + count
         self._need(end)
         taken = bytes(self._data[self.position : end])
@@ -162,26 +163,26 @@ class _Cursor:
         self.position += count
 
     def number(self, form: str) -> int | float:
-        """The next value in the struct format ``form``, little-endian."""
+        """Return the next value in the struct format ``form``, little-endian."""
         value: int | float = struct.unpack("<" + form, self.take(struct.calcsize("<" + form)))[0]
         return value
 
     def count(self, limit: int, smallest_bytes: int, of_what: str) -> int:
-        """The next 64-bit length, of things that take at least ``smallest_bytes`` each."""
+        """Return the next 64-bit count of items that take at least ``smallest_bytes`` each."""
         count = int(self.number("Q"))
         if count > limit or count * smallest_bytes > self._size - self.position:
             raise _Damaged(f"it claims to hold {count} {of_what}")
         return count
 
     def text(self, *, strict: bool = True) -> str:
-        length = self.count(MAX_HEADER_BYTES, 1, "letters in one text")
+        length = self.count(MAX_HEADER_BYTES, 1, "characters in one string")
         try:
             return self.take(length).decode("utf-8", "strict" if strict else "replace")
         except UnicodeDecodeError:
             raise _Damaged("a name in it is not UTF-8") from None
 
     def skip_texts(self, count: int) -> None:
-        """Go past ``count`` texts; written out flat because vocabularies are long."""
+        """Skip ``count`` strings; written without calls because vocabularies are long."""
         position, unpack = self.position, struct.Struct("<Q").unpack_from
         for _ in range(count):
             if position + 8 > len(self._data):
@@ -191,7 +192,7 @@ class _Cursor:
         self.position = position
 
     def _need(self, end: int) -> None:
-        """Have the bytes up to ``end`` in memory."""
+        """Load the bytes up to ``end`` into memory."""
         if end <= len(self._data):
             return
         if end > self._size:
@@ -200,7 +201,7 @@ class _Cursor:
             min(max(end - len(self._data), CHUNK_BYTES), self._size - len(self._data))
         )
         if end > len(self._data):
-            raise _Damaged("it became shorter while it was read")
+            raise _Damaged("it shrank while it was being read")
 
 
 def _read(cursor: _Cursor) -> GgufHeader:
@@ -208,7 +209,7 @@ def _read(cursor: _Cursor) -> GgufHeader:
         raise _Damaged("it is not a GGUF file")
     version = int(cursor.number("I"))
     if version not in (2, 3):
-        raise _Damaged(f"its GGUF version is {version}, and only 2 and 3 exist for this machine")
+        raise _Damaged(f"its GGUF version is {version}, but only versions 2 and 3 are supported")
     tensor_count = cursor.count(MAX_ENTRIES, 24, "tensors")
     entry_count = cursor.count(MAX_ENTRIES, 13, "metadata entries")
     metadata: dict[str, Value] = {}
@@ -217,7 +218,7 @@ def _read(cursor: _Cursor) -> GgufHeader:
         key = cursor.text()
         if not key or key in metadata:
             raise _Damaged(
-                "its metadata name the same thing twice" if key else "a metadata entry has no name"
+                "its metadata contains the same key twice" if key else "a metadata entry has no name"
             )
         kinds[key] = int(cursor.number("I"))
         metadata[key] = _value(cursor, kinds[key])
@@ -233,18 +234,18 @@ def _value(cursor: _Cursor, kind: int) -> Value:
         return cursor.number(SCALARS[kind])
     if kind == ARRAY:
         return _array(cursor, int(cursor.number("I")))
-    raise _Damaged(f"its metadata use a type numbered {kind}, which does not exist")
+    raise _Damaged(f"its metadata uses the type {kind}, which does not exist")
 
 
 def _array(cursor: _Cursor, kind: int) -> Value:
     if kind == STRING:
-        length = cursor.count(MAX_HEADER_BYTES, 8, "texts in one list")
+        length = cursor.count(MAX_HEADER_BYTES, 8, "strings in one list")
         if length > cursor.kept_elements:
             cursor.skip_texts(length)
             return LongArray(length)
         return tuple(cursor.text(strict=False) for _ in range(length))
     if kind not in SCALARS:
-        raise _Damaged(f"its metadata hold a list of type {kind}, which does not exist")
+        raise _Damaged(f"its metadata has a list of type {kind}, which does not exist")
     element_bytes = struct.calcsize("<" + SCALARS[kind])
     length = cursor.count(MAX_HEADER_BYTES, element_bytes, "numbers in one list")
     if length > cursor.kept_elements:
@@ -254,7 +255,7 @@ def _array(cursor: _Cursor, kind: int) -> Value:
 
 
 def _tensor_line(cursor: _Cursor) -> Tensor:
-    """One line of the table; its ``offset`` is still relative to the data section."""
+    """Parse one entry of the table; its ``offset`` is still relative to the data section."""
     name = cursor.text()
     dimensions = int(cursor.number("I"))
     if not 1 <= dimensions <= MAX_DIMENSIONS:
@@ -262,19 +263,19 @@ def _tensor_line(cursor: _Cursor) -> Tensor:
     shape = struct.unpack(f"<{dimensions}Q", cursor.take(8 * dimensions))
     kind, offset = int(cursor.number("I")), int(cursor.number("Q"))
     if kind not in TENSOR_TYPES:
-        raise _Damaged(f"the tensor {name!r:.80} has a type numbered {kind}, which is not known")
+        raise _Damaged(f"the tensor {name!r:.80} has the type {kind}, which is unknown")
     type_name, block_elements, block_bytes = TENSOR_TYPES[kind]
     if 0 in shape or shape[0] % block_elements:
-        raise _Damaged(f"the tensor {name!r:.80} has a shape that {type_name} cannot have")
+        raise _Damaged(f"the tensor {name!r:.80} has a shape that is impossible for {type_name}")
     return Tensor(name, shape, type_name, offset, math.prod(shape) // block_elements * block_bytes)
 
 
 def _laid_out(
     cursor: _Cursor, metadata: dict[str, Value], lines: list[Tensor]
 ) -> tuple[int, tuple[Tensor, ...]]:
-    """Where the data begin, and the tensors with their places in the file.
+    """Return where the data begin, and the tensors with their offsets in the file.
 
-    Checks that they lie one behind the other inside it, as llama.cpp wants them.
+    Checks that they follow one another inside the file, as llama.cpp requires.
     """
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 1 <= alignment <= 65_536 or alignment & (alignment - 1):
@@ -294,7 +295,7 @@ def _laid_out(
         tensors.append(replace(tensor, offset=data_offset + tensor.offset))
     if tensors and tensors[-1].offset + tensors[-1].size_bytes > cursor.file_bytes:
         raise _Damaged(
-            f"it has {cursor.file_bytes} bytes where its tensors need {data_offset + expected}, "
+            f"it is {cursor.file_bytes} bytes long, but its tensors need {data_offset + expected}, "
             "so part of it is missing"
         )
     return data_offset, tuple(tensors)

@@ -1,8 +1,8 @@
-"""Reads what an ONNX file says of its network, without its weights, and trusts nothing in it.
+"""Parses the structure of an ONNX file, without its weights, and trusts nothing in it.
 
-ONNX is a protobuf (onnx.proto): messages of numbered fields. Only the few that tell what the network will
-take of memory are looked at; weights that lie in the file are passed over. Neither the package ``onnx``
-nor ONNX Runtime is needed. This module knows the container only: not what is done with the weights.
+ONNX is a protobuf (onnx.proto): messages of numbered fields. Only the few fields that determine how much
+memory the network needs are read; weights inside the file are skipped. Neither the package ``onnx`` nor ONNX
+Runtime is needed. This module knows only the container, not what the weights are for.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ FLOAT, FLOAT16 = 1, 10
 MAX_NODE_BYTES = 16 * 1024 * 1024
 """Operators hold small constants; larger ones are initializers."""
 MAX_ENTRIES = 200_000
-"""Operators and weights: the largest exports have some ten thousand."""
+"""Limit for operators and for weights; the largest exports have about ten thousand."""
 MAX_DEPTH = 4
-"""Of graphs within operators: a merged export has one ("If") with the network twice."""
+"""Nesting of graphs inside operators: a merged export has one ("If") that holds the network twice."""
 
 Fields: TypeAlias = "Iterator[tuple[int, int | tuple[int, int]]]"
 
@@ -40,7 +40,7 @@ class Weights:
     type: int
     """TensorProto.DataType."""
     external: bool
-    """It lies in a file of its own, which can be mapped."""
+    """True if it is stored in a separate file, which can be mapped."""
 
     @property
     def numbers(self) -> int:
@@ -58,17 +58,17 @@ class Node:
     operator: str
     inputs: tuple[str, ...]
     integers: dict[str, int]
-    """Its attributes that are one number."""
+    """Its integer attributes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or an output of the network."""
+    """An input or output of the network."""
 
     type: int
     """TensorProto.DataType."""
     shape: tuple[int, ...]
-    """0 for a length that varies."""
+    """0 for a variable dimension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class OnnxHeader:
 
 
 def read_header_from(file: BinaryIO, size_bytes: int, name: str) -> OnnxHeader:
-    """Of an open ONNX file of that length and name. Raises ModelCorrupt, OSError."""
+    """Parse an open ONNX file of that length and name. Raises ModelCorrupt, OSError."""
     header = OnnxHeader()
     try:
         for number, value in _fields(file, 0, size_bytes):
@@ -91,13 +91,13 @@ def read_header_from(file: BinaryIO, size_bytes: int, name: str) -> OnnxHeader:
     except _Damaged as damage:
         raise ModelCorrupt(
             f"The model file {name} cannot be used: {damage}.",
-            "Fetch the model again, or choose another one.",
+            "Fetch the model again, or choose a different one.",
         ) from None
     return header
 
 
 class _Damaged(Exception):
-    """Says in half a sentence what is wrong with the file."""
+    """Describes the damage in half a sentence."""
 
 
 def _graph(file: BinaryIO, begin: int, end: int, header: OnnxHeader, depth: int) -> None:
@@ -106,7 +106,7 @@ def _graph(file: BinaryIO, begin: int, end: int, header: OnnxHeader, depth: int)
         if number not in (1, 5, 11, 12):
             continue
         if len(header.nodes) + len(header.weights) > MAX_ENTRIES:
-            raise _Damaged("it claims to have more operators than any network has")
+            raise _Damaged("it claims to have more operators than any real network")
         start, stop = _place(value)
         if number == 5:
             name, weights = _tensor(file, start, stop)
@@ -157,13 +157,14 @@ def _tensor(file: BinaryIO, begin: int, end: int) -> tuple[str, Weights]:
             external = value == 1
     weights = Weights(tuple(shape), kind, external)
     if not external and weights.numbers > 16 * max(1, end - begin):  # zeros as varints take a byte, bits less
-        raise _Damaged("weights in it are longer than the file")
+        raise _Damaged("its weights are longer than the file")
     return name, weights
 
 
 def _port(data: bytes) -> tuple[str, Port]:
-    """ValueInfoProto: name = 1, type = 2; in it tensor_type = 1, in that elem_type = 1 and shape = 2 of
-    dim = 1, of which dim_value = 1."""
+    """ValueInfoProto: name = 1, type = 2; inside it tensor_type = 1, inside that elem_type = 1 and shape = 2
+    of dim = 1, of which dim_value = 1.
+    """
     name, kind, file = "", 0, BytesIO(data)
     shape: list[int] = []
     for number, value in _fields(file, 0, len(data)):
@@ -187,7 +188,7 @@ def _length(file: BinaryIO, dimension: int | tuple[int, int]) -> int:
 
 
 def _numbers(file: BinaryIO, value: int | tuple[int, int]) -> list[int]:
-    """A repeated number: one, or many packed."""
+    """Read a repeated number: one, or many packed."""
     if isinstance(value, int):
         return [value]
     data = BytesIO(_taken(file, *value))
@@ -203,21 +204,21 @@ def _text(file: BinaryIO, value: int | tuple[int, int]) -> str:
 
 def _place(value: int | tuple[int, int]) -> tuple[int, int]:
     if isinstance(value, int):
-        raise _Damaged("a field in it is of another kind than it must be")
+        raise _Damaged("a field in it has the wrong type")
     return value
 
 
 def _taken(file: BinaryIO, begin: int, end: int) -> bytes:
     if end - begin > MAX_NODE_BYTES:
-        raise _Damaged("an operator in it is longer than any is")
+        raise _Damaged("an operator in it is longer than any real one")
     file.seek(begin)
     return file.read(end - begin)
 
 
 def _fields(file: BinaryIO, begin: int, end: int) -> Fields:
-    """The fields of the message between these places: number, and its value or the place of its bytes.
+    """Yield the fields of the message in this range: number, and value or byte range.
 
-    Who takes them may read elsewhere in between. Raises _Damaged when one ends behind ``end``.
+    The caller may read elsewhere in the file between fields. Raises _Damaged if one extends past ``end``.
     """
     at = begin
     while at < end:
@@ -234,9 +235,9 @@ def _fields(file: BinaryIO, begin: int, end: int) -> Fields:
         elif key & 7 in (1, 5):
             at = file.tell() + (8 if key & 7 == 1 else 4)
         else:
-            raise _Damaged("it is no ONNX file")
+            raise _Damaged("it isn't an ONNX file")
         if at > end:
-            raise _Damaged("it ends in the middle")
+            raise _Damaged("it is incomplete")
         yield key >> 3, value
 
 
@@ -245,8 +246,8 @@ def _varint(file: BinaryIO) -> int:
     for shift in range(0, 70, 7):
         byte = file.read(1)
         if not byte:
-            raise _Damaged("it ends in the middle")
+            raise _Damaged("it is incomplete")
         value |= (byte[0] & 0x7F) << shift
         if byte[0] < 0x80:
             return value
-    raise _Damaged("it is no ONNX file")
+    raise _Damaged("it isn't an ONNX file")

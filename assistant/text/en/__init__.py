@@ -1,7 +1,7 @@
-"""English: what was heard as words, and how what stands on paper is said.
+"""English: read values from recognized words, and turn written text into spoken text.
 
-``words``, ``numbers``, ``durations`` and ``moments`` read what was heard; ``wording`` says such values. Text
-on paper is said by lists of rules, applied in the order in which they stand: ``spell`` puts them together,
-its own for addresses, abbreviations and signs, ``times`` for dates and clock times, ``quantities`` for
-money, units and other numbers; all take the words for numbers from ``numbers``. All pure.
+``words``, ``numbers``, ``durations`` and ``moments`` read what was heard; ``wording`` says such values.
+Written text becomes spoken text through lists of rules, applied in order: ``spell`` combines them and adds
+its own for addresses, abbreviations and signs, ``times`` covers dates and clock times, ``quantities`` covers
+money, units and other numbers; all use the number words from ``numbers``. Everything is pure.
 """

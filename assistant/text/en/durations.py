@@ -1,4 +1,4 @@
-"""English words for how long: "ten minutes", "an hour and a half". Pure; all words must be used."""
+"""English durations: "ten minutes", "an hour and a half". Pure; every word must be used."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SECONDS = {
 }
 
 _HEARD = {"to": 2, "too": 2, "for": 4, "fore": 4, "won": 1, "ate": 8}
-"""Words that a recogniser may write for numbers. Before a unit nothing else makes sense."""
+"""Words that a recognizer may write for numbers. Before a unit nothing else makes sense."""
 
 _VOCABULARY = frozenset([*_SECONDS, *_HEARD, "of", "single", "couple", "in"])
 
 LONGEST = timedelta(days=366)
-"""A kitchen timer is never longer; a longer duration was misheard."""
+"""A longer duration was misheard: no kitchen timer runs that long."""
 
 
 def duration(keys: Sequence[str]) -> timedelta | None:
@@ -52,8 +52,8 @@ def duration(keys: Sequence[str]) -> timedelta | None:
 
 
 def _count(keys: Sequence[str], *, first: bool) -> Fraction | None:
-    """What stands before a unit: "ten", "an", "and 30", "half an", "three quarters of an"."""
-    if keys and keys[0] in {"and", "in"} and not first:  # "in" is what "and" is often heard as
+    """The amount before a unit: "ten", "an", "and 30", "half an", "three quarters of an"."""
+    if keys and keys[0] in {"and", "in"} and not first:  # "and" is often recognized as "in"
         keys = keys[1:]
     if not keys:
         return None

@@ -1,7 +1,7 @@
-"""English words for when: "half past six tomorrow", "7 am every weekday".
+"""English times of day: "half past six tomorrow", "7 am every weekday".
 
-Pure text to values, the same whenever it is asked: "tomorrow" stays "tomorrow" until
-``Moment.after`` is given the time. What is only partly a moment is none.
+Pure and independent of the current time: "tomorrow" stays "tomorrow" until ``Moment.after`` is given the
+time. If any word is left over, the result is None.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WEEKDAY = "(" + " | ".join(f'"{day}"' for day in WEEKDAYS) + ")"
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A clock time as people name it, on a day if they name one."""
+    """A clock time, with a day if one was named."""
 
     GRAMMAR: ClassVar[str] = (
         '("noon" | "midnight" | ([1-9] | "1" [0-2]) (":" [0-5] [0-9])? (" am" | " pm")) '
@@ -44,20 +44,20 @@ class Moment:
     )
 
     hour: int
-    """0 to 23, or 1 to 12 when it may be in either half of the day."""
+    """0 to 23, or 1 to 12 if it could be either half of the day."""
     minute: int
     exact: bool = False
-    """``hour`` counts to 24; otherwise it may be in either half of the day."""
+    """True if ``hour`` is on a 24-hour clock; otherwise it could be either half of the day."""
     day: str | None = None
-    """today, tomorrow, overmorrow or a weekday; None is the next time the clock shows it."""
+    """today, tomorrow, overmorrow or a weekday; None means the next time the clock shows this."""
     every: frozenset[int] = frozenset()
     """Weekdays on which it repeats; Monday is 0."""
 
     def after(self, now: datetime, *, likely_morning: bool = False) -> datetime:
-        """The first such moment after ``now``, both local time without a zone.
+        """Return the first such moment after ``now``, both in local time without a zone.
 
-        "seven" alone is the next seven o'clock. It is the morning's when another day is named,
-        when it repeats, and when ``likely_morning``; so are 5 to 11, but 12 to 4 are the afternoon's.
+        "seven" alone is the next seven o'clock. It is in the morning if another day is named, if it repeats,
+        or if ``likely_morning``; then 5 to 11 are in the morning, and 12 to 4 in the afternoon.
         """
         hours = {self.hour} if self.exact else {self.hour % 12, self.hour % 12 + 12}
         if len(hours) == 2 and (self.every or likely_morning or self.day not in {None, "today"}):
@@ -86,7 +86,7 @@ class Moment:
 
 
 class DatedMoment(Moment):
-    """A clock time on a day that is named, such as "tomorrow at seven"."""
+    """A clock time with a day, such as "tomorrow at seven"."""
 
     __slots__ = ()
 
@@ -97,7 +97,7 @@ class DatedMoment(Moment):
 
 
 class _When(NamedTuple):
-    """What words around a clock time say of its day, its half of the day and its repetition."""
+    """What the words around a clock time say about its day, half of the day and repetition."""
 
     day: str | None = None
     half: str | None = None
@@ -124,7 +124,7 @@ def moment(keys: Sequence[str]) -> Moment | None:
 
 
 def _cut_end(left: list[str]) -> tuple[list[str], _When] | None:
-    """Take off "... am", "... in the morning", "... tomorrow", "... on friday"."""
+    """Remove "... am", "... in the morning", "... tomorrow", "... on friday" from the end."""
     for length in (4, 3, 2, 1):
         if len(left) > length and (when := _when(tuple(left[-length:]))):
             return left[:-length], when
@@ -132,7 +132,7 @@ def _cut_end(left: list[str]) -> tuple[list[str], _When] | None:
 
 
 def _cut_start(left: list[str]) -> tuple[list[str], _When] | None:
-    """Take off "tomorrow morning at ...", "on friday at ...", "every day at ..."."""
+    """Remove "tomorrow morning at ...", "on friday at ...", "every day at ..." from the start."""
     for length in (4, 3, 2, 1):
         if len(left) > length and (when := _when(tuple(left[:length]))) and (when.day or when.every):
             return left[length:], when
@@ -169,7 +169,7 @@ def _when(phrase: tuple[str, ...]) -> _When | None:  # noqa: PLR0911 - a table o
 
 
 def _clock(left: Sequence[str]) -> Moment | None:  # noqa: PLR0911 - a table of forms
-    """The clock time alone: "7", "7:30", "seven thirty", "730", "half past six", "ten to 8", "noon"."""
+    """Parse a clock time alone: "7", "7:30", "seven thirty", "730", "half past six", "ten to 8", "noon"."""
     match list(left):
         case ["half", "past" | "pass", hour] | ["half", hour]:
             return _at(hour, 30)
@@ -220,7 +220,7 @@ def _at(hour_key: str, minute: int) -> Moment | None:
 
 
 def _in_half(clock: Moment, half: str) -> Moment | None:
-    """The clock time in that half of the day; None where it cannot be ("18:00 am")."""
+    """Place the clock time in that half of the day; None if it cannot be ("18:00 am")."""
     if half == "night":  # twelve to four at night are after midnight, five to eleven before it
         half = "am" if clock.hour in {0, 12, 1, 2, 3, 4} else "pm"
     if clock.exact:

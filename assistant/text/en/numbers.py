@@ -1,8 +1,8 @@
-"""English numbers: read from words and digits as recognisers mix them, and said in words.
+"""English numbers: parsed from words and digits as recognizers mix them, and spoken as words.
 
-Read: "twelve", "12", "one hundred and five", "2.5 million", "three and a half", "minus 4", "a quarter",
-"point five". ``number`` and ``whole`` take the keys of words, and every key must be used: what is only
-partly a number is none. Said: 21 -> twenty-one, twenty-first, two one.
+Parsed: "twelve", "12", "one hundred and five", "2.5 million", "three and a half", "minus 4", "a quarter",
+"point five". ``number`` and ``whole`` take the keys of words; if any key is left over, the result is None.
+Spoken: 21 -> twenty-one, twenty-first, two one.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ _VOCABULARY = frozenset([
 ])
 # fmt: on
 _MAX_WORDS = 24
-"""A number below a trillion has at most 20, the longest moments 14."""
+"""A number below a trillion has at most 20 words, the longest time of day has 14."""
 
 
 def may_be_number(key: str) -> bool:
-    """Whether this word occurs in numbers at all: the cheap question before the thorough one."""
+    """True if this word can be part of a number: a cheap check before the full one."""
     return key in _VOCABULARY or key[0].isdigit()
 
 
 def occur_in(vocabulary: frozenset[str], keys: Sequence[str]) -> bool:
-    """Whether a phrase of these words and numbers is worth a closer look."""
+    """True if a phrase of these words and numbers is worth parsing."""
     return 0 < len(keys) <= _MAX_WORDS and all(key in vocabulary or may_be_number(key) for key in keys)
 
 
 def number(keys: Sequence[str]) -> Fraction | None:
-    """The number that these words are, or None."""
+    """Return the number that these words spell, or None."""
     if not occur_in(_VOCABULARY, keys):
         return None
     if keys[0] in {"minus", "negative"}:
@@ -81,7 +81,7 @@ def whole(keys: Sequence[str]) -> int | None:
 
 
 def _with_part(keys: Sequence[str]) -> Fraction | None:
-    """ "three and a half", "one hundred and five", "two and three quarters"."""
+    """Parse "three and a half", "one hundred and five", "two and three quarters"."""
     last_and = len(keys) - 1 - list(reversed(keys)).index("and")
     part = _part(keys[last_and + 1 :])
     if part is None:
@@ -91,7 +91,7 @@ def _with_part(keys: Sequence[str]) -> Fraction | None:
 
 
 def _part(keys: Sequence[str]) -> Fraction | None:
-    """ "half", "a quarter", "two thirds", "1 / 2"."""
+    """Parse "half", "a quarter", "two thirds", "1 / 2"."""
     if len(keys) == 3 and keys[1] == "/" and keys[0].isdigit() and keys[2].isdigit() and int(keys[2]):
         return Fraction(int(keys[0]), int(keys[2]))
     if not keys or keys[-1] not in _PARTS:
@@ -103,7 +103,7 @@ def _part(keys: Sequence[str]) -> Fraction | None:
 
 
 def _with_decimals(keys: Sequence[str]) -> Fraction | None:
-    """ "three point one four", "point five": digits are said one by one, or as one number."""
+    """Parse "three point one four" or "point five"; digits may be said one by one or as one number."""
     at = keys.index("point")
     base = _counted(keys[:at]) if at else Fraction(0)
     digits = "".join(_digits_of(key) for key in keys[at + 1 :])
@@ -122,9 +122,9 @@ def _digits_of(key: str) -> str:
 
 
 def _counted(keys: Sequence[str]) -> Fraction | None:
-    """A counted number: "two hundred and five", "12 thousand", "2.5 million", "a hundred"."""
+    """Parse "two hundred and five", "12 thousand", "2.5 million", "a hundred"."""
     total, group = Fraction(0), Fraction(0)
-    room, scale = 1000, 10**15  # what may still be added to the group; the scale that was last named
+    room, scale = 1000, 10**15  # what may still be added to the group; the last scale word
     empty = True
     for position, key in enumerate(keys):
         if key == "and":
@@ -154,7 +154,7 @@ def _counted(keys: Sequence[str]) -> Fraction | None:
 
 
 def _small(key: str) -> Fraction | None:
-    """One word: a number below a hundred, or digits."""
+    """Parse one word: a number below a hundred, or digits."""
     if key in _ONES or key in _TENS:
         return Fraction(_ONES[key] if key in _ONES else _TENS[key])
     if key.isascii() and key.replace(".", "", 1).isdigit() and len(key) <= 15:
@@ -163,7 +163,7 @@ def _small(key: str) -> Fraction | None:
 
 
 LONGEST_NUMBER = 15
-"""More digits than a quadrillion has are read one by one."""
+"""Numbers with more digits than a quadrillion are read digit by digit."""
 
 
 def cardinal(number: int) -> str:
@@ -182,13 +182,13 @@ def year(number: int) -> str:
 
 
 def digits(text: str) -> str:
-    """The digits in ``text`` one by one; groups of them are set off by commas."""
+    """Spell the digits in ``text`` one by one, with commas between groups."""
     groups = re.findall(r"\d+", text)
     return ", ".join(" ".join(cardinal(int(digit)) for digit in group) for group in groups)
 
 
 def in_words(text: str) -> str:
-    """``text`` such as "1,234.50" in words; digit by digit if it is very long or leads with 0."""
+    """Spell ``text`` such as "1,234.50" in words; digit by digit if it is very long or has a leading 0."""
     whole, _, decimals = text.replace(",", "").partition(".")
     if len(whole) > LONGEST_NUMBER or (len(whole) > 1 and whole[0] == "0"):
         words = digits(whole)

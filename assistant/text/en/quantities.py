@@ -1,4 +1,4 @@
-"""Money, units, telephone numbers, fractions, ranges and plain numbers as English says them."""
+"""Money, units, telephone numbers, fractions, ranges and plain numbers as spoken in English."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _plural(unit: str) -> str:
 def _quantity(match: re.Match[str]) -> str:
     unit, power = _UNITS[match["unit"]], match["power"]
     unit = f"{'square' if power in ('²', '2') else 'cubic'} {unit}" if power else unit
-    # "a 5-kg bag" is one of five kilogram.
+    # "a 5-kg bag" -> "a five kilogram bag", singular
     unit = unit if match["amount"] == "1" or match["hyphen"] else _plural(unit)
     amount = f"{in_words(match['amount'])} {match['magnitude'] or ''}".strip()
     per = f" per {_UNITS[match['per']]}" if match["per"] else ""
@@ -114,13 +114,13 @@ _PER = r"(?:/(?P<per>h|s|min|kg|l|m)(?P<per_power>²)?)?"
 
 QUANTITY_RULES = rules(
     ("−", "-"),  # the minus sign
-    # Digits that are no number.
+    # Telephone numbers: digits that aren't a quantity.
     (r"(?<![\w+])\+\d[\d ()-]{6,}\d\b", lambda match: f"plus {digits(match.group())}"),
     (r"(?<!\w)(?:\(\d{3}\) ?|\d{3}[ -])\d{3}[ -]\d{4}\b", _digits),
     (r"\b\d{3}-\d\d(?!00)\d\d\b|\b\d+(?:-\d+){2,9}\b", _digits),
     (r"(?<=\b[Cc]all )\d{3}\b|(?<=\b[Dd]ial )\d{3}\b", _digits),
     (r"\b\d+(?:\.\d+){2,}\b", lambda match: " point ".join(map(in_words, match.group().split(".")))),
-    # From one to another, and less.
+    # Ranges and minus signs.
     (rf"([{re.escape(''.join(_CURRENCIES))}])({_N})\s?[-–]\s?\1?(?=\d)", r"\2 to \1"),
     (r"(\d)\s?-\s?(?=\d[\d.,]*\s?=)", r"\1 minus "),
     (r"(\d)(?:-|\s?–\s?)(?=[.\d])", r"\1 to "),
@@ -130,7 +130,7 @@ QUANTITY_RULES = rules(
     (r"\^2\b", " squared"),
     (r"\^3\b", " cubed"),
     (r"\^(?=-?\d)", " to the power of "),
-    # What is counted.
+    # Amounts.
     (rf"{_SIGN}\s?{_AMOUNT}", _money),
     (rf"\b{_AMOUNT}\s?{_SIGN}(?!\w)", _money),
     (r"(?<!\w)(\d)'(\d{1,2})\"", _height),
@@ -139,7 +139,7 @@ QUANTITY_RULES = rules(
         rf"(?<![\w/])(?P<amount>{_N}){_LARGE}(?:\s|(?P<hyphen>-))?{_UNIT}{_PER}(?![\w/])",
         _quantity,
     ),
-    # Parts and places.
+    # Fractions and decimals.
     ("¼", " 1/4"),
     ("½", " 1/2"),
     ("¾", " 3/4"),

@@ -1,4 +1,4 @@
-"""What a rule is: a pattern, and what is said instead of what it matches."""
+"""Rules: each is a pattern and what is said in place of its matches."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ Rule = tuple[re.Pattern[str], Saying]
 
 
 def rules(*pairs: tuple[str, Saying]) -> list[Rule]:
-    """Compile (pattern, what is said) pairs."""
+    """Compile pairs of a pattern and its replacement."""
     return [(re.compile(pattern), said) for pattern, said in pairs]
 
 
 def any_of(words: Iterable[str]) -> str:
-    """A pattern that matches one of ``words``, the longest that fits."""
+    """Return a pattern that matches any of ``words``, longest first."""
     return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
 
 
 def ends_text(match: re.Match[str]) -> bool:
-    """Whether ``match`` ends the text with a full stop, which then is the sentence's too."""
+    """True if ``match`` ends the text with a period, which then also ends the sentence."""
     return match.group().endswith(".") and match.end() == len(match.string)

@@ -1,4 +1,4 @@
-"""English text in words: addresses, abbreviations and signs, and with them times and quantities."""
+"""Written English to spoken English: addresses, abbreviations and signs, plus times and quantities."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assistant.text.en.times import TIME_RULES
 
 
 def english(text: str) -> str:
-    """``text``, one line without markup, as it is said."""
+    """Spell out ``text``, one line without markup, as it is spoken."""
     for pattern, said in _RULES:
         text = pattern.sub(said, text)
     return text
@@ -59,12 +59,12 @@ def _street(match: re.Match[str]) -> str:
 
 
 def _letters(match: re.Match[str]) -> str:
-    # Joined by hyphens, letters are spelled: "A" alone would be the article.
+    # Letters joined by hyphens are read as letters; "A" alone would be read as the article.
     return "-".join(match.group().replace(".", "")) + ("." if ends_text(match) else "")
 
 
 def _address(match: re.Match[str]) -> str:
-    """A web or mail address: its name, and of a path what can be kept in mind."""
+    """Say a web or email address: its name, and as much of the path as one can remember."""
     name, _, path = match["address"].partition("/")
     path = path.rstrip("/")
     whole = f"{name}/{path}" if re.fullmatch(r"[A-Za-z]+(?:[/.-][A-Za-z]+){0,2}", path) else name

@@ -1,4 +1,4 @@
-"""Dates and clock times as English says them: 10:30 -> ten thirty, May 5 -> May fifth."""
+"""Dates and clock times as spoken in English: 10:30 -> ten thirty, May 5 -> May fifth."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _iso_date(match: re.Match[str]) -> str:
 
 def _slash_date(match: re.Match[str]) -> str:
     first, second = int(match[1]), int(match[2])
-    # Month first, as in the United States, unless it cannot be one.
+    # Month first, as in the United States, unless that is impossible.
     month, day = (second, first) if first > 12 >= second else (first, second)
     return _date(month, day, match[3])
 

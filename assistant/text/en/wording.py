@@ -17,11 +17,13 @@ _MONTHS = (
 # fmt: on
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 LARGEST = 10**15
-"""Numbers from here on have no name that people use."""
+"""Numbers from here on have no everyday name."""
 
 
 def number(value: int | float | Fraction, decimals: int = 3) -> str:
-    """ "eighty-four", "minus two point five"; rounded to ``decimals``. Below LARGEST either way."""
+    """Say a number: "eighty-four", "minus two point five"; rounded to ``decimals``. The absolute value must
+    be below LARGEST.
+    """
     exact = round(Fraction(value), decimals)
     whole, rest = divmod(abs(exact), 1)
     words = ("minus " if exact < 0 else "") + cardinal(int(whole))
@@ -31,7 +33,7 @@ def number(value: int | float | Fraction, decimals: int = 3) -> str:
 
 
 def about(value: Fraction) -> str:
-    """A result as people want it: exact when short, else "about" with three figures or so."""
+    """Say a result: exact if it is short, otherwise "about" and roughly three digits."""
     if (value * 10_000).denominator == 1:
         return number(value, 4)
     size = abs(value)
@@ -43,7 +45,7 @@ _PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 8: "eighth", 10: "ten
 
 
 def fraction(value: Fraction) -> str:
-    """ "half", "a third", "three quarters"; in decimals when it has no name."""
+    """Say a fraction: "half", "a third", "three quarters"; in decimals if it has no name."""
     part = _PARTS.get(value.denominator)
     if part is None or value.numerator >= value.denominator:
         return number(value)
@@ -53,31 +55,31 @@ def fraction(value: Fraction) -> str:
 
 
 def count(value: int, thing: str, things: str = "") -> str:
-    """ "one timer", "two timers"."""
+    """Say a count: "one timer", "two timers"."""
     return f"{number(value)} {thing if value == 1 else things or thing + 's'}"
 
 
 def all_of(value: int, thing: str) -> str:
-    """ "The timer is", "Both timers are", "All three timers are" at the beginning of a sentence."""
+    """Begin a sentence: "The timer is", "Both timers are", "All three timers are"."""
     if value == 1:
         return f"The {thing} is"
     return f"{'Both' if value == 2 else f'All {number(value)}'} {thing}s are"
 
 
 def capital(words: str) -> str:
-    """As a sentence begins."""
+    """Capitalize the first letter."""
     return words[:1].upper() + words[1:]
 
 
 def listing(things: Sequence[str]) -> str:
-    """ "milk", "milk and eggs", "milk, eggs, and bread"."""
+    """Say a list: "milk", "milk and eggs", "milk, eggs, and bread"."""
     if len(things) > 2:
         return f"{', '.join(things[:-1])}, and {things[-1]}"
     return " and ".join(things)
 
 
 def duration(length: timedelta) -> str:
-    """ "one hour and thirty minutes"; at least a second."""
+    """Say a duration: "one hour and thirty minutes"; at least one second."""
     seconds = max(1, round(length.total_seconds()))
     units = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
     said = []
@@ -89,7 +91,9 @@ def duration(length: timedelta) -> str:
 
 
 def time_left(length: timedelta) -> str:
-    """A duration as exact as somebody waiting wants it: no seconds beside hours, no minutes beside days."""
+    """Say a duration as precisely as someone waiting needs it: no seconds beside hours, no minutes beside
+    days.
+    """
     seconds = length.total_seconds()
     if seconds >= 600:
         step_s = 3600 if seconds >= 2 * 86_400 else 60
@@ -98,12 +102,12 @@ def time_left(length: timedelta) -> str:
 
 
 def from_now(seconds: float) -> str:
-    """ "in ten minutes", "now"."""
+    """Say "in ten minutes" or "now"."""
     return f"in {time_left(timedelta(seconds=seconds))}" if seconds > 0 else "now"
 
 
 def clock(moment: datetime) -> str:
-    """ "three o'clock", "ten past three", "half past six", "quarter to five", "noon"."""
+    """Say a clock time: "three o'clock", "ten past three", "half past six", "quarter to five", "noon"."""
     hour, minute = moment.hour, moment.minute
     if minute == 0:
         return {0: "midnight", 12: "noon"}.get(hour, f"{_hour(hour)} o'clock")
@@ -123,7 +127,7 @@ def _hour(hour: int) -> str:
 
 
 def clock_of_day(moment: datetime) -> str:
-    """The clock time with its part of the day: "half past six in the morning", "noon"."""
+    """Say a clock time with its part of the day: "half past six in the morning", "noon"."""
     if moment.minute == 0 and moment.hour in (0, 12):
         return clock(moment)
     if moment.hour < 12:
@@ -136,7 +140,7 @@ def clock_of_day(moment: datetime) -> str:
 
 
 def day(moment: date, today: date) -> str:
-    """ "today", "tomorrow", "on Friday", "on March second"."""
+    """Say a day: "today", "tomorrow", "on Friday", "on March second"."""
     ahead = (moment - today).days
     if ahead in (0, 1):
         return ("today", "tomorrow")[ahead]
@@ -144,7 +148,9 @@ def day(moment: date, today: date) -> str:
 
 
 def when(moment: datetime, now: datetime) -> str:
-    """ "half past six tomorrow morning", "three o'clock this afternoon", "noon on Friday"."""
+    """Say a time with its day: "half past six tomorrow morning", "three o'clock this afternoon", "noon on
+    Friday".
+    """
     ahead = (moment.date() - now.date()).days
     if moment.minute == 0 and moment.hour in (0, 12):
         return f"{clock(moment)} {day(moment.date(), now.date())}"
@@ -157,7 +163,7 @@ def when(moment: datetime, now: datetime) -> str:
 
 
 def calendar_day(moment: date) -> str:
-    """ "November twenty-third"."""
+    """Say a date: "November twenty-third"."""
     return f"{_MONTHS[moment.month - 1]} {ordinal(moment.day)}"
 
 
@@ -166,7 +172,7 @@ def month(moment: date) -> str:
 
 
 def weekdays(every: frozenset[int]) -> str:
-    """ "every day", "every weekday", "every Monday and Friday"."""
+    """Say weekdays: "every day", "every weekday", "every Monday and Friday"."""
     named = {frozenset(range(7)): "every day", frozenset(range(5)): "every weekday"}
     named[frozenset((5, 6))] = "every weekend"
     return named.get(every) or "every " + listing([DAYS[weekday] for weekday in sorted(every)])

@@ -1,8 +1,8 @@
 """A transcript as a list of words that can be compared.
 
-Recognisers write the same sentence in many ways: "7 a.m.", "7am", "10-minute", "15%",
-"1,000", "What's the time?". Here they become the same words. What the words mean, numbers
-included, is for others to say.
+Recognizers write the same sentence in many ways: "7 a.m.", "7am", "10-minute", "15%", "1,000", "What's the
+time?". This module reduces them to the same words. Other modules decide what the words mean, numbers
+included.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MAX_CHARACTERS = 400
-"""A longer transcript is no command. Half a minute of fast speech has about 450."""
+"""A longer transcript is no command. Half a minute of fast speech has about 450 characters."""
 
 _TOKEN = re.compile(
     r"""
@@ -29,7 +29,10 @@ _TOKEN = re.compile(
 
 _SPELLINGS = (
     (re.compile(r"\b([ap])\.\s?m\b\.?", re.IGNORECASE), r"\1m"),  # 7 a.m.
-    (re.compile(r"(?<=\d)\.\s?m\b\.?", re.IGNORECASE), " am"),  # 7.M.: the vowel got lost, a "p" does not
+    (
+        re.compile(r"(?<=\d)\.\s?m\b\.?", re.IGNORECASE),
+        " am",
+    ),  # 7.M.: a recognizer can lose the "a", but not a "p"
     (re.compile(r"\b(\d{1,2})[.:](\d\d)[.:]00\b"), r"\1:\2"),  # 8.30.00
     (re.compile("½"), " 1/2"),
     (re.compile("¼"), " 1/4"),
@@ -53,18 +56,18 @@ class Word:
     """One word of a transcript."""
 
     key: str
-    """What it is compared by: small letters without apostrophes, or digits."""
+    """What it is compared by: lowercase without apostrophes, or digits."""
     said: str
-    """As the transcript has it."""
+    """The word as written in the transcript."""
     pause: bool = False
-    """A comma, a full stop or the like follows."""
+    """True if a comma, a period or the like follows."""
 
 
 def words(text: str) -> list[Word]:
-    """The words of a transcript; none when it is too long to be a command.
+    """Split a transcript into words; returns none if it is too long for a command.
 
-    Signs become words ("%" is "percent"); one without a meaning here stays, so that a
-    sentence with it matches nothing.
+    Signs become words ("%" is "percent"). A sign without a meaning here stays, so a sentence that contains it
+    matches nothing.
     """
     if len(text) > MAX_CHARACTERS:
         return []
@@ -90,10 +93,10 @@ def _word(said: str) -> Word:
 
 
 def keys(found: Iterable[Word]) -> Iterator[str]:
-    """What the words are compared by."""
+    """Yield the keys that words are compared by."""
     return (word.key for word in found)
 
 
 def said(found: Iterable[Word]) -> str:
-    """The words as they were written, without the punctuation between them."""
+    """Join the words as written, without the punctuation between them."""
     return " ".join(word.said for word in found)

@@ -111,7 +111,7 @@ def test_a_changed_rope_of_a_source_in_the_store_is_found_by_its_checksum(copied
     file = next((store.models_dir / NAME).glob("*.gguf"))
     file.unlink()
     shutil.copy(copied, file)
-    with pytest.raises(ModelCorrupt, match=f"{NAME} is damaged: the content of .*is not what it should be"):
+    with pytest.raises(ModelCorrupt, match=f"{NAME} is damaged: the content of .* is wrong"):
         making.make(Request(NAME, "q4_0", name="mine", force=True), store, Unwatched())
     assert not left_behind(store.models_dir)
 

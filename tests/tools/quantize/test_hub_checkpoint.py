@@ -120,7 +120,7 @@ def test_conditions_are_agreed_to_before_anything_is_fetched(
     monkeypatch.setitem(CARD, "license", "other")
     monkeypatch.setitem(CARD, "license_name", "gemma")
     agree = licences.agreement(tmp_path / "models", accept=False)
-    with pytest.raises(LicenceNotAccepted, match="maker/model comes under the Gemma Terms of Use"):
+    with pytest.raises(LicenceNotAccepted, match="maker/model is licensed under the Gemma Terms of Use"):
         find_checkpoint("maker/model", Unwatched(), agree)
     assert not any("/resolve/" in path for path in asked)
     find_checkpoint("maker/model", Unwatched(), licences.agreement(tmp_path / "models", accept=True))
