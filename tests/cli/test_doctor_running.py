@@ -33,7 +33,7 @@ def test_what_is_short_now_is_told_with_what_to_do(tmp_path: Path) -> None:
     write(tmp_path, "sys/class/thermal/thermal_zone0/temp", "84000\n")
     memory, heat = check("shortages", tmp_path)
     assert (memory.ok, heat.ok) == (None, None)
-    assert memory.what.startswith("41 MB of memory are left")
+    assert memory.what.startswith("41 MB of memory left")
     assert "84 °C" in heat.what
     assert memory.next_step
     assert heat.next_step

@@ -71,7 +71,7 @@ def test_root_only_reads_in_another_users_store(store: Store, stick: Path, secre
     assert store.place("mine", "tts")
     assert secret.read_text() == "precious"
     assert before == {path: path.lstat().st_mtime_ns for path in store.models_dir.rglob("*")}
-    with pytest.raises(SettingsError, match="user it belongs to"), locked(store.models_dir, Unwatched()):
+    with pytest.raises(SettingsError, match="the folder's owner"), locked(store.models_dir, Unwatched()):
         pass
     assert privilege.stranger(store.models_dir / "not" / "there") == NOBODY
 
@@ -92,7 +92,7 @@ def test_a_link_out_of_the_stick_is_refused(store: Store, stick: Path, secret: P
     (stick / name).symlink_to(secret)
     with pytest.raises(ModelCorrupt, match=f"{name} is a link that leads out"):
         store.import_from(stick, "mine", "tts")
-    with pytest.raises(Exception, match="No model of the catalogue"):
+    with pytest.raises(Exception, match="No catalog model"):
         store.import_from(stick)
     assert not [
         path for path in store.models_dir.rglob("*") if path.is_file() and b"prec" in path.read_bytes()
@@ -103,7 +103,7 @@ def test_modes_are_set_not_inherited(store: Store, stick: Path) -> None:
     umask = os.umask(0)
     try:
         store.import_from(stick, "mine", "tts")
-        with pytest.raises(Exception, match="No model"):
+        with pytest.raises(Exception, match="No catalog model"):
             store.import_from(stick)
     finally:
         os.umask(umask)
