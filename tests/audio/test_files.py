@@ -140,17 +140,17 @@ SECOND = bytes(32_000)
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "is not a sound file"),
-        (b"hello, this is text\n" * 100, "is not a sound file"),
-        (wav_bytes(SECOND)[:30], "is not a sound file"),
-        (wav_bytes(SECOND)[:43], "holds no sound"),
-        (wav_bytes(b""), "holds no sound"),
-        (wav_bytes(SECOND, rate=2_000_000_000), "2000000000 samples a second"),
-        (wav_bytes(SECOND, rate=1), "claims to have 1 samples"),
-        (wav_bytes(SECOND, rate=0), "is not a sound file"),
-        (wav_bytes(SECOND, channels=0), "is not a sound file"),
-        (wav_bytes(SECOND, channels=65_535), "is not a sound file"),
-        (wav_bytes(SECOND, kind=99), "is not a sound file"),
+        (b"", "isn't a readable sound file"),
+        (b"hello, this is text\n" * 100, "isn't a readable sound file"),
+        (wav_bytes(SECOND)[:30], "isn't a readable sound file"),
+        (wav_bytes(SECOND)[:43], "contains no sound"),
+        (wav_bytes(b""), "contains no sound"),
+        (wav_bytes(SECOND, rate=2_000_000_000), "a rate of 2000000000 samples"),
+        (wav_bytes(SECOND, rate=1), "claims a rate of 1 samples"),
+        (wav_bytes(SECOND, rate=0), "isn't a readable sound file"),
+        (wav_bytes(SECOND, channels=0), "isn't a readable sound file"),
+        (wav_bytes(SECOND, channels=65_535), "isn't a readable sound file"),
+        (wav_bytes(SECOND, kind=99), "isn't a readable sound file"),
     ],
 )
 def test_what_is_no_sound_is_refused_in_one_sentence(tmp_path: Path, content: bytes, says: str) -> None:
@@ -188,9 +188,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
     for path, says in [
         (tmp_path / "missing.wav", "no such file"),
-        (tmp_path, "is not a file"),
-        (pipe, "is not a file"),
-        (Path("/dev/zero"), "is not a file"),
+        (tmp_path, "isn't a file"),
+        (pipe, "isn't a file"),
+        (Path("/dev/zero"), "isn't a file"),
         (Path("a\0b"), "cannot be opened"),
     ]:
         with pytest.raises(AudioFileInvalid, match=says):

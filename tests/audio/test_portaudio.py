@@ -83,7 +83,7 @@ def test_a_card_that_was_busy_when_portaudio_looked_is_called_busy(
 
 @pytest.mark.sound_server
 def test_an_unknown_name_is_answered_with_those_that_exist(held: Path) -> None:
-    with pytest.raises(DeviceUnavailable, match=r"No microphone has 'jabra' .* there are: room_microphone,"):
+    with pytest.raises(DeviceUnavailable, match=r"No microphone has 'jabra' .* Available: room_microphone,"):
         portaudio.find("input", "jabra")
 
 
@@ -130,7 +130,7 @@ def test_without_any_device_it_says_so(tmp_path: Path) -> None:
     config = tmp_path / "alsa.conf"
     config.write_text("pcm.none { type none }\n")
 
-    assert "has no microphone that is free" in said_by_child("", {"ALSA_CONFIG_PATH": str(config)})
+    assert "No microphone is available" in said_by_child("", {"ALSA_CONFIG_PATH": str(config)})
 
 
 def test_a_broken_sound_configuration_is_named(tmp_path: Path) -> None:

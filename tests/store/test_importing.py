@@ -212,7 +212,7 @@ def test_networks_in_a_folder_are_trusted_no_more_than_others(
     (stick / "onnx" / "a\x1b[2J").unlink()
     (stick / "onnx").rename(tmp_path / "elsewhere")
     (stick / "onnx").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ModelCorrupt, match="0 .gguf files"):
+    with pytest.raises(ModelCorrupt, match=r"0 \.gguf files"):
         store.import_from(stick, "mine", "llm")
 
 
