@@ -244,7 +244,7 @@ def test_a_device_is_written_to_not_replaced() -> None:
 
 
 def test_a_full_disk_says_so() -> None:
-    with pytest.raises(StorageFull, match="no room"):
+    with pytest.raises(StorageFull, match="the disk is full"):
         write_wav(Path("/dev/full"), np.zeros(100_000, np.int16), 16_000)
 
 

@@ -60,7 +60,7 @@ def test_a_busy_device_is_called_busy(held: Path, capfd: pytest.CaptureFixture[s
     open_held()
     held.touch()
 
-    with pytest.raises(DeviceUnavailable, match="'held_card' is busy") as caught:
+    with pytest.raises(DeviceUnavailable, match="'held_card' is in use") as caught:
         open_held()
 
     assert "audio.output" in caught.value.next_step
@@ -77,7 +77,7 @@ def test_a_card_that_was_busy_when_portaudio_looked_is_called_busy(
     cards.write_text(" 1 [Device         ]: USB-Audio - USB PnP Sound Device\n")
     monkeypatch.setattr(portaudio, "_CARDS", cards)
 
-    with pytest.raises(DeviceUnavailable, match="'pnp sound' is busy"):
+    with pytest.raises(DeviceUnavailable, match="'pnp sound' is in use"):
         portaudio.find("output", "pnp sound")
 
 
