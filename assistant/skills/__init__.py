@@ -20,8 +20,9 @@ import inspect
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,7 @@ from assistant.skills.contract import (
     Forget,
     Mute,
     Outcome,
+    Question,
     Repeat,
     SkillContext,
     Stop,
@@ -56,8 +58,9 @@ from assistant.skills.contract import (
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import Clocks, Timer, TimerBook
 from assistant.text import pattern
+from assistant.text.en.words import Word, keys, said, words
 from assistant.text.intents import Intents, Slots, read
-from assistant.text.matching import Matcher
+from assistant.text.matching import Fit, Matcher
 
 __all__ = [
     "Action",
@@ -68,6 +71,7 @@ __all__ = [
     "Match",
     "Mute",
     "Outcome",
+    "Question",
     "Repeat",
     "SkillContext",
     "Skills",
@@ -99,6 +103,9 @@ Skill = Callable[..., str | Outcome]
 _CHANGEABLE = frozenset({"timers", "lists"})
 """What of the context a skill can change; an ``Outcome``'s action waits until its answer was heard."""
 
+_ANSWERED_WITHIN = timedelta(seconds=60)
+"""What is said later answers nothing that was asked."""
+
 _FAILED = "Sorry, that did not work."
 
 
@@ -116,6 +123,8 @@ class Match:
     _context: SkillContext
     fact: Fact | None = None
     """What a table says, where no skill has to run."""
+    _asked: Callable[[Question | None], None] = lambda _: None
+    """Is told what the skill asks for when it has run."""
 
     @property
     def asks_back(self) -> bool:
@@ -138,9 +147,15 @@ class Match:
         return self._skill.__module__ == control.__name__
 
     def run(self) -> Outcome:
-        """Do it, once. Writes to the disk when a timer or list changes. Never raises: a fault is spoken."""
-        if self.fact is not None:
-            return Outcome(self.fact.text)
+        """Do it, once; what it asks for, the next words may answer.
+
+        Writes to the disk when a timer or list changes. Never raises: a fault is spoken.
+        """
+        outcome = Outcome(self.fact.text) if self.fact else self._outcome()
+        self._asked(outcome.question)
+        return outcome
+
+    def _outcome(self) -> Outcome:
         try:
             given = {name: getattr(self._context, name) for name in _parameters(self._skill) if name in GIVEN}
             result = self._skill(**given, **self.arguments)
@@ -172,23 +187,74 @@ class Skills:
         self._knowledge = knowledge
         self._context = context
         self._matcher = Matcher(intents)
+        self._question: tuple[Question, datetime] | None = None
 
     def match(self, text: str) -> Match | None:
-        """The skill that this sentence calls, or None. Pure, and about a millisecond at most."""
+        """The skill that this sentence calls, or None. Changes nothing; takes about a millisecond at most.
+
+        After a skill has asked for something, words that answer it call that skill again.
+        """
+        found = self._match(text)
+        if self._question is None:
+            return found
+        question, asked_at = self._question
+        if found is not None and not (found.asks_back or self._matcher.is_value(text)):
+            return found
+        if self._context.now - asked_at > _ANSWERED_WITHIN:
+            return found
+        return self._answer(question, text) or found
+
+    def _answer(self, question: Question, text: str) -> Match | None:
+        """The command that ``text`` completes."""
+        answer = self._matcher.bare(text) or words(text)  # "yes" is mere politeness elsewhere
+        if question.words:
+            answer = _without(_without(answer, ("the", "my"))[::-1], ("one", "ones", "please"))[::-1]
+        if not answer or (question.words and not question.words.issuperset(keys(answer))):
+            return None
+        commands = [command.replace("...", said(answer)) for command in question.commands]
+        completed = [match for command in commands if (match := self._match(command))]
+        # An answer may leave something else open: "When?" "On Monday." "At what time on Monday?"
+        return next((match for match in completed if not match.asks_back), None) or (
+            completed[0] if completed and self._matcher.is_value(text) else None
+        )
+
+    def _match(self, text: str) -> Match | None:
+        """The first skill that fits, one that asks back only where no other does."""
+        asking = None
         for fit in self._matcher.fits(text):
-            name = fit.sentence.skill
-            if name in self._functions:
-                return Match(name, fit.arguments, fit.ends_open, self._functions[name], self._context)
-            if fact := self._fact(name, fit.arguments):
-                return Match(
-                    name, fit.arguments, ends_open=False, _skill=_nothing, _context=self._context, fact=fact
-                )
-        return None
+            found = self._fitting(fit)
+            if found and not found.asks_back:
+                return found
+            asking = asking or found
+        return asking
+
+    def _fitting(self, fit: Fit) -> Match | None:
+        """What this sentence calls; None for a skill that is not for now, and for what no table has."""
+        name, arguments = fit.sentence.skill, fit.arguments
+        if function := self._functions.get(name):
+            if "ringing" in _parameters(function) and not self._context.ringing:
+                return None
+            return Match(name, arguments, fit.ends_open, function, self._context, _asked=self._ask)
+        fact = self._fact(name, arguments)
+        if fact is None:
+            return None
+        return Match(
+            name,
+            arguments,
+            ends_open=False,
+            _skill=_nothing,
+            _context=self._context,
+            fact=fact,
+            _asked=self._ask,
+        )
 
     def _fact(self, name: str, arguments: Mapping[str, object]) -> Fact | None:
         if told := self._facts.get(name):
             return Fact(told.say, told.source)
         return self._knowledge.ask(name, arguments)
+
+    def _ask(self, question: Question | None) -> None:
+        self._question = (question, self._context.now) if question else None
 
     def last_word(self, text: str) -> Match | None:
         """Of several sentences the last one, if it is about the answer itself: "How old is he? Never mind."
@@ -229,7 +295,10 @@ class Skills:
         if found is None:
             return None
         name, arguments = found
-        return Match(name, arguments, ends_open=False, _skill=self._functions[name], _context=self._context)
+        function = self._functions[name]
+        return Match(
+            name, arguments, ends_open=False, _skill=function, _context=self._context, _asked=self._ask
+        )
 
 
 def load(
@@ -258,6 +327,11 @@ def load(
 def _nothing() -> str:
     """What is run where a table has said all."""
     return ""
+
+
+def _without(found: Sequence[Word], first: Collection[str]) -> Sequence[Word]:
+    """The words but for one of these at the beginning; all if nothing else would be left."""
+    return found[1:] if len(found) > 1 and found[0].key in first else found
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, Skill]]:

@@ -65,7 +65,7 @@ class Call:
     @property
     def pattern(self) -> str:
         """How it is written, for the model to read."""
-        filled = ", ".join(f"{name}={_SHOWN.get(kind, '...')}" for name, kind in self.slots.items())
+        filled = ", ".join(f"{name}={_shown(kind)}" for name, kind in self.slots.items())
         return f"{MARK}{self.name}({filled})"
 
 
@@ -76,6 +76,10 @@ _SHOWN: dict[object, str] = {
     float: "1",
     timedelta: '"10 minutes"',
 }
+
+
+def _shown(kind: object) -> str:
+    return _SHOWN[str] if slot_types.is_free_text(kind) else _SHOWN.get(kind, "...")
 
 
 def call_of(function: Callable[..., object]) -> Call | None:
@@ -137,8 +141,8 @@ def _argument(name: str, kind: object) -> str:
 
 def _value_rule(kind: object) -> str | None:
     """What of the grammar writes a value of this type; a class says it itself in ``GRAMMAR``."""
-    if kind in _RULE_OF:
-        return _RULE_OF[kind]
+    if kind in _RULE_OF or slot_types.is_free_text(kind):
+        return _RULE_OF.get(kind, _RULE_OF[str])
     if get_origin(kind) is Literal:
         return "(" + " | ".join(json.dumps(json.dumps(str(choice))) for choice in get_args(kind)) + ")"
     own = getattr(kind, "GRAMMAR", None)
@@ -147,8 +151,8 @@ def _value_rule(kind: object) -> str | None:
 
 def _value(kind: Any, raw: Any) -> object | None:
     """What a written value is; None when it is not of this type."""
-    if kind is str:
-        return raw if isinstance(raw, str) and raw.strip() else None
+    if slot_types.is_free_text(kind):  # what is written as a name is one, whatever its words
+        return kind(raw) if isinstance(raw, str) and raw.strip() else None
     if kind in (int, float):
         is_number = isinstance(raw, int | float) and not isinstance(raw, bool)
         return kind(raw) if is_number and (kind is float or isinstance(raw, int)) else None

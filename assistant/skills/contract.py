@@ -7,14 +7,14 @@ too. It never touches the microphone, the speaker or the state machine.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from assistant.runtime.cancel import Cancel
 from assistant.skills.list_book import ListBook
-from assistant.skills.timer_book import TimerBook
+from assistant.skills.timer_book import Timer, TimerBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,16 @@ class Volume(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a skill asked back, told as the commands that an answer completes."""
+
+    commands: tuple[str, ...]
+    """Each with "..." where the answer belongs: "set a timer for ...". The first that makes sense counts."""
+    words: frozenset[str] = frozenset()
+    """An answer has no other words than these; empty for any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a skill."""
 
@@ -58,6 +68,8 @@ class Outcome:
     """What to say; empty for nothing."""
     action: Action | None = None
     """What to do besides."""
+    question: Question | None = None
+    """What it asks for; the next words may answer it."""
 
     def speech_after(self, last_reply: str) -> str:
         """What to say, where ``last_reply`` was said last."""
@@ -103,6 +115,21 @@ class SkillContext:
         """How loud the voice is, 0 to 1."""
         return self.loudness()
 
+    @property
+    def ringing(self) -> Sequence[Timer]:
+        """What is ringing now."""
+        return [timer for timer in self.timers.all() if timer.ringing]
 
-GIVEN = {"timers": TimerBook, "lists": ListBook, "now": datetime, "volume": float, "random": random.Random}
-"""Parameters that a skill is given rather than told, and their types."""
+
+GIVEN = {
+    "timers": TimerBook,
+    "lists": ListBook,
+    "now": datetime,
+    "volume": float,
+    "random": random.Random,
+    "ringing": Sequence[Timer],
+}
+"""Parameters that a skill is given rather than told, and their types.
+
+A skill with ``ringing`` answers only while something rings: "okay" means nothing otherwise.
+"""

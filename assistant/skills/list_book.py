@@ -34,6 +34,12 @@ class ListBook:
     def close(self) -> None:
         self._database.close()
 
+    def names(self) -> list[str]:
+        """The lists that there are, the oldest first."""
+        return [
+            row[0] for row in self._database.rows("SELECT list FROM items GROUP BY list ORDER BY min(id)")
+        ]
+
     def items(self, name: str) -> list[str]:
         """What is on the list, in the order in which it was added."""
         return [

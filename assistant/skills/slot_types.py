@@ -1,11 +1,13 @@
 """How the words of a slot become a value: the parameter's type decides.
 
 str               the words as they were said
+Name, Task        the same, but for words that could be read as a time, a day or a duration
 int, float        a number, in digits or in words
 timedelta         a duration, "an hour and a half"
 tuple[str, ...]   several things, "milk, eggs and bread"
 Literal["a"]      one of these words
-a class           whatever its ``from_keys`` makes of the keys of the words; None refuses. With a
+a class           whatever its ``from_keys`` makes of the keys of the words, or its ``from_words`` of the
+                  words themselves; None refuses. With a
                   ``GRAMMAR`` (GBNF) of phrases that it never refuses, a model may call the skill too
 X | None          as X
 """
@@ -16,10 +18,12 @@ import types
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
+from assistant.text.en.dates import MONTHS_WORD, WEEKDAYS, day, repeating
 from assistant.text.en.durations import duration
-from assistant.text.en.numbers import number, whole
+from assistant.text.en.moments import Days, PlainMoment
+from assistant.text.en.numbers import counts, number, whole
 from assistant.text.en.words import Word, keys, said
 from assistant.text.pattern import Read
 
@@ -31,6 +35,90 @@ _ARTICLES = frozenset(("a", "an", "the", "my", "our", "your", "this", "that"))
 """Alone they name nothing: "set the the alarm"."""
 
 
+_OF_TIME = frozenset(
+    [
+        *WEEKDAYS,
+        *(f"{name}s" for name in WEEKDAYS),
+        *MONTHS_WORD,
+        *(
+            "every",
+            "each",
+            "daily",
+            "weekly",
+            "monthly",
+            "weekday",
+            "weekdays",
+            "weekend",
+            "weekends",
+            "today",
+        ),
+        *("tonight", "tomorrow", "overmorrow", "hour", "hours", "minute", "minutes", "days", "week", "weeks"),
+        *(
+            "oclock",
+            "am",
+            "pm",
+            "noon",
+            "midnight",
+            "except",
+            "another",
+            "timer",
+            "timers",
+            "alarm",
+            "alarms",
+        ),
+        *("reminder", "reminders"),
+    ]
+)
+"""Words that no name of a timer has in it: a sentence with them in that place means something else."""
+
+_MAX_NAME_WORDS = 6
+
+
+class Name(str):
+    """A short name that a sentence gives: "pasta". No word of it is of a time, and the first is no number."""
+
+    __slots__ = ()
+    FREE = True
+
+    @classmethod
+    def from_words(cls, words: Sequence[Word]) -> Name | None:
+        found = list(keys(words))
+        bare = found[1:] if found[0] in _ARTICLES else found
+        if not 0 < len(bare) <= _MAX_NAME_WORDS or counts(bare[0]) or not _OF_TIME.isdisjoint(bare):
+            return None
+        return None if day(found) or repeating(found) else cls(said(words))
+
+
+NO_NAME = Name()
+
+
+class Task(str):
+    """What to be reminded of. Its end is no day or time: that would belong to when."""
+
+    __slots__ = ()
+    FREE = True
+    _LONGEST_END = 9
+
+    @classmethod
+    def from_words(cls, words: Sequence[Word]) -> Task | None:
+        found = list(keys(words))
+        ends = (found[at:] for at in range(max(0, len(found) - cls._LONGEST_END), len(found)))
+        if unread_repetition(found) or any(Days.from_keys(end) or PlainMoment.from_keys(end) for end in ends):
+            return None
+        return cls(text) if (text := _text(words)) else None
+
+
+def unread_repetition(keys: Sequence[str]) -> bool:
+    """Whether this repeats in a way that is not kept: "every other day", "monthly"."""
+    every = [place for place, key in enumerate(keys) if key in {"every", "each"}]
+    after = [keys[place + 1] for place in every if place + 1 < len(keys)]
+    return bool({"weekly", "biweekly", "monthly", "yearly", "hourly", "annually"} & set(keys)) or any(
+        key in {"other", "second", "third", "few", "couple", "month", "year", "hour", "minute", "half"}
+        or counts(key)
+        for key in after
+    )
+
+
 @cache
 def reader(annotation: object) -> Read | None:
     """The function that reads a slot of this type, or None when it is no slot type."""
@@ -40,6 +128,8 @@ def reader(annotation: object) -> Read | None:
     if get_origin(annotation) is Literal:
         choices = {str(choice).lower(): choice for choice in get_args(annotation)}
         return lambda words: choices.get(" ".join(keys(words)))
+    if from_words := getattr(annotation, "from_words", None):
+        return cast("Read", from_words)
     from_keys = getattr(annotation, "from_keys", None)
     if from_keys is None:
         return None
@@ -48,7 +138,8 @@ def reader(annotation: object) -> Read | None:
 
 def is_free_text(annotation: object) -> bool:
     """Any words will do: such a slot takes as few as it can, and may go on after a pause."""
-    return without_none(annotation) is str
+    annotation = without_none(annotation)
+    return annotation is str or getattr(annotation, "FREE", False) is True
 
 
 def without_none(annotation: Any) -> Any:
@@ -71,18 +162,60 @@ def _float(words: Sequence[Word]) -> float | None:
 
 
 def _several(words: Sequence[Word]) -> tuple[str, ...] | None:
-    """Things, divided by commas and by "and"."""
+    """Things, divided by commas and by "and", but for pairs that are one thing ("mac and cheese")."""
     if len(words) > _MAX_TEXT_WORDS:
         return None
     things: list[list[Word]] = [[]]
-    for word in words:
-        if word.key == "and":
+    for place, word in enumerate(words):
+        if word.key == "and" and not _is_pair(words, place):
             things.append([])
             continue
         things[-1].append(word)
         if word.pause:
             things.append([])
     return tuple(said(thing) for thing in things if thing) or None
+
+
+_PAIRS = frozenset(
+    tuple(pair.split())
+    for pair in (
+        *(
+            "half half",
+            "mac cheese",
+            "macaroni cheese",
+            "m ms",
+            "m m",
+            "salt vinegar",
+            "pork beans",
+            "h m",
+            "a w",
+        ),
+        *(
+            "franks beans",
+            "fish chips",
+            "ham cheese",
+            "black decker",
+            "head shoulders",
+            "surf turf",
+            "gin tonic",
+        ),
+        *(
+            "rum coke",
+            "cookies cream",
+            "biscuits gravy",
+            "oil vinegar",
+            "sweet sour",
+            "arm hammer",
+            "bubble squeak",
+        ),
+    )
+)
+"""What stands on both sides of an "and" that divides nothing."""
+
+
+def _is_pair(words: Sequence[Word], place: int) -> bool:
+    around = words[place - 1 : place + 2 : 2] if place else ()
+    return len(around) == 2 and not around[0].pause and (around[0].key, around[1].key) in _PAIRS
 
 
 _BY_TYPE: dict[object, Read] = {

@@ -34,12 +34,14 @@ CREATE TABLE IF NOT EXISTS timers (
     local TEXT,                   -- wall time without a zone, ISO; NULL counts down instead
     every TEXT NOT NULL,          -- weekdays on which it repeats, '0' is Monday
     due_utc_s REAL,               -- for what counts down: when it ends by the wall clock
-    due_boot_s REAL,              -- and by the clock since boot
-    boot_id TEXT                  -- of this boot
+    due_boot_s REAL,              -- and by the clock since boot; of a paused one, what is left
+    boot_id TEXT                  -- of this boot; 'paused' while it is
 );
 """
 
 _SELECT = "SELECT id, kind, name, duration_s, local, every, due_utc_s, due_boot_s, boot_id FROM timers"
+
+_PAUSED = "paused"
 
 _SET_S = 2.0
 """The wall clock was set, not merely slewed, when it moves further than this from the boot clock."""
@@ -84,6 +86,8 @@ class Timer:
     """Weekdays on which it repeats; Monday is 0."""
     left_s: float
     """Seconds until it rings; negative when that is past."""
+    is_paused: bool = False
+    """``left_s`` stands still."""
 
     @property
     def ringing(self) -> bool:
@@ -141,6 +145,31 @@ class TimerBook:
                 (by.total_seconds(), timer.id),
             )
 
+    def pause(self, timer: Timer) -> None:
+        """Let a countdown stand still; a time of day goes on."""
+        with self._database.change() as connection:
+            connection.execute(
+                "UPDATE timers SET due_boot_s = ?1, boot_id = ?2 WHERE id = ?3 AND local IS NULL",
+                (timer.left_s, _PAUSED, timer.id),
+            )
+
+    def resume(self, timer: Timer) -> None:
+        """Let a paused countdown go on where it stood."""
+        self._run_for(timer, timer.left_s)
+
+    def restart(self, timer: Timer) -> None:
+        """Let a countdown begin anew with the duration that was asked for."""
+        if timer.duration is not None:
+            self._run_for(timer, timer.duration.total_seconds())
+
+    def _run_for(self, timer: Timer, seconds: float) -> None:
+        utc_s, boot_s = self._clocks.utc_s() + seconds, self._clocks.boot_s() + seconds
+        with self._database.change() as connection:
+            connection.execute(
+                "UPDATE timers SET due_utc_s = ?1, due_boot_s = ?2, boot_id = ?3 WHERE id = ?4",
+                (utc_s, boot_s, self._boot_id, timer.id),
+            )
+
     def cancel(self, timers: Collection[Timer]) -> None:
         """Take these out of the book, repeating ones for good."""
         with self._database.change() as connection:
@@ -165,8 +194,8 @@ class TimerBook:
 
         Ask again after a skill has run, and at least every minute: the wall clock may be set.
         """
-        timers = self.all()
-        return max(0.0, timers[0].left_s) if timers else None
+        left_s = [timer.left_s for timer in self.all() if not timer.is_paused]
+        return max(0.0, left_s[0]) if left_s else None
 
     # Ringing
 
@@ -224,8 +253,8 @@ class TimerBook:
         local = datetime.fromisoformat(local_text) if local_text else None
         if local:
             left_s = self._clocks.from_local(local) - self._clocks.utc_s()
-        elif boot_id and boot_id == self._boot_id:
-            left_s = due_boot_s - self._clocks.boot_s()
+        elif boot_id == _PAUSED or (boot_id and boot_id == self._boot_id):
+            left_s = due_boot_s - (0.0 if boot_id == _PAUSED else self._clocks.boot_s())
         else:
             left_s = due_utc_s - self._clocks.utc_s()
         return Timer(
@@ -236,6 +265,7 @@ class TimerBook:
             local=local,
             every=frozenset(int(day) for day in every),
             left_s=left_s,
+            is_paused=boot_id == _PAUSED,
         )
 
     def _follow_wall_clock(self) -> None:

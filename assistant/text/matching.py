@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from assistant.text import pattern
-from assistant.text.en.words import Word, words
+from assistant.text.en.durations import duration
+from assistant.text.en.moments import Days, moment
+from assistant.text.en.words import Word, keys, words
 from assistant.text.intents import Intents, Sentence
 
 _MAX_WORDS = 60
@@ -57,6 +59,15 @@ class Matcher:
                 open_end = last is not None and last.name in sentence.free and last.end == len(asked.words)
                 yield Fit(sentence, found, open_end)
 
+    def bare(self, text: str) -> Sequence[Word]:
+        """The words without the politeness around them."""
+        return self._bare(words(text))
+
+    def is_value(self, text: str) -> bool:
+        """Whether this is nothing but a duration, a time or a day, as an answer to a question may be."""
+        found = [key for key in keys(self._bare(words(text))) if key not in {"for", "at"}]
+        return any(read(found) is not None for read in (duration, moment, Days.from_keys))
+
     def _candidates(self, readings: Sequence[Sequence[Word]]) -> Iterator[tuple[Sentence, pattern.Said]]:
         """Sentences that may begin as one of these readings does, the most important first."""
         candidates: dict[tuple[int, int], tuple[Sentence, pattern.Said]] = {}
@@ -69,7 +80,6 @@ class Matcher:
         return (candidates[place] for place in sorted(candidates))
 
     def _bare(self, said: Sequence[Word]) -> Sequence[Word]:
-        """The words without the politeness around them."""
         while end := max((end for end, _ in self._before.ends(pattern.Said(said), 0, ())), default=0):
             said = said[end:]
         while (start := self._politeness_from(pattern.Said(said))) is not None:

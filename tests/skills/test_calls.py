@@ -16,7 +16,7 @@ from assistant.skills import Skills, calls, slot_types
 from assistant.skills.builtin.control import Level
 from assistant.skills.builtin.units import Measure
 from assistant.skills.timer_book import TimerBook
-from assistant.text.en.moments import DatedMoment, Moment
+from assistant.text.en.moments import Moment, PlainMoment
 from assistant.tools.bench.corpus import QUESTIONS, REQUESTS
 from tests.skills.conftest import Home
 
@@ -94,7 +94,7 @@ def test_whatever_the_grammar_lets_through_can_be_called(
         assert isinstance(value, expected if isinstance(expected, type) else str), (slot, value)
 
 
-@pytest.mark.parametrize("kind", [Measure, DatedMoment.__class__, dict])
+@pytest.mark.parametrize("kind", [Measure, PlainMoment.__class__, dict])
 def test_a_skill_of_which_no_grammar_can_write_a_value_is_not_offered(kind: Any) -> None:
     assert calls.call_of(skill({"value": (kind, True)})) is None
 

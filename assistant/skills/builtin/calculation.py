@@ -2,10 +2,13 @@
 
 ::
 
-    sum      = product {("plus" | "minus" ...) product}
+    sum      = product {("plus" | "minus" ...) product ["percent"]}
     product  = power {("times" | "divided by" ...) power}
-    power    = operand {"squared" | "cubed" | "to the power of" operand}
-    operand  = "the square root of" power | number ["percent"] "of" power | number
+    power    = operand {"squared" | "cubed" | "factorial" | "to the power of" operand | "to the" ordinal}
+    operand  = ("the square root of" | "the square of" | "factorial of" ...) power
+             | "multiply" power "by" power | "the sum of" power "and" power ...
+             | number "percent" ("of" | "off" | "tip on") power | number "of" power
+             | "(" sum ")" | "minus" operand | number
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from assistant.text.en import wording
-from assistant.text.en.numbers import may_be_number, number, occur_in
+from assistant.text.en.numbers import PART_WORDS, counts, may_be_number, number, occur_in, ordinal_number
+from assistant.text.en.words import Word
 
 _TOO_BIG = "That number is too big for me."
 _NO_REAL = "No ordinary number is the answer to that."
@@ -54,6 +58,20 @@ class Calculation:
             return None
         return cls(term.said, term.value, exact=term.exact)
 
+    @classmethod
+    def from_words(cls, words: Sequence[Word]) -> Calculation | None:
+        """As ``from_keys``; a hyphen is a minus where no range goes down ("5-3", but not "9-11")."""
+        if sum(word.hyphen for word in words) == 1:
+            keys: list[str] = []
+            for word, following in zip(words, [*words[1:], None], strict=True):
+                keys.append(word.key)
+                if word.hyphen and following and word.key.isdecimal() and following.key.isdecimal():
+                    if int(word.key) <= int(following.key):
+                        return None
+                    keys.append("minus")
+            return cls.from_keys(keys)
+        return cls.from_keys([word.key for word in words])
+
 
 @dataclass(frozen=True, slots=True)
 class _Term:
@@ -72,6 +90,7 @@ _SUMS = {
     ("minus",): "minus",
     ("take", "away"): "minus",
     ("less",): "minus",
+    ("subtract",): "minus",
 }
 _PRODUCTS = {
     ("times",): "times",
@@ -83,16 +102,46 @@ _PRODUCTS = {
     ("divide", "by"): "divided by",
     ("over",): "divided by",
     ("/",): "divided by",
+    ("mod",): "modulo",
+    ("modulo",): "modulo",
+    ("modulus",): "modulo",
 }
-_POSTFIXES: dict[tuple[str, ...], int] = {("squared",): 2, ("cubed",): 3}
-_POWERS = (("to", "the", "power", "of"), ("to", "the", "power"), ("to", "power"))
+_POSTFIXES: dict[tuple[str, ...], int] = {("squared",): 2, ("cubed",): 3, ("factorial",): 0}
+_POWERS = (("to", "the", "power", "of"), ("to", "the", "power"), ("to", "power"), ("^",))
+_OF_TWO = {
+    **{(*the, name, *of): operator
+       for the in ((), ("the",))
+       for name, of, operator in (
+           ("sum", ("of",), "plus"), ("difference", ("between",), "minus"), ("difference", ("of",), "minus"),
+           ("product", ("of",), "times"), ("quotient", ("of",), "divided by"),
+           ("average", ("of",), "average"), ("mean", ("of",), "average"), ("remainder", ("of",), "modulo"),
+       )},
+    ("multiply",): "times", ("divide",): "divided by", ("add",): "plus", ("subtract",): "minus",
+}  # fmt: skip
+"""Said before both numbers, with "and", "by", "to" or "from" between them."""
+_BETWEEN = {
+    "plus": (("and",), ("to",), ("with",)), "minus": (("and",), ("from",)),
+    "times": (("by",), ("and",), ("with",)), "divided by": (("by",), ("and",)), "average": (("and",),),
+    "modulo": (("divided", "by"), ("and",)),
+}  # fmt: skip
+_TIMES: dict[tuple[str, ...], int] = {("twice",): 2, ("double",): 2, ("triple",): 3, ("thrice",): 3}
+_OF_PERCENT = (("percent", "of"), ("per", "cent", "of"))
+_PERCENT = (("percent",), ("per", "cent"))
+_OFFS = (("off",), ("off", "of"), ("discount", "on"), ("less", "than"))
+_OFF = tuple((*percent, *off) for percent in _PERCENT for off in _OFFS)
+_TIP = tuple((*percent, "tip", on) for percent in _PERCENT for on in ("on", "for", "of"))
 _ROOTS = {
     ("the", "square", "root", "of"): 2,
     ("square", "root", "of"): 2,
     ("the", "cube", "root", "of"): 3,
     ("cube", "root", "of"): 3,
     ("the", "root", "of"): 2,
+    ("root",): 2,
 }
+_RAISED = {
+    ("the", "square", "of"): 2, ("square", "of"): 2, ("the", "cube", "of"): 3, ("cube", "of"): 3,
+    ("the", "factorial", "of"): 0, ("factorial", "of"): 0,
+}  # fmt: skip
 
 
 _HEARD = frozenset(("to", "too", "due"))
@@ -100,8 +149,23 @@ _HEARD = frozenset(("to", "too", "due"))
 
 _VOCABULARY = (
     _HEARD
-    | frozenset(word for phrase in (*_SUMS, *_PRODUCTS, *_POSTFIXES, *_POWERS, *_ROOTS) for word in phrase)
-    | {"percent", "per", "cent"}
+    | frozenset(
+        word
+        for phrase in (
+            *_SUMS,
+            *_PRODUCTS,
+            *_POSTFIXES,
+            *_POWERS,
+            *_ROOTS,
+            *_RAISED,
+            *_OF_TWO,
+            *_OFF,
+            *_TIP,
+            *_TIMES,
+        )
+        for word in phrase
+    )
+    | {"percent", "per", "cent", "(", ")", "and", "by", "from", "with", "$", "a", "dollars", "dollar"}
 )
 
 
@@ -126,6 +190,10 @@ class _Parser:
         while (operator := self._take(operators)) is not None:
             other = operand()
             name = operators[operator]
+            if operators is _SUMS and self._take(_PERCENT) is not None:
+                other = _Term(
+                    term.value * other.value / 100, f"{other.said} percent", term.exact and other.exact
+                )
             value = _combined(term.value, name, other.value)
             term = _Term(_checked(value), f"{term.said} {name} {other.said}", term.exact and other.exact)
         return term
@@ -134,21 +202,88 @@ class _Parser:
         term = self._operand()
         while True:
             if (postfix := self._take(_POSTFIXES)) is not None:
-                term = _raised(term, _Term(Fraction(_POSTFIXES[postfix]), ""), f"{term.said} {postfix[0]}")
+                term = _powered(term, _POSTFIXES[postfix], f"{term.said} {postfix[0]}")
+            elif (exponent_at := self._ordinal_power()) is not None:
+                term = _powered(
+                    term, exponent_at, f"{term.said} to the power of {wording.number(exponent_at)}"
+                )
             elif self._take(_POWERS) is not None:
                 exponent = self._operand()
                 term = _raised(term, exponent, f"{term.said} to the power of {exponent.said}")
             else:
                 return term
 
-    def _operand(self) -> _Term:
+    def _ordinal_power(self) -> int | None:
+        """ "to the third [power]"."""
+        if self._keys[:2] != ["to", "the"]:
+            return None
+        for length in (2, 1):
+            if (exponent := ordinal_number(self._keys[2 : 2 + length])) is not None:
+                self._keys = self._keys[2 + length :]
+                self._keys = self._keys[1:] if self._keys[:1] == ["power"] else self._keys
+                self.operations += 1
+                return exponent
+        return None
+
+    def _bracket(self) -> _Term:
+        self._keys = self._keys[1:]
+        inside = self.sum()
+        if self._keys[:1] != [")"]:
+            raise _NoSum
+        self._keys = self._keys[1:]
+        return _Term(inside.value, f"{inside.said} in brackets", inside.exact)
+
+    def _of_two(self, operator: str) -> _Term:
+        """ "multiply 6 by 7", "the sum of 5 and 7"; more than two for sums and products."""
+        terms = [self._power()]
+        swapped = False
+        while (between := self._take(_BETWEEN[operator])) is not None:
+            swapped = swapped or between == ("from",)
+            terms.append(self._power())
+        if len(terms) < 2 or (len(terms) > 2 and operator not in {"plus", "times", "average"}):
+            raise _NoSum
+        terms = terms[::-1] if swapped else terms
+        value = terms[0].value
+        for term in terms[1:]:
+            value = _checked(_combined(value, "plus" if operator == "average" else operator, term.value))
+        exact = all(term.exact for term in terms)
+        if operator == "average":
+            listed = wording.listing([term.said for term in terms])
+            return _Term(value / len(terms), f"the average of {listed}", exact)
+        return _Term(value, f" {operator} ".join(term.said for term in terms), exact)
+
+    def _operand(self) -> _Term:  # noqa: PLR0911 - a table of forms
+        is_article = self._keys[:1] == ["a"] and len(self._keys) > 1 and counts(self._keys[1])
+        self._keys = self._keys[1:] if self._keys[:1] == ["$"] or is_article else self._keys
+        if self._keys[:1] == ["("]:
+            return self._bracket()
+        if self._keys[:1] == ["minus"] and self._keys[1:2] in (["("], ["minus"]):
+            self._keys = self._keys[1:]
+            inner = self._operand()
+            return _Term(-inner.value, f"minus {inner.said}", inner.exact)
+        if (before := self._take(_OF_TWO)) is not None:
+            return self._of_two(_OF_TWO[before])
+        if (raised := self._take(_RAISED)) is not None:
+            of = self._power()
+            return _powered(of, _RAISED[raised], f"{' '.join(raised)} {of.said}")
+        if (times := self._take(_TIMES)) is not None:
+            of = self._power()
+            return _Term(_checked(of.value * _TIMES[times]), f"{times[0]} {of.said}", of.exact)
         if (root := self._take(_ROOTS)) is not None:
             of = self._power()
             return _root(of, _ROOTS[root])
         value, length = self._number()
-        said = wording.number(value)
+        is_part = bool(PART_WORDS.intersection(self._keys[:length]))
+        said = wording.part(value) if is_part else wording.number(value)
         self._keys = self._keys[length:]
-        if self._take((("percent", "of"), ("per", "cent", "of"))) is not None:
+        self._keys = self._keys[1:] if self._keys[:1] in (["dollars"], ["dollar"]) else self._keys
+        if self._take(_OFF) is not None:
+            of = self._power()
+            return _Term(_checked(of.value * (100 - value) / 100), f"{said} percent off {of.said}", of.exact)
+        if self._take(_TIP) is not None:
+            of = self._power()
+            return _Term(_checked(value * of.value / 100), f"a {said} percent tip on {of.said}", of.exact)
+        if self._take(_OF_PERCENT) is not None:
             of = self._power()
             return _Term(_checked(value * of.value / 100), f"{said} percent of {of.said}", of.exact)
         if 0 < value < 1 and self._take((("of",),)) is not None:
@@ -180,6 +315,20 @@ class _Parser:
         return phrase
 
 
+def _powered(base: _Term, exponent: int, said: str) -> _Term:
+    """Raised to a power; 0 stands for the factorial."""
+    if exponent:
+        return _raised(base, _Term(Fraction(exponent), ""), said)
+    if base.value.denominator != 1 or base.value < 0:
+        raise Unanswerable(_NO_REAL)
+    if base.value > _LARGEST_FACTORIAL:
+        raise Unanswerable(_TOO_BIG)
+    return _Term(Fraction(math.factorial(int(base.value))), said, base.exact)
+
+
+_LARGEST_FACTORIAL = 17
+
+
 def _combined(one: Fraction, operator: str, other: Fraction) -> Fraction:
     if operator == "plus":
         return one + other
@@ -189,7 +338,7 @@ def _combined(one: Fraction, operator: str, other: Fraction) -> Fraction:
         return one * other
     if other == 0:
         raise Unanswerable("Nothing can be divided by zero.")
-    return one / other
+    return one % other if operator == "modulo" else one / other
 
 
 def _raised(base: _Term, exponent: _Term, said: str) -> _Term:

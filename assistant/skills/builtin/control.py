@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from assistant.skills.contract import Forget, Mute, Outcome, Repeat, Stop, Volume
+from assistant.skills.timer_book import Timer
 from assistant.text.en import wording
 from assistant.text.en.numbers import number
 
@@ -18,7 +19,7 @@ class Level:
     GRAMMAR: ClassVar[str] = '("100" | [1-9] [0-9]?) " percent"'
 
     value: float
-    """0 to 1."""
+    """0 to 1; more is louder than it can be."""
 
     @classmethod
     def from_keys(cls, keys: Sequence[str]) -> Level | None:
@@ -26,9 +27,10 @@ class Level:
             return cls(named)
         percent = keys[-1] == "percent"
         value = number(keys[:-1] if percent else keys)
-        if value is None or not 0 <= value <= 100:
+        if value is None or not 0 <= value <= 1000:
             return None
-        return cls(float(value / 100 if percent or value > 10 else value / 10))
+        # Up to ten it is of ten, and eleven is one louder; from twelve on it is percent.
+        return cls(float(value / 100 if percent or value > 11 else value / 10))
 
 
 _NAMED = {
@@ -38,6 +40,11 @@ _NAMED = {
 }
 
 _STEP = Level(0.1)
+
+
+def dismiss(ringing: Sequence[Timer]) -> Outcome:  # noqa: ARG001 - it is asked only while there are some
+    """End what is ringing."""
+    return Outcome("", Stop())
 
 
 def stop() -> Outcome:
@@ -77,7 +84,42 @@ def quieter(volume: float, by: Level = _STEP) -> Outcome:
 
 def set_volume(level: Level) -> Outcome:
     """Set the volume."""
+    if level.value > 1:
+        return Outcome("One hundred percent is the most. Volume one hundred percent.", Volume(1.0))
+    if level.value == 0:
+        return silence()
     return _volume(level.value)
+
+
+def turn_up_to(level: Level, volume: float) -> Outcome:
+    """Set the volume, but not to less than it is."""
+    return set_volume(level) if level.value >= volume else _already(volume)
+
+
+def turn_down_to(level: Level, volume: float) -> Outcome:
+    """Set the volume, but not to more than it is."""
+    return set_volume(level) if level.value <= volume else _already(volume)
+
+
+def _already(volume: float) -> Outcome:
+    return Outcome(f"The volume is already at {wording.number(round(volume * 100))} percent.")
+
+
+def silence() -> Outcome:
+    """Turn the volume off."""
+    return Outcome("The sound is off from now on. To hear me again, say: volume five.", Volume(0.0))
+
+
+def unmute() -> str:
+    """Tell how to turn the microphone on."""
+    return (
+        "The microphone is on. When it's muted, I can't hear you: unmute it with its button or assistant ctl."
+    )
+
+
+def tell_name() -> str:
+    """Tell the name."""
+    return "I'm your voice assistant. I have no other name."
 
 
 def tell_volume(volume: float) -> str:
@@ -93,6 +135,6 @@ def _volume(level: float) -> Outcome:
 def tell_abilities() -> str:
     """Tell what the assistant can do."""
     return (
-        "I can answer questions, tell the time, set timers, alarms and reminders, "
+        "I can answer questions, tell the time and the date, set timers, alarms and reminders, "
         "keep a shopping list and notes, do sums and convert units. Say stop to interrupt me."
     )

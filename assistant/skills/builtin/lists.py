@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
+from assistant.skills.contract import Outcome, Question
 from assistant.skills.list_book import NOTES, ListBook
+from assistant.skills.slot_types import Name
 from assistant.text.en import wording
+from assistant.text.en.words import Word, keys
 
 _SHOPPING = "shopping"
 _SAME = {"grocery": _SHOPPING, "groceries": _SHOPPING, "todo": "to do"}
@@ -14,8 +19,39 @@ _SAME = {"grocery": _SHOPPING, "groceries": _SHOPPING, "todo": "to do"}
 def add_to_list(items: tuple[str, ...], lists: ListBook, name: str = _SHOPPING) -> str:
     """Add things to the shopping list, or to the list with this name."""
     things = _bare(items)
-    lists.add(_name(name), things)
+    there = {item.casefold() for item in lists.items(_name(name))}
+    new = [thing for thing in things if thing.casefold() not in there]
+    if not new:
+        return f"{_are(things)} already on your {_name(name)} list."
+    lists.add(_name(name), new)
     return f"{_are(things)} on your {_name(name)} list."
+
+
+class Thing(Name):
+    """What somebody adds without saying where to."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_words(cls, words: Sequence[Word]) -> Thing | None:
+        is_placed = not {"to", "into", "in", "on", "onto", "for", "with"}.isdisjoint(keys(words))
+        name = None if is_placed else Name.from_words(words)
+        return cls(name) if name else None
+
+
+def ask_list(thing: Thing) -> Outcome:
+    """Ask for which list a thing is."""
+    commands = (f"add {thing} to ...", f"add {thing} to the ...", f"add {thing} to the ... list")
+    return Outcome("To which list?", question=Question(commands))
+
+
+def tell_lists(lists: ListBook) -> str:
+    """Tell which lists there are."""
+    names = [name for name in lists.names() if name != NOTES]
+    if not names:
+        return "There are no lists."
+    lists_said = wording.listing([f"the {name} list" for name in names])
+    return f"You have {wording.count(len(names), 'list')}: {lists_said}."
 
 
 def remove_from_list(items: tuple[str, ...], lists: ListBook, name: str = _SHOPPING) -> str:
@@ -31,7 +67,10 @@ def read_list(lists: ListBook, name: str = _SHOPPING) -> str:
     items = lists.items(_name(name))
     if not items:
         return f"Your {_name(name)} list is empty."
-    return f"On your {_name(name)} list: {wording.listing(items)}."
+    counts = Counter(item.casefold() for item in items)
+    once = list({item.casefold(): item for item in reversed(items)}.items())[::-1]
+    told = [f"{item}, {wording.number(counts[key])} times" if counts[key] > 1 else item for key, item in once]
+    return f"On your {_name(name)} list: {wording.listing(told)}."
 
 
 def is_on_list(item: str, lists: ListBook, name: str = _SHOPPING) -> str:
@@ -76,8 +115,22 @@ def delete_notes(lists: ListBook) -> str:
 
 
 def _are(things: Sequence[str]) -> str:
-    """ "Milk is", "Milk and eggs are"."""
-    return f"{wording.capital(wording.listing(things))} {'is' if len(things) == 1 else 'are'}"
+    """ "Milk is", "Eggs are", "Milk and eggs are"."""
+    verb = "are" if len(things) > 1 or _is_several(things[0]) else "is"
+    return f"{wording.capital(wording.listing(things))} {verb}"
+
+
+_SEVERAL = re.compile(
+    r"(?!.*\b(?:bottle|can|pack|box|bag|loaf|jar|bunch|piece|carton) of )"
+    r"(?:.*(?<![siu'])s|.*(?:children|people|mice|geese|feet|teeth)"
+    r"|(?:\d+|two|three|four|five|six|seven|eight|nine|ten|twelve|a dozen|dozen|several|some|many) .*s?)"
+)
+_ONE = re.compile(r"(?:a|an|one|1) (?!dozen|few|couple).*|.*(?:hummus|asparagus|couscous|molasses|news|gas)")
+
+
+def _is_several(thing: str) -> bool:
+    low = thing.lower()
+    return not _ONE.fullmatch(low) and _SEVERAL.fullmatch(low.split(" of ")[0]) is not None
 
 
 def _name(name: str) -> str:
@@ -91,4 +144,5 @@ def _bare(items: Sequence[str]) -> list[str]:
 
 def _without_article(item: str) -> str:
     first, _, rest = item.partition(" ")
-    return rest if rest and first.lower() in {"some", "a", "an", "the", "more"} else item
+    is_count = rest.split(" ")[0].lower() in {"dozen", "couple", "few"}
+    return rest if rest and first.lower() in {"some", "a", "an", "the", "more"} and not is_count else item

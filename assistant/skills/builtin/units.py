@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from assistant.text.en import wording
-from assistant.text.en.numbers import number
+from assistant.text.en.numbers import PART_WORDS, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,24 @@ class Unit:
     """How many of the dimension's base unit (meter, gram, liter, second, ...) one is."""
     offset: Fraction = Fraction(0)
     """Added after multiplying, for temperatures."""
+    rest: str = ""
+    """The unit for what is left of a whole number: "feet and inches"."""
 
     @classmethod
     def from_keys(cls, keys: Sequence[str]) -> Unit | None:
-        return _BY_NAME.get(_american(" ".join(keys))) if len(keys) <= _MAX_NAME_WORDS else None
+        if len(keys) > _MAX_NAME_WORDS:
+            return None
+        if len(keys) == 3 and keys[1] == "and":
+            large, small = cls.from_keys(keys[:1]), cls.from_keys(keys[2:])
+            if (
+                large is None
+                or small is None
+                or large.dimension != small.dimension
+                or large.factor <= small.factor
+            ):
+                return None
+            return replace(large, names=f"{large.names} and {small.names}", rest=small.name)
+        return _BY_NAME.get(_american(" ".join(keys)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +58,43 @@ class Measure:
     @classmethod
     def from_keys(cls, keys: Sequence[str]) -> Measure | None:
         """The amount that all these words are."""
+        keys = list(keys)
+        if keys[:2] == ["gas", "mark"] and (mark := number(keys[2:])) is not None and 1 <= mark <= 10:
+            return cls(mark, _GAS_MARK, f"gas mark {wording.number(mark)}")
         for at in range(len(keys) - 1, max(0, len(keys) - 1 - _MAX_NAME_WORDS), -1):
             unit = Unit.from_keys(keys[at:])
             amount = _amount(keys[:at])
-            if unit and amount is not None:
-                return cls(amount, unit)
-        return _feet_and_inches(keys)
+            if unit and not unit.rest and amount is not None:
+                is_part = bool(PART_WORDS.intersection(keys[:at])) or "½" in keys[:at]
+                return cls(amount, unit, _part_said(amount, unit) if is_part else "")
+        return _mixed(keys)
 
 
 def convert(measure: Measure, to: Unit) -> str:
     """Convert an amount into another unit."""
+    if measure.unit is _DEGREE:  # an oven's, in the other scale
+        other = {"celsius": "fahrenheit", "fahrenheit": "celsius"}.get(to.name.split()[-1].lower())
+        if other is None:
+            return "Degrees Celsius, or Fahrenheit?"
+        measure = replace(measure, unit=_BY_NAME[other])
     unit = _FLUID_OUNCE if measure.unit is _OUNCE and to.dimension == "volume" else measure.unit
     to = _FLUID_OUNCE if to is _OUNCE and unit.dimension == "volume" else to
     if unit.dimension != to.dimension:
         return f"{wording.capital(unit.names)} and {to.names} measure different things."
     if measure.amount < 0 and unit.dimension != "temperature":
         return f"There are no negative {unit.names}."
+    if unit.dimension == "temperature" and measure.amount * unit.factor + unit.offset < _ABSOLUTE_ZERO:
+        return "Nothing is colder than zero kelvin."
     result = (measure.amount * unit.factor + unit.offset - to.offset) / to.factor
     if max(abs(result), abs(measure.amount)) >= wording.LARGEST:
         return "That number is too big for me."
     rounded, is_exact = _rounded(result)
+    told = _said(rounded, to)
+    if to.rest:
+        told, is_exact = _split(result, to)
     verb = "is" if measure.amount == 1 or measure.said or unit.dimension == "temperature" else "are"
     said = wording.capital(measure.said or _said(measure.amount, unit))
-    return f"{said} {verb} {'' if is_exact else 'about '}{_said(rounded, to)}."
+    return f"{said} {verb} {'' if is_exact else 'about '}{told}."
 
 
 def _said(amount: Fraction, unit: Unit) -> str:
@@ -91,16 +119,64 @@ def _amount(keys: Sequence[str]) -> Fraction | None:
     return number(keys)
 
 
-def _feet_and_inches(keys: Sequence[str]) -> Measure | None:
-    """ "five foot eleven", "6 feet 2 inches"."""
-    for at, key in enumerate(keys):
-        if key in {"foot", "feet"} and at and at + 1 < len(keys):
-            feet = number(keys[:at])
-            rest = [other for other in keys[at + 1 :] if other not in {"inch", "inches", "and"}]
-            inches = number(rest) if rest else None
-            if feet is not None and inches is not None and 0 <= inches < 12:
-                said = f"{wording.number(feet)} foot {wording.number(inches)}"
-                return Measure(feet * 12 + inches, _BY_NAME["inch"], said)
+def _part_said(amount: Fraction, unit: Unit) -> str:
+    """ "half a liter", "two thirds of a cup", "one and a half cups"."""
+    a = "an" if unit.name[0] in "aeio" or unit.name == "hour" else "a"
+    if not 0 < amount < 1:
+        return f"{wording.part(amount)} {unit.names}"
+    return (
+        f"half {a} {unit.name}" if amount == Fraction(1, 2) else f"{wording.part(amount)} of {a} {unit.name}"
+    )
+
+
+def _split(value: Fraction, unit: Unit) -> tuple[str, bool]:
+    """ "five feet and eleven inches", and whether that is exact."""
+    small = _BY_NAME[unit.rest]
+    per = unit.factor / small.factor
+    pieces = round(abs(value) * per)
+    whole, rest = divmod(pieces, per)
+    large = _BY_NAME[unit.name]
+    parts = [_said(Fraction(whole), large)] * bool(whole) + [_said(Fraction(rest), small)] * bool(
+        rest or not whole
+    )
+    return " and ".join(parts), pieces == abs(value) * per
+
+
+_SMALLER = {
+    "foot": "inch",
+    "stone": "pound",
+    "pound": "ounce",
+    "hour": "minute",
+    "minute": "second",
+    "meter": "centimeter",
+}
+"""What a number without a unit counts behind that one: "five foot eleven", "11 stone 4"."""
+
+
+def _mixed(keys: Sequence[str]) -> Measure | None:
+    """ "five foot eleven", "6 feet 2 inches", "5 pounds 3 ounces", "an hour and a half"."""
+    for at, key in enumerate(keys[:-1]):
+        large = _BY_NAME.get(key) if at else None
+        amount = _amount(keys[:at]) if large and large.name in _SMALLER else None
+        if large is None or amount is None or amount < 0:
+            continue
+        rest = keys[at + 1 :]
+        is_half = rest[0] == "and" and (part := number(rest[1:])) is not None and 0 < part < 1
+        if is_half and part is not None:
+            return Measure(amount + part, large, f"{wording.part(amount + part)} {large.names}")
+        rest = rest[1:] if rest[0] == "and" else rest
+        if not rest:
+            return None
+        small = _BY_NAME.get(rest[-1]) or _BY_NAME[_SMALLER[large.name]]
+        more = number(rest[:-1] if rest[-1] in _BY_NAME else rest) if rest else None
+        if more is None or small.dimension != large.dimension or not 0 <= more < large.factor / small.factor:
+            return None
+        of_feet = large.name == "foot"
+        said = (
+            f"{wording.number(amount)} {'foot' if of_feet else large.names if amount != 1 else large.name} "
+        )
+        said += wording.number(more) if of_feet else _said(more, small)
+        return Measure(amount * (large.factor / small.factor) + more, small, said)
     return None
 
 
@@ -151,10 +227,12 @@ time         60          minute              minutes              min
 time         3600        hour                hours
 time         86400       day                 days
 time         604800      week                weeks
+time         1209600     fortnight           fortnights
 time         31536000    year                years
-speed        3600        meter_per_second    meters_per_second
-speed        1000        kilometer_per_hour  kilometers_per_hour  kph kmh
-speed        1609.344    mile_per_hour       miles_per_hour       mph
+speed        3600        meter_per_second    meters_per_second    m_/_s mps
+speed        1000        kilometer_per_hour  kilometers_per_hour  kph km_/_h kilometers_an_hour
+speed        1609.344    mile_per_hour       miles_per_hour       mph mi_/_h miles_an_hour mile_an_hour
+speed        1097.28     foot_per_second     feet_per_second      ft_/_s fps
 speed        1852        knot                knots
 area         1           square_meter        square_meters
 area         1000000     square_kilometer    square_kilometers
@@ -178,7 +256,9 @@ def _units() -> dict[str, Unit]:
             continue
         dimension, factor, one, several, *others = line.split()
         unit = Unit(one.replace("_", " "), several.replace("_", " "), dimension, Fraction(factor))
-        by_name |= dict.fromkeys((unit.name, unit.names, *others), unit)
+        by_name |= dict.fromkeys(
+            (unit.name, unit.names, *(other.replace("_", " ") for other in others)), unit
+        )
     celsius = Unit("degree Celsius", "degrees Celsius", "temperature", Fraction(1))
     fahrenheit = Unit(
         "degree Fahrenheit", "degrees Fahrenheit", "temperature", Fraction(5, 9), Fraction(-160, 9)
@@ -187,8 +267,15 @@ def _units() -> dict[str, Unit]:
     for unit, names in ((celsius, ("celsius", "centigrade", "c")), (fahrenheit, ("fahrenheit", "f"))):
         for name in names:
             by_name |= dict.fromkeys((name, f"degrees {name}", f"degree {name}"), unit)
-    return by_name | dict.fromkeys(("kelvin", "kelvins"), kelvin)
+    return (
+        by_name | dict.fromkeys(("kelvin", "kelvins"), kelvin) | dict.fromkeys(("degree", "degrees"), _DEGREE)
+    )
 
 
+_DEGREE = Unit("degree", "degrees", "temperature", Fraction(1))
+"""Of a scale that was not named."""
+_GAS_MARK = Unit("gas mark", "gas marks", "temperature", Fraction(125, 9), Fraction(1090, 9))
+"""25 degrees Fahrenheit apart, above 250."""
+_ABSOLUTE_ZERO = Fraction("-273.15")
 _BY_NAME = _units()
 _OUNCE, _FLUID_OUNCE = _BY_NAME["ounce"], _BY_NAME["fluid ounce"]

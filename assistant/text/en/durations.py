@@ -27,28 +27,48 @@ LONGEST = timedelta(days=366)
 
 def duration(keys: Sequence[str]) -> timedelta | None:
     """ "ten minutes", "1 hour and 30 seconds", "an hour and a half", "half an hour"."""
-    if not occur_in(_VOCABULARY, keys):
+    if not occur_in(_VOCABULARY, keys) or _is_clock_of_24_hours(keys):
         return None
     seconds = Fraction(0)
-    unit_before = LONGEST.total_seconds() + 1
+    unit_before = int(LONGEST.total_seconds()) + 1
     start = 0
     for position, key in enumerate(keys):
         unit_s = _SECONDS.get(key)
         if unit_s is None:
             continue
-        count = _count(keys[start:position], first=start == 0)
+        is_bare = position == 0 and len(keys) > 1 and key in {"hour", "minute"}  # "hour and a half"
+        count = Fraction(1) if is_bare else _count(keys[start:position], first=start == 0)
         if count is None or unit_s >= unit_before:
             return None
         seconds += count * unit_s
         unit_before, start = unit_s, position + 1
     rest = keys[start:]
     if rest:
-        part = number(rest[1:]) if rest[0] == "and" and start else None
-        if part is None or part.denominator == 1:  # "an hour and a half"; "10 minutes and 30" is unfinished
+        part = number(rest[1:] if rest[0] == "and" else rest) if start else None
+        if part is None or (part.denominator != 1 and rest[0] != "and"):
             return None
-        seconds += part * Fraction(unit_before)
+        if part.denominator != 1:  # an hour and a half
+            seconds += part * Fraction(unit_before)
+        elif unit_before in _SMALLER and 10 <= part < 60 and len(_units(keys)) == 1:  # an hour thirty
+            seconds += part * _SMALLER[unit_before]
+        else:
+            return None
     length = timedelta(seconds=round(float(seconds), 3))
     return length if timedelta(0) < length <= LONGEST else None
+
+
+_SMALLER = {3600: 60, 60: 1}
+
+
+def _units(keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if key in _SECONDS]
+
+
+def _is_clock_of_24_hours(keys: Sequence[str]) -> bool:
+    """ "0600 hours" and "six hundred hours" are times of day."""
+    return keys[-1] == "hours" and (
+        (keys[0].startswith("0") and len(keys[0]) == 4) or keys[-2:-1] in (["hundred"], ("hundred",))
+    )
 
 
 def _count(keys: Sequence[str], *, first: bool) -> Fraction | None:

@@ -30,9 +30,12 @@ _PARTS = {
     **dict.fromkeys(("third", "thirds"), 3),
     **dict.fromkeys(("quarter", "quarters", "fourth", "fourths"), 4),
     **dict.fromkeys(("fifth", "fifths"), 5),
+    **dict.fromkeys(("sixth", "sixths"), 6),
     **dict.fromkeys(("eighth", "eighths"), 8),
     **dict.fromkeys(("tenth", "tenths"), 10),
 }
+PART_WORDS = frozenset([*_PARTS, "/"])
+"""What makes a number a fraction."""
 # fmt: off
 _VOCABULARY = frozenset([
     *_ONES, *_TENS, *_SCALES, *_PARTS,
@@ -44,8 +47,13 @@ _MAX_WORDS = 24
 
 
 def may_be_number(key: str) -> bool:
-    """True if this word can be part of a number: a cheap check before the full one."""
-    return key in _VOCABULARY or key[0].isdigit()
+    """Whether this word occurs in numbers at all: the cheap question before the thorough one."""
+    return key in _VOCABULARY or key in _ORDINALS or key[0].isdigit()
+
+
+def counts(key: str) -> bool:
+    """Whether this word alone is a number, in digits or in letters."""
+    return key in _ONES or key in _TENS or key[0].isdigit()
 
 
 def occur_in(vocabulary: frozenset[str], keys: Sequence[str]) -> bool:
@@ -66,12 +74,36 @@ def number(keys: Sequence[str]) -> Fraction | None:
 def _positive(keys: Sequence[str]) -> Fraction | None:
     if len(keys) == 4 and keys[2] == "/":  # 2 1/2
         keys = [keys[0], "and", *keys[1:]]
+    if len(keys) == 6 and keys[4] == "/" and keys[1:3] in (["and", "a"], ("and", "a")):  # 1 and a 1/2
+        keys = [keys[0], "and", *keys[3:]]
+    if keys and keys[-1] in _SCALES and "point" in keys:  # one point two million
+        value = _with_decimals(keys[:-1])
+        return value * _SCALES[keys[-1]] if value is not None else None
     if len(keys) > 3 and "and" in keys:
         return _with_part(keys)
     if "point" in keys:
         return _with_decimals(keys)
     part = _part(keys)
     return _counted(keys) if part is None else part
+
+
+_ORDINALS = {
+    **{name: value for value, name in enumerate(
+        ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+         "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth",
+         "eighteenth", "nineteenth", "twentieth"), 1)},
+    "thirtieth": 30, "fortieth": 40, "fiftieth": 50,
+}  # fmt: skip
+
+
+def ordinal_number(keys: Sequence[str]) -> int | None:
+    """ "24th", "third", "twenty first": the number that these words are the ordinal of."""
+    if len(keys) == 1:
+        digits_only = re.fullmatch(r"(\d{1,3})(?:st|nd|rd|th)", keys[0])
+        return int(digits_only[1]) if digits_only else _ORDINALS.get(keys[0])
+    if len(keys) == 2 and keys[0] in _TENS and (one := _ORDINALS.get(keys[1])) and one < 10:
+        return _TENS[keys[0]] + one
+    return None
 
 
 def whole(keys: Sequence[str]) -> int | None:

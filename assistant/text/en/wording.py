@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
-from assistant.text.en.numbers import cardinal, digits, ordinal
+from assistant.text.en.numbers import cardinal, digits, ordinal, year
 
 # fmt: off
 _MONTHS = (
@@ -41,7 +41,7 @@ def about(value: Fraction) -> str:
     return f"about {number(value, min(decimals, 12))}"
 
 
-_PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 8: "eighth", 10: "tenth"}
+_PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 8: "eighth", 10: "tenth"}
 
 
 def fraction(value: Fraction) -> str:
@@ -52,6 +52,17 @@ def fraction(value: Fraction) -> str:
     if value.numerator == 1:
         return part if part == "half" else f"a {part}" if part != "eighth" else "an eighth"
     return f"{number(value.numerator)} {part}s"
+
+
+def part(value: Fraction) -> str:
+    """ "one third", "two and a half": a number that was said as a fraction; others as ``number``."""
+    whole, rest = divmod(value, 1)
+    if rest.denominator not in _PARTS or value < 0:
+        return number(value)
+    if not whole:
+        one = fraction(rest)
+        return f"one {one.split(' ')[-1]}" if rest.numerator == 1 else one
+    return f"{number(whole)} and {fraction(rest) if rest != Fraction(1, 2) else 'a half'}"
 
 
 def count(value: int, thing: str, things: str = "") -> str:
@@ -144,7 +155,10 @@ def day(moment: date, today: date) -> str:
     ahead = (moment - today).days
     if ahead in (0, 1):
         return ("today", "tomorrow")[ahead]
-    return f"on {DAYS[moment.weekday()]}" if 1 < ahead < 7 else f"on {calendar_day(moment)}"
+    if 1 < ahead < 7:
+        return f"on {DAYS[moment.weekday()]}"
+    far = f", {year(moment.year)}" if abs(ahead) > 300 else ""
+    return f"on {DAYS[moment.weekday()]}, {calendar_day(moment)}{far}"
 
 
 def when(moment: datetime, now: datetime) -> str:
@@ -152,6 +166,8 @@ def when(moment: datetime, now: datetime) -> str:
     Friday".
     """
     ahead = (moment.date() - now.date()).days
+    if moment.minute == 0 and moment.hour == 0 and ahead == 1:
+        return "midnight tonight"
     if moment.minute == 0 and moment.hour in (0, 12):
         return f"{clock(moment)} {day(moment.date(), now.date())}"
     part = clock_of_day(moment).removeprefix(clock(moment)).split()[-1]
@@ -172,7 +188,12 @@ def month(moment: date) -> str:
 
 
 def weekdays(every: frozenset[int]) -> str:
-    """Say weekdays: "every day", "every weekday", "every Monday and Friday"."""
-    named = {frozenset(range(7)): "every day", frozenset(range(5)): "every weekday"}
-    named[frozenset((5, 6))] = "every weekend"
-    return named.get(every) or "every " + listing([DAYS[weekday] for weekday in sorted(every)])
+    """ "every day", "Monday to Friday", "every Saturday and Sunday", "every day except Sunday"."""
+    if every == frozenset(range(7)):
+        return "every day"
+    if every == frozenset(range(5)):
+        return "Monday to Friday"
+    if len(every) == 6:
+        (free,) = frozenset(range(7)) - every
+        return f"every day except {DAYS[free]}"
+    return "every " + listing([DAYS[weekday] for weekday in sorted(every)])

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_CHARACTERS = 400
 """A longer transcript is no command. Half a minute of fast speech has about 450 characters."""
 
 _TOKEN = re.compile(
     r"""
-    (?P<number> \d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d) | \d{1,2}:\d{2}(?!\d) | \d+(?:\.\d+)? | (?<!\d)\.\d+ )
+    (?P<ordinal> \d{1,3}(?:st|nd|rd|th)\b )
+  | (?P<open>   \((?=\s*[-−(]*\.?\d) )
+  | (?P<close>  (?<=[\d)%])\) )
+  | (?P<number> \d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d) | \d{1,2}:\d{2}(?!\d) | \d+(?:\.\d+)? | (?<!\d)\.\d+ )
   | (?P<word>   [^\W\d_]+(?:['’][^\W\d_]+)* )
   | (?P<pause>  [.,;:?!…—]+ )
   | (?P<quote>  ["'“”‘’()\[\]]+ )
-  | (?P<minus>  (?<![\d\w])[-−–](?=\.?\d) | (?<=\d\s)[-−–](?=\s\.?\d) )
+  | (?P<minus>  (?<![\d\w])[-−–](?=\(?\.?\d) | (?<=[\d)]\s)[-−–](?=\s[-−(]?\.?\d) )
   | (?P<hyphen> [-−–_] )
   | (?P<sign>   \S )
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
 )
 
 _SPELLINGS = (
@@ -60,7 +63,9 @@ class Word:
     said: str
     """The word as written in the transcript."""
     pause: bool = False
-    """True if a comma, a period or the like follows."""
+    """A comma, a full stop or the like follows."""
+    hyphen: bool = False
+    """A hyphen follows."""
 
 
 def words(text: str) -> list[Word]:
@@ -77,13 +82,16 @@ def words(text: str) -> list[Word]:
     for token in _TOKEN.finditer(text):
         if token.lastgroup == "pause":
             if found:
-                found[-1] = Word(found[-1].key, found[-1].said, pause=True)
+                found[-1] = replace(found[-1], pause=True)
         elif token.lastgroup == "minus":
             found.append(Word("minus", "minus"))
-        elif token.lastgroup in {"number", "word"}:
+        elif token.lastgroup in {"number", "ordinal", "word"}:
             found.append(_word(token.group()))
-        elif token.lastgroup == "sign":
-            found.extend(Word(key, key) for key in _SIGNS.get(token.group(), (token.group(),)))
+        elif token.lastgroup == "hyphen" and found:
+            found[-1] = replace(found[-1], hyphen=True)
+        elif token.lastgroup in {"open", "close", "sign"}:
+            sign = token.group()
+            found.extend(Word(key, "&" if sign == "&" else key) for key in _SIGNS.get(sign, (sign,)))
     return found
 
 
