@@ -42,6 +42,7 @@ from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.skills import Agent, ListBook, SkillContext, Skills, TimerBook
 from assistant.skills.home_assistant import HomeAssistant
+from assistant.text import language as rules_of
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +76,11 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
             city=settings.place.city,
         )
     )
-    config = paths.shipped_folder("config")
-    file = f"{settings.stt.language}.yaml"
+    rules = rules_of(settings.stt.language)
+    config, file = paths.shipped_folder("config"), f"{settings.stt.language}.yaml"
+    sentences = (rules and rules.intents) or config / "intents" / file
     # The sentences of skills come later, and so before those of tables.
-    intents = [each for each in (config / "knowledge" / file, config / "intents" / file) if each.is_file()]
+    intents = [each for each in (config / "knowledge" / file, sentences) if each.is_file()]
     return skills.load(intents, context, settings.skills.folder, known)
 
 

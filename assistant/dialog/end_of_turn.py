@@ -1,9 +1,8 @@
 """How long to wait in silence, judged by the words: done, unclear, or plainly not finished.
 
-Pure text; works on a transcript made during the pause itself. The lists hold the words that
-cannot end an English request: articles, prepositions, conjunctions, possessives, fillers.
-They lengthen a wait and never shorten one, so a language without a list merely waits
-``unclear_ms``.
+Pure text; works on a transcript made during the pause itself. A language (``text.Language``) lists the
+words that cannot end a request: articles, prepositions, conjunctions, possessives, fillers. They lengthen
+a wait and never shorten one, so a language without a list merely waits ``unclear_ms``.
 """
 
 from __future__ import annotations
@@ -12,19 +11,7 @@ import re
 
 from assistant.core.types import Transcript
 from assistant.settings.schema import EndpointSettings
-
-_OPEN = {
-    "en": frozenset(
-        [
-            *("a", "an", "the", "my", "your", "our", "their", "and", "or", "but", "because", "if", "than"),
-            *("plus", "minus", "times", "called", "named", "um", "uh", "er", "erm", "hmm"),
-        ]
-    )
-}
-"""Words after which more must come, by language."""
-
-_OPEN_UNLESS_ASKED = {"en": frozenset(["to", "for", "from", "with", "at", "of", "into", "between", "by"])}
-"""Prepositions: they end a question ("what is it for?") but not a command."""
+from assistant.text import Language, language
 
 _TRAILING = re.compile(r"(?:\.\.\.|…|[,;:–—-])\s*$")
 _FINAL = re.compile(r"[.!?][\"')\]]*\s*$")
@@ -48,7 +35,7 @@ def required_silence_ms(transcript: Transcript, *, matched: bool, settings: Endp
         return settings.complete_ms
     text, finished = transcript.text, transcript.finished_probability
     words = [word.lower() for word in _WORD.findall(text)]
-    if _asks_for_more(text, words, transcript.language):
+    if _asks_for_more(text, words, language(transcript.language)):
         return settings.unfinished_ms
     sounds_finished = finished is not None and finished >= _SURELY_FINISHED
     sounds_unfinished = finished is not None and finished < _NOT_FINISHED
@@ -58,13 +45,12 @@ def required_silence_ms(transcript: Transcript, *, matched: bool, settings: Endp
     return settings.unclear_ms
 
 
-def _asks_for_more(text: str, words: list[str], language: str) -> bool:
+def _asks_for_more(text: str, words: list[str], rules: Language | None) -> bool:
     if not words:
         return False
-    last = words[-1]
-    return (
-        _TRAILING.search(text) is not None
-        or _DICTATED.fullmatch(text.strip()) is not None
-        or last in _OPEN.get(language, ())
-        or (last in _OPEN_UNLESS_ASKED.get(language, ()) and not text.rstrip().endswith("?"))
+    if _TRAILING.search(text) or _DICTATED.fullmatch(text.strip()):
+        return True
+    is_asked = text.rstrip().endswith("?")
+    return rules is not None and (
+        words[-1] in rules.open_words or (words[-1] in rules.open_unless_asked and not is_asked)
     )

@@ -29,6 +29,7 @@ from types import ModuleType
 
 from assistant.core.errors import AssistantError, SkillInvalid
 from assistant.knowledge import Fact, Knowledge
+from assistant.runtime import extensions
 from assistant.skills import calls, slot_types, user_skills
 from assistant.skills.builtin import (
     alarms,
@@ -307,21 +308,53 @@ def load(
     own_folder: Path | None = None,
     knowledge: Knowledge | None = None,
 ) -> Skills:
-    """The built-in skills, the owner's and the tables, called by the sentences in these files.
+    """The skills (built in, of other packages, the owner's) and the tables, called by these sentences.
 
     ``own_folder`` may hold ``*.py`` files with skills and ``*.yaml`` files with sentences; where
     they say the same as the built-in ones, the owner's count.
     Raises SkillInvalid.
     """
     knowledge = knowledge or Knowledge()
-    modules = [*TOPICS, *(user_skills.modules(own_folder) if own_folder else ())]
-    files = [*intents, *(user_skills.intents(own_folder) if own_folder else ())]
+    modules, files = list(TOPICS), list(intents)
+    for module, brought in _brought(intents, knowledge):
+        modules.append(module)
+        files += brought
+    if own_folder:
+        modules += user_skills.modules(own_folder)
+        files += user_skills.intents(own_folder)
+    functions, sentences = _read(modules, files, knowledge)
+    return Skills(functions, sentences, context, knowledge)
+
+
+def _brought(intents: Sequence[Path], knowledge: Knowledge) -> Iterator[tuple[ModuleType, Sequence[Path]]]:
+    """Modules of other packages, each with the file of sentences beside it (dice.yaml beside dice.py).
+
+    One whose skills or sentences are wrong is left out.
+    """
+    for each in extensions.look("skills", ModuleType):
+        module, problem = each.value, each.problem
+        if module is not None and module.__file__:
+            file = Path(module.__file__).with_suffix(".yaml")
+            files = [file] if file.is_file() else []
+            try:
+                _read([*TOPICS, module], [*intents, *files], knowledge)
+                yield module, files
+            except SkillInvalid as error:
+                problem = each.unusable(error)
+        if problem:
+            log.warning("extension=unusable problem=%r", problem)
+
+
+def _read(
+    modules: Sequence[ModuleType], files: Sequence[Path], knowledge: Knowledge
+) -> tuple[Mapping[str, Skill], Intents]:
+    """The skills of these modules by name, and the sentences that call them or ask a table."""
     functions = {name: skill for module in modules for name, skill in _functions(module)}
 
     def slots(name: str) -> Slots:
         return _slots(functions[name]) if name in functions else knowledge.slots(name)
 
-    return Skills(functions, read(files, [*functions, *knowledge.lookups], slots), context, knowledge)
+    return functions, read(files, [*functions, *knowledge.lookups], slots)
 
 
 def _nothing() -> str:

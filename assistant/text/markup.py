@@ -1,7 +1,8 @@
 """Written text -> spoken text.
 
-In any language, Markdown, emoji and layout are removed; in English, numbers, money, times, units, addresses
-and abbreviations become words (``text.en``). Pure and deterministic. Pronunciation is up to the voice.
+In any language, Markdown, emoji and layout are removed; where there are rules for it (``text.Language``),
+numbers, money, times, units, addresses and abbreviations become words. Pure and deterministic. Pronunciation is
+up to the voice.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import html
 import re
 import unicodedata
 
-from assistant.text.en.spell import english
+from assistant.text import language as rules_of
 
 
 def speakable(text: str, language: str = "en") -> str:
@@ -19,8 +20,8 @@ def speakable(text: str, language: str = "en") -> str:
     ``language`` is a code such as "en" or "de"; regions ("en-us") make no difference.
     """
     text = _in_one_line(_without_markup(_without_pictures(text)))
-    if re.split("[-_]", language.lower())[0] == "en":
-        text = english(text)
+    if rules := rules_of(language):
+        text = rules.spell(text)
     return " ".join(text.replace("_", " ").split()) if any(map(str.isalnum, text)) else ""
 
 

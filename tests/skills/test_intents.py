@@ -14,6 +14,7 @@ from assistant.core.errors import SkillInvalid
 from assistant.skills import SkillContext, Skills
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import TimerBook
+from tests.extensions import declared_as
 from tests.skills.conftest import ENGLISH, Home
 
 Load = Callable[..., Skills]
@@ -222,3 +223,28 @@ def test_the_default_context_reads_the_machines_clock(tmp_path: Path) -> None:
     assert 0 < (timers.next_due_s() or 0) <= 60
     timers.close()
     lists.close()
+
+
+# ---- skills of other packages ------------------------------------------------------------------
+
+
+def test_a_package_brings_skills_with_sentences_and_one_that_is_wrong_is_left_out(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "brought_dice.py").write_text(
+        'def roll_two() -> str:\n    "Two dice."\n    return "Seven."\n'
+    )
+    (tmp_path / "brought_dice.yaml").write_text("intents: {roll_two: [roll two dice]}\n")
+    (tmp_path / "brought_odd.py").write_text("def odd(what: complex) -> str:\n    return str(what)\n")
+    (tmp_path / "brought_odd.yaml").write_text("intents: {odd: ['odd {what}']}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    declared_as(monkeypatch, "skills", dice="brought_dice", odd="brought_odd", gone="brought_nowhere")
+    skills = room.load([ENGLISH], home.skills._context)
+    found = skills.match("roll two dice")
+    assert found is not None
+    assert found.run().speech == "Seven."
+    assert not found.only_answers, "nobody knows what a foreign skill does"
+    assert skills.match("odd one") is None
+    assert skills.match("what time is it") is not None
+    for name in ("odd", "gone"):
+        assert f"the skill '{name}' cannot be used" in caplog.text

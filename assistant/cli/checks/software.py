@@ -23,6 +23,7 @@ from assistant.cli import Command
 from assistant.cli.checks.finding import Check, Finding, Patient
 from assistant.core.errors import EngineUnavailable
 from assistant.runtime import extensions
+from assistant.text import Language
 
 DISTRIBUTION = "shelf-assistant"
 
@@ -66,6 +67,7 @@ def _extensions(_patient: Patient) -> Iterator[Finding]:
     """What other packages add."""
     kinds: dict[extensions.Group, type[object]] = {
         "skills": ModuleType,
+        "languages": Language,
         "boards": ModuleType,
         "commands": Command,
     }
