@@ -1,8 +1,8 @@
 """Written text -> spoken text.
 
 In any language, Markdown, emoji and layout are removed; where there are rules for it (``text.Language``),
-numbers, money, times, units, addresses and abbreviations become words. Pure and deterministic. Pronunciation is
-up to the voice.
+numbers, money, times, units, addresses and abbreviations become words. Pure and deterministic. Pronunciation
+is up to the voice.
 """
 
 from __future__ import annotations
