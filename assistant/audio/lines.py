@@ -7,6 +7,8 @@ thread. Independent of frames, replies and resampling.
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +19,10 @@ from assistant.core.errors import AudioError, DeviceStuck, DeviceUnavailable
 
 LIST_WITHIN_S = 10.0
 """Listing the devices opens each of them, and asks sound servers that may be down."""
+
+LOOKS_OFTEN_FOR_S, LOOKS_AGAIN_AFTER_S = 60.0, 30.0
+"""Each look closes what is open for a tenth of a second, and a word that begins just then loses its first sound.
+So where no card comes or goes, it looks at every call for a minute, and then every half minute."""
 
 DRIVER = Driver(on_stuck=portaudio.give_stderr_back)
 """All slow calls into PortAudio; one per process."""
@@ -42,6 +48,8 @@ class Rescan:
     def __init__(self, names: Mapping[Kind, str | None]) -> None:
         """Set the devices to look for: parts of their names, None for the system default."""
         self._names = names
+        self._missing_since_s = self._called_s = self._looked_s = -math.inf
+        """When it was called first, last, and when the list was last made anew (``time.monotonic``)."""
 
     async def __call__(self, missing: Kind) -> None:
         """If it may help to find the ``missing`` device, close what is open, list devices, and reopen.
@@ -64,6 +72,9 @@ class Rescan:
             if not portaudio.is_stale():
                 return  # it is listed, and only opening it can tell more
         lines = list(_open)
+        if lines and not portaudio.is_stale() and not self._is_time():
+            return
+        self._looked_s = time.monotonic()
         for line in lines:
             line.pause()
         try:
@@ -71,6 +82,14 @@ class Rescan:
         finally:
             for line in lines:
                 line.go_on()
+
+    def _is_time(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._called_s > LOOKS_AGAIN_AFTER_S:  # what was missing then has been found
+            self._missing_since_s = now_s
+        self._called_s = now_s
+        is_new = now_s - self._missing_since_s < LOOKS_OFTEN_FOR_S
+        return is_new or now_s - self._looked_s >= LOOKS_AGAIN_AFTER_S
 
 
 class Line:

@@ -258,9 +258,9 @@ class VoiceLoop:
     async def _on_mute_button(self, event: e.Event) -> None:
         await self._listener.close()
         self.outages.found("microphone")  # whether there is one shows when it is opened
-        if isinstance(event, e.Unmuted) and not self._turns.none:
+        if (turn := self._turns.at_work) and turn.announced:  # what rings goes on
             self._fire(event)
-            self._fire(e.Announced(""))  # what rings goes on
+            self._fire(e.Announced(""))
         else:
             await self._settle(event)
         log.info("state=%s muted=%s", self.state.value, "yes" if self.state is State.MUTED else "no")

@@ -252,6 +252,7 @@ def test_without_a_speaker_the_answer_can_be_read(
     with running(server, tmp_path, ASSISTANT__AUDIO__OUTPUT="no such speaker") as appliance:
         appliance.logged("microphone=heard")
         watching = control_client.watch([tmp_path / "run" / "assistant" / "control"])
+        assert next(watching)["state"] == "sleeping"  # only now it is connected
         server.play(named(shared_audio, "what_time_is_it"))
         replies = (document.get("reply") for document in watching)
         assert "It's" in next(reply for reply in replies if reply)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from assistant.core.errors import EngineFailed
-from assistant.core.events import Muted, Stopped, Unmuted
+from assistant.core.events import Event, Muted, Stopped, Unmuted
 from assistant.core.state import State
 from assistant.runtime.paths import shipped_folder
 from assistant.skills import Stop
@@ -51,22 +51,28 @@ def test_ringing_ends_by_itself() -> None:
     simulate(story, settings={"conversation": {"ring_limit_s": 120}})
 
 
-def test_unmuting_does_not_cut_what_rings() -> None:
+@pytest.mark.parametrize(
+    ("before", "button", "after"), [(Muted, Unmuted, "speaking"), (None, Muted, "muted")]
+)
+def test_the_mute_button_does_not_cut_what_rings(
+    before: type[Event] | None, button: type[Event], after: str
+) -> None:
     async def story(house: House) -> None:
-        house.voice_loop.post(Muted())
+        if before:
+            house.voice_loop.post(before())
         house.timers.count_down("timer", timedelta(minutes=5))
         await asyncio.sleep(302)
         assert house.speaker.written == [RING]
-        house.voice_loop.post(Unmuted())
-        await house.until(State.SPEAKING)
-        assert house.microphone.is_open
-        await house.until(State.SLEEPING)
+        house.voice_loop.post(button())
+        await asyncio.sleep(0.1)
+        assert house.voice_loop.state is State(after)
+        assert house.microphone.is_open is (button is Unmuted)
+        await asyncio.sleep(5)
         assert [report.interrupted for report in house.reports] == [False]
         assert house.speaker.written == [RING]
-        await house.answered(STOP)
-        assert house.timers.all() == []
+        assert house.voice_loop.state is (State.SLEEPING if button is Unmuted else State.MUTED)
 
-    simulate(story, words=WORDS, intents=INTENTS)
+    simulate(story, settings={"audio": {"earcons": {"enabled": False}}})
 
 
 def test_a_timer_does_not_break_into_an_answer_and_is_not_lost() -> None:
