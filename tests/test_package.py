@@ -64,8 +64,8 @@ def test_the_wheel_carries_what_ships_and_nothing_else(wheel: Path) -> None:
     shipped = {file for file in (CHECKOUT / "config").rglob("*") if file.is_file()}
     expected = {f"assistant/_data/{file.relative_to(CHECKOUT)}" for file in shipped}
     expected |= {"assistant/py.typed", "assistant/_data/models/catalog.yaml"}
-    data = CHECKOUT / "assistant" / "tools" / "bench" / "data"
-    expected |= {str(file.relative_to(CHECKOUT)) for file in data.iterdir()}
+    data = CHECKOUT / "models" / "sentences"
+    expected |= {f"assistant/_data/{file.relative_to(CHECKOUT)}" for file in data.iterdir()}
     assert expected <= names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"assistant"}
     assert any(name.endswith("/licenses/LICENSE") for name in names)

@@ -2,7 +2,7 @@
 
 Each module measures one thing and returns a ``Result``: a text for people and one document for
 programs. They know the assistant from outside, as ``app`` puts it together. ``lib`` holds what the benches
-share, ``room`` the rooms they measure in, and ``data`` the sentences that they speak.
+share, ``room`` the rooms they measure in; the sentences that they speak are in ``models/sentences``.
 """
 
 from assistant.cli import Command

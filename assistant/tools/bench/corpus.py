@@ -1,4 +1,4 @@
-"""The sentences that benches speak and tests match, read from the files in ``data``.
+"""The sentences that benches speak and tests match, read from the files in ``models/sentences``.
 
 A slot value in ``COMMANDS`` is written as ``tests/skills/test_sentences.py`` compares it: a duration in
 seconds, a moment as the local time it means at ``NOW``, a measure as amount and unit.
@@ -7,12 +7,13 @@ seconds, a moment as the local time it means at ``NOW``, a measure as amount and
 from __future__ import annotations
 
 from datetime import datetime
-from importlib import resources
 from typing import Any
 
 import yaml
 
-_DATA = resources.files(__package__) / "data"
+from assistant.runtime import paths
+
+_DATA = paths.shipped_folder("models") / "sentences"
 
 
 def _text(name: str) -> str:

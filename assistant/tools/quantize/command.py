@@ -1,0 +1,279 @@
+"""``assistant quantize``: a model of another number format, made, measured and installed.
+
+A language model needs no word before it; ``compare``, ``whisper``, ``voice`` and ``lora`` are subcommands,
+each with the options that make sense for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assistant.board import cores
+from assistant.core.errors import SettingsError
+from assistant.runtime import logs, paths
+from assistant.settings import load as configuration
+from assistant.store import Store, open_store
+from assistant.store.formats.gguf import read_header
+from assistant.store.progress import Terminal, megabytes
+from assistant.tools.quantize import COMMAND
+
+if TYPE_CHECKING:
+    from assistant.tools.quantize.boards import Advice
+    from assistant.tools.quantize.record import Result
+
+SHOWN = 6
+"""Names of tensors that a person is told of."""
+
+USAGE = """assistant quantize SOURCE [options]
+       assistant quantize compare SOURCE --types a,b,c [options]
+       assistant quantize whisper SOURCE [--to ct2-int8] [options]
+       assistant quantize voice SOURCE [--to onnx] [options]
+       assistant quantize lora FOLDER --base MODEL [options]"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Leaves everything to the parser of the subcommand that the first word names, or of a language model."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words, chosen = list(args or ()), "model"
+        if words and words[0] in _MAKERS.keys() - {"model"} and not Path(words[0]).exists():
+            chosen = words.pop(0)
+        return _parser(chosen).parse_known_args(words, namespace)
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the `assistant` parser's subcommands."""
+    subparsers.add_parser("quantize", help=COMMAND.help)
+    parsers: Any = subparsers.choices
+    parsers["quantize"] = _Parser("assistant quantize", add_help=False)
+
+
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    """The parser of one key of ``_MAKERS``."""
+    is_model = chosen == "model"
+    parser = argparse.ArgumentParser(
+        f"assistant quantize{'' if is_model else f' {chosen}'}",
+        usage=USAGE if is_model else None,
+        description=_MAKERS[chosen].__doc__,
+    )
+    parser.set_defaults(run=run, make=_MAKERS[chosen])
+    add = parser.add_argument
+    what = "a model of the store, a GGUF file, or a folder with either or with a Hugging Face checkpoint"
+    add("source", metavar="SOURCE", help=what)
+    add("--threads", type=int, default=0, metavar="N", help="default: all big cores")
+    add("--accept-licence", action="store_true", help="agree to the source's licence; asked only once")
+    add("--json", action="store_true", help="one JSON document")
+    if chosen != "compare":
+        add("--as", dest="name", default="", metavar="NAME", help="its name in the store")
+        add("--force", action="store_true", help="install it although it lost more than it should")
+    match chosen:
+        case "model":
+            goal = parser.add_mutually_exclusive_group()
+            goal.add_argument("--to", metavar="FORMAT", help="q4_k_m (default), q4_0, q8_0, onnx-int4, ...")
+            goal.add_argument("--for", dest="board", metavar="BOARD", help="the format for a board")
+            add("--output", type=Path, metavar="FOLDER", help="where a checkpoint hf-... is written")
+        case "compare":
+            add("--types", required=True, metavar="a,b,c", help="the formats, or `all`")
+            add("--dither", action="store_true", help="add noise first, so that the source favors no format")
+            add("--picture", type=Path, metavar="SVG", help="draw size against loss")
+            parser.set_defaults(name="", force=False, output=None)
+        case "whisper":
+            add("--to", default="ct2-int8", metavar="FORMAT", help="default ct2-int8")
+        case "voice":
+            add("--to", default="onnx", metavar="FORMAT", help="onnx (default), onnx-fp16 or onnx-int8")
+        case "lora":
+            add("--base", required=True, metavar="MODEL", help="the model that the adapter is to change")
+            add("--to", default="gguf", choices=("gguf",), help=argparse.SUPPRESS)
+    if chosen in ("model", "compare"):
+        _add_method(parser)
+    return parser
+
+
+def _add_method(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen about how a language model's numbers are found."""
+    add, either = parser.add_argument, argparse.BooleanOptionalAction
+    add("--method", help="how the numbers are found: rtn, gptq (default for 4 bits), awq, qat")
+    add("--imatrix", action=either, help="watch which weights matter (default for formats of 4 bits)")
+    add("--act-order", action=either, help="gptq: round the columns first that matter most (default)")
+    add("--group-size", type=int, metavar="N", help="onnx-int4, hf-int4: weights per scale, 32, 64 or 128")
+    add("--calibration", type=Path, metavar="FILE", help="text to watch them on")
+    add("--validation", type=Path, metavar="FILE", help="text to measure the loss on")
+    add("--adapter", type=Path, metavar="FOLDER", help="a LoRA adapter of PEFT, merged into the model first")
+    add("--keep-f16", action="append", metavar="REGEX", help="keep these tensors at 16 bits; repeatable")
+    add("--output-type", metavar="TYPE", help="type of the layer that makes the words")
+    add("--embedding-type", metavar="TYPE", help="type of the layer that reads the words")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Raises AssistantError."""
+    settings = configuration.load(arguments.config).settings
+    logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
+    store = open_store(paths.models(settings.store.models))
+    arguments.threads = arguments.threads if arguments.threads > 0 else len(cores.big_cores())
+    terminal = Terminal(sys.stderr)
+    try:
+        status: int = arguments.make(arguments, store, terminal)
+    finally:
+        terminal.clear()
+    return status
+
+
+def _model(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    """Make a smaller or larger file of a language model, measure it, and install it."""
+    from assistant.tools.quantize import making  # noqa: PLC0415  its packages take a second
+    from assistant.tools.quantize.recipe import DEFAULT_FORMAT, for_board  # noqa: PLC0415
+    from assistant.tools.quantize.request import request_of  # noqa: PLC0415
+
+    chosen = arguments.to or DEFAULT_FORMAT
+    if arguments.board:
+        chosen = for_board(arguments.board)
+        terminal.note(f"For {arguments.board}: {chosen}.")
+    result = making.make(request_of(arguments, arguments.source, chosen, arguments.method), store, terminal)
+    terminal.clear()
+    advice = _advice(arguments, result)
+    if arguments.json:
+        document = result.document() | ({"for": advice.document()} if advice else {})
+        print(json.dumps(document, ensure_ascii=False))
+    else:
+        print(_result_text(result), *([advice] if advice else []), sep="\n")
+    return 0
+
+
+def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    """Compare formats of one model side by side. Nothing is installed."""
+    from assistant.tools.quantize import comparing, picture  # noqa: PLC0415
+    from assistant.tools.quantize.request import compared_request  # noqa: PLC0415  its packages take a second
+
+    types = comparing.EVERYTHING if arguments.types == "all" else arguments.types
+    names = [name for name in types.split(",") if name]
+    if not names:
+        raise SettingsError("A comparison needs formats.", "Write them like `--types q8_0,q4_k_m,q4_0`.")
+    if arguments.picture and not arguments.picture.absolute().parent.is_dir():
+        raise SettingsError(f"There is no folder {arguments.picture.parent}.", "Choose an existing one.")
+    wanted = [compared_request(arguments, arguments.source, name) for name in names]
+    rows = comparing.compare(wanted, store, terminal, dither=arguments.dither)
+    terminal.clear()
+    if not arguments.json:
+        print(comparing.table(rows), end="\n\n")
+    document = {"compare": arguments.source, "rows": [row.document() for row in rows]}
+    print(json.dumps(document, ensure_ascii=False))
+    if file := arguments.picture:
+        drawing = picture.draw(arguments.source, [row.dot() for row in rows if not row.fault])
+        try:
+            file.write_text(drawing, encoding="utf-8")
+        except OSError as error:
+            why = f"The picture {file} cannot be written: {error.strerror}."
+            raise SettingsError(why, "Choose another place.") from error
+    return int(any(row.fault for row in rows))
+
+
+def _whisper(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    """Make a model for speech recognition of a Whisper checkpoint of Hugging Face."""
+    from assistant.tools.quantize import whisper  # noqa: PLC0415  its packages take a second
+
+    return _other(whisper, arguments, store, terminal)
+
+
+def _voice(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    """Make a voice that speaks without torch of a Coqui VITS voice."""
+    from assistant.tools.quantize import voice  # noqa: PLC0415  as above
+
+    return _other(voice, arguments, store, terminal)
+
+
+def _lora(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    """Make a file for a quantized model of a LoRA adapter of PEFT."""
+    from assistant.tools.quantize import lora  # noqa: PLC0415  as above
+
+    return _other(lora, arguments, store, terminal)
+
+
+_MAKERS = {"model": _model, "compare": _compare, "whisper": _whisper, "voice": _voice, "lora": _lora}
+
+
+def _other(maker: Any, arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
+    from assistant.tools.quantize.request import Request  # noqa: PLC0415  as above
+
+    given = {key: getattr(arguments, key) for key in ("name", "threads", "accept_licence", "force")}
+    request = Request(arguments.source, arguments.to, base=getattr(arguments, "base", ""), **given)
+    about = maker.make(request, store, terminal)
+    terminal.clear()
+    print(json.dumps(about, ensure_ascii=False) if arguments.json else _card_text(about))
+    return 0
+
+
+def _advice(arguments: argparse.Namespace, result: Result) -> Advice | None:
+    """What to set on the board that it was made for."""
+    from assistant.tools.quantize import boards  # noqa: PLC0415  as above
+
+    files = sorted(result.path.glob("*.gguf"))
+    if not arguments.board or not files:
+        return None
+    environ = {**os.environ, "ASSISTANT__DEVICE": arguments.board}
+    settings = configuration.load(arguments.config, environ).settings
+    return boards.advise(arguments.board, settings, read_header(files[0]), result.name)
+
+
+def _result_text(result: Result) -> str:
+    """What became of it, for people."""
+    source, loss, made = result.source_loss, result.loss, result.made
+    types = ", ".join(f"{count} {name}" for name, count in made.types.items())
+    same = f"the same first choice in {100 * loss.same_first:.1f} % of {loss.tokens} tokens"
+    lines = [
+        f"Source     {result.source}, {megabytes(result.source_bytes)}, perplexity {source.perplexity:.2f}",
+        f"{result.format:<10} {megabytes(result.size_bytes)}, perplexity {loss.perplexity:.2f}",
+        f"Loss       {loss.kl:.4f} ± {loss.kl_error:.4f} nats per token; {same}",
+        f"Tensors    {types}",
+    ]
+    if made.fell_back:
+        lines.append(f"           {_fallbacks(made.fell_back)}")
+    if result.kept_f16:
+        kept = ", ".join(result.kept_f16[:SHOWN])
+        more = f" and {len(result.kept_f16) - SHOWN} more" if len(result.kept_f16) > SHOWN else ""
+        lines.append(f"           kept at 16 bits by --keep-f16: {kept}{more}")
+    if result.spoken.answers:
+        memory = f", {result.spoken.memory_mb} MB of memory" if result.spoken.memory_mb else ""
+        lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine{memory}")
+    for answer in result.spoken.answers:
+        lines += [f"           > {answer.question}", f"           {answer.text or '(nothing)'}"]
+    lines += [f"By force   {doubt}" for doubt in result.doubts]
+    lines.append(f"Licence    {result.licence or 'not known: look where the model comes from'}")
+    if result.spoken.runtime == "transformers":
+        return "\n".join([*lines, f"Written    {result.path}"])
+    engine = "engine: onnx, " if result.format.startswith("onnx-") else ""
+    lines += [
+        f"Installed  {result.path}",
+        f"           To use it, write into your settings:  llm: {{{engine}model: {result.name}}}",
+    ]
+    return "\n".join(lines)
+
+
+def _fallbacks(fell_back: dict[str, tuple[str, str]]) -> str:
+    kinds = sorted({f"{wanted} became {got}" for wanted, got in fell_back.values()})
+    count = f"{len(fell_back)} tensor{'s' if len(fell_back) > 1 else ''}"
+    return f"{count} fell back to another type because of the length of the rows: {', '.join(kinds)}"
+
+
+def _card_text(about: dict[str, Any]) -> str:
+    """The card, for people."""
+    skipped = {"name", "kind", "format", "forced", "path", "bytes", "licence"}
+    skipped |= {"answers", "command", "versions"}  # told below, or of no use on a screen
+    lines = [f"{about['format']:<18} {megabytes(about['bytes'])}"]
+    for key, value in about.items():
+        if key not in skipped and value not in ("", None):
+            lines.append(f"{key.replace('_', ' ').capitalize():<18} {value}")
+    for answer in about.get("answers", ()):
+        lines += [f"{'':<18} > {answer['question']}", f"{'':<18} {answer['text'] or '(nothing)'}"]
+    lines += [f"{'By force':<18} {doubt}" for doubt in about["forced"]]
+    key = "adapter" if "for_model" in about else "model"
+    lines += [
+        f"{'Licence':<18} {about['licence'] or 'not known: look where the model comes from'}",
+        f"{'Installed':<18} {about['path']}",
+        f"{'':<18} To use it, write into your settings:  {about['kind']}: {{{key}: {about['name']}}}",
+    ]
+    return "\n".join(lines)
