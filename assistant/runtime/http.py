@@ -42,7 +42,8 @@ class CallFailed(Exception):
 class Call:
     """A request in progress. Read ``status`` first, then each ``line``; always ``close`` it.
 
-    A caller that is waiting when ``cancel`` is set gets CallFailed at once.
+    A caller that is waiting when ``cancel`` is set gets CallFailed at once. Raises CallFailed for what is no
+    web address.
     """
 
     def __init__(
@@ -50,7 +51,10 @@ class Call:
     ) -> None:
         self._items: queue.SimpleQueue[int | bytes | CallFailed | None] = queue.SimpleQueue()
         self._let_go = threading.Event()
-        self._connection = _connection(url, connect_timeout_s)
+        try:
+            self._connection = _connection(url, connect_timeout_s)
+        except ValueError:
+            raise CallFailed("this is no web address") from None
         self._stream: socket.socket | None = None
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,7 +24,26 @@ from assistant.core.types import Beginning
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
-WebAddress = Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")]
+
+
+def _with_a_place(address: str) -> str:
+    """Refuse what no connection can be made to, before somebody waits for an answer."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+        (host or "").encode("idna")
+    except ValueError:  # UnicodeError too
+        raise ValueError("this is no web address: it needs a host, and a port from 1 to 65535") from None
+    if not host or port == 0 or not _HOST.fullmatch(host):
+        raise ValueError("this is no web address: it needs a host, and a port from 1 to 65535")
+    return address
+
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?|[^\x00-\x7f\s/]+[^\x00-\x20/]*")
+
+WebAddress = Annotated[
+    str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"), AfterValidator(_with_a_place)
+]
 """Rejects user, password and query, because both would be logged with the URL."""
 Threads = Annotated[int, Field(ge=0, le=256)]
 

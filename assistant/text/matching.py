@@ -38,7 +38,8 @@ class Matcher:
     """All sentences of some files, found by their first word."""
 
     def __init__(self, intents: Intents) -> None:
-        self._before, self._after = intents.before, intents.after
+        self._before, self._after = pattern.Automaton(intents.before), pattern.Automaton(intents.after)
+        self._automata: dict[int, pattern.Automaton] = {}
         self._by_first_word: dict[str, list[tuple[int, Sentence]]] = defaultdict(list)
         for order, sentence in enumerate(intents.sentences):
             for key in sentence.node.first():
@@ -53,7 +54,7 @@ class Matcher:
             return
         bare = self._bare(said)
         for sentence, asked in self._candidates([bare, said] if len(bare) < len(said) else [said]):
-            found = pattern.match(sentence.node, asked)
+            found = self._automaton(sentence).match(asked)
             if found is not None:
                 last = found[-1] if found else None
                 open_end = last is not None and last.name in sentence.free and last.end == len(asked.words)
@@ -68,6 +69,12 @@ class Matcher:
         found = [key for key in keys(self._bare(words(text))) if key not in {"for", "at"}]
         return any(read(found) is not None for read in (duration, moment, Days.from_keys))
 
+    def _automaton(self, sentence: Sentence) -> pattern.Automaton:
+        """Built once, when it is first needed."""
+        if id(sentence) not in self._automata:
+            self._automata[id(sentence)] = pattern.Automaton(sentence.node)
+        return self._automata[id(sentence)]
+
     def _candidates(self, readings: Sequence[Sequence[Word]]) -> Iterator[tuple[Sentence, pattern.Said]]:
         """Sentences that may begin as one of these readings does, the most important first."""
         candidates: dict[tuple[int, int], tuple[Sentence, pattern.Said]] = {}
@@ -80,13 +87,17 @@ class Matcher:
         return (candidates[place] for place in sorted(candidates))
 
     def _bare(self, said: Sequence[Word]) -> Sequence[Word]:
-        while end := max((end for end, _ in self._before.ends(pattern.Said(said), 0, ())), default=0):
+        while end := self._politeness_to(pattern.Said(said)):
             said = said[end:]
         while (start := self._politeness_from(pattern.Said(said))) is not None:
             said = said[:start]
         return said
 
+    def _politeness_to(self, said: pattern.Said) -> int:
+        """Where the politeness at the beginning ends."""
+        return max((end for end, _ in self._before.ends(said, 0)), default=0)
+
     def _politeness_from(self, said: pattern.Said) -> int | None:
         """Where the politeness at the end begins."""
         starts = range(len(said.words))
-        return next((start for start in starts if pattern.match(self._after, said, start) is not None), None)
+        return next((start for start in starts if self._after.match(said, start) is not None), None)

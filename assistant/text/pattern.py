@@ -4,6 +4,9 @@ Words are compared, never letters, so nothing has to be escaped and nothing matc
 word. A slot takes part in the search: it may be as long as its type can read, and if the rest
 does not fit, the next length is tried. Pure; knows nothing of skills.
 
+A pattern becomes an automaton. No piece of it is tried twice at the same word, so the work grows with the
+length of the pattern times that of the sentence (with a slot, times its square), whatever the pattern says.
+
 The library for this syntax, hassil, knows slots of any text and checks what they mean only
 afterwards. With our sentences that took "buy milk tomorrow" for the thing and "9" for the time,
 and up to 72 ms where this takes 1; with two slots side by side it gives up.
@@ -52,8 +55,16 @@ class Said:
 class Node(Protocol):
     """A piece of a sentence."""
 
-    def ends(self, said: Said, start: int, found: Found) -> Iterator[tuple[int, Found]]:
-        """Every position up to which the words from ``start`` on fit, with the slots filled so far."""
+    @property
+    def size(self) -> int:
+        """How many words, slots and choices it has, with those of the rules in it."""
+
+    @property
+    def depth(self) -> int:
+        """How deep its pieces lie in one another."""
+
+    def build(self, automaton: Automaton, then: int) -> int:
+        """Put it before the step ``then``; its first step."""
 
     def first(self) -> frozenset[str]:
         """Keys of the words it may begin with; ``ANY`` for a slot, ``NONE`` when it may be empty."""
@@ -71,10 +82,11 @@ class Literal:
     """A word, or one that sounds like it."""
 
     keys: frozenset[str]
+    size: int = 1
+    depth: int = 1
 
-    def ends(self, said: Said, start: int, found: Found) -> Iterator[tuple[int, Found]]:
-        if start < len(said.words) and said.words[start].key in self.keys:
-            yield start + 1, found
+    def build(self, automaton: Automaton, then: int) -> int:
+        return automaton.add(self, then)
 
     def first(self) -> frozenset[str]:
         return self.keys
@@ -90,13 +102,19 @@ class Slot:
     name: str
     read: Read
     longest_first: bool = True
+    size: int = 1
+    depth: int = 1
 
-    def ends(self, said: Said, start: int, found: Found) -> Iterator[tuple[int, Found]]:
+    def build(self, automaton: Automaton, then: int) -> int:
+        return automaton.add(self, then)
+
+    def values(self, said: Said, start: int) -> Iterator[Filled]:
+        """What it may be from ``start`` on, the best first."""
         lengths = range(start + 1, len(said.words) + 1)
         for end in reversed(lengths) if self.longest_first else lengths:
             value = said.value(self.read, start, end)
             if value is not None:
-                yield end, (*found, Filled(self.name, value, end))
+                yield Filled(self.name, value, end)
 
     def first(self) -> frozenset[str]:
         return frozenset((ANY,))
@@ -109,8 +127,11 @@ class Slot:
 class Anything:
     """Any words, but not none."""
 
-    def ends(self, said: Said, start: int, found: Found) -> Iterator[tuple[int, Found]]:
-        return ((end, found) for end in range(start + 1, len(said.words) + 1))
+    size: int = 1
+    depth: int = 1
+
+    def build(self, automaton: Automaton, then: int) -> int:
+        return automaton.add(self, then)
 
     def first(self) -> frozenset[str]:
         return frozenset((ANY,))
@@ -125,8 +146,18 @@ class InOrder:
 
     parts: tuple[Node, ...]
 
-    def ends(self, said: Said, start: int, found: Found) -> Iterator[tuple[int, Found]]:
-        return _in_order(self.parts, said, start, found)
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.parts)
+
+    @property
+    def depth(self) -> int:
+        return 1 + max((part.depth for part in self.parts), default=0)
+
+    def build(self, automaton: Automaton, then: int) -> int:
+        for part in reversed(self.parts):
+            then = part.build(automaton, then)
+        return then
 
     def first(self) -> frozenset[str]:
         keys = frozenset((NONE,))
@@ -140,23 +171,22 @@ class InOrder:
         return frozenset().union(*(part.fills() for part in self.parts))
 
 
-def _in_order(parts: Sequence[Node], said: Said, start: int, found: Found) -> Iterator[tuple[int, Found]]:
-    if not parts:
-        yield start, found
-        return
-    for end, more in parts[0].ends(said, start, found):
-        yield from _in_order(parts[1:], said, end, more)
-
-
 @dataclass(frozen=True, slots=True)
 class OneOf:
     """Any of several pieces."""
 
     options: tuple[Node, ...]
 
-    def ends(self, said: Said, start: int, found: Found) -> Iterator[tuple[int, Found]]:
-        for option in self.options:
-            yield from option.ends(said, start, found)
+    @property
+    def size(self) -> int:
+        return 1 + sum(option.size for option in self.options)
+
+    @property
+    def depth(self) -> int:
+        return 1 + max((option.depth for option in self.options), default=0)
+
+    def build(self, automaton: Automaton, then: int) -> int:
+        return automaton.add(tuple(option.build(automaton, then) for option in self.options), then)
 
     def first(self) -> frozenset[str]:
         return frozenset().union(*(option.first() for option in self.options))
@@ -167,10 +197,78 @@ class OneOf:
 
 EMPTY = InOrder(())
 
+_END = -1
+"""The step after the last."""
 
-def match(node: Node, said: Said, start: int = 0) -> Found | None:
-    """The slots of the first way in which all words from ``start`` on fit, or None."""
-    for end, found in node.ends(said, start, ()):
-        if end == len(said.words):
-            return found
-    return None
+Step: TypeAlias = "tuple[Literal | Slot | Anything | tuple[int, ...], int]"
+"""What is to come and the step after it; for a choice, the first steps of its options."""
+
+Links: TypeAlias = "tuple[Filled, Links] | None"
+"""Slots that were filled, the last one first."""
+
+
+class Automaton:
+    """The steps of a pattern."""
+
+    def __init__(self, node: Node) -> None:
+        self._steps: list[Step] = []
+        self._begin = node.build(self, _END)
+
+    def add(self, what: Literal | Slot | Anything | tuple[int, ...], then: int) -> int:
+        """One more step; its number."""
+        self._steps.append((what, then))
+        return len(self._steps) - 1
+
+    def ends(self, said: Said, start: int) -> Iterator[tuple[int, Found]]:
+        """Every position up to which the words from ``start`` on fit, with the slots filled so far.
+
+        Of several ways to one position the first one counts, as options and lengths are ordered.
+        """
+        words, length = said.words, len(said.words)
+        tried: set[tuple[int, int]] = set()
+        waiting: list[Iterator[tuple[int, int, Links]]] = [iter(((self._begin, start, None),))]
+        while waiting:
+            place = next(waiting[-1], None)
+            if place is None:
+                waiting.pop()
+                continue
+            number, position, filled = place
+            while (number, position) not in tried:
+                tried.add((number, position))
+                if number == _END:
+                    yield position, _in_order(filled)
+                    break
+                what, then = self._steps[number]
+                if isinstance(what, Literal):
+                    if position < length and words[position].key in what.keys:
+                        number, position = then, position + 1
+                        continue
+                else:
+                    waiting.append(_ways(what, then, said, position, filled))
+                break
+
+    def match(self, said: Said, start: int = 0) -> Found | None:
+        """The slots of the first way in which all words from ``start`` on fit, or None."""
+        for end, found in self.ends(said, start):
+            if end == len(said.words):
+                return found
+        return None
+
+
+def _ways(
+    what: Slot | Anything | tuple[int, ...], then: int, said: Said, position: int, filled: Links
+) -> Iterator[tuple[int, int, Links]]:
+    """Where it may go on, the best first."""
+    if isinstance(what, Slot):
+        return ((then, value.end, (value, filled)) for value in what.values(said, position))
+    if isinstance(what, Anything):
+        return ((then, end, filled) for end in range(position + 1, len(said.words) + 1))
+    return ((option, position, filled) for option in what)
+
+
+def _in_order(filled: Links) -> Found:
+    found = []
+    while filled is not None:
+        value, filled = filled
+        found.append(value)
+    return tuple(reversed(found))

@@ -25,6 +25,13 @@ class TemplateError(ValueError):
     """The template is written wrongly; the text says how."""
 
 
+MOST_LETTERS = 10_000
+MOST_PIECES = 1000
+"""Words, slots and choices, with those of the rules in it; the largest of ours has fewer than 200."""
+MOST_DEPTH = 60
+"""Brackets and rules in one another."""
+
+
 _TOKEN = re.compile(
     r"\s*(?:(?P<word>[^\s\[\]()|{}<>]+)|(?P<slot>\{\w+\})|(?P<rule><\w+>)|(?P<mark>[\[\]()|]))"
 )
@@ -45,6 +52,8 @@ def parse(
     slots named in ``free`` take as few words as they can, all others as many.
     Raises TemplateError.
     """
+    if len(template) > MOST_LETTERS:
+        raise TemplateError(f"it is longer than {MOST_LETTERS} letters")
     if glued := _GLUED.search(template):
         raise TemplateError(f"words are matched whole: put a space into '{glued.group()}'")
     return _Parser(template, slots, rules, sounds_like, free).whole()
@@ -64,31 +73,39 @@ class _Parser:
         self._tokens = list(_TOKEN.finditer(template))
         if "".join(token.group() for token in self._tokens).strip() != template.strip():
             raise TemplateError("a '{' or '<' has no name and no end")
+        self._tokens.reverse()
         self._slots, self._rules, self._sounds_like, self._free = slots, rules, sounds_like, free
+        self._depth = 0
 
     def whole(self) -> Node:
         node = self._choice()
         if self._tokens:
-            raise TemplateError(f"'{self._tokens[0].group().strip()}' closes nothing")
+            raise TemplateError(f"'{self._tokens[-1].group().strip()}' closes nothing")
+        if node.size > MOST_PIECES:
+            raise TemplateError(
+                f"with the rules in it, it has {node.size} pieces, and at most {MOST_PIECES} are matched"
+            )
+        if node.depth > MOST_DEPTH:
+            raise TemplateError(f"its rules lie more than {MOST_DEPTH} deep in one another")
         return node
 
     def _choice(self) -> Node:
         options = [self._sequence()]
-        while self._tokens and self._tokens[0]["mark"] == "|":
-            self._tokens.pop(0)
+        while self._tokens and self._tokens[-1]["mark"] == "|":
+            self._tokens.pop()
             options.append(self._sequence())
         return options[0] if len(options) == 1 else OneOf(tuple(options))
 
     def _sequence(self) -> Node:
         parts: list[Node] = []
-        while self._tokens and self._tokens[0]["mark"] not in {"|", ")", "]"}:
+        while self._tokens and self._tokens[-1]["mark"] not in {"|", ")", "]"}:
             parts.append(self._piece())
         if not parts:
             raise TemplateError("nothing stands where a word should")
         return parts[0] if len(parts) == 1 else InOrder(tuple(parts))
 
     def _piece(self) -> Node:
-        token = self._tokens.pop(0)
+        token = self._tokens.pop()
         if token["word"] == "...":
             return Anything()
         if token["word"]:
@@ -100,8 +117,12 @@ class _Parser:
         if token["rule"]:
             return _named(self._rules, token["rule"][1:-1], "rule")
         opened, closing = token["mark"], {"[": "]", "(": ")"}[token["mark"]]
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise TemplateError(f"its brackets lie more than {MOST_DEPTH} deep in one another")
         inside = self._choice()
-        if not self._tokens or self._tokens.pop(0)["mark"] != closing:
+        self._depth -= 1
+        if not self._tokens or self._tokens.pop()["mark"] != closing:
             raise TemplateError(f"'{opened}' is never closed")
         return OneOf((inside, EMPTY)) if opened == "[" else inside
 

@@ -78,7 +78,9 @@ def ask_alarm_time(heard: str = "", name: Name = NO_NAME) -> Outcome:
 
 def list_alarms(timers: TimerBook, now: datetime) -> str:
     """Tell which alarms are set."""
-    alarms = timers.all("alarm")
+    alarms, damage = timers.all("alarm"), timers.damage()
+    if damage:
+        return f"{damage} {list_alarms(timers, now)}"
     if not alarms:
         return "No alarm is set."
     times = wording.listing([_time(alarm, now) for alarm in alarms])

@@ -81,7 +81,9 @@ def ask_duration(name: Name = NO_NAME, heard: str = "") -> Outcome:
 
 def timer_left(timers: TimerBook, name: str = "") -> str:
     """Tell how long is left on the timers, or on the one with this name."""
-    found, _ = picked(timers.all("timer"), name)
+    found, damage = picked(timers.all("timer"), name)[0], timers.damage()
+    if damage:
+        return f"{damage} {timer_left(timers, name)}"
     if not found:
         return _none(name)
     if len(found) == 1 and not found[0].ringing and not found[0].is_paused:
@@ -92,7 +94,9 @@ def timer_left(timers: TimerBook, name: str = "") -> str:
 
 def list_timers(timers: TimerBook) -> str:
     """Tell which timers are running."""
-    found = timers.all("timer")
+    found, damage = timers.all("timer"), timers.damage()
+    if damage:
+        return f"{damage} {list_timers(timers)}"
     if not found:
         return "There are no timers."
     states = wording.listing([_state(timer) for timer in found])

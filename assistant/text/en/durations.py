@@ -21,8 +21,8 @@ _HEARD = {"to": 2, "too": 2, "for": 4, "fore": 4, "won": 1, "ate": 8}
 
 _VOCABULARY = frozenset([*_SECONDS, *_HEARD, "of", "single", "couple", "in"])
 
-LONGEST = timedelta(days=366)
-"""A longer duration was misheard: no kitchen timer runs that long."""
+LONGEST = timedelta(days=36_600)
+"""A hundred years stand for everything longer."""
 
 
 def duration(keys: Sequence[str]) -> timedelta | None:
@@ -53,8 +53,8 @@ def duration(keys: Sequence[str]) -> timedelta | None:
             seconds += part * _SMALLER[unit_before]
         else:
             return None
-    length = timedelta(seconds=round(float(seconds), 3))
-    return length if timedelta(0) < length <= LONGEST else None
+    length = timedelta(seconds=round(float(min(seconds, Fraction(LONGEST.total_seconds()))), 3))
+    return length if timedelta(0) < length else None
 
 
 _SMALLER = {3600: 60, 60: 1}
