@@ -14,7 +14,7 @@ from assistant.runtime.database import Database
 from assistant.skills import ListBook, SkillContext, Skills, TimerBook, load, user_skills
 from assistant.skills.builtin.timers import list_timers, set_timer
 from assistant.skills.timer_book import TooLong
-from assistant.text import template
+from assistant.text import pattern
 from assistant.text.en.durations import duration
 from tests.conftest import CHECKOUT
 
@@ -155,7 +155,7 @@ def test_no_sentence_takes_longer_than_its_length_allows(
     (own / "a.yaml").write_text(f"intents: {{hum: ['{sentence}']}}")
     skills = loaded(own, context)
     steps = 0
-    value = template.Slot.values
+    value = pattern.Slot.values
 
     def counted(*arguments: object) -> object:
         nonlocal steps
@@ -163,7 +163,7 @@ def test_no_sentence_takes_longer_than_its_length_allows(
         return value(*arguments)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(template.Slot, "values", counted)
+        patch.setattr(pattern.Slot, "values", counted)
         skills.match(asked)
     assert steps < 6 * 60 * 8, "each slot once at each word"
 
