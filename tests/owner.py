@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,9 @@ class Owner:
 
     def write(self, text: str) -> None:
         self.file.write_text(text)
+
+    def look(self) -> Coroutine[Any, Any, None] | None:
+        return self.reloader.look(self.house.voice_loop, self.house.context)
 
     async def reload(self, text: str) -> list[str]:
         self.write(text)

@@ -13,8 +13,7 @@ from typing import TypeVar
 
 from assistant import skills
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
-from assistant.core.events import Event
-from assistant.core.state import State
+from assistant.core.state import Observer, State
 from assistant.core.types import SAMPLE_RATE_HZ, Message, SpokenAudio
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.earcons import Earcon
@@ -70,7 +69,7 @@ class House:
     faults: Faults
     reports: list[Report] = field(default_factory=list)
     loudness: dict[str, int] = field(default_factory=dict)
-    observers: list[Callable[[Event, State], None]] = field(default_factory=list)
+    observers: list[Observer] = field(default_factory=list)
     """Are told every change of the state."""
     context: SkillContext = field(kw_only=True)
     timers: TimerBook = field(kw_only=True)
@@ -172,12 +171,7 @@ async def _house(
     )
     conversation = Conversation("Be brief.", count_tokens=llm_engine.count_tokens, budget_tokens=1000)
     reports: list[Report] = []
-    observers: list[Callable[[Event, State], None]] = []
-
-    def tell(event: Event, state: State) -> None:
-        for observer in observers:
-            observer(event, state)
-
+    observers: list[Observer] = []
     wake = ScriptedWake({WAKE_LOUDNESS: "okay_nabu"}) if hands_free else None
     voice_loop = VoiceLoop(
         microphone=microphone,
@@ -196,7 +190,7 @@ async def _house(
         earcons=_earcons() if hands_free else {},
         hears_itself=True,
         on_report=reports.append,
-        on_change=tell,
+        observers=observers,
     )
     living = asyncio.ensure_future(voice_loop.run())
     house = House(

@@ -24,8 +24,7 @@ from assistant.audio.filtered import FilteredMicrophone
 from assistant.board import core_plan
 from assistant.board.core_plan import CorePlan
 from assistant.board.heap import return_what_is_freed
-from assistant.core.events import Event
-from assistant.core.state import State
+from assistant.core.state import Observer
 from assistant.core.types import Message
 from assistant.dialog import earcons
 from assistant.dialog.conversation import Conversation, opening
@@ -201,7 +200,7 @@ async def open_loop(
     speaker: Speaker,
     *,
     on_report: Callable[[Report], None],
-    on_change: Callable[[Event, State], None] = lambda *_: None,
+    observers: Sequence[Observer] = (),
     outages: Outages | None = None,
     rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     context: SkillContext | None = None,
@@ -238,7 +237,7 @@ async def open_loop(
                 hears_itself=reference is not None and canceller is None,
                 echo=canceller,
                 on_report=on_report,
-                on_change=on_change,
+                observers=observers,
                 outages=outages,
                 rescan=rescan,
             )

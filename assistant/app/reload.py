@@ -1,15 +1,16 @@
 """New settings for a running appliance, without a restart.
 
-Everything new is read, loaded and warmed beside what is at work. Only when all of it is there, and
-between two turns, is it exchanged; so whatever is wrong with the new settings changes nothing.
-What did not change is not touched.
+Everything new is read, loaded and warmed beside what is at work. When all of it is there, the loop is asked
+to ``Adopt`` it, which it does between two turns. So whatever is wrong with the new settings changes nothing,
+and what did not change is not touched.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,13 +21,12 @@ from assistant.app import build
 from assistant.app import engines as loading
 from assistant.audio.files import read_sound
 from assistant.core.errors import AssistantError, EngineFailed
-from assistant.core.state import State
 from assistant.core.types import SpokenAudio
 from assistant.dialog import earcons
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.earcons import Earcon
-from assistant.dialog.listener import Hearing
 from assistant.dialog.loop import VoiceLoop
+from assistant.dialog.pipeline import Adopt, Hearing
 from assistant.engines import AdaptableLlm, Llm
 from assistant.runtime import logs, paths
 from assistant.runtime.aio import in_thread
@@ -36,11 +36,6 @@ from assistant.settings.schema import Settings
 from assistant.skills import Agent, SkillContext, Skills
 
 log = logging.getLogger(__name__)
-
-_LOOK_EVERY_S = 2.0
-"""Asking for the dates of two or three files costs next to nothing."""
-
-_BETWEEN_TURNS = (State.SLEEPING, State.MUTED, State.FAULTED)
 
 _ENGINES = ("stt", "llm", "tts")
 
@@ -117,17 +112,13 @@ class Reloader:
         self._prompt = configuration.prompt_text(loaded.settings)
         self._one_at_a_time = asyncio.Lock()
 
-    async def watch(self, voice_loop: VoiceLoop, context: SkillContext) -> None:
-        """Reload whenever a file is saved, until cancelled."""
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            if self._saved.saved():
-                try:
-                    await self.reload(voice_loop, context)
-                except AssistantError:
-                    continue  # it has been logged
-                except Exception:
-                    log.exception("reload=failed")
+    def look(self, voice_loop: VoiceLoop, context: SkillContext) -> Coroutine[Any, Any, None] | None:
+        """Look whether a file was saved, which is to be taken over."""
+        return self._follow(voice_loop, context) if self._saved.saved() else None
+
+    async def _follow(self, voice_loop: VoiceLoop, context: SkillContext) -> None:
+        with suppress(AssistantError):  # it has been logged
+            await self.reload(voice_loop, context)
 
     async def reload(self, voice_loop: VoiceLoop, context: SkillContext) -> Mapping[str, object]:
         """Take over what has changed; which keys that were. Raises AssistantError, and changes nothing."""
@@ -193,13 +184,10 @@ class Reloader:
 
 
 async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> None:
-    while voice_loop.state not in _BETWEEN_TURNS:  # noqa: ASYNC110 - watches from outside
-        await asyncio.sleep(0.05)
+    """Hand the loop the pipeline that it adopts between two turns, and wait until it has."""
     pipeline = voice_loop.pipeline
     if fresh.adapts:
         await pipeline.llm.run(lambda llm, _: _wear(llm, fresh.adapter))
-    for kind, engine in fresh.engines.items():
-        await getattr(pipeline, kind).exchange(engine)
     phrases = pipeline.wake_phrases
     if fresh.hearing:
         phrases = [word.phrase for word in new.wake.words] if fresh.hearing[1] else []
@@ -212,7 +200,24 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
         settings=new,
         wake_phrases=phrases,
     )
-    voice_loop.adopt(pipeline, fresh.sounds, fresh.hearing)
+    adopted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    closing: list[asyncio.Future[None]] = []
+
+    def take_over() -> bool:
+        if adopted.done():
+            return False
+        closing.extend(getattr(pipeline, kind).exchange(engine) for kind, engine in fresh.engines.items())
+        adopted.set_result(None)
+        return True
+
+    voice_loop.post(Adopt(pipeline, fresh.sounds, fresh.hearing, take_over))
+    try:
+        await adopted
+    except asyncio.CancelledError:
+        for engine in () if closing else fresh.engines.values():
+            engine.close()
+        raise
+    await asyncio.gather(*closing)
     if (conversation := fresh.conversation) and "llm" not in fresh.engines:
         await pipeline.llm.run(lambda llm, _: build.read_opening(llm, conversation))
 

@@ -21,7 +21,7 @@ from assistant.app.build import kept_prompts, open_loop, skill_context
 from assistant.app.recordings import Recordings
 from assistant.app.reload import Reloader
 from assistant.app.shedding import Shedding
-from assistant.app.supervisor import Heartbeat, Repairs
+from assistant.app.supervisor import Heartbeat, Repairs, Supervisor, Watch
 from assistant.audio import Kind, Microphone, Speaker
 from assistant.audio.echo.reference import Reference
 from assistant.audio.files import write_wav
@@ -31,7 +31,7 @@ from assistant.board.recognise import recognise
 from assistant.board.shortage import Shortages
 from assistant.core.errors import AlreadyRunning, AssistantError, ControlError, StateUnavailable
 from assistant.core.events import Event
-from assistant.core.state import State
+from assistant.core.state import BETWEEN_TURNS, Observer, State
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import Outages
 from assistant.dialog.report import Report
@@ -58,6 +58,7 @@ _IN_WORDS = {
     State.LISTENING: "Listening.",
     State.THINKING: "Thinking.",
     State.SPEAKING: "Speaking.",
+    State.INTERRUPTED: "Interrupted: listening.",
     State.MUTED: "Muted: the microphone is closed.",
     State.FAULTED: "Out of order.",
 }
@@ -131,19 +132,20 @@ async def live(
         log.info("profile=%s reason=%r machine=%r", loaded.profile, loaded.why, recognise().equipment)
         panel = stack.enter_context(front_panel(settings.gpio, orders))
 
-        def note_change(event: Event, state: State) -> None:
-            was_starting = orders.state is State.STARTING
-            orders.on_change(event, state)
-            guests.follow(state)
-            mark.follow(event)
-            control.publish({"state": state.value})
-            panel.show(state.value)
-            systemd.tell(*(["READY=1"] if was_starting else []), f"STATUS={_in_words(state, outages)}")
+        outages = Outages(lambda: systemd.tell(f"STATUS={_in_words(orders.state, outages)}"))
 
-        def note_outage() -> None:
-            systemd.tell(f"STATUS={_in_words(orders.state, outages)}")
+        def tell_systemd(_: Event, state: State) -> None:
+            is_ready = orders.state is State.STARTING  # and this is its first change
+            systemd.tell(*(["READY=1"] if is_ready else []), f"STATUS={_in_words(state, outages)}")
 
-        outages = Outages(note_outage)
+        observers: list[Observer] = [
+            tell_systemd,
+            orders.on_change,
+            lambda _, state: guests.follow(state),
+            lambda event, _: mark.follow(event),
+            lambda _, state: control.publish({"state": state.value}),
+            lambda _, state: panel.show(state.value),
+        ]
         control.publish({"state": orders.state.value})
         systemd.tell(f"STATUS={_IN_WORDS[orders.state]}")
         stack.callback(systemd.tell, "STOPPING=1", "STATUS=Ending.")
@@ -155,7 +157,7 @@ async def live(
                 LiveMicrophone(microphone, 60 * settings.audio.silent_minutes),
                 speaker,
                 on_report=note_report,
-                on_change=note_change,
+                observers=observers,
                 outages=outages,
                 rescan=rescan,
                 context=context,
@@ -174,14 +176,17 @@ async def live(
             reload=lambda: reloader.reload(voice_loop, context),
             is_ringing=lambda: _rings(context.timers),
         )
-        await stack.enter_async_context(_in_background(reloader.watch(voice_loop, context)))
-        await stack.enter_async_context(_in_background(Repairs(voice_loop).watch()))
         shedding = Shedding(voice_loop, shortages, lambda: strain.read(paths.data()), kept_prompts())
-        await stack.enter_async_context(_in_background(shedding.watch()))
+        table = {
+            "engines": Watch(1.0, Repairs(voice_loop).look),
+            # Asking for the dates of two or three files costs next to nothing.
+            "settings": Watch(2.0, lambda: reloader.look(voice_loop, context)),
+            # A few files of /proc and /sys are read in a millisecond; a disk that fills takes longer.
+            "shortages": Watch(5.0, shedding.look),
+        }
         if systemd.watchdog_s:
-            await stack.enter_async_context(
-                _in_background(heartbeat.watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG))
-            )
+            table["watchdog"] = Watch(systemd.watchdog_s / _BEATS_PER_WATCHDOG, heartbeat.look)
+        await stack.enter_async_context(_in_background(Supervisor(table).watch()))
         _take_up(voice_loop, replacement.taken_over())
         await _run(voice_loop, lambda: _may_be_replaced(voice_loop, orders, context.timers))
 
@@ -220,7 +225,7 @@ def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
 def _may_be_replaced(voice_loop: VoiceLoop, orders: ControlApi, timers: TimerBook) -> bool:
     """Something is missing, nothing sounds, and nobody is being answered."""
     outages = voice_loop.outages
-    is_idle = voice_loop.state in (State.SLEEPING, State.MUTED, State.FAULTED) and not orders.is_answering
+    is_idle = voice_loop.state in BETWEEN_TURNS and not orders.is_answering
     is_missing = "microphone" in outages or "speaker" in outages
     return is_idle and is_missing and ("speaker" in outages or not _rings(timers))
 

@@ -1,6 +1,6 @@
 """Gives up what can be done without when something runs short, and takes it back when it is there again.
 
-Every few seconds it looks at the machine and brings the engines, the conversation and the kept files to
+At each look it looks at the machine and brings the engines, the conversation and the kept files to
 what ``shortage`` says, between two turns. So an engine that was loaded anew meanwhile is told too, and what
 nobody gives up any more is as it was.
 """
@@ -19,16 +19,12 @@ from typing import Any
 from assistant.app import build
 from assistant.board import heap
 from assistant.board.shortage import KEPT_UP, Reading, Shortage, Shortages, short_of
-from assistant.core.errors import AssistantError
-from assistant.core.state import State
+from assistant.core.state import BETWEEN_TURNS
 from assistant.dialog.loop import VoiceLoop
 from assistant.engines import FrugalLlm, KeepingTts, Llm
 from assistant.runtime.aio import in_thread
 
 log = logging.getLogger(__name__)
-
-_LOOK_EVERY_S = 5.0
-"""A few files of /proc and /sys are read in a millisecond; a disk that fills takes longer than this."""
 
 _CONTEXT_SHARE = 0.5
 _CONTEXT_STEP = 256
@@ -36,8 +32,6 @@ _CONTEXT_STEP = 256
 _THREADS_SHARE = 0.5
 _LIMIT: Mapping[Shortage, str] = {"memory": "context_tokens", "heat": "threads_share"}
 """What of a language model is limited for its sake."""
-
-_BETWEEN_TURNS = (State.SLEEPING, State.MUTED, State.FAULTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +57,6 @@ class Shedding:
         self._prompts = prompts
         self._done: dict[str, tuple[Any, object]] = {}
         """Kind of engine -> the one that was told last, and what."""
-        self._failed = False
-
-    async def watch(self) -> None:
-        """Look every few seconds, until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception as error:  # what cannot be given up must not keep it from looking again
-                known = isinstance(error, AssistantError)
-                if not self._failed:
-                    log.error("relief=failed problem=%s", error, exc_info=None if known else error)
-                self._failed = True
-            else:
-                self._failed = False
-            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def look(self) -> None:
         """Look once, and act on it if nobody is being answered."""
@@ -94,7 +73,7 @@ class Shedding:
                 log.warning("short_of=%s action=%s why=%r", shortage, action, why)
             else:
                 log.warning("short_of=%s action=restored", shortage)
-        if self._voice_loop.state in _BETWEEN_TURNS:
+        if self._voice_loop.state in BETWEEN_TURNS:
             short = self._shortages.now
             await self._tell_voice(short)
             await self._tell_language_model(short)

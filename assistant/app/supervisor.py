@@ -1,22 +1,23 @@
-"""The supervisor: loads engines that hang anew, and tells the watchdog that the appliance is alive.
+"""The supervisor looks after a running appliance: one tick, and one table of what it watches.
 
-An engine blocks in native code, where nothing can end it. So its thread and its memory are left
-to it until it ends by itself, if ever, and a new one is loaded beside it. When that does not help, or cannot
-be had, only a restart gives the memory back: the appliance is faulted then, and the watchdog decides.
+``Repairs`` loads engines that hang anew. An engine blocks in native code, where nothing can end it. So its
+thread and its memory are left to it until it ends by itself, if ever, and a new one is loaded beside it. When
+that does not help, or cannot be had, only a restart gives the memory back: the appliance is faulted then, and
+the watchdog decides.
 
-The appliance is alive while the loop takes events and no engine is given up. A loop that hangs looks from
-outside as one that has nothing to do, so only what moves counts. A missing microphone or speaker is no
-reason for a restart: it is looked for, and timers ring without the one and questions are answered without
-the other.
+``Heartbeat`` tells the watchdog that the appliance is alive: the loop takes events, and no engine is given
+up. A loop that hangs looks from outside as one that has nothing to do, so only what moves counts. A missing
+microphone or speaker is no reason for a restart: it is looked for, and timers ring without the one and
+questions are answered without the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from assistant.app import build
 from assistant.app.engines import load_beside
@@ -31,7 +32,65 @@ log = logging.getLogger(__name__)
 
 Load: TypeAlias = Callable[[str, Settings, Collection[int]], Any]
 
-_LOOK_EVERY_S = 1.0
+_TICK_S = 1.0
+
+
+class Watch(NamedTuple):
+    """A row of the supervisor's table."""
+
+    every_s: float
+    look: Callable[[], Coroutine[Any, Any, None] | None]
+    """Looks, and returns what there is to do; None when that is nothing."""
+
+
+class Supervisor:
+    """Looks at each thing in its own time and does what there is to do, one job for each at a time."""
+
+    def __init__(self, table: Mapping[str, Watch]) -> None:
+        self._table = table
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._failing: set[str] = set()
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled."""
+        now = asyncio.get_running_loop().time
+        tick_s = min(_TICK_S, *(watch.every_s for watch in self._table.values()))
+        due_s = dict.fromkeys(self._table, now())
+        try:
+            while True:
+                for name, (every_s, look) in self._table.items():
+                    if now() >= due_s[name] and name not in self._jobs:
+                        due_s[name] = max(due_s[name] + every_s, now())
+                        self._start(name, look)
+                await asyncio.sleep(tick_s)
+        finally:
+            for job in self._jobs.values():
+                job.cancel()
+            await asyncio.gather(*self._jobs.values(), return_exceptions=True)
+
+    def _start(self, name: str, look: Callable[[], Coroutine[Any, Any, None] | None]) -> None:
+        try:
+            work = look()
+        except Exception as error:  # noqa: BLE001 - the rest of the table is watched all the same
+            self._note_failure(name, error)
+            return
+        if work:
+            self._jobs[name] = job = asyncio.ensure_future(self._do(name, work))
+            job.add_done_callback(lambda _: self._jobs.pop(name))
+
+    async def _do(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - what fails once must not keep it from looking again
+            self._note_failure(name, error)
+        else:
+            self._failing.discard(name)
+
+    def _note_failure(self, name: str, error: Exception) -> None:
+        if name not in self._failing:
+            known = isinstance(error, AssistantError)
+            log.error("watch=%s failed=yes problem=%s", name, error, exc_info=None if known else error)
+        self._failing.add(name)
 
 
 class Repairs:
@@ -44,15 +103,21 @@ class Repairs:
         """Kind of engine -> how many calls had ended well when it was last loaded anew."""
         self._given_up: dict[str, Faulted] = {}
 
-    async def watch(self) -> None:
-        """Look every second, until cancelled."""
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            pipeline = self._voice_loop.pipeline
-            for kind in ("stt", "llm", "tts"):
-                worker: EngineThread[Any] = getattr(pipeline, kind)
-                if worker.hangs(pipeline.settings.conversation.turn_timeout_s):
-                    await self._mend(kind, worker)
+    def look(self) -> Coroutine[Any, Any, None] | None:
+        """Look for engines that hang."""
+        pipeline = self._voice_loop.pipeline
+        limit_s = pipeline.settings.conversation.turn_timeout_s
+        workers: dict[str, EngineThread[Any]] = {
+            "stt": pipeline.stt,
+            "llm": pipeline.llm,
+            "tts": pipeline.tts,
+        }
+        hanging = {kind: worker for kind, worker in workers.items() if worker.hangs(limit_s)}
+        return self._mend_all(hanging) if hanging else None
+
+    async def _mend_all(self, hanging: Mapping[str, EngineThread[Any]]) -> None:
+        for kind, worker in hanging.items():
+            await self._mend(kind, worker)
 
     async def _mend(self, kind: str, worker: EngineThread[Any]) -> None:
         pipeline = self._voice_loop.pipeline
@@ -78,7 +143,7 @@ class Repairs:
 
 
 class Heartbeat:
-    """Calls ``beat`` regularly, so long as the loop moves.
+    """Calls ``beat`` at each look, so long as the loop moves.
 
     ``post`` hands an event to the loop; ``is_broken`` says that only a restart helps.
     """
@@ -95,14 +160,12 @@ class Heartbeat:
         self._beat = beat
         self._loop_moves = False
 
-    async def watch(self, every_s: float) -> None:
-        """Look every so many seconds, until cancelled."""
-        while True:
-            self._loop_moves = False
-            self._post(Probed(self._note))
-            await asyncio.sleep(every_s)
-            if self._loop_moves and not self._is_broken():
-                self._beat()
+    def look(self) -> None:
+        """Beat if the loop has moved since the last look."""
+        if self._loop_moves and not self._is_broken():
+            self._beat()
+        self._loop_moves = False
+        self._post(Probed(self._note))
 
     def _note(self) -> None:
         self._loop_moves = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from assistant.core.types import Utterance
+from assistant.core.types import Transcript, Utterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,20 @@ class SpeechResumed(Event):
     """The user continues after a pause, so the turn isn't over, or wasn't after all."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Understood(Event):
+    """The words are known, and get an answer."""
+
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NotUnderstood(Event):
+    """The words are known, and get no answer as they are; perhaps there are more."""
+
+    transcript: Transcript
+
+
 @dataclass(frozen=True, slots=True)
 class NothingSaid(Event):
     """No speech followed the wake word, or only noise was heard."""
@@ -82,7 +96,7 @@ class ReplyFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class FollowUpOpened(Event):
-    """The user may speak without a wake word: the answer has ended, or only noise was heard."""
+    """The answer has ended, and the user may speak without a wake word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +105,18 @@ class BargedIn(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerResumed(Event):
-    """The interruption was false, so the answer continues."""
-
-
-@dataclass(frozen=True, slots=True)
 class Announced(Event):
     """The assistant speaks without being asked, for example when a timer rings."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EarconStarted(Event):
+    """A short sound of the assistant's own can be heard."""
+
+    audible_s: float
+    """For how long, with its echo."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ The table is pure; ``transitions`` executes it, and ``diagram`` draws the docume
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from transitions import Machine, MachineError
 
@@ -31,60 +32,92 @@ class State(Enum):
     """The user has finished, and no part of the answer has been played yet."""
     SPEAKING = "speaking"
     """Playing an answer or an announcement."""
+    INTERRUPTED = "interrupted"
+    """The user spoke over the answer, which continues if no words were said."""
     MUTED = "muted"
     """The user has closed the microphone."""
     FAULTED = "faulted"
     """Cannot listen: the microphone is gone, or an engine hangs. Announcements still work."""
 
 
-_AWAKE: Final = (State.LISTENING, State.THINKING, State.SPEAKING)
+HEARING: Final = (State.LISTENING, State.INTERRUPTED)
+"""A person has the word."""
+
+BETWEEN_TURNS: Final = (State.SLEEPING, State.MUTED, State.FAULTED)
+"""Nobody is listened to or answered."""
+
+_AWAKE: Final = (State.LISTENING, State.THINKING, State.SPEAKING, State.INTERRUPTED)
 _RUNNING: Final = (State.SLEEPING, *_AWAKE)
 
-TRANSITIONS: Final[dict[tuple[State, type[e.Event]], State]] = {
-    (State.STARTING, e.Ready): State.SLEEPING,
-    (State.SLEEPING, e.Woken): State.LISTENING,
-    (State.SLEEPING, e.Announced): State.SPEAKING,
-    (State.LISTENING, e.NothingSaid): State.SLEEPING,
-    (State.LISTENING, e.TurnEnded): State.THINKING,
-    (State.THINKING, e.SpeechResumed): State.LISTENING,
-    (State.THINKING, e.ReplyRefused): State.SLEEPING,
-    (
-        State.THINKING,
-        e.FollowUpOpened,
-    ): State.LISTENING,  # what was heard was noise, and the user may still speak
-    (State.THINKING, e.ReplyStarted): State.SPEAKING,
-    (State.THINKING, e.ReplyFinished): State.SLEEPING,  # nothing needed to be said
-    (State.SPEAKING, e.ReplyFinished): State.SLEEPING,
-    (State.SPEAKING, e.FollowUpOpened): State.LISTENING,
-    (State.SPEAKING, e.BargedIn): State.LISTENING,
-    (State.LISTENING, e.AnswerResumed): State.SPEAKING,  # too short to be speech
-    (State.THINKING, e.AnswerResumed): State.SPEAKING,  # what was heard was noise, or the assistant itself
-    **{(state, e.Stopped): State.SLEEPING for state in _AWAKE},
-    **{(state, e.Muted): State.MUTED for state in (State.STARTING, *_RUNNING, State.FAULTED)},
-    (State.MUTED, e.Unmuted): State.SLEEPING,
-    **{(state, e.Faulted): State.FAULTED for state in (State.STARTING, *_RUNNING)},
-    (State.FAULTED, e.Ready): State.SLEEPING,
-    (State.FAULTED, e.Announced): State.SPEAKING,  # timers ring without a microphone
-}
-"""(state, event class) -> next state. Anything not listed is illegal."""
+
+class Guard(Enum):
+    """A condition of a transition. Whoever fires the machine knows whether it holds."""
+
+    ANSWER_HELD = "answer held"
+    """An answer was interrupted and can go on."""
+    TIME_LEFT = "time left"
+    """The person still has time to begin to speak."""
+
+
+class Transition(NamedTuple):
+    source: State
+    event: type[e.Event]
+    target: State
+    only_if: Guard | None = None
+
+
+_ROWS: Final[tuple[tuple[State, type[e.Event], State] | tuple[State, type[e.Event], State, Guard], ...]] = (
+    (State.STARTING, e.Ready, State.SLEEPING),
+    (State.SLEEPING, e.Woken, State.LISTENING),
+    (State.SLEEPING, e.Announced, State.SPEAKING),
+    (State.LISTENING, e.NothingSaid, State.LISTENING, Guard.TIME_LEFT),
+    (State.LISTENING, e.NothingSaid, State.SLEEPING),
+    (State.LISTENING, e.TurnEnded, State.THINKING),
+    (State.THINKING, e.SpeechResumed, State.INTERRUPTED, Guard.ANSWER_HELD),
+    (State.THINKING, e.SpeechResumed, State.LISTENING),
+    (State.THINKING, e.ReplyRefused, State.SPEAKING, Guard.ANSWER_HELD),  # noise, or its own voice
+    (State.THINKING, e.ReplyRefused, State.LISTENING, Guard.TIME_LEFT),
+    (State.THINKING, e.ReplyRefused, State.SLEEPING),
+    (State.THINKING, e.FollowUpOpened, State.LISTENING),  # called between two rings of a timer
+    (State.THINKING, e.ReplyStarted, State.SPEAKING),
+    (State.THINKING, e.ReplyFinished, State.SLEEPING),  # nothing needed to be said
+    (State.SPEAKING, e.ReplyFinished, State.SLEEPING),
+    (State.SPEAKING, e.FollowUpOpened, State.LISTENING),
+    (State.SPEAKING, e.BargedIn, State.INTERRUPTED),
+    (State.SPEAKING, e.Woken, State.LISTENING),  # by hand: no sound was mistaken for it
+    (State.INTERRUPTED, e.NothingSaid, State.SPEAKING, Guard.ANSWER_HELD),  # too short to be speech
+    (State.INTERRUPTED, e.NothingSaid, State.LISTENING, Guard.TIME_LEFT),
+    (State.INTERRUPTED, e.NothingSaid, State.SLEEPING),
+    (State.INTERRUPTED, e.Understood, State.LISTENING),  # the answer is over
+    (State.INTERRUPTED, e.Woken, State.LISTENING),
+    (State.INTERRUPTED, e.TurnEnded, State.THINKING),
+    *((state, e.Stopped, State.SLEEPING) for state in _AWAKE),
+    *((state, e.Muted, State.MUTED) for state in (State.STARTING, *_RUNNING, State.FAULTED)),
+    (State.MUTED, e.Unmuted, State.SLEEPING),
+    *((state, e.Faulted, State.FAULTED) for state in (State.STARTING, *_RUNNING)),
+    (State.FAULTED, e.Ready, State.SLEEPING),
+    (State.FAULTED, e.Announced, State.SPEAKING),  # timers ring without a microphone
+)
+TRANSITIONS: Final = tuple(Transition(*row) for row in _ROWS)
+"""State, kind of event, next state, and only if what. The first row that holds counts; what is not here
+cannot happen."""
+
+
+Observer: TypeAlias = Callable[[e.Event, State], None]
+"""Is told each event that led to another state, and that state."""
 
 
 class StateMachine:
-    """Holds the state; ``fire`` is the only way to change it."""
+    """Holds the state; ``fire`` is the only way to change it. The parameters tell which guards hold now."""
 
     state: State
 
-    def __init__(self) -> None:
-        self._machine = Machine(
-            model=self,
-            states=State,
-            initial=State.STARTING,
-            auto_transitions=False,
-            transitions=[
-                {"trigger": event.__name__, "source": source, "dest": target}
-                for (source, event), target in TRANSITIONS.items()
-            ],
-        )
+    def __init__(self, *, answer_held: Callable[[], bool], time_left: Callable[[], bool]) -> None:
+        self._holds = {Guard.ANSWER_HELD: answer_held, Guard.TIME_LEFT: time_left}
+        self._machine = Machine(model=self, states=State, initial=State.STARTING, auto_transitions=False)
+        for row in TRANSITIONS:
+            only_if = self._holds[row.only_if] if row.only_if else None
+            self._machine.add_transition(row.event.__name__, row.source, row.target, only_if)
 
     def fire(self, event: e.Event) -> State:
         """Apply ``event`` and return the new state.
@@ -101,16 +134,18 @@ class StateMachine:
             ) from error
         return self.state
 
-    def allows(self, event: type[e.Event]) -> bool:
-        """True if the table has a transition for this kind of event in the current state."""
-        return (self.state, event) in TRANSITIONS
+    def target(self, event: type[e.Event]) -> State | None:
+        """The next state for this kind of event now; None if the table has no such transition."""
+        rows = (row for row in TRANSITIONS if (row.source, row.event) == (self.state, event))
+        return next((row.target for row in rows if not row.only_if or self._holds[row.only_if]()), None)
 
 
 def diagram() -> str:
     """The table as a Mermaid state diagram."""
     arrows: dict[tuple[State, State], list[str]] = {}
-    for (source, event), target in TRANSITIONS.items():
-        arrows.setdefault((source, target), []).append(event.__name__)
+    for row in TRANSITIONS:
+        only_if = f" [{row.only_if.value}]" if row.only_if else ""
+        arrows.setdefault((row.source, row.target), []).append(f"{row.event.__name__}{only_if}")
     lines = ["stateDiagram-v2", f"    [*] --> {State.STARTING.value}"]
     lines += [f"    {s.value} --> {t.value}: {', '.join(names)}" for (s, t), names in arrows.items()]
     return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ import numpy as np
 
 from assistant.audio import Speaker
 from assistant.core.errors import AudioError, AudioFileInvalid
+from assistant.core.events import EarconStarted, Event
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16, SpokenAudio
 from assistant.settings.schema import EarconSettings
 
@@ -42,24 +43,21 @@ _LOOK_S = 0.05
 
 
 class Earcons:
-    """Sounds for one speaker; without ``sounds`` it is silent.
-
-    ``on_sound`` is told, as one begins, for how many seconds the microphone may hear it.
-    """
+    """Sounds for one speaker; without ``sounds`` it is silent. Posts EarconStarted."""
 
     def __init__(
-        self, speaker: Speaker, sounds: Mapping[Earcon, SpokenAudio], on_sound: Callable[[float], None]
+        self, speaker: Speaker, sounds: Mapping[Earcon, SpokenAudio], post: Callable[[Event], None]
     ) -> None:
         self._speaker = speaker
         self.sounds = sounds
-        self._on_sound = on_sound
+        self._post = post
         self._playing: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
 
     def play(self, name: Earcon) -> None:
         """Let it sound, behind what already sounds."""
         if sound := self.sounds.get(name):
-            self._on_sound(sound.duration_s + ECHO_S)
+            self._post(EarconStarted(sound.duration_s + ECHO_S))
             self._playing = asyncio.ensure_future(self._play(sound))
 
     def play_when(self, name: Earcon, may: Callable[[], bool]) -> None:

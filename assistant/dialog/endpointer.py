@@ -71,6 +71,11 @@ class Endpointer:
         return bool(self._frames) and not self._ended
 
     @property
+    def pauses(self) -> bool:
+        """Whether the person pauses within an utterance."""
+        return self._paused
+
+    @property
     def has_utterance(self) -> bool:
         """Whether an utterance has begun, ended or not, and was not forgotten."""
         return bool(self._frames)

@@ -86,14 +86,17 @@ class SpeechTimeout:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the person still has time."""
+        return asyncio.get_running_loop().time() < self._until_s
+
     def resume(self) -> bool:
         """Wait for what is left; false, and nothing happens, when that is nothing."""
         self.pause()
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._until_s:
-            return False
-        self._timer = loop.call_at(self._until_s, self._on_end)
-        return True
+        if self.is_left:
+            self._timer = asyncio.get_running_loop().call_at(self._until_s, self._on_end)
+        return self.is_left
 
     def end(self) -> None:
         """Wait no longer."""

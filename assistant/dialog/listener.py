@@ -10,16 +10,16 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import TypeAlias
 
 from assistant.audio import Kind, Microphone
 from assistant.core.errors import AssistantError
 from assistant.core.events import Event, Faulted, Ready, RecordingEnded, Woken
-from assistant.core.state import ListeningMode
+from assistant.core.state import Interruption, ListeningMode, State, listening_mode
 from assistant.core.types import FRAME_MS, AudioFrame, Transcript
 from assistant.dialog.end_of_turn import required_silence_ms
 from assistant.dialog.endpointer import Endpointer
 from assistant.dialog.interruptions import Interruptions
+from assistant.dialog.pipeline import Hearing
 from assistant.dialog.wake_gate import WakeGate, end_of_speech
 from assistant.engines import Vad, WakeWord
 from assistant.settings.schema import Settings
@@ -48,9 +48,6 @@ _WORD_LATE_FRAMES = 320 // FRAME_MS
 
 _SPEECH_TOO = (ListeningMode.INTERRUPTION, ListeningMode.COMMAND)
 """Where utterances are followed beside the wake word."""
-
-Hearing: TypeAlias = tuple[Vad, WakeWord | None]
-"""What tells speech, and the wake word where there is one."""
 
 
 class Listener:
@@ -87,6 +84,15 @@ class Listener:
         self._recent: deque[tuple[AudioFrame, bool]] = deque(maxlen=_WORD_LATE_FRAMES)
         self.endpointer = Endpointer(settings.endpoint)
         self._interruptions = interruptions or Interruptions(hears_itself=False, echo=None)
+
+    def attend(self, state: State, interruption: Interruption, *, only_commands: bool) -> None:
+        """Listen to what matters in this state."""
+        self.mode = listening_mode(
+            state,
+            has_wake_word=self.has_wake_word,
+            interruption=interruption,
+            only_commands=only_commands,
+        )
 
     @property
     def mode(self) -> ListeningMode:
@@ -126,11 +132,14 @@ class Listener:
         self._settings = settings
         if hearing:
             self._vad, self._wake_word = hearing
-        if not self.endpointer.has_utterance:
             self._forget()
+        else:  # a wake word may be half said
+            self.endpointer = Endpointer(settings.endpoint)
 
     def wait_for(self, transcript: Transcript, match: Match | None) -> None:
         """The words are known while the person pauses: wait as long as they ask for."""
+        if not self.endpointer.pauses:
+            return
         if match and match.asks_back:
             self.wait_for_the_rest()
         else:
@@ -142,7 +151,8 @@ class Listener:
 
     def wait_for_the_rest(self) -> None:
         """As it is, it gets no answer that somebody waits for: it may be the beginning of one that does."""
-        self.endpointer.required_silence_ms = self._settings.endpoint.unfinished_ms
+        if self.endpointer.pauses:
+            self.endpointer.required_silence_ms = self._settings.endpoint.unfinished_ms
 
     def open(self) -> None:
         """Begin to listen; posts Ready with the first frame, Faulted when the microphone fails."""

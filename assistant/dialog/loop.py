@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from assistant.audio import EchoControl, Kind, Microphone, nothing_plugs_in
 from assistant.core import events as e
 from assistant.core.errors import EngineError
-from assistant.core.state import State, StateMachine, listening_mode
+from assistant.core.state import BETWEEN_TURNS, HEARING, Observer, State, StateMachine
 from assistant.core.types import SpokenAudio
 from assistant.dialog.earcons import Earcon, Earcons
 from assistant.dialog.follow_up import FollowUp, SpeechTimeout
 from assistant.dialog.interruptions import Interruptions
-from assistant.dialog.listener import Hearing, Listener
+from assistant.dialog.listener import Listener
 from assistant.dialog.outages import Outages, Part
-from assistant.dialog.pipeline import Pipeline
+from assistant.dialog.pipeline import Adopt, Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.dialog.speaker_watch import SpeakerWatch
-from assistant.dialog.turn import Turn
 from assistant.dialog.turns import Turns
 from assistant.engines import Vad, WakeWord
 from assistant.runtime.clock import quiet
@@ -41,7 +40,7 @@ class VoiceLoop:
 
     Without a ``wake_word`` any speech wakes it. ``echo`` keeps its voice out of what it hears;
     ``hears_itself``: nothing does. ``on_report`` gets the report of each turn that ended, answered or not;
-    ``on_change`` each event that led to another state, and that state; ``outages`` what is lost and found.
+    ``observers`` are told each change of the state; ``outages`` what is lost and found.
     """
 
     def __init__(
@@ -56,17 +55,16 @@ class VoiceLoop:
         hears_itself: bool,
         echo: EchoControl | None = None,
         on_report: Callable[[Report], None],
-        on_change: Callable[[e.Event, State], None] = lambda *_: None,
+        observers: Sequence[Observer] = (),
         outages: Outages | None = None,
         rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     ) -> None:
-        self._pipeline = pipeline
+        self.pipeline = pipeline
+        """What answers, with its settings; another one after Adopt."""
         self.ringer = ringer
-        self._on_report = on_report
-        self._on_change = on_change
+        self._observers = observers
         self.outages = outages or Outages()
         self._fault_untold = False
-        self._machine = StateMachine()
         self._queue: asyncio.Queue[e.Event] = asyncio.Queue()
         self.interruptions = Interruptions(hears_itself=hears_itself, echo=echo)
         self._listener = Listener(
@@ -80,14 +78,13 @@ class VoiceLoop:
         )
         self._rescan_devices = rescan
         self._speaker_watch = SpeakerWatch(pipeline.speaker, post=self.post, rescan=self._rescan)
-        self._earcons = Earcons(pipeline.speaker, earcons, on_sound=self._listener.hold_judgement)
+        self._earcons = Earcons(pipeline.speaker, earcons, post=self.post)
         self._timeout = SpeechTimeout(lambda: self.post(e.NothingSaid()))
         self._turns = Turns(
-            pipeline,
-            post=self.post,
-            on_transcript=self._listener.wait_for,
-            on_refusal=self._listener.wait_for_the_rest,
-            on_end=self._on_end,
+            pipeline, post=self.post, on_report=on_report, ringer=ringer, earcons=self._earcons
+        )
+        self._machine = StateMachine(
+            answer_held=lambda: self._turns.can_resume, time_left=lambda: self._timeout.is_left
         )
         self._follow_up = FollowUp(self._turns, self._listener, ringer, hears_itself=hears_itself)
 
@@ -95,25 +92,13 @@ class VoiceLoop:
     def state(self) -> State:
         return self._machine.state
 
-    @property
-    def pipeline(self) -> Pipeline:
-        """The engines at work, for who measures them."""
-        return self._pipeline
-
     def post(self, event: e.Event) -> None:
         """Report an event from the loop's thread; it is handled after those before it."""
         self._queue.put_nowait(event)
 
-    def adopt(
-        self, pipeline: Pipeline, earcons: Mapping[Earcon, SpokenAudio], hearing: Hearing | None
-    ) -> None:
-        """Use these, and the settings of ``pipeline``, from the next turn on; None keeps the hearing."""
-        self._pipeline = pipeline
-        self._turns.adopt(pipeline)
-        self._earcons.sounds = earcons
-        self.ringer.limit_s = pipeline.settings.conversation.ring_limit_s
-        self._listener.adopt(pipeline.settings, hearing)
-        self._attend()
+    def carry_out(self, action: Action | None) -> None:
+        """Do what a skill asks of the appliance, whoever called it."""
+        self._turns.carry_out(action)
 
     async def run(self) -> None:
         """Live until the microphone's recording is over, or cancelled.
@@ -131,17 +116,16 @@ class VoiceLoop:
                 job.cancel()
             await self._listener.close()
             await self._turns.end()
-            self._pipeline.speaker.close()
+            self.pipeline.speaker.close()
 
     async def idle(self, quiet_s: float) -> None:
         """Wait until nothing has been said by anybody for ``quiet_s`` seconds."""
-        await quiet(self._is_busy, quiet_s)
 
-    def _is_busy(self) -> bool:
-        talking = not self._turns.none or self._listener.endpointer.in_speech or not self._queue.empty()
-        return talking or self.state in (State.STARTING, State.FAULTED)
+        def is_busy() -> bool:
+            talking = not self._turns.none or self._listener.endpointer.in_speech or not self._queue.empty()
+            return talking or self.state in (State.STARTING, State.FAULTED)
 
-    # Events
+        await quiet(is_busy, quiet_s)
 
     async def _handle(self, event: e.Event) -> None:  # noqa: PLR0912 - a branch for each kind of event
         log.debug("state=%s event=%s", self.state.value, type(event).__name__)
@@ -152,13 +136,15 @@ class VoiceLoop:
             case e.SpeechStarted():
                 await self._on_speech_started()
             case e.SpeechGoesOn() | e.SpeechPaused():
-                if self.state is State.LISTENING:
+                if self.state in HEARING:
                     await self._turns.work_ahead(event)
             case e.SpeechResumed():
                 await self._on_speech_resumed(event)
             case e.TurnEnded(utterance=utterance):
                 if self._fire(event):
                     await self._turns.answer(utterance)
+            case e.Understood() | e.NotUnderstood():
+                await self._on_words(event)
             case e.ReplyFinished():
                 await self._on_reply_finished(event)
             case e.NothingSaid() | e.ReplyRefused():
@@ -167,10 +153,14 @@ class VoiceLoop:
                 await self._settle(event)
             case e.Announced(text=text):
                 await self._announce(event, text)
-            case e.Muted() | e.Unmuted() if self._machine.allows(type(event)):
+            case e.Muted() | e.Unmuted() if self._machine.target(type(event)):
                 await self._on_mute_button(event)
             case e.Faulted(error=error):
                 await self._on_fault(error)
+            case Adopt():
+                self._adopt(event)
+            case e.EarconStarted(audible_s=audible_s):
+                self._listener.hold_judgement(audible_s)
             case e.Probed(handled=handled):
                 handled()
             case _:
@@ -178,10 +168,13 @@ class VoiceLoop:
 
     async def _on_woken(self, event: e.Woken) -> None:
         log.info("state=%s woken_by=%s", self.state.value, event.by)
-        if self.state is State.SPEAKING:
+        if self.state is State.SPEAKING and not event.by_hand:
             # A wake word may have been a word of the answer: then nothing follows, and it goes on.
-            await self._turns.end() if event.by_hand else self._turns.hold()
+            self._turns.hold()
             self._fire(e.BargedIn())
+        elif self.state in (State.SPEAKING, State.INTERRUPTED):
+            await self._turns.end()
+            self._fire(event)
         elif self._follow_up.only_commands:
             await self._turns.end()
             self._follow_up.answer_all()
@@ -189,9 +182,9 @@ class VoiceLoop:
             self._attend()
         elif not self._fire(event):
             return
-        if self._machine.state is not State.LISTENING:
+        if self._machine.state not in HEARING:
             return  # somebody pressed a button, but there is no microphone
-        self._timeout.begin(self._pipeline.settings.endpoint.listen_timeout_ms / 1000)
+        self._timeout.begin(self.pipeline.settings.endpoint.listen_timeout_ms / 1000)
         self._earcons.play_when("wake", lambda: self._listener.quiet_s >= _LETS_GO_S)
 
     async def _on_speech_started(self) -> None:
@@ -210,35 +203,47 @@ class VoiceLoop:
             # It must not be done again with what is said now, which may be only a cough.
             self._turns.hold()
             self._listener.endpointer.forget_before()
-            self._fire(event)
-        elif self.state in (State.LISTENING, State.THINKING):
+        elif self.state in (*HEARING, State.THINKING):
             await self._turns.discard()
-            self._fire(event)
+        self._fire(event)
+
+    async def _on_words(self, event: e.Understood | e.NotUnderstood) -> None:
+        """They tell how long to wait for more of them, and whether what was interrupted is over."""
+        turn = self._turns.at_work
+        if turn is None or turn.transcript is not event.transcript:
+            return  # the person went on meanwhile
+        if isinstance(event, e.Understood):
+            self._listener.wait_for(event.transcript, turn.match)
+            await self._turns.understood()
+            if self.state is State.INTERRUPTED:
+                self._fire(event)
+        elif not self._turns.holds:  # what is held goes on soon, and nobody waits for anything else
+            self._listener.wait_for_the_rest()
 
     async def _on_no_words(self, event: e.Event) -> None:
         """Noise is no reason to end an answer, nor the time that a person has to begin."""
-        if isinstance(event, e.ReplyRefused) and self.state is not State.THINKING:
-            return  # too late: the person goes on
-        if self._turns.can_resume and self._fire(e.AnswerResumed()):
-            self.interruptions.was_false()
-            await self._turns.resume()
-            self._attend()
-        elif self.state in (State.LISTENING, State.THINKING) and self._timeout.resume():
-            await self._turns.end()
-            if self.state is State.THINKING:
-                self._fire(e.FollowUpOpened())
-            self._listener.endpointer.reset()
-        elif self._machine.allows(type(event)):
-            was_called = not self._follow_up.only_commands
-            await self._settle(event)
-            if self._listener.has_wake_word and was_called:
-                self._earcons.play("done")
+        was_called = not self._follow_up.only_commands
+        match self._machine.target(type(event)):
+            case State.SPEAKING:
+                self._fire(event)
+                self.interruptions.was_false()
+                await self._turns.resume()
+                self._attend()
+            case State.LISTENING:
+                await self._turns.end()
+                self._fire(event)
+                self._timeout.resume()
+                self._listener.endpointer.reset()
+            case State.SLEEPING:
+                await self._settle(event)
+                if self._listener.has_wake_word and was_called:
+                    self._earcons.play("done")
 
     async def _on_reply_finished(self, event: e.Event) -> None:
         wait_s = 0.0
         if self.state is State.SPEAKING:
             await self._turns.end()  # then the ringer knows what was heard
-            wait_s = self._follow_up.choose(self._pipeline.settings.conversation.follow_up_ms / 1000)
+            wait_s = self._follow_up.choose(self.pipeline.settings.conversation.follow_up_ms / 1000)
         await self._settle(e.FollowUpOpened() if wait_s else event)
         if wait_s and self._machine.state is State.LISTENING:
             self._timeout.begin(wait_s)
@@ -247,6 +252,7 @@ class VoiceLoop:
     async def _announce(self, event: e.Event, text: str) -> None:
         """Say something unasked, unless somebody talks. Muted, it stays so."""
         if self._follow_up.only_commands and not self._follow_up.may_hear_command:
+            self._timeout.end()
             await self._settle(e.NothingSaid())
         if "speaker" in self.outages:
             self.ringer.unheard(text)
@@ -284,67 +290,61 @@ class VoiceLoop:
         if "engine" not in self.outages:
             self._listener.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
 
+    def _adopt(self, new: Adopt) -> None:
+        """Between two turns; and what it hears by is exchanged only while nobody speaks."""
+        begins = self.state is State.SLEEPING and self._listener.endpointer.has_utterance
+        is_quiet = not begins and (not new.hearing or self._listener.quiet_s > _LETS_GO_S)
+        if not is_quiet or self.state not in BETWEEN_TURNS or not self._turns.none:
+            asyncio.get_running_loop().call_later(_LETS_GO_S, self.post, new)
+        elif new.take_over():
+            self.pipeline, self._earcons.sounds = new.pipeline, new.earcons
+            self._turns.adopt(new.pipeline)
+            self.ringer.limit_s = new.pipeline.settings.conversation.ring_limit_s
+            self._listener.adopt(new.pipeline.settings, new.hearing)
+            self._attend()
+
     async def _rescan(self, missing: Kind) -> None:
         """Look for devices that were plugged in, which closes the others for a moment: only in silence."""
-        is_free = self.state in (State.STARTING, State.SLEEPING, State.MUTED, State.FAULTED)
-        is_silent = self._turns.none and not self._earcons.sounding
-        if is_free and is_silent and self._listener.quiet_s > _LETS_GO_S:
+        is_silent = self._turns.none and not self._earcons.sounding and self._listener.quiet_s > _LETS_GO_S
+        if is_silent and self.state in (State.STARTING, *BETWEEN_TURNS):
             await self._rescan_devices(missing)
-
-    # Actions
 
     def _fire(self, event: e.Event) -> bool:
         """Go where the table leads; an event that came too late leads nowhere."""
-        event = self.outages.instead_of(event, self.state)
-        if not self._machine.allows(type(event)):
-            log.debug("state=%s event=%s came too late", self.state.value, type(event).__name__)
+        before, target = self.state, self._machine.target(type(event))
+        event = self.outages.instead_of(event, before, target)
+        if self._machine.target(type(event)) is None:
+            log.debug("state=%s event=%s came too late", before.value, type(event).__name__)
             return False
         state = self._machine.fire(event)
+        if state is before:
+            return True
         if state is State.FAULTED and self._fault_untold:
             self._fault_untold = False
             self._earcons.play("error")
-        self._on_change(event, state)
+        for observer in self._observers:
+            observer(event, state)
         self._attend()
         if state in (State.SLEEPING, State.SPEAKING):
             self._listener.endpointer.reset()
-        if state is not State.LISTENING:
+        if state not in HEARING:
             self._turns.stop_reading()
-        if state not in (State.LISTENING, State.THINKING):
+        if state not in (*HEARING, State.THINKING):
             self._follow_up.answer_all()
             self._timeout.end()
             self._earcons.forget()
         return True
 
     def _attend(self) -> None:
-        turn, settings = self._turns.at_work, self._pipeline.settings.conversation
+        turn, settings = self._turns.at_work, self.pipeline.settings.conversation
         by = self.interruptions.by(settings, already_false=turn.report.resumed if turn else 0)
-        self._listener.mode = listening_mode(
-            self.state,
-            has_wake_word=self._listener.has_wake_word,
-            interruption=by,
-            only_commands=self._follow_up.only_commands,
-        )
+        self._listener.attend(self.state, by, only_commands=self._follow_up.only_commands)
 
     async def _settle(self, event: e.Event) -> None:
         """End the turn, if there is one, and go where ``event`` leads."""
-        if self._machine.allows(type(event)):
+        if self._machine.target(type(event)):
             await self._turns.end()
             self._fire(event)
             self._listener.endpointer.reset()
         elif self.state is State.MUTED:
             await self._turns.end()
-
-    def _on_end(self, turn: Turn) -> None:
-        report = turn.report
-        report.log(with_words=self._pipeline.settings.privacy.log_transcripts)
-        self._on_report(report)
-        self.carry_out(report.outcome.action if report.outcome else None)
-        self.ringer.follow(turn)
-        if report.sign and not turn.heard_ms:
-            self._earcons.play(report.sign)
-
-    def carry_out(self, action: Action | None) -> None:
-        """What a skill asks of the appliance, whoever called it."""
-        for turn in self._turns.alive:
-            self.ringer.follow(turn)
-        self._pipeline.carry_out(action, stop_ringing=self.ringer.silence, post=self.post)

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from assistant.core.errors import AssistantError, DeviceLost, DeviceStuck, DeviceUnavailable
 from assistant.core.events import Event, Faulted, Ready, SpeakerFound, SpeakerLost
-from assistant.core.state import TRANSITIONS, State
+from assistant.core.state import HEARING, State
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +66,10 @@ class Outages:
     def __contains__(self, part: object) -> bool:
         return part in self._errors
 
-    def instead_of(self, event: Event, state: State) -> Event:
+    def instead_of(self, event: Event, state: State, target: State | None) -> Event:
         """What has happened: as it cannot listen, what would lead to that, or to sleep, is the fault."""
         error = self._errors.get("engine") or self._errors.get("microphone")
-        target = TRANSITIONS.get((state, type(event)))
-        if error and state is not State.MUTED and target in (State.SLEEPING, State.LISTENING):
+        if error and state is not State.MUTED and target in (State.SLEEPING, *HEARING):
             return Faulted(error)
         return event
 

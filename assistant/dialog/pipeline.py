@@ -7,19 +7,21 @@ all use it, and ``Pipeline.speak`` to turn the answer into sound.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 from assistant.audio import Speaker
 from assistant.core.errors import EmptyAnswer, EngineError, EngineFailed
 from assistant.core.events import Event, Muted
 from assistant.core.types import Call, Pcm16, Sentence, SpokenAudio, Transcript
 from assistant.dialog.conversation import Conversation
+from assistant.dialog.earcons import Earcon
 from assistant.dialog.report import Report
 from assistant.dialog.sentences import Sentences
-from assistant.engines import CallingLlm, Llm, Stt, Tts
+from assistant.engines import CallingLlm, Llm, Stt, Tts, Vad, WakeWord
 from assistant.runtime.aio import in_thread, prefetch
 from assistant.runtime.cancel import Cancel
 from assistant.runtime.engine_thread import EngineThread, Meter, unmetered
@@ -169,6 +171,10 @@ class Answer:
         return match
 
 
+Hearing: TypeAlias = tuple[Vad, WakeWord | None]
+"""What tells speech, and the wake word where there is one."""
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """The engines and everything else that a turn works with."""
@@ -257,6 +263,18 @@ class Pipeline:
                 self.conversation.forget()
             case Volume(level=level):
                 self.speaker.volume = level
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adopt(Event):
+    """Somebody has made another pipeline: it is used from the next turn on, with its settings."""
+
+    pipeline: Pipeline
+    earcons: Mapping[Earcon, SpokenAudio]
+    hearing: Hearing | None = None
+    """None keeps what is there."""
+    take_over: Callable[[], bool] = lambda: True
+    """Is called when it is time. False if it is no longer wanted."""
 
 
 def sound_of(sentence: Sentence, language: str, tts: Tts, cancel: Cancel) -> Pcm16:

@@ -12,14 +12,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from assistant.core.errors import AssistantError, EmptyAnswer, EngineError
-from assistant.core.events import Event, ReplyFinished, ReplyRefused, ReplyStarted, SpeakerLost, Stopped
+from assistant.core.events import (
+    Event,
+    NotUnderstood,
+    ReplyFinished,
+    ReplyRefused,
+    ReplyStarted,
+    SpeakerLost,
+    Stopped,
+    Understood,
+)
 from assistant.core.types import Pcm16, Sentence, Transcript, Utterance
 from assistant.dialog import noise_filter
 from assistant.dialog.pipeline import SENTENCES_AHEAD, Answer, Pipeline
@@ -46,27 +55,23 @@ class Turn:
         pipeline: Pipeline,
         *,
         number: int,
-        last_reply: Callable[[], str],
         refuse: Callable[[str], str | None],
         begun: str,
         post: Callable[[Event], None],
-        on_transcript: Callable[[Transcript, Match | None], Awaitable[None]],
-        on_refusal: Callable[[], None],
     ) -> None:
-        """``last_reply`` tells what was answered last; ``refuse`` why words that are no command get none,
-        if so; ``begun`` what the person had said when an answer to it came too early: this goes
-        on with it, unless it is a command."""
+        """``refuse`` tells why words that are no command get no answer, if so; ``begun`` is what the person
+        had said when an answer to it came too early: this goes on with it, unless it is a command."""
         self.report = Report(number)
         self._pipeline = pipeline
-        self._last_reply = last_reply
         self._refuse = refuse
         self._begun = begun
         self._post = post
-        self._on_transcript = on_transcript
-        self._on_refusal = on_refusal
         self._released = asyncio.Event()
+        self._may_think = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._answer: Answer | None = None
+        self.transcript: Transcript | None = None
+        """What was understood, or not, once that is known."""
         self._is_retracted = False
         self.announced = ""
         self._playback = Playback(pipeline.speaker)
@@ -92,6 +97,12 @@ class Turn:
         self.report.mark("ended")
         self._released.set()
 
+    def think(self, last_reply: str) -> None:
+        """Go on after Understood: what was interrupted is over. ``last_reply`` was said last."""
+        if self._answer:
+            self._answer.last_reply = last_reply
+        self._may_think.set()
+
     def hold(self) -> None:
         """Fall silent, for now: perhaps somebody interrupts."""
         self._playback.hold()
@@ -113,6 +124,11 @@ class Turn:
         """Cancel the turn and forget it: the person had not finished."""
         self._is_retracted = True
         await self.cancel()
+
+    @property
+    def match(self) -> Match | None:
+        """The skill that answers, once it is known."""
+        return self._answer.match if self._answer else None
 
     @property
     def has_acted(self) -> bool:
@@ -159,9 +175,9 @@ class Turn:
         transcript = await self._transcribe(utterance.pcm)
         answer = self._answer_to(transcript.text)
         if reason := self._refusal(utterance, transcript, answer.match):
-            self.report.refused = reason
+            self.report.refused, self.transcript = reason, transcript
             if transcript.text:  # perhaps the beginning of more; noise is the beginning of nothing
-                self._on_refusal()
+                self._post(NotUnderstood(transcript))
             await self._released.wait()
             self._post(ReplyRefused(reason))
             return
@@ -170,9 +186,9 @@ class Turn:
             self.report.transcript = f"{self._begun} {transcript.text}"
             transcript = replace(transcript, text=self.report.transcript)
             answer = self._answer_to(transcript.text)
-        self._answer = answer
-        await self._on_transcript(transcript, answer.match)
-        answer.last_reply = self._last_reply()
+        self._answer, self.transcript = answer, transcript
+        self._post(Understood(transcript))
+        await self._may_think.wait()
         try:
             await self._speak(aiter(answer))
         finally:

@@ -13,12 +13,14 @@ from collections.abc import Callable
 
 from assistant.core.errors import AudioError
 from assistant.core.events import Event, SpeakerLost, SpeechGoesOn, SpeechPaused, Stopped
-from assistant.core.types import Transcript, Utterance
+from assistant.core.types import Utterance
+from assistant.dialog.earcons import Earcons
 from assistant.dialog.noise_filter import is_own
 from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
+from assistant.dialog.ringer import Ringer
 from assistant.dialog.turn import Turn
-from assistant.skills import Match
+from assistant.skills import Action
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,8 @@ _UNSURE_WORDS = 2
 class Turns:
     """At most one turn works; another may be held meanwhile.
 
-    ``on_end`` gets each turn that ended, with its report complete; turns that only were attempts at
-    the next one are listed in its report instead.
+    ``on_report`` gets the report of each turn that ended; turns that only were attempts at the next one are
+    listed in its report instead.
     """
 
     def __init__(
@@ -41,15 +43,15 @@ class Turns:
         pipeline: Pipeline,
         *,
         post: Callable[[Event], None],
-        on_transcript: Callable[[Transcript, Match | None], None],
-        on_refusal: Callable[[], None],
-        on_end: Callable[[Turn], None],
+        on_report: Callable[[Report], None],
+        ringer: Ringer,
+        earcons: Earcons,
     ) -> None:
         self._pipeline = pipeline
         self._post = post
-        self._on_transcript = on_transcript
-        self._on_refusal = on_refusal
-        self._on_end = on_end
+        self._on_report = on_report
+        self._ringer = ringer
+        self._earcons = earcons
         self._read_ahead = ReadAhead(pipeline)
         self._held: Turn | None = None
         self._count = 0
@@ -74,11 +76,6 @@ class Turns:
     @property
     def none(self) -> bool:
         return self.at_work is None and self._held is None
-
-    @property
-    def alive(self) -> list[Turn]:
-        """The one at work and the one that is held."""
-        return [turn for turn in (self.at_work, self._held) if turn is not None]
 
     async def work_ahead(self, event: SpeechGoesOn | SpeechPaused) -> None:
         """Somebody is speaking: get to know the words, or begin with an answer, in case that was all."""
@@ -155,6 +152,11 @@ class Turns:
     def can_resume(self) -> bool:
         return self._held is not None and not self._held.done
 
+    @property
+    def holds(self) -> bool:
+        """Whether an answer was interrupted and may still go on, or end."""
+        return self._held is not None
+
     async def resume(self) -> None:
         """End the turn that came of nothing and go on with the answer that was held."""
         if self._begun:
@@ -170,36 +172,33 @@ class Turns:
                 self._post(SpeakerLost(error))
                 self._post(Stopped())
 
+    async def understood(self) -> None:
+        """The turn at work may answer: what was held will not go on, and is remembered before that.
+
+        If the person had not finished, what was said to their beginning does not count.
+        """
+        turn = self.at_work
+        if turn is not None and turn.report.goes_on and self._held is not None:
+            held, self._held = self._held, None
+            await held.retract()
+            self._discarded.append(held.report)
+        else:
+            await self._end_held()
+        if turn is not None:
+            turn.think(self._to_repeat)
+
     async def _end_held(self) -> None:
         held, self._held = self._held, None
-        if held is not None:
-            await held.cancel()
-            self._account(held)
+        await self._end(held)
 
     async def _end_at_work(self) -> None:
         turn, self.at_work = self.at_work, None
+        await self._end(turn)
+
+    async def _end(self, turn: Turn | None) -> None:
         if turn is not None:
             await turn.cancel()
             self._account(turn)
-
-    async def _understood(self, transcript: Transcript, match: Match | None) -> None:
-        """Somebody did say something: what was held will not go on, and is remembered before the answer."""
-        self._on_transcript(transcript, match)
-        goes_on = self.at_work is not None and self.at_work.report.goes_on
-        # Shielded: the person may go on now, which ends this turn but must not leave that one half ended.
-        await asyncio.shield(asyncio.ensure_future(self._retract() if goes_on else self._end_held()))
-
-    def _not_understood(self) -> None:
-        """What was held goes on soon. Nobody waits for anything else."""
-        if self._held is None:
-            self._on_refusal()
-
-    async def _retract(self) -> None:
-        """The person had not finished: what was said to that does not count."""
-        held, self._held = self._held, None
-        if held is not None:
-            await held.retract()
-            self._discarded.append(held.report)
 
     def _recall(self) -> None:
         """A conversation is over after a while."""
@@ -217,12 +216,9 @@ class Turns:
         return Turn(
             self._pipeline,
             number=self._count + 1 + (self._held is not None),
-            last_reply=lambda: self._to_repeat,
             refuse=refuse,
             begun=self._begun,
             post=self._post,
-            on_transcript=self._understood,
-            on_refusal=self._not_understood,
         )
 
     def _overheard(self, from_s: float) -> str:
@@ -239,7 +235,19 @@ class Turns:
         self._last_sounded = turn.sounded_text or self._last_sounded
         self._to_repeat = report.reply if turn.heard_ms else self._to_repeat
         report.discarded, self._discarded = self._discarded, []
-        self._on_end(turn)
+        report.log(with_words=self._pipeline.settings.privacy.log_transcripts)
+        self._on_report(report)
+        self.carry_out(report.outcome.action if report.outcome else None)
+        self._ringer.follow(turn)
+        if report.sign and not turn.heard_ms:
+            self._earcons.play(report.sign)
+
+    def carry_out(self, action: Action | None) -> None:
+        """Do what a skill asks of the appliance, whoever called it."""
+        for turn in (self.at_work, self._held):
+            if turn is not None:
+                self._ringer.follow(turn)
+        self._pipeline.carry_out(action, stop_ringing=self._ringer.silence, post=self._post)
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()

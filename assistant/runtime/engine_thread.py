@@ -187,14 +187,10 @@ class EngineThread(Generic[E]):
     def _turn(self) -> AbstractContextManager[object]:
         return nullcontext() if getattr(self.engine, "waits", False) else self._in_turn
 
-    async def exchange(self, engine: E) -> None:
-        """Use ``engine``, already warm, from the next call on, and close the previous one."""
-
-        def swap(_: Cancel) -> None:
-            before, self.engine = self.engine, engine
-            before.close()
-
-        await self._submit(swap)
+    def exchange(self, engine: E) -> asyncio.Future[None]:
+        """Use ``engine``, already warm, from the next call on. Done when the previous one is closed."""
+        before, self.engine = self.engine, engine
+        return self._thread.submit(asyncio.get_running_loop(), before.close)
 
     def hangs(self, limit_s: float) -> bool:
         """True if the engine has been computing for longer than ``limit_s`` and ignores cancellation."""

@@ -32,6 +32,7 @@ _LAMP = {
     "listening": (1.0, 0.0),
     "thinking": (0.15, 0.15),
     "speaking": (0.6, 0.2),
+    "interrupted": (1.0, 0.0),
     "muted": (0.05, 2.95),
     "faulted": (0.1, 0.1),
 }

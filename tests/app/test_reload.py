@@ -11,10 +11,12 @@ import pytest
 
 from assistant.app import engines as loading
 from assistant.app.reload import SavedFiles, changes
+from assistant.app.supervisor import Supervisor, Watch
 from assistant.board import memory_plan
 from assistant.board.memory_plan import Room
 from assistant.core.errors import ModelMissing, OrderRefused, SettingsError
 from assistant.core.state import State
+from assistant.runtime import clock
 from assistant.settings.schema import Settings
 from tests.owner import QUESTION, Owner, Stories, ask, owned_house
 
@@ -179,9 +181,72 @@ def test_what_needs_a_restart_is_said(owned: Stories) -> None:
     owned(story)
 
 
+@pytest.mark.parametrize("at_s", [0.0, 0.4, 0.7, 1.1, 1.9])
+@pytest.mark.parametrize("hearing", ["vad: {engine: silero}", "vad: {threshold: 0.4}"])
+def test_an_exchange_that_takes_long_while_somebody_speaks_is_adopted_after_the_turn(
+    owned: Stories, hearing: str, at_s: float
+) -> None:
+    async def story(owner: Owner) -> None:
+        house, loop = owner.house, asyncio.get_running_loop()
+        voice_loop = house.voice_loop
+        before, hears_by = voice_loop.pipeline, voice_loop._listener._vad
+        before.llm.engine.close = lambda: clock.occupy(loop, 0.8)  # type: ignore[method-assign]
+        adopted: list[tuple[State, bool, float]] = []
+
+        async def watch() -> None:
+            while voice_loop.pipeline is before:
+                assert voice_loop._listener._vad is hears_by, "all of it is adopted at once"
+                await asyncio.sleep(0.005)
+            endpointer = voice_loop._listener.endpointer
+            adopted.append((voice_loop.state, endpointer.has_utterance, voice_loop._listener.quiet_s))
+
+        async def talk() -> None:
+            await asyncio.sleep(0.3)
+            house.wake_up()
+            await house.until(State.LISTENING)
+            await asyncio.sleep(0.4)
+            house.say(QUESTION)
+            await house.until(State.SPEAKING)
+
+        watching, talking = asyncio.ensure_future(watch()), asyncio.ensure_future(talk())
+        await asyncio.sleep(at_s)
+        changed = await owner.reload(f"{hearing}\nllm: {{seed: 3}}")
+        await asyncio.gather(watching, talking)
+        [(state, speaks, quiet_s)] = adopted
+        assert (state, speaks) == (State.SLEEPING, False)
+        assert "vad.engine" not in changed or quiet_s > 0.2
+        assert (voice_loop._listener._vad is hears_by) is ("vad.engine" not in changed)
+        await house.voice_loop.idle(2)
+        assert [report.transcript for report in house.reports] == [QUESTION]
+        assert await ask(house) == "The other model says so."
+
+    owned(story)
+
+
+def test_what_is_no_longer_wanted_is_not_adopted(owned: Stories) -> None:
+    async def story(owner: Owner) -> None:
+        house = owner.house
+        before = house.voice_loop.pipeline
+        llm = before.llm.engine
+        house.wake_up()
+        await house.until(State.LISTENING)
+        reloading = asyncio.ensure_future(owner.reload("llm: {seed: 3}"))
+        await asyncio.sleep(0.2)
+        closed = closings(new=owner.made[0])
+        reloading.cancel()
+        await asyncio.gather(reloading, return_exceptions=True)
+        await house.until(State.SLEEPING)
+        await asyncio.sleep(5)
+        assert closed == ["new"]
+        assert house.voice_loop.pipeline is before
+        assert before.llm.engine is llm
+
+    owned(story)
+
+
 def test_a_saved_file_is_taken_over_by_itself_and_a_bad_one_is_survived(owned: Stories) -> None:
     async def story(owner: Owner) -> None:
-        watching = asyncio.ensure_future(owner.reloader.watch(owner.house.voice_loop, owner.house.context))
+        watching = asyncio.ensure_future(Supervisor({"settings": Watch(2.0, owner.look)}).watch())
         try:
             owner.write("audio: {volume: 0.7}")
             await asyncio.sleep(8)

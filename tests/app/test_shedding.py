@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from assistant.app.build import history_tokens, kept_prompts
 from assistant.app.shedding import Shedding
+from assistant.app.supervisor import Supervisor, Watch
 from assistant.board.shortage import GIVES_UP, KEPT_UP, Reading, Shortages
 from assistant.core.errors import EngineFailed
 from assistant.core.state import State
@@ -54,7 +55,7 @@ class Machine:
 async def relieved(house: House) -> AsyncIterator[Machine]:
     machine = Machine()
     shedding = Shedding(house.voice_loop, machine.shortages, lambda: machine.reading, kept_prompts())
-    watching = asyncio.ensure_future(shedding.watch())
+    watching = asyncio.ensure_future(Supervisor({"shortages": Watch(5.0, shedding.look)}).watch())
     try:
         yield machine
     finally:
@@ -213,7 +214,9 @@ def test_what_cannot_be_given_up_is_tried_again_and_told_once(caplog: pytest.Log
         assert house.llm.context_tokens == 1024
 
     live(story)
-    assert len([record for record in caplog.records if "relief=failed" in record.getMessage()]) == 1
+    assert (
+        len([record for record in caplog.records if "watch=shortages failed=yes" in record.getMessage()]) == 1
+    )
 
 
 @settings(max_examples=15)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from assistant.app.supervisor import Heartbeat, Repairs
+from assistant.app.supervisor import Heartbeat, Repairs, Supervisor, Watch
 from assistant.core import events as e
 from assistant.core.errors import EngineTimeout, OrderRefused
 from assistant.core.state import State
@@ -40,7 +40,9 @@ def hang_once(house: House, engine: str) -> None:
 
 @asynccontextmanager
 async def repaired(house: House, load: Callable[..., Any]) -> AsyncIterator[None]:
-    watching = asyncio.ensure_future(Repairs(house.voice_loop, load).watch())
+    watching = asyncio.ensure_future(
+        Supervisor({"engines": Watch(1.0, Repairs(house.voice_loop, load).look)}).watch()
+    )
     try:
         yield
     finally:
@@ -160,7 +162,7 @@ async def beating(house: House) -> AsyncIterator[list[float]]:
         is_broken=lambda: "engine" in house.voice_loop.outages,
         beat=lambda: beats.append(now()),
     )
-    watching = asyncio.ensure_future(heartbeat.watch(EVERY_S))
+    watching = asyncio.ensure_future(Supervisor({"watchdog": Watch(EVERY_S, heartbeat.look)}).watch())
     try:
         yield beats
     finally:
@@ -227,3 +229,61 @@ def test_a_loop_that_hangs_stops_it_though_frames_come() -> None:
             assert len(beats) <= 2
 
     simulate(story)
+
+
+# The table: each thing is looked at in its own time, and none keeps another from being looked at.
+
+
+def test_each_is_looked_at_in_its_own_time_and_none_waits_for_the_work_of_another() -> None:
+    async def main() -> None:
+        now = asyncio.get_running_loop().time
+        looks: list[float] = []
+        worked: list[float] = []
+
+        async def work() -> None:
+            await asyncio.sleep(7)
+            worked.append(now())
+
+        table = {"often": Watch(1.0, lambda: looks.append(now())), "slow": Watch(2.0, work)}
+        watching = asyncio.ensure_future(Supervisor(table).watch())
+        await asyncio.sleep(30.5)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        assert len(looks) == 31
+        assert worked == [7, 15, 23], "one job at a time"
+        await asyncio.sleep(20)
+        assert len(worked) == 3
+
+    clock.run(main(), "virtual")
+
+
+@pytest.mark.parametrize("fails_at_once", [True, False])
+def test_what_fails_is_told_once_and_looked_at_again(
+    fails_at_once: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[int] = []
+
+    async def work() -> None:
+        tries.append(1)
+        if len(tries) != 5:
+            raise EngineTimeout("It hangs.", "Restart.")
+
+    def look() -> Any:
+        if fails_at_once and len(tries) != 4:
+            tries.append(1)
+            raise EngineTimeout("It hangs.", "Restart.")
+        return work()
+
+    async def main() -> None:
+        others: list[int] = []
+        table = {"bad": Watch(1.0, look), "good": Watch(1.0, lambda: others.append(1))}
+        watching = asyncio.ensure_future(Supervisor(table).watch())
+        await asyncio.sleep(9.5)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        assert len(others) == 10
+
+    clock.run(main(), "virtual")
+    assert len(tries) == 10
+    told = [record for record in caplog.records if "watch=bad failed=yes" in record.getMessage()]
+    assert len(told) == 2, "again after it had worked"

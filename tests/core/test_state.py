@@ -15,15 +15,17 @@ from assistant.core import events as e
 from assistant.core.errors import IllegalEvent
 from assistant.core.state import (
     TRANSITIONS,
+    Guard,
     Interruption,
     ListeningMode,
     State,
     StateMachine,
+    Transition,
     diagram,
     interruption_by,
     listening_mode,
 )
-from assistant.core.types import Utterance
+from assistant.core.types import Transcript, Utterance
 
 UTTERANCE: Any = Utterance.__new__(Utterance)
 EXAMPLES: list[e.Event] = [
@@ -34,14 +36,16 @@ EXAMPLES: list[e.Event] = [
     e.SpeechPaused(UTTERANCE),
     e.SpeechResumed(),
     e.TurnEnded(UTTERANCE),
+    e.Understood(Transcript("Go on.")),
+    e.NotUnderstood(Transcript("Go on.")),
     e.NothingSaid(),
     e.ReplyStarted(),
     e.ReplyRefused("noise"),
     e.ReplyFinished(),
     e.FollowUpOpened(),
     e.BargedIn(),
-    e.AnswerResumed(),
     e.Announced("It is time."),
+    e.EarconStarted(0.4),
     e.Stopped(),
     e.Muted(),
     e.Unmuted(),
@@ -57,6 +61,7 @@ ROUTES: dict[State, list[type[e.Event]]] = {
     State.LISTENING: [e.Ready, e.Woken],
     State.THINKING: [e.Ready, e.Woken, e.TurnEnded],
     State.SPEAKING: [e.Ready, e.Announced],
+    State.INTERRUPTED: [e.Ready, e.Announced, e.BargedIn],
     State.MUTED: [e.Ready, e.Muted],
     State.FAULTED: [e.Faulted],
 }
@@ -66,12 +71,21 @@ def example(kind: type[e.Event]) -> e.Event:
     return next(event for event in EXAMPLES if type(event) is kind)
 
 
-def machine_in(state: State) -> StateMachine:
-    machine = StateMachine()
+def machine_in(state: State, *holding: Guard) -> StateMachine:
+    """A machine in that state, for which these guards hold."""
+    machine = StateMachine(
+        answer_held=lambda: Guard.ANSWER_HELD in holding, time_left=lambda: Guard.TIME_LEFT in holding
+    )
     for kind in ROUTES[state]:
         machine.fire(example(kind))
     assert machine.state is state
     return machine
+
+
+def row_for(state: State, event: type[e.Event], holding: tuple[Guard, ...]) -> Transition | None:
+    """The first row of the table that holds."""
+    rows = [row for row in TRANSITIONS if (row.source, row.event) == (state, event)]
+    return next((row for row in rows if row.only_if is None or row.only_if in holding), None)
 
 
 def test_every_kind_of_event_has_an_example() -> None:
@@ -81,22 +95,47 @@ def test_every_kind_of_event_has_an_example() -> None:
 
 @pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
 @pytest.mark.parametrize("state", State, ids=lambda state: state.value)
-def test_pair(state: State, event: e.Event) -> None:
-    machine = machine_in(state)
-    target = TRANSITIONS.get((state, type(event)))
-    assert machine.allows(type(event)) is (target is not None)
-    if target is None:
+@pytest.mark.parametrize("holding", [(), (Guard.ANSWER_HELD,), (Guard.TIME_LEFT,), tuple(Guard)])
+def test_pair(state: State, event: e.Event, holding: tuple[Guard, ...]) -> None:
+    machine = machine_in(state, *holding)
+    row = row_for(state, type(event), holding)
+    if row is None:
+        assert machine.target(type(event)) is None
         with pytest.raises(IllegalEvent):
             machine.fire(event)
         assert machine.state is state
     else:
-        assert machine.fire(event) is target
-        assert machine.state is target
+        assert machine.target(type(event)) is row.target
+        assert machine.fire(event) is row.target
+        assert machine.state is row.target
 
 
 def test_every_state_can_be_reached_and_left() -> None:
-    assert set(TRANSITIONS.values()) | {State.STARTING} == set(State)
-    assert {source for source, _ in TRANSITIONS} == set(State)
+    assert {row.target for row in TRANSITIONS} | {State.STARTING} == set(State)
+    assert {row.source for row in TRANSITIONS} == set(State)
+
+
+def test_whatever_the_guards_say_there_is_one_way_on_and_each_row_can_count() -> None:
+    """A row behind one without a guard would never count, and an event with guards only could be lost."""
+    ways: dict[tuple[State, type[e.Event]], list[Guard | None]] = {}
+    for row in TRANSITIONS:
+        ways.setdefault((row.source, row.event), []).append(row.only_if)
+    for guards in ways.values():
+        assert guards.count(None) == 1
+        assert guards[-1] is None
+        assert len(set(guards)) == len(guards)
+
+
+def test_an_interrupted_answer_goes_on_unless_somebody_said_something() -> None:
+    held = (Guard.ANSWER_HELD,)
+    assert machine_in(State.INTERRUPTED, *held).fire(e.NothingSaid()) is State.SPEAKING
+    machine = machine_in(State.INTERRUPTED, *held)
+    assert machine.fire(e.TurnEnded(UTTERANCE)) is State.THINKING
+    assert machine.fire(e.SpeechResumed()) is State.INTERRUPTED
+    assert machine.fire(e.TurnEnded(UTTERANCE)) is State.THINKING
+    assert machine.fire(e.ReplyRefused("noise")) is State.SPEAKING
+    machine = machine_in(State.INTERRUPTED, *held)
+    assert machine.fire(e.Understood(Transcript("Stop it."))) is State.LISTENING
 
 
 @given(st.lists(st.sampled_from(EXAMPLES), max_size=60))
@@ -106,13 +145,13 @@ def test_muted_is_left_only_by_unmuting(story: list[e.Event]) -> None:
     for event in story:
         if isinstance(event, e.Unmuted):
             return
-        if machine.allows(type(event)):
+        if machine.target(type(event)):
             machine.fire(event)
         assert machine.state is State.MUTED
 
 
 def test_from_anywhere_awake_one_stop_leads_to_sleep() -> None:
-    for state in (State.LISTENING, State.THINKING, State.SPEAKING):
+    for state in (State.LISTENING, State.THINKING, State.SPEAKING, State.INTERRUPTED):
         assert machine_in(state).fire(e.Stopped()) is State.SLEEPING
 
 
@@ -125,7 +164,14 @@ def test_the_diagram_shows_every_transition_once() -> None:
         for source, target in [ends.split(" --> ")]
         for name in names.split(", ")
     ]
-    assert sorted(drawn) == sorted((s.value, t.value, k.__name__) for (s, k), t in TRANSITIONS.items())
+    assert sorted(drawn) == sorted(
+        (
+            row.source.value,
+            row.target.value,
+            row.event.__name__ + (f" [{row.only_if.value}]" if row.only_if else ""),
+        )
+        for row in TRANSITIONS
+    )
 
 
 # What is listened for in each state.
@@ -150,7 +196,7 @@ def test_while_it_speaks(
 
 @pytest.mark.parametrize("interruption", ["off", "wake_word", "speech"])
 def test_while_it_does_not_speak(interruption: Interruption) -> None:
-    for state in (State.LISTENING, State.THINKING):
+    for state in (State.LISTENING, State.THINKING, State.INTERRUPTED):
         for has in (True, False):
             heard = listening_mode(state, has_wake_word=has, interruption=interruption)
             assert heard is ListeningMode.SPEECH

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from assistant.dialog.pipeline import Adopt
 from assistant.runtime.cancel import Cancel
 from assistant.runtime.paths import shipped_folder
 from assistant.skills import Outcome
@@ -31,7 +32,7 @@ class Butler:
 
 def hire(house: House) -> Butler:
     butler = Butler()
-    house.voice_loop.adopt(replace(house.voice_loop.pipeline, agent=butler), {}, None)
+    house.voice_loop.post(Adopt(replace(house.voice_loop.pipeline, agent=butler), {}))
     return butler
 
 

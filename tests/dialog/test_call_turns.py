@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from assistant.core.types import Message
+from assistant.dialog.pipeline import Adopt
 from assistant.runtime.cancel import Cancel
 from assistant.runtime.paths import shipped_folder
 from assistant.skills import Outcome
@@ -29,7 +30,7 @@ def called(messages: Sequence[Message]) -> str:
 
 
 def allow(house: House) -> None:
-    house.voice_loop.adopt(replace(house.voice_loop.pipeline, may_call=True), {}, None)
+    house.voice_loop.post(Adopt(replace(house.voice_loop.pipeline, may_call=True), {}))
 
 
 def with_calls(story: Callable[[House], object], **more: object) -> None:
@@ -108,7 +109,7 @@ def test_what_the_agent_does_the_model_does_not_do_again() -> None:
             return Outcome("I time your eggs.") if text == EGGS else None
 
     async def story(house: House) -> None:
-        house.voice_loop.adopt(replace(house.voice_loop.pipeline, may_call=True, agent=Butler()), {}, None)
+        house.voice_loop.post(Adopt(replace(house.voice_loop.pipeline, may_call=True, agent=Butler()), {}))
         report = await house.answered(EGGS)
         assert (report.handled_by, report.reply) == ("butler", "I time your eggs.")
         assert house.timers.all("timer") == []

@@ -11,6 +11,7 @@ import pytest
 from assistant.audio.files import read_sound, write_wav
 from assistant.audio.scripted import ScriptedSpeaker
 from assistant.core.errors import AudioFileInvalid
+from assistant.core.events import EarconStarted, Event
 from assistant.core.types import SAMPLE_RATE_HZ, SpokenAudio
 from assistant.dialog import earcons
 from assistant.dialog.earcons import Earcons
@@ -63,16 +64,16 @@ def test_a_file_that_is_no_sound_or_too_long_is_refused_in_words(tmp_path: Path)
 
 def play(speaker: ScriptedSpeaker, sounds: dict[earcons.Earcon, SpokenAudio]) -> list[float]:
     """For how long each sound is said to be heard."""
-    heard: list[float] = []
+    posted: list[Event] = []
 
     async def main() -> None:
         if not speaker.broken:
             await speaker.open()
-        Earcons(speaker, sounds, heard.append).play("done")
+        Earcons(speaker, sounds, posted.append).play("done")
         await asyncio.sleep(1)
 
     clock.run(main(), "virtual")
-    return heard
+    return [event.audible_s for event in posted if isinstance(event, EarconStarted)]
 
 
 def test_playing_tells_how_long_the_microphone_hears_it() -> None:

@@ -19,7 +19,7 @@ def test_held_up_twice_for_nothing_it_goes_on_to_its_end() -> None:
         await house.until(State.SPEAKING)
         await asyncio.sleep(0.5)
         house.say(NOISE)
-        await house.until(State.LISTENING, within_s=0.5)
+        await house.until(State.INTERRUPTED, within_s=0.5)
         await house.until(State.SPEAKING)
         await asyncio.sleep(0.5)
         house.say(NOISE)
@@ -46,7 +46,7 @@ def test_after_three_for_nothing_speech_interrupts_no_more_until_a_minute_of_spe
         for count in (1, 2, 3):
             await announced(house)
             house.say(NOISE)
-            await house.until(State.LISTENING, within_s=0.5)
+            await house.until(State.INTERRUPTED, within_s=0.5)
             await loop.idle(2)
             assert told()["lately_false"] == count
         assert told()["by"] == "wake_word"
@@ -61,7 +61,7 @@ def test_after_three_for_nothing_speech_interrupts_no_more_until_a_minute_of_spe
         assert told()["by"] == "speech"
         await announced(house)
         house.say(NOISE)
-        await house.until(State.LISTENING, within_s=0.5)
+        await house.until(State.INTERRUPTED, within_s=0.5)
 
     with caplog.at_level("WARNING"):
         simulate(story, words=[NOISE], settings=SETTINGS)
@@ -74,7 +74,7 @@ def test_a_wake_word_after_which_nothing_is_said_only_holds_the_answer_up() -> N
         await house.until(State.SPEAKING)
         await asyncio.sleep(1)
         house.voice_loop.post(e.Woken(by="okay_nabu"))
-        await house.until(State.LISTENING)
+        await house.until(State.INTERRUPTED)
         await house.until(State.SPEAKING)
         await house.voice_loop.idle(2)
         answer = house.reports[-1]

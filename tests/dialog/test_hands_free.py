@@ -155,7 +155,7 @@ def test_the_wake_word_interrupts_an_answer() -> None:
         await house.until(State.SPEAKING)
         await asyncio.sleep(1)
         house.wake_up()
-        await house.until(State.LISTENING, within_s=0.6)
+        await house.until(State.INTERRUPTED, within_s=0.6)
         house.say("Stop it.")
         await house.until(State.THINKING)
         await house.voice_loop.idle(2)

@@ -33,7 +33,7 @@ async def interrupted(house: House, by: str, after_s: float = 1.5, duration_ms: 
     await house.until(State.SPEAKING)
     await asyncio.sleep(after_s)
     house.say(by, duration_ms)
-    await house.until(State.LISTENING, within_s=0.5)
+    await house.until(State.INTERRUPTED, within_s=0.5)
 
 
 def test_noise_holds_the_answer_up_and_it_goes_on_where_it_stopped() -> None:
@@ -192,7 +192,7 @@ def test_what_is_announced_goes_on_too() -> None:
         await house.until(State.SPEAKING)
         await asyncio.sleep(0.5)
         house.say(NOISE)
-        await house.until(State.LISTENING, within_s=0.5)
+        await house.until(State.INTERRUPTED, within_s=0.5)
         await house.voice_loop.idle(2)
         assert house.reports[-1].resumed == 1
 

@@ -156,7 +156,7 @@ def test_talking_over_the_answer_stops_it_and_only_what_was_heard_is_remembered(
         await house.until(State.SPEAKING)
         await asyncio.sleep(1.5)
         house.say("Stop it.")
-        await house.until(State.LISTENING, within_s=0.5)
+        await house.until(State.INTERRUPTED, within_s=0.5)
         await house.voice_loop.idle(2)
         first, second = house.reports
         assert first.interrupted

@@ -10,6 +10,7 @@ import pytest
 
 from assistant.core.errors import EmptyAnswer, EngineFailed
 from assistant.core.types import Message, Pcm16, Sentence
+from assistant.dialog.pipeline import Adopt
 from assistant.engines.scripted import clip
 from assistant.runtime.aio import each
 from assistant.runtime.cancel import Cancel
@@ -39,14 +40,15 @@ class Butler:
         return Outcome("The lamp is on.") if text == LAMP else None
 
 
-def employ(house: House) -> None:
+async def employ(house: House) -> None:
     pipeline = replace(house.voice_loop.pipeline, agent=Butler(), may_call=True)
-    house.voice_loop.adopt(pipeline, {}, None)
+    house.voice_loop.post(Adopt(pipeline, {}))
+    await asyncio.sleep(0.1)
 
 
 def test_spoken_and_written_questions_are_answered_by_the_same() -> None:
     async def story(house: House) -> None:
-        employ(house)
+        await employ(house)
         for question, who in ((TIME, "tell_time"), (LAMP, "butler"), (EGGS, "set_timer"), (FRANCE, "llm")):
             spoken = await house.answered(question)
             in_writing = await house.voice_loop.pipeline.answer_in_writing(question, "")
@@ -77,7 +79,7 @@ def test_an_answer_comes_sentence_by_sentence_and_waits_with_effects() -> None:
 
 def test_in_writing_the_model_is_asked_only_when_nobody_else_answers() -> None:
     async def story(house: House) -> None:
-        employ(house)
+        await employ(house)
         await house.voice_loop.pipeline.answer_in_writing(LAMP, "")
         assert house.llm.prompts == []
         await house.voice_loop.pipeline.answer_in_writing(FRANCE, "")

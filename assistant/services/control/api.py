@@ -19,7 +19,7 @@ from assistant import __version__
 from assistant.board.shortage import Shortages
 from assistant.core import events as e
 from assistant.core.errors import EngineTimeout, OrderInvalid, OrderRefused
-from assistant.core.state import State
+from assistant.core.state import BETWEEN_TURNS, HEARING, State
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import told
 from assistant.dialog.report import Report
@@ -38,8 +38,6 @@ _FREE_WITHIN_S = 30.0
 
 _MAX_TEXT = 2000
 """Letters; two minutes of speech."""
-
-_FREE = (State.SLEEPING, State.MUTED, State.FAULTED)
 
 
 class ControlApi:
@@ -95,7 +93,7 @@ class ControlApi:
         if isinstance(event, e.Faulted) and event.error is not self._noted:
             self._noted = event.error  # it leads there again after each announcement
             self._note_fault(event.error)
-        is_spoken_to = state in (State.LISTENING, State.THINKING) and not isinstance(event, e.FollowUpOpened)
+        is_spoken_to = state in (*HEARING, State.THINKING) and not isinstance(event, e.FollowUpOpened)
         if self._answering and is_spoken_to:
             self._answering.cancel()  # who speaks goes first
         changed, self._changed = self._changed, asyncio.Event()
@@ -133,7 +131,7 @@ class ControlApi:
         """The other button: be silent, or else listen."""
         if self._loop is None:
             return
-        if self._is_ringing() or self.state in (State.LISTENING, State.THINKING, State.SPEAKING):
+        if self._is_ringing() or self.state in (*HEARING, State.THINKING, State.SPEAKING):
             _hush(self._loop)
         else:
             self._loop.post(e.Woken(by="button", by_hand=True))
@@ -202,7 +200,7 @@ class ControlApi:
                 "'speak' must be true or false.", "Leave it away for an answer in writing only."
             )
         async with self._one_at_a_time:
-            await self._until(_FREE, _FREE_WITHIN_S)
+            await self._until(BETWEEN_TURNS, _FREE_WITHIN_S)
             report = await self._answered(voice_loop, question)
         voice_loop.carry_out(report.outcome.action if report.outcome else None)
         if aloud and report.reply and "speaker" not in voice_loop.outages:
@@ -242,7 +240,7 @@ class ControlApi:
         """
         event, voice_loop = e.Announced(text), self._running()
         while True:
-            await self._until(_FREE, _FREE_WITHIN_S)
+            await self._until(BETWEEN_TURNS, _FREE_WITHIN_S)
             voice_loop.post(event)
             await self._handled()
             if self._change[0] is event or self.state is State.MUTED or "speaker" in voice_loop.outages:

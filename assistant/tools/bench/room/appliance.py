@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,8 @@ from assistant.app import build as app
 from assistant.app import engines as loading
 from assistant.audio import EchoControl, Kind, Microphone, Speaker, nothing_plugs_in
 from assistant.audio.filtered import FilteredMicrophone
-from assistant.core.events import Announced, Event
-from assistant.core.state import State
+from assistant.core.events import Announced
+from assistant.core.state import Observer, State
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.pipeline import Pipeline
@@ -73,7 +73,7 @@ async def living(
     speaker: Speaker,
     *,
     on_report: Callable[[Report], None],
-    on_change: Callable[[Event, State], None] = lambda *_: None,
+    observers: Sequence[Observer] = (),
     rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     wake_word: WakeWord | None = None,
     echo: EchoControl | None = None,
@@ -102,7 +102,7 @@ async def living(
         hears_itself=False,
         echo=echo,
         on_report=on_report,
-        on_change=on_change,
+        observers=observers,
         rescan=rescan,
     )
     life = asyncio.ensure_future(voice_loop.run())

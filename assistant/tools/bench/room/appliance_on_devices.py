@@ -177,7 +177,7 @@ class _Life:
                 TracedMicrophone(DeviceMicrophone(audio.input), filters, self._reference),
                 DeviceSpeaker(audio.output, audio.volume, self._reference),
                 on_report=_tell_report,
-                on_change=_tell_change,
+                observers=[_tell_change],
                 rescan=Rescan({"input": audio.input, "output": audio.output}),
                 wake_word=self._wake_word,
                 echo=next((each for each in filters if isinstance(each, EchoCanceller)), None),

@@ -70,6 +70,9 @@ _STEPS = (0.3, 1.0)
 
 _STEP_S = 1.5
 
+_NO_WORDS = ("NothingSaid", "ReplyRefused")
+"""Events after which an interrupted answer goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
@@ -123,7 +126,7 @@ def heard_itself(world: World) -> Document:
     reports = [each.report for each in world.told() if each.report]
     said = [report for report in reports if report["handled_by"] == "announcement"]
     turns = [report for report in reports if report["handled_by"] != "announcement"]
-    busy = (State.LISTENING.value, State.THINKING.value)
+    busy = (State.LISTENING.value, State.INTERRUPTED.value, State.THINKING.value)
     return {
         "false_pauses": len(world.events("BargedIn")),
         "woken": len(world.events("Woken")),
@@ -255,7 +258,9 @@ def noises(world: World, sounds: Sequence[Sound], noise_db: float, count: int, f
         world.settle()
         reports = [each.report for each in world.told(before) if each.report]
         paused = len(world.events("BargedIn", begun_s))
-        resumed = len(world.events("AnswerResumed", begun_s))
+        resumed = sum(
+            told.state == State.SPEAKING.value and told.event in _NO_WORDS for told in world.told(before)
+        )
         cut_off = any(each["interrupted"] for each in reports if each["handled_by"] == "announcement")
         outcomes.append({
             "name": sound.name,

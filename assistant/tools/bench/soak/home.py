@@ -17,11 +17,10 @@ from typing import Any
 from assistant import skills
 from assistant.app.reload import Reloader
 from assistant.app.shedding import Shedding
-from assistant.app.supervisor import Repairs
+from assistant.app.supervisor import Repairs, Supervisor, Watch
 from assistant.audio.files import read_sound
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.board.shortage import Reading, Shortages
-from assistant.core.events import Event
 from assistant.core.state import State
 from assistant.dialog import earcons
 from assistant.dialog.conversation import Conversation
@@ -188,10 +187,6 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
         )
         orders = home.orders = ControlApi(SETTINGS, home.shortages)
 
-        def seen(event: Event, state: State) -> None:
-            home.states.add(state)
-            orders.on_change(event, state)
-
         def reported(report: Report) -> None:
             home.reports.append(report)
             orders.on_report(report)
@@ -205,12 +200,16 @@ async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
             earcons=earcons.load(SETTINGS.audio.earcons, read_sound),
             hears_itself=False,
             on_report=reported,
-            on_change=seen,
+            observers=[orders.on_change, lambda _, state: home.states.add(state)],
         )
         home.reload = _reloading(loop, context)
         orders.attach(loop, reload=_no_reload, is_ringing=lambda: bool(home.timers.due()))
         shedding = Shedding(loop, home.shortages, lambda: home.reading, folder)
-        for job in (loop.run(), Repairs(loop, home.rebuild).watch(), shedding.watch()):
+        table = {
+            "engines": Watch(1.0, Repairs(loop, home.rebuild).look),
+            "shortages": Watch(5.0, shedding.look),
+        }
+        for job in (loop.run(), Supervisor(table).watch()):
             stack.push_async_callback(_end, asyncio.ensure_future(job))
         yield home
 
