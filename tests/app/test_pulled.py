@@ -151,9 +151,12 @@ class Stage:
         self.due[name] = time.monotonic() + seconds
 
     def _watch(self) -> None:
-        with suppress(AssistantError, OSError):
-            for document in control_client.watch([self.control]):
-                self.states.append((time.monotonic(), document["state"]))
+        """A process that takes this one's place is watched as well."""
+        while self.appliance.process.poll() is None:
+            with suppress(AssistantError, OSError):
+                for document in control_client.watch([self.control]):
+                    self.states.append((time.monotonic(), document["state"]))
+            time.sleep(0.1)
 
 
 def until(condition: Callable[[], bool], stage: Stage) -> None:
