@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import json
 import platform
+import re
 import shlex
 from collections.abc import Mapping
 from importlib import metadata
@@ -23,6 +24,7 @@ from assistant.store.progress import megabytes
 from assistant.tools.quantize import picture
 
 MARKDOWN, PICTURE = "model-card.md", "model-card.svg"
+CHECKSUM = re.compile("[0-9a-f]{64}")
 
 PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime", "ctranslate2", "faster-whisper")
 """What the figures may depend on."""
@@ -66,14 +68,14 @@ def write(folder: Path, facts: Mapping[str, Any]) -> list[Path]:
 
 def markdown(facts: Mapping[str, Any], *, has_picture: bool = True) -> str:
     """The card for people."""
-    rows = _of_a_language_model(facts) if _is_language_model(facts) else _of_another(facts)
-    rows |= {
+    described = rows(facts) | {
         "Made at": facts["made_at"],
         "Made with": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
-        **{f"SHA-256 of {name}": f"`{checksum}`" for name, checksum in facts["files"].items()},
+        **{f"SHA-256 of {name}": checksum for name, checksum in facts["files"].items()},
     }
     lines = [f"# {plain(facts['name'])}", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    for name, value in described.items():
+        lines.append(f"| {name} | {f'`{value}`' if CHECKSUM.fullmatch(str(value)) else plain(value)} |")
     lines += ["", f"![Size against loss]({PICTURE})"] if _is_language_model(facts) and has_picture else []
     lines += ["", "```", str(facts["command"]), "```"]
     lines += [f"\n**Installed by force**: {plain(doubt)}." for doubt in facts["forced"]]
@@ -87,35 +89,34 @@ def _is_language_model(facts: Mapping[str, Any]) -> bool:
     return "source_perplexity" in facts
 
 
-def _of_a_language_model(facts: Mapping[str, Any]) -> dict[str, str]:
-    how = f"`--method {facts['method']}`" + (", with an importance matrix" if facts["imatrix"] else "")
-    revision = f", revision {plain(facts['revision'])}" if facts["revision"] else ""
+TOLD_ELSEWHERE = {"name", "kind", "path", "command", "files", "forced", "versions", "made_at", "answers"}
+
+
+def rows(facts: Mapping[str, Any]) -> dict[str, object]:
+    """What the card and the command tell of a model, by name; texts of strangers are as they are."""
+    licence = {"Licence": facts["licence"] or "not known: look where the model comes from"}
+    if not _is_language_model(facts):
+        known = {key: value for key, value in facts.items() if key not in TOLD_ELSEWHERE | {"licence"}}
+        return licence | {
+            key.replace("_", " ").capitalize(): value
+            for key, value in known.items()
+            if value not in ("", None)
+        }
+    revision = f", revision {facts['revision']}" if facts["revision"] else ""
+    how = f"--method {facts['method']}" + (", with an importance matrix" if facts["imatrix"] else "")
     memory = f", {facts['memory_mb']} MB of memory" if facts["memory_mb"] else ""
     inputs = {"Calibration text": "calibration_sha256", "Adapter": "adapter_sha256"}
     return {
-        "Made of": f"{plain(facts['source'])}{revision}, {megabytes(facts['source_bytes'])}",
-        "Its SHA-256": f"`{facts['source_sha256']}`",
-        **{f"{name}, SHA-256": f"`{facts[key]}`" for name, key in inputs.items() if facts[key]},
-        "Licence": plain(facts["licence"] or "not known: look where the model comes from"),
+        "Made of": f"{facts['source']}{revision}, {megabytes(facts['source_bytes'])}",
+        "Its SHA-256": facts["source_sha256"],
+        **{f"{name}, SHA-256": facts[key] for name, key in inputs.items() if facts[key]},
+        **licence,
         "Format": f"{facts['format']}, {megabytes(facts['bytes'])}, {how}",
         "Types": ", ".join(f"{count} {name}" for name, count in facts["types"].items()),
         "Perplexity": f"{facts['perplexity']:.2f} (the source: {facts['source_perplexity']:.2f})",
         "Loss": f"{facts['kl']:.4f} ± {facts['kl_error']:.4f} nats per token, {facts['tokens']} tokens",
         "Same first choice": f"{100 * facts['same_first']:.1f} %",
         "Here": f"{facts['tokens_per_s']:g} tokens/s{memory}, in {facts['runtime']}",
-    }
-
-
-TOLD_ELSEWHERE = {"name", "command", "files", "forced", "versions", "made_at", "answers"}
-
-
-def _of_another(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Of ears, voices and adapters: all that is known."""
-    known = {key: value for key, value in facts.items() if key not in TOLD_ELSEWHERE}
-    return {
-        key.replace("_", " ").capitalize(): plain(value)
-        for key, value in known.items()
-        if value not in ("", None)
     }
 
 

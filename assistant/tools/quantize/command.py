@@ -19,12 +19,11 @@ from assistant.runtime import logs, paths
 from assistant.settings import load as configuration
 from assistant.store import Store, open_store
 from assistant.store.formats.gguf import read_header
-from assistant.store.progress import Terminal, megabytes
+from assistant.store.progress import Terminal
 from assistant.tools.quantize import COMMAND
 
 if TYPE_CHECKING:
     from assistant.tools.quantize.boards import Advice
-    from assistant.tools.quantize.record import Result
 
 SHOWN = 6
 """Names of tensors that a person is told of."""
@@ -133,14 +132,14 @@ def _model(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> i
     if arguments.board:
         chosen = for_board(arguments.board)
         terminal.note(f"For {arguments.board}: {chosen}.")
-    result = making.make(request_of(arguments, arguments.source, chosen, arguments.method), store, terminal)
+    about = making.make(request_of(arguments, arguments.source, chosen, arguments.method), store, terminal)
     terminal.clear()
-    advice = _advice(arguments, result)
+    advice = _advice(arguments, about)
     if arguments.json:
-        document = result.document() | ({"for": advice.document()} if advice else {})
-        print(json.dumps(document, ensure_ascii=False))
+        about |= {"for": advice.document()} if advice else {}
+        print(json.dumps(about, ensure_ascii=False))
     else:
-        print(_result_text(result), *([advice] if advice else []), sep="\n")
+        print(_card_text(about), *([advice] if advice else []), sep="\n")
     return 0
 
 
@@ -207,73 +206,38 @@ def _other(maker: Any, arguments: argparse.Namespace, store: Store, terminal: Te
     return 0
 
 
-def _advice(arguments: argparse.Namespace, result: Result) -> Advice | None:
+def _advice(arguments: argparse.Namespace, about: dict[str, Any]) -> Advice | None:
     """What to set on the board that it was made for."""
     from assistant.tools.quantize import boards  # noqa: PLC0415  as above
 
-    files = sorted(result.path.glob("*.gguf"))
+    files = sorted(Path(about["path"]).glob("*.gguf"))
     if not arguments.board or not files:
         return None
     environ = {**os.environ, "ASSISTANT__DEVICE": arguments.board}
     settings = configuration.load(arguments.config, environ).settings
-    return boards.advise(arguments.board, settings, read_header(files[0]), result.name)
-
-
-def _result_text(result: Result) -> str:
-    """What became of it, for people."""
-    source, loss, made = result.source_loss, result.loss, result.made
-    types = ", ".join(f"{count} {name}" for name, count in made.types.items())
-    same = f"the same first choice in {100 * loss.same_first:.1f} % of {loss.tokens} tokens"
-    lines = [
-        f"Source     {result.source}, {megabytes(result.source_bytes)}, perplexity {source.perplexity:.2f}",
-        f"{result.format:<10} {megabytes(result.size_bytes)}, perplexity {loss.perplexity:.2f}",
-        f"Loss       {loss.kl:.4f} ± {loss.kl_error:.4f} nats per token; {same}",
-        f"Tensors    {types}",
-    ]
-    if made.fell_back:
-        lines.append(f"           {_fallbacks(made.fell_back)}")
-    if result.kept_f16:
-        kept = ", ".join(result.kept_f16[:SHOWN])
-        more = f" and {len(result.kept_f16) - SHOWN} more" if len(result.kept_f16) > SHOWN else ""
-        lines.append(f"           kept at 16 bits by --keep-f16: {kept}{more}")
-    if result.spoken.answers:
-        memory = f", {result.spoken.memory_mb} MB of memory" if result.spoken.memory_mb else ""
-        lines.append(f"Speed      {result.spoken.tokens_per_s:g} tokens/s on this machine{memory}")
-    for answer in result.spoken.answers:
-        lines += [f"           > {answer.question}", f"           {answer.text or '(nothing)'}"]
-    lines += [f"By force   {doubt}" for doubt in result.doubts]
-    lines.append(f"Licence    {result.licence or 'not known: look where the model comes from'}")
-    if result.spoken.runtime == "transformers":
-        return "\n".join([*lines, f"Written    {result.path}"])
-    engine = "engine: onnx, " if result.format.startswith("onnx-") else ""
-    lines += [
-        f"Installed  {result.path}",
-        f"           To use it, write into your settings:  llm: {{{engine}model: {result.name}}}",
-    ]
-    return "\n".join(lines)
-
-
-def _fallbacks(fell_back: dict[str, tuple[str, str]]) -> str:
-    kinds = sorted({f"{wanted} became {got}" for wanted, got in fell_back.values()})
-    count = f"{len(fell_back)} tensor{'s' if len(fell_back) > 1 else ''}"
-    return f"{count} fell back to another type because of the length of the rows: {', '.join(kinds)}"
+    return boards.advise(arguments.board, settings, read_header(files[0]), about["name"])
 
 
 def _card_text(about: dict[str, Any]) -> str:
-    """The card, for people."""
-    skipped = {"name", "kind", "format", "forced", "path", "bytes", "licence"}
-    skipped |= {"answers", "command", "versions"}  # told below, or of no use on a screen
-    lines = [f"{about['format']:<18} {megabytes(about['bytes'])}"]
-    for key, value in about.items():
-        if key not in skipped and value not in ("", None):
-            lines.append(f"{key.replace('_', ' ').capitalize():<18} {value}")
+    """What became of it, for people."""
+    from assistant.tools.quantize import card  # noqa: PLC0415  as above
+
+    told = [(name, value) for name, value in card.rows(about).items() if value]
+    if fell_back := about.get("fell_back_types"):
+        kinds = ", ".join(sorted({f"{wanted} became {got}" for wanted, got in fell_back.values()}))
+        told.append(("Fell back", f"{len(fell_back)} tensors, because of the length of their rows: {kinds}"))
+    if kept := about.get("kept_f16"):
+        more = f" and {len(kept) - SHOWN} more" if len(kept) > SHOWN else ""
+        told.append(("Kept at 16 bits", f"{', '.join(kept[:SHOWN])}{more}"))
     for answer in about.get("answers", ()):
-        lines += [f"{'':<18} > {answer['question']}", f"{'':<18} {answer['text'] or '(nothing)'}"]
-    lines += [f"{'By force':<18} {doubt}" for doubt in about["forced"]]
-    key = "adapter" if "for_model" in about else "model"
-    lines += [
-        f"{'Licence':<18} {about['licence'] or 'not known: look where the model comes from'}",
-        f"{'Installed':<18} {about['path']}",
-        f"{'':<18} To use it, write into your settings:  {about['kind']}: {{{key}: {about['name']}}}",
-    ]
-    return "\n".join(lines)
+        told += [("", f"> {answer['question']}"), ("", answer["text"] or "(nothing)")]
+    told += [("By force", doubt) for doubt in about["forced"]]
+    if about.get("runtime") == "transformers":
+        told.append(("Written", about["path"]))
+    else:
+        engine = "engine: onnx, " if about["format"].startswith("onnx-") and about["kind"] == "llm" else ""
+        key = "adapter" if "for_model" in about else "model"
+        told.append(("Installed", about["path"]))
+        use = f"{about['kind']}: {{{engine}{key}: {about['name']}}}"
+        told.append(("", f"To use it, write into your settings:  {use}"))
+    return "\n".join(f"{name:<18} {value}" for name, value in told)

@@ -7,28 +7,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
+
+import llama_cpp
 
 from assistant.core.errors import SettingsError
 from assistant.store import Store, licences
 from assistant.store.own import check_name
 from assistant.store.progress import Watcher
-from assistant.tools.quantize import dialogues, gate, lora
+from assistant.tools.quantize import card, dialogues, gate, lora
 from assistant.tools.quantize import source as sources
 from assistant.tools.quantize.building import build
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.inputs import Inputs
 from assistant.tools.quantize.recipe import ROUND_TO_NEAREST, settled_method
-from assistant.tools.quantize.record import Origin, Result, checksum, files_of, plan_making, versions_used
+from assistant.tools.quantize.record import Origin, checksum, figures, files_of, plan_making, versions_used
 from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.source import Source
 from assistant.tools.quantize.trial import hold_conversation
 from assistant.tools.quantize.workspace import ANOTHER_SOURCE, deliver, install, refuse, workspace
 
 
-def make(request: Request, store: Store, watcher: Watcher) -> Result:
-    """Do all of it; on any error the store is as it was.
+def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
+    """Do all of it; the model's card with its ``path``. On any error the store is as it was.
 
     Raises ModelRefused when it lost too much, ModelCorrupt when source or result are broken, and
     what finding the source, the disk and the memory may raise.
@@ -60,34 +63,37 @@ def make(request: Request, store: Store, watcher: Watcher) -> Result:
         spoken = hold_conversation(made.file.parent, request.threads, watcher)
         doubts += gate.doubts(reference.loss, loss, request.number_format.kl_limit, spoken.answers)
         refuse(doubts, f"The model {name} was not installed", force=request.force)
-        result = Result(
-            name=name,
-            path=request.output or store.models_dir / name,
-            format=request.format,
-            command=request.command,
-            source=source.named,
-            revision=source.revision,
-            source_sha256=checksum(origin.files, watcher),
-            calibration_sha256=checksum([inputs.calibration], watcher) if inputs.calibrated else "",
-            adapter_sha256=checksum(files_of(request.adapter), watcher) if request.adapter else "",
-            licence=source.licence,
-            source_bytes=source.size_bytes,
-            size_bytes=made.size_bytes,
-            source_loss=reference.loss,
-            loss=loss,
-            imatrix=bool(request.imatrix),
-            method=request.method,
-            kept_f16=kept,
-            made=made,
-            spoken=spoken,
-            used=versions_used(converted=origin.converted, recipe=request.recipe),
-            doubts=tuple(doubts),
-        )
-        if request.output:
-            deliver(request.output, made.file.parent, result.document(), watcher)
+        facts = {
+            "name": name,
+            "kind": "llm",
+            "format": request.format,
+            "command": request.command,
+            "source": source.named,
+            "revision": source.revision,
+            "source_sha256": checksum(origin.files, watcher),
+            "calibration_sha256": checksum([inputs.calibration], watcher) if inputs.calibrated else "",
+            "adapter_sha256": checksum(files_of(request.adapter), watcher) if request.adapter else "",
+            "licence": source.licence,
+            "source_bytes": source.size_bytes,
+            "bytes": made.size_bytes,
+            "source_perplexity": round(reference.loss.perplexity, 3),
+            **figures(loss),
+            "imatrix": bool(request.imatrix),
+            "method": request.method,
+            "kept_f16": list(kept),
+            "types": made.types,
+            "fell_back": len(made.fell_back),
+            "fell_back_types": made.fell_back,
+            **asdict(spoken),
+            "forced": doubts,
+        }
+        used = versions_used(converted=origin.converted, recipe=request.recipe)
+        about = card.stamped(facts, f"llama-cpp-python {llama_cpp.__version__}", used)
+        if place := request.output:
+            deliver(place, made.file.parent, about, watcher)
         else:
-            install(store, "llm", made.file.parent, result.document(), watcher)
-    return result
+            place = install(store, "llm", made.file.parent, about, watcher)
+    return {**about, "path": str(place)}
 
 
 def found(

@@ -9,25 +9,20 @@ nothing of how a model is made, only what that leaves lying.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
-
 from assistant.store.folder import CHUNK_BYTES
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize import card, environments, workspace
+from assistant.tools.quantize import environments, workspace
 from assistant.tools.quantize.checkpoint import convert
 from assistant.tools.quantize.converter import PACKAGE
 from assistant.tools.quantize.gguf_io import is_plain
 from assistant.tools.quantize.importance import correlations_bytes
 from assistant.tools.quantize.loss import Loss
-from assistant.tools.quantize.quantizer import Made
 from assistant.tools.quantize.recipe import FORMATS, ROUND_TO_NEAREST, WITH_TORCH, Recipe, method_memory_bytes
 from assistant.tools.quantize.source import Source
-from assistant.tools.quantize.trial import Spoken
 
 BITS = {
     **dict.fromkeys(("onnx-fp32",), 32.0),
@@ -152,69 +147,6 @@ def versions_used(*, converted: bool, recipe: Recipe | None = None) -> dict[str,
         packages += ["torch", "transformers"]
     versions = environments.versions("torch", packages) if packages else {}
     return versions | ({"converter": f"{PACKAGE.package} {PACKAGE.version}"} if converted else {})
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The model that was made: its figures, and all that its card says."""
-
-    name: str
-    path: Path
-    format: str
-    command: str
-    source: str
-    revision: str
-    """The commit on the hub that the source came from; empty for what lay here."""
-    source_sha256: str
-    calibration_sha256: str
-    """Of the text that showed which weights matter; empty where none was read."""
-    adapter_sha256: str
-    """Of what became part of the model first; empty where nothing did."""
-    licence: str
-    source_bytes: int
-    size_bytes: int
-    source_loss: Loss
-    loss: Loss
-    imatrix: bool
-    method: str
-    kept_f16: tuple[str, ...]
-    """Tensors that a person wanted to stay at 16 bits."""
-    made: Made
-    spoken: Spoken
-    used: Mapping[str, str]
-    """Versions of what worked on it in other environments."""
-    doubts: tuple[str, ...] = field(default=())
-    """Why it was installed by force only."""
-
-    def document(self) -> dict[str, Any]:
-        """All of it as plain values: the model's card, and what ``--json`` prints."""
-        facts = {
-            "name": self.name,
-            "kind": "llm",
-            "format": self.format,
-            "command": self.command,
-            "source": self.source,
-            "revision": self.revision,
-            "source_sha256": self.source_sha256,
-            "calibration_sha256": self.calibration_sha256,
-            "adapter_sha256": self.adapter_sha256,
-            "licence": self.licence,
-            "source_bytes": self.source_bytes,
-            "bytes": self.size_bytes,
-            "source_perplexity": round(self.source_loss.perplexity, 3),
-            **figures(self.loss),
-            "imatrix": self.imatrix,
-            "method": self.method,
-            "kept_f16": list(self.kept_f16),
-            "types": self.made.types,
-            "fell_back": len(self.made.fell_back),
-            "answers": [asdict(answer) for answer in self.spoken.answers],
-            "runtime": self.spoken.runtime,
-            "tokens_per_s": self.spoken.tokens_per_s,
-            "memory_mb": self.spoken.memory_mb,
-            "forced": list(self.doubts),
-        }
-        return card.stamped(facts, f"llama-cpp-python {llama_cpp.__version__}", self.used)
 
 
 def figures(loss: Loss) -> dict[str, Any]:

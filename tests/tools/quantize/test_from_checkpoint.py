@@ -74,15 +74,15 @@ def test_one_call_installs_it(
     named = request.getfixturevalue("fetched") if by_name else str(folder)
     wanted = Request(named, "q4_k_m", force=True)
     result = making.make(wanted, store, WATCHER)
-    assert result.name == "my-model-q4_k_m"
-    assert "not made for English" in result.doubts[0]
-    store.verify(result.name)
-    entry = next(entry for entry in store.entries() if entry.name == result.name)
+    assert result["name"] == "my-model-q4_k_m"
+    assert "not made for English" in result["forced"][0]
+    store.verify(result["name"])
+    entry = next(entry for entry in store.entries() if entry.name == result["name"])
     assert (entry.state, entry.licence) == ("installed", "cc0-1.0")
-    header = read_header(result.path / "my-model-q4_k_m.gguf")
+    header = read_header(Path(result["path"]) / "my-model-q4_k_m.gguf")
     assert header.hyperparameter("rope.freq_base") == tiny.ROPE_BASE
     assert {"F32", "Q6_K"} < {tensor.type for tensor in header.tensors}
-    facts = json.loads((result.path / CARD).read_text(encoding="utf-8"))
+    facts = json.loads((Path(result["path"]) / CARD).read_text(encoding="utf-8"))
     assert (facts["source"], facts["licence"], facts["imatrix"]) == (named, "cc0-1.0", True)
     assert facts["revision"] == (COMMIT if by_name else "")
     assert 0 < facts["kl"] < FORMATS["q4_k_m"].kl_limit

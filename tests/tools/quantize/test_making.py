@@ -29,7 +29,6 @@ from assistant.store.kinds import CARD
 from assistant.store.progress import Unwatched
 from assistant.tools.quantize import card, dialogues, making
 from assistant.tools.quantize.recipe import FORMATS
-from assistant.tools.quantize.record import Result
 from assistant.tools.quantize.request import Request
 from assistant.tools.quantize.workspace import workspace
 from tests.conftest import CHECKOUT
@@ -44,7 +43,7 @@ def sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def make(store: Store, **changes: Any) -> Result:
+def make(store: Store, **changes: Any) -> dict[str, Any]:
     request = Request(
         **{"source": NAME, "format": Q4_0, "name": "mine", "imatrix": False, "threads": 1, **changes}
     )
@@ -53,44 +52,46 @@ def make(store: Store, **changes: Any) -> Result:
 
 def test_what_is_sound_is_installed(store: Store) -> None:
     result = make(store, keep_f16=r"blk\.[01]\.attn_v", name="")
-    assert result.name == "smollm2-135m-instruct-q4_0"
-    assert store.path(result.name, "llm") == result.path
-    entry = next(entry for entry in store.entries() if entry.name == result.name)
+    assert result["name"] == "smollm2-135m-instruct-q4_0"
+    assert store.path(result["name"], "llm") == Path(result["path"])
+    entry = next(entry for entry in store.entries() if entry.name == result["name"])
     assert (entry.state, entry.licence) == ("installed", "Apache-2.0")
-    store.verify(result.name)
-    assert entry.licence == next(entry.licence for entry in store.entries() if entry.name == result.name)
-    header = read_header(result.path / f"{result.name}.gguf")
+    store.verify(result["name"])
+    assert entry.licence == next(entry.licence for entry in store.entries() if entry.name == result["name"])
+    header = read_header(Path(result["path"]) / f"{result['name']}.gguf")
     types = {tensor.name: tensor.type for tensor in header.tensors}
     assert (types["blk.0.attn_v.weight"], types["blk.2.attn_v.weight"]) == ("F16", "Q4_0")
-    assert result.kept_f16 == ("blk.0.attn_v.weight", "blk.1.attn_v.weight")
-    assert result.made.fell_back == {"token_embd.weight": ("Q6_K", "Q8_0")}
-    facts = json.loads((result.path / CARD).read_text(encoding="utf-8"))
+    assert result["kept_f16"] == ["blk.0.attn_v.weight", "blk.1.attn_v.weight"]
+    assert result["fell_back_types"] == {"token_embd.weight": ("Q6_K", "Q8_0")}
+    facts = json.loads((Path(result["path"]) / CARD).read_text(encoding="utf-8"))
     assert 0.05 < facts["kl"] < 1
     assert facts["perplexity"] > 2
     assert facts["licence"] == "Apache-2.0"
-    assert facts["files"] == {f"{result.name}.gguf": sha256(result.path / f"{result.name}.gguf")}
+    assert facts["files"] == {
+        f"{result['name']}.gguf": sha256(Path(result["path"]) / f"{result['name']}.gguf")
+    }
     assert facts["source_sha256"] == sha256(next((store.models_dir / NAME).glob("*.gguf")))
     assert (facts["calibration_sha256"], facts["adapter_sha256"]) == ("", "")
     assert facts["runtime"] == "llama_cpp"
     assert "torch" not in facts["versions"]
     assert facts["command"].startswith(f"assistant quantize {NAME} --to q4_0 --method rtn --no-imatrix")
-    written = (result.path / card.MARKDOWN).read_text(encoding="utf-8")
+    written = (Path(result["path"]) / card.MARKDOWN).read_text(encoding="utf-8")
     assert f"({card.PICTURE})" in written
     assert f"{facts['kl']:.4f}" in written
-    assert "q4_0" in (result.path / card.PICTURE).read_text(encoding="utf-8")
+    assert "q4_0" in (Path(result["path"]) / card.PICTURE).read_text(encoding="utf-8")
     assert not left_behind(store.models_dir)
 
 
 def test_what_is_made_for_onnx_is_installed_and_answers(store: Store) -> None:
     pytest.importorskip("onnx", reason="the package that writes ONNX is not installed")
     result = make(store, format="onnx-int4", name="")
-    assert result.name == "smollm2-135m-instruct-onnx-int4"
-    store.verify(result.name)
-    assert result.made.types == {"int4": 210, "int8": 1}
-    assert 0.05 < result.loss.kl < 0.7
-    assert result.loss.tokens == result.source_loss.tokens
-    assert result.size_bytes < 1.1 * result.source_bytes
-    folder = store.path(result.name, "llm")
+    assert result["name"] == "smollm2-135m-instruct-onnx-int4"
+    store.verify(result["name"])
+    assert result["types"] == {"int4": 210, "int8": 1}
+    assert 0.05 < result["kl"] < 0.7
+    assert result["tokens"] > 100
+    assert result["bytes"] < 1.1 * result["source_bytes"]
+    folder = store.path(result["name"], "llm")
     assert not list(folder.glob("*.gguf"))
     llm = engines.load("llm", "onnx", settings=LlmSettings(engine="onnx"), model=folder, threads=1)
     answer = "".join(llm.stream([Message("user", "What is the capital of France?")], Cancel()))
@@ -107,16 +108,16 @@ def test_onnx_has_no_tensors_of_other_types(store: Store) -> None:
 
 def test_an_importance_matrix_makes_it_better_and_gptq_better_still(store: Store) -> None:
     plain, weighed = make(store), make(store, name="weighed", imatrix=True, method="rtn")
-    assert weighed.imatrix
-    assert weighed.loss.kl < 0.9 * plain.loss.kl
+    assert weighed["imatrix"]
+    assert weighed["kl"] < 0.9 * plain["kl"]
     words = dialogues.shipped("calibration.txt")
     result = make(store, name="better", method="gptq", calibration=words)
-    assert result.method == "gptq"
-    assert result.made.types == plain.made.types
-    assert result.size_bytes == plain.size_bytes
-    assert result.loss.kl < 0.8 * plain.loss.kl
-    assert result.calibration_sha256 == sha256(words)
-    assert f"`{sha256(words)}`" in (result.path / card.MARKDOWN).read_text(encoding="utf-8")
+    assert result["method"] == "gptq"
+    assert result["types"] == plain["types"]
+    assert result["bytes"] == plain["bytes"]
+    assert result["kl"] < 0.8 * plain["kl"]
+    assert result["calibration_sha256"] == sha256(words)
+    assert f"`{sha256(words)}`" in (Path(result["path"]) / card.MARKDOWN).read_text(encoding="utf-8")
 
 
 def test_a_checkpoint_for_elsewhere_needs_torch_to_be_measured(store: Store, tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_what_lost_too_much_is_refused_but_for_force(store: Store, monkeypatch: 
     assert not (store.models_dir / "mine").exists()
     assert not left_behind(store.models_dir)
     result = make(store, force=True)
-    assert result.doubts
+    assert result["forced"]
     assert next(entry for entry in store.entries() if entry.name == "mine").description.endswith("--force")
 
 

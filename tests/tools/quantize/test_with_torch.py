@@ -152,8 +152,8 @@ def test_what_is_made_for_elsewhere_comes_there_with_all_its_figures(
     store, there = open_store(tmp_path / "models"), tmp_path / "there"
     request = Request(str(folder), name, method="rtn", imatrix=False, output=there, force=True)
     result = making.make(request, store, WATCHER)
-    assert result.path == there
-    assert result.loss.kl < FORMATS[name].kl_limit
+    assert result["path"] == str(there)
+    assert result["kl"] < FORMATS[name].kl_limit
     facts = json.loads((there / CARD).read_text(encoding="utf-8"))
     assert [answer["question"] for answer in facts["answers"]] == list(QUESTIONS)
     assert facts["runtime"] == "transformers"
@@ -196,12 +196,14 @@ def test_the_card_is_of_the_model_before_the_adapter_was_worked_in(file: Path, t
     safetensors.write(folder / "adapter_model.safetensors", planned, lambda _: None)
     request = Request(str(file), "q8_0", adapter=folder, force=True)
     result = making.make(request, open_store(tmp_path / "models"), WATCHER)
-    assert result.source_sha256 == sha256(file)
-    assert result.adapter_sha256 == sha256(
+    assert result["source_sha256"] == sha256(file)
+    assert result["adapter_sha256"] == sha256(
         folder / "adapter_config.json", folder / "adapter_model.safetensors"
     )
-    assert f"`{result.adapter_sha256}`" in (result.path / card.MARKDOWN).read_text(encoding="utf-8")
-    assert result.used == {}
+    assert f"`{result['adapter_sha256']}`" in (Path(result["path"]) / card.MARKDOWN).read_text(
+        encoding="utf-8"
+    )
+    assert not {"torch", "transformers"} & result["versions"].keys()
 
 
 def test_what_torch_cannot_do_is_said(tmp_path: Path) -> None:
