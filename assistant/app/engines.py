@@ -28,6 +28,7 @@ from assistant.engines import BatchLlm, Llm, Stt, Tts, Vad, WakeWord
 from assistant.engines.tts.phrase_cache import PhraseCache
 from assistant.engines.vad.confirmed import ConfirmedVad
 from assistant.runtime import paths
+from assistant.runtime.engine_spec import spec, specs
 from assistant.settings.engines import LlmSettings, SttSettings, TtsSettings
 from assistant.settings.schema import Settings
 from assistant.store import Store, open_store
@@ -70,7 +71,9 @@ def load_wake_word(settings: Settings) -> WakeWord | None:
     if engine == "none":
         return None
     try:
-        wake_word: WakeWord = engines.load("wake", "open_wake_word", settings=settings.wake)
+        wake_word: WakeWord = engines.load(
+            "wake", "open_wake_word" if engine == "auto" else engine, settings=settings.wake
+        )
     except EngineUnavailable as error:
         if engine != "auto":
             raise
@@ -113,14 +116,14 @@ def _warn_of_slow_disk(settings: Settings, load_s: float) -> None:
 def load_batch(settings: Settings, at_once: int) -> BatchLlm:
     """What answers so many prompts at once. Raises EngineUnavailable where the engine cannot, ModelTooBig."""
     name = settings.llm.engine
-    if name not in engines.REGISTRY["batch"]:
-        able = " or ".join(sorted(engines.REGISTRY["batch"]))
+    if not spec("llm", name).create_batch:
+        able = " or ".join(sorted(name for name, each in specs("llm").items() if each.create_batch))
         raise EngineUnavailable(
             f"The llm engine '{name}' answers one prompt at a time.", f"Set llm.engine to {able} for this."
         )
     load = partial(engines.load, "batch", name, threads=_threads(settings.llm.threads), at_once=at_once)
     batch: BatchLlm
-    if name == "openai":
+    if name == "openai" or not settings.llm.needs_model:
         batch = load(settings=settings.llm, model=None)
     else:
         memory_fit.require(settings, llm_only=True)
@@ -144,7 +147,8 @@ def load_tts(settings: Settings) -> Tts:
     tts: Tts = _load("tts", settings, settings.tts)
     if settings.tts.phrase_cache:
         sound = settings.tts.model_dump_json(exclude={"phrase_cache", "begin_with", "threads"})
-        model = store_of(settings).place(settings.tts.model, "tts").stat().st_mtime_ns
+        needs_model = spec("tts", settings.tts.engine).needs_model
+        model = store_of(settings).place(settings.tts.model, "tts").stat().st_mtime_ns if needs_model else 0
         tts = PhraseCache(tts, paths.cache() / "phrases", f"{__version__} {sound} {model}")
     return tts
 
@@ -190,10 +194,11 @@ def sound_filters(settings: Settings, reference: Reference | None) -> list[Sound
 
 
 def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> Any:
+    load = partial(engines.load, kind, section.engine, settings=section, threads=_threads(section.threads))
+    if not spec(kind, section.engine).needs_model:
+        return load(model=None)
     with store_of(settings).opened(section.model, kind) as folder:
-        return engines.load(
-            kind, section.engine, settings=section, model=folder, threads=_threads(section.threads)
-        )
+        return load(model=folder)
 
 
 def _threads(wanted: int) -> int:

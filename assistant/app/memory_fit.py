@@ -22,6 +22,8 @@ from assistant.core.errors import ModelError, ModelTooBig
 from assistant.engines.llm.llama_cpp.gguf import require_model
 from assistant.engines.tts.voice_folder import coqui_size_bytes
 from assistant.runtime import paths
+from assistant.runtime.engine_spec import spec
+from assistant.runtime.extensions import imported
 from assistant.runtime.json_file import facts
 from assistant.settings.engines import LlmSettings
 from assistant.settings.schema import Settings
@@ -147,8 +149,8 @@ def planned_llm(settings: Settings, store: Store, root: Path, *, alone: bool) ->
     ``alone``: there is no recogniser and no voice beside it. Raises ModelError.
     """
     llm = settings.llm
-    if not llm.needs_model:
-        return Planned(lambda _: LlmMemory())
+    if (taken := _planned_by_itself("llm", settings, store)) is not None:
+        return Planned(lambda _: LlmMemory(copied=taken))
     in_memory = bool(store.sealed(llm.model))
     if llm.engine == "onnx":
         return _planned_onnx(llm, store, in_memory=in_memory, alone=alone)
@@ -199,20 +201,37 @@ def _planned_onnx(llm: LlmSettings, store: Store, *, in_memory: bool, alone: boo
     )
 
 
+def _planned_by_itself(kind: str, settings: Settings, store: Store) -> int | None:
+    """What an engine takes that plans itself, or has no model; None where the plans of ``board`` count."""
+    section = getattr(settings, kind)
+    known = spec(kind, section.engine)
+    needs_model = section.needs_model if kind == "llm" else known.needs_model
+    if known.memory:
+        place = store.place(section.model, kind) if needs_model else None  # type: ignore[arg-type]
+        return int(imported(known.memory)(section, place))
+    return None if needs_model else 0
+
+
 def _rest(settings: Settings, store: Store) -> Callable[[LlmMemory], Need]:
     """What everything needs, whatever the language model takes."""
     torch = settings.tts.runtime == "torch"
     voice = settings.tts.model
     names = (settings.stt.model, "" if torch else voice)
     sealed = [entry.size_bytes for entry in store.entries() if entry.encrypted and entry.name in names]
-    return partial(
+    by_itself = {kind: _planned_by_itself(kind, settings, store) for kind in ("stt", "tts")}
+    need = partial(
         memory_plan.need,
-        stt_file=_stt_bytes(settings.stt.model, store),
+        stt_file=_stt_bytes(settings.stt.model, store) if by_itself["stt"] is None else 0,
         tts_file=coqui_size_bytes(voice, store.models_dir / voice) if torch else _size(voice, store),
         stt_type=settings.stt.compute_type,
         torch=torch,
         in_memory=sum(sealed),
     )
+
+    def with_rest(llm: LlmMemory) -> Need:
+        return replace(need(llm), **{kind: taken for kind, taken in by_itself.items() if taken is not None})
+
+    return with_rest
 
 
 def _stt_bytes(name: str, store: Store) -> int:

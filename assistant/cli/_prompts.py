@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from assistant import engines
 from assistant.app import memory_fit
 from assistant.core.errors import EngineFailed, PromptsUnreadable
 from assistant.core.types import BatchReply, Message
 from assistant.engines import BatchLlm
 from assistant.engines.llm.one_by_one import OneByOne
 from assistant.runtime.cancel import Cancel
+from assistant.runtime.engine_spec import spec
 from assistant.settings.schema import Settings
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def _loaded(settings: Settings, at_once: int) -> BatchLlm:
     from assistant.app import engines as loading  # noqa: PLC0415 - engines take a second to import
 
     name = settings.llm.engine
-    if name in engines.REGISTRY["batch"]:
+    if spec("llm", name).create_batch:
         return loading.load_batch(settings, at_once)
     if at_once > 1:
         print(

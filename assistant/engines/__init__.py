@@ -1,14 +1,13 @@
-"""The kinds of engine, one small Protocol each, and the registry of implementations.
+"""The kinds of engine, one small Protocol each. ``specs`` lists the engines.
 
 An engine is a loaded model. Its methods block and are only ever called from the one worker
 thread that owns it; ``Cancel`` is the sole thing another thread may touch. Only the module of
-the selected engine is imported. A new engine is one module with a ``create`` function, one line in
-``REGISTRY``, and what the contract tests ask of it.
+the selected engine is imported. A new engine is one module with a ``create`` function, one ``EngineSpec``,
+and what the contract tests ask of it.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 from assistant.core.errors import EngineUnavailable
 from assistant.core.types import BatchReply, Call, Message, Pcm16, Sentence, Transcript
 from assistant.runtime.cancel import Cancel
+from assistant.runtime.engine_spec import spec
+from assistant.runtime.extensions import imported
 
 
 class Engine(Protocol):
@@ -168,41 +169,21 @@ class KeepingTts(Tts, Protocol):
         """Whether to keep more of it; if not, most of what is there goes, too."""
 
 
-REGISTRY: dict[str, dict[str, str]] = {
-    "wake": {"open_wake_word": "assistant.engines.wake.open_wake_word"},
-    "vad": {
-        "webrtc": "assistant.engines.vad.webrtc",
-        "silero": "assistant.engines.vad.silero",
-    },
-    "stt": {"faster_whisper": "assistant.engines.stt.whisper"},
-    "turn": {"smart_turn": "assistant.engines.turn.smart_turn"},
-    "llm": {
-        "llama_cpp": "assistant.engines.llm.llama_cpp.engine",
-        "onnx": "assistant.engines.llm.onnx.engine",
-        "openai": "assistant.engines.llm.openai.engine",
-    },
-    "batch": {
-        "llama_cpp": "assistant.engines.llm.llama_cpp.batch",
-        "openai": "assistant.engines.llm.openai.engine",
-    },
-    "tts": {"coqui": "assistant.engines.tts.coqui"},
-}
-"""kind -> name in the settings -> module with its ``create`` function, ``create_batch`` for "batch"."""
-
-
 def load(kind: str, name: str, **what: Any) -> Any:
-    """Import the one engine module that is wanted and create the engine.
+    """Import the one engine module that is wanted and create the engine; of kind "batch" a ``BatchLlm``.
 
     ``what`` is ``settings`` (the section of that kind) and, but for wake and VAD, ``model``
     (a Path, the model's folder; None where an engine does without) and ``threads`` (int).
     Raises EngineUnavailable when its package is not installed.
     """
-    module_name = REGISTRY[kind][name]
+    wanted = spec("llm" if kind == "batch" else kind, name)
+    if wanted.settings is not None:
+        what["own"] = getattr(what["settings"], name, None) or wanted.settings()
     try:
-        module = importlib.import_module(module_name)
+        create = imported(wanted.create_batch if kind == "batch" else wanted.create)
     except ImportError as error:
         raise EngineUnavailable(
             f"The {kind} engine '{name}' needs the Python package '{error.name}', which is not installed.",
             f"Install it, or choose another engine in the settings ({kind}.engine).",
         ) from error
-    return (module.create_batch if kind == "batch" else module.create)(**what)
+    return create(**what)

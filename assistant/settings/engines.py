@@ -21,6 +21,8 @@ from pydantic import (
 )
 
 from assistant.core.types import Beginning
+from assistant.runtime.engine_spec import specs
+from assistant.settings.extending import Named
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
@@ -46,6 +48,11 @@ WebAddress = Annotated[
 ]
 """Rejects user, password and query, because both would be logged with the URL."""
 Threads = Annotated[int, Field(ge=0, le=256)]
+
+
+def _engines(kind: str, *also: str) -> Named:
+    """The name of an engine of that kind, or one of the words ``also``."""
+    return Named(lambda: (*also, *(name for name, each in specs(kind).items() if not each.is_scripted)))
 
 
 class Section(BaseModel):
@@ -132,7 +139,7 @@ WakeWord = Annotated[
 class WakeSettings(Section):
     """What wakes the assistant."""
 
-    engine: Literal["auto", "none", "open_wake_word"] = "auto"
+    engine: Annotated[str, _engines("wake", "auto", "none")] = "auto"
     """auto: a wake word if its package is installed, otherwise any speech; none: any speech."""
     words: tuple[WakeWord, ...] = Field(default=("okay_nabu",), validate_default=True)
     """Wake words. An item can also be a section with name or file (your own .tflite file), and its own
@@ -149,7 +156,7 @@ class WakeSettings(Section):
 class VadSettings(Section):
     """Voice activity detection: tells speech from other sound."""
 
-    engine: Literal["webrtc", "silero"] = "webrtc"
+    engine: Annotated[str, _engines("vad")] = "webrtc"
     """webrtc uses almost no CPU; silero is better in noise and uses about 1 % of a core."""
     confirm: bool = True
     """webrtc only: silero must confirm that it is speech. Without this, a fan can keep a turn open for
@@ -188,7 +195,7 @@ class SttGuard(Section):
 class SttSettings(Section):
     """Speech to text: what was said."""
 
-    engine: Literal["faster_whisper"] = "faster_whisper"
+    engine: Annotated[str, _engines("stt")] = "faster_whisper"
     """faster_whisper: Whisper on CTranslate2."""
     model: str = "whisper-tiny.en"
     """A model of kind stt from `assistant models list`."""
@@ -237,7 +244,7 @@ class ServerSettings(Section):
 class LlmSettings(Section):
     """The language model: what to answer."""
 
-    engine: Literal["llama_cpp", "onnx", "openai"] = "llama_cpp"
+    engine: Annotated[str, _engines("llm")] = "llama_cpp"
     """llama_cpp: a GGUF file on llama.cpp; onnx: an ONNX decoder on ONNX Runtime (docs/onnx.md); openai:
     your own server (llm.server), with llama.cpp as a fallback.
     """
@@ -308,7 +315,8 @@ class LlmSettings(Section):
     @property
     def needs_model(self) -> bool:
         """True if ``model`` is used at all."""
-        return self.engine != "openai" or self.server.fallback
+        has_none = self.engine == "openai" and not self.server.fallback
+        return specs("llm")[self.engine].needs_model and not has_none
 
     @model_validator(mode="after")
     def _fits(self) -> LlmSettings:
@@ -324,7 +332,7 @@ class LlmSettings(Section):
 class TtsSettings(Section):
     """Text to speech: the voice."""
 
-    engine: Literal["coqui"] = "coqui"
+    engine: Annotated[str, _engines("tts")] = "coqui"
     """coqui: VITS voices, in Coqui's or Piper's format."""
     runtime: Literal["onnx", "torch"] = "onnx"
     """onnx: ONNX Runtime, light; torch: Coqui's own `TTS.api` (needs the `coqui` extra)."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from assistant.settings.schema import Settings
+from assistant.settings.schema import whole
 
 Schema: TypeAlias = Mapping[str, Any]
 """One node of a JSON Schema."""
@@ -50,13 +50,13 @@ class Key:
 @functools.cache
 def keys() -> Mapping[tuple[str, ...], Key]:
     """Every section and key by its path, in schema order."""
-    return _keys_of(Settings.model_json_schema())[0]
+    return _keys_of(whole().model_json_schema())[0]
 
 
 @functools.cache
 def item_keys() -> Mapping[tuple[str, ...], Key]:
     """Keys of sections that are list items, by the list's path and their own name."""
-    return _keys_of(Settings.model_json_schema())[1]
+    return _keys_of(whole().model_json_schema())[1]
 
 
 def _keys_of(schema: Schema) -> tuple[dict[tuple[str, ...], Key], dict[tuple[str, ...], Key]]:

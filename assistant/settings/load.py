@@ -22,7 +22,7 @@ from assistant.runtime import paths
 from assistant.runtime.yaml import KeyPath
 from assistant.settings.layers import Layer, is_file, read_environment, read_file, read_profile
 from assistant.settings.mistakes import Mistake, Origin, at, explain, hint, named_in
-from assistant.settings.schema import Settings
+from assistant.settings.schema import Settings, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _validated(layer: Layer, mistakes: list[Mistake]) -> Settings | None:
 
 def _strict(values: dict[str, Any]) -> Settings:
     """Validate as JSON, where strict mode still accepts a list for a tuple and text for a path."""
-    return Settings.model_validate_json(json.dumps(values), strict=True)
+    return whole().model_validate_json(json.dumps(values), strict=True)
 
 
 def _remove(values: Any, path: KeyPath) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from assistant.settings.keys import Key, keys
-from assistant.settings.schema import Settings
+from assistant.settings.schema import whole
 
 WIDTH = 100
 
@@ -54,7 +54,7 @@ def own(schema: str) -> str:
 
 def json_schema() -> str:
     """Return the text of config/assistant.schema.json, which editors use to complete and check keys."""
-    schema = Settings.model_json_schema()
+    schema = whole().model_json_schema()
     for section in (schema, *schema["$defs"].values()):
         for name, field in section["properties"].items():
             field.pop("title", None)  # only repeats the name

@@ -7,11 +7,14 @@ profiles and the environment.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from assistant.runtime import extensions
+from assistant.runtime.engine_spec import EngineSpec
 from assistant.settings.engines import (
     Fraction,
     LlmSettings,
@@ -23,6 +26,7 @@ from assistant.settings.engines import (
     WakeSettings,
     WebAddress,
 )
+from assistant.settings.extending import with_sections
 
 
 class EarconSettings(Section):
@@ -308,3 +312,14 @@ class Settings(Section):
     def most_threads(self) -> int:
         """The largest thread count set for an engine; 0 if none is set."""
         return max(section.threads for section in (self.stt, self.llm, self.tts))
+
+
+def whole() -> type[Settings]:
+    """The settings with the sections of engines that other packages add."""
+    return _whole(tuple(each for each in extensions.found("engines", EngineSpec).values() if each.settings))
+
+
+@functools.cache
+def _whole(engines: tuple[EngineSpec, ...]) -> type[Settings]:
+    own = ((each.kind, each.name, each.settings) for each in engines if each.settings)
+    return with_sections(Settings, own)

@@ -10,6 +10,8 @@ import struct
 from pathlib import Path
 
 from assistant.core.errors import ModelCorrupt
+from assistant.runtime.engine_spec import specs
+from assistant.runtime.extensions import imported
 from assistant.runtime.json_file import facts, read_object
 from assistant.store.catalog import Kind, ModelFile
 from assistant.store.formats.gguf import read_header
@@ -25,7 +27,13 @@ MAX_LICENCE_LETTERS = 100
 
 
 def recognise(kind: Kind, files: dict[str, Path]) -> None:
-    """Check ``files`` (name -> path). Raises ModelCorrupt, which says what a model of that kind must have."""
+    """Check ``files`` (name -> path). Raises ModelCorrupt, which says what a model of that kind must have.
+
+    What isn't a model of the engines here may be one of another package's.
+    """
+    others = [imported(each.recognises) for each in specs(kind).values() if each.recognises]
+    if any(not problem_of(files) for problem_of in others):
+        return
     problem = {"stt": _stt, "llm": _llm, "tts": _tts, "knowledge": _tables}.get(kind, _network)(files)
     if problem:
         raise ModelCorrupt(f"This is not a model of kind {kind}: {problem}.", NEEDS[kind])

@@ -6,17 +6,19 @@ import argparse
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from assistant import engines
 from assistant.cli import checks
 from assistant.cli import doctor as command
 from assistant.cli.checks import CHECKS, Finding, Patient, examine
 from assistant.cli.checks.finding import Check
 from assistant.core.errors import DeviceUnavailable
+from assistant.engines import specs
+from assistant.runtime.engine_spec import spec
 from assistant.settings.schema import Settings
 from assistant.store.progress import Unwatched
 from tests.board.machines import JETSON_NANO, PI_4
@@ -176,7 +178,8 @@ def test_an_engine_that_kills_its_process_does_not_kill_the_doctor(
 ) -> None:
     (tmp_path / "engine_under_test.py").write_text(body)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setitem(engines.REGISTRY["vad"], "webrtc", "engine_under_test")
+    under_test = replace(spec("vad", "webrtc"), create="engine_under_test:create")
+    monkeypatch.setattr(specs, "SPECS", [under_test])
     (finding,) = check("vad engine", tmp_path)
     assert told in finding.what
     assert finding.ok is (body == "")

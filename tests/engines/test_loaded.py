@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import assistant.engines
+from assistant.engines.specs import SPECS
 from tests.conftest import CHECKOUT
 
-ENGINE_MODULES = {module for names in assistant.engines.REGISTRY.values() for module in names.values()}
+ENGINE_MODULES = {each.create.partition(":")[0] for each in SPECS}
 
 HEAVY = {"ctranslate2", "faster_whisper", "huggingface_hub", "llama_cpp", "onnxruntime", "torch", "TTS"}
 """Packages that take long to import or much memory; each belongs to one engine or source."""

@@ -12,13 +12,16 @@ import soundfile
 from assistant import engines
 from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from assistant.engines import Vad
+from assistant.engines.specs import SPECS
 from assistant.engines.vad.confirmed import ConfirmedVad
 from assistant.engines.vad.silero import SileroVad, find_network
 from assistant.settings.engines import VadSettings
 from tests.conftest import Clip
 
 
-@pytest.fixture(params=[*sorted(engines.REGISTRY["vad"]), "confirmed"])
+@pytest.fixture(
+    params=[*sorted(each.name for each in SPECS if each.kind == "vad" and not each.is_scripted), "confirmed"]
+)
 def vad(request: pytest.FixtureRequest) -> Vad:
     confirmed = request.param == "confirmed"
     detector = ConfirmedVad(load("webrtc"), load("silero")) if confirmed else load(request.param)

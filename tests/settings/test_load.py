@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assistant.core.errors import SettingsError
-from assistant.engines import REGISTRY
+from assistant.engines.specs import SPECS
 from assistant.runtime import paths
 from assistant.settings import load as configuration
 from assistant.settings.keys import keys
@@ -161,13 +161,8 @@ def test_a_machine_runs_with_its_own_profile(machine: Machine, tmp_path: Path) -
     assert threads <= len(machine.big_cores)
 
 
-@pytest.mark.parametrize("kind", REGISTRY)
-def test_settings_and_registry_offer_the_same_engines(kind: str) -> None:
-    if kind == "turn":  # chosen by a model's name: there is one engine
-        assert keys()["endpoint", "turn_model"].default is None
-        return
-    if kind == "batch":  # some of the language model's engines can do that too
-        assert REGISTRY["batch"].keys() <= REGISTRY["llm"].keys()
-        return
-    choices = set(keys()[kind, "engine"].choices)
-    assert choices - {"auto", "none"} == set(REGISTRY[kind])
+@pytest.mark.parametrize("kind", ["wake", "vad", "stt", "llm", "tts"])
+def test_settings_offer_every_engine_but_scripted_ones(kind: str) -> None:
+    choices = set(keys()[kind, "engine"].choices) - {"auto", "none"}
+    assert choices == {each.name for each in SPECS if each.kind == kind and not each.is_scripted}
+    assert "scripted" not in choices

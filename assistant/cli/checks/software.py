@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from functools import partial
 from types import ModuleType
 
-from assistant import __version__, engines
+from assistant import __version__
 from assistant.board.limits import text
 from assistant.cli import Command
 from assistant.cli.checks.finding import Check, Finding, Patient
 from assistant.core.errors import EngineUnavailable
 from assistant.runtime import extensions
+from assistant.runtime.engine_spec import EngineSpec, spec
 from assistant.text import Language
 
 DISTRIBUTION = "shelf-assistant"
@@ -66,6 +67,7 @@ def _packages(_patient: Patient) -> Iterator[Finding]:
 def _extensions(_patient: Patient) -> Iterator[Finding]:
     """What other packages add."""
     kinds: dict[extensions.Group, type[object]] = {
+        "engines": EngineSpec,
         "skills": ModuleType,
         "languages": Language,
         "boards": ModuleType,
@@ -97,7 +99,7 @@ def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
     if not name:
         return
     check = f"{kind} engine"
-    module = engines.REGISTRY[kind][name]
+    module = spec(kind, name).create.partition(":")[0]
     done = child(sys.executable, "-c", f"import {module}")
     if done.returncode == 0:
         yield Finding(check, ok=True, what=f"{name} starts")
@@ -113,11 +115,13 @@ def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
 
 _LOAD_WAKE_WORDS = """
 import sys
-from assistant.engines.wake.open_wake_word import create
 from assistant.core.errors import AssistantError
-from assistant.settings.engines import WakeSettings
+from assistant.engines import load
+from assistant.settings.schema import whole
 try:
-    create(WakeSettings.model_validate_json(sys.argv[1]))
+    settings = whole().model_validate_json(sys.argv[1]).wake
+    name = "open_wake_word" if settings.engine == "auto" else settings.engine
+    load("wake", name, settings=settings)
 except AssistantError as error:
     sys.exit(f"{error.problem} [{error.code}]")
 """
@@ -128,7 +132,7 @@ def _wake_word(patient: Patient) -> Iterator[Finding]:
     wake = patient.settings.wake
     if wake.engine == "none":
         return
-    done = child(sys.executable, "-c", _LOAD_WAKE_WORDS, wake.model_dump_json())
+    done = child(sys.executable, "-c", _LOAD_WAKE_WORDS, patient.settings.model_dump_json(include={"wake"}))
     last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     if done.returncode == 0:
         words = ", ".join(word.phrase for word in wake.words)
@@ -167,7 +171,9 @@ def _llama_build(patient: Patient) -> Iterator[Finding]:
         yield Finding("llama.cpp", ok=True, what=what)
 
 
-def _espeak(_patient: Patient) -> Iterator[Finding]:
+def _espeak(patient: Patient) -> Iterator[Finding]:
+    if "espeak-ng" not in spec("tts", patient.settings.tts.engine).programs:
+        return
     program = shutil.which("espeak-ng")
     if program is None:
         step = "Install it, on Debian and its relatives with: sudo apt install espeak-ng"

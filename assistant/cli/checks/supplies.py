@@ -15,6 +15,7 @@ from assistant.engines.llm.llama_cpp.gguf import check_adapter, find_model
 from assistant.engines.llm.openai.server import Server
 from assistant.runtime import credentials
 from assistant.runtime.cancel import Cancel
+from assistant.runtime.engine_spec import spec
 
 
 def _model(kind: Literal["stt", "turn", "llm", "tts"], patient: Patient) -> Iterator[Finding]:
@@ -29,6 +30,9 @@ def _model(kind: Literal["stt", "turn", "llm", "tts"], patient: Patient) -> Iter
         return
     if kind == "tts" and patient.settings.tts.runtime == "torch":
         yield Finding(check, ok=None, what=f"{name}: Coqui keeps its models itself")
+        return
+    if kind != "turn" and not spec(kind, getattr(settings, kind).engine).needs_model:
+        yield Finding(check, ok=None, what=f"not needed: {getattr(settings, kind).engine} has its own")
         return
     store = patient.store()
     place = store.place(name, kind)

@@ -16,10 +16,9 @@ from assistant import __version__
 from assistant.board import health
 from assistant.board.limits import ROOT
 from assistant.board.recognise import recognise
+from assistant.runtime.engine_spec import spec
 from assistant.settings.schema import Settings
 from assistant.tools.bench.lib.measuring import Document
-
-_LIBRARIES = ("faster-whisper", "ctranslate2", "llama-cpp-python", "onnxruntime", "numpy")
 
 _SECTIONS = ("vad", "endpoint", "stt", "llm", "tts", "conversation")
 """Settings that change a figure."""
@@ -39,7 +38,7 @@ def describe(settings: Settings) -> Document:
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
             "python": platform.python_version(),
             "assistant": __version__,
-            "libraries": {name: found for name in _LIBRARIES if (found := _version(name))},
+            "libraries": {name: found for name in _libraries(settings) if (found := _version(name))},
         },
         "settings": settings.model_dump(mode="json", include=set(_SECTIONS)),
     }
@@ -88,6 +87,12 @@ def cpu_s_of(process: str) -> float:
     stat = (Path("/proc") / process / "stat").read_text("ascii", "replace")
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _libraries(settings: Settings) -> list[str]:
+    """The distributions that do the work of the engines that the settings name."""
+    engines = [spec(kind, getattr(settings, kind).engine) for kind in ("vad", "stt", "llm", "tts")]
+    return sorted({"numpy", *(name for each in engines for name in each.packages)})
 
 
 def _version(name: str) -> str | None:

@@ -1,0 +1,57 @@
+"""What other packages add to the settings: names of engines and sound backends, and sections of keys.
+
+Knows no key of ours. What a package adds is asked for when settings are read, not when they are defined.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, create_model
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+M = TypeVar("M", bound=BaseModel)
+
+log = logging.getLogger(__name__)
+
+
+class Named:
+    """Annotates a text that must be one of these names, which are known only once packages are looked at."""
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self._names = names
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "enum": [*self._names()]}
+
+    def _checked(self, name: str) -> str:
+        if name not in (names := [*self._names()]):
+            raise PydanticCustomError("unknown_name", "must be {names}", {"names": " or ".join(names)})
+        return name
+
+
+def with_sections(model: type[M], added: Iterable[tuple[str, str, type[BaseModel]]]) -> type[M]:
+    """``model`` with more sections: (section that they belong to, their name, their keys).
+
+    One that can't have its defaults is left out.
+    """
+    sections: dict[str, dict[str, Any]] = defaultdict(dict)
+    for section, name, keys in added:
+        try:
+            sections[section][name] = (keys, keys())
+        except ValueError as error:  # noqa: PERF203 - a key without a default
+            log.warning("settings=%s.%s left-out=%r", section, name, str(error))
+    fields: dict[str, Any] = {}
+    for section, more in sections.items():
+        base: Any = model.model_fields[section].annotation
+        grown = create_model(base.__name__, __base__=base, __doc__=base.__doc__, **more)
+        fields[section] = (grown, grown())
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields) if fields else model
