@@ -218,10 +218,10 @@ def _rest(settings: Settings, store: Store) -> Callable[[LlmMemory], Need]:
     voice = settings.tts.model
     names = (settings.stt.model, "" if torch else voice)
     sealed = [entry.size_bytes for entry in store.entries() if entry.encrypted and entry.name in names]
-    by_itself = {kind: _planned_by_itself(kind, settings, store) for kind in ("stt", "tts")}
+    stt, tts = (_planned_by_itself(kind, settings, store) for kind in ("stt", "tts"))
     need = partial(
         memory_plan.need,
-        stt_file=_stt_bytes(settings.stt.model, store) if by_itself["stt"] is None else 0,
+        stt_file=_stt_bytes(settings.stt.model, store) if stt is None else 0,
         tts_file=coqui_size_bytes(voice, store.models_dir / voice) if torch else _size(voice, store),
         stt_type=settings.stt.compute_type,
         torch=torch,
@@ -229,7 +229,8 @@ def _rest(settings: Settings, store: Store) -> Callable[[LlmMemory], Need]:
     )
 
     def with_rest(llm: LlmMemory) -> Need:
-        return replace(need(llm), **{kind: taken for kind, taken in by_itself.items() if taken is not None})
+        every = need(llm)
+        return replace(every, stt=every.stt if stt is None else stt, tts=every.tts if tts is None else tts)
 
     return with_rest
 
