@@ -18,6 +18,9 @@ from assistant.dialog.turns import Turns
 _COMMAND_MS = 3000
 """Longer speech between two rings is no command."""
 
+_ANSWER_S = 6.0
+"""How long an answer is waited for after a question of ours, whatever the settings say of follow-ups."""
+
 _TAIL_S = 0.38
 """Where nothing takes the assistant's own voice away, the end of it is heard so much later. Whoever speaks
 meanwhile loses nothing: the pre-roll of 0.4 s brings it back."""
@@ -38,6 +41,8 @@ class FollowUp:
         From now on what is said after ``wait_s`` must be a command. Without a wake word all that is said is
         answered anyway.
         """
+        if self._turns.has_asked:
+            wait_s = max(wait_s, _ANSWER_S)
         pause_s = self._ringer.pause_s if self._listener.has_wake_word else 0.0
         if pause_s > wait_s:
             self._turns.commands_from_s = asyncio.get_running_loop().time() + wait_s

@@ -145,8 +145,9 @@ class Answer:
                     if isinstance(piece, Call):
                         self.match = self._called(piece)
                         break
-                    self.written += piece
-                    for sentence in sentences.add(piece):
+                    ready = sentences.add(piece)
+                    self.written = sentences.written
+                    for sentence in ready:
                         yield sentence
         except EngineError as error:
             if not self.written:
@@ -160,7 +161,9 @@ class Answer:
             async with aclosing(self._skill(self.match, may_act)) as said:
                 async for sentence in said:
                     yield sentence
-        for sentence in sentences.finish():
+        ready = sentences.finish()
+        self.written = sentences.written
+        for sentence in ready:
             yield sentence
 
     def _called(self, call: Call) -> Match:

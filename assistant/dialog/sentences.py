@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from assistant.core.types import Beginning, Sentence
+from assistant.text.inner import Outspoken
 
 FIRST_WORDS = 3
 FIRST_WORDS_CHARS = 12
@@ -37,19 +38,26 @@ class Sentences:
 
         ``begin_with`` says what goes out first. After words comes a clause, after a clause come sentences.
         """
+        self._reply = Outspoken()
         self._prose = _Prose(instead_of_code)
         self._text = ""
+        self.written = ""
+        """What of the reply is for the person, as it was written."""
         self._haste = {"words": 2, "clause": 1, "sentence": 0}[begin_with]
 
     def add(self, piece: str) -> list[Sentence]:
         """Take the next piece of the reply; what can be spoken now, in order."""
-        self._text += self._prose.add(piece)
+        self._text += self._read(self._reply.add(piece))
         return self._take(is_over=False)
 
     def finish(self) -> list[Sentence]:
         """The reply is over; the rest of it."""
-        self._text += self._prose.finish()
+        self._text += self._read(self._reply.finish()) + self._prose.finish()
         return self._take(is_over=True)
+
+    def _read(self, outspoken: str) -> str:
+        self.written += outspoken
+        return self._prose.add(outspoken)
 
     def _take(self, *, is_over: bool) -> list[Sentence]:
         taken: list[Sentence] = []
@@ -74,29 +82,30 @@ def whole(text: str) -> list[Sentence]:
 
 
 class _Prose:
-    """What is not between code fences (three backticks)."""
+    """What is not between code fences (three backticks or tildes)."""
 
     def __init__(self, instead_of_code: str) -> None:
         self._instead = f"\n{instead_of_code}\n"
         self._in_code = False
-        self._backticks = 0
+        self._marks = ""
 
     def add(self, piece: str) -> str:
         prose = []
         for char in piece:
-            if char == "`":
-                self._backticks += 1
+            if char in "`~":
+                prose += [self.finish() if self._marks and self._marks[0] != char else ""]
+                self._marks += char
                 continue
             prose += [self.finish(), "" if self._in_code else char]
         return "".join(prose)
 
     def finish(self) -> str:
-        """The backticks so far were all of this run: a fence, or part of the prose."""
-        count, self._backticks = self._backticks, 0
-        if count >= 3:
+        """The marks so far were all of this run: a fence, or part of the prose."""
+        marks, self._marks = self._marks, ""
+        if len(marks) >= 3:
             self._in_code = not self._in_code
             return self._instead if self._in_code else ""
-        return "" if self._in_code else "`" * count
+        return "" if self._in_code else marks
 
 
 # Where a clause may end: a mark with the quotes, brackets and markdown that close behind it.

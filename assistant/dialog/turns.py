@@ -56,6 +56,8 @@ class Turns:
         self._held: Turn | None = None
         self._count = 0
         self._discarded: list[Report] = []
+        self.has_asked = False
+        """The last answer asked for something."""
         self._begun = ""
         """What was said when an answer to it came too early."""
         self._new_until_s = 0.0
@@ -231,6 +233,7 @@ class Turns:
         report = turn.report
         self._begun = ""
         self._count += report.handled_by != "announcement"
+        self.has_asked = bool(report.outcome and report.outcome.question)
         self._last_s = self._now_s()
         self._last_sounded = turn.sounded_text or self._last_sounded
         self._to_repeat = report.reply if turn.heard_ms else self._to_repeat

@@ -57,3 +57,13 @@ def test_what_the_model_said_is_no_phrase_when_it_is_repeated() -> None:
         assert len(house.tts.phrases) == 1
 
     simulate(story, words=["What time is it?", QUESTION, "Repeat that."], intents=INTENTS)
+
+
+def test_what_it_asks_is_answered_by_the_next_words() -> None:
+    async def story(house: House) -> None:
+        asked = await house.answered("Set a timer.")
+        assert asked.handled_by == "ask_duration"
+        answer = await house.answered("Half an hour.")
+        assert (answer.handled_by, answer.reply) == ("set_timer", "Thirty minutes. Starting now.")
+
+    simulate(story, words=["Set a timer.", "Half an hour."], intents=INTENTS)

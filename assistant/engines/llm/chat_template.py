@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from assistant.core.errors import EngineFailed, ModelCorrupt
 from assistant.core.types import Message
+from assistant.text.inner import opened_thought
 
 
 class ChatTemplate:
@@ -32,20 +33,25 @@ class ChatTemplate:
             self._template = _environment().from_string(source)
         except Exception as error:  # A hostile template may raise anything while it is compiled.
             raise _unusable(error) from error
+        if not source.strip():
+            raise ModelCorrupt(
+                "The model file has no chat template, so it was not made for conversations.",
+                "Choose a model for conversations (llm.model); its name often ends in Instruct or Chat.",
+            )
         self._marks = {"bos_token": begin, "eos_token": end}
         self._first = first
         self._takes_system = True
+        self._in_parts = False
         try:
-            self._takes_system = self._keeps_system()
-            self.render(_PROBE)
+            self._settle_form()
         except EngineFailed as error:
-            raise _unusable(error) from error
+            raise _unusable(error.__cause__ or error) from error
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt, up to where the model's reply begins. Raises EngineFailed."""
         if not self._takes_system:
             messages = _system_in_question(messages)
-        chat = [{"role": message.role, "content": message.content} for message in messages]
+        chat = [{"role": message.role, "content": self._content(message.content)} for message in messages]
         try:
             # Models that think aloud before they answer are asked not to: it would be spoken.
             prompt = self._template.render(
@@ -57,17 +63,39 @@ class ChatTemplate:
             )
         except Exception as error:  # Templates refuse a chat by raising whatever they like.
             raise EngineFailed(
-                f"The model's chat template could not be used ({type(error).__name__}).",
+                f"The model's chat template could not be used ({_cause(error)}).",
                 "Choose another model (llm.model), or fetch this one again.",
             ) from error
+        if closing := opened_thought(prompt):  # thoughts would be dropped, and take their time
+            prompt = f"{prompt.rstrip()}\n\n{closing}\n\n"
         return prompt if prompt.startswith(self._first) else self._first + prompt
 
-    def _keeps_system(self) -> bool:
-        """Some models know no system role: their template raises, or silently leaves it out."""
+    def _settle_form(self) -> None:
+        """Find the form of messages whose words this template keeps. Raises EngineFailed, ModelCorrupt.
+
+        Some models know no system role: their template raises, or silently leaves it out. Others want the
+        content as a list of parts.
+        """
+        for self._in_parts in (False, True):
+            for self._takes_system in (True, False):
+                if self._keeps_words():
+                    return
+        self._in_parts = False
+        self.render(_PROBE)
+        raise ModelCorrupt(
+            "The chat template inside the model file loses what is said.",
+            "Choose a model for plain text (llm.model), or fetch this one again.",
+        )
+
+    def _keeps_words(self) -> bool:
         try:
-            return _PROBE[0].content in self.render(_PROBE)
+            prompt = self.render(_PROBE)
         except EngineFailed:
             return False
+        return all(message.content in prompt for message in _PROBE)
+
+    def _content(self, text: str) -> str | list[dict[str, str]]:
+        return [{"type": "text", "text": text}] if self._in_parts else text
 
 
 class _WholeReplies(Extension):
@@ -109,7 +137,8 @@ _OFFERED = {
 }
 """What templates may call and look at."""
 
-_PROBE = (Message("system", "Zebra crossing."), Message("user", "Hello"))
+_PROBE = (Message("system", "Zebra crossing."), Message("user", "Violet teapot"))
+"""A conversation whose words must all be in the prompt."""
 
 
 def _system_in_question(messages: Sequence[Message]) -> list[Message]:
@@ -121,8 +150,14 @@ def _system_in_question(messages: Sequence[Message]) -> list[Message]:
     return chat
 
 
-def _unusable(error: Exception) -> ModelCorrupt:
+def _cause(error: BaseException) -> str:
+    """What is wrong, in a line: "UndefinedError: 'tool_use' is undefined"."""
+    text = " ".join(str(error).split())[:120]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _unusable(error: BaseException) -> ModelCorrupt:
     return ModelCorrupt(
-        f"The chat template inside the model file does not work ({type(error).__name__}).",
+        f"The chat template inside the model file does not work ({_cause(error)}).",
         "Choose another model (llm.model), or fetch this one again.",
     )
