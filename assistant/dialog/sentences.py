@@ -127,7 +127,7 @@ _LOOK_AHEAD_CHARS = 16
 # fmt: off
 _NEVER_LAST = frozenset({
     "dr", "mr", "mrs", "ms", "prof", "mt", "gen", "sen", "rep", "gov", "capt", "sgt", "lt", "col", "rev",
-    "vs", "e.g", "i.e", "eg", "ie", "cf", "approx",
+    "vs", "e.g", "i.e", "eg", "ie", "cf", "approx", "ca",
 })
 """Abbreviations that a name or an explanation follows."""
 
@@ -138,6 +138,9 @@ _BEFORE_NUMBERS = frozenset({
 """Abbreviations in front of a number, words or the end of a sentence otherwise."""
 
 _SOMETIMES_LAST = frozenset({"etc", "inc", "ltd", "corp", "co", "jr", "sr", "st", "ave", "rd", "blvd", "al"})
+
+_UNITS = frozenset({"ft", "in", "oz", "lb", "lbs", "yd", "mi", "hr", "hrs", "min", "sec"})
+"""Abbreviated behind a number, with more to follow ("5 ft. 3 in. high")."""
 
 _CONJUNCTIONS = (
     "and", "or", "but", "because", "so", "which", "who", "that", "where", "when", "while", "if", "although",
@@ -180,7 +183,9 @@ def _end_of_clause(text: str, haste: int) -> int | None:
     return _forced_end(text[:LONGEST_CHARS]) if len(text) >= LONGEST_CHARS + _LOOK_AHEAD_CHARS else None
 
 
-def _ends_here(candidate: re.Match[str], text: str, haste: int) -> bool | None:
+def _ends_here(  # noqa: PLR0911 - a list of cases
+    candidate: re.Match[str], text: str, haste: int
+) -> bool | None:
     """Whether the clause ends at ``candidate``; None when what follows must be known first."""
     if candidate["line"]:
         return True
@@ -192,6 +197,12 @@ def _ends_here(candidate: re.Match[str], text: str, haste: int) -> bool | None:
         return True
     if candidate["stop"]:
         return _is_last(candidate, text)
+    if candidate["dash"] and text[: candidate.start()].rstrip()[-1:].isdigit():
+        follows = text[candidate.end() :].lstrip()[:1]
+        if not follows:
+            return None
+        if follows.isdigit():
+            return False  # a minus
     return (
         haste > 0
         and _is_clause(text[: candidate.end()])
@@ -228,7 +239,7 @@ def _is_breath(gap: re.Match[str], text: str, haste: int) -> bool | None:
     return word.group().lower() in words
 
 
-def _is_last(stop: re.Match[str], text: str) -> bool | None:
+def _is_last(stop: re.Match[str], text: str) -> bool | None:  # noqa: PLR0911 - a list of cases
     """Whether a sentence ends at this full stop, ellipsis, question or exclamation mark."""
     if not text[stop.end()].isspace():
         return False
@@ -240,6 +251,11 @@ def _is_last(stop: re.Match[str], text: str) -> bool | None:
         is_initial = len(word) == 1 and word.isalpha() and word != "I"
         if is_list_number or is_initial or word.lower() in _NEVER_LAST:
             return False
+        before_it = (before.split() or [""])[-2:-1]
+        if word.lower() in _UNITS and before_it and before_it[0][-1:].isdigit():
+            return follows[0].isupper() if follows else None
+        if word in {"St", "Ft"} and not (before_it and before_it[0][:1].isupper()):
+            return not follows[0].isupper() if follows else None  # Saint Mary, Fort Worth
         if word.lower() in _BEFORE_NUMBERS:
             return not follows[0].isdigit() if follows else None
         is_plain = not stop["closers"] and word.lower() not in _SOMETIMES_LAST and not _DOTTED.fullmatch(word)

@@ -1,4 +1,4 @@
-"""What of a model's reply is meant for the person: no thoughts, calls of tools, control tokens or further turns.
+"""What of a model's reply is for the person: no thoughts, calls of tools, control tokens or further turns.
 
 Models of all families mark these, some of them as plain text. A reply comes in pieces, and a mark may be
 split over several, so a beginning that may become one is held back until that is known.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+
+_WIDE = "\N{FULLWIDTH VERTICAL LINE}"
 
 
 class _Block(NamedTuple):
@@ -22,7 +24,10 @@ def _tag(name: str) -> _Block:
 
 
 _THOUGHTS = (
-    *(_tag(name) for name in ("think", "thinking", "thought", "thoughts", "reasoning", "reflection", "analysis")),
+    *(
+        _tag(name)
+        for name in ("think", "thinking", "thought", "thoughts", "reasoning", "reflection", "analysis")
+    ),
     *(_tag(name) for name in ("scratchpad", "inner_monologue", "seed:think", "longcat_think", "mm:think")),
     _Block(r"\[THINK\]", r"\[/THINK\]"),
     _Block(r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
@@ -33,25 +38,36 @@ _THOUGHTS = (
     _Block(r"Here are my reasoning steps:", r"\[BEGIN FINAL RESPONSE\]"),
 )
 _CALLS = (
-    *(_tag(name) for name in ("tool_call", "tool_calls", "tool_response", "tools", "function_call", "invoke")),
+    *(
+        _tag(name)
+        for name in ("tool_call", "tool_calls", "tool_response", "tools", "function_call", "invoke")
+    ),
     *(_tag(name) for name in ("function_calls", "minimax:tool_call")),
     _Block(r"<function=[^<>]*>", r"</function>"),
-    _Block(r"<\|tool_call(?:s_section)?(?:_begin|_start)?\|>", r"<\|(?:/tool_call|tool_call(?:s_section)?_end)\|>"),
+    _Block(
+        r"<\|tool_call(?:s_section)?(?:_begin|_start)?\|>",
+        r"<\|(?:/tool_call|tool_call(?:s_section)?_end)\|>",
+    ),
     _Block(r"<\|START_ACTION\|>", r"<\|END_ACTION\|>"),
-    _Block(r"\[TOOL_CALLS\]|<\|python_tag\|>|<｜tool▁calls▁begin｜>", r"\Z(?!)"),  # to the end
-    _Block(r"<\|channel\|>(?!final)\w*[^<]*<\|message\|>|<\|channel>(?!final)\w*", r"<\|(?:end|call|return)\|>|<channel\|>"),
+    _Block(rf"\[TOOL_CALLS\]|<\|python_tag\|>|<{_WIDE}tool▁calls▁begin{_WIDE}>", r"\Z(?!)"),  # to the end
+    _Block(
+        r"<\|channel\|>(?!final)\w*[^<]*<\|message\|>|<\|channel>(?!final)\w*",
+        r"<\|(?:end|call|return)\|>|<channel\|>",
+    ),
 )
 _BLOCKS = (*_THOUGHTS, *_CALLS)
 
 _END = (
     r"<\|(?:im_end|eot_id|eom_id|endoftext|end_of_text|end_of_turn|endofprompt|return|user|im_start)\|>"
-    r"|<(?:end_of_turn|start_of_turn|end_of_utterance|eos|EOT|s)>|</s>|<｜end▁of▁sentence｜>|\[/?INST\]|<\|END_RESPONSE\|>"
-    r"|(?:^|\n)[ \t]*(?:#{2,}\s*)?(?:User|Human|Instruction|Input|USER|HUMAN)\s*:"
+    r"|<(?:end_of_turn|start_of_turn|end_of_utterance|eos|EOT|s)>|</s>|\[/?INST\]|<\|END_RESPONSE\|>"
+    rf"|<{_WIDE}end▁of▁sentence{_WIDE}>"
+    r"|\n[ \t]*(?:#{2,}\s*)?(?:User|Human|Instruction|Input|USER|HUMAN)\s*:"
 )
 """Behind these is no reply any more, but for nothing said so far (a template's own beginning)."""
 
 _SILENT = (
-    r"<\|start\|>assistant|<\|channel\|>final[^<]*<\|message\|>|<\|[\w/ ]{1,40}\|>|<｜[^｜<>]{1,40}｜>|<(?:bos|pad|unk)>"
+    r"<\|start\|>assistant|<\|channel\|>final[^<]*<\|message\|>|<\|[\w/ ]{1,40}\|>|<(?:bos|pad|unk)>"
+    rf"|<{_WIDE}[^{_WIDE}<>]{{1,40}}{_WIDE}>"
     r"|\[BEGIN FINAL RESPONSE\]|<(?:answer|response|final|output)>|</(?:answer|response|final|output)>"
 )
 """Marks without a meaning for the person."""

@@ -19,10 +19,15 @@ def speakable(text: str, language: str = "en") -> str:
 
     ``language`` is a code such as "en" or "de"; regions ("en-us") make no difference.
     """
+    text = _PLAIN_SIGN.sub(lambda match: unicodedata.normalize("NFKC", match.group()), text)
     text = _in_one_line(_without_markup(_without_pictures(text)))
     if rules := rules_of(language):
         text = rules.spell(text)
     return " ".join(text.replace("_", " ").split()) if any(map(str.isalnum, text)) else ""
+
+
+_PLAIN_SIGN = re.compile("[\u2160-\u217f\u2460-\u2473]")
+"""Roman and circled numerals that are one character."""
 
 
 def _without_pictures(text: str) -> str:
@@ -52,7 +57,9 @@ _MARKUP = [
     (re.compile(pattern, re.MULTILINE | re.DOTALL), replacement)
     for pattern, replacement in (
         (r"[ \t]+", " "),
-        (r"```.*?(?:```|\Z)", "\n"),  # a code block
+        (r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", "\n"),  # a code block
+        (r"\$(?=[A-Za-z\\(])([^$\n]*[\\^_=][^$\n]*)(?<!\s)\$(?!\d)", r"\1"),  # $E = mc^2$
+        (r"\\sqrt\{([^{}]*)\}", r"√\1"),
         (
             r"!?\[([^\[\]]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s[^()]*)?\)",
             r"\1",

@@ -14,8 +14,21 @@ _CURRENCIES = {
     "£": ("pound", "pounds", "penny", "pence"),
     "¥": ("yen", "yen", "sen", "sen"),
     "₹": ("rupee", "rupees", "paisa", "paise"),
+    **{sign: (f"{name} dollar", f"{name} dollars", "cent", "cents") for sign, name in (
+        ("A$", "Australian"), ("AU$", "Australian"), ("C$", "Canadian"), ("CA$", "Canadian"),
+        ("HK$", "Hong Kong"), ("NZ$", "New Zealand"), ("S$", "Singapore"),
+    )},
+    "R$": ("real", "reais", "centavo", "centavos"),
+    "CHF": ("franc", "francs", "centime", "centimes"),
+    "kr": ("krone", "kroner", "øre", "øre"),
+    "₩": ("won", "won", "jeon", "jeon"), "₽": ("ruble", "rubles", "kopeck", "kopecks"),
+    "₺": ("lira", "lira", "kuruş", "kuruş"), "₪": ("shekel", "shekels", "agora", "agorot"),
+    "zł": ("zloty", "zlotys", "grosz", "groszy"), "₴": ("hryvnia", "hryvnias", "kopeck", "kopecks"),
 }
-_CODES = {"USD": "$", "US$": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
+_CODES = {
+    "USD": "$", "US$": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "AUD": "A$", "CAD": "C$",
+    "NZD": "NZ$", "SGD": "S$", "HKD": "HK$", "BRL": "R$", "NOK": "kr", "DKK": "kr", "PLN": "zł", "KRW": "₩",
+}
 _MAGNITUDES = {
     "k": "thousand", "K": "thousand", "thousand": "thousand", "m": "million", "M": "million", "mn": "million",
     "million": "million", "bn": "billion", "B": "billion", "billion": "billion", "trillion": "trillion",
@@ -34,6 +47,11 @@ _UNITS = {
     "W": "watt", "kW": "kilowatt", "MW": "megawatt", "Wh": "watt hour", "kWh": "kilowatt hour", "V": "volt",
     "mA": "milliampere", "mAh": "milliampere hour", "Pa": "pascal", "hPa": "hectopascal", "kPa": "kilopascal",
     "dB": "decibel", "kcal": "kilocalorie", "kJ": "kilojoule", "px": "pixel",
+    "qt": "quart", "pt": "pint", "gal": "gallon", "fl oz": "fluid ounce", "dL": "deciliter",
+    "cl": "centiliter", "Ω": "ohm", "kΩ": "kilohm", "MΩ": "megohm", "N": "newton", "J": "joule",
+    "mol": "mole", "mmol": "millimole", "mSv": "millisievert", "lm": "lumen", "nm": "nanometer", "¢": "cent",
+    "A": "ampere", "Ah": "ampere hour", "ha": "hectare", "mmHg": "millimeter of mercury",
+    "bpm": "beat per minute", "rpm": "revolution per minute",
     "ms": "millisecond", "s": "second", "sec": "second", "min": "minute", "mins": "minute", "h": "hour",
     "hr": "hour", "hrs": "hour",
     "%": "percent", "°": "degree", "°C": "degree Celsius", "°F": "degree Fahrenheit",
@@ -58,8 +76,9 @@ def _quantity(match: re.Match[str]) -> str:
     # "a 5-kg bag" -> "a five kilogram bag", singular
     unit = unit if match["amount"] == "1" or match["hyphen"] else _plural(unit)
     amount = f"{in_words(match['amount'])} {match['magnitude'] or ''}".strip()
-    per = f" per {_UNITS[match['per']]}" if match["per"] else ""
-    return f"{amount} {unit}{per}{' squared' if match['per_power'] else ''}"
+    per = f" per {_UNITS.get(match['per'], match['per'])}" if match["per"] else ""
+    power = {"²": " squared", "³": " cubed"}.get(match["per_power"] or "", "")
+    return f"{amount} {unit}{per}{power}"
 
 
 def _money(match: re.Match[str]) -> str:
@@ -97,6 +116,35 @@ def _decade(match: re.Match[str]) -> str:
     return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
 
 
+def _rate(match: re.Match[str]) -> str:
+    """ "km/h" without an amount."""
+    power = {"²": " squared", "³": " cubed"}.get(match["power"] or "", "")
+    return f"{_plural(_UNITS[match['of']])} per {_UNITS.get(match['per'], match['per'])}{power}"
+
+
+def _clock_length(match: re.Match[str]) -> str:
+    """ "2h30m", "1h 5m 3s"."""
+    units = (("hours", "hour"), ("minutes", "minute"), ("seconds", "second"))
+    return " ".join(
+        f"{in_words(amount)} {one if amount == '1' else several}"
+        for amount, (several, one) in zip(match.groups(), units, strict=True)
+        if amount
+    )
+
+
+def _superscript(match: re.Match[str]) -> str:
+    plain = match.group().translate(_SUPERSCRIPTS)
+    return match.group() if plain in {"2", "3"} else f"^{plain}"
+
+
+_SUPERSCRIPTS = str.maketrans("⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "-+0123456789")
+_VULGAR = {
+    "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "½": "1/2", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5",
+    "⅘": "4/5", "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8", "⅐": "1/7",
+    "⅑": "1/9", "⅒": "1/10",
+}  # fmt: skip
+
+
 def _height(match: re.Match[str]) -> str:
     return f"{cardinal(int(match[1]))} foot {cardinal(int(match[2]))}"
 
@@ -105,20 +153,75 @@ def _digits(match: re.Match[str]) -> str:
     return digits(match.group())
 
 
+_RATED = (
+    "km",
+    "m",
+    "mi",
+    "mg",
+    "g",
+    "kg",
+    "µg",
+    "mmol",
+    "mol",
+    "W",
+    "J",
+    "kWh",
+    "L",
+    "l",
+    "mL",
+    "ml",
+    "MB",
+    "GB",
+    "kB",
+)
 _N = r"\d+(?:,\d{3})*(?:\.\d+)?"
 _SIGN = rf"(?P<sign>{any_of([*_CURRENCIES, *_CODES])})"
 _AMOUNT = rf"(?P<amount>{_N})(?:\s?(?P<magnitude>{any_of(_MAGNITUDES)})\b)?"
 _UNIT = rf"(?P<unit>{any_of(_UNITS)})(?P<power>[²³]|[23](?!\w))?"
 _LARGE = r"(?:\s(?P<magnitude>thousand|million|billion|trillion))?"
-_PER = r"(?:/(?P<per>h|s|min|kg|l|m)(?P<per_power>²)?)?"
+_PER_WHAT = "hr|h|s|min|kg|mL|ml|dL|l|L|mol|m|g|day|ha"
+_PER = rf"(?:/(?P<per>{_PER_WHAT})(?P<per_power>[²³])?)?"
 
 QUANTITY_RULES = rules(
     ("−", "-"),  # the minus sign
+    # How thousands are grouped elsewhere.
+    (
+        r"(?<![\d.,])(\d{1,3}(?:\.\d{3})+),(\d{1,2})(?![\d,])",
+        lambda match: f"{match[1].replace('.', '')}.{match[2]}",
+    ),
+    (r"(?<![\d.,])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])", lambda match: match.group().replace(",", "")),
+    (
+        r"(?<![\d.,] )(?<![\d.,])[1-9]\d{0,2}(?: \d{3}){2,}(?! ?\d)",
+        lambda match: match.group().replace(" ", ""),
+    ),
+    (
+        r"(?<![\d.,])[1-9]\d{0,2}(?:[\u00a0\u202f\u2009]\d{3})+(?!\d)",
+        lambda match: re.sub(r"\D", "", match.group()),
+    ),
+    (r"(?<=\d)_(?=\d{3})", ""),
+    # Powers of ten.
+    (r"[⁻⁺]?[⁰¹²³⁴-⁹]+", _superscript),
+    (r"\b1[eE]\+?(-?\d{1,3})\b", r"10^\1"),
+    (r"\b(\d+(?:\.\d+)?)[eE]\+?(-?\d{1,3})\b", r"\1 × 10^\2"),
+    (r"(?<=\d) ?[x*] ?(?=10\^)", " × "),
+    (r"(?<=\^)-(?=\d)", "minus "),
+    (r"(?<=\d )in\b\.?(?= (?:wide|high|tall|long|deep|thick|across|by|x|\d))", "inches"),
+    (r"(?<=\d )(ft|oz|lbs?|yd|mi|hrs?|min|sec)\.(?= [a-z\d])", r"\1"),
+    (r"(?<![\w/])(\d+)h ?(\d+)m(?:ins?)?(?: ?(\d+)s)?\b", _clock_length),
     # Telephone numbers: digits that aren't a quantity.
     (r"(?<![\w+])\+\d[\d ()-]{6,}\d\b", lambda match: f"plus {digits(match.group())}"),
     (r"(?<!\w)(?:\(\d{3}\) ?|\d{3}[ -])\d{3}[ -]\d{4}\b", _digits),
     (r"\b\d{3}-\d\d(?!00)\d\d\b|\b\d+(?:-\d+){2,9}\b", _digits),
+    (
+        r"\b1-8(\d)\1-(?=[A-Z])",
+        lambda match: f"one eight {'hundred' if match[1] == '0' else digits(match[1] * 2)} ",
+    ),
     (r"(?<=\b[Cc]all )\d{3}\b|(?<=\b[Dd]ial )\d{3}\b", _digits),
+    (r"(?<=\b[Cc]all )\d[\d ]{5,}\d\b|(?<=\b[Dd]ial )\d[\d ]{5,}\d\b|\b0\d{2,4}(?: \d{3,4}){1,3}\b", _digits),
+    (
+        r"(?i)(?<=\bzip )\d{5}\b|(?<=\bzip is )\d{5}\b|(?<=\bzip code )\d{5}\b|(?<=\bzip code is )\d{5}\b",
+        _digits,
+    ),
     (r"\b\d+(?:\.\d+){2,}\b", lambda match: " point ".join(map(in_words, match.group().split(".")))),
     # Ranges and minus signs.
     (rf"([{re.escape(''.join(_CURRENCIES))}])({_N})\s?[-–]\s?\1?(?=\d)", r"\2 to \1"),
@@ -129,7 +232,7 @@ QUANTITY_RULES = rules(
     # Powers.
     (r"\^2\b", " squared"),
     (r"\^3\b", " cubed"),
-    (r"\^(?=-?\d)", " to the power of "),
+    (r"\^(?=-?\d|minus )", " to the power of "),
     # Amounts.
     (rf"{_SIGN}\s?{_AMOUNT}", _money),
     (rf"\b{_AMOUNT}\s?{_SIGN}(?!\w)", _money),
@@ -139,10 +242,12 @@ QUANTITY_RULES = rules(
         rf"(?<![\w/])(?P<amount>{_N}){_LARGE}(?:\s|(?P<hyphen>-))?{_UNIT}{_PER}(?![\w/])",
         _quantity,
     ),
+    (
+        rf"(?<![\w/])(?P<of>{any_of(_RATED)})/(?P<per>{_PER_WHAT}|gal)(?P<power>[²³])?(?![\w/])",
+        _rate,
+    ),
     # Fractions and decimals.
-    ("¼", " 1/4"),
-    ("½", " 1/2"),
-    ("¾", " 3/4"),
+    (f"[{''.join(_VULGAR)}]", lambda match: f" {_VULGAR[match.group()]}"),
     (rf"(?:\b(\d+) +)?(?<![\d/.,])(\d+)/(\d+)(?![\d/])(?: ?(?P<unit>{any_of(_UNITS)})(?![\w/]))?", _fraction),
     (r"\b(\d{1,15})(?:st|nd|rd|th)\b", lambda match: ordinal(int(match[1]))),
     (r"\b(\d+):(\d+)\b", r"\1 to \2"),
