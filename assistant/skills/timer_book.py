@@ -10,6 +10,7 @@ daylight saving. An entry is gone only when its ringing has been acknowledged.
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Collection
@@ -120,6 +121,8 @@ class TimerBook:
         self._boot_id = self._clocks.boot_id or _boot_id()
         self._database = Database(path, _SCHEMA)
         self._silenced: set[int] = set()
+        self._ahead_s = math.nan
+        """How far the wall clock was ahead of the boot clock when the entries were last compared with it."""
         self._lost_before = self._database.was_damaged
 
     def close(self) -> None:
@@ -337,6 +340,9 @@ class TimerBook:
     def _follow_wall_clock(self) -> None:
         """After the wall clock was set, countdowns end at another wall time than was written down."""
         ahead_s = self._clocks.utc_s() - self._clocks.boot_s()
+        if abs(ahead_s - self._ahead_s) < _SET_S / 2:
+            return  # asked every second, all day
+        self._ahead_s = ahead_s
         stale = (
             "boot_id = ?1 AND boot_id != '' AND due_boot_s IS NOT NULL"
             " AND abs(due_boot_s + ?2 - due_utc_s) > ?3"
