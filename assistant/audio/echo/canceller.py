@@ -32,9 +32,7 @@ _AUDIBLE = 1e-4
 """Fraction of full scale, -80 dB: quieter sound produces no echo."""
 
 _ECHOES_S = 1.5
-"""After the last sound: one second until it is heard (``delay``), and half a second until the room is
-quiet.
-"""
+"""After the last sound: one second until it is heard (``delay``), half a second until the room is quiet."""
 
 _LOOK_FRAMES = 100 // FRAME_MS
 """Between two delay measurements."""
@@ -62,17 +60,13 @@ _FURTHEST = 300 * SAMPLE_RATE_HZ // 1000
 """Samples within which a moved echo is found at once: 0.3 s on either side."""
 
 _SAME_GAIN, _AGREES = 2.0, 1.25
-"""A volume change above the first must be found in two frames that agree within the second: in the first,
-soft frame of an answer, a different gain may fit by chance.
-"""
+"""A larger change of volume must be found in two frames that agree: in one soft frame it may be chance."""
 
 _NEAR_SAMPLES = 4
 """Delays that differ by less are the same: the filter absorbs that."""
 
 _FAR_S = 0.55
-"""From the speaker's buffer to the microphone's. With a longer delay (Bluetooth), speech doesn't
-interrupt: a speaker would finish before the answer falls silent.
-"""
+"""From the speaker's buffer to the microphone's. After a longer delay (Bluetooth) speech can't interrupt."""
 
 _KEEP_EVERY_FRAMES = 60_000 // FRAME_MS
 """The room's response is saved once a minute at most."""
@@ -106,9 +100,7 @@ class EchoCanceller:
         self._frames = 0
         """Frames since something was played, for periodic tasks."""
         self._powers = np.zeros(3)
-        """Power of the microphone signal, and of the first and second filter's residual, over the last
-        syllable.
-        """
+        """Power over the last syllable: the microphone signal, the first and the second filter's residual."""
         self._trial_frames = 0
         self._gate = Gate()
         self._is_learnt = False  # has the filter fitted since it was new?
@@ -199,9 +191,7 @@ class EchoCanceller:
         return True
 
     def _is_change(self, move: Move) -> bool:
-        """True for a new position or a clear volume change; a large one must be confirmed by a second
-        frame.
-        """
+        """True for a new position or a clear volume change; a large one must be found twice."""
         if 1 / _SAME_GAIN < move.gain < _SAME_GAIN:
             return bool(move.samples) or not 1 / _AGREES < move.gain < _AGREES
         before, self._gain = self._gain, move.gain
