@@ -6,6 +6,7 @@ kHz mono 16-bit (``Pcm16``); other rates exist only at its edges.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -83,6 +84,17 @@ class Call:
     """A tool call that a language model writes, within a grammar, instead of a reply."""
 
     text: str
+
+
+class Scored(str):
+    """A piece of a reply, with the log-probabilities of the tokens it was written with."""
+
+    log_probabilities: tuple[float, ...]
+
+    def __new__(cls, text: str, log_probabilities: Sequence[float]) -> Scored:
+        piece = super().__new__(cls, text)
+        piece.log_probabilities = tuple(log_probabilities)
+        return piece
 
 
 @dataclass(frozen=True, slots=True)

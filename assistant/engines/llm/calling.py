@@ -10,24 +10,14 @@ from itertools import chain
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from assistant.core.errors import EngineFailed
 from assistant.core.types import Call, Message
-from assistant.engines.llm.chat import ChatLlm, Context
+from assistant.engines.llm.chat import ChatLlm
 from assistant.runtime.cancel import Cancel
 
 _FEW, _MORE = 32, 1024
 """Tokens among which a grammar nearly always allows one; to look through all of them takes long."""
-
-Float32s = npt.NDArray[np.float32]
-
-
-class ScoringContext(Context, Protocol):
-    """One that shows the scores it chooses by."""
-
-    def scores(self) -> Float32s:
-        """Of every token, to follow those read; valid until the next one is appended. Raises EngineFailed."""
 
 
 class Grammar(Protocol):
@@ -42,8 +32,6 @@ class Grammar(Protocol):
 
 class CallingChatLlm(ChatLlm):
     """A ``CallingLlm``."""
-
-    _context: ScoringContext
 
     @abstractmethod
     def keeping_to(self, gbnf: str) -> AbstractContextManager[Grammar]:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Protocol
 
 from assistant.core.errors import PromptTooLong
-from assistant.core.types import Message
+from assistant.core.types import Message, Scored
 from assistant.engines.llm import prompt_cache as kept_file
 from assistant.engines.llm.chat_template import ChatTemplate
+from assistant.engines.llm.sampling import Float32s, log_probability
 from assistant.engines.llm.tokens import TextPieces, common_length
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
@@ -108,6 +109,9 @@ class Context(Protocol):
     def choose(self) -> int:
         """The token to follow those read; it is not appended."""
 
+    def scores(self) -> Float32s:
+        """Of every token, to follow those read; valid until the next one is appended. Raises EngineFailed."""
+
     def interruptible(self, cancel: Cancel) -> AbstractContextManager[None]:
         """Inside it ``read`` and ``append`` end within milliseconds once ``cancel`` is set."""
 
@@ -147,6 +151,8 @@ class ChatLlm:
         self._made_of = (file.stem, facts.st_size, facts.st_mtime_ns)
         self._runtime = runtime
         self._scripts: tuple[_Script, ...] = ()
+        self._log_probability = 0.0
+        """Of the token that was chosen last."""
 
     def close(self) -> None:
         self._context.close()
@@ -204,18 +210,21 @@ class ChatLlm:
         """The text of the tokens that are chosen; remembered, unless it was cut short."""
         pieces = TextPieces(self._settings.stop)
         reply, said = [], ""
+        scores: list[float] = []
         for token in chosen:
             reply.append(token)
+            scores.append(self._log_probability)
             if text := pieces.feed(self._vocabulary.piece(token)):
                 said += text
-                yield text
+                yield Scored(text, scores)
+                scores = []
             if pieces.stopped:
                 return
         if cancel:
             return
         if text := pieces.finish():
             said += text
-            yield text
+            yield Scored(text, scores)
         script = _Script(prompt.text + said, (*prompt.tokens, *reply))
         self._scripts = (*self._scripts[1 - _SCRIPTS :], script)
 
@@ -240,6 +249,7 @@ class ChatLlm:
                     return
                 now_s = time.perf_counter() - began_s
                 first_s = now_s if count == 1 else self.usage.first_token_s
+                self._log_probability = log_probability(self._context.scores(), token)
                 self.usage = Usage(len(prompt), reused, count, first_s, now_s)
                 yield token
                 if count < limit and not cancel:

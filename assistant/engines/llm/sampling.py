@@ -71,6 +71,12 @@ def penalized(tokens: Int64s, scores: Float32s, chosen: Int64s, penalty: float) 
     return np.where(np.isin(tokens, chosen), less, scores).astype(np.float32)
 
 
+def log_probability(scores: Float32s, token: int) -> float:
+    """How likely the token was: the logarithm of its share, whatever the sampler made of the scores."""
+    highest = float(scores.max())
+    return float(scores[token]) - highest - float(np.log(np.exp(scores - highest).sum(dtype=np.float64)))
+
+
 def nucleus(scores: Float32s, share: float) -> int:
     """How many of the scores, falling, it takes to have this share of the probability; one at least."""
     if share >= 1:
