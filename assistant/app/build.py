@@ -28,6 +28,7 @@ from assistant.core.state import Observer
 from assistant.core.types import Message
 from assistant.dialog import earcons
 from assistant.dialog.conversation import Conversation, opening
+from assistant.dialog.honesty import Honesty
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import Outages
 from assistant.dialog.pipeline import Pipeline
@@ -141,6 +142,17 @@ def history_tokens(settings: Settings, llm: Llm, beginning: Sequence[Message], c
     return max(0, min(settings.llm.history_tokens, left))
 
 
+def honesty(settings: Settings, llm: Llm) -> Honesty:
+    """How far this model's memory is trusted: as it was measured, or by its size."""
+    section = settings.llm
+    trusted = None
+    if section.knowledge == "judged" and section.needs_model:
+        store = loading.store_of(settings)
+        large = isinstance(llm, CallingLlm) and llm.parameters >= _CALLING_PARAMETERS
+        trusted = store.calibration(section.model) or (store.catalog.unmeasured if large else None)
+    return Honesty(trusted, judges=section.knowledge != "always", is_server=section.engine == "openai")
+
+
 def kept_prompts() -> Path:
     """The folder of what models made of the beginning of every prompt."""
     return paths.data() / "prompts"
@@ -189,6 +201,7 @@ async def _open_pipeline(
             speaker=speaker,
             settings=settings,
             agent=load_agent(settings),
+            honesty=honesty(settings, llm.engine),
             may_call=may_call,
         )
 

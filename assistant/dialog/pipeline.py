@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from assistant.core.events import Event, Muted
 from assistant.core.types import Call, Pcm16, Sentence, SpokenAudio, Transcript
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.earcons import Earcon
+from assistant.dialog.honesty import Honesty
 from assistant.dialog.report import Report
 from assistant.dialog.sentences import Sentences
 from assistant.engines import CallingLlm, Llm, Stt, Tts, Vad, WakeWord
@@ -193,6 +194,8 @@ class Pipeline:
     """What is taken off the beginning of what was said ("okay nabu")."""
     agent: Agent | None = None
     """Who is asked what no skill's sentence fits, before the model."""
+    honesty: Honesty = field(default_factory=lambda: Honesty(judges=False))
+    """What of the model's memory is spoken."""
     may_call: bool = False
     """The conversation tells the model of the skills, and it may call one."""
 
@@ -218,9 +221,12 @@ class Pipeline:
         grammar = self.skills.grammar if self.may_call else ""
 
         def pieces(llm: Llm, cancel: Cancel) -> Iterator[str | Call]:
-            if grammar and isinstance(llm, CallingLlm):
-                return llm.stream_or_call(messages, cancel, grammar)
-            return llm.stream(messages, cancel)
+            def ask() -> Iterator[str | Call]:
+                if grammar and isinstance(llm, CallingLlm):
+                    return llm.stream_or_call(messages, cancel, grammar)
+                return llm.stream(messages, cancel)
+
+            return self.honesty.answer(text, ask)
 
         return self.llm.stream(pieces, meter)
 

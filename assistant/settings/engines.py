@@ -261,6 +261,10 @@ class LlmSettings(Section):
     models, because small ones call skills nobody asked for; docs/skills.md has the figures. Not with
     openai.
     """
+    knowledge: Literal["judged", "never", "always"] = "judged"
+    """What the model answers from memory when you ask for facts. judged: only what is probably right, by its
+    own probabilities; models with less than 1 billion parameters answer no such question. Talk isn't affected.
+    """
     prompt: str = "default"
     """System prompt: a file in config/prompts/ without its extension, or the path of your own."""
     context_tokens: Annotated[int, Field(ge=256, le=131_072)] = 2048

@@ -112,6 +112,37 @@ class LocalFolder(Frozen):
 Source: TypeAlias = Annotated[Wheels | HuggingFace | Urls | LocalFolder, Field(discriminator="type")]
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Weights(Frozen):
+    """A logistic model: their sum is the logarithm of the odds that a sentence is right."""
+
+    bias: float
+    least: float
+    """For the log-probability of the unlikeliest token."""
+    content: float
+    """For the mean over the tokens that say something new."""
+    first: float
+    """For the least of the first four of those."""
+    kinds: dict[str, float]
+    """For each kind of question (``text.en.questions``)."""
+
+
+class Calibration(Frozen):
+    """From which probability on what a language model remembers is spoken, and how."""
+
+    weights: Weights
+    plain: Share
+    """From here on a sentence is said as it is."""
+    think: Share
+    """From here on it begins with "I think"; below, the answer is that the assistant doesn't know."""
+    questions: ByteCount
+    """How many it was measured on."""
+    as_of: str
+    """When that was, ISO 8601."""
+
+
 class Model(Frozen):
     """One entry of the catalog."""
 
@@ -134,6 +165,8 @@ class Model(Frozen):
     files: Annotated[dict[FileName, ModelFile], Field(min_length=1)]
     sources: tuple[Source, ...]
     """Tried in this order."""
+    calibration: Calibration | None = None
+    """How far to trust a language model's memory, where that was measured."""
 
     @property
     def size_bytes(self) -> int:
@@ -157,6 +190,8 @@ class Catalog(Frozen):
     models: dict[ModelName, Model]
     sets: dict[ModelName, tuple[ModelName, ...]]
     """Models that are fetched together, by the name of the set."""
+    unmeasured: Calibration | None = None
+    """For language models with at least a billion parameters that were not measured."""
 
     @model_validator(mode="after")
     def _sets_name_models(self) -> Catalog:

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from assistant.store.catalog import Frozen, Kind, Model, ModelFile, Sha256
+from assistant.store.catalog import Calibration, Frozen, Kind, Model, ModelFile, Sha256
 from assistant.store.disk import replace_content
 from assistant.store.progress import Meter, Watcher
 
@@ -52,6 +52,8 @@ class Record(Frozen):
     files: Annotated[dict[OwnFileName, RecordedFile], Field(min_length=1)]
     sealed: Annotated[dict[OwnFileName, ModelFile], Field(default_factory=dict)]
     """For an encrypted model, its decrypted files; ``files`` are then the encrypted ones."""
+    calibration: Calibration | None = None
+    """How far to trust a language model's memory, as measured on this machine."""
 
     @property
     def expected(self) -> dict[str, ModelFile]:
@@ -102,6 +104,16 @@ def write_record(
         "sealed": {name: file.model_dump() for name, file in (sealed or {}).items()},
     }
     replace_content(folder / RECORD, json.dumps(record, indent=1) + "\n")
+
+
+def add_calibration(folder: Path, calibration: Calibration) -> bool:
+    """Note in the model's record how far to trust it; false where it has none. Raises OSError."""
+    record = read_record(folder)
+    if record is None:
+        return False
+    calibrated = record.model_copy(update={"calibration": calibration})
+    replace_content(folder / RECORD, calibrated.model_dump_json(indent=1) + "\n")
+    return True
 
 
 def size_faults(folder: Path, files: Mapping[str, ModelFile]) -> list[str]:

@@ -17,9 +17,17 @@ from typing import BinaryIO, TypeVar
 from assistant.core.errors import ModelCorrupt, ModelLocked, ModelMissing, ModelUnknown, SettingsError
 from assistant.runtime import paths
 from assistant.store import keys, listing
-from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile, read_catalog, unknown
+from assistant.store.catalog import MODEL_NAME, Calibration, Catalog, Kind, ModelFile, read_catalog, unknown
 from assistant.store.disk import writing
-from assistant.store.folder import Record, hash_faults, read_record, size_faults, unrecorded, write_record
+from assistant.store.folder import (
+    Record,
+    add_calibration,
+    hash_faults,
+    read_record,
+    size_faults,
+    unrecorded,
+    write_record,
+)
 from assistant.store.formats.gguf import GgufHeader, read_header_from
 from assistant.store.incoming import Arrival, Incoming, locked, restore
 from assistant.store.progress import Meter, Unwatched, Watcher
@@ -69,6 +77,11 @@ class Store:
         """Return the files of an encrypted model after decryption; empty for other models."""
         record = read_record(self.models_dir / name)
         return record.sealed if record else {}
+
+    def calibration(self, name: str) -> Calibration | None:
+        """How far to trust this language model's memory: as measured here, or else as the catalogue has it."""
+        record, known = read_record(self.models_dir / name), self.catalog.models.get(name)
+        return (record.calibration if record else None) or (known.calibration if known else None)
 
     def try_key(self, name: str) -> None:
         """Raise ModelLocked if the model is encrypted and cannot be opened here, or ModelCorrupt."""
@@ -226,6 +239,8 @@ class Store:
             origin, licence = (record.origin, record.licence) if record else ("found here", "")
             sealed = record.sealed if record else {}
             write_record(folder, self._described(name)[0], origin, files, licence=licence, sealed=sealed)
+            if record and record.calibration:
+                add_calibration(folder, record.calibration)
 
 
 def open_store(models_dir: Path, catalog: Path | None = None, key_file: Path | None = None) -> Store:

@@ -1,0 +1,171 @@
+"""Asks a set of questions as a person would: skills first, then the model, and what is spoken of its reply."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from assistant.app import build
+from assistant.app import engines as loading
+from assistant.app.answers.judging import Verdict, judge
+from assistant.app.answers.questions import Question
+from assistant.core.types import Call, Message, Scored
+from assistant.dialog.confidence import Evidence, Token, evidence, probability
+from assistant.dialog.honesty import UNKNOWN, Honesty
+from assistant.dialog.sentences import whole
+from assistant.engines import Llm
+from assistant.runtime.cancel import Cancel
+from assistant.settings.schema import Settings
+from assistant.skills import Skills
+from assistant.text.en.questions import Kind, kind
+
+Route: TypeAlias = Literal["skill", "table", "passage", "model"]
+Way: TypeAlias = Literal["plain", "think", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question, what was answered, and whether that is right."""
+
+    question: Question
+    route: Route
+    reply: str
+    """Of the model, before it is judged; of a skill, its answer."""
+    said: str
+    """What is spoken."""
+    way: Way
+    kind: Kind
+    evidence: Evidence | None
+    """About the first sentence of a model's reply."""
+    confidence: float | None
+    verdict: Verdict
+    """On what is spoken."""
+    remembered: Verdict
+    """On ``reply``."""
+    first_s: float = 0.0
+    """From the question to the first words that may be spoken, without the voice."""
+    tokens: int = 0
+
+
+class Asker:
+    """One model with its skills; every question begins a conversation."""
+
+    def __init__(self, settings: Settings, llm: Llm, skills: Skills, honesty: Honesty) -> None:
+        self._llm, self._skills, self._honesty = llm, skills, honesty
+        self._conversation = build.new_conversation(settings, llm)
+        llm.prime([*self._conversation.beginning, Message("user", "")])
+
+    def ask(self, question: Question) -> Answered:
+        """Raises EngineError."""
+        began_s = time.perf_counter()
+        if match := self._skills.match(question.text):
+            said = match.run().speech
+            verdict = judge(question, said)
+            took_s = time.perf_counter() - began_s
+            return Answered(
+                question,
+                "skill",
+                said,
+                said,
+                "plain",
+                kind(question.text),
+                None,
+                None,
+                verdict,
+                verdict,
+                took_s,
+            )
+        pieces, ends_s = self._remembered(question.text, began_s)
+        reply = "".join(pieces)
+        said, used = self._spoken(question.text, pieces)
+        tokens = _first_sentence(reply, pieces)
+        found = evidence(question.text, tokens)
+        asked = kind(question.text)
+        trusted = self._honesty.calibration
+        verdict = judge(question, said)
+        return Answered(
+            question,
+            "model",
+            reply.strip(),
+            said,
+            _way(said, reply, verdict),
+            asked,
+            found,
+            probability(found, asked, trusted) if found and trusted else None,
+            verdict,
+            judge(question, reply),
+            ends_s[used - 1] if used else 0.0,
+            len(pieces),
+        )
+
+    def _remembered(self, text: str, began_s: float) -> tuple[list[Scored], list[float]]:
+        pieces, ends_s = [], []
+        for piece in self._llm.stream(self._conversation.messages_for(text), Cancel()):
+            pieces.append(piece if isinstance(piece, Scored) else Scored(piece, ()))
+            ends_s.append(time.perf_counter() - began_s)
+        return pieces, ends_s
+
+    def _spoken(self, text: str, pieces: Sequence[Scored]) -> tuple[str, int]:
+        """What is said of a reply, and how many of its pieces that waited for before its first words."""
+        used = first = 0
+
+        def replay() -> Iterator[str | Call]:
+            nonlocal used
+            for piece in pieces:
+                used += 1
+                yield piece
+
+        said = ""
+        for part in self._honesty.answer(text, replay):
+            if part and not said:
+                first = used
+            said += str(part)
+        return said.strip(), first
+
+
+def ask_all(
+    settings: Settings, questions: Sequence[Question], progress: Callable[[str], None]
+) -> list[Answered]:
+    """Ask the model that the settings name. Raises any AssistantError."""
+    with asker(settings) as one:
+        answered = []
+        for number, question in enumerate(questions, 1):
+            answered.append(one.ask(question))
+            if number % 20 == 0 or number == len(questions):
+                progress(f"{settings.llm.model}: {number} of {len(questions)}")
+        return answered
+
+
+@contextmanager
+def asker(settings: Settings) -> Iterator[Asker]:
+    """The model and the skills, loaded; nothing that they keep is kept."""
+    with tempfile.TemporaryDirectory() as folder, build.skill_context(Path(folder)) as context:
+        skills = build.load_skills(settings, context)
+        llm = loading.load_llm(settings)
+        try:
+            yield Asker(settings, llm, skills, build.honesty(settings, llm))
+        finally:
+            llm.close()
+
+
+def _first_sentence(reply: str, pieces: Sequence[Scored]) -> list[Token]:
+    first = next((sentence.text for sentence in whole(reply)), "")
+    tokens: list[Token] = []
+    length = 0
+    for piece in pieces:
+        if length >= len(first):
+            break
+        tokens.append((str(piece), min(piece.log_probabilities, default=0.0)))
+        length += len(piece)
+    return tokens
+
+
+def _way(said: str, reply: str, verdict: Verdict) -> Way:
+    if said == UNKNOWN or verdict.status == "admitted":
+        return "unknown"
+    return "think" if said.startswith("I think ") and not reply.strip().startswith("I think ") else "plain"

@@ -1,0 +1,81 @@
+"""How sure a model is of a reply, from the probabilities of its own words and the kind of question.
+
+Three figures of the first sentence go into it: its unlikeliest token, the mean of the tokens that say something
+new, and the unlikeliest of the first four of those. A ``Calibration`` (of the model catalogue) weighs them for
+one model. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assistant.store.catalog import Calibration
+from assistant.text.en.questions import Kind
+
+FIRST = 4
+"""Content tokens that say most about whether a reply is right (AUC 0.79 of 0.85, with the 1.5B)."""
+
+# fmt: off
+_SAY_LITTLE = frozenset({
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "of", "in", "on", "at", "to", "for", "and", "or",
+    "that", "this", "it", "its", "by", "with", "as", "from", "about", "has", "have", "had", "he", "she", "they",
+    "his", "her", "their", "there", "you", "your", "can", "which", "who", "also", "called", "known", "i", "s",
+})
+# fmt: on
+
+Token = tuple[str, float]
+"""What was written, and its log-probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a model's own probabilities say about a sentence; natural logarithms."""
+
+    least: float
+    """Of its unlikeliest token."""
+    content: float
+    """The mean over the tokens of words that are not in the question."""
+    first: float
+    """The least of the first of those."""
+
+
+def evidence(question: str, tokens: Sequence[Token]) -> Evidence | None:
+    """Of a sentence that answers the question; None where nothing is known of its tokens."""
+    if not tokens:
+        return None
+    asked = set(_words(question)) | _SAY_LITTLE
+    text = "".join(piece for piece, _ in tokens)
+    new = [
+        score
+        for (_, score), word in zip(tokens, _word_of_each(text, tokens), strict=True)
+        if word not in asked
+    ]
+    scores = [score for _, score in tokens]
+    content = new or scores
+    return Evidence(min(scores), sum(content) / len(content), min(content[:FIRST]))
+
+
+def probability(found: Evidence, kind: Kind, calibration: Calibration) -> float:
+    """That the sentence is right, 0 to 1."""
+    weights = calibration.weights
+    total = weights.bias + weights.least * found.least + weights.content * found.content
+    total += weights.first * found.first + weights.kinds.get(kind, 0.0)
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def _word_of_each(text: str, tokens: Sequence[Token]) -> list[str]:
+    """The word that each token is part of; empty for marks and spaces."""
+    spans = [(word.start(), word.end(), word.group().lower()) for word in re.finditer(r"\w+", text)]
+    words, at = [], 0
+    for piece, _ in tokens:
+        end = at + len(piece)
+        words.append(next((word for begin, stop, word in spans if begin < end and stop > at), "the"))
+        at = end
+    return words

@@ -1,0 +1,150 @@
+"""Honesty: of what a language model remembers, only what is probably right is spoken.
+
+A question of knowledge is judged sentence by sentence, before anything is said: a sentence that is probably right
+is said as it is, one that may be right begins with "I think", and instead of the others the assistant says that
+it doesn't know. Questions of health, poison, fire, electricity and law are never answered from memory. Talk
+passes as it comes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from assistant.core.types import Call, Scored
+from assistant.dialog.confidence import Token, evidence, probability
+from assistant.dialog.sentences import Sentences
+from assistant.store.catalog import Calibration
+from assistant.text.en.questions import KNOWLEDGE, Kind, Lack, kind, lack
+
+Level: TypeAlias = Literal["plain", "think", "unknown"]
+
+Pieces: TypeAlias = Iterator[str | Call]
+
+UNKNOWN = "I don't know that."
+
+EMERGENCY = (
+    "This may be an emergency. Call for help now: 112 in Europe, 911 in North America, or 999 in Britain."
+)
+ADVICE = (
+    "That's nothing to answer from memory. Please ask somebody who knows, such as a doctor, a vet, an electrician, or "
+    "a lawyer. If it's urgent, call 112 in Europe, 911 in North America, or 999 in Britain."
+)
+
+_LACKS: dict[Lack, tuple[str, str]] = {
+    "weather": ("I don't have the weather.", "Connect Home Assistant in the settings, and it can tell you."),
+    "calls": ("I can't call or write to anybody.", "A telephone can; Home Assistant can send messages."),
+    "shopping": ("I can't order or book anything.", "I can put it on your shopping list."),
+    "news": ("I don't have the news, because I work without the internet.", "A radio or telephone has it."),
+    "music": ("I can't play music.", "Home Assistant can, if you connect it in the settings."),
+    "calendar": ("I can't see your calendar or mail.", "I can remind you of something, if you tell me when."),
+    "home": ("I can't switch anything here.", "Connect Home Assistant in the settings, and I'll pass it on."),
+    "web": ("I can't search the web, because I work without the internet.", "A telephone can."),
+}
+"""What it cannot do, and what would."""
+
+_ADMITS = re.compile(
+    r"\b(?:i (?:do not|don't) (?:know|have)|i(?: a|')m (?:not sure|sorry|unable)|i (?:can ?not|can't)|as an ai)\b",
+    re.IGNORECASE,
+)
+_SMALL = re.compile(
+    r"(?:The|A|An|It|He|She|They|There|In|On|At|Yes|No|This|That|These|Some|Most|You|One|To|From|Its|His|Her)\b"
+)
+
+
+@dataclass
+class Honesty:
+    """What one language model is trusted with."""
+
+    calibration: Calibration | None = None
+    """None: nothing that it remembers is spoken."""
+    judges: bool = True
+    """False lets everything pass."""
+    is_server: bool = False
+    """It is somebody's own server: what it knows passes, and so does what is asked of the world outside."""
+    _told: set[Lack] = field(default_factory=set)
+
+    def answer(self, question: str, ask: Callable[[], Pieces]) -> Pieces:
+        """The reply to a question; ``ask`` gives the model's, and is only called for what it may answer.
+
+        Empty pieces come while a sentence is judged, so that others may compute in between.
+        """
+        if not self.judges:
+            yield from ask()
+            return
+        asked = kind(question)
+        if instead := self._instead(question, asked):
+            yield instead
+        elif asked in KNOWLEDGE:
+            yield from self._judged(question, asked, ask())
+        else:
+            yield from ask()
+
+    def level(self, question: str, asked: Kind, tokens: list[Token]) -> Level:
+        """How to say a sentence of these tokens."""
+        found = evidence(question, tokens)
+        if self.calibration is None or found is None:
+            return "unknown"
+        sure = probability(found, asked, self.calibration)
+        return (
+            "plain"
+            if sure >= self.calibration.plain
+            else "think"
+            if sure >= self.calibration.think
+            else "unknown"
+        )
+
+    def _instead(self, question: str, asked: Kind) -> str | None:
+        """What to say without asking the model."""
+        if asked == "emergency":
+            return EMERGENCY
+        if asked == "advice":
+            return ADVICE
+        if self.is_server:
+            return None
+        if asked == "unable" and (missing := lack(question)):
+            fact, remedy = _LACKS[missing]
+            first = missing not in self._told
+            self._told.add(missing)
+            return f"{fact} {remedy}" if first else fact
+        return UNKNOWN if asked in KNOWLEDGE and self.calibration is None else None
+
+    def _judged(self, question: str, asked: Kind, pieces: Pieces) -> Pieces:
+        sentences = Sentences(begin_with="sentence")
+        tokens: list[Token] = []
+        spoken = 0
+        for piece in pieces:
+            if isinstance(piece, Call) or not isinstance(piece, Scored):
+                yield piece
+                continue
+            done = sentences.add(piece)
+            token = (str(piece), min(piece.log_probabilities, default=0.0))
+            is_last_of_it = bool(done) and done[-1].text.endswith(piece.strip())
+            if not done or is_last_of_it:
+                tokens.append(token)
+            for sentence in done:
+                said = self._said(question, asked, sentence.text, tokens, spoken)
+                if said:
+                    yield said
+                if said.strip() != sentence.text:
+                    return
+                spoken += 1
+            if done:
+                tokens = [] if is_last_of_it else [token]
+            yield ""
+        for sentence in sentences.finish():
+            if not (said := self._said(question, asked, sentence.text, tokens, spoken)):
+                return
+            yield said
+            spoken += 1
+
+    def _said(self, question: str, asked: Kind, sentence: str, tokens: list[Token], spoken: int) -> str:
+        """A sentence as it is spoken; empty for one that adds something doubtful to what was said."""
+        level = "plain" if _ADMITS.search(sentence) else self.level(question, asked, tokens)
+        if spoken:
+            return f" {sentence}" if level == "plain" else ""
+        if level == "think":
+            return f"I think {sentence[0].lower() if _SMALL.match(sentence) else sentence[0]}{sentence[1:]}"
+        return sentence if level == "plain" else UNKNOWN

@@ -1,0 +1,178 @@
+"""``assistant bench answers``: how much of what it says is true, and whether it knows when it doesn't know.
+
+Each question begins a conversation and goes the appliance's own way: skills, then the model, and what of its reply
+honesty lets through. The same replies then tell what the model would have said without that, and, ranked by
+confidence, how many are false among those answered (risk) for each share that is answered (coverage). The likeliest
+token is taken throughout, so that the result can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from assistant.app.answers import asking
+from assistant.app.answers.asking import Answered
+from assistant.app.answers.questions import read
+from assistant.app.memory_fit import with_model
+from assistant.settings.schema import Settings
+from assistant.tools.bench import risk_curve
+from assistant.tools.bench.lib import machine
+from assistant.tools.bench.lib.measuring import (
+    Document,
+    Result,
+    median,
+    percentile,
+    ratio,
+    rounded,
+    share,
+    table,
+)
+from assistant.tools.bench.lib.variants import changed
+
+ROUTES = ("skill", "table", "passage", "model")
+
+
+def run(
+    settings: Settings,
+    files: Sequence[Path],
+    models: Sequence[str],
+    *,
+    limit: int | None,
+    picture: Path | None,
+    progress: Callable[[str], None],
+) -> Result:
+    """Ask every question of these files to each of the models. Raises any AssistantError."""
+    about = machine.describe(settings)
+    questions = [question for file in files for question in read(file)][:limit]
+    asked = {
+        model: asking.ask_all(
+            changed(with_model(settings, model), {"llm": {"temperature": 0.0}}), questions, progress
+        )
+        for model in models or [settings.llm.model]
+    }
+    document: Document = {
+        "bench": "answers",
+        "sets": [file.name for file in files],
+        "questions": len(questions),
+        "models": {model: summary(answered) for model, answered in asked.items()},
+    }
+    if picture:
+        curves = {model: of["curve"] for model, of in document["models"].items() if of["curve"]}
+        picture.write_text(risk_curve.draw(curves, len(questions)), encoding="utf-8")
+    return Result(_as_text(document | about, asked), document | about)
+
+
+def summary(answered: Sequence[Answered]) -> Document:
+    """What came of one model's questions."""
+    spoken = [each for each in answered if each.verdict.status != "admitted"]
+    plain = [each for each in spoken if each.way == "plain"]
+    by_model = [each for each in answered if each.route == "model"]
+    return {
+        "spoken": _counts(answered, of="verdict"),
+        "plain": len(plain),
+        "plain_right": sum(each.verdict.status == "right" for each in plain),
+        "false_of_plain": ratio(sum(each.verdict.status == "wrong" for each in plain), len(plain)),
+        "from_memory": _counts(answered, of="remembered"),
+        "routes": {
+            route: _counts(some, of="verdict")
+            for route in ROUTES
+            if (some := [each for each in answered if each.route == route])
+        },
+        "groups": {
+            group: {
+                "spoken": _counts(some, of="verdict"),
+                "from_memory": _counts(some, of="remembered"),
+            }
+            for group in dict.fromkeys(each.question.group for each in answered)
+            if (some := [each for each in answered if each.question.group == group])
+        },
+        "first_words_p50_ms": _ms(median(each.first_s for each in by_model)),
+        "first_words_p95_ms": _ms(percentile((each.first_s for each in by_model), 95)),
+        "tokens": rounded(median(each.tokens for each in by_model), 0),
+        "curve": curve(answered),
+        "doubtful": [
+            {
+                "id": each.question.id,
+                "question": each.question.text,
+                "said": each.said,
+                "why": each.verdict.doubt,
+            }
+            for each in answered
+            if each.verdict.doubt
+        ],
+        "answers": [
+            {
+                "id": each.question.id,
+                "route": each.route,
+                "said": each.said,
+                "verdict": each.verdict.status,
+                "reply": each.reply,
+                "reply_is": each.remembered.status,
+                "confidence": rounded(each.confidence, 3),
+            }
+            for each in answered
+        ],
+    }
+
+
+def curve(answered: Sequence[Answered]) -> list[tuple[float, float]]:
+    """(share of the model's questions answered, share of false ones among these), the surest first."""
+    known = [
+        each for each in answered if each.confidence is not None and each.remembered.status != "admitted"
+    ]
+    ranked = sorted(known, key=lambda each: -(each.confidence or 0.0))
+    asked = sum(each.route == "model" for each in answered)
+    points, wrong = [], 0
+    for number, each in enumerate(ranked, 1):
+        wrong += each.remembered.status == "wrong"
+        points.append((round(number / asked, 4), round(wrong / number, 4)))
+    return points
+
+
+def _counts(answered: Sequence[Answered], *, of: str) -> Document:
+    statuses = [getattr(each, of).status for each in answered]
+    return {"n": len(statuses), **{name: statuses.count(name) for name in ("right", "wrong", "admitted")}}
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else rounded(seconds * 1000, 0)
+
+
+def _as_text(document: Document, asked: dict[str, list[Answered]]) -> str:
+    parts = [
+        f"{document['questions']} questions of {', '.join(document['sets'])}",
+        machine.headline(document),
+    ]
+    for model, of in document["models"].items():
+        rows = [
+            _row("spoken", of["spoken"]),
+            *(_row(f"  by {route}", counts) for route, counts in of["routes"].items()),
+            _row("from memory, unjudged", of["from_memory"]),
+        ]
+        if len(of["groups"]) > 1:
+            rows += [_row(group, counts["spoken"]) for group, counts in of["groups"].items()]
+        parts += [
+            "",
+            model,
+            table(["", "n", "right", "", "false", "", "admitted"], rows),
+            f"plainly answered: {of['plain']} ({share(ratio(of['plain'], document['questions']))}), "
+            f"of these false: {share(of['false_of_plain'])}",
+            f"first words may be spoken after {of['first_words_p50_ms']} ms (95 %: {of['first_words_p95_ms']} ms), "
+            f"{of['tokens']} tokens",
+        ]
+        wrong = [each for each in asked[model] if each.verdict.status == "wrong"]
+        parts += ["false:", *(f"  {each.question.text}\n    {each.said}" for each in wrong)] if wrong else []
+        doubtful = [each for each in asked[model] if each.verdict.doubt]
+        parts += ["to look at:"] * bool(doubtful)
+        parts += [
+            f"  {each.question.text}\n    {each.said}  ({each.verdict.status}: {each.verdict.doubt})"
+            for each in doubtful
+        ]
+    return "\n".join(parts)
+
+
+def _row(name: str, counts: Document) -> list[object]:
+    n = counts["n"]
+    right, wrong = counts["right"], counts["wrong"]
+    return [name, n, right, share(ratio(right, n)), wrong, share(ratio(wrong, n)), counts["admitted"]]
