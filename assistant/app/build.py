@@ -147,9 +147,8 @@ def honesty(settings: Settings, llm: Llm) -> Honesty:
     section = settings.llm
     trusted = None
     if section.knowledge == "judged" and section.needs_model:
-        store = loading.store_of(settings)
-        large = isinstance(llm, CallingLlm) and llm.parameters >= _CALLING_PARAMETERS
-        trusted = store.calibration(section.model) or (store.catalog.unmeasured if large else None)
+        parameters = llm.parameters if isinstance(llm, CallingLlm) else 0
+        trusted = loading.store_of(settings).calibration(section.model, parameters)
     return Honesty(trusted, judges=section.knowledge != "always", is_server=section.engine == "openai")
 
 

@@ -1,8 +1,8 @@
 """How sure a model is of a reply, from the probabilities of its own words and the kind of question.
 
-Three figures of the first sentence go into it: its unlikeliest token, the mean of the tokens that say something
-new, and the unlikeliest of the first four of those. A ``Calibration`` (of the model catalogue) weighs them for
-one model. Pure.
+Three figures of the first sentence go into it: its unlikeliest token, the mean of the tokens that say
+something new, and the unlikeliest of the first four of those. A ``Calibration`` (of the model catalogue)
+weighs them for one model. Pure.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ FIRST = 4
 
 # fmt: off
 _SAY_LITTLE = frozenset({
-    "a", "an", "the", "is", "are", "was", "were", "be", "been", "of", "in", "on", "at", "to", "for", "and", "or",
-    "that", "this", "it", "its", "by", "with", "as", "from", "about", "has", "have", "had", "he", "she", "they",
-    "his", "her", "their", "there", "you", "your", "can", "which", "who", "also", "called", "known", "i", "s",
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "of", "in", "on", "at", "to", "for", "and",
+    "that", "this", "it", "its", "by", "with", "as", "from", "about", "has", "have", "had", "he", "she",
+    "or", "they", "his", "her", "their", "there", "you", "your", "can",
+    "which", "who", "also", "called", "known", "i", "s",
 })
 # fmt: on
 

@@ -1,9 +1,9 @@
 """Honesty: of what a language model remembers, only what is probably right is spoken.
 
-A question of knowledge is judged sentence by sentence, before anything is said: a sentence that is probably right
-is said as it is, one that may be right begins with "I think", and instead of the others the assistant says that
-it doesn't know. Questions of health, poison, fire, electricity and law are never answered from memory. Talk
-passes as it comes.
+A question of knowledge is judged sentence by sentence, before anything is said: a sentence that is probably
+right is said as it is, one that may be right begins with "I think", and instead of the others the assistant
+says that it doesn't know. Questions of health, poison, fire, electricity and law are never answered from
+memory. Talk passes as it comes.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ EMERGENCY = (
     "This may be an emergency. Call for help now: 112 in Europe, 911 in North America, or 999 in Britain."
 )
 ADVICE = (
-    "That's nothing to answer from memory. Please ask somebody who knows, such as a doctor, a vet, an electrician, or "
-    "a lawyer. If it's urgent, call 112 in Europe, 911 in North America, or 999 in Britain."
+    "I shouldn't answer that from memory. Please ask somebody who knows, such as a doctor, a vet, an "
+    "electrician, or a lawyer. If it's urgent, call 112 in Europe, 911 in North America, or 999 in Britain."
 )
 
 _LACKS: dict[Lack, tuple[str, str]] = {
@@ -46,7 +46,7 @@ _LACKS: dict[Lack, tuple[str, str]] = {
 """What it cannot do, and what would."""
 
 _ADMITS = re.compile(
-    r"\b(?:i (?:do not|don't) (?:know|have)|i(?: a|')m (?:not sure|sorry|unable)|i (?:can ?not|can't)|as an ai)\b",
+    r"\b(?:i (?:do not|don't) (?:know|have)|i(?: a|')m (?:not sure|sorry|unable)|i (?:can ?not|can't))\b",
     re.IGNORECASE,
 )
 _SMALL = re.compile(

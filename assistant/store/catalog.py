@@ -190,11 +190,13 @@ class Catalog(Frozen):
     models: dict[ModelName, Model]
     sets: dict[ModelName, tuple[ModelName, ...]]
     """Models that are fetched together, by the name of the set."""
-    unmeasured: Calibration | None = None
-    """For language models with at least a billion parameters that were not measured."""
+    unmeasured: ModelName | None = None
+    """Whose calibration serves language models with at least a billion parameters that nobody measured."""
 
     @model_validator(mode="after")
     def _sets_name_models(self) -> Catalog:
+        if self.unmeasured and self.unmeasured not in self.models:
+            raise ValueError(f"'unmeasured' names '{self.unmeasured}', which 'models' does not have")
         for name, members in self.sets.items():
             if name in self.models:
                 raise ValueError(f"the set '{name}' has the same name as a model")

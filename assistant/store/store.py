@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+TRUSTED_PARAMETERS = 1_000_000_000
+"""Smaller models remember so little that no calibration makes them honest (docs/answers.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -78,10 +81,18 @@ class Store:
         record = read_record(self.models_dir / name)
         return record.sealed if record else {}
 
-    def calibration(self, name: str) -> Calibration | None:
-        """How far to trust this language model's memory: as measured here, or else as the catalogue has it."""
-        record, known = read_record(self.models_dir / name), self.catalog.models.get(name)
-        return (record.calibration if record else None) or (known.calibration if known else None)
+    def calibration(self, name: str, parameters: int) -> Calibration | None:
+        """How far to trust a language model's memory: as measured here, in the catalogue, or by its size.
+
+        None for a small one that nobody measured.
+        """
+        record = read_record(self.models_dir / name)
+        if record and record.calibration:
+            return record.calibration
+        if name not in self.catalog.models and parameters >= TRUSTED_PARAMETERS:
+            name = self.catalog.unmeasured or name
+        known = self.catalog.models.get(name)
+        return known.calibration if known else None
 
     def try_key(self, name: str) -> None:
         """Raise ModelLocked if the model is encrypted and cannot be opened here, or ModelCorrupt."""

@@ -1,4 +1,5 @@
-"""Asks a set of questions as a person would: skills first, then the model, and what is spoken of its reply."""
+"""Asks a set of questions as a person would: skills first, then the model, and what is spoken of its
+reply."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Whether an answer is right: by the words, numbers and dates that are accepted for its question.
 
-"1,969", "nineteen sixty-nine" and "1969" are one number, "July 20th, 1969" and "20 July 1969" one date. What a
-person should look at, because the words alone may deceive, is doubtful.
+"1,969", "nineteen sixty-nine" and "1969" are one number, "July 20th, 1969" and "20 July 1969" one date. What
+a person should look at, because the words alone may deceive, is doubtful.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from assistant.text.en.words import words
 Status: TypeAlias = Literal["right", "wrong", "admitted"]
 
 _ADMITS = re.compile(
-    r"\bi (?:do not|don't|cannot|can't|can not) (?:know|have|say|tell|see|answer)|\bi(?:'m| am) (?:not sure|unable|sorry)"
+    r"\bi (?:do not|don't|cannot|can't|can not) (?:know|have|say|tell|see|answer)"
+    r"|\bi(?:'m| am) (?:not sure|unable|sorry)"
     r"|ask somebody who knows|\bi can't\b|this may be an emergency"
 )
 _MONTHS = (
@@ -29,7 +30,7 @@ _MONTHS = (
 _MONTH = "|".join(f"{name[:3]}[a-z]*" for name in _MONTHS)
 _DAY_FIRST = re.compile(rf"\b(\d{{1,2}}) (?:of )?({_MONTH})\b(?: (\d{{4}}))?")
 _MONTH_FIRST = re.compile(rf"\b({_MONTH}) (\d{{1,2}})\b(?: (\d{{4}}))?")
-_ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
+_ORDINAL = re.compile(r"(?<=\d) ?(?:st|nd|rd|th)\b")
 _LONGEST_NUMBER = 8
 _NEAR = 0.02
 """Of a number: rounding, or an older census."""

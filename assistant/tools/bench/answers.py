@@ -1,9 +1,9 @@
 """``assistant bench answers``: how much of what it says is true, and whether it knows when it doesn't know.
 
-Each question begins a conversation and goes the appliance's own way: skills, then the model, and what of its reply
-honesty lets through. The same replies then tell what the model would have said without that, and, ranked by
-confidence, how many are false among those answered (risk) for each share that is answered (coverage). The likeliest
-token is taken throughout, so that the result can be repeated.
+Each question begins a conversation and goes the appliance's own way: skills, then the model, and what of its
+reply honesty lets through. The same replies then tell what the model would have said without that, and,
+ranked by confidence, how many are false among those answered (risk) for each share that is answered
+(coverage). The likeliest token is taken throughout, so that the result can be repeated.
 """
 
 from __future__ import annotations
@@ -156,10 +156,10 @@ def _as_text(document: Document, asked: dict[str, list[Answered]]) -> str:
             "",
             model,
             table(["", "n", "right", "", "false", "", "admitted"], rows),
-            f"plainly answered: {of['plain']} ({share(ratio(of['plain'], document['questions']))}), "
-            f"of these false: {share(of['false_of_plain'])}",
-            f"first words may be spoken after {of['first_words_p50_ms']} ms (95 %: {of['first_words_p95_ms']} ms), "
-            f"{of['tokens']} tokens",
+            _plainly(of, document["questions"]),
+            "first words: {first_words_p50_ms} ms (95 %: {first_words_p95_ms} ms); {tokens} tokens".format(
+                **of
+            ),
         ]
         wrong = [each for each in asked[model] if each.verdict.status == "wrong"]
         parts += ["false:", *(f"  {each.question.text}\n    {each.said}" for each in wrong)] if wrong else []
@@ -170,6 +170,11 @@ def _as_text(document: Document, asked: dict[str, list[Answered]]) -> str:
             for each in doubtful
         ]
     return "\n".join(parts)
+
+
+def _plainly(of: Document, questions: int) -> str:
+    answered = share(ratio(of["plain"], questions))
+    return f"plainly answered: {of['plain']} ({answered}), of these false: {share(of['false_of_plain'])}"
 
 
 def _row(name: str, counts: Document) -> list[object]:

@@ -10,8 +10,8 @@ LEFT, RIGHT, TOP, BOTTOM = 60, 20, 50, 48
 COLORS = ("#2b6cb0", "#d1495b", "#38a3a5", "#e8a33d", "#7b4fa3", "#555")
 
 STYLE = (
-    "text{font:12px system-ui,sans-serif;fill:#444}.title{font-size:15px;font-weight:600;fill:#222}.grid{stroke:#ddd}"
-    "polyline{fill:none;stroke-width:2}"
+    "text{font:12px system-ui,sans-serif;fill:#444}.title{font-size:15px;font-weight:600;fill:#222}"
+    ".grid{stroke:#ddd}polyline{fill:none;stroke-width:2}"
     "@media(prefers-color-scheme:dark){text{fill:#bbb}.title{fill:#eee}.grid{stroke:#444}}"
 )
 

@@ -1,0 +1,102 @@
+"""What of a model's memory is spoken, with replies whose probabilities are scripted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from assistant.core.types import Call, Scored
+from assistant.dialog.honesty import ADVICE, EMERGENCY, UNKNOWN, Honesty
+from assistant.store.catalog import Calibration, Weights
+
+WEIGHTS = Weights(bias=4.0, least=2.0, content=0.0, first=0.0, kinds={"date": -3.0})
+TRUST = Calibration(weights=WEIGHTS, plain=0.8, think=0.5, questions=1, as_of="2026-12-01")
+
+
+def reply(*sentences: tuple[str, float]) -> Iterator[str | Call]:
+    """The sentences word by word; each word of one is as likely as that says."""
+    for sentence, log_probability in sentences:
+        for word in sentence.split():
+            yield Scored(f"{word} ", [log_probability])
+
+
+def said(question: str, *sentences: tuple[str, float], honesty: Honesty | None = None) -> str:
+    return "".join(map(str, (honesty or Honesty(TRUST)).answer(question, lambda: reply(*sentences)))).strip()
+
+
+def test_what_is_probably_right_is_said_as_it_is() -> None:
+    assert (
+        said("Who wrote Hamlet?", ("William Shakespeare wrote it.", -0.1)) == "William Shakespeare wrote it."
+    )
+
+
+def test_what_may_be_right_is_thought() -> None:
+    assert (
+        said("Who wrote Hamlet?", ("The author is Shakespeare.", -1.8))
+        == "I think the author is Shakespeare."
+    )
+    assert said("Who wrote Hamlet?", ("Marlowe wrote it.", -1.8)) == "I think Marlowe wrote it."
+
+
+def test_what_is_probably_wrong_is_not_said() -> None:
+    assert said("Who wrote Hamlet?", ("Marlowe did.", -2.5), ("He lived in London.", -0.1)) == UNKNOWN
+
+
+def test_the_kind_of_question_counts() -> None:
+    assert said("Who built it?", ("It was him.", -0.5)) == "It was him."
+    assert said("When was it built?", ("It was 1883.", -0.6)) == UNKNOWN
+
+
+def test_a_doubtful_second_sentence_is_left_out() -> None:
+    sure, doubtful = ("It is Paris.", -0.1), ("It has nine mayors.", -1.5)
+    assert said("What is the capital of France?", sure, doubtful, ("It is old.", -0.1)) == "It is Paris."
+    assert said("What is the capital of France?", sure, ("It is old.", -0.1)) == "It is Paris. It is old."
+
+
+def test_nothing_is_spoken_before_it_is_judged() -> None:
+    pieces = list(Honesty(TRUST).answer("Who is it?", lambda: reply(("It is him.", -0.1), ("Yes.", -0.1))))
+    assert pieces[:2] == ["", ""]
+    assert [piece for piece in pieces if piece] == ["It is him.", " Yes."]
+
+
+def test_a_model_without_calibration_is_not_asked_for_facts() -> None:
+    honesty = Honesty(None)
+    asked = []
+
+    def ask() -> Iterator[str | Call]:
+        asked.append(1)
+        return reply(("Hello.", -3.0))
+
+    assert list(honesty.answer("Who wrote Hamlet?", ask)) == [UNKNOWN]
+    assert not asked
+    assert "".join(map(str, honesty.answer("Hello.", ask))) == "Hello. "
+
+
+def test_no_model_answers_what_is_dangerous() -> None:
+    for honesty in (Honesty(TRUST), Honesty(None), Honesty(None, is_server=True)):
+        assert said("Can dogs eat chocolate?", ("Yes.", 0.0), honesty=honesty) == ADVICE
+        assert said("My baby swallowed a battery.", ("Relax.", 0.0), honesty=honesty) == EMERGENCY
+
+
+def test_what_it_lacks_is_explained_once() -> None:
+    honesty = Honesty(TRUST)
+    first = said("Will it rain tomorrow?", honesty=honesty)
+    assert "Home Assistant" in first
+    assert said("Will it snow?", honesty=honesty) == "I don't have the weather."
+
+
+def test_a_server_is_taken_at_its_word() -> None:
+    honesty = Honesty(None, is_server=True)
+    assert list(honesty.answer("Who is it?", lambda: iter(["It is ", "him."]))) == ["It is ", "him."]
+
+
+def test_admitting_is_always_said() -> None:
+    assert said("Who is it?", ("I do not know.", -3.0)) == "I do not know."
+
+
+def test_a_call_passes() -> None:
+    assert list(Honesty(TRUST).answer("What is on my list?", lambda: iter([Call("@x")]))) == [Call("@x")]
+
+
+def test_everything_passes_where_nothing_is_judged() -> None:
+    honesty = Honesty(None, judges=False)
+    assert said("Can dogs eat chocolate?", ("Yes.", -9.0), honesty=honesty) == "Yes."
