@@ -85,13 +85,14 @@ async def _answered(settings: Settings, skills: Skills, text: str) -> Report:
     async def ask_model(text: str, _: Meter) -> AsyncGenerator[str | Call, None]:
         memory_fit.require(settings, llm_only=True)
         with closing(loading.load_llm(settings)) as llm:
-            pieces: Iterator[str | Call]
-            if isinstance(llm, CallingLlm) and app.offers_calls(settings, llm, skills):
-                messages = app.new_conversation(settings, llm, skills).messages_for(text)
-                pieces = llm.stream_or_call(messages, Cancel(), skills.grammar)
-            else:
-                pieces = llm.stream(app.new_conversation(settings, llm).messages_for(text), Cancel())
-            for piece in pieces:
+
+            def ask() -> Iterator[str | Call]:
+                if isinstance(llm, CallingLlm) and app.offers_calls(settings, llm, skills):
+                    messages = app.new_conversation(settings, llm, skills).messages_for(text)
+                    return llm.stream_or_call(messages, Cancel(), skills.grammar)
+                return llm.stream(app.new_conversation(settings, llm).messages_for(text), Cancel())
+
+            for piece in app.honesty(settings, llm).answer(text, ask):
                 yield piece
                 await asyncio.sleep(0)  # Ctrl-C is noticed here
 

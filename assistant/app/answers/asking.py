@@ -3,9 +3,10 @@ reply."""
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,15 @@ from assistant.app import build
 from assistant.app import engines as loading
 from assistant.app.answers.judging import Verdict, judge
 from assistant.app.answers.questions import Question
+from assistant.core.errors import EmptyAnswer
 from assistant.core.types import Call, Message, Scored
 from assistant.dialog.confidence import Evidence, Token, evidence, probability
 from assistant.dialog.honesty import UNKNOWN, Honesty
+from assistant.dialog.pipeline import Answer
 from assistant.dialog.sentences import whole
 from assistant.engines import Llm
 from assistant.runtime.cancel import Cancel
+from assistant.runtime.engine_thread import Meter
 from assistant.settings.schema import Settings
 from assistant.skills import Skills
 from assistant.text.en.questions import Kind, kind
@@ -57,15 +61,23 @@ class Asker:
     """One model with its skills; every question begins a conversation."""
 
     def __init__(self, settings: Settings, llm: Llm, skills: Skills, honesty: Honesty) -> None:
-        self._llm, self._skills, self._honesty = llm, skills, honesty
+        self._settings, self._llm, self._skills, self.honesty = settings, llm, skills, honesty
         self._conversation = build.new_conversation(settings, llm)
         llm.prime([*self._conversation.beginning, Message("user", "")])
 
     def ask(self, question: Question) -> Answered:
         """Raises EngineError."""
+        reply = _Reply(self, question.text)
+        answer = Answer(
+            question.text, skills=self._skills, agent=None, ask_model=reply.spoken, settings=self._settings
+        )
         began_s = time.perf_counter()
-        if match := self._skills.match(question.text):
-            said = match.run().speech
+        try:
+            report = asyncio.run(answer.whole())
+            said, by = report.reply, report.handled_by
+        except EmptyAnswer:
+            said, by = "", "llm"
+        if by != "llm":
             verdict = judge(question, said)
             took_s = time.perf_counter() - began_s
             return Answered(
@@ -81,52 +93,57 @@ class Asker:
                 verdict,
                 took_s,
             )
-        pieces, ends_s = self._remembered(question.text, began_s)
-        reply = "".join(pieces)
-        said, used = self._spoken(question.text, pieces)
-        tokens = _first_sentence(reply, pieces)
-        found = evidence(question.text, tokens)
-        asked = kind(question.text)
-        trusted = self._honesty.calibration
-        verdict = judge(question, said)
+        written = "".join(reply.pieces).strip()
+        found = evidence(question.text, _first_sentence(written, reply.pieces))
+        asked, trusted, verdict = kind(question.text), self.honesty.calibration, judge(question, said)
         return Answered(
             question,
             "model",
-            reply.strip(),
+            written,
             said,
-            _way(said, reply, verdict),
+            _way(said, written, verdict),
             asked,
             found,
             probability(found, asked, trusted) if found and trusted else None,
             verdict,
-            judge(question, reply),
-            ends_s[used - 1] if used else 0.0,
-            len(pieces),
+            judge(question, written),
+            reply.first_s,
+            len(reply.pieces),
         )
 
-    def _remembered(self, text: str, began_s: float) -> tuple[list[Scored], list[float]]:
-        pieces, ends_s = [], []
+    def remembered(self, text: str) -> Iterator[Scored]:
+        """All that the model writes, whatever may be spoken of it."""
         for piece in self._llm.stream(self._conversation.messages_for(text), Cancel()):
-            pieces.append(piece if isinstance(piece, Scored) else Scored(piece, ()))
-            ends_s.append(time.perf_counter() - began_s)
-        return pieces, ends_s
+            yield piece if isinstance(piece, Scored) else Scored(piece, ())
 
-    def _spoken(self, text: str, pieces: Sequence[Scored]) -> tuple[str, int]:
-        """What is said of a reply, and how many of its pieces that waited for before its first words."""
-        used = first = 0
+
+class _Reply:
+    """A model's whole reply, of which honesty is then shown as much as it wants to see."""
+
+    def __init__(self, asker: Asker, text: str) -> None:
+        self._asker, self._text = asker, text
+        self.pieces: list[Scored] = []
+        self.first_s = 0.0
+        """From the question to the piece that the first spoken words waited for."""
+
+    async def spoken(self, text: str, _: Meter) -> AsyncGenerator[str | Call, None]:
+        began_s = time.perf_counter()
+        ends_s = []
+        for piece in self._asker.remembered(text):
+            self.pieces.append(piece)
+            ends_s.append(time.perf_counter() - began_s)
+        seen = 0
 
         def replay() -> Iterator[str | Call]:
-            nonlocal used
-            for piece in pieces:
-                used += 1
+            nonlocal seen
+            for piece in self.pieces:
+                seen += 1
                 yield piece
 
-        said = ""
-        for part in self._honesty.answer(text, replay):
-            if part and not said:
-                first = used
-            said += str(part)
-        return said.strip(), first
+        for part in self._asker.honesty.answer(text, replay):
+            if part and not self.first_s and seen:
+                self.first_s = ends_s[seen - 1]
+            yield part
 
 
 def ask_all(

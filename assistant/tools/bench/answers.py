@@ -17,7 +17,6 @@ from assistant.app.answers.questions import read
 from assistant.app.memory_fit import with_model
 from assistant.settings.schema import Settings
 from assistant.tools.bench import risk_curve
-from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
@@ -35,15 +34,14 @@ ROUTES = ("skill", "table", "passage", "model")
 
 def run(
     settings: Settings,
+    *,
     files: Sequence[Path],
     models: Sequence[str],
-    *,
     limit: int | None,
     picture: Path | None,
     progress: Callable[[str], None],
 ) -> Result:
     """Ask every question of these files to each of the models. Raises any AssistantError."""
-    about = machine.describe(settings)
     questions = [question for file in files for question in read(file)][:limit]
     asked = {
         model: asking.ask_all(
@@ -52,7 +50,6 @@ def run(
         for model in models or [settings.llm.model]
     }
     document: Document = {
-        "bench": "answers",
         "sets": [file.name for file in files],
         "questions": len(questions),
         "models": {model: summary(answered) for model, answered in asked.items()},
@@ -60,7 +57,7 @@ def run(
     if picture:
         curves = {model: of["curve"] for model, of in document["models"].items() if of["curve"]}
         picture.write_text(risk_curve.draw(curves, len(questions)), encoding="utf-8")
-    return Result(_as_text(document | about, asked), document | about)
+    return Result(_as_text(document, asked), document)
 
 
 def summary(answered: Sequence[Answered]) -> Document:
@@ -140,10 +137,7 @@ def _ms(seconds: float | None) -> float | None:
 
 
 def _as_text(document: Document, asked: dict[str, list[Answered]]) -> str:
-    parts = [
-        f"{document['questions']} questions of {', '.join(document['sets'])}",
-        machine.headline(document),
-    ]
+    parts = [f"{document['questions']} questions of {', '.join(document['sets'])}"]
     for model, of in document["models"].items():
         rows = [
             _row("spoken", of["spoken"]),

@@ -113,6 +113,7 @@ NOISE = (
     value("noise", Path, [], "FILE", "play these behind the recordings", nargs="+", dest="noises"),
     value("snr", numbers, [10.0], "DB,DB", "how far the noise is below the speech", dest="snrs_db"),
 )
+QUESTIONS = "questions with their answers, one JSON object a line"
 CALLS = "recordings; those in a folder named like a built-in word call with it"
 DEVICES = """With --path devices or both. A cell takes 2 s, and 7 s for each announcement: the default grid of
 25 cells and 4 announcements a quarter of an hour; 100 interruptions in 16 cells half an hour at each level.
@@ -195,6 +196,15 @@ BENCHES = {
     "intents": Bench(
         "commands and small talk, spoken by the voice: what is done",
         (value("limit", count, None, "N", "take only N sentences of each"),),
+    ),
+    "answers": Bench(
+        "how much of what it answers is true, false, or not known",
+        (
+            value("set", Path, None, "FILE", QUESTIONS, nargs="+", required=True, dest="files"),
+            value("model", str, [], "NAME", "language models", nargs="+", dest="models"),
+            value("limit", count, None, "N", "take only N questions"),
+            value("picture", Path, None, "SVG", "draw risk against coverage into this file"),
+        ),
     ),
     "tts": Bench("the voice next to plain ONNX Runtime"),
     "barge-in": Bench(
