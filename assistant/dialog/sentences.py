@@ -146,6 +146,7 @@ _CONJUNCTIONS = (
     "and", "or", "but", "because", "so", "which", "who", "that", "where", "when", "while", "if", "although",
 )
 # fmt: on
+_INITIALS = re.compile(r"(?!(?:U\.S|U\.K|U\.N|E\.U|D\.C|A\.D|B\.C|A\.M|P\.M)$)(?:[A-Z]\.)+[A-Z]")  # J.R.R
 _DOTTED = re.compile(r"(?:[A-Za-z]{1,2}\.)+[A-Za-z]{1,2}")  # U.S, p.m, Ph.D
 
 
@@ -248,7 +249,7 @@ def _is_last(stop: re.Match[str], text: str) -> bool | None:  # noqa: PLR0911 - 
     word = (before.split() or [""])[-1].lstrip("([\"'“*_")
     if stop["stop"] == ".":
         is_list_number = word.isdigit() and before == word
-        is_initial = len(word) == 1 and word.isalpha() and word != "I"
+        is_initial = (len(word) == 1 and word.isalpha() and word != "I") or _INITIALS.fullmatch(word)
         if is_list_number or is_initial or word.lower() in _NEVER_LAST:
             return False
         before_it = (before.split() or [""])[-2:-1]
