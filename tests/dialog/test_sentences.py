@@ -37,6 +37,7 @@ def after_first(reply: str) -> list[str]:
         "Well... maybe not.",
         "Hmm… let me think.",
         "He lives in the U.S. and likes it.",
+        "J.R.R. Tolkien wrote it.",
         "It happened on Jan. 5 in the year 400.",
         "That is No. 7 on the list.",
         "Apples, pears, etc. are fruit.",
@@ -56,6 +57,7 @@ def test_one_sentence_stays_whole(sentence: str) -> None:
     [
         ("It rains. Take a coat.", ["It rains.", "Take a coat."]),
         ("Is it? Yes! Good.", ["Is it?", "Yes!", "Good."]),
+        ("He lives in the U.S. He likes it.", ["He lives in the U.S.", "He likes it."]),
         ("It is 5. That is all.", ["It is 5.", "That is all."]),
         ('He said "no." Then he left.', ['He said "no."', "Then he left."]),
         ("It is done.) Next one.", ["It is done.)", "Next one."]),

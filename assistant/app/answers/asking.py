@@ -80,19 +80,9 @@ class Asker:
         if by != "llm":
             verdict = judge(question, said)
             took_s = time.perf_counter() - began_s
-            return Answered(
-                question,
-                "skill",
-                said,
-                said,
-                "plain",
-                kind(question.text),
-                None,
-                None,
-                verdict,
-                verdict,
-                took_s,
-            )
+            route: Route = "table" if answer.match and answer.match.fact else "skill"
+            spoken = ("plain", kind(question.text), None, None, verdict, verdict, took_s)
+            return Answered(question, route, said, said, *spoken)
         written = "".join(reply.pieces).strip()
         found = evidence(question.text, _first_sentence(written, reply.pieces))
         asked, trusted, verdict = kind(question.text), self.honesty.calibration, judge(question, said)

@@ -8,7 +8,7 @@ ranked by confidence, how many are false among those answered (risk) for each sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from assistant.app.answers import asking
@@ -16,7 +16,6 @@ from assistant.app.answers.asking import Answered
 from assistant.app.answers.questions import read
 from assistant.app.memory_fit import with_model
 from assistant.settings.schema import Settings
-from assistant.tools.bench import risk_curve
 from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
@@ -28,6 +27,10 @@ from assistant.tools.bench.lib.measuring import (
     table,
 )
 from assistant.tools.bench.lib.variants import changed
+from assistant.tools.drawing import figure, printable, svg
+
+FIRST_POINTS = 4
+"""Left out of the picture: one false answer among so few makes a curve jump."""
 
 ROUTES = ("skill", "table", "passage", "model")
 
@@ -55,8 +58,10 @@ def run(
         "models": {model: summary(answered) for model, answered in asked.items()},
     }
     if picture:
-        curves = {model: of["curve"] for model, of in document["models"].items() if of["curve"]}
-        picture.write_text(risk_curve.draw(curves, len(questions)), encoding="utf-8")
+        curves = {
+            model: of["curve"] for model, of in document["models"].items() if len(of["curve"]) > FIRST_POINTS
+        }
+        picture.write_text(draw(curves, len(questions)), encoding="utf-8")
     return Result(_as_text(document, asked), document)
 
 
@@ -125,6 +130,20 @@ def curve(answered: Sequence[Answered]) -> list[tuple[float, float]]:
         wrong += each.remembered.status == "wrong"
         points.append((round(number / asked, 4), round(wrong / number, 4)))
     return points
+
+
+def draw(curves: Mapping[str, Sequence[tuple[float, float]]], questions: int) -> str:
+    """Risk against coverage as an SVG document. Raises EngineUnavailable without matplotlib."""
+    whole = figure(7.0, 4.4)
+    axes = whole.add_subplot()
+    axes.set_title(f"From memory, the surest first; {questions} questions", loc="left", fontsize=10)
+    for name, points in curves.items():
+        shares, risks = zip(*points[FIRST_POINTS:], strict=True)
+        axes.plot([100 * each for each in shares], [100 * each for each in risks], label=printable(name))
+    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="answered, %", ylabel="of these false, %")
+    axes.grid(visible=True, color="#e4e4e4")
+    axes.legend(fontsize=8)
+    return svg(whole)
 
 
 def _counts(answered: Sequence[Answered], *, of: str) -> Document:
