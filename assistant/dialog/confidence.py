@@ -59,6 +59,11 @@ def evidence(question: str, tokens: Sequence[Token]) -> Evidence | None:
     return Evidence(min(scores), sum(content) / len(content), min(content[:FIRST]))
 
 
+def says_more(question: str, sentence: str) -> bool:
+    """Whether there is a word in the sentence that is not in the question."""
+    return bool(set(_words(sentence)) - set(_words(question)) - _SAY_LITTLE)
+
+
 def probability(found: Evidence, kind: Kind, calibration: Calibration) -> float:
     """That the sentence is right, 0 to 1."""
     weights = calibration.weights

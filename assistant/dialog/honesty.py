@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from assistant.core.types import Call, Scored
-from assistant.dialog.confidence import Token, evidence, probability
+from assistant.dialog.confidence import Token, evidence, probability, says_more
 from assistant.dialog.sentences import Sentences
 from assistant.store.catalog import Calibration
 from assistant.text.en.questions import KNOWLEDGE, Kind, Lack, kind, lack
+from assistant.text.en.short_answers import ends
 
 Level: TypeAlias = Literal["plain", "think", "unknown"]
 
@@ -112,39 +113,107 @@ class Honesty:
         return UNKNOWN if asked in KNOWLEDGE and self.calibration is None else None
 
     def _judged(self, question: str, asked: Kind, pieces: Pieces) -> Pieces:
-        sentences = Sentences(begin_with="sentence")
-        tokens: list[Token] = []
-        spoken = 0
+        judging = _Judging(self, question, asked)
         for piece in pieces:
             if isinstance(piece, Call) or not isinstance(piece, Scored):
                 yield piece
                 continue
-            done = sentences.add(piece)
-            token = (str(piece), min(piece.log_probabilities, default=0.0))
-            is_last_of_it = bool(done) and done[-1].text.endswith(piece.strip())
-            if not done or is_last_of_it:
-                tokens.append(token)
-            for sentence in done:
-                said = self._said(question, asked, sentence.text, tokens, spoken)
-                if said:
-                    yield said
-                if said.strip() != sentence.text:
-                    return
-                spoken += 1
-            if done:
-                tokens = [] if is_last_of_it else [token]
-            yield ""
-        for sentence in sentences.finish():
-            if not (said := self._said(question, asked, sentence.text, tokens, spoken)):
-                return
+            said, is_over = judging.add(piece)
             yield said
-            spoken += 1
+            if is_over:
+                return
+        if rest := judging.finish():
+            yield rest
 
-    def _said(self, question: str, asked: Kind, sentence: str, tokens: list[Token], spoken: int) -> str:
+
+class _Judging:
+    """One reply to a question of knowledge, sentence by sentence.
+
+    The first sentence is spoken as soon as it answers the question, and then it ends: the detail behind that
+    is the model's weakest part.
+    """
+
+    def __init__(self, honesty: Honesty, question: str, asked: Kind) -> None:
+        self._honesty, self._question, self._asked = honesty, question, asked
+        self._sentences = Sentences(begin_with="sentence")
+        self._tokens: list[Token] = []
+        """Of the sentence so far."""
+        self._looked_at = 0
+        self._thought = ""
+        """The shortest answer that may be right."""
+        self._spoken = 0
+
+    def add(self, piece: Scored) -> tuple[str, bool]:
+        """What of the reply may be spoken now, and whether that was all."""
+        done = self._sentences.add(piece)
+        token = (str(piece), min(piece.log_probabilities, default=0.0))
+        is_last_of_it = bool(done) and done[-1].text.endswith(piece.strip())
+        if not done or is_last_of_it:
+            self._tokens.append(token)
+        said = ""
+        for sentence in done:
+            spoken = self._said(sentence.text)
+            said += spoken
+            if spoken.strip() != sentence.text:
+                return said, True
+        if done:
+            self._tokens = [] if is_last_of_it else [token]
+        elif not self._spoken and (answer := self._answer_so_far()):
+            return answer, True
+        return said, False
+
+    def finish(self) -> str:
+        """The rest, now that the reply is over."""
+        said = ""
+        for sentence in self._sentences.finish():
+            spoken = self._said(sentence.text)
+            said += spoken
+            if spoken.strip() != sentence.text:
+                break
+        return said
+
+    def _answer_so_far(self) -> str:
+        """The beginning of the first sentence, if it is an answer that is probably right."""
+        begun = "".join(text for text, _ in self._tokens)
+        lead = len(begun) - len(begun.lstrip())
+        for end in ends(begun.strip(), self._asked):
+            if end <= self._looked_at:
+                continue
+            self._looked_at = end
+            answer = begun[lead : lead + end]
+            if not says_more(self._question, answer):
+                continue
+            level = self._honesty.level(self._question, self._asked, _until(self._tokens, lead + end))
+            if level == "plain":
+                return f"{answer}."
+            if level == "think":
+                self._thought = self._thought or f"{answer}."
+        return ""
+
+    def _said(self, sentence: str) -> str:
         """A sentence as it is spoken; empty for one that adds something doubtful to what was said."""
-        level = "plain" if _ADMITS.search(sentence) else self.level(question, asked, tokens)
-        if spoken:
+        level = "plain" if _ADMITS.search(sentence) else self._level()
+        first, self._spoken = not self._spoken, self._spoken + 1
+        if not first:
             return f" {sentence}" if level == "plain" else ""
-        if level == "think":
-            return f"I think {sentence[0].lower() if _SMALL.match(sentence) else sentence[0]}{sentence[1:]}"
-        return sentence if level == "plain" else UNKNOWN
+        if level == "plain":
+            return sentence
+        thought = self._thought or (sentence if level == "think" else "")
+        if not thought:
+            return UNKNOWN
+        return f"I think {thought[0].lower() if _SMALL.match(thought) else thought[0]}{thought[1:]}"
+
+    def _level(self) -> Level:
+        return self._honesty.level(self._question, self._asked, self._tokens)
+
+
+def _until(tokens: list[Token], length: int) -> list[Token]:
+    """The tokens that begin before ``length`` letters."""
+    taken: list[Token] = []
+    at = 0
+    for token in tokens:
+        if at >= length:
+            break
+        taken.append(token)
+        at += len(token[0])
+    return taken

@@ -263,7 +263,7 @@ class LlmSettings(Section):
     """
     knowledge: Literal["judged", "never", "always"] = "judged"
     """What the model answers from memory when you ask for facts. judged: only what is probably right, by its
-    own probabilities; models with less than 1 billion parameters answer no such question. Talk isn't affected.
+    own probabilities; models with less than 1 billion parameters answer no such question. Talk passes.
     """
     prompt: str = "default"
     """System prompt: a file in config/prompts/ without its extension, or the path of your own."""

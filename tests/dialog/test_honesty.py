@@ -100,3 +100,28 @@ def test_a_call_passes() -> None:
 def test_everything_passes_where_nothing_is_judged() -> None:
     honesty = Honesty(None, judges=False)
     assert said("Can dogs eat chocolate?", ("Yes.", -9.0), honesty=honesty) == "Yes."
+
+
+def test_an_answer_ends_before_mere_detail() -> None:
+    long = "The longest river is the Nile, which flows through seven towns and is very old."
+    assert said("What is the longest river?", (long, -0.1)) == "The longest river is the Nile."
+    assert said("What is the longest river?", (long, -1.8)) == "I think the longest river is the Nile."
+
+
+def test_an_answer_is_said_before_the_rest_is_written() -> None:
+    taken = []
+
+    def ask() -> Iterator[str | Call]:
+        for word in ["It", "is", "the", "river", "Nile,", "which", "flows", "through", "Egypt."]:
+            taken.append(word)
+            yield Scored(f"{word} ", [-0.1])
+
+    assert (
+        "".join(map(str, Honesty(TRUST).answer("What is the longest river?", ask))) == "It is the river Nile."
+    )
+    assert taken[-1] in ("which", "flows")
+
+
+def test_what_only_repeats_the_question_is_no_answer() -> None:
+    whole = "The palace was built in London (England), in the year 1703."
+    assert said("Where was the palace built in London?", (whole, -0.1)) == whole

@@ -57,6 +57,13 @@ def judge(question: Question, answer: str) -> Verdict:
 
 def normal(text: str) -> str:
     """The text as words between single spaces: numbers in digits, dates as year-month-day."""
+    joined = _plain(text)
+    joined = _DAY_FIRST.sub(lambda found: _date(found[3], found[2], found[1]), joined)
+    return _MONTH_FIRST.sub(lambda found: _date(found[3], found[1], found[2]), joined)
+
+
+def _plain(text: str) -> str:
+    """The same with dates as they are said."""
     keys = [word.key for part in re.findall(r".{1,300}(?:\s|$)", text, re.DOTALL) for word in words(part)]
     plain: list[str] = []
     at = 0
@@ -64,21 +71,19 @@ def normal(text: str) -> str:
         value, length = _number_at(keys, at)
         plain.append(value)
         at += length
-    joined = _ORDINAL.sub("", " ".join(plain))
-    joined = _DAY_FIRST.sub(lambda found: _date(found[3], found[2], found[1]), joined)
-    return _MONTH_FIRST.sub(lambda found: _date(found[3], found[1], found[2]), joined)
+    return _ORDINAL.sub("", " ".join(plain))
 
 
 def _accepted(question: Question, answer: str, said: str) -> str | None:
     """The accepted answer that this one contains."""
     if question.pattern:
-        plain = answer.lower().replace("’", "'")
-        return (
-            question.pattern
-            if re.search(question.pattern, plain) or re.search(question.pattern, said)
-            else None
-        )
-    return next((each for each in question.accepted if f" {normal(each)} " in f" {said} "), None)
+        texts = (answer.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"), said)
+        found = any(re.search(question.pattern, text, re.IGNORECASE) for text in texts)
+        return question.pattern if found else None
+    texts = (said, _plain(answer))  # a date is one, and has a year
+    return next(
+        (each for each in question.accepted for text in texts if f" {normal(each)} " in f" {text} "), None
+    )
 
 
 def _number_at(keys: Sequence[str], at: int) -> tuple[str, int]:
