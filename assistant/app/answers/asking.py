@@ -81,11 +81,14 @@ class Asker:
             verdict = judge(question, said)
             took_s = time.perf_counter() - began_s
             route: Route = "table" if answer.match and answer.match.fact else "skill"
-            spoken = ("plain", kind(question.text), None, None, verdict, verdict, took_s)
-            return Answered(question, route, said, said, *spoken)
+            asked = kind(question.text)
+            return Answered(
+                question, route, said, said, "plain", asked, None, None, verdict, verdict, took_s
+            )  # fmt: skip
         written = "".join(reply.pieces).strip()
         found = evidence(question.text, _first_sentence(written, reply.pieces))
-        asked, trusted, verdict = kind(question.text), self.honesty.calibration, judge(question, said)
+        asked, trusted = kind(question.text), self.honesty.calibration
+        verdict = judge(question, said)
         return Answered(
             question,
             "model",
