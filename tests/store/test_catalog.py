@@ -36,9 +36,22 @@ def test_shipped_catalogue_is_valid_and_names_the_default_models() -> None:
     assert set(catalog.sets) == {"default", "tiny", "optional"}
     assert {catalog.models[name].kind for name in catalog.sets["default"]} == {"stt", "llm", "tts"}
     assert {catalog.models[name].kind for name in catalog.sets["tiny"]} == {"stt", "llm", "tts"}
-    for model in catalog.models.values():
-        assert model.attribution
-        assert isinstance(model.sources[0], Wheels)
+    assert all(model.attribution for model in catalog.models.values())
+    for members in catalog.sets.values():
+        assert all(isinstance(catalog.models[name].sources[0], Wheels) for name in members)
+
+
+def test_there_are_models_of_many_sizes_and_the_unmeasured_ones_are_judged_like_a_measured_one() -> None:
+    catalog = read_catalog(SHIPPED)
+    sizes = [model.size_bytes for model in catalog.models.values() if model.kind == "llm"]
+    assert len([size for size in sizes if 200e6 < size < 2.6e9]) >= 12
+    assert catalog.unmeasured is not None
+    assert catalog.models[catalog.unmeasured].calibration is not None
+
+
+def test_the_unmeasured_are_judged_by_a_model_that_exists() -> None:
+    with pytest.raises(ValidationError, match="'unmeasured' names 'nobody'"):
+        Catalog(models={}, sets={}, unmeasured="nobody")
 
 
 def test_shipped_catalogue_serves_the_default_settings() -> None:
