@@ -81,7 +81,9 @@ def owned_house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stories:
             await story(owner)
 
         def load() -> configuration.Loaded:
-            return configuration.load(file, {"ASSISTANT__LLM__KNOWLEDGE": "always"})  # scripted models are small
+            return configuration.load(
+                file, {"ASSISTANT__LLM__KNOWLEDGE": "always"}
+            )  # scripted models are small
 
         file.write_text("")
         simulate(main, settings=load().settings.model_dump(mode="json"), hands_free=True)

@@ -59,7 +59,9 @@ def conversation(files: Sequence[Path], tmp_path: Path, **sections: object) -> C
     """Hold a conversation of these recordings with the default models."""
     # What is said to an answer that was held up and goes on would be counted twice.
     uninterrupted = {"conversation": {"interruption": "off"}}
-    settings = Settings.model_validate({"llm": {"seed": 1, "knowledge": "always"}, **uninterrupted, **sections})
+    settings = Settings.model_validate(
+        {"llm": {"seed": 1, "knowledge": "always"}, **uninterrupted, **sections}
+    )
     result = Conversation()
 
     async def main() -> None:

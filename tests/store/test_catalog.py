@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from assistant.core.errors import ModelUnknown, SettingsError
 from assistant.store.catalog import Catalog, Wheels, read_catalog
