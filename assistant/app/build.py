@@ -76,12 +76,15 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
             city=settings.place.city,
         )
     )
-    rules = rules_of(settings.stt.language)
-    config, file = paths.shipped_folder("config"), f"{settings.stt.language}.yaml"
-    sentences = (rules and rules.intents) or config / "intents" / file
+    language = settings.stt.language
+    rules = rules_of(language)
+    config = paths.shipped_folder("config")
+    intents = (rules and rules.intents) or config / "intents" / f"{language}.yaml"
     # The sentences of skills come later, and so before those of tables.
-    intents = [each for each in (config / "knowledge" / file, sentences) if each.is_file()]
-    return skills.load(intents, context, settings.skills.folder, known)
+    wanted = settings.knowledge.tables is not None
+    sentences = sorted((config / "knowledge" / language).glob("*.yaml")) if wanted else []
+    sentences += [intents] if intents.is_file() else []
+    return skills.load(sentences, context, settings.skills.folder, known)
 
 
 def load_agent(settings: Settings) -> Agent | None:

@@ -106,7 +106,7 @@ class Answer:
         outcome = await in_thread(match.run)
         self.report.outcome = outcome
         if speech := outcome.speech_after(self.last_reply):
-            yield Sentence(speech, is_phrase=match.only_answers and outcome.action is None)
+            yield Sentence(speech, is_phrase=match.is_phrase and outcome.action is None)
 
     async def _from_agent(self, agent: Agent) -> AsyncGenerator[Sentence, None]:
         """The agent's answer, or the model's, which is prepared while the agent has to wait."""

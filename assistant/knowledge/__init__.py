@@ -20,6 +20,8 @@ from assistant.knowledge.countries import Countries
 from assistant.knowledge.dictionary import Dictionary
 from assistant.knowledge.elements import Elements
 from assistant.knowledge.feasts import Feasts
+from assistant.knowledge.kitchen import Kitchen
+from assistant.knowledge.safety import Safety
 from assistant.knowledge.sky import Site, Sky
 from assistant.knowledge.tables import FILE, Tables
 from assistant.text.intents import Slots
@@ -61,7 +63,7 @@ class Knowledge:
 def open_topics(
     folder: Path | None, now: Callable[[], datetime], *, country: str | None, city: str | None
 ) -> Iterable[Topic]:
-    """The topics of the tables in ``folder``. Where it is None or damaged, only sun and moon know something.
+    """The topics of the tables in ``folder``; where it is None or damaged, those that need no tables answer.
 
     ``country`` and ``city`` say where the assistant stands.
     """
@@ -78,6 +80,8 @@ def open_topics(
         Dictionary(tables),
         Feasts(tables, now, country),
         Sky(site, now),
+        Kitchen(),
+        Safety(country),
     ]
 
 

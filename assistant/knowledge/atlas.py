@@ -87,8 +87,10 @@ class Atlas:
         if name is None:
             return None
         row = self.tables.row(
-            "SELECT country.* FROM country_name JOIN country USING (code) WHERE key = ?", name
-        )
+            "SELECT country.* FROM country_name JOIN country USING (code) WHERE key IN (?, ?) "
+            "ORDER BY key = ? DESC LIMIT 1",
+            name, name.removesuffix("s"), name,
+        )  # fmt: skip
         return Country(*row) if row else None
 
     def read_state(self, words: Sequence[Word]) -> str | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from assistant.knowledge import sizes
 from assistant.knowledge.atlas import COUNTRIES, GEONAMES, Atlas, Country
 from assistant.knowledge.contract import Fact, Lookup
 from assistant.text.en import wording
+from assistant.text.en.numbers import whole
+from assistant.text.en.words import Word, keys
 
 
 class Countries:
@@ -19,14 +21,15 @@ class Countries:
             "country": atlas.read_country,
             "other_country": atlas.read_country,
             "continent": atlas.read_continent,
+            "calling_code": _read_code,
         }
 
     def lookups(self) -> Iterable[Lookup]:
         return (
             self.capital, self.population, self.area, self.compare_area, self.compare_population,
             self.currency, self.languages, self.neighbors, self.are_neighbors, self.calling_code,
-            self.continent_of, self.demonym, self.where_is_country, self.largest_country,
-            self.smallest_country,
+            self.country_of_code, self.continent_of, self.demonym, self.where_is_country,
+            self.largest_country, self.smallest_country,
         )  # fmt: skip
 
     def capital(self, country: Country) -> Fact | None:
@@ -115,6 +118,16 @@ class Countries:
             Fact(f"The calling code of {country.said} is plus {' '.join(code)}.", COUNTRIES) if code else None
         )
 
+    def country_of_code(self, calling_code: str) -> Fact | None:
+        rows = self._atlas.tables.rows(
+            "SELECT name FROM country WHERE calling_code = ? AND independent ORDER BY population DESC",
+            calling_code,
+        )
+        names = [name for (name,) in rows]
+        return (
+            Fact(f"Plus {' '.join(calling_code)} is {wording.listing(names)}.", COUNTRIES) if names else None
+        )
+
     def continent_of(self, country: Country) -> Fact | None:
         return Fact(f"{_start(country.said)} is in {country.continent}.", GEONAMES)
 
@@ -157,3 +170,15 @@ def _lower(currency: str) -> str:
 
 def _start(text: str) -> str:
     return wording.capital(text)
+
+
+def _read_code(words: Sequence[Word]) -> str | None:
+    """ "49", "four nine", "forty nine"."""
+    said = list(keys(words))
+    if not 0 < len(said) <= 4:
+        return None
+    numbers = [whole([word]) for word in said]
+    code = whole(said)
+    if code is None and all(number is not None and number < 10 for number in numbers):
+        return "".join(map(str, numbers))
+    return str(code) if code is not None and code >= 0 else None

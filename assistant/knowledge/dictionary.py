@@ -64,7 +64,9 @@ class Dictionary:
         )
 
     def define(self, entry: Entry) -> Fact | None:
-        return Fact(f"{wording.capital(entry.word)}: {entry.senses[0].gloss}.", WORDNET)
+        first, *others = entry.senses
+        more = f" Or: {others[0].gloss}." if others and others[0].kind == first.kind else ""
+        return Fact(f"{wording.capital(entry.word)}: {first.gloss}.{more}", WORDNET)
 
     def define_noun(self, noun: Entry) -> Fact | None:
         return self.define(noun)
@@ -98,7 +100,7 @@ class Dictionary:
         return Fact(f"{wording.capital(word)} is spelled {'; '.join(letters)}.", RULES)
 
     def _read_entry(self, words: Sequence[Word]) -> Entry | None:
-        if not 0 < len(words) <= _MAX_WORDS:
+        if not 0 < len(words) <= _MAX_WORDS or any(not word.key.isalpha() for word in words):
             return None
         asked = list(words)
         while len(asked) > 1 and asked[0].key in {"a", "an", "the", "to"}:
@@ -111,7 +113,7 @@ class Dictionary:
 
     def _read_noun(self, words: Sequence[Word]) -> Entry | None:
         """A thing, by its first meaning: "what is up" asks for none, and "what is it" neither."""
-        entry = self._read_entry(words)
+        entry = self._read_entry(words) if words[0].key != "the" else None
         if entry is None or entry.senses[0].kind != "noun" or entry.key in _NO_THINGS or len(entry.key) < 3:
             return None
         return entry

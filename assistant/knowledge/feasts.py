@@ -6,7 +6,7 @@ Those that move with Easter or a weekday are reckoned here; a country's public h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from assistant.knowledge.contract import Fact, Lookup
@@ -116,13 +116,19 @@ class Feasts:
     def _read(self, words: Sequence[Word]) -> Feast | None:
         if not 0 < len(words) <= _MAX_WORDS:
             return None
-        name = " ".join(keys(words)).removeprefix("the ").removesuffix(" this year").removesuffix(" next")
+        said = " ".join(keys(words)).removeprefix("the ")
+        name = said.removesuffix(" this year").removesuffix(" next year")
         name = name.replace("st ", "saint ", 1) if name.startswith("st ") else name
         name = _ALIASES.get(name, name)
+        feast = self._named(name)
+        if feast and said.endswith(" next year"):
+            return replace(feast, days=tuple(day for day in feast.days if day.year > self._today.year))
+        return feast
+
+    def _named(self, name: str) -> Feast | None:
         years = range(self._today.year - 1, self._today.year + _YEARS_AHEAD)
         for candidate in (name, f"{name} day", name.removesuffix(" day")):
-            own = self._in_table(candidate, self._country) if self._country not in {None, "US"} else None
-            if own:
+            if self._country not in {None, "US"} and (own := self._in_table(candidate, self._country)):
                 return own
             if candidate in _RECKONED:
                 title, reckon = _RECKONED[candidate]

@@ -143,6 +143,11 @@ class Match:
         )
 
     @property
+    def is_phrase(self) -> bool:
+        """The answer is one of a few that come again, so its sound is worth keeping."""
+        return self.only_answers and self.fact is None
+
+    @property
     def is_control(self) -> bool:
         """It is about the assistant itself and what it says: stop, repeat, louder, mute."""
         return self._skill.__module__ == control.__name__

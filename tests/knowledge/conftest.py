@@ -17,7 +17,8 @@ from assistant.store import open_store
 from tests.conftest import CHECKOUT
 
 NOW = datetime(2026, 12, 1, 16, 0, tzinfo=timezone.utc)
-SENTENCES = [CHECKOUT / "config" / "knowledge" / "en.yaml", CHECKOUT / "config" / "intents" / "en.yaml"]
+CONFIG = CHECKOUT / "config"
+SENTENCES = [*sorted((CONFIG / "knowledge" / "en").glob("*.yaml")), CONFIG / "intents" / "en.yaml"]
 
 Ask = Callable[[str], str]
 """What the tables say to a question; empty when it is not for them."""
