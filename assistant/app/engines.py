@@ -38,7 +38,9 @@ log = logging.getLogger(__name__)
 
 
 def tables_folder(settings: Settings) -> Path | None:
-    """Where the knowledge tables are; None where they have not been made."""
+    """Where the knowledge tables are; None where they have not been made, or aren't wanted."""
+    if settings.knowledge.tables is None:
+        return None
     try:
         return store_of(settings).place(settings.knowledge.tables, "knowledge")
     except (ModelMissing, ModelUnknown):

@@ -205,8 +205,9 @@ class PlaceSettings(Section):
 class KnowledgeSettings(Section):
     """Facts that are answered from sources instead of the language model."""
 
-    tables: str = "knowledge-en"
-    """The knowledge tables: a model of kind knowledge. `scripts/knowledge` makes them."""
+    tables: str | None = "knowledge-en"
+    """The knowledge tables: a model of kind knowledge, which `scripts/knowledge` makes; null leaves all
+    questions to the language model."""
 
 
 class GpioSettings(Section):
