@@ -19,15 +19,13 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from assistant.core.errors import AssistantError, SkillInvalid
+from assistant.core.errors import SkillInvalid
 from assistant.knowledge import Fact, Knowledge
 from assistant.runtime import extensions
 from assistant.skills import calls, slot_types, user_skills
@@ -57,6 +55,7 @@ from assistant.skills.contract import (
     Volume,
 )
 from assistant.skills.list_book import ListBook
+from assistant.skills.match import Match, Skill, is_built_in, parameters_of
 from assistant.skills.timer_book import Clocks, Timer, TimerBook
 from assistant.text import pattern
 from assistant.text.en.words import Word, keys, said, words
@@ -99,90 +98,8 @@ TOPICS: tuple[ModuleType, ...] = (
 )
 """Modules of built-in skills."""
 
-Skill = Callable[..., str | Outcome]
-
-_CHANGEABLE = frozenset({"timers", "lists"})
-"""What of the context a skill can change; an ``Outcome``'s action waits until its answer was heard."""
-
 _ANSWERED_WITHIN = timedelta(seconds=60)
 """What is said later answers nothing that was asked."""
-
-_FAILED = "Sorry, that did not work."
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A sentence that a skill understands completely."""
-
-    name: str
-    """The skill's name."""
-    arguments: Mapping[str, object]
-    """What the sentence says."""
-    ends_open: bool
-    """It ends in a name, a note or the like, which may well go on after a pause."""
-    _skill: Skill
-    _context: SkillContext
-    fact: Fact | None = None
-    """What a table says, where no skill has to run."""
-    _asked: Callable[[Question | None], None] = lambda _: None
-    """Is told what the skill asks for when it has run."""
-
-    @property
-    def asks_back(self) -> bool:
-        """A command that lacks something, which the person may be about to say ("set a timer for ...")."""
-        return self.name.startswith("ask_")
-
-    @property
-    def only_answers(self) -> bool:
-        """It changes nothing anywhere, so it may run before it is sure that it was meant.
-
-        Known of built-in skills that are not given what can be changed; others may do anything.
-        """
-        return self.fact is not None or (
-            _is_built_in(self._skill) and not _CHANGEABLE & _parameters(self._skill).keys()
-        )
-
-    @property
-    def is_phrase(self) -> bool:
-        """The answer is one of a few that come again, so its sound is worth keeping."""
-        return self.only_answers and self.fact is None
-
-    @property
-    def is_control(self) -> bool:
-        """It is about the assistant itself and what it says: stop, repeat, louder, mute."""
-        return self._skill.__module__ == control.__name__
-
-    def run(self) -> Outcome:
-        """Do it, once; what it asks for, the next words may answer.
-
-        Writes to the disk when a timer or list changes. Never raises: a fault is spoken.
-        """
-        outcome = Outcome(self.fact.text) if self.fact else self._outcome()
-        self._asked(outcome.question)
-        return outcome
-
-    def _outcome(self) -> Outcome:
-        try:
-            given = {name: getattr(self._context, name) for name in _parameters(self._skill) if name in GIVEN}
-            do = partial(self._skill, **given, **self.arguments)
-            result = do() if _is_built_in(self._skill) else user_skills.limited(do)
-        except user_skills.TooSlow:
-            log.error("skill=%s error=too_slow limit_s=%g", self.name, user_skills.LIMIT_S)
-            return Outcome(f"The skill {self.name.replace('_', ' ')} takes too long.")
-        except AssistantError as error:
-            log.error("skill=%s code=%s next_step=%s", self.name, error.code, error.next_step)
-            return Outcome(error.problem)
-        except BaseException as error:
-            if _is_built_in(self._skill) and not isinstance(error, Exception):
-                raise
-            # An owner's skill may raise anything; it runs on a thread of its own, so no Ctrl-C is lost here.
-            # The message of an unforeseen error may hold what was said; where it was raised does not.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            log.error(
-                "skill=%s error=%s at=%s:%s", self.name, type(error).__name__, place.filename, place.lineno
-            )
-            return Outcome(_FAILED)
-        return result if isinstance(result, Outcome) else Outcome(str(result or ""))
 
 
 class Skills:
@@ -245,7 +162,7 @@ class Skills:
         """What this sentence calls; None for a skill that is not for now, and for what no table has."""
         name, arguments = fit.sentence.skill, fit.arguments
         if function := self._functions.get(name):
-            if "ringing" in _parameters(function) and not self._context.ringing:
+            if "ringing" in parameters_of(function) and not self._context.ringing:
                 return None
             return Match(name, arguments, fit.ends_open, function, self._context, _asked=self._ask)
         fact = self._fact(name, arguments)
@@ -287,7 +204,7 @@ class Skills:
         offered = [
             function
             for name, function in self._functions.items()
-            if name in self._matcher.called and (name in calls.EXAMPLES or not _is_built_in(function))
+            if name in self._matcher.called and (name in calls.EXAMPLES or not is_built_in(function))
         ]
         found = (calls.call_of(function) for function in offered)
         return {call.name: call for call in found if call}
@@ -384,14 +301,6 @@ def _functions(module: ModuleType) -> Iterator[tuple[str, Skill]]:
     for name, member in vars(module).items():
         if inspect.isfunction(member) and member.__module__ == module.__name__ and not name.startswith("_"):
             yield name, member
-
-
-def _is_built_in(skill: Skill) -> bool:
-    return any(skill.__module__ == topic.__name__ for topic in TOPICS)
-
-
-def _parameters(skill: Skill) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(skill).parameters
 
 
 def _slots(skill: Skill) -> Slots:
