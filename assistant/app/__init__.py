@@ -1,1 +1,1 @@
-"""Puts the parts together as the settings say, and keeps them running."""
+"""Assembles the parts according to the settings, and keeps them running."""

@@ -1,4 +1,4 @@
-"""Where the language model's adapter lies: a file of one's own, or a model of the store."""
+"""Finds the language model's adapter: a file, or a model in the store."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from assistant.store.formats.gguf import read_header
 
 @contextlib.contextmanager
 def opened(settings: Settings) -> Iterator[Path | None]:
-    """Its file or folder, to be loaded while inside; None where there is none.
+    """Yield its file or folder, to be loaded inside the block; None without an adapter.
 
-    An encrypted one is decrypted into memory. Raises ModelError for a name that is not there, and what
-    ``Store.opened`` raises.
+    An encrypted one is decrypted into memory. Raises ModelError for an unknown name, and the errors of
+    ``Store.opened``.
     """
     name = settings.llm.adapter
     if name is None or name.endswith(".gguf"):
@@ -29,7 +29,7 @@ def opened(settings: Settings) -> Iterator[Path | None]:
 
 
 def size_bytes(settings: Settings) -> int:
-    """What its matrices take; 0 without one. Raises what ``opened`` raises."""
+    """Size of its matrices; 0 without one. Raises the errors of ``opened``."""
     name = settings.llm.adapter
     if name is None:
         return 0

@@ -1,6 +1,6 @@
-"""The composition root: brings engines, devices, settings and the loop together.
+"""The composition root: assembles engines, devices, settings and the loop.
 
-Engines start in parallel on their own threads and stop in reverse, whatever happens in between.
+Engines start in parallel on their own threads and stop in reverse order, whatever happens in between.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 E = TypeVar("E", bound=Engine)
 
 _CALLING_PARAMETERS = 1_000_000_000
-"""Models smaller than this call what nobody asked for (docs/skills.md)."""
+"""Smaller models call skills that nobody asked for (docs/skills.md)."""
 
 _QUESTION_TOKENS = 128
 """Half a minute of speech."""
@@ -59,7 +59,7 @@ _QUESTION_TOKENS = 128
 def skill_context(
     folder: Path | None = None, loudness: Callable[[], float] = lambda: 1.0
 ) -> Iterator[SkillContext]:
-    """What skills keep: timers and lists in ``folder``, or else in the state folder; closed at the end."""
+    """Open the timers and lists in ``folder``, or else in the state folder; closed at the end."""
     folder = folder or paths.data()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with closing(TimerBook(folder / "timers.db")) as timers, closing(ListBook(folder / "lists.db")) as lists:
@@ -67,7 +67,7 @@ def skill_context(
 
 
 def load_skills(settings: Settings, context: SkillContext) -> Skills:
-    """The skills and the tables of the language spoken."""
+    """Load the skills and tables for the configured language."""
     known = Knowledge(
         open_topics(
             loading.tables_folder(settings),
@@ -80,7 +80,7 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
     rules = rules_of(language)
     config = paths.shipped_folder("config")
     intents = (rules and rules.intents) or config / "intents" / f"{language}.yaml"
-    # The sentences of skills come later, and so before those of tables.
+    # Later sentences have priority, so those of skills precede those of tables.
     wanted = settings.knowledge.tables is not None
     sentences = sorted((config / "knowledge" / language).glob("*.yaml")) if wanted else []
     sentences += [intents] if intents.is_file() else []
@@ -88,7 +88,7 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
 
 
 def load_agent(settings: Settings) -> Agent | None:
-    """Home Assistant, if the settings name one. Raises SettingsError when its token cannot be read."""
+    """Connect to Home Assistant, if configured. Raises SettingsError if its token cannot be read."""
     home = settings.skills.home_assistant
     if home.url is None:
         return None
@@ -104,7 +104,9 @@ def load_agent(settings: Settings) -> Agent | None:
 
 
 def offers_calls(settings: Settings, llm: Llm, skills: Skills) -> bool:
-    """Whether the model may call skills: its engine can, the settings want it and the model is fit for it."""
+    """True if the model may call skills: supported by its engine, allowed by the settings, and large
+    enough.
+    """
     wants = settings.llm.tools
     if wants == "off" or not skills.grammar or not isinstance(llm, CallingLlm):
         return False
@@ -117,15 +119,15 @@ def new_conversation(
     skills: Skills | None = None,
     at_work: Callable[[], Llm] | None = None,
 ) -> Conversation:
-    """A conversation whose history leaves room for the prompt, a long question and the reply.
+    """Create a conversation whose history leaves room for the prompt, a long question and the reply.
 
-    With ``skills`` the prompt tells of those that may be called, in its static beginning.
-    ``at_work`` tells which engine counts tokens later, if it may be another than ``llm``.
+    With ``skills``, the fixed beginning of the prompt describes the skills the model may call. ``at_work``
+    returns the engine that counts tokens later, if it may be a different one than ``llm``.
     """
     counts = at_work or (lambda: llm)
     prompt = configuration.prompt_text(settings)
     if skills:
-        # The prompt's own examples come last: behind those of calls, small models only call.
+        # The prompt's own examples come last: after examples of calls, small models do nothing but call.
         prompt = f"{skills.call_prompt}\n\n{prompt}"
     return Conversation(
         prompt,
@@ -135,12 +137,12 @@ def new_conversation(
 
 
 def tokens_taken(settings: Settings, llm: Llm, beginning: Sequence[Message]) -> int:
-    """What the prompt's beginning, a long question and the reply need of the context."""
+    """Return the context tokens needed for the prompt's beginning, a long question and the reply."""
     return llm.count_tokens(beginning) + settings.llm.max_tokens + _QUESTION_TOKENS
 
 
 def history_tokens(settings: Settings, llm: Llm, beginning: Sequence[Message], context_tokens: int) -> int:
-    """What earlier turns may take of a context."""
+    """Return the maximum tokens of earlier turns in a context."""
     left = context_tokens - tokens_taken(settings, llm, beginning)
     return max(0, min(settings.llm.history_tokens, left))
 
@@ -156,12 +158,12 @@ def honesty(settings: Settings, llm: Llm) -> Honesty:
 
 
 def kept_prompts() -> Path:
-    """The folder of what models made of the beginning of every prompt."""
+    """Return the folder for saved states of the prompt's beginning."""
     return paths.data() / "prompts"
 
 
 def read_opening(llm: Llm, conversation: Conversation, *, keep: bool = True) -> None:
-    """Let the model read what every prompt begins with, and never what was said: it is kept on disk."""
+    """Let the model read what every prompt begins with, never what was said, because it is saved on disk."""
     llm.prime([*conversation.beginning, Message("user", "")], kept_prompts() if keep else None)
 
 
@@ -186,7 +188,7 @@ async def _open_pipeline(
             await worker.start(lambda: load(settings))
             return worker
 
-        # First the one that needs most memory while it loads: all of its file, for a moment.
+        # First the engine that needs most memory while loading: for a moment, all of its file.
         llm = await start("llm", loading.load_llm)
         stt, tts = await asyncio.gather(start("stt", loading.load_stt), start("tts", loading.load_tts))
         known = load_skills(settings, context)
@@ -222,11 +224,11 @@ async def open_loop(
     hands_free: bool = False,
     reference: Reference | None = None,
 ) -> AsyncIterator[VoiceLoop]:
-    """The whole appliance around this microphone and this speaker, warm and ready to ``run``.
+    """Open the whole appliance for this microphone and this speaker, warm and ready to ``run``.
 
-    Skills keep what they keep in ``context``, or else where the appliance's own lies.
-    ``hands_free`` is how it stands on a shelf: with its wake word and its earcons. ``reference`` is
-    what the speaker is heard to play, where the microphone hears it.
+    Skills save their data in ``context``, or else where the appliance keeps its own. ``hands_free`` adds wake
+    word and earcons, as on a shelf. ``reference`` receives what the speaker plays, if the microphone can hear
+    it.
     """
     filters = loading.sound_filters(settings, reference)
     canceller = next((each for each in filters if isinstance(each, EchoCanceller)), None)

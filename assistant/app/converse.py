@@ -1,6 +1,6 @@
-"""A conversation with recordings: the appliance's own loop, its microphone fed from files.
+"""A conversation with recordings: the appliance's own loop, with files as microphone.
 
-Each recording is spoken when the answer to the one before has been heard, as a person would.
+Each recording is played when the answer to the previous one has ended, as a person would.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from assistant.dialog.report import Report
 from assistant.settings.schema import Settings
 
 _SURELY_OVER_MS = 300
-"""Silence beyond the longest end-of-turn wait, after which nothing more can come of a recording."""
+"""Silence after the longest end-of-turn wait; then nothing more can come of a recording."""
 
 
 async def converse(
@@ -30,11 +30,11 @@ async def converse(
     *,
     hands_free: bool = False,
 ) -> None:
-    """Hold the conversation and write what was answered to ``output``, a WAV file.
+    """Hold the conversation and write the answers to ``output``, a WAV file.
 
-    ``on_report`` gets each turn's report and the time at which the first recording began, on the
-    event loop's clock in seconds; ``hands_free`` is ``open_loop``'s. Raises any AssistantError that
-    makes it impossible.
+    ``on_report`` gets each turn's report and the time at which the first recording began, on the event loop's
+    clock in seconds; ``hands_free`` is passed to ``open_loop``. Raises any AssistantError that makes it
+    impossible.
     """
     microphone = WavMicrophone(clips)
     speaker = WavSpeaker(output)
@@ -49,7 +49,7 @@ async def converse(
 
 
 async def hold(voice_loop: VoiceLoop, microphone: WavMicrophone, settings: Settings) -> None:
-    """Run a loop with this microphone until all its recordings were spoken and answered."""
+    """Run a loop with this microphone until all its recordings were played and answered."""
     running = asyncio.ensure_future(voice_loop.run())
     talking = asyncio.ensure_future(_talk(voice_loop, microphone, settings))
     try:
@@ -71,4 +71,4 @@ async def _talk(voice_loop: VoiceLoop, microphone: WavMicrophone, settings: Sett
             break
     microphone.finish()
     if voice_loop.state is State.MUTED:
-        voice_loop.post(RecordingEnded())  # nobody reads a microphone that is closed
+        voice_loop.post(RecordingEnded())  # nobody reads from a closed microphone

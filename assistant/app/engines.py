@@ -1,6 +1,6 @@
-"""Loads each engine that the settings name, with its model, its threads and what belongs around it.
+"""Loads each engine named in the settings, with its model, threads and wrappers.
 
-Knows settings, store and engines; nothing of the conversation that they are for.
+Knows settings, store and engines, but not the conversation they serve.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def tables_folder(settings: Settings) -> Path | None:
 
 
 def store_of(settings: Settings) -> Store:
-    """The model store that these settings name."""
+    """Open the model store named in the settings."""
     return open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
 
 
@@ -65,9 +65,9 @@ def load_vad(settings: Settings) -> Vad:
 
 
 def load_wake_word(settings: Settings) -> WakeWord | None:
-    """What hears the wake word; None where any speech wakes the assistant.
+    """Load the wake word detector; None if any speech wakes the assistant.
 
-    Raises EngineUnavailable where a wake word is asked for and this board has none.
+    Raises EngineUnavailable if the settings require a wake word and this board has none.
     """
     engine = settings.wake.engine
     if engine == "none":
@@ -109,19 +109,21 @@ def load_llm(settings: Settings) -> Llm:
 
 
 def _warn_of_slow_disk(settings: Settings, load_s: float) -> None:
-    """One line in the log, where the language model's disk kept the start waiting."""
+    """Log one line if the language model's disk slowed down the start."""
     why = storage.slow_load(store_of(settings).place(settings.llm.model, "llm"), load_s)
     if why:
         log.warning("llm_load_s=%.1f reason=%r next_step=%r", load_s, why, storage.ADVICE)
 
 
 def load_batch(settings: Settings, at_once: int) -> BatchLlm:
-    """What answers so many prompts at once. Raises EngineUnavailable where the engine cannot, ModelTooBig."""
+    """Load an engine that answers this many prompts at once. Raises EngineUnavailable if it can't,
+    ModelTooBig.
+    """
     name = settings.llm.engine
     if not spec("llm", name).create_batch:
         able = " or ".join(sorted(name for name, each in specs("llm").items() if each.create_batch))
         raise EngineUnavailable(
-            f"The llm engine '{name}' answers one prompt at a time.", f"Set llm.engine to {able} for this."
+            f"The llm engine '{name}' answers one prompt at a time.", f"Set llm.engine to {able} to use --batch."
         )
     load = partial(engines.load, "batch", name, threads=_threads(settings.llm.threads), at_once=at_once)
     batch: BatchLlm
@@ -137,7 +139,7 @@ def load_batch(settings: Settings, at_once: int) -> BatchLlm:
 
 @contextlib.contextmanager
 def _with_adapter(settings: Settings) -> Iterator[LlmSettings]:
-    """The language model's section with the adapter's place instead of its name, to load it while inside.
+    """Yield the language model's section with the adapter's path instead of its name, for loading.
 
     Raises ModelError.
     """
@@ -156,17 +158,18 @@ def load_tts(settings: Settings) -> Tts:
 
 
 def load_beside(kind: str, settings: Settings, cores: Collection[int]) -> Any:
-    """Load a new engine beside the one in use: for new settings, or after a hang. Blocks for seconds.
+    """Load a new engine beside the current one: for new settings, or after a hang. Blocks for seconds.
 
-    Returns the ``kind`` (stt, llm or tts) that the settings name, warm, on these cores. Raises OrderRefused
-    when the memory is too small for both, EngineError, ModelError.
+    Returns the warm engine of that ``kind`` (stt, llm or tts) on these cores. Raises OrderRefused if the
+    memory is too small for both, EngineError, ModelError.
     """
     taken, room = memory_fit.taken_bytes(kind, settings), memory_plan.room()
     if room.free is not None and taken > room.free:
-        step = "Restart the assistant: then only the new one is loaded."
+        step = "Restart the assistant, so that only the new one is loaded."
         name, need_mb, free_mb = getattr(settings, kind).model, taken // 1_000_000, room.free // 1_000_000
         raise OrderRefused(
-            f"{name} takes about {need_mb} MB beside what is at work, and {free_mb} MB are {room.why}.",
+            f"{name} needs about {need_mb} MB while the current one is loaded, "
+            f"but only {free_mb} MB is {room.why}.",
             f"{memory_fit.RAISE_LIMIT} {step}" if room.why == memory_plan.OF_GROUP else step,
         )
     with kept_on(cores):
@@ -180,9 +183,9 @@ def load_beside(kind: str, settings: Settings, cores: Collection[int]) -> Any:
 
 
 def sound_filters(settings: Settings, reference: Reference | None) -> list[SoundFilter]:
-    """What each frame goes through before anybody listens to it.
+    """Return the filters for each frame before it is heard.
 
-    Without the extra `echo` there is neither noise suppression nor gain control, and the log says so.
+    Without the extra `echo`, there is neither noise suppression nor gain control, and the log says so.
     """
     filters: list[SoundFilter] = []
     if reference is not None and settings.audio.echo_cancellation:
@@ -204,6 +207,6 @@ def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | T
 
 
 def _threads(wanted: int) -> int:
-    """One on each core that this thread, on which the engine is loaded, may use; never more."""
+    """Return one thread for each core that this loading thread may use, or fewer if set."""
     cores = len(big_cores())
     return min(wanted or cores, cores)

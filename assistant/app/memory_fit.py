@@ -1,8 +1,7 @@
-"""The memory fit: whether the models that the settings name fit into memory, and if not, what would.
+"""Checks whether the models in the settings fit in memory, and if not, what would.
 
-Brings together what the rooms know: settings, the store's files, the headers of the models and the plans of
-``board`` (``memory_plan``, ``llm_memory``, ``onnx_memory``). Nothing is loaded. Where it is unknown how much
-memory is free, nothing is refused.
+Combines settings, the store's files, the models' headers and the plans in ``board`` (``memory_plan``,
+``llm_memory``, ``onnx_memory``). Nothing is loaded. If free memory is unknown, nothing is refused.
 """
 
 from __future__ import annotations
@@ -33,65 +32,67 @@ from assistant.store.formats.gguf import GgufHeader
 from assistant.store.formats.onnx import read_header_from
 from assistant.store.kinds import CARD
 
-RAISE_LIMIT = "If this is the service: sudo /opt/assistant/current/scripts/install --limits gives it more."
+RAISE_LIMIT = (
+    "If this is the service, raise its limit with: sudo /opt/assistant/current/scripts/install --limits"
+)
 UNKNOWN = "SOURCE"
-"""Stands in a command for what nobody knows."""
+"""Placeholder in a suggested command for a value the user must fill in."""
 
 _LOOKED_AT = "`assistant doctor` and `assistant models list --fit` show the plan."
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What is needed, what there is, and what would fit where that is too little."""
+    """Memory needed and available, and what would fit if it is too little."""
 
     model: str
     context_tokens: int
     need: Need
     room: Room
     remedy: Remedy | None
-    """None when it fits, or nobody knows."""
+    """None if it fits, or if that is unknown."""
 
     @property
     def fits(self) -> bool | None:
-        """None where it cannot be told how much is free."""
+        """True if it fits; None if free memory is unknown."""
         return None if self.room.free is None else self.need.needed <= self.room.free
 
     @property
     def tight(self) -> bool:
-        """It fits by less than a plan may be wrong by."""
+        """True if it fits, but by less than the plan's error."""
         margin = memory_plan.PLAN_ERROR * self.need.needed
         return bool(self.fits) and self.need.needed + margin > (self.room.free or 0)
 
     def __str__(self) -> str:
         llm, free = self.need.llm, self.room.free
-        there = "how much is free is unknown" if free is None else f"{_mb(free)} MB {self.room.why}"
+        there = "free memory is unknown" if free is None else f"{_mb(free)} MB {self.room.why}"
         return (
             f"{_mb(self.need.needed)} MB needed (weights {_mb(llm.mapped + llm.copied)}, "
             f"{self.context_tokens} tokens {_mb(llm.kv)}, buffers {_mb(llm.compute + llm.tables)}, "
-            f"hearing words {_mb(self.need.stt)}, voice {_mb(self.need.tts)}, "
-            f"for a moment {_mb(self.need.spike)}, program {_mb(self.need.program)}); {there}"
+            f"recognizer {_mb(self.need.stt)}, voice {_mb(self.need.tts)}, "
+            f"temporary {_mb(self.need.spike)}, program {_mb(self.need.program)}); {there}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A language model as it can be planned."""
+    """What is needed to plan for a language model."""
 
     with_context: Callable[[int], LlmMemory]
-    """What it takes with a context of so many tokens."""
+    """Returns its memory for a given number of context tokens."""
     bits: float = 0
-    """Of a weight, now."""
+    """Current bits per weight."""
     formats: Mapping[str, float] = field(default_factory=dict)
-    """Formats that it can be had in, the finest first, and bits of a weight in them."""
+    """Formats it can be converted to, finest first, with their bits per weight."""
     source: str = ""
-    """What those are made of, where that is not the model itself; ``UNKNOWN`` where nobody knows."""
+    """Model to convert from, if not this one; ``UNKNOWN`` if unknown."""
 
 
 def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: bool = False) -> Fit:
-    """The plan for everything that the settings name.
+    """Plan for everything in the settings.
 
-    ``already`` is what this process has taken of the memory. ``llm_only`` leaves out who hears and
-    speaks. Raises ModelError when the language model is not there, damaged, or cannot be planned.
+    ``already`` is memory this process already uses. ``llm_only`` leaves out recognizer and voice. Raises
+    ModelError if the language model is missing, damaged, or cannot be planned.
     """
     store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
     llm = planned_llm(settings, store, root, alone=llm_only)
@@ -101,9 +102,9 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
 
 
 def taken_bytes(kind: str, settings: Settings) -> int:
-    """What the engine of that kind (stt, llm or tts) takes by itself, once it works.
+    """Return the memory an engine of that kind (stt, llm or tts) uses by itself while working.
 
-    Where its model cannot be planned, what the catalogue says, or its size: who loads it says what is wrong.
+    If its model cannot be planned, the catalog's figure or its size is used; loading reports the problem.
     """
     store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
     if kind == "llm":
@@ -118,7 +119,7 @@ def taken_bytes(kind: str, settings: Settings) -> int:
 
 
 def with_model(settings: Settings, name: str) -> Settings:
-    """The settings with another language model, and the engine that runs its files here."""
+    """Return the settings with another language model, and the engine that runs it."""
     folder = paths.models(settings.store.models) / name
     in_onnx = next(folder.rglob("*.onnx*"), None) is not None
     changes: dict[str, Any] = {"model": name, "engine": "onnx" if in_onnx else "llama_cpp"}
@@ -128,7 +129,7 @@ def with_model(settings: Settings, name: str) -> Settings:
 
 
 def fit(settings: Settings, llm: Planned, with_rest: Callable[[LlmMemory], Need], room: Room) -> Fit:
-    """Hold a model against the memory there is. Raises ModelCorrupt for one that cannot be planned."""
+    """Compare a model with the available memory. Raises ModelCorrupt if it cannot be planned."""
 
     def fits(memory: LlmMemory) -> bool:
         return room.free is None or with_rest(memory).needed <= room.free
@@ -139,14 +140,14 @@ def fit(settings: Settings, llm: Planned, with_rest: Callable[[LlmMemory], Need]
     if not fits(memory):
         remedy = memory_plan.remedy(llm.with_context, wanted, fits, llm.bits, llm.formats)
         remedy = replace(remedy, source=llm.source)
-    model = settings.llm.model if settings.llm.needs_model else "What hears and speaks"
+    model = settings.llm.model if settings.llm.needs_model else "The recognizer and the voice"
     return Fit(model, wanted, with_rest(memory), room, remedy)
 
 
 def planned_llm(settings: Settings, store: Store, root: Path, *, alone: bool) -> Planned:
-    """Plan the language model that the settings name; it takes nothing where a server alone answers.
+    """Plan the language model in the settings; it needs nothing if only a server answers.
 
-    ``alone``: there is no recogniser and no voice beside it. Raises ModelError.
+    ``alone``: without recognizer and voice. Raises ModelError.
     """
     llm = settings.llm
     if (taken := _planned_by_itself("llm", settings, store)) is not None:
@@ -163,7 +164,7 @@ def planned_llm(settings: Settings, store: Store, root: Path, *, alone: bool) ->
 def planned_gguf(
     llm: LlmSettings, header: GgufHeader, root: Path, *, in_memory: bool = False, adapter_bytes: int = 0
 ) -> Planned:
-    """Plan a GGUF model; ``in_memory``: it is encrypted on the disk."""
+    """Plan a GGUF model; ``in_memory`` means that it is encrypted on disk."""
     with_context = partial(
         of_gguf,
         header,
@@ -213,7 +214,7 @@ def _planned_by_itself(kind: str, settings: Settings, store: Store) -> int | Non
 
 
 def _rest(settings: Settings, store: Store) -> Callable[[LlmMemory], Need]:
-    """What everything needs, whatever the language model takes."""
+    """Return a function that adds the needs of everything except the language model."""
     torch = settings.tts.runtime == "torch"
     voice = settings.tts.model
     names = (settings.stt.model, "" if torch else voice)
@@ -236,7 +237,7 @@ def _rest(settings: Settings, store: Store) -> Callable[[LlmMemory], Need]:
 
 
 def _stt_bytes(name: str, store: Store) -> int:
-    """Of the recogniser's weights with 16 bits each; by the catalogue, or else 0, when they are not here."""
+    """Size of the recognizer's weights in 16 bits; by the catalog, or else 0, if it isn't installed."""
     try:
         return 2 * store.head(name, "stt", "model.bin", numbers_in)
     except ModelError:
@@ -244,16 +245,16 @@ def _stt_bytes(name: str, store: Store) -> int:
 
 
 def _size(name: str, store: Store) -> int:
-    """Of its files; 0 when it is unknown."""
+    """Size of its files; 0 if unknown."""
     return next((entry.size_bytes for entry in store.entries() if entry.name == name), 0)
 
 
 def require(settings: Settings, root: Path = ROOT, *, llm_only: bool = False) -> None:
-    """Raise ModelTooBig, with what would fit, when the models do not; before any of them is loaded.
+    """Raise ModelTooBig, with what would fit, if the models don't fit; before any of them is loaded.
 
-    Also raises what ``plan`` raises.
+    Also raises the errors of ``plan``.
     """
-    # What this process has of its own, and not of files: free memory does not count that any more.
+    # Memory this process already uses, apart from mapped files; it isn't part of free memory anymore.
     own = health.memory_bytes("RssAnon", root, of="self/status") or 0
     found = plan(settings, root, already=own, llm_only=llm_only)
     if found.fits is False:
@@ -261,29 +262,29 @@ def require(settings: Settings, root: Path = ROOT, *, llm_only: bool = False) ->
 
 
 def too_big(found: Fit, settings: Settings) -> ModelTooBig:
-    """The refusal, with the way out of it."""
+    """Create the error, with the way out."""
     steps = [advice(found.remedy, settings), _LOOKED_AT]
     if found.room.why == memory_plan.OF_GROUP:
         steps.insert(0, RAISE_LIMIT)
-    return ModelTooBig(f"{found.model} does not fit: {found}.", " ".join(steps))
+    return ModelTooBig(f"{found.model} does not fit in memory: {found}.", " ".join(steps))
 
 
 def advice(remedy: Remedy | None, settings: Settings) -> str:
-    """What to write or to run to have what would fit."""
+    """Return what to set or to run to make it fit."""
     if remedy is not None and remedy.what == "context":
         tokens = int(remedy.value)
-        # What is left beside the longest reply is shared by history, system prompt and question.
+        # The rest, beyond the longest reply, is shared by history, system prompt and question.
         longest = min(settings.llm.max_tokens, tokens // 4)
         history = min(settings.llm.history_tokens, max(0, (tokens - longest) // 2))
         wanted = f"context_tokens: {tokens}, history_tokens: {history}, max_tokens: {longest}"
-        return f"{tokens} tokens of context fit; write into your settings:  llm: {{{wanted}}}"
+        return f"{tokens} tokens of context would fit. Add to your settings: llm: {{{wanted}}}"
     if remedy is not None and remedy.what == "format":
         source = remedy.source or settings.llm.model
-        made_of = f" ({UNKNOWN}: the GGUF file or checkpoint it comes from)" if source == UNKNOWN else ""
+        made_of = f" ({UNKNOWN} is the GGUF file or checkpoint it was made from)" if source == UNKNOWN else ""
         command = f"assistant quantize {source} --to {remedy.value}"
-        return f"As {remedy.value} it would fit: run `{command}`{made_of}, then name the result in llm.model."
+        return f"It would fit as {remedy.value}: run `{command}`{made_of}, then set llm.model to the result."
     kind = "llm" if settings.llm.needs_model else "stt"
-    return f"Choose a smaller {kind}.model, or end other programs."
+    return f"Choose a smaller {kind}.model, or close other programs."
 
 
 def _mb(count: int) -> int:

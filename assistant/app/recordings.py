@@ -1,7 +1,7 @@
-"""What was said in turns that failed, as sound files, where the owner has asked for it.
+"""Saves the speech of failed turns as sound files, if the owner has turned that on.
 
-They are for finding out why: which words were taken for noise, what an engine fell over. Old ones go,
-and so do the oldest when all together are too big; nothing else in the folder is touched.
+They help to find out why: which words were taken for noise, what made an engine fail. Old ones are deleted,
+and the oldest ones if all together are too large; nothing else in the folder is touched.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _OURS = re.compile(r"\d{8}T\d{6}Z-turn\d+-[\w-]+\.wav")
 
 
 class Recordings:
-    """Keeps them in ``folder``, as ``settings`` allow and while it ``has_room``; ``write`` makes one."""
+    """Saves recordings in ``folder``, as ``settings`` allow and while it ``has_room``; ``write`` writes a
+    file.
+    """
 
     def __init__(
         self,
@@ -40,7 +42,7 @@ class Recordings:
         self._has_room = has_room
 
     def keep(self, report: Report) -> None:
-        """Keep what was said in this turn if it failed. Never raises."""
+        """Save the speech of this turn if it failed. Never raises."""
         reason = report.error or (report.refused and "refused")
         if not self._settings().record_failed_turns or not reason or report.pcm is None:
             return
@@ -56,7 +58,7 @@ class Recordings:
         self.prune()
 
     def prune(self) -> None:
-        """Delete what is too old, or too much. Never raises."""
+        """Delete recordings that are too old or exceed the limit. Never raises."""
         settings = self._settings()
         room_bytes = settings.recordings_mb * 1_000_000 if settings.record_failed_turns else 0
         oldest_s = self._now().timestamp() - settings.recordings_days * 86_400

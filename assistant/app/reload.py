@@ -1,8 +1,8 @@
-"""New settings for a running appliance, without a restart.
+"""Applies new settings to a running appliance, without a restart.
 
-Everything new is read, loaded and warmed beside what is at work. When all of it is there, the loop is asked
-to ``Adopt`` it, which it does between two turns. So whatever is wrong with the new settings changes nothing,
-and what did not change is not touched.
+Everything new is read, loaded and warmed beside the current parts. When all of it is ready, the loop is asked
+to ``Adopt`` it, which it does between two turns. So a mistake in the new settings changes nothing, and
+unchanged parts are not touched.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _NOT_THE_ENGINE = {
     "llm": {"prompt", "history_tokens", "tools"},
     "tts": {"begin_with"},
 }
-"""Keys of an engine's section that others read: a change of these leaves the engine alone."""
+"""Keys of an engine's section that only other parts use: changing them does not reload the engine."""
 
 _ADAPTER = {"adapter", "adapter_scale"}
-"""Keys of the language model's section that it can follow as it is, where its engine is able to."""
+"""Keys that the language model can apply without being reloaded, if its engine supports that."""
 
 _AT_START_ONLY = {
     "cores.pin",
@@ -67,7 +67,7 @@ _AT_START_ONLY = {
 
 @dataclass
 class _Fresh:
-    """What takes over; None where nothing has changed."""
+    """The new parts; None for what has not changed."""
 
     engines: dict[str, Any]
     skills: Skills
@@ -77,21 +77,23 @@ class _Fresh:
     hearing: Hearing | None = None
     conversation: Conversation | None = None
     may_call: bool = False
-    """Whether the new conversation tells of the skills."""
+    """True if the new conversation describes the skills."""
     adapts: bool = False
-    """The language model stays, with ``adapter`` or, where that is None, without one."""
+    """True if the language model stays and only its ``adapter`` (or None) changes."""
     adapter: Any = None
 
 
 class SavedFiles:
-    """Tells when one of some files was saved, once whoever writes it has finished."""
+    """Detects that one of some files was saved, once writing has finished."""
 
     def __init__(self, files: Iterable[Path]) -> None:
         self.files = tuple(files)
         self._seen = self._settling = self._look()
 
     def saved(self) -> bool:
-        """Whether something else is there than when this was last true, and was there at the last look."""
+        """True if the files differ from the last time this was True, and have been stable since the last
+        check.
+        """
         now = self._look()
         settled, self._settling = now == self._settling, now
         if now == self._seen or not settled:
@@ -104,7 +106,7 @@ class SavedFiles:
 
 
 class Reloader:
-    """Reloads the settings of ``voice_loop``, which began with ``loaded``; ``load`` reads them again."""
+    """Reloads the settings of ``voice_loop``, which started with ``loaded``; ``load`` reads them again."""
 
     def __init__(self, load: Callable[[], Loaded], loaded: Loaded) -> None:
         self._load = load
@@ -113,15 +115,15 @@ class Reloader:
         self._one_at_a_time = asyncio.Lock()
 
     def look(self, voice_loop: VoiceLoop, context: SkillContext) -> Coroutine[Any, Any, None] | None:
-        """Look whether a file was saved, which is to be taken over."""
+        """Return the work to do if a file was saved."""
         return self._follow(voice_loop, context) if self._saved.saved() else None
 
     async def _follow(self, voice_loop: VoiceLoop, context: SkillContext) -> None:
-        with suppress(AssistantError):  # it has been logged
+        with suppress(AssistantError):  # already logged
             await self.reload(voice_loop, context)
 
     async def reload(self, voice_loop: VoiceLoop, context: SkillContext) -> Mapping[str, object]:
-        """Take over what has changed; which keys that were. Raises AssistantError, and changes nothing."""
+        """Apply what has changed; returns the changed keys. Raises AssistantError, and changes nothing."""
         async with self._one_at_a_time:
             try:
                 loaded = await in_thread(self._load)
@@ -230,7 +232,7 @@ def _loaded(llm: Llm, new: Settings) -> Any:
 
 
 def _wear(llm: Llm, adapter: Any) -> None:
-    """Raises EngineFailed, with everything as it was."""
+    """Apply the adapter. Raises EngineFailed, without changes."""
     assert isinstance(llm, AdaptableLlm)  # noqa: S101 - it was looked at before
     try:
         llm.apply_adapter(adapter)
@@ -241,7 +243,7 @@ def _wear(llm: Llm, adapter: Any) -> None:
 
 
 def changes(before: Settings, new: Settings) -> set[str]:
-    """The keys of which the values differ, such as "llm.model"."""
+    """Return the keys whose values differ, such as "llm.model"."""
 
     def differing(old: Any, now: Any, path: str) -> set[str]:
         if isinstance(old, dict) and isinstance(now, dict):
@@ -253,20 +255,20 @@ def changes(before: Settings, new: Settings) -> set[str]:
 
 
 def _concerns_engine(kind: str, changed: set[str]) -> bool:
-    """Whether the engine must be loaded again; a lost cache folder is no reason."""
+    """True if the engine must be reloaded; a lost cache folder is no reason."""
     keys = {key.split(".")[1] for key in changed if key.startswith(f"{kind}.")}
     hears_turns_end = kind == "stt" and "endpoint.turn_model" in changed
     return hears_turns_end or bool(keys - _NOT_THE_ENGINE[kind])
 
 
 def _concerns_adapter_only(changed: set[str], llm: Llm) -> bool:
-    """Whether the language model at work can follow without being loaded again."""
+    """True if the current language model can apply the change without being reloaded."""
     keys = {key.split(".")[1] for key in changed if key.startswith("llm.")} - _NOT_THE_ENGINE["llm"]
     return bool(keys) and keys <= _ADAPTER and isinstance(llm, AdaptableLlm)
 
 
 def _files(loaded: Loaded) -> tuple[Path, ...]:
-    """What, when it is saved, makes other settings: also a file that is not there yet."""
+    """Return the files that affect the settings when saved, including ones that don't exist yet."""
     prompt = Path(loaded.settings.llm.prompt)
     own = [loaded.file] if loaded.file else []
     return (*own, *paths.settings_files(), *([prompt] if prompt.is_absolute() else []))

@@ -1,9 +1,9 @@
-"""A process whose sound library is stuck for good is replaced by a new one of the same command.
+"""Replaces a process whose sound library is stuck by a new one with the same command.
 
-Nothing inside a process ends a driver's call that never returns. So when something it needs is missing
-and nothing sounds, everything is closed and the command begins anew in this process's place
-(``os.execv``). Timers are on disk; the conversation, and what nobody could hear yet, go along in a
-file in memory that has no name.
+Nothing inside a process can end a driver call that never returns. So if a device it needs is missing and
+nothing is playing, everything is closed and the command starts over in place of this process (``os.execv``).
+Timers are on disk; the conversation, and messages nobody could hear yet, are passed on in an unnamed file in
+memory.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from assistant.audio.portaudio import give_stderr_back
 log = logging.getLogger(__name__)
 
 STUCK_S = 30.0
-"""A driver may take its time, but not so long."""
+"""A driver may be slow, but not this slow."""
 
 NOT_AGAIN_S = 300.0
-"""Where a new process does not help, neither does the next one."""
+"""If a new process doesn't help, another one won't either."""
 
 MISSING_S = 5.0
-"""Most devices that are lost are opened again sooner, beside the call that is stuck."""
+"""Most lost devices are reopened sooner, beside the stuck call."""
 
 _LOOK_EVERY_S = 1.0
 
 _KEPT, _BEGAN = "ASSISTANT_KEPT_FD", "ASSISTANT_REPLACED_S"
-"""In the environment of the new process: the number of the open file, and when it began (on the clock of
-``time.monotonic``, which goes on)."""
+"""Environment of the new process: the number of the open file, and its start time (by ``time.monotonic``,
+which continues).
+"""
 
 
 class Replaced(Exception):
-    """Everything is to be closed and the command to begin anew. ``kept`` is what goes along."""
+    """Close everything and start the command over. ``kept`` is passed on."""
 
     def __init__(self, kept: Mapping[str, object]) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class Replaced(Exception):
 
 
 async def due(may: Callable[[], bool], stuck_s: Callable[[], float] = lambda: DRIVER.stuck_s) -> None:
-    """Return when this process is to be replaced.
+    """Return when this process should be replaced.
 
     ``may`` is True while a device is missing and nothing is playing; it must stay so for MISSING_S.
     """
@@ -65,7 +66,7 @@ async def due(may: Callable[[], bool], stuck_s: Callable[[], float] = lambda: DR
 
 
 def taken_over() -> dict[str, Any]:
-    """What the process before this one has left; once."""
+    """Return what the previous process left; only once."""
     number = os.environ.pop(_KEPT, "")
     with suppress(ValueError, OSError), open(int(number), "rb") as file:  # noqa: PTH123 - a descriptor
         file.seek(0)
@@ -75,7 +76,7 @@ def taken_over() -> dict[str, Any]:
 
 
 def begin_anew(kept: Mapping[str, object]) -> NoReturn:
-    """Become a new process of the same command. Call it when everything is closed."""
+    """Become a new process with the same command. Call it after everything is closed."""
     give_stderr_back()
     file = _nameless()
     file.write(json.dumps(kept).encode())
@@ -86,7 +87,7 @@ def begin_anew(kept: Mapping[str, object]) -> NoReturn:
 
 
 def _began_s() -> float:
-    """When this process replaced another; long ago if it never did."""
+    """Return when this process replaced another; long ago if it didn't."""
     with suppress(ValueError):
         return float(os.environ.get(_BEGAN, ""))
     return -NOT_AGAIN_S

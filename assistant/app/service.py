@@ -1,7 +1,7 @@
-"""The appliance as a service: one voice loop, and everybody who may ask something of it.
+"""The appliance as a service: one voice loop, and everything that controls it.
 
-Signals and the control socket come first, so that it can be muted or ended while it still loads;
-then engines, then sound. Everything ends in reverse. ``app`` builds the loop itself.
+Signals and the control socket come first, so it can be muted or stopped while it is still loading; then
+engines, then sound. Everything closes in reverse order. ``app`` builds the loop itself.
 """
 
 from __future__ import annotations
@@ -47,28 +47,28 @@ from assistant.skills import TimerBook
 log = logging.getLogger(__name__)
 
 _SIGNALS = {signal.SIGUSR1, signal.SIGHUP}
-"""Blocked until somebody takes them, as by themselves they would end the process (``cli.run``)."""
+"""Blocked until handlers are set, because they would otherwise end the process (``cli.run``)."""
 
 _BEATS_PER_WATCHDOG = 4
-"""A beat may come late, or be lost, without a restart."""
+"""One beat may be late, or get lost, without a restart."""
 
 _IN_WORDS = {
     State.STARTING: "Loading the models.",
-    State.SLEEPING: "Waiting to be called.",
+    State.SLEEPING: "Waiting for the wake word.",
     State.LISTENING: "Listening.",
     State.THINKING: "Thinking.",
     State.SPEAKING: "Speaking.",
     State.INTERRUPTED: "Interrupted: listening.",
     State.MUTED: "Muted: the microphone is closed.",
-    State.FAULTED: "Out of order.",
+    State.FAULTED: "Not working.",
 }
 
 _ENDS_WITHIN_S = 4.5
-"""Then it ends without having closed everything: all that is kept is on disk already."""
+"""After this, it exits without closing everything: all that must be kept is already on disk."""
 
 
 async def until_ended(life: Coroutine[Any, Any, None]) -> None:
-    """Live until SIGTERM or SIGINT. Raises the AssistantError that makes it impossible, or Replaced."""
+    """Run until SIGTERM or SIGINT. Raises the AssistantError that makes it impossible, or Replaced."""
     living = asyncio.ensure_future(life)
     loop = asyncio.get_running_loop()
 
@@ -98,10 +98,10 @@ async def live(
     on_report: Callable[[Report], None],
     rescan: Callable[[Kind], Awaitable[None]],
 ) -> None:
-    """Run until cancelled, first with the settings in ``loaded``, later with what ``load`` reads.
+    """Run until canceled, first with the settings in ``loaded``, later with what ``load`` reads.
 
-    ``reference`` is where ``speaker`` notes what it plays. Raises the AssistantError that makes it
-    impossible, or Replaced, when only a new process gives the sound back.
+    ``speaker`` reports to ``reference`` what it plays. Raises the AssistantError that makes it impossible, or
+    Replaced if only a new process restores the sound.
     """
     settings = loaded.settings
     systemd = Notifier()
@@ -192,7 +192,7 @@ async def live(
 
 
 async def _run(voice_loop: VoiceLoop, may_be_replaced: Callable[[], bool]) -> None:
-    """Raises Replaced when it is time for that."""
+    """Run the loop. Raises Replaced when the process must be replaced."""
     running = asyncio.ensure_future(voice_loop.run())
     replaced = asyncio.ensure_future(replacement.due(may_be_replaced))
     try:
@@ -207,14 +207,14 @@ async def _run(voice_loop: VoiceLoop, may_be_replaced: Callable[[], bool]) -> No
 
 
 def _kept(voice_loop: VoiceLoop) -> dict[str, object]:
-    """What a process that replaces this one goes on with: what was said, and what nobody could hear."""
+    """Collect what a replacement process needs: the conversation, and what nobody could hear."""
     pipeline = voice_loop.pipeline
     said, volume = pipeline.conversation.kept, pipeline.speaker.volume
     return {"said": said, "volume": volume, "unheard": voice_loop.ringer.kept}
 
 
 def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
-    """Go on with what another process has kept, if there was one."""
+    """Continue with what a previous process left, if there was one."""
     if kept:
         voice_loop.pipeline.conversation.take_up(kept["said"])
         voice_loop.pipeline.speaker.volume = kept["volume"]
@@ -223,7 +223,7 @@ def _take_up(voice_loop: VoiceLoop, kept: dict[str, Any]) -> None:
 
 
 def _may_be_replaced(voice_loop: VoiceLoop, orders: ControlApi, timers: TimerBook) -> bool:
-    """Something is missing, nothing sounds, and nobody is being answered."""
+    """True if a device is missing, nothing is playing, and nobody is being answered."""
     outages = voice_loop.outages
     is_idle = voice_loop.state in BETWEEN_TURNS and not orders.is_answering
     is_missing = "microphone" in outages or "speaker" in outages
@@ -231,23 +231,23 @@ def _may_be_replaced(voice_loop: VoiceLoop, orders: ControlApi, timers: TimerBoo
 
 
 def _in_words(state: State, outages: Outages) -> str:
-    """What it is doing and what it is missing: "Out of order: no microphone."."""
+    """Describe what it is doing and what is missing: "Not working: no microphone." """
     words = _IN_WORDS[state]
     joint = ": " if state is State.FAULTED else "; "
     return f"{words[:-1]}{joint}{outages}." if str(outages) else words
 
 
 def _leave() -> None:
-    """End the process now, whatever a driver still holds up."""
+    """End the process now, even if a driver blocks."""
     log.error("ending=at-once reason=something-does-not-close")
     os._exit(0)
 
 
 @contextmanager
 def _signals(orders: ControlApi) -> Iterator[None]:
-    """SIGUSR1 mutes and unmutes, SIGHUP reloads; one that came early counts now.
+    """Handle SIGUSR1 (mute, unmute) and SIGHUP (reload), including ones that arrived early.
 
-    At a terminal SIGHUP says that it was closed: then everything ends, as its owner expects.
+    On a terminal, SIGHUP means that it was closed: then everything ends, as its owner expects.
     """
     living = asyncio.current_task()
     at_terminal = sys.stdin is not None and sys.stdin.isatty()
@@ -273,10 +273,10 @@ def _signals(orders: ControlApi) -> Iterator[None]:
 
 
 async def _obey_quietly(orders: ControlApi, name: str) -> None:
-    """An order from somebody who waits for no answer."""
+    """Carry out a command whose sender expects no answer."""
     try:
         await orders.obey({"order": name})
-    except ControlError as error:  # a reload itself says what is wrong with the settings
+    except ControlError as error:  # a reload reports mistakes in the settings itself
         log.warning("order=%s refused=%s", name, error)
     except Exception:
         log.debug("order=%s failed", name, exc_info=True)
@@ -284,7 +284,7 @@ async def _obey_quietly(orders: ControlApi, name: str) -> None:
 
 @asynccontextmanager
 async def _control(orders: ControlApi) -> AsyncIterator[ControlServer]:
-    """The control socket. An assistant that cannot have one listens all the same."""
+    """Open the control socket. Without one, the assistant still listens."""
     control = ControlServer(orders.obey)
     try:
         await control.open(paths.control())
@@ -301,13 +301,13 @@ async def _control(orders: ControlApi) -> AsyncIterator[ControlServer]:
 def _rings(timers: TimerBook) -> bool:
     try:
         return bool(timers.due())
-    except StateUnavailable:  # the ringer has logged it
+    except StateUnavailable:  # already logged by the ringer
         return False
 
 
 @asynccontextmanager
 async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do this in the background while inside."""
+    """Run ``work`` in the background inside the block."""
     job = asyncio.ensure_future(work)
     try:
         yield

@@ -1,8 +1,8 @@
-"""Gives up what can be done without when something runs short, and takes it back when it is there again.
+"""Gives things up when resources run low, and restores them when there is enough again.
 
-At each look it looks at the machine and brings the engines, the conversation and the kept files to
-what ``shortage`` says, between two turns. So an engine that was loaded anew meanwhile is told too, and what
-nobody gives up any more is as it was.
+Each check measures the machine and applies what ``shortage`` says to the engines, the conversation and the
+saved files, between two turns. So an engine loaded in the meantime is told too, and whatever need not be given
+up anymore is restored.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _CONTEXT_STEP = 256
 """llama.cpp rounds a context up to a multiple of this."""
 _THREADS_SHARE = 0.5
 _LIMIT: Mapping[Shortage, str] = {"memory": "context_tokens", "heat": "threads_share"}
-"""What of a language model is limited for its sake."""
+"""Which parameter of the language model is limited for each shortage."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Frugality:
-    """What a language model is to do with; the defaults are all that it has."""
+    """Limits for a language model; the defaults mean none."""
 
     context_tokens: int | None = None
     threads_share: float = 1.0
 
 
 class Shedding:
-    """Of one voice loop; ``read`` reads how the machine is doing, and ``shortages`` takes note of it.
+    """Sheds for one voice loop; ``read`` measures the machine, and ``shortages`` keeps track.
 
-    ``prompts`` is the folder of what models made of the beginning of every prompt.
+    ``prompts`` is the folder for saved states of the prompt's beginning.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Shedding:
         self._read = read
         self._prompts = prompts
         self._done: dict[str, tuple[Any, object]] = {}
-        """Kind of engine -> the one that was told last, and what."""
+        """Last engine per kind that was told to shed, and what it was told."""
 
     async def look(self) -> None:
-        """Look once, and act on it if nobody is being answered."""
+        """Check once, and act on it if nobody is being answered."""
         limits = self._voice_loop.pipeline.settings.shedding
         now_s = asyncio.get_running_loop().time()
         reading = await in_thread(self._read)
@@ -85,7 +85,7 @@ class Shedding:
             self._done["tts"] = (worker.engine, keeps)
 
     async def _tell_language_model(self, short: Collection[Shortage]) -> None:
-        """The conversation first, so that it never has more than the context holds."""
+        """Limit the conversation first, so it never has more than the context holds."""
         pipeline, keep = self._voice_loop.pipeline, "disk" not in short
         worker, engine = pipeline.llm, pipeline.llm.engine
         wanted = _Frugality(
@@ -113,19 +113,19 @@ class Shedding:
         self._done["llm"] = (engine, (wanted, keep))
 
     def _told(self, kind: str, engine: object, *, as_new: Any) -> Any:
-        """What this engine was told last; nothing was given up by one that is new."""
+        """Return what this engine was told last; a new engine has no limits yet."""
         who, what = self._done.get(kind, (None, None))
         return what if who is engine else as_new
 
     def _shorter_context(self) -> int:
-        """Half of what is set, but enough for a question and its answer."""
+        """Return half of the configured context, but enough for a question and its answer."""
         pipeline = self._voice_loop.pipeline
         taken = build.tokens_taken(pipeline.settings, pipeline.llm.engine, pipeline.conversation.beginning)
         wanted = max(taken, int(pipeline.settings.llm.context_tokens * _CONTEXT_SHARE))
         return -(-wanted // _CONTEXT_STEP) * _CONTEXT_STEP
 
     def _allow(self, context_tokens: int | None) -> None:
-        """Let the conversation have what is left of that context, or of all that the model has now."""
+        """Limit the conversation to that context, or to all that the model has now."""
         pipeline = self._voice_loop.pipeline
         llm, conversation = pipeline.llm.engine, pipeline.conversation
         tokens = min(context_tokens or llm.context_tokens, llm.context_tokens)

@@ -1,13 +1,12 @@
-"""The supervisor looks after a running appliance: one tick, and one table of what it watches.
+"""The supervisor monitors a running appliance: one tick, and one table of what it checks.
 
-``Repairs`` loads engines that hang anew. An engine blocks in native code, where nothing can end it. So its
-thread and its memory are left to it until it ends by itself, if ever, and a new one is loaded beside it. When
-that does not help, or cannot be had, only a restart gives the memory back: the appliance is faulted then, and
-the watchdog decides.
+``Repairs`` reloads engines that hang. An engine blocks in native code, where nothing can stop it. So it keeps
+its thread and its memory until it ends by itself, if ever, and a new one is loaded beside it. If that fails or
+doesn't help, only a restart frees the memory: the appliance is then faulted, and the watchdog decides.
 
-``Heartbeat`` tells the watchdog that the appliance is alive: the loop takes events, and no engine is given
-up. A loop that hangs looks from outside as one that has nothing to do, so only what moves counts. A missing
-microphone or speaker is no reason for a restart: it is looked for, and timers ring without the one and
+``Heartbeat`` tells the watchdog that the appliance is alive: the loop handles events, and no engine has been
+given up. From outside, a loop that hangs looks like an idle one, so only progress counts. A missing microphone
+or speaker is no reason for a restart: the appliance keeps looking for it, timers ring without the one, and
 questions are answered without the other.
 """
 
@@ -94,17 +93,17 @@ class Supervisor:
 
 
 class Repairs:
-    """Watches the engines of one voice loop; ``load`` makes a warm one of a kind (``load_beside``)."""
+    """Watches the engines of one voice loop; ``load`` creates a warm one of a kind (``load_beside``)."""
 
     def __init__(self, voice_loop: VoiceLoop, load: Load = load_beside) -> None:
         self._voice_loop = voice_loop
         self._load = load
         self._results: dict[str, int] = {}
-        """Kind of engine -> how many calls had ended well when it was last loaded anew."""
+        """Kind of engine -> number of successful calls when it was last reloaded."""
         self._given_up: dict[str, Faulted] = {}
 
     def look(self) -> Coroutine[Any, Any, None] | None:
-        """Look for engines that hang."""
+        """Return the work to do if an engine hangs."""
         pipeline = self._voice_loop.pipeline
         limit_s = pipeline.settings.conversation.turn_timeout_s
         workers: dict[str, EngineThread[Any]] = {
@@ -127,7 +126,7 @@ class Repairs:
                 worker.leave(await in_thread(partial(self._load, kind, pipeline.settings, worker.cores)))
                 if kind == "llm":
                     await worker.run(lambda llm, _: build.read_opening(llm, pipeline.conversation))
-            except Exception as error:  # whatever it is, this engine answers nobody any more
+            except Exception as error:  # whatever the reason, this engine answers nobody anymore
                 known = isinstance(error, AssistantError)
                 log.error("engine=%s mended=no problem=%s", kind, error, exc_info=None if known else error)
                 self._given_up[kind] = Faulted(_hangs(kind))
@@ -135,7 +134,7 @@ class Repairs:
                 log.warning("engine=%s fault=hung action=loaded-anew", kind)
                 self._results[kind] = worker.results
                 return
-        self._voice_loop.post(self._given_up[kind])  # again and again: it may be muted meanwhile
+        self._voice_loop.post(self._given_up[kind])  # repeatedly, because it may be muted meanwhile
 
     def _may_try_again(self, kind: str, worker: EngineThread[Any]) -> None:
         if self._results.get(kind) == worker.results:
@@ -143,9 +142,9 @@ class Repairs:
 
 
 class Heartbeat:
-    """Calls ``beat`` at each look, so long as the loop moves.
+    """Calls ``beat`` at each check while the loop makes progress.
 
-    ``post`` hands an event to the loop; ``is_broken`` says that only a restart helps.
+    ``post`` sends an event to the loop; ``is_broken`` means that only a restart helps.
     """
 
     def __init__(
@@ -161,7 +160,7 @@ class Heartbeat:
         self._loop_moves = False
 
     def look(self) -> None:
-        """Beat if the loop has moved since the last look."""
+        """Call ``beat`` if the loop has made progress since the last check."""
         if self._loop_moves and not self._is_broken():
             self._beat()
         self._loop_moves = False
@@ -173,6 +172,6 @@ class Heartbeat:
 
 def _hangs(kind: str) -> EngineTimeout:
     return EngineTimeout(
-        f"The {kind} engine hangs, and loading it anew has not helped.",
-        f"Restart the assistant; should it hang again, choose another {kind}.model.",
+        f"The {kind} engine hangs, and reloading it didn't help.",
+        f"Restart the assistant. If it hangs again, choose a different {kind}.model.",
     )

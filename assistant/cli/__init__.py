@@ -2,7 +2,7 @@
 
 Each module has ``add_parser(subparsers)``, which declares its arguments and sets ``run`` as their default,
 and ``run(arguments)``, which returns the exit status. A ``Command`` names such a module, so that it is
-imported only when somebody gives that command.
+imported only if that command is used.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 class Command:
     """A subcommand that has not been imported yet.
 
-    Another package adds one by an entry point in the group ``shelf_assistant.commands`` that leads to it.
+    Another package can add one with an entry point in the group ``shelf_assistant.commands``.
     """
 
     name: str
     help: str
-    """One line for ``assistant --help``; no capital letter, no full stop."""
+    """One line for ``assistant --help``; lowercase, without a period."""
     module: str
-    """What to import: a module with ``add_parser`` and ``run``."""
+    """The module to import, which has ``add_parser`` and ``run``."""

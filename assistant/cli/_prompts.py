@@ -1,4 +1,4 @@
-"""A file of prompts, one a line, answered by the language model, several at once."""
+"""Answers a file of prompts, one per line, with the language model, several at once."""
 
 from __future__ import annotations
 
@@ -21,31 +21,34 @@ from assistant.settings.schema import Settings
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 10_000_000
-"""Of a file of prompts; a night is not long enough for more."""
+"""Limit for a file of prompts; a night is not long enough for more."""
 
 
 def read(file: Path) -> list[str]:
-    """Its lines, without those that are empty. Raises PromptsUnreadable."""
+    """Return its lines, without empty ones. Raises PromptsUnreadable."""
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise PromptsUnreadable(f"{file} is larger than {MAX_BYTES // 1_000_000} MB.", "Split it.")
+            raise PromptsUnreadable(
+                f"{file} is larger than {MAX_BYTES // 1_000_000} MB.", "Split it into smaller files."
+            )
         lines = content.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise PromptsUnreadable(
-            f"The prompts in {file} cannot be read: {error}.", "Name a text file in UTF-8, a prompt a line."
+            f"The prompts in {file} cannot be read: {error}.",
+            "Use a UTF-8 text file with one prompt per line.",
         ) from error
     prompts = [line.strip() for line in lines if line.strip()]
     if not prompts:
-        raise PromptsUnreadable(f"There is no prompt in {file}.", "Write one on each line.")
+        raise PromptsUnreadable(f"{file} contains no prompts.", "Write one prompt on each line.")
     return prompts
 
 
 def answer(settings: Settings, prompts: Sequence[str], at_once: int, *, as_json: bool) -> None:
-    """Print the answers in the order of the prompts, each as soon as those before it are there.
+    """Print the answers in the order of the prompts, each as soon as those before it are done.
 
-    Raises EngineFailed at the end when some had none, and AssistantError.
+    Raises EngineFailed at the end if some have no answer, and AssistantError.
     """
     from assistant.dialog.conversation import opening  # noqa: PLC0415
     from assistant.settings import load as configuration  # noqa: PLC0415 - as in _loaded
@@ -64,12 +67,14 @@ def answer(settings: Settings, prompts: Sequence[str], at_once: int, *, as_json:
     if failed:
         raise EngineFailed(
             f"{len(failed)} of {len(prompts)} prompts were not answered. The first: {failed[0].error}",
-            "Ask those again; all other answers are whole.",
+            "Ask those again. All other answers are complete.",
         )
 
 
 def _loaded(settings: Settings, at_once: int) -> BatchLlm:
-    """What answers so many at once, or one after the other where the engine cannot. Raises AssistantError."""
+    """Load an engine that answers this many at once, or one after the other if it can't. Raises
+    AssistantError.
+    """
     from assistant.app import engines as loading  # noqa: PLC0415 - engines take a second to import
 
     name = settings.llm.engine
@@ -77,14 +82,15 @@ def _loaded(settings: Settings, at_once: int) -> BatchLlm:
         return loading.load_batch(settings, at_once)
     if at_once > 1:
         print(
-            f"The llm engine '{name}' answers one prompt at a time, whatever --batch says.", file=sys.stderr
+            f"The llm engine '{name}' answers one prompt at a time, so --batch has no effect.",
+            file=sys.stderr,
         )
     memory_fit.require(settings, llm_only=True)
     return OneByOne(loading.load_llm(settings))
 
 
 def in_order(replies: Iterator[BatchReply]) -> Iterator[BatchReply]:
-    """The replies by their number; what is done early is held back."""
+    """Yield the replies by number, holding back early ones."""
     held: dict[int, BatchReply] = {}
     number = 0
     for reply in replies:

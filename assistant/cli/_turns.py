@@ -1,4 +1,4 @@
-"""How one turn is shown: to people as a dialogue with its times, to programs as a line of JSON."""
+"""Displays a turn: for people as a dialog with times, for programs as a line of JSON."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from assistant.dialog.report import Report
 
 
 def as_text(report: Report) -> str:
-    """What was said and answered, and where the time went."""
+    """Format what was said and answered, and where the time went."""
     if report.refused:
-        return f"     (not words: {report.refused})"
+        return f"     (not speech: {report.refused})"
     latency = report.latency_ms()
     times = ", ".join(
         f"{name.replace('_', ' ')} {ms} ms" for name, ms in latency.items() if name != "response"
@@ -23,7 +23,7 @@ def as_text(report: Report) -> str:
 
 
 def as_json(report: Report, began_s: float) -> str:
-    """One line. Times of day are seconds since the conversation began."""
+    """Format as one line. Times of day are seconds since the conversation began."""
     times = report.times_s
     document: dict[str, Any] = {
         "turn": report.number,

@@ -23,31 +23,35 @@ from assistant.settings.schema import Settings
 from assistant.skills import Skills
 
 MAX_AT_ONCE = 64
-"""Most of them share a context of thousands of tokens; more than this no board computes at once."""
+"""They share a context of thousands of tokens; no board computes more than this at once."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "ask",
-        description="Answer a written question by a skill or the language model; or a file of prompts, one a "
-        "line, by the model alone, several at once: each is answered later, and all of them sooner.",
+        description=(
+            "Answer a written question with a skill or the language model. With "
+            "--file, the model alone answers a file of prompts, one per line, "
+            "several at once: each answer takes longer, but all of them together are "
+            "done sooner."
+        ),
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("text", nargs="?", help="the question")
-    what.add_argument("--file", type=Path, metavar="PROMPTS", help="a text file with a prompt on each line")
+    what.add_argument("text", nargs="?", help="question to answer")
+    what.add_argument("--file", type=Path, metavar="PROMPTS", help="text file with one prompt per line")
     parser.add_argument(
         "--batch",
         type=count,
         default=1,
         metavar="N",
-        help="of the file, answer N at once; default 1",
+        help="answer N prompts at once (default 1)",
     )
-    parser.add_argument("--json", action="store_true", help="a JSON document; of a file, one a line")
+    parser.add_argument("--json", action="store_true", help="print JSON (with a file, one document per line)")
     parser.set_defaults(run=run)
 
 
 def count(text: str) -> int:
-    """From 1 to 64; argparse names this function in its complaints."""
+    """Parse a number from 1 to 64; argparse shows this function's name in its errors."""
     number = int(text)
     if not 1 <= number <= MAX_AT_ONCE:
         raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_AT_ONCE}")
@@ -77,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _answered(settings: Settings, skills: Skills, text: str) -> Report:
-    """The answer; the model is loaded only if nobody else gives it."""
+    """Answer it; the model is loaded only if nothing else has an answer."""
     from assistant.app import build as app  # noqa: PLC0415
     from assistant.app import engines as loading  # noqa: PLC0415
     from assistant.dialog.pipeline import Answer  # noqa: PLC0415
@@ -94,7 +98,7 @@ async def _answered(settings: Settings, skills: Skills, text: str) -> Report:
 
             for piece in app.honesty(settings, llm).answer(text, ask):
                 yield piece
-                await asyncio.sleep(0)  # Ctrl-C is noticed here
+                await asyncio.sleep(0)  # lets Ctrl-C take effect
 
     agent = app.load_agent(settings)
     return await Answer(text, skills=skills, agent=agent, ask_model=ask_model, settings=settings).whole()

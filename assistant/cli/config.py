@@ -1,4 +1,4 @@
-"""`assistant config show|check|schema|limits`: what is set, where, whether it is right, what it takes."""
+"""`assistant config show|check|schema|limits`: shows the settings, their sources, mistakes and needs."""
 
 from __future__ import annotations
 
@@ -25,18 +25,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the `assistant` parser's subcommands."""
     parser = subparsers.add_parser("config")
     actions = parser.add_subparsers(dest="action", required=True, metavar="show|check|schema|limits")
-    show = actions.add_parser("show", help="what is in force, and where each value comes from")
+    show = actions.add_parser("show", help="show the current settings and where each comes from")
     what = show.add_mutually_exclusive_group()
-    what.add_argument("--template", action="store_true", help="print a file of your own to begin with")
+    what.add_argument("--template", action="store_true", help="print a settings file to start from")
     what.add_argument("--reference", action="store_true", help="print every key with its default")
-    actions.add_parser("check", help="name every mistake, with its file and line")
-    actions.add_parser("schema", help="print the JSON Schema, by which editors complete keys")
-    actions.add_parser("limits", help="print what systemd shall limit the service to, for scripts/install")
+    actions.add_parser("check", help="list every mistake, with its file and line")
+    actions.add_parser("schema", help="print the JSON Schema, which editors use to complete keys")
+    actions.add_parser(
+        "limits", help="print the systemd resource limits for the service (used by scripts/install)"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Raises SettingsError (but for `check`, which prints it)."""
+    """Run the subcommand. Raises SettingsError (except for `check`, which prints it)."""
     if args.action == "schema":
         print(settings_template.json_schema(), end="")
         return 0
@@ -66,31 +68,31 @@ def _check(file: Path | None) -> int:
         print(*strangers, sep="\n", file=sys.stderr)
         return SettingsError.exit_status
     board = recognise()
-    print("The settings are right.", *_sources(loaded), f"This machine: {board.equipment}", sep="\n")
+    print("No mistakes found.", *_sources(loaded), f"This machine: {board.equipment}", sep="\n")
     if board.gpus:
         print(f"GPU: {graphics.use(loaded.settings, board.gpus)[0]}")
     return 0
 
 
 def _unknown_models(loaded: Loaded) -> list[Mistake]:
-    """Models that somebody chose and that neither the catalogue nor the disk has.
+    """Find models in the settings that are neither in the catalog nor installed.
 
-    Not looked at when settings are loaded: a disk that is not there yet is no mistake in them.
+    Not checked when settings are loaded, because a disk may not be mounted yet.
     """
     settings, mistakes = loaded.settings, []
     entries = open_store(paths.models(settings.store.models)).entries()
     for kind, section in (("stt", settings.stt), ("llm", settings.llm), ("tts", settings.tts)):
         known = [entry.name for entry in entries if entry.kind == kind]
         origin = loaded.origins.get((kind, "model"))
-        theirs = kind == "tts" and settings.tts.runtime == "torch"  # Coqui knows its own
+        theirs = kind == "tts" and settings.tts.runtime == "torch"  # Coqui has its own names
         if origin and section.model not in known and not theirs:
-            problem = f"no model '{section.model}'; {hint(section.model, known)}"
+            problem = f"unknown model '{section.model}'; {hint(section.model, known)}"
             mistakes.append(Mistake(origin, f"{kind}.model", problem))
     return mistakes
 
 
 def _sources(loaded: Loaded) -> tuple[str, str]:
-    nowhere = f"none, neither {' nor '.join(map(str, paths.settings_files()))}"
+    nowhere = f"none; neither {' nor '.join(map(str, paths.settings_files()))} exists"
     return (
         f"Settings file: {loaded.file or nowhere}",
         f"Board profile: {loaded.profile} ({loaded.why})",
@@ -98,7 +100,7 @@ def _sources(loaded: Loaded) -> tuple[str, str]:
 
 
 def _effective(loaded: Loaded) -> str:
-    """All settings as YAML, each with its origin in a comment."""
+    """Format all settings as YAML, each with its source in a comment."""
     lines = [f"# {source}" for source in _sources(loaded)]
     values = loaded.settings.model_dump(mode="json")
     for key in keys().values():

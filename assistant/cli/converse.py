@@ -1,4 +1,4 @@
-"""``assistant converse``: the appliance's loop with recordings as the person."""
+"""``assistant converse``: runs the appliance's loop on recordings."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from assistant.settings.schema import Settings
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("converse")
     parser.add_argument(
-        "--input", type=Path, nargs="+", required=True, metavar="SOUND", help="what is said, in order"
+        "--input", type=Path, nargs="+", required=True, metavar="SOUND", help="recordings to play, in order"
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="WAV", help="where the answers are written"
+        "--output", type=Path, required=True, metavar="WAV", help="file to write the answers to"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document a turn")
+    parser.add_argument("--json", action="store_true", help="print one JSON document per turn")
     parser.add_argument(
         "--as-fast-as-possible",
         action="store_true",
-        help="skip the waiting; the times in the report stay true",
+        help="skip waiting times; the reported times stay accurate",
     )
     parser.add_argument(
         "--wake",
         action="store_true",
-        help="wait for the wake word, as the appliance does; without this every recording is answered",
+        help="wait for the wake word, like the appliance; without this, every recording is answered",
     )
     parser.set_defaults(run=run)
 
@@ -62,7 +62,7 @@ def hold(
     pace: clock.Pace,
     hands_free: bool = False,
 ) -> int:
-    """Hold the conversation, showing each turn as it ends; the exit status."""
+    """Hold the conversation and show each turn as it ends; returns the exit status."""
     from assistant.app.converse import converse  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.files import read_sound  # noqa: PLC0415
 
@@ -72,11 +72,11 @@ def hold(
     def show(report: Report, began_s: float) -> None:
         nonlocal answered
         if report.handled_by == "announcement":
-            return  # a timer that rings is nobody's turn
+            return  # a ringing timer is not a turn
         answered += report.refused is None
         print(_turns.as_json(report, began_s) if as_json else _turns.as_text(report), flush=True)
 
     clock.run(converse(settings, clips, output, show, hands_free=hands_free), pace)
     if not answered:
-        print("assistant: nothing was said in these recordings.", file=sys.stderr)
+        print("assistant: no speech was found in these recordings.", file=sys.stderr)
     return 0

@@ -1,4 +1,4 @@
-"""``assistant ctl``: give an order to the assistant that is running, and print what comes of it."""
+"""``assistant ctl``: sends a command to the running assistant, and prints the result."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     def order(name: str, text: str) -> argparse.ArgumentParser:
         sub = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        sub.add_argument("--json", action="store_true", help="print the answer as it came")
+        sub.add_argument("--json", action="store_true", help="print the answer as JSON")
         sub.set_defaults(run=run)
         return sub
 
-    order("status", "what it is doing, since when, with which models, and what went wrong last")
+    order("status", "show what it is doing and since when, its models, and the last fault")
     order("mute", "close the microphone")
     order("unmute", "open the microphone again")
     order("say", "say something aloud").add_argument("text")
     ask = order("ask", "answer a written question")
     ask.add_argument("text")
-    ask.add_argument("--speak", action="store_true", help="say the answer aloud, too")
-    order("stop", "be silent: ends what is said, thought about or rung")
+    ask.add_argument("--speak", action="store_true", help="also say the answer aloud")
+    order("stop", "stop speaking, thinking or ringing")
     order("listen", "listen, as if the wake word had been said")
-    order("reload", "read the settings again")
-    order("watch", "print the state, now and at every change, one JSON document a line")
+    order("reload", "reload the settings")
+    order("watch", "print the state, now and at every change, as one JSON document per line")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Raises AssistantError: NotRunning, or what the assistant answered with."""
+    """Run the command. Raises AssistantError: NotRunning, or the assistant's own answer."""
     if arguments.order == "watch":
         for state in control_client.watch(paths.controls()):
             print(json.dumps(state), flush=True)
@@ -73,7 +73,7 @@ def _status(answer: dict[str, Any]) -> str:
         if why := interruption["why_not"]:
             rows["interrupted"] += f". {why[0]} {why[1]}"
     for shortage, given_up in answer["gives_up"].items():
-        rows[f"low {shortage}" if shortage != "heat" else "too hot"] = f"does without {given_up}"
+        rows[f"low {shortage}" if shortage != "heat" else "too hot"] = f"has given up {given_up}"
     return "\n".join(f"{name:<12}{value}" for name, value in rows.items())
 
 
@@ -87,18 +87,18 @@ def _without(part: str) -> str:
 def _say(answer: dict[str, Any]) -> str:
     if answer.get("said", True):
         return _state(answer)
-    return "There is no speaker. It is said as soon as there is one, if that is within an hour."
+    return "There is no speaker. It will be said if one is connected within an hour."
 
 
 def _reload(answer: dict[str, Any]) -> str:
     lines = [f"Changed: {', '.join(answer['changed']) or 'nothing'}"]
     if answer["after_restart"]:
-        lines.append(f"From the next start on: {', '.join(answer['after_restart'])}")
+        lines.append(f"After the next restart: {', '.join(answer['after_restart'])}")
     return "\n".join(lines)
 
 
 def _span(seconds: float) -> str:
-    """Roughly how long, in its largest unit: "3 h"."""
+    """Format a rough duration in its largest unit: "3 h"."""
     for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"

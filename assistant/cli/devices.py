@@ -1,4 +1,4 @@
-"""``assistant devices``: which microphones and speakers there are, by the names that settings take."""
+"""``assistant devices``: lists microphones and speakers, under the names used in the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assistant.audio.portaudio import Device
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("devices")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
@@ -27,10 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _listed(title: str, kind: Kind, found: list[Device]) -> str:
-    """The devices of one kind, the system's default marked with a star."""
+    """List the devices of one kind, with a star at the system default."""
     rows = [device for device in found if device.channels(kind)]
     if not rows:
-        return f"{title}: none is plugged in, or another program holds it."
+        return f"{title}: none is plugged in, or another program is using it."
     width = max(len(device.name) for device in rows)
     lines = [
         f"{'*' if device.is_default(kind) else ' '} {device.name:<{width}}  {device.sample_rate_hz} Hz"

@@ -1,4 +1,4 @@
-"""``assistant doctor``: looks at everything, and says what is wrong and what to do."""
+"""``assistant doctor``: checks everything, and says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from assistant.settings import load as configuration
 from assistant.store.progress import Terminal
 
 MARKS = {True: "ok", None: "note", False: "BROKEN"}
-"""Column of its own, so that `grep BROKEN` finds them."""
+"""In a separate column, so that `grep BROKEN` finds them."""
 
 WHAT_COLUMN = 22
 
@@ -25,18 +25,20 @@ WHAT_COLUMN = 22
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the `assistant` parser's subcommands."""
     parser = subparsers.add_parser("doctor")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.add_argument("--quick", action="store_true", help="trust models whose sizes are right")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--quick", action="store_true", help="skip hashing: trust models whose file sizes are correct"
+    )
     parser.add_argument(
         "--sound",
         action="store_true",
-        help="play a test sound for ten seconds, listen to it, and say what to change",
+        help="play a test sound for ten seconds, record it, and say what to change",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit status 1 when something is broken."""
+    """Run the checks. The exit status is 1 if something is broken."""
     terminal = Terminal(sys.stderr)
     findings = (
         _sound_findings(arguments)
@@ -58,9 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(document, ensure_ascii=False))
     else:
-        print(
-            f"\n{broken} of {len(shown)} checks found something broken." if broken else "\nNothing is broken."
-        )
+        print(f"\n{broken} of {len(shown)} checks found a problem." if broken else "\nNo problems found.")
     return 1 if broken else 0
 
 
@@ -72,7 +72,7 @@ def _sound_findings(arguments: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    """The finding, then what to do, in columns that fit the terminal."""
+    """Yield the finding and the next step as lines, in columns that fit the terminal."""
     head = f"{MARKS[finding.ok]:<8}{finding.check:<{WHAT_COLUMN - 8}}"
     margin = " " * WHAT_COLUMN
     width = max(60, shutil.get_terminal_size().columns)
@@ -83,6 +83,6 @@ def _lines(finding: Finding) -> Iterator[str]:
                 width,
                 initial_indent=first,
                 subsequent_indent=margin,
-                break_long_words=False,  # paths and commands can be copied whole
+                break_long_words=False,  # keeps paths and commands in one piece for copying
                 break_on_hyphens=False,
             )

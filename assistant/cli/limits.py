@@ -1,9 +1,9 @@
-"""What systemd shall limit the service to on this board, as a drop-in beside its unit.
+"""Systemd resource limits for the service on this board, as a drop-in for its unit.
 
-The memory is what the plan says that the chosen models need, with room for what a plan may be wrong by
-and for a language model that is loaded beside the one at work. Never more than the unit's own shares:
-whoever logs in must find a machine that answers. Time of the processor is not limited, which would stop
-the sound in the middle of a word; cores that the plan leaves unused are left to others.
+The memory limit is what the plan says the chosen models need, plus room for the plan's error and for a second
+language model loaded beside the current one. It never exceeds the unit's own share: logging in must stay
+possible. CPU time is not limited, which would interrupt the sound in the middle of a word; cores that the
+plan leaves unused are available to others.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from assistant.core.errors import ModelError
 from assistant.settings.schema import Settings
 
 _MARGIN = 1.25
-"""More than what a plan may be wrong by (``memory_plan.PLAN_ERROR``): own skills, fragments, logs."""
+"""More than the plan's error (``memory_plan.PLAN_ERROR``): own skills, fragmentation, logs."""
 
 _HIGH_SHARE, _MAX_SHARE = 0.80, 0.90
-"""Of the machine's memory, as in systemd/assistant.service."""
+"""Shares of the machine's memory, as in systemd/assistant.service."""
 
 _HEAD = """\
-# What this board gives the assistant, by its own plan for the models that are set. Written by
-# scripts/install; after choosing others: sudo /opt/assistant/current/scripts/install --limits
+# This board's resource limits for the assistant, planned for the models in the settings. Written by
+# scripts/install. After changing models: sudo /opt/assistant/current/scripts/install --limits
 [Service]
 """
 
 
 def drop_in(settings: Settings, root: Path = ROOT) -> str:
-    """The text of the drop-in. Where nothing can be planned, the unit's own limits hold. Never raises."""
+    """Return the text of the drop-in. Without a plan, the unit's own limits apply. Never raises."""
     return "\n".join([_HEAD + "\n".join([*_memory(settings, root), *_cores(settings, root)]), ""])
 
 
@@ -41,20 +41,20 @@ def _memory(settings: Settings, root: Path) -> list[str]:
     except ModelError as error:
         return [f"# No memory plan ({error.code})."]
     if total is None:
-        return ["# No memory plan: how much there is cannot be told."]
+        return ["# No memory plan: the amount of memory is unknown."]
     need = found.need
     wanted = need.needed * _MARGIN + need.llm.running
     high = min(wanted, _HIGH_SHARE * total)
-    if high < need.needed:  # It is tight: rather slow logins than a model whose pages are lost.
+    if high < need.needed:  # It is tight: slow logins are better than a model that loses its pages.
         high = min(need.needed, _MAX_SHARE * total)
     most = min(wanted * _MARGIN, _MAX_SHARE * total)
-    # Root writes this down, and who may write to the models' folder chooses the names there: no names.
+    # Root writes this file, and whoever can write to the models folder chooses the names there: so no names.
     planned = f"# {int(found.context_tokens)} tokens of context: {need.needed / 1e6:.0f} MB needed."
     return [planned, f"MemoryHigh={_mib(high)}M", f"MemoryMax={_mib(max(high, most))}M"]
 
 
 def _mib(count: float) -> int:
-    """systemd's M is 1,048,576 bytes."""
+    """Round to systemd's M, which is 1,048,576 bytes."""
     return round(count / 2**20)
 
 

@@ -1,8 +1,8 @@
-"""The ``assistant`` command: finds the subcommand, and turns every fault into one sentence.
+"""The ``assistant`` command: finds the subcommand, and turns every error into one sentence.
 
-The appliance's own subcommands are modules of this folder; others are found by entry points. Only the
-one that is given is imported: ``assistant ctl status`` is often run by small programs on small boards.
-Results go to stdout, everything else to stderr.
+The appliance's own subcommands are modules in this folder; others are found through entry points. Only the
+one that is used is imported: small programs on small boards often run ``assistant ctl status``. Results go to
+stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _OWN = {
     "run": "listen and answer",
     "ctl": "control the running assistant",
     "converse": "hold a conversation with recordings",
-    "transcribe": "turn sound files into text",
+    "transcribe": "turn recordings into text",
     "ask": "answer written questions",
-    "say": "speak a text into a file",
+    "say": "write spoken text to a file",
     "devices": "list microphones and speakers",
-    "doctor": "find out what is wrong",
+    "doctor": "find problems",
     "config": "show or check the settings",
-    "models": "list, fetch, check, import and remove models",
+    "models": "list, download, check, import and remove models",
 }
-"""Name -> help of each module in this folder that is a subcommand."""
+"""Name -> help, for each module in this folder that is a subcommand."""
 
 _READS_ONLY = frozenset({"ctl", "devices", "doctor", "config"})
-"""Neither write into the models' folder nor load what lies there: root stays root."""
+"""These neither write to the models folder nor load what is in it, so root stays root."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status; 2 means that the command or the settings are wrong."""
-    os.umask(os.umask(0o022) | 0o022)  # some container's is 000
+    """Run the command line and return its exit status; 2 means a wrong command or setting."""
+    os.umask(os.umask(0o022) | 0o022)  # it is 000 in some containers
     with harmless.output():
         return _run(argv)
 
@@ -58,23 +58,25 @@ def _run(argv: Sequence[str] | None) -> int:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except AssistantError as error:
-        # Only mistakes in settings are several lines, one each; what strangers write stays on its line.
+        # Only mistakes in settings have several lines, one each; untrusted text stays on its line.
         text = error if isinstance(error, SettingsError) else harmless.one_line(error)
         print(f"assistant: {text}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more while exiting.
+        # The reader of our output has exited; Python would complain once more on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        log.debug("the defect was raised here", exc_info=error)
+        log.debug("traceback of the bug", exc_info=error)
         print(
-            f"assistant: a defect: {type(error).__name__}: "
-            f"{harmless.one_line(error)} [{AssistantError.code}] "
-            "Please report it, with the output of the same command after "
-            "export ASSISTANT__LOG__LEVEL=debug.",
+            (
+                f"assistant: a bug: {type(error).__name__}: "
+                f"{harmless.one_line(error)} [{AssistantError.code}] "
+                "Please report it, with the output of the same command after "
+                "export ASSISTANT__LOG__LEVEL=debug."
+            ),
             file=sys.stderr,
         )
         return 1
@@ -82,7 +84,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _leave_root(arguments: argparse.Namespace) -> None:
-    """Root goes on as the owner of the models where they are another user's. Raises SettingsError."""
+    """If the models belong to another user, let root continue as that user. Raises SettingsError."""
     if os.geteuid() != 0 or getattr(arguments, "reads_only", False):
         return
     from assistant.settings import load as configuration  # noqa: PLC0415 - of no use to the others
@@ -93,7 +95,7 @@ def _leave_root(arguments: argparse.Namespace) -> None:
 
 
 def _common() -> argparse.ArgumentParser:
-    """What may stand anywhere on the line, before or after the command."""
+    """Options allowed anywhere on the line, before or after the command."""
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     common.add_argument(
         "--config", type=Path, metavar="FILE", help="settings file to use instead of your own"
@@ -102,7 +104,7 @@ def _common() -> argparse.ArgumentParser:
 
 
 def _parser(common: argparse.ArgumentParser, name: str | None = None) -> argparse.ArgumentParser:
-    """A parser of the command of that ``name``; of all commands, as their help lists them, without one."""
+    """Create the parser of one command, or of all commands with their one-line help."""
     parser = argparse.ArgumentParser(
         prog="assistant", description="An offline voice assistant.", parents=[common]
     )

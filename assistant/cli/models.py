@@ -1,4 +1,4 @@
-"""``assistant models``: what there is, fetching it, checking it, bringing it on a stick, removing it."""
+"""``assistant models``: lists, downloads, checks, imports and removes models."""
 
 from __future__ import annotations
 
@@ -31,37 +31,39 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     def action(name: str, work: Callable[..., int], text: str) -> argparse.ArgumentParser:
         sub = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        sub.add_argument("--json", action="store_true", help="one JSON document")
+        sub.add_argument("--json", action="store_true", help="print JSON")
         sub.set_defaults(run=run, action=work, reads_only=work in {_list, _verify, _licences})
         return sub
 
-    listing = action(
-        "list", _list, "show every model: whether it is here, its size, memory, languages, licence"
-    )
+    listing = action("list", _list, "list all models, with status, size, memory, languages and license")
     listing.add_argument(
-        "--fit", action="store_true", help="plan each with the others that the settings name: does it fit?"
+        "--fit",
+        action="store_true",
+        help=("for each model, check whether it fits in memory with the others in the settings"),
     )
-    pull = action("pull", _pull, "fetch models that are missing or damaged")
-    pull.add_argument("names", nargs="*", metavar="NAME", help="a model or a set; none is the set 'default'")
-    pull.add_argument("--set", action="append", default=[], metavar="SET", help="a set, as a name does")
-    verify = action("verify", _verify, "read and hash every file of the models that are here")
-    verify.add_argument("names", nargs="*", metavar="NAME", help="a model; none is all that are here")
-    bring = action("import", _import, "take models from a USB stick or folder")
+    pull = action("pull", _pull, "download models that are missing or damaged")
+    pull.add_argument(
+        "names", nargs="*", metavar="NAME", help="a model or a set (default: the set 'default')"
+    )
+    pull.add_argument("--set", action="append", default=[], metavar="SET", help="a set")
+    verify = action("verify", _verify, "read and hash every file of the installed models")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="a model (default: all installed models)")
+    bring = action("import", _import, "import models from a USB stick or folder")
     bring.add_argument("path", type=Path, metavar="PATH", help="folder or file")
-    bring.add_argument("--as", dest="name", metavar="NAME", help="a name for a model of your own")
-    bring.add_argument("--kind", choices=get_args(Kind), help="what a model of your own is")
+    bring.add_argument("--as", dest="name", metavar="NAME", help="name for a model of your own")
+    bring.add_argument("--kind", choices=get_args(Kind), help="kind of your own model")
     for sub in (pull, bring):
         sub.add_argument(
             "--accept-licence",
             action="store_true",
-            help="agree to the conditions of their licences; kept in mind",
+            help="accept the conditions of their licenses; this is remembered",
         )
-    action("licences", _licences, "print the licence of every model, here or in the catalogue")
-    remove = action("remove", _remove, "delete models, and what an unfinished pull left of them")
+    action("licences", _licences, "show the license of every model, installed or in the catalog")
+    remove = action("remove", _remove, "delete models, and partial downloads of them")
     remove.add_argument("names", nargs="+", metavar="NAME")
     for name, text in (
-        ("encrypt", "encrypt models where they lie; the assistant decrypts them into its memory"),
-        ("decrypt", "put the plain files in the place of the encrypted ones"),
+        ("encrypt", "encrypt installed models; the assistant decrypts them into memory"),
+        ("decrypt", "replace encrypted files by the plain ones"),
     ):
         change = action(name, _change, text)
         change.add_argument("names", nargs="+", metavar="NAME")
@@ -69,13 +71,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "--key-file",
             type=Path,
             metavar="FILE",
-            help="32 bytes that only you can read; else store.key_file",
+            help="file of 32 bytes that only you can read (default: store.key_file)",
         )
         change.set_defaults(change=name)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Raises AssistantError."""
+    """Run the subcommand. Raises AssistantError."""
     settings = arguments.settings = configuration.load(arguments.config).settings
     store = open_store(paths.models(settings.store.models))
     terminal = Terminal(sys.stderr)
@@ -118,7 +120,7 @@ def _list(store: Store, arguments: argparse.Namespace, _terminal: Terminal) -> i
 
 
 def _fit(entry: Entry, settings: Settings) -> dict[str, Any] | None:
-    """The plan with this model in the place of the chosen one; None where there can be none."""
+    """Plan with this model in place of the chosen one; None if that is impossible."""
     if entry.kind not in {"stt", "llm", "tts"}:
         return None
     if entry.kind == "llm":
@@ -128,7 +130,7 @@ def _fit(entry: Entry, settings: Settings) -> dict[str, Any] | None:
         wanted = settings.model_copy(update={entry.kind: section})
     try:
         found = memory_fit.plan(wanted)
-    except AssistantError:  # the model is not here, or another one that the settings name is not
+    except AssistantError:  # this model, or another one in the settings, is not installed
         return None
     remedy = found.remedy
     return {
@@ -147,7 +149,7 @@ def _fit_told(found: dict[str, Any] | None) -> str:
     if found["fits"]:
         return f"yes, {found['needed_mb']} MB"
     largest = found["largest_context_tokens"]
-    return f"{largest} tokens do" if largest else f"no, {found['needed_mb']} MB"
+    return f"with {largest} tokens" if largest else f"no, {found['needed_mb']} MB"
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -197,7 +199,7 @@ def _verify(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> 
     if arguments.json:
         _print_json(models=results)
     elif not names:
-        print("No models are here. `assistant models pull` fetches the default ones.")
+        print("No models are installed. `assistant models pull` downloads the default ones.")
     return 0 if all(result["ok"] for result in results) else 1
 
 
@@ -244,11 +246,11 @@ def _licences(store: Store, arguments: argparse.Namespace, _terminal: Terminal) 
         _print_json(models=told)
         return 0
     for one in told:
-        where = "installed" if one["installed"] else "not here"
+        where = "installed" if one["installed"] else "not installed"
         print(f"{one['name']} ({where}): {one_line(one['licence'] or 'not known')}")
         if one["conditions"]:
             when = one["accepted_at"]
-            agreed_to = f"agreed to on {when}" if when else "not agreed to: --accept-licence"
+            agreed_to = f"accepted on {when}" if when else "not accepted: use --accept-licence"
             print(f"  Conditions: {one['conditions']} ({agreed_to})")
         print(*(f"  {one_line(line)}" for line in (one["note"], one["attribution"]) if line), sep="\n")
     return 0

@@ -1,4 +1,4 @@
-"""``assistant run``: the appliance on microphone and speaker."""
+"""``assistant run``: the appliance with microphone and speaker."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--or-demo",
         action="store_true",
-        help="where there is no microphone, answer a recorded question instead",
+        help="if there is no microphone, answer a recorded question instead",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # The appliance takes these once it is there; until then they would end the process.
+    # The appliance handles these once it runs; until then they would end the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGHUP})
     loaded = configuration.load(arguments.config)
     logs.keep_stderr()
@@ -61,9 +61,9 @@ def _has_microphone() -> bool:
 
 def _demo(settings: Settings) -> int:
     answer = Path("assistant-answer.wav")
-    print(f"There is no microphone here, so a recorded question is asked instead: {_DEMO.name}", flush=True)
+    print(f"There is no microphone, so a recorded question is used instead: {_DEMO.name}", flush=True)
     status = converse.hold(settings, [_DEMO], answer, as_json=False, pace="real")
-    print(f"The spoken answer is in {answer}. With a microphone, run this again.")
+    print(f"The spoken answer is in {answer}. Connect a microphone to talk to the assistant.")
     return status
 
 
@@ -73,7 +73,7 @@ async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
     from assistant.audio.echo.reference import Reference  # noqa: PLC0415
 
     if sys.stdout.isatty():
-        print("Speak; Ctrl-C ends it.", flush=True)
+        print("Speak. Press Ctrl-C to quit.", flush=True)
     audio = loaded.settings.audio
     reference, channel = Reference(), audio.reference_channel
     await appliance.until_ended(
@@ -90,6 +90,6 @@ async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
 
 
 def _show(report: Report) -> None:
-    """People at a terminal see the conversation; a log or a journal never does (``privacy``)."""
+    """Show the conversation on a terminal, but never in a log or journal (``privacy``)."""
     if sys.stdout.isatty():
         print(_turns.as_text(report), flush=True)

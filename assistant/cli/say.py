@@ -1,4 +1,4 @@
-"""``assistant say``: text as the voice speaks it, into a WAV file."""
+"""``assistant say``: writes text, spoken by the voice, to a WAV file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from assistant.settings import load as configuration
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("say")
-    parser.add_argument("text", help="what to say")
-    parser.add_argument("--output", type=Path, required=True, metavar="WAV", help="where it is written")
+    parser.add_argument("text", help="text to say")
+    parser.add_argument("--output", type=Path, required=True, metavar="WAV", help="file to write")
     parser.set_defaults(run=run)
 
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     sounds = [sound_of(sentence, language, tts, Cancel()) for sentence in whole(arguments.text)]
     pcm = np.concatenate(sounds or [np.zeros(0, np.int16)])
     if not len(pcm):
-        raise EngineFailed("There is nothing to pronounce in this text.", "Give it some words.")
+        raise EngineFailed("There is nothing to pronounce in this text.", "Add some words.")
     write_wav(arguments.output, pcm, tts.sample_rate_hz)
     tts.close()
     print(f"{arguments.output}: {len(pcm) / tts.sample_rate_hz:.1f} s at {tts.sample_rate_hz} Hz")

@@ -1,4 +1,4 @@
-"""``assistant transcribe``: what the recogniser makes of sound files."""
+"""``assistant transcribe``: turns sound files into text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from assistant.settings import load as configuration
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("transcribe")
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    parser.add_argument("--json", action="store_true", help="one JSON document a file")
+    parser.add_argument("--json", action="store_true", help="print one JSON document per file")
     parser.set_defaults(run=run)
 
 

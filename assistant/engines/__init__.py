@@ -20,31 +20,32 @@ from assistant.runtime.extensions import imported
 
 
 class Engine(Protocol):
-    """What every engine has. One that does not compute but waits for others may have a ``waits``: then it
-    does not keep the cores from other engines while that is true (``engine_thread``)."""
+    """What every engine has. An engine that waits for others instead of computing may have a ``waits``:
+    while it is true, the engine doesn't keep the cores from other engines (``engine_thread``).
+    """
 
     def warm_up(self) -> None:
-        """Do the work once, so that the first real call is as fast as the tenth."""
+        """Run once on dummy input, so the first real call is as fast as the tenth."""
 
     def close(self) -> None:
         """Free the model. Called once, last."""
 
 
 class WakeWord(Engine, Protocol):
-    """Hears one of its words in a stream of frames."""
+    """Detects its wake words in a stream of frames."""
 
     def detect(self, pcm: Pcm16) -> str | None:
-        """Take the next frame (FRAME_SAMPLES at 16 kHz); the word's name if it just ended."""
+        """Process the next frame (FRAME_SAMPLES at 16 kHz); returns a word's name if it just ended."""
 
     def reset(self) -> None:
         """Forget the stream so far."""
 
 
 class Vad(Engine, Protocol):
-    """Tells speech from everything else in a stream of frames."""
+    """Voice activity detection: tells speech from everything else in a stream of frames."""
 
     def speech_probability(self, pcm: Pcm16) -> float:
-        """Take the next frame (FRAME_SAMPLES at 16 kHz); probability of speech, 0 to 1."""
+        """Process the next frame (FRAME_SAMPLES at 16 kHz); returns the probability of speech, 0 to 1."""
 
     def reset(self) -> None:
         """Forget the stream so far."""
@@ -54,7 +55,7 @@ class Stt(Engine, Protocol):
     """Turns an utterance into text."""
 
     def transcribe(self, pcm: Pcm16, cancel: Cancel) -> Transcript:
-        """Recognise samples at 16 kHz, from tens of milliseconds to a minute.
+        """Recognize samples at 16 kHz, from tens of milliseconds to a minute long.
 
         Returns an empty text for silence. Raises EngineFailed.
         """
@@ -64,69 +65,71 @@ class Llm(Engine, Protocol):
     """Continues a conversation."""
 
     context_tokens: int
-    """How many tokens prompt and reply may have together."""
+    """Maximum tokens of prompt and reply together."""
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Length of the prompt that these messages become, template included."""
+        """Return the prompt length of these messages in tokens, template included."""
 
     def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:
-        """Read what these messages and any later prompt have in common, ahead of time.
+        """Process ahead of time what these messages and any later prompt have in common.
 
-        With ``cache``, a folder, what was read is kept there for the next start.
+        With ``cache``, a folder, the result is saved there for the next start.
         """
 
     def read_ahead(self, messages: Sequence[Message], cancel: Cancel) -> None:
-        """Read the beginning of a prompt whose last message will go on; stops soon after ``cancel``.
+        """Process the beginning of a prompt whose last message is unfinished; stops soon after ``cancel``.
 
         Raises EngineFailed.
         """
 
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
-        """Yield the reply piece by piece, each whole Unicode text; stops soon after ``cancel``.
+        """Yield the reply piece by piece, each piece whole Unicode text; stops soon after ``cancel``.
 
-        A last message of the assistant's own is the beginning of the reply, which goes on from there.
-        Raises PromptTooLong before the first piece, EngineFailed at any time.
+        If the last message is the assistant's own, it is the beginning of the reply, which continues from
+        there. Raises PromptTooLong before the first piece, EngineFailed at any time.
         """
 
 
 @runtime_checkable
 class CallingLlm(Llm, Protocol):
-    """One that can keep to a grammar, so that what it calls can be called."""
+    """A language model that can follow a grammar, so its tool calls are always valid."""
 
     parameters: int
-    """How many weights it has: small ones call skills that were not asked for."""
+    """Number of parameters: small models call skills that nobody asked for."""
 
     def stream_or_call(
         self, messages: Sequence[Message], cancel: Cancel, grammar: str
     ) -> Iterator[str | Call]:
-        """As ``stream``; or one Call alone, of the ``grammar`` (GBNF), of which all texts begin with "@"."""
+        """Like ``stream``, or yields one Call of the ``grammar`` (GBNF), all of whose texts begin with
+        "@".
+        """
 
 
 @runtime_checkable
 class AdaptableLlm(Llm, Protocol):
-    """One whose adapter can be exchanged while its weights stay loaded."""
+    """A language model whose adapter can be replaced while its weights stay loaded."""
 
     def load_adapter(self, place: Path, scale: float) -> Any:
         """Load an adapter from its file or that file's folder. Raises ModelMissing, ModelCorrupt."""
 
     def drop_adapter(self, adapter: Any) -> None:
-        """Free an adapter that will not be applied."""
+        """Free an adapter that won't be applied."""
 
     def apply_adapter(self, adapter: Any) -> None:
-        """Answer with it, or with none (None), from now on; the one before is freed.
+        """Use this adapter, or none (None), from now on; the previous one is freed.
 
-        Raises EngineFailed, and then goes on with the one before.
+        Raises EngineFailed, and then keeps the previous one.
         """
 
 
 class BatchLlm(Protocol):
-    """Answers many prompts at once, when no one waits for a single reply."""
+    """Answers many prompts at once, when nobody is waiting for a single reply."""
 
     def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
-        """Yield the replies in the order in which they are done; stops soon after ``cancel``.
+        """Yield the replies in order of completion; stops soon after ``cancel``.
 
-        The failure of one prompt is the ``error`` of its reply. Raises PromptTooLong before the first
-        one, EngineFailed at any time.
+        If one prompt fails, its reply has an ``error``. Raises PromptTooLong before the first reply,
+        EngineFailed at any time.
         """
 
     def close(self) -> None:
@@ -135,17 +138,17 @@ class BatchLlm(Protocol):
 
 @runtime_checkable
 class FrugalLlm(Llm, Protocol):
-    """One that can do with less for a while."""
+    """A language model that can temporarily use fewer resources."""
 
     @property
     def limits(self) -> Collection[str]:
-        """Those of the parameters of ``limit`` that change anything here."""
+        """Names of the parameters of ``limit`` that have an effect on this engine."""
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
         """Use at most ``context_tokens`` and this share of the threads until the next call.
 
-        None and 1 restore the values it was made with. Another context forgets what was read. Raises
-        EngineFailed when there is no memory for a longer one, and changes nothing then.
+        None and 1 restore the original values. Changing the context discards everything processed so far.
+        Raises EngineFailed, without changes, if there is no memory for a longer one.
         """
 
 
@@ -155,18 +158,18 @@ class Tts(Engine, Protocol):
     sample_rate_hz: int
 
     def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:
-        """Samples at ``sample_rate_hz``; empty when there is nothing to pronounce or ``cancel`` is set.
+        """Return samples at ``sample_rate_hz``; empty if nothing is pronounceable or ``cancel`` is set.
 
-        Ends in the pause that belongs after it. Raises EngineFailed.
+        The sound ends with the pause that belongs after the sentence. Raises EngineFailed.
         """
 
 
 @runtime_checkable
 class KeepingTts(Tts, Protocol):
-    """One that keeps sound on the disk."""
+    """A voice that caches audio on disk."""
 
     def keep_phrases(self, keep: bool) -> None:  # noqa: FBT001 - it says what it says
-        """Whether to keep more of it; if not, most of what is there goes, too."""
+        """Set whether to cache more audio; if not, most of the cache is deleted, too."""
 
 
 def load(kind: str, name: str, **what: Any) -> Any:
@@ -184,6 +187,6 @@ def load(kind: str, name: str, **what: Any) -> Any:
     except ImportError as error:
         raise EngineUnavailable(
             f"The {kind} engine '{name}' needs the Python package '{error.name}', which is not installed.",
-            f"Install it, or choose another engine in the settings ({kind}.engine).",
+            f"Install it, or choose a different engine in the settings ({kind}.engine).",
         ) from error
     return create(**what)

@@ -1,7 +1,7 @@
-"""Where ONNX Runtime may run a network here: TensorRT, CUDA, CoreML or the processor, in order.
+"""Where ONNX Runtime may run a network here: TensorRT, CUDA, CoreML or CPU, in that order.
 
-One that is not there, or is there and does not start, is skipped with one line in the log. TensorRT keeps
-what it built, since building an engine takes minutes. Knows nothing of what the networks compute.
+A provider that is missing, or fails to start, is skipped with a line in the log. TensorRT's results are kept,
+since building an engine takes minutes. Independent of what the networks compute.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ NAMES: dict[Provider, str] = {
     "coreml": "CoreMLExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-"""In the order of "auto"."""
+"""In the order used by "auto"."""
 
 SILENT = 4
-"""Log severity "fatal": what goes wrong is raised, and an interruption is no fault."""
+"""Log severity "fatal": errors are raised, and an interruption is not an error."""
 
 ON_CARD = ("tensorrt", "cuda")
-"""What these compute lies in the memory of a graphics card."""
+"""Providers that use a GPU's own memory."""
 
 Lengths = Callable[[str], tuple[int, int, int]]
-"""Input -> least, usual and greatest length of its axes that have no fixed one. Batches are of one."""
+"""Input -> minimum, usual and maximum length of its variable axes. The batch size is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,16 @@ class Place:
 
 
 def choose(wanted: Sequence[Provider], tensorrt: TensorRtSettings, *, network: str) -> list[Place]:
-    """Those of ``wanted`` that this machine has, in order, the processor last; none wanted means "auto".
+    """Return those of ``wanted`` that this machine has, in order, ending with the CPU; empty means "auto".
 
-    ``network`` is how the log calls it.
+    ``network`` is its name in the log.
     """
     available = onnxruntime.get_available_providers()
     names: list[Provider] = []
     for name in wanted or NAMES:
         if not (reason := _why_not(name, available)):
             names.append(name)
-        elif wanted or NAMES[name] in available:  # "auto" does not mean what other builds have
+        elif wanted or NAMES[name] in available:  # "auto" covers only this build's providers
             level = logging.WARNING if wanted else logging.INFO
             log.log(level, "provider=%s network=%s skipped=yes reason=%r", name, network, reason)
     if "cpu" not in names:
@@ -73,10 +73,11 @@ def choose(wanted: Sequence[Provider], tensorrt: TensorRtSettings, *, network: s
 def open_session(
     file: Path, options: Any, places: Sequence[Place], *, network: str, lengths: Lengths | None = None
 ) -> tuple[Any, Provider]:
-    """The network in ``file`` and where most of it runs. Raises ModelCorrupt when no place can run it.
+    """Open the network in ``file``; returns the session and where most of it runs. Raises ModelCorrupt if
+    none works.
 
-    A place that does not start is skipped. ``lengths`` are what TensorRT prepares for: otherwise it builds
-    anew whenever a longer one comes.
+    A provider that fails to start is skipped. ``lengths`` are what TensorRT prepares for; without them it
+    rebuilds whenever a longer input arrives.
     """
     held = memory_file.is_held(file)
     rest = [replace(place, options=_kept_off_disk(place.options, held)) for place in places]
@@ -89,7 +90,7 @@ def open_session(
             try:
                 session = _session(source, options, rest)
                 break
-            except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
+            except Exception as error:  # ONNX Runtime's exceptions have no common base class
                 failed = next((place for place in rest if place.provider != "cpu"), None)
                 if failed is None:
                     raise ModelCorrupt(
@@ -111,16 +112,18 @@ def open_session(
 
 
 def _session(source: Path | bytes, options: Any, places: Sequence[Place]) -> Any:
-    """Raises whatever ONNX Runtime does. Of several places with one provider the first counts."""
+    """Open a session. Raises any error of ONNX Runtime. Of several places with one provider, the first
+    counts.
+    """
     providers: dict[str, dict[str, Any]] = {}
     for place in places:
         providers.setdefault(NAMES[place.provider], place.options)
-    # Its own way back prints, and leaves out the error that TensorRT raises.
+    # Its own fallback prints, and omits the error that TensorRT raises.
     return onnxruntime.InferenceSession(source, options, providers=list(providers.items()), enable_fallback=0)
 
 
 def _prepared(place: Place, source: Path | bytes, options: Any, lengths: Lengths) -> Iterator[Place]:
-    """TensorRT with the shapes of every input that has no fixed one (all or none must be), then ``place``."""
+    """Yield TensorRT with the shapes of every variable input (all or none must be given), then ``place``."""
     if place.provider == "tensorrt":
         level = options.graph_optimization_level
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -142,28 +145,28 @@ def _prepared(place: Place, source: Path | bytes, options: Any, lengths: Lengths
 
 
 def _shape(shape: Sequence[object], length: int) -> str:
-    """Such as 1x3x128x64."""
+    """Format like 1x3x128x64."""
     sizes = [size if isinstance(size, int) else length if at else 1 for at, size in enumerate(shape)]
     return "x".join(map(str, sizes))
 
 
 @cache
 def _find_cuda() -> None:
-    """Load CUDA from its pip packages, where the loader does not look for it."""
-    onnxruntime.set_default_logger_severity(SILENT)  # what does not start has a line of ours
+    """Load CUDA from its pip packages, where the loader doesn't look for it."""
+    onnxruntime.set_default_logger_severity(SILENT)  # failures get a line of our own
     if find_spec("nvidia") is not None:
         with redirect_stdout(sys.stderr):
             onnxruntime.preload_dlls()
 
 
 def _tell(provider: Provider, network: str, done: str, error: Exception | None) -> None:
-    """Warn that a provider did not start, with what its own library lacks, or else what it said."""
+    """Log that a provider failed to start: with what its library is missing, or else with its own message."""
     reason = _missing(provider) or (first_line(error) if error else "it did not start")
     log.warning("provider=%s network=%s %s reason=%r", provider, network, done, reason)
 
 
 def _missing(provider: Provider) -> str:
-    """What a provider's own library wants and does not find; empty when that is not the matter."""
+    """Return what a provider's library needs but cannot find; empty if that isn't the problem."""
     library = Path(onnxruntime.__file__).parent / "capi" / f"libonnxruntime_providers_{provider}.so"
     try:
         ctypes.CDLL(str(library))
@@ -175,9 +178,9 @@ def _missing(provider: Provider) -> str:
 
 @contextmanager
 def _beside(file: Path, options: Any) -> Iterator[bytes]:
-    """The network of a file in memory; ``options`` learn of the weights that lie in files beside it.
+    """Load a network into memory, and register in ``options`` the weights stored in other files.
 
-    ONNX Runtime follows no link to those by itself. It copies them while it opens the session.
+    ONNX Runtime doesn't follow links to those itself. It copies them while opening the session.
     """
     others = [
         each
@@ -189,7 +192,8 @@ def _beside(file: Path, options: Any) -> Iterator[bytes]:
         maps = [stack.enter_context(mmap.mmap(each.fileno(), 0, access=mmap.ACCESS_READ)) for each in opened]
         if maps and not hasattr(options, "add_external_initializers_from_files_in_memory"):
             raise EngineUnavailable(
-                f"ONNX Runtime {onnxruntime.__version__} cannot open encrypted weights beside a network.",
+                f"ONNX Runtime {onnxruntime.__version__} cannot open encrypted "
+                "weights stored outside the network file.",
                 "Decrypt the model, or use a newer ONNX Runtime.",
             )
         if maps:
@@ -200,20 +204,20 @@ def _beside(file: Path, options: Any) -> Iterator[bytes]:
 
 
 def _kept_off_disk(options: dict[str, Any], held: bool) -> dict[str, Any]:  # noqa: FBT001
-    """Nothing that TensorRT makes of an encrypted network is kept."""
+    """Remove the options that would save TensorRT's results for an encrypted network."""
     return {key: value for key, value in options.items() if not (held and "cache" in key)}
 
 
 def first_line(error: Exception) -> str:
-    """What ONNX Runtime says first, without its full stop."""
+    """Return the first line of ONNX Runtime's message, without the period."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _why_not(name: Provider, available: Sequence[str]) -> str:
-    """Why it is not on this machine; empty when it is."""
+    """Return why it isn't available on this machine; empty if it is."""
     if NAMES[name] not in available:
-        return f"this build of ONNX Runtime has {', '.join(available)} only"
-    if name == "tensorrt" and not _has_tensorrt():  # a build for CUDA names it in any case
+        return f"this build of ONNX Runtime has only {', '.join(available)}"
+    if name == "tensorrt" and not _has_tensorrt():  # a CUDA build always lists it
         return "TensorRT's libraries (nvinfer) are not installed"
     return ""
 

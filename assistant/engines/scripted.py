@@ -1,9 +1,8 @@
-"""Deterministic engines without models: for tests, soak runs and trying the loop by hand.
+"""Deterministic engines without models: for tests, soak runs and manual trials.
 
-What a clip says is written in its loudness: ``clip(loudness, ...)`` is a tone, and ScriptedStt
-looks its loudness up. So every engine gives the same answer for the same input, however
-often and in whatever order it is asked. Work takes the time it is told to take, on the event
-loop's clock, and can be told to fail.
+A clip's volume encodes what it says: ``clip(loudness, ...)`` is a tone, and ScriptedStt looks its loudness
+up. So every engine gives the same answer for the same input, however often and in whatever order it is asked.
+Work takes a configurable time, on the event loop's clock, and can be made to fail.
 """
 
 from __future__ import annotations
@@ -19,33 +18,33 @@ from assistant.runtime import clock
 from assistant.runtime.cancel import Cancel
 
 _QUIET = 100
-"""Amplitude up to which ScriptedVad hears nothing."""
+"""Amplitude up to which ScriptedVad detects nothing."""
 
 _CONTEXT_TOKENS = 2048
 
 
 def clip(loudness: int, duration_ms: int) -> Pcm16:
-    """A 200 Hz tone of amplitude ``loudness`` (above 100, at most 32767)."""
+    """Create a 200 Hz tone of amplitude ``loudness`` (above 100, at most 32767)."""
     phase = np.arange(SAMPLE_RATE_HZ * duration_ms // 1000) * (2 * np.pi * 200 / SAMPLE_RATE_HZ)
     tone: Pcm16 = np.round(np.sin(phase) * loudness).astype(np.int16)
     return tone
 
 
 def no_fault() -> None:
-    """The default ``fault``: nothing goes wrong."""
+    """The default ``fault``: does nothing."""
 
 
 class _Scripted:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, fault: Callable[[], None] = no_fault) -> None:
         self._loop = loop
         self._fault = fault
-        """Called at the start of each piece of work; raises what shall go wrong."""
+        """Called at the start of each task; raises the error that is to be simulated."""
 
     def warm_up(self) -> None:
-        """Nothing to warm."""
+        """Do nothing: there is nothing to warm up."""
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""
 
     def _work(self, seconds: float) -> None:
         self._fault()
@@ -54,23 +53,23 @@ class _Scripted:
 
 
 class ScriptedVad:
-    """Speech is what is loud."""
+    """Everything loud is speech."""
 
     def speech_probability(self, pcm: Pcm16) -> float:
         return float(np.abs(pcm).max(initial=0) > _QUIET)
 
     def reset(self) -> None:
-        """It has no memory."""
+        """Do nothing: it has no memory."""
 
     def warm_up(self) -> None:
-        """Nothing to warm."""
+        """Do nothing: there is nothing to warm up."""
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""
 
 
 class ScriptedWake:
-    """Detects a word after a run of frames of its loudness; the words are given by loudness."""
+    """Detects a word after a series of frames with its loudness; words are defined by loudness."""
 
     def __init__(self, words: Mapping[int, str], *, frames: int = 20) -> None:
         self._words = words
@@ -78,7 +77,7 @@ class ScriptedWake:
         self._run = (0, 0)
         """A loudness, and how many frames in a row had it."""
         self.taken = 0
-        """How many frames it was given."""
+        """Number of frames it received."""
 
     def detect(self, pcm: Pcm16) -> str | None:
         self.taken += 1
@@ -90,14 +89,14 @@ class ScriptedWake:
         self._run = (0, 0)
 
     def warm_up(self) -> None:
-        """Nothing to warm."""
+        """Do nothing: there is nothing to warm up."""
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""
 
 
 class ScriptedStt(_Scripted):
-    """Looks up what a loudness says; the empty transcript for any other."""
+    """Looks up what a loudness says; returns an empty transcript for any other."""
 
     def __init__(
         self,
@@ -111,7 +110,7 @@ class ScriptedStt(_Scripted):
         self._words = words
         self._seconds = seconds
         self.heard: list[int] = []
-        """Samples of each utterance it was given."""
+        """Number of samples of each utterance it received."""
 
     def transcribe(self, pcm: Pcm16, cancel: Cancel) -> Transcript:  # noqa: ARG002
         self.heard.append(len(pcm))
@@ -139,7 +138,7 @@ class ScriptedLlm(_Scripted):
         self._first_seconds = first_seconds
         self._token_seconds = token_seconds
         self.prompts: list[list[Message]] = []
-        """Every prompt it was given."""
+        """Every prompt it received."""
         self.read: list[str] = []
         """Every beginning of a question that it read ahead."""
         self.primed = 0
@@ -151,7 +150,7 @@ class ScriptedLlm(_Scripted):
         return sum(len(message.content.split()) + 4 for message in messages)
 
     def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:  # noqa: ARG002
-        self.primed += 1  # in no time
+        self.primed += 1  # takes no time
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
         self.context_tokens = min(context_tokens or _CONTEXT_TOKENS, _CONTEXT_TOKENS)
@@ -176,7 +175,7 @@ class ScriptedLlm(_Scripted):
         cancel: Cancel,
         grammar: str,  # noqa: ARG002
     ) -> Iterator[str | Call]:
-        """What begins with "@" is a call; the grammar is not looked at."""
+        """Treat a reply that begins with "@" as a call; the grammar is ignored."""
         if self._reply(messages).startswith("@"):
             self.prompts.append(list(messages))
             self._work(self._first_seconds)
@@ -186,7 +185,7 @@ class ScriptedLlm(_Scripted):
 
 
 class ScriptedTts(_Scripted):
-    """Speaks at 15 characters a second, as people do."""
+    """Speaks at 15 characters per second, like a person."""
 
     sample_rate_hz = SAMPLE_RATE_HZ
 
@@ -200,9 +199,9 @@ class ScriptedTts(_Scripted):
         super().__init__(loop, fault=fault)
         self._seconds_per_character = seconds_per_character
         self.said: list[str] = []
-        """Every text it was given."""
+        """Every text it received."""
         self.phrases: list[str] = []
-        """Those of them that a voice may keep."""
+        """Those that a voice may cache."""
         self.keeps = True
 
     def keep_phrases(self, keep: bool) -> None:  # noqa: FBT001

@@ -1,5 +1,5 @@
-"""How other programs reach the assistant. Each service is optional and a file of its own.
+"""Services that let other programs reach the assistant. Each is optional and has its own file.
 
-A service knows its protocol and who is connected; what is asked of it goes to a callable that it
-is given, so none of them knows the loop.
+A service knows its protocol and its clients, and passes requests to a callable that it is given, so none of
+them knows the loop.
 """

@@ -1,8 +1,8 @@
-"""Accepts connections within limits, so that nobody from outside uses up what the assistant needs itself.
+"""Accepts connections within limits, so that no outsider can use up what the assistant itself needs.
 
-It knows who is connected and how long each has been idle; what they say is for the service that attends to
-them. Descriptors are kept back for microphone, control socket and files. When all places are taken, the
-client that has been idle for longest makes room for the next one.
+It tracks who is connected and how long each client has been idle; the service handles what they send. It
+reserves descriptors for microphone, control socket and files. When all places are taken, the longest-idle
+client is dropped in favor of the next one.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ log = logging.getLogger(__name__)
 MOST_CLIENTS = 64
 MOST_FROM_ONE_HOST = 48
 KEPT_BACK = 64
-"""Descriptors that stay free for ourselves."""
+"""Descriptors reserved for ourselves."""
 
 LONGEST_LINE_BYTES = 65_536
 
 _IDLE_S = 1.0
-"""Whoever said something a moment ago does not have to make room."""
+"""A client that was active this recently is not dropped."""
 
 _PAUSE_S = 1.0
-"""After an accept that failed, most often for want of descriptors or memory."""
+"""After a failed accept, usually for lack of descriptors or memory."""
 
 _LOG_EVERY_S = 60.0
 
 _ACCEPTS_PER_S, _ACCEPTS_AT_ONCE = 50, 100
-"""Whoever connects again and again does not keep the loop from its sound."""
+"""A client that reconnects over and over must not keep the loop from its sound."""
 
 
 class Connection:
-    """One client. ``busy`` is true while it is being answered; ``note`` says that it did something."""
+    """One client. ``busy`` is true while it is being answered; ``note`` records activity."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> None:
         self.reader = reader
@@ -59,7 +59,7 @@ class Connection:
 
 
 class Pace:
-    """Lets ``burst`` things happen at once, and ``per_s`` a second in the long run."""
+    """Allows ``burst`` events at once, and ``per_s`` per second in the long run."""
 
     def __init__(self, per_s: float, burst: int) -> None:
         self._each_s = 1 / per_s
@@ -67,17 +67,17 @@ class Pace:
         self._until_s = 0.0
 
     async def wait(self) -> None:
-        """Before each of them; others get their turn meanwhile."""
+        """Wait until the next event is allowed, while other tasks run."""
         now_s = asyncio.get_running_loop().time()
         self._until_s = max(now_s, self._until_s + self._each_s)
         await asyncio.sleep(max(0.0, self._until_s - now_s - self._burst_s))
 
 
 class Connections:
-    """Those who are connected through ``listeners``, each attended to by ``attend`` in a task of its own.
+    """Clients connected through ``listeners``, each served by ``attend`` in its own task.
 
-    There are never more than ``most``; without it, as many as the process's descriptors allow. ``refuse``
-    tells one who is too many, who is hung up on without it.
+    There are at most ``most`` of them, or without it, as many as the process's descriptors allow. ``refuse``
+    tells a surplus client why; without it, the client is just disconnected.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Connections:
         self._accepting = [asyncio.ensure_future(self._accept(listener)) for listener in listeners]
 
     async def close(self) -> None:
-        """Hang up on everybody and listen no more."""
+        """Disconnect everyone and stop listening."""
         tasks = [*self._accepting, *self._clients]
         for connection in self._clients.values():
             connection.hang_up()
@@ -157,7 +157,7 @@ class Connections:
             connection.hang_up()
 
     def _has_room(self, host: str) -> bool:
-        """Make room if need be: first among those of a host that has too many."""
+        """Make room if necessary, first among the clients of a host that has too many."""
         hosts = Counter(connection.host for connection in self._clients.values())
         if hosts[host] >= min(MOST_FROM_ONE_HOST, self._most):
             return self._drop_idle([each for each in self._clients.values() if each.host == host])
@@ -173,7 +173,7 @@ class Connections:
         return True
 
     def _tell(self, what: str, reason: str) -> None:
-        """Into the log, but not more often than once a minute."""
+        """Log it, but at most once a minute."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._told_s < _LOG_EVERY_S:
             self._unsaid += 1
@@ -183,7 +183,7 @@ class Connections:
 
 
 def _most_clients() -> int:
-    """As many as leave us half of what is beyond our own needs."""
+    """Return the limit that leaves us half of the descriptors beyond our own needs."""
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if allowed == resource.RLIM_INFINITY:
         return MOST_CLIENTS

@@ -1,7 +1,7 @@
-"""A button and a lamp on the pins of the board, for people who press and look instead of speaking.
+"""A button and an LED on the board's pins, for controlling the assistant without speech.
 
-``Panel`` knows pins and how long a finger stays; gpiozero calls it back on threads of its own.
-``front_panel`` brings each press to the event loop, as an order, and goes on where there are no pins.
+``Panel`` knows pins and how long a button is pressed; gpiozero calls it back on its own threads.
+``front_panel`` turns each press into a command on the event loop, and works without pins, too.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from assistant.settings.schema import GpioSettings
 log = logging.getLogger(__name__)
 
 HOLD_S = 1.0
-"""A finger that stays longer means something else than a press."""
+"""Pressing longer than this counts as holding."""
 
 _BOUNCE_S = 0.03
-"""Cheap buttons chatter for so long; nobody presses faster."""
+"""Cheap buttons bounce for this long; nobody presses faster."""
 
 _LAMP = {
     "starting": (0.1, 0.9),
@@ -36,14 +36,14 @@ _LAMP = {
     "muted": (0.05, 2.95),
     "faulted": (0.1, 0.1),
 }
-"""State -> seconds on and off, again and again; None is dark. What is hardly lit disturbs no sleep."""
+"""State -> repeating seconds on and off; None is dark. A short flash doesn't disturb sleep."""
 
 
 class Panel:
-    """A button, a lamp, both or neither; the numbers are the processor's (BCM).
+    """A button, an LED, both or neither; pin numbers are the processor's (BCM).
 
-    ``on_press`` is called when a finger is lifted within HOLD_S, ``on_hold`` when it stays, each on a
-    thread of gpiozero. Raises PanelUnavailable.
+    ``on_press`` is called if the button is released within HOLD_S, ``on_hold`` if it is held, each on a
+    gpiozero thread. Raises PanelUnavailable.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Panel:
             self._button.when_released = self._release
 
     def show(self, state: str) -> None:
-        """Let the lamp tell this state."""
+        """Show this state with the LED."""
         if self._lamp is None:
             return
         seconds = _LAMP.get(state)
@@ -80,7 +80,7 @@ class Panel:
             self._lamp.blink(*seconds)
 
     def close(self) -> None:
-        """Let go of the pins, with the lamp dark."""
+        """Turn the LED off and release the pins."""
         for device in (self._button, getattr(self, "_lamp", None)):
             if device:
                 device.close()
@@ -104,34 +104,35 @@ class Panel:
 
 
 def _device(kind: str, pin: int | None, **options: float) -> Any:
-    """The gpiozero device of this kind at ``pin``; None without one."""
+    """Return the gpiozero device of this kind at ``pin``; None without a pin."""
     if pin is None:
         return None
     try:
         import gpiozero  # noqa: PLC0415 - not everybody has pins
     except ImportError as error:
         raise PanelUnavailable(
-            "Buttons and lamps need the Python package 'gpiozero', which is not installed.",
-            "Run ./scripts/setup run gpio, or take gpio.button and gpio.lamp out of the settings.",
+            "The button and the LED need the Python package 'gpiozero', which is not installed.",
+            "Run ./scripts/setup run gpio, or remove gpio.button and gpio.lamp from the settings.",
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of every driver that it tries and that is not there
+            warnings.simplefilter("ignore")  # for every driver that it tries without success
             return getattr(gpiozero, kind)(pin, **options)
-    except Exception as error:  # gpiozero's and each of its drivers' own kinds
+    except Exception as error:  # gpiozero's errors, and those of each of its drivers
         raise PanelUnavailable(
             f"Pin {pin} cannot be used ({type(error).__name__}: {error}).",
-            "Name free pins by their BCM numbers (gpio.button, gpio.lamp), and run it in the group gpio.",
+            "Set gpio.button and gpio.lamp to free pins by their BCM numbers, "
+            "and add the assistant's user to the group gpio.",
         ) from error
 
 
 def front_panel(pins: GpioSettings, control: ControlApi) -> Panel:
-    """The button and the lamp that the settings name; one without pins where they cannot be had."""
+    """Open the button and the LED named in the settings; without pins if they can't be used."""
     loop = asyncio.get_running_loop()
 
     def on_loop(what: Callable[[], None]) -> Callable[[], None]:
         def call() -> None:
-            with suppress(RuntimeError):  # pressed while everything ends
+            with suppress(RuntimeError):  # pressed during shutdown
                 loop.call_soon_threadsafe(what)
 
         return call

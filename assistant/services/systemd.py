@@ -1,7 +1,7 @@
-"""What systemd is told: ready, how it is going, still alive, about to end (sd_notify(3)).
+"""Reports to systemd: ready, status, still alive, stopping (sd_notify(3)).
 
-Knows the protocol, a few lines in a datagram, and nothing of what is reported. Without a systemd
-that listens, nothing is sent.
+Knows the protocol, a few lines in a datagram, but not the meaning of what is reported. Without systemd,
+nothing is sent.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Sends to the socket that ``NOTIFY_SOCKET`` names."""
+    """Sends to the socket in ``NOTIFY_SOCKET``."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self.watchdog_s = _watchdog_s(environ)
-        """Systemd restarts us when it has not heard WATCHDOG=1 for so many seconds; None is never."""
+        """systemd restarts the service after this many seconds without WATCHDOG=1; None means never."""
 
     def tell(self, *assignments: str) -> None:
-        """Send these, such as "READY=1". Never waits and never raises."""
+        """Send assignments such as "READY=1". Never waits and never raises."""
         if not self._address:
             return
         message = "\n".join(assignment.replace("\n", " ") for assignment in assignments)
@@ -37,7 +37,7 @@ class Notifier:
 
 
 def _watchdog_s(environ: Mapping[str, str]) -> float | None:
-    """Only where it is meant for this process (sd_watchdog_enabled(3))."""
+    """Return the watchdog interval, if it is meant for this process (sd_watchdog_enabled(3))."""
     microseconds = environ.get("WATCHDOG_USEC", "")
     for_us = environ.get("WATCHDOG_PID") in {None, "", str(os.getpid())}
     if not for_us or not microseconds.isdecimal() or int(microseconds) == 0:

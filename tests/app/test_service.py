@@ -82,7 +82,7 @@ def test_systemd_hears_of_everything_in_order(server: SoundServer, systemd: Syst
     ) as appliance:
         assert systemd.told("STATUS=")[-1] == "STATUS=Loading the models."
         early = systemd.told("READY=1")
-        assert early[-1] == "READY=1\nSTATUS=Waiting to be called."
+        assert early[-1] == "READY=1\nSTATUS=Waiting for the wake word."
         assert "engines=ready" in appliance.log.read_text()
         assert not any("WATCHDOG" in message for message in early)
         systemd.told("WATCHDOG=1")
@@ -93,7 +93,7 @@ def test_systemd_hears_of_everything_in_order(server: SoundServer, systemd: Syst
         systemd.told("STATUS=Waiting")
         systemd.told("WATCHDOG=1")
         server.room.unplug()
-        systemd.told("STATUS=Out of order: no microphone.")
+        systemd.told("STATUS=Not working: no microphone.")
         for _ in range(3):
             systemd.told("WATCHDOG=1")
         server.room.plug()
@@ -214,7 +214,7 @@ def test_a_crash_does_not_open_a_microphone_that_a_person_has_closed(
         assert appliance.process.wait(PATIENCE_S) == 0
     with running(server, tmp_path, NOTIFY_SOCKET=systemd.path):
         systemd.told("STATUS=Loading")
-        assert systemd.told("READY=1")[-1] == "READY=1\nSTATUS=Waiting to be called."
+        assert systemd.told("READY=1")[-1] == "READY=1\nSTATUS=Waiting for the wake word."
 
 
 def test_what_makes_a_start_impossible_is_told_too(
@@ -233,7 +233,7 @@ def test_started_without_a_microphone_it_is_ready_rings_and_answers(
     with running(
         server, tmp_path, NOTIFY_SOCKET=systemd.path, ASSISTANT__AUDIO__INPUT="no such microphone"
     ) as appliance:
-        assert systemd.told("READY=1")[-1] == "READY=1\nSTATUS=Out of order: no microphone."
+        assert systemd.told("READY=1")[-1] == "READY=1\nSTATUS=Not working: no microphone."
         assert "no such microphone" in order(tmp_path, "status")["missing"]["microphone"]["problem"]
         order(tmp_path, "ask", text="Set a timer for one second.")
         with server.recording(tmp_path / "heard.wav"):

@@ -81,7 +81,7 @@ def test_an_answer_is_told_as_soon_as_those_before_it_are_there() -> None:
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [("", "no prompt in"), ("\n \n", "no prompt in"), (b"\xff\xfe1", "cannot be read")],
+    [("", "contains no prompts"), ("\n \n", "contains no prompts"), (b"\xff\xfe1", "cannot be read")],
 )
 def test_a_file_without_prompts_is_refused(tmp_path: Path, content: str | bytes, why: str) -> None:
     with pytest.raises(PromptsUnreadable, match=why):

@@ -108,7 +108,7 @@ def test_show_says_where_each_value_comes_from(
 
 def test_check_is_content_with_no_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check") == 0
-    assert "settings are right" in capsys.readouterr().out
+    assert "No mistakes found." in capsys.readouterr().out
 
 
 def test_check_names_every_mistake_and_exits_2(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

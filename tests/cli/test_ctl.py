@@ -97,7 +97,7 @@ def test_orders_go_in_and_answers_come_out(served: Served, capsys: pytest.Captur
         (["ask", "Where?", "--speak"], "Paris.", {"order": "ask", "text": "Where?", "speak": True}),
         (
             ["reload"],
-            "Changed: llm.model, audio.input\nFrom the next start on: audio.input",
+            "Changed: llm.model, audio.input\nAfter the next restart: audio.input",
             {"order": "reload"},
         ),
     ]:
@@ -136,7 +136,7 @@ def test_without_an_assistant_it_is_one_sentence(runtime: Path, capsys: pytest.C
     for order in ("status", "watch"):
         assert main(["ctl", order]) == 1
         error = capsys.readouterr().err
-        assert error.startswith("assistant: No assistant is running here. [not-running] ")
+        assert error.startswith("assistant: The assistant is not running. [not-running] ")
         assert error.count("\n") == 1
 
 

@@ -61,7 +61,7 @@ def test_without_a_microphone_a_recorded_question_is_answered(tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "There is no microphone here" in done.stdout
+    assert "There is no microphone, so" in done.stdout
     assert "How old is the Brooklyn Bridge?" in done.stdout
     assert "answered by llm after" in done.stdout
     answer = tmp_path / "assistant-answer.wav"

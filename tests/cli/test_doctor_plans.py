@@ -91,7 +91,7 @@ NO_BUILD: dict[str, object] = {"llama": False, "cuda_devices": 0, "providers": O
 @pytest.mark.parametrize(
     ("built", "settings", "said", "ok"),
     [
-        ({}, {}, "built for the processor only", True),
+        ({}, {}, "built for the CPU only", True),
         ({"llama": True}, {}, "used by llm", True),
         (
             {"llama": True, "cuda_devices": 1, "providers": ON_CARD},

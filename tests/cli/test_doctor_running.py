@@ -62,14 +62,14 @@ def test_what_the_running_one_has_given_up_is_told(
     assert [finding.ok for finding in check("running", tmp_path)] == [True]
     test_ctl.STATUS["gives_up"] = {"heat": GIVES_UP["heat"], "disk": GIVES_UP["disk"]}
     heat, disk = check("running", tmp_path)
-    assert heat.what == "it is short of coolness and does without half of the language model's threads"
+    assert heat.what == "it is low on cooling and has given up half of the language model's threads"
     assert (heat.ok, disk.ok) == (None, None)
     assert heat.next_step
     assert disk.next_step
     assert main(["ctl", "status"]) == 0
     table = capsys.readouterr().out
-    assert "too hot     does without half of the language model's threads" in table
-    assert "low disk    does without kept phrases" in table
+    assert "too hot     has given up half of the language model's threads" in table
+    assert "low disk    has given up saved phrases" in table
 
 
 @pytest.mark.parametrize("state", ["faulted", "sleeping"])

@@ -186,11 +186,11 @@ def test_conditions_are_shown_and_agreed_to(
     with pytest.raises(LicenceNotAccepted):
         command("pull", "asks")
     assert command("licences") == 0
-    assert "not agreed to: --accept-licence" in capsys.readouterr().out
+    assert "not accepted: use --accept-licence" in capsys.readouterr().out
     assert command("pull", "asks", "--accept-licence") == 0
     capsys.readouterr()
     assert command("licences") == 0
-    assert "gemma/terms (agreed to on 20" in capsys.readouterr().out
+    assert "gemma/terms (accepted on 20" in capsys.readouterr().out
 
 
 def test_encrypt_and_decrypt(models_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,5 +152,5 @@ def test_what_is_no_decoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelCorrupt, match=r"model\.onnx cannot be loaded"):
         OnnxDecoder(tmp_path / "model.onnx", CPU, threads=1, context_tokens=32)
     file = appending(tmp_path, past="memory")
-    with pytest.raises(ModelCorrupt, match=r"model\.onnx is no decoder"):
+    with pytest.raises(ModelCorrupt, match=r"model\.onnx is not a decoder"):
         OnnxDecoder(file, CPU, threads=1, context_tokens=32)

@@ -146,7 +146,7 @@ def test_where_it_is_not_clear_which_file_is_meant_the_error_says_what_to_do(
     optimum(folder)
     (folder / "onnx").mkdir()
     (folder / second).write_bytes(b"\x08\x0a")
-    with pytest.raises(ModelCorrupt, match=r"2 ONNX files.*model\.onnx, model_q4\.onnx.*Leave the one"):
+    with pytest.raises(ModelCorrupt, match=r"2 ONNX files.*model\.onnx, model_q4\.onnx.*Leave only the one"):
         onnx_model.find(folder)
 
 

@@ -54,7 +54,7 @@ def test_a_server_that_refuses_leaves_every_prompt_with_the_reason() -> None:
     with serving(status("401 Unauthorized")) as server:
         replies = list(create(server.url, 2).answer_all(PROMPTS, Cancel()))
     assert sorted(reply.number for reply in replies) == list(range(5))
-    assert all("refuses the key" in reply.error for reply in replies)
+    assert all("rejects the key" in reply.error for reply in replies)
 
 
 def test_cancelled_it_waits_for_nobody() -> None:

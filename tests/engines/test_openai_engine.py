@@ -141,7 +141,7 @@ def test_whatever_it_says_instead_of_a_reply_the_local_model_answers(act: Act) -
 
 @pytest.mark.parametrize("act", BROKEN.values(), ids=BROKEN.keys())
 def test_without_a_local_model_it_is_one_clear_fault(act: Act) -> None:
-    with serving(act) as server, pytest.raises(EngineFailed, match="server gave no whole answer"):
+    with serving(act) as server, pytest.raises(EngineFailed, match="server didn't give a complete answer"):
         ask(engine(server))
 
 
@@ -196,7 +196,7 @@ def test_one_that_refuses_the_key_is_not_asked_again(caplog: pytest.LogCaptureFi
     with (
         caplog.at_level(logging.DEBUG),
         serving(status("401 Unauthorized"), says("Paris.")) as server,
-        pytest.raises(EngineFailed, match="refuses the key") as raised,
+        pytest.raises(EngineFailed, match="rejects the key") as raised,
     ):
         ask(engine(server, key="sesame", retries=3))
     assert len(server.questions) == 1

@@ -97,5 +97,5 @@ def test_no_model_is_missing(tmp_path: Path) -> None:
 
 def test_another_network_is_corrupt(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"not a network")
-    with pytest.raises(ModelCorrupt, match="no Smart Turn model"):
+    with pytest.raises(ModelCorrupt, match="not a Smart Turn model"):
         load("turn", "smart_turn", stt=Deaf(), model=tmp_path, threads=1)

@@ -21,8 +21,8 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def test_it_is_told_in_one_datagram(systemd: socket.socket) -> None:
-    Notifier({"NOTIFY_SOCKET": systemd.getsockname()}).tell("READY=1", "STATUS=Waiting to be called.")
-    assert systemd.recv(1000) == b"READY=1\nSTATUS=Waiting to be called."
+    Notifier({"NOTIFY_SOCKET": systemd.getsockname()}).tell("READY=1", "STATUS=Waiting for the wake word.")
+    assert systemd.recv(1000) == b"READY=1\nSTATUS=Waiting for the wake word."
 
 
 def test_no_text_can_smuggle_in_another_line(systemd: socket.socket) -> None:

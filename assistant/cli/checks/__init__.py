@@ -1,9 +1,8 @@
-"""What is wrong with this installation, and what to do about it.
+"""Checks for problems with this installation, with a next step for each.
 
-Each check looks at one thing and yields findings; a check that fails itself is a finding too, so
-whatever is broken the others are still looked at. Nothing here changes anything or opens a sound
-device; the network is used only where the language model is on a server. How findings are shown is
-for ``cli.doctor``.
+Each check examines one thing and yields findings; a check that fails itself is a finding too, so the others
+still run. Nothing here changes anything or opens a sound device; the network is used only if the language
+model is on a server. ``cli.doctor`` displays the findings.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ CHECKS: dict[str, Check] = {
     **supplies.CHECKS,
     **running.CHECKS,
 }
-"""Name -> check, in the order in which they are made."""
+"""Name -> check, in the order in which they run."""
 
 
 def examine(
@@ -41,10 +40,10 @@ def examine(
     hash_models: bool = True,
     root: Path = ROOT,
 ) -> Iterator[Finding]:
-    """Yield every finding as it is made. Never raises.
+    """Yield each finding as soon as it is known. Never raises.
 
-    ``file`` is the person's settings file; below ``root`` are /proc and /sys. Where the settings
-    are invalid the other checks look at the defaults.
+    ``file`` is the user's settings file; /proc and /sys are below ``root``. If the settings are invalid, the
+    other checks use the defaults.
     """
     settings = Settings()
     try:
@@ -60,14 +59,17 @@ def examine(
 
 
 def _guarded(name: str, check: Check, patient: Patient) -> Iterator[Finding]:
-    """Whatever a check runs into is its finding."""
+    """Run a check; any error becomes a finding."""
     try:
         yield from check(patient)
     except AssistantError as error:
         yield Finding(name, ok=False, what=error.problem, next_step=error.next_step)
-    except Exception as error:  # a fault of one check must not hide what the others find
+    except Exception as error:  # a bug in one check must not hide what the others find
         log.debug("check=%s failed", name, exc_info=True)
-        what = f"this could not be looked at ({type(error).__name__}: {error})"
+        what = f"this check failed ({type(error).__name__}: {error})"
         yield Finding(
-            name, ok=False, what=what, next_step="Please report this line as a fault of the doctor."
+            name,
+            ok=False,
+            what=what,
+            next_step="This is a bug in `assistant doctor`. Please report this line.",
         )

@@ -1,4 +1,4 @@
-"""What a check looks at, and what it says."""
+"""The input and output of a check."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from assistant.store.progress import Watcher
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found out."""
+    """The result of one check."""
 
     check: str
     ok: bool | None
-    """False is broken; None is worth knowing, or cannot be told."""
+    """False means broken; None means worth knowing, or unknown."""
     what: str
     next_step: str = ""
-    """What to do; empty when there is nothing to do."""
+    """What to do; empty if nothing needs to be done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is examined."""
+    """The installation being checked."""
 
     settings: Settings
     watcher: Watcher
-    """Sees the progress of long checks."""
+    """Shows the progress of long checks."""
     hash_models: bool
-    """Read all of every model, not only its sizes."""
+    """Read all of every model, instead of only comparing sizes."""
     root: Path
-    """Where /proc and /sys are."""
+    """Parent folder of /proc and /sys."""
 
     @property
     def models(self) -> Path:
-        """The folder of the models."""
+        """The models folder."""
         return paths.models(self.settings.store.models)
 
     def store(self) -> Store:
-        """Raises SettingsError when the catalogue is broken."""
+        """Open the model store. Raises SettingsError if the catalog is broken."""
         return open_store(self.models, key_file=self.settings.store.key_file)
 
 
 Check: TypeAlias = Callable[[Patient], Iterator[Finding]]
-"""Looks at one thing. Raises AssistantError for what is broken; yields what else it finds."""
+"""Checks one thing: raises AssistantError if it is broken, and yields what else it finds."""

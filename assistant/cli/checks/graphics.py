@@ -1,7 +1,7 @@
-"""Does anything here compute on the graphics processor, and if not, could it?
+"""Checks whether anything here computes on the GPU, and if not, whether it could.
 
-What uses one is decided by the settings and by how the installed packages were built: llama.cpp takes
-it by itself when it was built for it, CTranslate2 and ONNX Runtime where the settings let them.
+That depends on the settings and on how the installed packages were built: llama.cpp uses a GPU on its own if
+built for it, CTranslate2 and ONNX Runtime if the settings allow it.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ print(*{"tensorrt", "cuda", "coreml"}.intersection(there))
 """
 
 _PLACES: frozenset[Provider] = frozenset(("tensorrt", "cuda", "coreml"))
-"""Where ONNX Runtime computes on a graphics processor."""
+"""ONNX Runtime's GPU providers."""
 
 
 def use(settings: Settings, names: Collection[str]) -> tuple[str, str]:
-    """What the graphics processors ``names`` are used for, in words, and how they could be; both for people.
+    """Return what the GPUs ``names`` are used for, and how they could be used, both as text for the user.
 
-    Imports the engines' packages in a child process, where there is a graphics processor at all.
+    Imports the engines' packages in a child process, but only if there is a GPU.
     """
     if not names:
-        return "none that an engine could compute on", ""
+        return "no usable GPU", ""
     able = set(child(sys.executable, "-c", _BUILT_FOR_ONE).stdout.split())
     users = _users(settings, able)
     known = f"{' and '.join(names)}: "
     if users:
         return f"{known}used by {', '.join(users)}", ""
     if not able:
-        return f"{known}nothing here uses it; what is installed was built for the processor only", ""
-    step = "Set stt.device to auto, or llm.providers and tts.providers, to let them try."
-    return f"{known}nothing here uses it; {', '.join(sorted(able))} could", step
+        return f"{known}not used; the installed packages were built for the CPU only", ""
+    step = "Set stt.device to auto, or llm.providers and tts.providers, to try it."
+    return f"{known}not used; {', '.join(sorted(able))} could use it", step
 
 
 def _users(settings: Settings, able: Collection[str]) -> list[str]:
-    """Those of the three engines that the settings put on a graphics processor, and that can."""
+    """Return those of the three engines that the settings put on a GPU, and that can use it."""
     local = settings.llm.needs_model and settings.llm.engine != "onnx"
     chosen: dict[str, Collection[str]] = {
         "stt": ["CTranslate2"] if settings.stt.device != "cpu" else [],
@@ -62,7 +62,7 @@ def _users(settings: Settings, able: Collection[str]) -> list[str]:
 
 
 def _places(wanted: Collection[Provider], is_onnx: bool) -> Collection[Provider]:  # noqa: FBT001
-    """Where ONNX Runtime may put a network; none wanted is every place."""
+    """Return where ONNX Runtime may run a network; no preference means anywhere."""
     return (wanted or _PLACES) if is_onnx else ()
 
 

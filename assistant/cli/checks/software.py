@@ -1,7 +1,7 @@
-"""Are Python, the packages, the engines and the programs they call there, and do they start?
+"""Checks that Python, the packages, the engines and the programs they call are installed and start.
 
-Compiled packages are imported in a child process: one that was built for another processor kills
-whoever imports it, and that must not be the doctor.
+Compiled packages are imported in a child process: one built for another processor kills the importing
+process, which must not be the doctor.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CHILD_TIMEOUT_S = 120
 """An import takes seconds; from a slow SD card, tens of them."""
 
 FASTER_WITH = {"avx2": "AVX2", "asimddp": "DOTPROD"}
-"""What /proc/cpuinfo calls a processor's abilities -> what llama.cpp calls having been built for them."""
+"""CPU feature in /proc/cpuinfo -> llama.cpp's name for a build that uses it."""
 
 
 def _python(_patient: Patient) -> Iterator[Finding]:
@@ -40,19 +40,24 @@ def _python(_patient: Patient) -> Iterator[Finding]:
     if sys.maxsize < 2**32:
         step = "Install the 64-bit edition of the operating system."
         yield Finding(
-            "python", ok=False, what=f"{what}: 32 bits, for which there are no engines", next_step=step
+            "python",
+            ok=False,
+            what=f"{what}: this is a 32-bit system, and the engines need 64 bits",
+            next_step=step,
         )
     else:
         yield Finding("python", ok=True, what=what)
 
 
 def _packages(_patient: Patient) -> Iterator[Finding]:
-    """Every package that the installation asks for, extras aside."""
+    """Check every required package, without extras."""
     try:
         wanted = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
         step = "Run ./scripts/setup in the checkout, or install the package."
-        yield Finding("packages", ok=None, what="the program runs without being installed", next_step=step)
+        yield Finding(
+            "packages", ok=None, what="the program is running without being installed", next_step=step
+        )
         return
     always = [requirement for requirement in wanted if "extra ==" not in requirement]
     versions = {name: _version(name) for name in sorted(re.split(r"[^\w.-]", line)[0] for line in always)}
@@ -65,7 +70,7 @@ def _packages(_patient: Patient) -> Iterator[Finding]:
 
 
 def _extensions(_patient: Patient) -> Iterator[Finding]:
-    """What other packages add."""
+    """Check extensions from other packages."""
     kinds: dict[extensions.Group, type[object]] = {
         "engines": EngineSpec,
         "skills": ModuleType,
@@ -76,14 +81,14 @@ def _extensions(_patient: Patient) -> Iterator[Finding]:
     for group, kind in kinds.items():
         for each in extensions.look(group, kind):
             if each.problem:
-                step = "Update or uninstall that package; everything else works without it."
+                step = "Update or uninstall that package. Everything else works without it."
                 yield Finding("extension", ok=False, what=each.problem, next_step=step)
             elif not each.is_ours:
                 yield Finding("extension", ok=True, what=str(each))
 
 
 def _version(package: str) -> str:
-    """Empty when it is not installed."""
+    """Return the version; empty if it isn't installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -92,7 +97,7 @@ def _version(package: str) -> str:
 
 def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
     """Import the chosen engine's module."""
-    if kind == "turn":  # chosen by its model, and mostly not at all
+    if kind == "turn":  # selected by its model, and usually not used
         name = "smart_turn" if patient.settings.endpoint.turn_model else ""
     else:
         name = getattr(patient.settings, kind).engine
@@ -104,13 +109,13 @@ def _engine(kind: str, patient: Patient) -> Iterator[Finding]:
     if done.returncode == 0:
         yield Finding(check, ok=True, what=f"{name} starts")
     elif done.returncode == -signal.SIGILL:
-        what = f"{name} was built for another processor: it dies of an illegal instruction"
-        yield Finding(check, ok=False, what=what, next_step="Run ./scripts/setup here, on this board.")
+        what = f"{name} was built for a different processor: it crashes with an illegal instruction"
+        yield Finding(check, ok=False, what=what, next_step="Run ./scripts/setup on this board.")
     else:
         last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         key = "endpoint.turn_model" if kind == "turn" else f"{kind}.engine"
-        step = f"Install what is missing, or choose otherwise in the settings ({key})."
-        yield Finding(check, ok=False, what=f"{name} does not start: {last_line}", next_step=step)
+        step = f"Install what is missing, or change the settings ({key})."
+        yield Finding(check, ok=False, what=f"{name} fails to start: {last_line}", next_step=step)
 
 
 _LOAD_WAKE_WORDS = """
@@ -128,7 +133,7 @@ except AssistantError as error:
 
 
 def _wake_word(patient: Patient) -> Iterator[Finding]:
-    """Load the wake words, a person's own files too."""
+    """Load the wake words, including custom files."""
     wake = patient.settings.wake
     if wake.engine == "none":
         return
@@ -136,24 +141,24 @@ def _wake_word(patient: Patient) -> Iterator[Finding]:
     last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
     if done.returncode == 0:
         words = ", ".join(word.phrase for word in wake.words)
-        yield Finding("wake engine", ok=True, what=f"it wakes to: {words}")
+        yield Finding("wake engine", ok=True, what=f"wake words: {words}")
     elif wake.engine == "auto" and EngineUnavailable.code in last_line:
-        step = "To have a wake word where there is one for the board: ./scripts/setup run wake"
-        what = "not on this board: any speech wakes the assistant"
+        step = "To get a wake word, if this board supports it: ./scripts/setup run wake"
+        what = "not available on this board: any speech wakes the assistant"
         yield Finding("wake engine", ok=None, what=what, next_step=step)
     else:
-        step = "Correct wake.words, or set wake.engine to none: then any speech wakes the assistant."
+        step = "Correct wake.words, or set wake.engine to none, so that any speech wakes the assistant."
         yield Finding("wake engine", ok=False, what=last_line, next_step=step)
 
 
 def _llama_build(patient: Patient) -> Iterator[Finding]:
-    """Was llama.cpp compiled for this processor?"""
+    """Check that llama.cpp was compiled for this processor."""
     if patient.settings.llm.engine != "llama_cpp":
         return
     ask = "import llama_cpp; print(llama_cpp.__version__, llama_cpp.llama_print_system_info().decode())"
     done = child(sys.executable, "-c", ask)
     if done.returncode:
-        yield Finding("llama.cpp", ok=None, what="it does not start, see above")
+        yield Finding("llama.cpp", ok=None, what="it fails to start, see above")
         return
     can = text(patient.root / "proc/cpuinfo").split()
     unused = [
@@ -163,9 +168,12 @@ def _llama_build(patient: Patient) -> Iterator[Finding]:
     ]
     what = " ".join(done.stdout.split()).removesuffix("|").strip()
     if unused:
-        what = f"not built for this processor's {', '.join(unused)}: {what}"
+        what = f"built without this processor's {', '.join(unused)}: {what}"
         yield Finding(
-            "llama.cpp", ok=None, what=what, next_step="For much faster answers run ./scripts/setup here."
+            "llama.cpp",
+            ok=None,
+            what=what,
+            next_step="For much faster answers, run ./scripts/setup on this board.",
         )
     else:
         yield Finding("llama.cpp", ok=True, what=what)
@@ -176,12 +184,12 @@ def _espeak(patient: Patient) -> Iterator[Finding]:
         return
     program = shutil.which("espeak-ng")
     if program is None:
-        step = "Install it, on Debian and its relatives with: sudo apt install espeak-ng"
+        step = "Install it. On Debian and its derivatives: sudo apt install espeak-ng"
         yield Finding("espeak-ng", ok=False, what="the voice needs this program", next_step=step)
         return
     done = child(program, "--version")
     if done.returncode:
-        yield Finding("espeak-ng", ok=False, what="it does not run", next_step="Install it again.")
+        yield Finding("espeak-ng", ok=False, what="it fails to run", next_step="Reinstall it.")
     else:
         yield Finding(
             "espeak-ng", ok=True, what=done.stdout.strip().removeprefix("eSpeak NG text-to-speech: ")
@@ -189,7 +197,7 @@ def _espeak(patient: Patient) -> Iterator[Finding]:
 
 
 def child(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program; one that takes too long has failed."""
+    """Run a program; a timeout counts as failure."""
     try:
         return subprocess.run(  # noqa: S603  our own interpreter, or a program found on the PATH
             command, capture_output=True, text=True, errors="replace", timeout=CHILD_TIMEOUT_S, check=False

@@ -1,7 +1,7 @@
-"""``assistant doctor --sound``: plays for ten seconds, listens, and says what that means for the assistant.
+"""``assistant doctor --sound``: plays a test sound for ten seconds, records it, and explains the result.
 
-Works without an assistant that runs; one that does may hold the devices. What the recording tells is found
-out by ``audio.room_check``.
+Works without a running assistant, which might be using the devices. ``audio.room_check`` analyzes the
+recording.
 """
 
 from __future__ import annotations
@@ -27,31 +27,34 @@ from assistant.settings.schema import AudioSettings, Settings
 SECONDS = 10
 
 _LATE_MS = 500
-"""The echo canceller looks for an echo within this."""
+"""The echo canceller searches for an echo within this."""
 
 _DRIFT_PPM = 1000
-"""Crystals differ by 100; more is a device that does not have the rate it says."""
+"""Crystals differ by 100; a higher value means that a device doesn't have the rate it reports."""
 
 _WIRE = 0.85
-"""As alike are a sound and its copy over a wire, at whole samples; a room has noise of its own."""
+"""Similarity of a sound and its copy over a wire, at whole samples; a room adds its own noise."""
 
 _AUDIBLE_DB = 3.0
-"""So far above the room's noise an echo can be told from it."""
+"""An echo this far above the room's noise can be distinguished from it."""
 
 _NOISY_DB, _CLIPPED = -40.0, 1e-4
 
 _CANCELS_DB = 12.0
-"""With so much taken off, the wake word is heard through the assistant's own voice."""
+"""With this much echo removed, the wake word is heard over the assistant's own voice."""
 
 
 def examine(settings: Settings, progress: Callable[[str], None] = lambda _: None) -> Iterator[Finding]:
-    """Play and listen with the devices of the settings, and yield what that tells. Never raises."""
+    """Play and record with the devices in the settings, and yield the findings. Never raises."""
     sound = probe()
-    progress(f"Playing a test sound for {SECONDS} seconds; please be quiet.")
+    progress(f"Playing a test sound for {SECONDS} seconds. Please be quiet.")
     try:
         channels = play_and_listen(settings.audio, sound)
     except DeviceUnavailable as error:
-        step = f"{error.next_step} If the assistant is running, stop it first: it keeps its devices open."
+        step = (
+            f"{error.next_step} If the assistant is running, stop it first, because "
+            "it keeps its devices open."
+        )
         yield Finding("sound", ok=False, what=error.problem, next_step=step)
         return
     if not channels:
@@ -67,30 +70,28 @@ def examine(settings: Settings, progress: Callable[[str], None] = lambda _: None
 def judge(
     channels: Sequence[RoomCheck], left: float | None = None, reference: int | None = None
 ) -> Iterator[Finding]:
-    """What the channels of a microphone mean.
+    """Interpret the channels of a microphone.
 
-    ``left`` is what the echo canceller lets through, in dB; ``reference`` the number of the channel that
-    shall be its reference.
+    ``left`` is what the echo canceller lets through, in dB; ``reference`` is the number of the channel used
+    as its reference.
     """
     wires = [_is_wire(channel) for channel in channels]
     if all(wires):
-        what = (
-            "The microphone hears nothing but what the speaker plays, and no room: it is a loopback device."
-        )
-        step = "Choose a real microphone with audio.input; `assistant devices` lists them."
+        what = "The microphone picks up only what the speaker plays, and no room: it is a loopback device."
+        step = "Choose a real microphone with audio.input. `assistant devices` lists them."
         yield Finding("microphone", ok=False, what=what, next_step=step)
         return
     number = wires.index(True) + 1 if any(wires) else None
     if reference and number != reference:
-        what = f"Channel {reference} of the microphone does not carry what the speaker plays."
+        what = f"Channel {reference} of the microphone does not carry the speaker's signal."
         step = f"Set audio.reference_channel to {number or 'null'}."
         yield Finding("microphone", ok=False, what=what, next_step=step)
     elif reference:
-        what = f"channel {number} carries what the speaker plays and is the echo canceller's reference"
+        what = f"channel {number} carries the speaker's signal and is the echo canceller's reference"
         yield Finding("microphone", ok=True, what=what)
     elif number:
-        what = f"Channel {number} of the microphone carries what the speaker plays, not the room."
-        step = f"Set audio.reference_channel: {number}, and the echo canceller uses it as its reference."
+        what = f"Channel {number} of the microphone carries the speaker's signal, not the room."
+        step = f"Set audio.reference_channel: {number}, so that the echo canceller uses it as its reference."
         yield Finding("microphone", ok=None, what=what, next_step=step)
     heard = next(channel for channel, wire in zip(channels, wires, strict=True) if not wire)
     yield from _noise(heard)
@@ -106,8 +107,8 @@ def _is_wire(channel: RoomCheck) -> bool:
 
 def _noise(heard: RoomCheck) -> Iterator[Finding]:
     if not heard.has_room:
-        what = "The microphone gives only zeros while nothing is played."
-        step = "Check that it is not muted. A microphone with a noise gate does this too; that is harmless."
+        what = "The microphone delivers only zeros while nothing is played."
+        step = "Check that it is not muted. A microphone with a noise gate does this too, which is harmless."
         yield Finding("noise", ok=None, what=what, next_step=step)
         return
     is_loud = heard.noise_db > _NOISY_DB
@@ -120,12 +121,12 @@ def _noise(heard: RoomCheck) -> Iterator[Finding]:
 def _echo(heard: RoomCheck) -> Iterator[Finding]:
     if heard.clipped > _CLIPPED:
         what = f"The microphone clips: {100 * heard.clipped:.1f} % of its samples are at full scale."
-        step = "Lower audio.volume or the microphone's input level, or move the two apart."
+        step = "Lower audio.volume or the microphone's input level, or move the two farther apart."
         yield Finding("clipping", ok=False, what=what, next_step=step)
     else:
         yield Finding("clipping", ok=True, what="none")
     if heard.delay_ms is None or heard.echo_db < heard.noise_db + _AUDIBLE_DB:
-        what = "The microphone does not hear the speaker."
+        what = "The microphone does not pick up the speaker."
         step = "This is fine with headphones. Otherwise check that the speaker is on and not muted."
         yield Finding("echo", ok=None, what=what, next_step=step)
         return
@@ -137,13 +138,17 @@ def _timing(heard: RoomCheck) -> Iterator[Finding]:
     assert heard.delay_ms is not None  # noqa: S101
     what = f"the echo arrives after {heard.delay_ms:.0f} ms"
     if heard.delay_ms > _LATE_MS:
-        step = "Only the wake word can interrupt it at this delay. Use a speaker on a cable, not Bluetooth."
+        step = (
+            "With this delay, only the wake word can interrupt it. Use a wired speaker instead of Bluetooth."
+        )
         yield Finding("delay", ok=None, what=what, next_step=step)
     else:
         yield Finding("delay", ok=True, what=what)
     if abs(heard.drift_ppm) > _DRIFT_PPM:
-        what = f"The microphone and the speaker differ in speed by {abs(heard.drift_ppm) / 10_000:.1f} %."
-        step = "Only the wake word can interrupt it. Use one device for both, or give both the same rate."
+        what = (
+            f"The clocks of the microphone and the speaker differ by {abs(heard.drift_ppm) / 10_000:.1f} %."
+        )
+        step = "Only the wake word can interrupt it. Use one device for both, or set both to the same rate."
         yield Finding("drift", ok=None, what=what, next_step=step)
 
 
@@ -151,7 +156,7 @@ def _cancelled(heard: RoomCheck, left: float | None) -> Iterator[Finding]:
     if left is None:
         return
     off = heard.echo_db - max(left, heard.noise_db)
-    what = f"the echo canceller takes {off:.0f} dB off; what is left is at {left:.0f} dB"
+    what = f"the echo canceller removes {off:.0f} dB; the rest is at {left:.0f} dB"
     if off < min(_CANCELS_DB, heard.echo_db - heard.noise_db - _AUDIBLE_DB):
         step = "Move the microphone away from the speaker, or lower audio.volume."
         yield Finding("echo canceller", ok=None, what=what, next_step=step)
@@ -160,7 +165,7 @@ def _cancelled(heard: RoomCheck, left: float | None) -> Iterator[Finding]:
 
 
 def probe() -> Samples:
-    """Noise in syllables with pauses, coloured like a voice; shape (n,), at 16 kHz."""
+    """Create noise in syllables with pauses, colored like a voice; shape (n,), at 16 kHz."""
     t = np.arange(SECONDS * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
     noise = np.random.default_rng(7).normal(size=len(t))
     coloured = np.convolve(noise, [0.3, 0.3, 0.2, 0.2], "same")
@@ -170,7 +175,7 @@ def probe() -> Samples:
 
 
 def play_and_listen(audio: AudioSettings, sound: Samples) -> list[Samples]:
-    """What each channel of the microphone heard from the moment the speaker took the sound, at 16 kHz.
+    """Record each channel of the microphone from the moment the speaker starts, at 16 kHz.
 
     Raises DeviceUnavailable.
     """
@@ -191,7 +196,7 @@ def play_and_listen(audio: AudioSettings, sound: Samples) -> list[Samples]:
         nonlocal given
         block = np.frombuffer(buffer, np.int16).reshape(frames, -1)
         block[:] = 0
-        if not blocks:  # the microphone may take its time
+        if not blocks:  # the microphone may take a while
             return
         if not given:
             began["output"] = time.monotonic()
@@ -222,7 +227,7 @@ def play_and_listen(audio: AudioSettings, sound: Samples) -> list[Samples]:
 
 
 def left_db(played: Samples, heard: Samples) -> float:
-    """What the echo canceller leaves while something is played, after it had half of the time to learn."""
+    """Return the level of what the echo canceller leaves, after half of the time to learn."""
     reference = Reference()
     stream, canceller = reference.begin(SAMPLE_RATE_HZ), EchoCanceller(reference)
     powers = []

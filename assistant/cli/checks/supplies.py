@@ -1,4 +1,4 @@
-"""Are the models whole, and are there a microphone and a speaker?"""
+"""Checks that the models are intact, and that there are a microphone and a speaker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from assistant.runtime.engine_spec import spec
 
 
 def _model(kind: Literal["stt", "turn", "llm", "tts"], patient: Patient) -> Iterator[Finding]:
-    """Raises ModelError for one that cannot be loaded."""
+    """Check a model. Raises ModelError if it cannot be loaded."""
     settings = patient.settings
     name = settings.endpoint.turn_model if kind == "turn" else getattr(settings, kind).model
     if name is None:
@@ -29,7 +29,7 @@ def _model(kind: Literal["stt", "turn", "llm", "tts"], patient: Patient) -> Iter
         yield Finding(check, ok=None, what="not needed: llm.server.fallback is off")
         return
     if kind == "tts" and patient.settings.tts.runtime == "torch":
-        yield Finding(check, ok=None, what=f"{name}: Coqui keeps its models itself")
+        yield Finding(check, ok=None, what=f"{name}: managed by Coqui's own library")
         return
     if kind != "turn" and not spec(kind, getattr(settings, kind).engine).needs_model:
         yield Finding(check, ok=None, what=f"not needed: {getattr(settings, kind).engine} has its own")
@@ -39,17 +39,19 @@ def _model(kind: Literal["stt", "turn", "llm", "tts"], patient: Patient) -> Iter
     store.try_key(name)
     if patient.hash_models:
         store.verify(name, patient.watcher)
-    encrypted = ", encrypted, and the key fits" if store.sealed(name) else ""
+    encrypted = ", encrypted, and the key is correct" if store.sealed(name) else ""
     right = "hashes" if patient.hash_models else "sizes"
-    yield Finding(check, ok=True, what=f"{name} in {place}, {right} right{encrypted}")
+    yield Finding(check, ok=True, what=f"{name} in {place}, {right} correct{encrypted}")
     if kind == "llm" and patient.settings.llm.adapter:
         yield _adapter(patient, place)
 
 
 def _adapter(patient: Patient, place: Path) -> Finding:
-    """Raises ModelError for one that does not fit the model in ``place``."""
+    """Check the adapter. Raises ModelError if it doesn't fit the model in ``place``."""
     settings = patient.settings.llm
-    if patient.store().sealed(settings.model):  # its header alone: the whole might not fit into memory twice
+    if patient.store().sealed(
+        settings.model
+    ):  # only its header: the whole model might not fit in memory twice
         header = patient.store().header(settings.model)
         shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     else:
@@ -63,7 +65,7 @@ def _adapter(patient: Patient, place: Path) -> Finding:
 
 
 def _server(patient: Patient) -> Iterator[Finding]:
-    """Does the language model's server say a word? Raises EngineError or SettingsError if not."""
+    """Check that the language model's server answers. Raises EngineError or SettingsError if not."""
     settings = patient.settings.llm
     if settings.engine != "openai":
         return
@@ -75,16 +77,16 @@ def _server(patient: Patient) -> Iterator[Finding]:
 
 
 def _device(kind: Kind, patient: Patient) -> Iterator[Finding]:
-    """Raises DeviceUnavailable for one that the settings name and that is not there, DeviceStuck."""
+    """Check a device. Raises DeviceUnavailable for a missing one that the settings name, DeviceStuck."""
     named = getattr(patient.settings.audio, kind)
     noun = {"input": "microphone", "output": "speaker"}[kind]
     found = lines.devices()
     if named is None and not any(device.channels(kind) for device in found):
-        step = "Plug one in, or end the program that holds it. `assistant converse` works without."
-        yield Finding(noun, ok=None, what="there is none that is free", next_step=step)
+        step = "Plug one in, or close the program that is using it. `assistant converse` works without one."
+        yield Finding(noun, ok=None, what="none is available", next_step=step)
         return
     device = portaudio.find(kind, named)
-    why = "chosen in the settings" if named else "the system's default"
+    why = "chosen in the settings" if named else "system default"
     yield Finding(noun, ok=True, what=f"{device.name} at {device.sample_rate_hz} Hz, {why}")
 
 

@@ -1,1 +1,1 @@
-"""Language models. The conversation is the same whatever computes it."""
+"""Language models. The conversation works the same on every runtime."""

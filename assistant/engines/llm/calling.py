@@ -1,4 +1,4 @@
-"""A conversation in which the model may call skills, within a grammar, on whatever runtime it runs."""
+"""A conversation in which the model may call skills, limited by a grammar, on any runtime."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from assistant.engines.llm.chat import ChatLlm
 from assistant.runtime.cancel import Cancel
 
 _FEW, _MORE = 32, 1024
-"""Tokens among which a grammar nearly always allows one; to look through all of them takes long."""
+"""Tokens checked first, because a grammar nearly always allows one of them; checking all takes long."""
 
 
 class Grammar(Protocol):
-    """A text on its way through a grammar."""
+    """The progress of one text through a grammar."""
 
     def first_allowed(self, tokens: Sequence[int]) -> int | None:
-        """The first of these tokens that may come next, and goes on behind it; None if none may.
+        """Return the first of these tokens that may come next, and advance past it; None if none may.
 
         The end of the reply is allowed exactly where the grammar may end.
         """
@@ -35,15 +35,16 @@ class CallingChatLlm(ChatLlm):
 
     @abstractmethod
     def keeping_to(self, gbnf: str) -> AbstractContextManager[Grammar]:
-        """A text that begins now. Raises EngineFailed for a grammar that is not understood."""
+        """Start a new text within the grammar. Raises EngineFailed if the grammar is invalid."""
 
     def stream_or_call(
         self, messages: Sequence[Message], cancel: Cancel, grammar: str
     ) -> Iterator[str | Call]:
-        """As ``stream``; but where the likeliest reply begins with "@" it is one Call of the ``grammar``.
+        """Like ``stream``, but if the most likely reply begins with "@", it becomes one Call of the
+        ``grammar``.
 
-        The grammar costs nothing until then. A call is written with the likeliest tokens, whatever
-        the settings for replies. Raises EngineFailed for one that had no room to end, too.
+        The grammar costs nothing until then. A call uses the most likely tokens, whatever the settings for
+        replies. Raises EngineFailed, also for a call that had no room to end.
         """
         prompt = self._begun(messages)
         with ExitStack() as stack:
@@ -60,7 +61,9 @@ class CallingChatLlm(ChatLlm):
                 yield Call(call.decode("utf-8", "replace"))
 
     def choose_within(self, grammar: Grammar) -> int:
-        """The likeliest token that the grammar allows; it is not appended, but the grammar goes on."""
+        """Return the most likely token that the grammar allows, and advance the grammar; the token is not
+        appended.
+        """
         scores = self._context.scores()
         for count in (_FEW, _MORE, len(scores)):
             count = min(count, len(scores))  # noqa: PLW2901
@@ -68,14 +71,14 @@ class CallingChatLlm(ChatLlm):
             likeliest_first = best[np.argsort(-scores[best], kind="stable")]
             if (token := grammar.first_allowed(likeliest_first.tolist())) is not None:
                 return token
-        raise EngineFailed("A call could not be written.", "Set llm.tools to off, or choose another model.")
+        raise EngineFailed("The language model couldn't complete a tool call.", "Set llm.tools to off, or choose a different model.")
 
     def _way_to_choose(self, grammar: str, stack: ExitStack) -> Callable[[], int]:
-        """Within the grammar if a call is what the model wants most; otherwise anything but a call."""
+        """Choose within the grammar if the model prefers a call; otherwise anything but a call."""
         likeliest = int(self._context.scores().argmax())
         if self._is_mark(likeliest):
             return partial(self.choose_within, stack.enter_context(self.keeping_to(grammar)))
-        # A call that was chosen by chance, at some temperature, would be meant by nobody.
+        # A call picked by chance, because of the temperature, would be one that nobody meant.
         first = self._context.choose()
         waiting = [likeliest if self._is_mark(first) else first]
         return lambda: waiting.pop() if waiting else self._context.choose()

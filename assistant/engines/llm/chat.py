@@ -1,10 +1,10 @@
-"""A language model that holds a conversation: its chat template, streamed text, a memory of what was read.
+"""A language model in a conversation: chat template, streamed text, and reuse of what it has read.
 
-A follow-up turn reads only what is new: the prompt of a conversation that went on begins with
-the text of the turn before, so the tokens of that turn are taken over, the reply's exactly as
-the model chose them, and the memory still holds them. What the static beginning of every prompt
-leaves in memory can be kept on disk, so that the first turn need not read it either. What runs the
-network is behind ``Context``: this knows no runtime.
+A follow-up turn reads only what is new: the prompt of a continued conversation begins with the text of the
+previous turn, so that turn's tokens are reused, the reply's exactly as the model chose them, and they are
+still in the KV cache. The KV cache of the fixed beginning of every prompt can be saved to disk, so not even
+the first turn needs to read it. The network runs behind ``Context``, so this module is independent of the
+runtime.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
 
 _SCRIPTS = 4
-"""Turns whose tokens are remembered: the last one, and those before it in case it is taken back."""
+"""Turns whose tokens are remembered: the last one, and earlier ones in case it is retracted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one reply cost."""
+    """Cost of one reply."""
 
     tokens_prompt: int = 0
     tokens_reused: int = 0
-    """Of the prompt, those that the memory held already."""
+    """Prompt tokens that were already in the KV cache."""
     tokens_generated: int = 0
     first_token_s: float = 0.0
-    """From the call to the first token, seconds."""
+    """Seconds from the call to the first token."""
     total_s: float = 0.0
-    """From the call to the end, seconds, the consumer's own time included."""
+    """Seconds from the call to the end, including the consumer's own time."""
 
     @property
     def tokens_evaluated(self) -> int:
@@ -49,84 +49,86 @@ class Usage:
 
     @property
     def tokens_per_s(self) -> float:
-        """Speed of generation once it had begun."""
+        """Generation speed after the first token."""
         spent_s = self.total_s - self.first_token_s
         return (self.tokens_generated - 1) / spent_s if self.tokens_generated > 1 and spent_s > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """A prompt, with its whole reply or without, as text and as tokens."""
+    """A prompt, with or without its complete reply, as text and as tokens."""
 
     text: str
     tokens: tuple[int, ...]
 
 
 class Vocabulary(Protocol):
-    """A model's tokens and their texts. May be used from any thread."""
+    """A model's tokens and their texts. Can be used from any thread."""
 
     begin: str
-    """Spells the token that begins a text; empty when there is none."""
+    """Spelling of the token that begins a text; empty if there is none."""
     end: str
-    """Spells the token that ends a text; empty when there is none."""
+    """Spelling of the token that ends a text; empty if there is none."""
     first: str
-    """What every prompt must begin with; empty where the model wants nothing."""
+    """What every prompt must begin with; may be empty."""
 
     def tokenize(self, text: str) -> list[int]:
-        """Tokens of a text; control tokens that it spells out become those tokens."""
+        """Convert text to tokens; spelled-out control tokens become those tokens."""
 
     def piece(self, token: int, *, spell_control: bool = False) -> bytes:
-        """The bytes that a token stands for; nothing for control tokens, unless they are to be spelled."""
+        """Return the bytes of a token; empty for control tokens, unless they are to be spelled out."""
 
     def is_control(self, token: int) -> bool:
-        """Whether it steers the model instead of standing for text."""
+        """True if the token controls the model rather than representing text."""
 
     def ends_reply(self, token: int) -> bool:
-        """Whether it is one of the model's end marks."""
+        """True if it is one of the model's end tokens."""
 
 
 class Context(Protocol):
-    """A loaded model and its memory: tokens in, the next token out. Belongs to one thread."""
+    """A loaded model and its KV cache: tokens in, next token out. Belongs to one thread."""
 
     context_tokens: int
 
     @property
     def held(self) -> Sequence[int]:
-        """The tokens that the memory holds."""
+        """The tokens in the KV cache."""
 
     def read(self, tokens: Sequence[int]) -> int:
-        """Bring the memory to exactly ``tokens``; how many of them it held already.
+        """Make the KV cache hold exactly ``tokens``; returns how many were already there.
 
-        Interrupted, it holds the first part of them. Raises EngineFailed.
+        If interrupted, it holds the first part of them. Raises EngineFailed.
         """
 
     def append(self, tokens: Sequence[int]) -> None:
-        """Evaluate ``tokens`` after those that the memory holds. Raises EngineFailed."""
+        """Evaluate ``tokens`` after those in the KV cache. Raises EngineFailed."""
 
     def begin_reply(self) -> None:
-        """Forget what was chosen before: the repeat penalty looks at one reply, a seed starts anew."""
+        """Forget earlier choices: the repeat penalty covers one reply, and a seed starts over."""
 
     def choose(self) -> int:
-        """The token to follow those read; it is not appended."""
+        """Choose the next token, without appending it."""
 
     def scores(self) -> Float32s:
         """Of every token, to follow those read; valid until the next one is appended. Raises EngineFailed."""
 
     def interruptible(self, cancel: Cancel) -> AbstractContextManager[None]:
-        """Inside it ``read`` and ``append`` end within milliseconds once ``cancel`` is set."""
+        """A block in which ``read`` and ``append`` end within milliseconds once ``cancel`` is set."""
 
     def state(self) -> bytes:
-        """The memory as bytes, for ``restore`` with the same model."""
+        """Return the KV cache as bytes, for ``restore`` with the same model."""
 
     def restore(self, state: bytes, tokens: Sequence[int]) -> bool:
-        """Bring the memory to what ``state`` said when it held ``tokens``; false and empty if it cannot."""
+        """Load a ``state`` saved while the cache held ``tokens``; returns False, with an empty cache, on
+        failure.
+        """
 
     def close(self) -> None:
-        """Free everything; harmless when done twice."""
+        """Free everything; harmless when called twice."""
 
 
 class ChatLlm:
-    """Continues a conversation, reading each token of it once."""
+    """Continues a conversation, processing each token of it only once."""
 
     def __init__(
         self,
@@ -138,15 +140,17 @@ class ChatLlm:
         file: Path,
         runtime: Sequence[object],
     ) -> None:
-        """``file`` and ``runtime`` (its version, its kind of memory) say what a kept state is good for."""
+        """Set it up; ``file`` and ``runtime`` (its version, its kind of cache) identify what a saved state
+        fits.
+        """
         self.context_tokens = context.context_tokens
         self.usage = Usage()
-        """What the last reply cost; complete once it has ended."""
+        """Cost of the last reply; complete once it has ended."""
         self._context = context
         self._vocabulary = vocabulary
         self._chat = chat
         self._settings = settings
-        # The file may be gone by the time that a state is kept: one in memory only is there for loading.
+        # The file may be gone when a state is saved: an in-memory one exists only during loading.
         facts = file.stat()
         self._made_of = (file.stem, facts.st_size, facts.st_mtime_ns)
         self._runtime = runtime
@@ -158,16 +162,16 @@ class ChatLlm:
         self._context.close()
 
     def warm_up(self) -> None:
-        """Read one token after what the memory holds; the next prompt takes it back."""
+        """Evaluate one token after the KV cache; the next prompt removes it."""
         self._context.append(self._vocabulary.tokenize("\n")[:1])
         self._context.choose()
 
     def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:
-        """Read what every prompt that begins with ``messages`` has in common, whatever is asked.
+        """Process what every prompt that begins with ``messages`` has in common, whatever the question.
 
-        A user's message at their end stands for the question and does not matter. With ``cache``,
-        a folder, the result is taken from there, or else kept there for the next start. Raises
-        PromptTooLong, EngineFailed.
+        A user message at the end is a placeholder for the question; its text doesn't matter. With ``cache``,
+        a folder, the result is loaded from there, or saved there for the next start. Raises PromptTooLong,
+        EngineFailed.
         """
         prefix = self._common_prefix(messages)
         self._check_length(prefix)
@@ -183,7 +187,7 @@ class ChatLlm:
             kept_file.save(path, key, self._context.state())
 
     def read_ahead(self, messages: Sequence[Message], cancel: Cancel) -> None:
-        """Read what a prompt with these messages, the last of which will go on, has in common with them."""
+        """Process the part of the prompt that stays the same although its last message is unfinished."""
         going_on = [*messages[:-1], replace(messages[-1], content=f"{messages[-1].content} and")]
         one, other = (self._tokens(self._prompt(each)) for each in (messages, going_on))
         known = one[: common_length(one, other)]
@@ -192,14 +196,14 @@ class ChatLlm:
                 self._context.read(known)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Length of the prompt that these messages become. May be called from any thread."""
+        """Return the prompt length of these messages in tokens. Can be called from any thread."""
         return len(self._vocabulary.tokenize(self._prompt(messages)))
 
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
-        """Yield the reply piece by piece; a model with nothing to say yields nothing.
+        """Yield the reply piece by piece; nothing if the model has nothing to say.
 
-        A last message of the assistant's own is gone on with. Ends within milliseconds of ``cancel``,
-        while the prompt is being read too; what was read until then stays in memory. Raises
+        If the last message is the assistant's own, the reply continues it. Ends within milliseconds of
+        ``cancel``, even while reading the prompt; what was read until then stays in the cache. Raises
         PromptTooLong before the first piece, EngineFailed at any time.
         """
         prompt = self._begun(messages)
@@ -207,7 +211,7 @@ class ChatLlm:
             yield from self._write(prompt, chosen, cancel)
 
     def _write(self, prompt: _Script, chosen: Iterable[int], cancel: Cancel) -> Iterator[str]:
-        """The text of the tokens that are chosen; remembered, unless it was cut short."""
+        """Yield the text of the chosen tokens; it is remembered unless it was cut short."""
         pieces = TextPieces(self._settings.stop)
         reply, said = [], ""
         scores: list[float] = []
@@ -231,9 +235,9 @@ class ChatLlm:
     def _choose(
         self, prompt: Sequence[int], cancel: Cancel, way: Callable[[], Callable[[], int]]
     ) -> Generator[int, None, None]:
-        """Read the prompt, then give one token after the other until the reply ends or room does.
+        """Read the prompt, then yield one token after another until the reply ends or the context is full.
 
-        ``way``, asked when the prompt has been read, gives what chooses the tokens.
+        ``way`` is called once the prompt has been read, and returns the function that chooses tokens.
         """
         began_s = time.perf_counter()
         limit = min(self._settings.max_tokens, self.context_tokens - len(prompt))
@@ -256,7 +260,7 @@ class ChatLlm:
                     self._context.append([token])
 
     def _begun(self, messages: Sequence[Message]) -> _Script:
-        """The prompt and, behind it, what of the reply is there already. Raises PromptTooLong."""
+        """Build the prompt plus the existing part of the reply. Raises PromptTooLong."""
         *before, last = messages
         goes_on = last.role == "assistant"
         text = self._prompt(before) + self._plain(last.content) if goes_on else self._prompt(messages)
@@ -269,8 +273,10 @@ class ChatLlm:
     def _check_length(self, tokens: Sequence[int]) -> None:
         if len(tokens) >= self.context_tokens:
             raise PromptTooLong(
-                f"The prompt is {len(tokens)} tokens long, and the model can take {self.context_tokens - 1}.",
-                "Ask something shorter, shorten the system prompt (llm.prompt), or raise llm.context_tokens.",
+                f"The prompt has {len(tokens)} tokens, but the model can take "
+                f"only {self.context_tokens - 1}.",
+                "Ask a shorter question, shorten the system prompt (llm.prompt), "
+                "or raise llm.context_tokens.",
             )
 
     def _prompt(self, messages: Sequence[Message]) -> str:
@@ -280,9 +286,9 @@ class ChatLlm:
         return plain(self._vocabulary, text)
 
     def _tokens(self, prompt: str) -> list[int]:
-        """Tokens of the prompt; where it repeats an earlier turn, the very ones of that turn.
+        """Convert the prompt to tokens; where it repeats an earlier turn, reuse that turn's tokens.
 
-        Splitting the text of a reply anew may give other tokens than the model chose.
+        Tokenizing the text of a reply again may give other tokens than the model chose.
         """
         known = [script for script in self._scripts if prompt.startswith(script.text)]
         longest = max(known, key=lambda script: len(script.text), default=_Script("", ()))
@@ -300,13 +306,13 @@ class ChatLlm:
 
 
 def prompt_text(vocabulary: Vocabulary, chat: ChatTemplate, messages: Sequence[Message]) -> str:
-    """The text that a chat becomes for its model. Raises EngineFailed."""
+    """Render the messages as the model's prompt. Raises EngineFailed."""
     harmless = [replace(message, content=plain(vocabulary, message.content)) for message in messages]
     return chat.render(harmless)
 
 
 def plain(vocabulary: Vocabulary, text: str) -> str:
-    """Break up what spells a control token, so that no words can end their own message."""
+    """Break up any spelled-out control token, so that no text can end its own message."""
     for token in set(vocabulary.tokenize(text)):
         if vocabulary.is_control(token):
             spelled = vocabulary.piece(token, spell_control=True).decode("utf-8", "replace")

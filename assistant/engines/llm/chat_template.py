@@ -1,7 +1,7 @@
-"""Turns a chat into the one text that its model was trained on.
+"""Renders a chat as the text format its model was trained on.
 
-The template is a small Jinja program inside the model file, so it is run in Jinja's sandbox: it
-can build text and nothing else. Knows nothing of tokens.
+The template is a small Jinja program inside the model file, so it runs in Jinja's sandbox: it can build text
+and nothing else. Independent of tokens.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from assistant.text.inner import opened_thought
 
 
 class ChatTemplate:
-    """One model's chat format. Raises ModelCorrupt when it cannot even render one question."""
+    """One model's chat format. Raises ModelCorrupt if it cannot render even one question."""
 
     def __init__(self, source: str, begin: str, end: str, first: str = "") -> None:
-        """``begin`` and ``end`` are the texts of the model's begin and end tokens.
+        """Compile it; ``begin`` and ``end`` are the texts of the model's begin and end tokens.
 
-        ``first`` must begin every prompt; templates that write it themselves get no second one.
+        ``first`` must begin every prompt; it isn't added again if the template writes it.
         """
         try:
             self._template = _environment().from_string(source)
-        except Exception as error:  # A hostile template may raise anything while it is compiled.
+        except Exception as error:  # A hostile template may raise anything during compilation.
             raise _unusable(error) from error
         if not source.strip():
             raise ModelCorrupt(
@@ -48,12 +48,12 @@ class ChatTemplate:
             raise _unusable(error.__cause__ or error) from error
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The prompt, up to where the model's reply begins. Raises EngineFailed."""
+        """Render the prompt, up to where the model's reply begins. Raises EngineFailed."""
         if not self._takes_system:
             messages = _system_in_question(messages)
         chat = [{"role": message.role, "content": self._content(message.content)} for message in messages]
         try:
-            # Models that think aloud before they answer are asked not to: it would be spoken.
+            # Models that reason before they answer are asked not to: it would be spoken.
             prompt = self._template.render(
                 messages=chat,
                 **self._marks,
@@ -61,10 +61,10 @@ class ChatTemplate:
                 add_generation_prompt=True,
                 enable_thinking=False,
             )
-        except Exception as error:  # Templates refuse a chat by raising whatever they like.
+        except Exception as error:  # Templates reject a chat by raising anything they like.
             raise EngineFailed(
                 f"The model's chat template could not be used ({_cause(error)}).",
-                "Choose another model (llm.model), or fetch this one again.",
+                "Choose a different model (llm.model), or fetch this one again.",
             ) from error
         if closing := opened_thought(prompt):  # thoughts would be dropped, and take their time
             prompt = f"{prompt.rstrip()}\n\n{closing}\n\n"
@@ -99,7 +99,7 @@ class ChatTemplate:
 
 
 class _WholeReplies(Extension):
-    """Transformers marks what a model is trained on with ``{% generation %}``; here it is text like any."""
+    """Transformers marks training text with ``{% generation %}``; here it is rendered as plain text."""
 
     tags = {"generation"}  # noqa: RUF012  as Jinja declares it
 
@@ -109,7 +109,7 @@ class _WholeReplies(Extension):
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
-    """The dialect of Jinja that Transformers has for chat templates."""
+    """Create the dialect of Jinja that Transformers uses for chat templates."""
     environment = ImmutableSandboxedEnvironment(
         loader=BaseLoader(), trim_blocks=True, lstrip_blocks=True, extensions=[_WholeReplies, loopcontrols]
     )
@@ -135,14 +135,14 @@ _OFFERED = {
     "tools": None,
     "documents": None,
 }
-"""What templates may call and look at."""
+"""Functions and values available to templates."""
 
 _PROBE = (Message("system", "Zebra crossing."), Message("user", "Violet teapot"))
 """A conversation whose words must all be in the prompt."""
 
 
 def _system_in_question(messages: Sequence[Message]) -> list[Message]:
-    """Put the system text at the head of the first message that follows it."""
+    """Put the system text at the start of the message that follows it."""
     system = "\n\n".join(message.content for message in messages if message.role == "system")
     chat = [message for message in messages if message.role != "system"]
     if system and chat:
@@ -159,5 +159,5 @@ def _cause(error: BaseException) -> str:
 def _unusable(error: BaseException) -> ModelCorrupt:
     return ModelCorrupt(
         f"The chat template inside the model file does not work ({_cause(error)}).",
-        "Choose another model (llm.model), or fetch this one again.",
+        "Choose a different model (llm.model), or fetch this one again.",
     )

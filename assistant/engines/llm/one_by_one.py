@@ -12,7 +12,7 @@ from assistant.runtime.cancel import Cancel
 
 
 class OneByOne:
-    """A ``BatchLlm`` of any ``Llm``."""
+    """Makes a ``BatchLlm`` of any ``Llm``."""
 
     def __init__(self, llm: Llm) -> None:
         self._llm = llm
@@ -23,7 +23,7 @@ class OneByOne:
     def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
         """Yield the replies in the order of the prompts; stops soon after ``cancel``.
 
-        A prompt that is too long or that the engine fails at is a reply with an ``error``.
+        A prompt that is too long, or that makes the engine fail, is a reply with an ``error``.
         """
         began_s = time.perf_counter()
         for number, messages in enumerate(prompts):

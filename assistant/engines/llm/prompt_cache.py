@@ -1,8 +1,8 @@
-"""Bytes kept on disk under a key, for what is costly to make anew: whole, private, or as good as not there.
+"""Saves bytes that are costly to recompute on disk under a key: complete and private, or treated as missing.
 
-The file is a digest over key and content, then the content. The key says what the bytes were made
-from: a file that belongs to other things, is damaged or was cut off by a power failure has another
-digest. Knows nothing of what the bytes mean.
+The file is a digest of key and content, followed by the content. The key identifies what the bytes were
+computed from: a file that belongs to something else, is damaged or was cut off by a power failure has a
+different digest. Independent of what the bytes mean.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAX_BYTES = 1024**3
 
 
 def load(path: Path, key: bytes) -> bytes | None:
-    """What was saved under this key, or None."""
+    """Return what was saved under this key, or None."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES)
@@ -32,7 +32,7 @@ def load(path: Path, key: bytes) -> bytes | None:
 
 
 def save(path: Path, key: bytes, state: bytes) -> None:
-    """Swap the file in whole, for this user's eyes only. A disk that is full is no fault here."""
+    """Replace the file atomically, readable only by this user. A full disk is not an error here."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -48,5 +48,5 @@ def save(path: Path, key: bytes, state: bytes) -> None:
 
 
 def _digest(key: bytes, state: bytes) -> bytes:
-    # The key has no fixed length, so its own digest goes in.
+    # The key has no fixed length, so its own digest is used.
     return hashlib.sha256(hashlib.sha256(key).digest() + state).digest()

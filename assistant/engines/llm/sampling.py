@@ -1,7 +1,7 @@
-"""Chooses the next token from the scores of all: llama.cpp's samplers, in the order that engine has them.
+"""Chooses the next token from all scores: llama.cpp's samplers, in the order used by that engine.
 
-The likeliest ``top_k`` first, since the rest is slow on all tokens; then the repeat penalty; then, unless
-the likeliest is simply taken, ``top_p``, ``min_p``, the temperature, and a draw. Knows nothing of models.
+First the ``top_k`` most likely, since the rest is slow on all tokens; then the repeat penalty; then, unless
+the most likely is simply taken, ``top_p``, ``min_p``, temperature, and a random draw. Independent of models.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ Float32s = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 
 PENALTY_WINDOW = 64
-"""How many of the latest tokens of the reply the repeat penalty looks at."""
+"""Number of latest reply tokens that the repeat penalty covers."""
 
 
 class Sampler:
-    """The choices of one reply after another."""
+    """Makes the choices for one reply after another."""
 
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self.begin_reply()
 
     def begin_reply(self) -> None:
-        """Forget what was chosen before; a seed starts anew."""
+        """Forget earlier choices; a seed starts over."""
         self._chosen: deque[int] = deque(maxlen=PENALTY_WINDOW)
         self._random = np.random.default_rng(self._settings.seed)
 
     def choose(self, scores: Float32s) -> int:
-        """A token by the ``scores`` (logits) of all."""
+        """Choose a token by the ``scores`` (logits) of all."""
         token = self._choose(scores)
         self._chosen.append(token)
         return token
@@ -59,14 +59,14 @@ class Sampler:
 
 
 def likeliest(scores: Float32s, count: int) -> Int64s:
-    """The ``count`` tokens of the highest scores in any order; all of them when that is 0."""
+    """Return the ``count`` tokens with the highest scores, in any order; all if ``count`` is 0."""
     if not 0 < count < len(scores):
         return np.arange(len(scores))
     return np.argpartition(scores, -count)[-count:]
 
 
 def penalized(tokens: Int64s, scores: Float32s, chosen: Int64s, penalty: float) -> Float32s:
-    """The scores of ``tokens``, less for those that are among the ``chosen``."""
+    """Return the scores of ``tokens``, reduced for those already ``chosen``."""
     less = np.where(scores > 0, scores / penalty, scores * penalty)
     return np.where(np.isin(tokens, chosen), less, scores).astype(np.float32)
 
@@ -78,7 +78,7 @@ def log_probability(scores: Float32s, token: int) -> float:
 
 
 def nucleus(scores: Float32s, share: float) -> int:
-    """How many of the scores, falling, it takes to have this share of the probability; one at least."""
+    """Count how many scores, in descending order, reach this share of the probability; at least one."""
     if share >= 1:
         return len(scores)
     return int(np.searchsorted(np.cumsum(_softmax(scores)), share)) + 1

@@ -1,7 +1,7 @@
-"""A language model's tokens: the text that their bytes make, and what two runs of them have in common.
+"""A language model's tokens: decoding their bytes to text, and comparing two token sequences.
 
-A letter may be spread over several tokens, and so may a stop string. Text that might still become
-part of either is held back until it is decided. Knows nothing of models.
+A character may be spread over several tokens, and so may a stop string. Text that may still become part of
+either is held back until that is clear. Independent of models.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 
 
 class TextPieces:
-    """Bytes in, text that can be shown or spoken at once out."""
+    """Turns bytes into text that can be shown or spoken at once."""
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self._stop = tuple(text for text in stop if text)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self.stopped = False
-        """A stop string came; nothing more will be given."""
+        """True after a stop string; no more text follows."""
 
     def feed(self, data: bytes) -> str:
-        """Take one token's bytes; the text that is now certain, often empty."""
+        """Add one token's bytes; returns the text that is now certain, often empty."""
         if self.stopped:
             return ""
         self._held += self._decoder.decode(data)
@@ -32,7 +32,7 @@ class TextPieces:
         return self._release(len(self._held) - self._undecided())
 
     def finish(self) -> str:
-        """What was held back, now that no more will come; half a letter is dropped."""
+        """Return the text held back, since no more follows; half a character is dropped."""
         return self._release(0 if self.stopped else len(self._held))
 
     def _release(self, length: int) -> str:
@@ -40,7 +40,7 @@ class TextPieces:
         return text
 
     def _undecided(self) -> int:
-        """Length of the longest end of the held text with which a stop string begins."""
+        """Length of the longest end of the held text that begins a stop string."""
         longest = max(map(len, self._stop), default=1) - 1
         for length in range(min(longest, len(self._held)), 0, -1):
             if any(text.startswith(self._held[-length:]) for text in self._stop):
@@ -49,7 +49,7 @@ class TextPieces:
 
 
 def longest_match(held: Sequence[int], begin: int, wanted: Sequence[int]) -> tuple[int, int]:
-    """Where behind ``begin`` most of ``wanted``, from its first token on, is held: start and length."""
+    """Find the longest prefix of ``wanted`` in ``held`` after ``begin``; returns start and length."""
     starts = (at for at in range(begin + 1, len(held)) if wanted and held[at] == wanted[0])
     lengths = ((common_length(held[start:], wanted), start) for start in starts)
     length, start = max(lengths, default=(0, begin))
@@ -57,7 +57,7 @@ def longest_match(held: Sequence[int], begin: int, wanted: Sequence[int]) -> tup
 
 
 def what_followed(tokens: Sequence[int], alike: int, most: int) -> list[int]:
-    """What came, ``most`` tokens at most, where the last ``alike`` tokens stood last before; or nothing."""
+    """Return up to ``most`` tokens that followed the previous occurrence of the last ``alike`` tokens."""
     last = list(tokens[-alike:])
     if len(last) < alike:
         return []
@@ -68,6 +68,6 @@ def what_followed(tokens: Sequence[int], alike: int, most: int) -> list[int]:
 
 
 def common_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens both begin with."""
+    """Return the length of the common prefix."""
     pairs = zip(first, second)  # noqa: B905  one is shorter
     return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))

@@ -1,8 +1,8 @@
-"""Speech recognition by Whisper on faster-whisper and CTranslate2, from local files only.
+"""Speech recognition with Whisper on faster-whisper and CTranslate2, from local files only.
 
-Short speech is recognised on a short window; a doubtful result and long speech go through
-faster-whisper's own 30 s windows. Nothing here touches a network: faster-whisper would fetch a
-tokenizer that is missing from the folder, so a folder without one is refused.
+Short speech is recognized in a short window; long speech, or a doubtful result, uses faster-whisper's own 30
+s windows. Nothing here touches a network: faster-whisper would download a missing tokenizer, so a folder
+without one is rejected.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _SHORTEST_S = 0.05
 """No word is shorter; Whisper would make one up."""
 
 _WINDOW_S = 30.0
-"""What Whisper hears at once."""
+"""The length Whisper processes at once."""
 
 
 def create(settings: SttSettings, model: Path, threads: int) -> WhisperStt:
-    """Load the model in the folder ``model``; 0 threads are as many as there are processors.
+    """Load the model in the folder ``model``; 0 threads means one per processor.
 
     Raises ModelMissing, ModelCorrupt, EngineFailed or SettingsError.
     """
@@ -59,10 +59,9 @@ class WhisperStt:
         )
 
     def transcribe(self, pcm: Pcm16, cancel: Cancel) -> Transcript:
-        """Recognise int16 samples at 16 kHz, shape (n,), of any length.
+        """Recognize int16 samples at 16 kHz, shape (n,), of any length.
 
-        Text is empty for silence; also when ``cancel`` was set before there was any.
-        Raises EngineFailed.
+        The text is empty for silence, and if ``cancel`` was set before there was any. Raises EngineFailed.
         """
         samples = pcm.astype(np.float32) / np.float32(32768)
         duration_s = len(samples) / SAMPLE_RATE_HZ
@@ -80,9 +79,9 @@ class WhisperStt:
             raise _failed(error) from error
 
     def warm_up(self) -> None:
-        """Recognise a second of noise once; raises EngineFailed if the model cannot.
+        """Recognize a second of noise once; raises EngineFailed if the model cannot.
 
-        The full window, which few utterances need, is left out: it takes four times as long.
+        The full window, which few utterances need, is skipped: it takes four times as long.
         """
         noise = np.random.default_rng(seed=0).normal(0, 0.01, SAMPLE_RATE_HZ).astype(np.float32)
         try:
@@ -107,10 +106,10 @@ class WhisperStt:
             condition_on_previous_text=False,
             # Timestamps tell where a window's last sentence ends and the next window begins.
             without_timestamps=not several_windows,
-            # Whether it is speech is judged outside; but silence between long speech is skipped.
+            # Other code decides whether it is speech; but silence inside long speech is skipped.
             no_speech_threshold=0.6 if several_windows else None,
         )
-        # Each window is recognized when it is asked for.
+        # Each window is recognized on demand.
         return _joined(list(takewhile(lambda _: not cancel, segments)), info.language)
 
 
@@ -135,12 +134,12 @@ def _nothing(language: str | None) -> Transcript:
 def _failed(error: Exception) -> EngineFailed:
     return EngineFailed(
         f"Speech recognition failed ({error}).",
-        "Check the model with `assistant models verify`; if it is whole, report this.",
+        "Check the model with `assistant models verify`. If it is intact, report this as a bug.",
     )
 
 
 _NEEDED = ("model.bin", "config.json", "tokenizer.json")
-_FETCH_AGAIN = "Fetch it again: `assistant models pull`; `assistant models verify` tells which file is wrong."
+_FETCH_AGAIN = "Fetch it again: `assistant models pull`. To find the damaged file: `assistant models verify`."
 
 _NEAREST = {
     "float32": (),
@@ -149,14 +148,14 @@ _NEAREST = {
     "int8_float32": ("int8", "int8_float16"),
     "int8_float16": ("int8_float32", "int8"),
 }
-"""Number format -> what is used instead where a device does not compute in it; else float32."""
+"""Number format -> replacement on a device that doesn't support it; float32 if none fits."""
 
 
 def open_model(folder: Path, settings: SttSettings, threads: int) -> WhisperModel:
     """Load the CTranslate2 model in ``folder`` with one worker of ``threads`` threads.
 
-    A card or a number format that is not there is skipped with one line in the log. Raises ModelMissing,
-    ModelCorrupt, EngineFailed for want of memory, SettingsError when the model does not know the language.
+    A GPU or number format that isn't available is skipped with a line in the log. Raises ModelMissing,
+    ModelCorrupt, EngineFailed if memory runs out, SettingsError if the model doesn't know the language.
     """
     _check_files(folder)
     ctranslate2.set_log_level(logging.ERROR)
@@ -167,7 +166,7 @@ def open_model(folder: Path, settings: SttSettings, threads: int) -> WhisperMode
 
 
 def _loaded(folder: Path, settings: SttSettings, threads: int) -> WhisperModel:
-    """On the card, if one is wanted and starts, or else on the processor."""
+    """Load it on the GPU if requested and working, otherwise on the CPU."""
     if _wants_card(settings):
         try:
             return _load(folder, "cuda", settings, threads)
@@ -177,8 +176,8 @@ def _loaded(folder: Path, settings: SttSettings, threads: int) -> WhisperModel:
         return _load(folder, "cpu", settings, threads)
     except MemoryError as error:
         raise EngineFailed(
-            f"There is not enough memory for the speech model in {folder}.",
-            "Choose a smaller one (stt.model).",
+            f"There isn't enough memory for the speech model in {folder}.",
+            "provider=cuda network=stt skipped=yes reason='CTranslate2 finds no CUDA GPU'",
         ) from error
     except Exception as error:  # tokenizers raises bare Exceptions
         raise ModelCorrupt(
@@ -200,7 +199,7 @@ def _load(folder: Path, device: str, settings: SttSettings, threads: int) -> Whi
 
 
 def _wants_card(settings: SttSettings) -> bool:
-    """Whether to try it: "auto" is a card where there is one."""
+    """True if a GPU should be tried: "auto" uses one if it exists."""
     if settings.device == "cpu":
         return False
     there = bool(ctranslate2.get_cuda_device_count())
@@ -210,13 +209,13 @@ def _wants_card(settings: SttSettings) -> bool:
 
 
 def _compute_type(device: str, settings: SttSettings) -> str:
-    """The format that is set, or the nearest one that this device computes in."""
+    """Return the configured format, or the closest one that this device supports."""
     wanted = settings.compute_type
     supported = ctranslate2.get_supported_compute_types(device)
     if wanted == "auto" or wanted in supported:
         return wanted
     instead = next((name for name in _NEAREST[wanted] if name in supported), "float32")
-    reason = f"this {device} computes in {', '.join(sorted(supported))}: {instead} instead"
+    reason = f"this {device} supports {', '.join(sorted(supported))}: using {instead}"
     log.warning("compute_type=%s network=stt skipped=yes reason=%r", wanted, reason)
     return instead
 
@@ -232,7 +231,7 @@ def _check_files(folder: Path) -> None:
 
 
 def _try(model: WhisperModel) -> None:
-    """Take one step of recognition: only that finds a vocabulary that was cut off."""
+    """Run one step of recognition: only that detects a truncated vocabulary."""
     silence = np.zeros((1, model.model.n_mels, 2), dtype=np.float32)
     begin = model.hf_tokenizer.token_to_id("<|startoftranscript|>")
     model.model.generate(ctranslate2.StorageView.from_array(silence), [[begin]], beam_size=1, max_length=2)
@@ -242,8 +241,9 @@ def _check_language(model: WhisperModel, settings: SttSettings) -> None:
     known = model.supported_languages
     if settings.language != "auto" and settings.language not in known:
         raise SettingsError(
-            f"The speech model '{settings.model}' does not know the language '{settings.language}'.",
-            f"Set stt.language to one it knows ({', '.join(known)}), or choose another model (stt.model).",
+            f"The speech model '{settings.model}' doesn't support the language '{settings.language}'.",
+            f"Set stt.language to one it supports ({', '.join(known)}), or "
+            "choose a different model (stt.model).",
         )
 
 

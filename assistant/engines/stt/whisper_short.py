@@ -1,13 +1,12 @@
-"""Whisper on a window as long as the speech, at a quarter of the price of the full one.
+"""Whisper on a window as short as the speech, at a quarter of the cost of the full one.
 
-The encoder's cost grows with its window, so it is given the speech and a margin only. The
-decoder was trained on windows of 30 s: when it finds less it loops or never ends. So the rest of
-its window is filled with what the encoder made of silence, once, when the model was loaded.
+The encoder's cost grows with its window, so it gets only the speech and a margin. The decoder was trained on
+windows of 30 s: with less, it loops or never ends. So the rest of its window is filled with the encoder's
+output for silence, computed once when the model was loaded.
 
-``doubt`` tells from a transcript's figures when it cannot be what was said: Whisper sometimes goes
-round in circles, stops at the first pause, or guesses. It compares lengths and probabilities only. Its
-limits lie in wide gaps between good and bad results of 850 recordings (clean, faster, slower,
-noisy, reverberant).
+``doubt`` detects from a transcript's statistics that it cannot be right: Whisper sometimes loops, stops at
+the first pause, or guesses. It compares only lengths and probabilities. Its limits are in wide gaps between
+good and bad results of 850 recordings (clean, faster, slower, noisy, reverberant).
 """
 
 from __future__ import annotations
@@ -31,34 +30,35 @@ Floats = npt.NDArray[np.float32]
 _FRAMES_PER_S = 100
 
 _MARGIN_S = 2.0
-"""The encoder's own window goes on this long after the last sound; with 1 s, short words suffer."""
+"""The encoder's window continues this long after the last sound; with 1 s, short words suffer."""
 
 _STATE_FRAMES = 2
-"""The encoder makes one state of two feature frames."""
+"""The encoder outputs one state for two feature frames."""
 
 _LOUD_DB = -20
-"""Vowels are louder than this beside the loudest frame."""
+"""Vowels are louder than this, relative to the loudest frame."""
 
 _AUDIBLE_DB = -40
-"""The softest consonant is louder than this; in noise, everything is, and nothing is left out."""
+"""The softest consonant is louder than this; in noise everything is, and nothing is cut off."""
 
 _NOISY_DB, _QUIET_SHARE = -30, 10
-"""In noise the quietest tenth of the frames is louder than this beside the loudest: 10 dB below speech it was
-at -32 to -17 dB. It was not in 67 of 74 quiet recordings; in the others, which are cut close to the words or
-noisy themselves, the same words were wrong either way."""
+"""In noise, the quietest tenth of the frames is louder than this, relative to the loudest: at 10 dB below
+speech it was at -32 to -17 dB. It was not in 67 of 74 quiet recordings; in the others, which are
+tightly cut or noisy themselves, the same words were wrong either way.
+"""
 
 _NOISY_BEAM = 5
-"""Hypotheses followed in noise, where the likeliest next word is often the wrong one; 8 are no better."""
+"""Hypotheses followed in noise, where the most likely next word is often wrong; 8 are no better."""
 
 LONGEST_S = 24.0
 """Beyond this, the window is so nearly full that nothing is saved."""
 
 
 class ShortWindow:
-    """Transcribes what is shorter than Whisper's window of 30 s."""
+    """Transcribes speech shorter than Whisper's window of 30 s."""
 
     def __init__(self, model: WhisperModel, *, language: str | None, beam_size: int) -> None:
-        """``language`` None lets a multilingual model decide for each utterance."""
+        """Set it up; with ``language`` None, a multilingual model decides for each utterance."""
         self._model = model
         self._language = language if model.model.is_multilingual else "en"
         self._beam_size = beam_size
@@ -67,7 +67,9 @@ class ShortWindow:
         self._silence = self._states_of_silence()
 
     def transcribe(self, samples: Floats, cancel: Cancel) -> tuple[Transcript, Doubt | None]:
-        """What was said in ``samples`` (16 kHz, shape (n,), up to LONGEST_S) and why not to believe it."""
+        """Transcribe ``samples`` (16 kHz, shape (n,), up to LONGEST_S), with the reason to doubt it, if
+        any.
+        """
         features = self._model.feature_extractor(samples)[:, :-1]
         level_db = _level_db(features)
         end_s = (np.flatnonzero(level_db > _AUDIBLE_DB)[-1] + 1) / _FRAMES_PER_S
@@ -84,8 +86,8 @@ class ShortWindow:
         transcript, reason = decode(timestamps=False)
         if reason in (None, "guess") or cancel:
             return transcript, reason
-        # Asked for timestamps it goes on after a pause and counts its way out of a loop. It is
-        # not asked at first because it then gets more single words wrong.
+        # With timestamps, it continues after a pause and counts its way out of a loop. They aren't used at
+        # first because they make it get more single words wrong.
         again, doubtful = decode(timestamps=True)
         return (transcript, reason) if doubtful not in (None, "guess") else (again, doubtful)
 
@@ -116,7 +118,7 @@ class ShortWindow:
             text=text,
             language=language,
             no_speech_probability=result.no_speech_prob,
-            # CTranslate2 averages over the tokens, Whisper also counts the end mark.
+            # CTranslate2 averages over the tokens; Whisper also counts the end token.
             average_log_probability=result.scores[0] * len(tokens) / (len(tokens) + 1),
             compression_ratio=compression_ratio(text),
         )
@@ -135,7 +137,7 @@ class ShortWindow:
         return str(token).strip("<|>")
 
     def _encode(self, features: Floats, window_s: float) -> Floats:
-        """States, shape (1, frames / 2, width), of the window: cut off, or filled up with silence."""
+        """Return the window's states, shape (1, frames / 2, width), cut off or padded with silence."""
         frames = round(window_s * _FRAMES_PER_S / _STATE_FRAMES) * _STATE_FRAMES
         window = np.zeros((1, features.shape[0], frames), dtype=np.float32)
         heard = features[:, :frames]
@@ -143,30 +145,30 @@ class ShortWindow:
         return np.array(self._model.model.encode(ctranslate2.StorageView.from_array(window), to_cpu=True))
 
     def _encode_twice(self, features: Floats, window_s: float) -> Floats:
-        """The mean of the states of the window and of the same one begun a frame later.
+        """Return the mean of the window's states and those of the same window shifted by one frame.
 
-        A state is made of two frames; where another two are put together, the noise in it comes out
-        otherwise and the word nearly the same.
+        A state covers two frames; with other pairs of frames, the noise in it changes, and the word hardly
+        does.
         """
         later = np.concatenate((np.zeros_like(features[:, :1]), features[:, :-1]), axis=1)
         mean: Floats = (self._encode(features, window_s) + self._encode(later, window_s)) / np.float32(2)
         return mean
 
     def _complete(self, states: Floats) -> ctranslate2.StorageView:
-        """The states of a full window: the given ones, then those of silence at the same place."""
+        """Return the states of a full window: the given ones, then those of silence at the same positions."""
         filled = np.concatenate((states, self._silence[:, states.shape[1] :]), axis=1)
         return ctranslate2.StorageView.from_array(filled)
 
     def _states_of_silence(self) -> Floats:
-        # The states of silence remember what came before it. After two seconds of plain noise they are
-        # nearer to those after speech than the states of a window that was silent throughout.
+        # The states of silence depend on what came before it. After two seconds of plain noise, they are
+        # closer to those after speech than the states of a window that was silent throughout.
         noise = np.random.default_rng(seed=0).normal(0.0, 0.05, 2 * SAMPLE_RATE_HZ)
         features = self._model.feature_extractor(noise.astype(np.float32))[:, :-1]
         return self._encode(features, self._model.feature_extractor.chunk_length)
 
 
 def _level_db(features: Floats) -> Floats:
-    """Energy of each frame, shape (frames,), in decibels beside the loudest."""
+    """Return the energy of each frame, shape (frames,), in decibels relative to the loudest."""
     # Features are (log10 of the energy + 4) / 4, see FeatureExtractor.
     energy = np.power(10.0, features * 4.0).mean(axis=0)
     level_db: Floats = 10 * np.log10(energy / energy.max())
@@ -179,28 +181,30 @@ _MAX_COMPRESSION_RATIO = 2.4
 """Whisper's own limit for text that repeats itself (paper, section 4.5)."""
 
 _TOKENS_PER_S = 12
-"""Faster than speech: quick English has 6 tokens a second, dictated digits have 8."""
+"""Faster than speech: quick English has 6 tokens per second, dictated digits have 8."""
 _FEWEST_TOKENS = 16
-"""A short clip may still hold a word of several rare tokens, timestamps and a full stop."""
+"""A short clip may still contain a word of several rare tokens, timestamps and a period."""
 
 _TOKENS_PER_LOUD_S = 2.5
-"""Slower than speech: whole sentences had 3.5 tokens and more for each second within 20 dB of
-the loudest one; those that broke off had 1.8 and fewer."""
+"""Slower than speech: whole sentences had at least 3.5 tokens for each second within 20 dB of the loudest
+one; those that broke off had 1.8 or fewer.
+"""
 _SENTENCE_LOUD_S = 1.5
 """A single word, however drawn out, is loud for less than this; then few tokens mean nothing."""
 
 _MIN_AVERAGE_LOG_PROBABILITY = -1.2
-"""Anywhere from -0.8 to -1.2 the word error was the same, and the lower the fewer repetitions of the
-work. Whisper's own limit for its full window is -1.0."""
+"""From -0.8 to -1.2 the word error was the same, and lower values caused fewer repeated transcriptions.
+Whisper's own limit for its full window is -1.0.
+"""
 
 
 def token_budget(duration_s: float) -> int:
-    """The most tokens that speech of this length can have."""
+    """Return the maximum number of tokens in speech of this length."""
     return _FEWEST_TOKENS + round(_TOKENS_PER_S * duration_s)
 
 
 def doubt(transcript: Transcript, *, tokens: int, duration_s: float, loud_s: float) -> Doubt | None:
-    """Why a transcript of ``tokens`` tokens cannot be trusted, or None.
+    """Return why a transcript of ``tokens`` tokens cannot be trusted, or None.
 
     ``loud_s`` seconds of the ``duration_s`` seconds of sound are within 20 dB of the loudest.
     """
@@ -216,6 +220,6 @@ def doubt(transcript: Transcript, *, tokens: int, duration_s: float, loud_s: flo
 
 
 def compression_ratio(text: str) -> float:
-    """Bytes of ``text`` over the bytes that zlib makes of them; 1.0 for no text."""
+    """Bytes of ``text`` divided by its bytes when compressed with zlib; 1.0 for no text."""
     data = text.encode()
     return len(data) / len(zlib.compress(data)) if data else 1.0

@@ -1,8 +1,8 @@
 """The Coqui engine: VITS voices on ONNX Runtime, or Coqui's own library on torch.
 
-``tts.runtime`` chooses. ``onnx`` is ``vits``. ``torch`` is ``TTS.api`` of the extra ``coqui``, for
-voices that were not exported; it runs any of Coqui's models that needs nothing but a text. Nothing
-is downloaded here: a voice is on this disk, in the model store or in Coqui's own, or it is missing.
+``tts.runtime`` chooses. ``onnx`` is ``vits``. ``torch`` is ``TTS.api`` from the extra ``coqui``, for voices
+that were not exported; it runs any Coqui model that needs only text. Nothing is downloaded here: a voice is
+on this disk, in the model store or in Coqui's own, or it is missing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOTHING: Pcm16 = np.zeros(0, dtype=np.int16)
 
 
 def create(settings: TtsSettings, model: Path, threads: int) -> Tts:
-    """Load the voice in the folder ``model``, or for torch the one that ``settings.model`` names.
+    """Load the voice in the folder ``model``, or for torch the one named in ``settings.model``.
 
     Raises ModelMissing, ModelCorrupt, EngineUnavailable or SettingsError.
     """
@@ -38,7 +38,7 @@ def create(settings: TtsSettings, model: Path, threads: int) -> Tts:
         vits_tts = importlib.import_module("assistant.engines.tts.vits")
         voice: Tts = vits_tts.create(settings, model, threads)
         return voice
-    # Importing torch takes seconds, and kills the process on boards that it was not built for.
+    # Importing torch takes seconds, and kills the process on boards it wasn't built for.
     missing = [name for name in ("TTS", "torch", "torchaudio") if find_spec(name) is None]
     if missing:
         raise EngineUnavailable(
@@ -49,9 +49,9 @@ def create(settings: TtsSettings, model: Path, threads: int) -> Tts:
 
 
 class TorchTts:
-    """A model that Coqui's library has loaded.
+    """A model loaded by Coqui's library.
 
-    A sentence is synthesised in one piece: ``cancel`` is looked at before and after it.
+    A sentence is synthesized in one piece: ``cancel`` is checked before and after it.
     """
 
     def __init__(self, folder: Path, settings: TtsSettings, threads: int) -> None:
@@ -59,18 +59,18 @@ class TorchTts:
         self._speaker = _speaker(self._api.speakers if self._api.is_multi_speaker else None, settings.speaker)
         self.sample_rate_hz = int(self._api.synthesizer.output_sample_rate)
         self._gain = 0.0
-        """Factor for the loudness of all that this voice says; 0 until it has been measured."""
+        """Volume factor for everything this voice says; 0 until it has been measured."""
         _set_scales(self._api.synthesizer.tts_model, settings)
 
     def warm_up(self) -> None:
-        """Synthesize once and discard the sound; it also shows how loud the voice is."""
+        """Synthesize once and discard the sound; this also measures the voice's volume."""
         self._gain = gain_for(self._speak("one, two, three, four, five."), self.sample_rate_hz)
         log.debug("voice_ready sample_rate_hz=%d gain=%.2f", self.sample_rate_hz, self._gain)
 
     def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:
-        """Samples at ``sample_rate_hz``; empty when there is nothing to pronounce or ``cancel`` is set.
+        """Return samples at ``sample_rate_hz``; empty if nothing is pronounceable or ``cancel`` is set.
 
-        Ends in the pause that belongs after it. Raises EngineFailed.
+        The sound ends with the pause that belongs after the sentence. Raises EngineFailed.
         """
         if cancel or not any(map(str.isalnum, sentence.text)):
             return _NOTHING
@@ -89,9 +89,10 @@ class TorchTts:
     def _speak(self, text: str) -> Any:
         try:
             wave = self._api.tts(text, speaker=self._speaker)
-        except Exception as error:  # torch and Coqui raise whatever comes up.
+        except Exception as error:  # torch and Coqui raise anything
             raise EngineFailed(
-                f"The voice could not speak: {_first_line(error)}.", "Try tts.runtime onnx, or another voice."
+                f"The voice failed to speak: {_first_line(error)}.",
+                "Set tts.runtime to onnx, or choose a different voice.",
             ) from error
         return trim(np.asarray(wave, dtype=np.float32).ravel(), self.sample_rate_hz)
 
@@ -103,7 +104,7 @@ def _load(folder: Path, threads: int) -> Any:
     except ImportError as error:
         raise EngineUnavailable(
             f"The torch runtime of the voice cannot be loaded: {_first_line(error)}.",
-            "Install it again with: pip install 'shelf-assistant[coqui]', or set tts.runtime to onnx.",
+            "Reinstall it with: pip install 'shelf-assistant[coqui]', or set tts.runtime to onnx.",
         ) from error
     if threads:
         torch.set_num_threads(threads)
@@ -116,14 +117,14 @@ def _load(folder: Path, threads: int) -> Any:
             speakers_file_path=str(speakers) if speakers else None,
             progress_bar=False,
         )
-    except Exception as error:  # torch and Coqui raise whatever comes up.
+    except Exception as error:  # torch and Coqui raise anything
         raise ModelCorrupt(
             f"The Coqui voice in {folder} cannot be loaded: {_first_line(error)}.", "Fetch it again."
         ) from error
 
 
 def _speaker(names: list[str] | None, wanted: str | int | None) -> str | None:
-    """Coqui's name of the speaker that is ``wanted`` by name or number."""
+    """Return Coqui's name for the speaker ``wanted`` by name or number."""
     if not names:
         return None
     if wanted is None:
@@ -138,7 +139,7 @@ def _speaker(names: list[str] | None, wanted: str | int | None) -> str | None:
 
 
 def _set_scales(model: Any, settings: TtsSettings) -> None:
-    """Speed and variation, where the model has them as VITS does."""
+    """Set speed and variation, if the model has VITS's settings."""
     if hasattr(model, "length_scale"):
         model.length_scale /= settings.speed
     if hasattr(model, "inference_noise_scale") and settings.noise_scale is not None:
@@ -148,5 +149,5 @@ def _set_scales(model: Any, settings: TtsSettings) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    # Of torch's explanations, the first sentence is the one that says what is wrong.
+    # In torch's explanations, the first sentence says what is wrong.
     return re.split(r"\.\s|\n", f"{str(error).strip() or type(error).__name__}\n")[0].rstrip(".")

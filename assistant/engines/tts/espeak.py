@@ -1,11 +1,11 @@
-"""Text to phonemes, by the ``espeak-ng`` program.
+"""Text to phonemes with the ``espeak-ng`` program.
 
-It runs as a process of its own, as Coqui runs it, because its library is under the GPL. A text is
-cut at its punctuation marks, espeak-ng pronounces what stands between them, and the marks are
-kept: a VITS voice takes its melody and its pauses from them. Knows nothing of voices' symbols.
+It runs as a separate process, as Coqui runs it, because its library is under the GPL. A text is cut at its
+punctuation marks, espeak-ng pronounces what is between them, and the marks are kept: a VITS voice derives its
+intonation and pauses from them. Independent of voices' symbols.
 
-One process a text takes a few milliseconds. A process that lives on would be no faster where it
-matters and has no way to say that a text is done, so there is none.
+Starting a process per text takes a few milliseconds. A persistent process would be no faster where it
+matters, and could not signal the end of a text.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from assistant.core.errors import EngineFailed, EngineUnavailable
 PROGRAM = "espeak-ng"
 
 TIMEOUT_S = 20.0
-"""A sentence takes milliseconds; a board that swaps takes its time, but not this long."""
+"""A sentence takes milliseconds; a board that is swapping needs longer, but not this long."""
 
 CACHED_TEXTS = 128
-"""Short phrases come again ("Okay."), and so does what is synthesised after a cancelled turn."""
+"""Short phrases recur ("Okay."), and so does text synthesized again after a canceled turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """What is spoken in one breath, and the mark it ends with."""
+    """Words spoken in one breath, and the mark they end with."""
 
     phonemes: str
     """IPA with stress marks; one space between words."""
@@ -42,12 +42,12 @@ class Espeak:
     """Pronounces one language."""
 
     def __init__(self, voice: str) -> None:
-        """Raises EngineUnavailable when the program or its ``voice`` ("en-us") is not there."""
+        """Check that espeak-ng has ``voice`` ("en-us"). Raises EngineUnavailable."""
         program = shutil.which(PROGRAM)
         if program is None:
             raise EngineUnavailable(
                 "The voice needs the program 'espeak-ng', which is not installed.",
-                "Install it, on Debian and its relatives with: sudo apt install espeak-ng",
+                "Install it. On Debian and its derivatives: sudo apt install espeak-ng",
             )
         self._command = (program, "-q", "-b", "1", "--ipa", "-v", voice, "--stdin")
         self.clauses = lru_cache(CACHED_TEXTS)(self._clauses)
@@ -55,37 +55,37 @@ class Espeak:
             self.clauses("1")
         except EngineFailed as error:
             raise EngineUnavailable(
-                f"The program 'espeak-ng' does not speak '{voice}', which the voice needs.",
-                "Install a newer espeak-ng, or choose another voice in the settings (tts.model).",
+                f"The program 'espeak-ng' doesn't have the language '{voice}', which the voice needs.",
+                "Install a newer espeak-ng, or choose a different voice in the settings (tts.model).",
             ) from error
 
     def _clauses(self, text: str) -> tuple[Clause, ...]:
-        """Pronounce ``text``; empty when there is nothing to pronounce. Raises EngineFailed."""
+        """Pronounce ``text``; empty if nothing is pronounceable. Raises EngineFailed."""
         pieces = split_at_marks(text)
         spoken = self._run("\n\n".join(words for words, _ in pieces)) if pieces else []
         if len(spoken) != len(pieces):
-            # espeak-ng answers a line a clause and has its own mind about what a clause is.
+            # espeak-ng prints one line per clause, and decides on its own what a clause is.
             spoken = [" ".join(self._run(words)) for words, _ in pieces]
         return tuple(Clause(ipa, mark) for ipa, (_, mark) in zip(spoken, pieces, strict=True) if ipa)
 
     def _run(self, text: str) -> list[str]:
-        """The lines that espeak-ng answers, without the empty ones."""
+        """Run espeak-ng and return its non-empty output lines."""
         try:
-            # The text goes through stdin: as an argument it could pass for an option.
+            # The text goes through stdin: as an argument, it could be taken for an option.
             done = subprocess.run(  # noqa: S603
                 self._command, input=text.encode(), capture_output=True, timeout=TIMEOUT_S, check=True
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineFailed(
                 f"The program 'espeak-ng' failed: {_reason(error)}.",
-                "See that it works: espeak-ng -q --ipa hello",
+                "Check that this works: espeak-ng -q --ipa hello",
             ) from error
         lines = (_LANGUAGE_SWITCH.sub("", line) for line in done.stdout.decode(errors="replace").splitlines())
         return [" ".join(line.split()) for line in lines if line.strip()]
 
 
 def split_at_marks(text: str) -> list[tuple[str, str]]:
-    """Cut at punctuation into (words, mark); words without a letter or digit are left out.
+    """Cut at punctuation into (words, mark); pieces without a letter or digit are dropped.
 
     A mark inside a word or number ("3.5", "10:30", "well-known") does not cut.
     """
@@ -108,13 +108,13 @@ def split_at_marks(text: str) -> list[tuple[str, str]]:
     return spoken
 
 
-# A mark cuts where white space or the end follows, after a closing quote or not; so does a lone hyphen.
+# A mark cuts if white space or the end follows, with or without a closing quote; so does a lone hyphen.
 _MARKS = re.compile(r"[.?!,;:]+(?='*(?:\s|$))|(?<=\s)-(?=\s)")
 
 _STRONGEST_FIRST = "?!.;:,"
 
 _FULL_WIDTH = 0xFF01 - ord("!")
-"""Chinese and Japanese type has its own wide ASCII, in the same order."""
+"""Chinese and Japanese text has its own wide ASCII, in the same order."""
 
 _PLAIN = str.maketrans(
     {
@@ -130,7 +130,7 @@ _PLAIN = str.maketrans(
 )
 """Marks of all languages -> those that voices know. Quotes are silent; brackets and dashes are pauses."""
 
-# "(en)" and "(de)" around a foreign word say which language's rules pronounced it.
+# "(en)" and "(de)" around a foreign word say which language's rules were used for it.
 _LANGUAGE_SWITCH = re.compile(r"\([a-z-]+\)")
 
 
@@ -140,14 +140,16 @@ def _strongest(marks: str) -> str:
 
 
 def _pronounceable(text: str) -> str:
-    """In plain marks, without control characters (commands to espeak-ng) and pictures (which it names)."""
+    """Convert to plain marks, without control characters (commands to espeak-ng) and emoji (which it
+    names).
+    """
     text = unicodedata.normalize("NFC", text).translate(_PLAIN)
     return " ".join("".join(" " if _is_command_or_picture(char) else char for char in text).split())
 
 
 def _is_command_or_picture(char: str) -> bool:
     category = unicodedata.category(char)
-    # Below the arrows "other symbols" are degrees and the like, which are read.
+    # Below the arrows, "other symbols" are degree signs and the like, which are read.
     return category[0] == "C" or (category == "So" and char >= "\N{LEFTWARDS ARROW}")
 
 

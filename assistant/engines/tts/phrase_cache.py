@@ -1,8 +1,8 @@
-"""A voice that need not make the same phrase twice: what skills say again and again is kept as sound.
+"""A voice that caches phrases which skills say often, so they needn't be synthesized again.
 
-"It's half past ten." takes a tenth of a second to make on a small board's processor, and nothing to
-read from disk. A phrase is kept when it is said the second time. Only phrases of skills are: what the
-language model says is as private as what it was asked.
+"It's half past ten." takes a tenth of a second to synthesize on a small board, and no time to read from disk.
+A phrase is cached when it is said the second time. Only skills' phrases are cached: what the language model
+says is as private as the question.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from assistant.engines.llm import prompt_cache as kept_file
 from assistant.runtime.cancel import Cancel
 
 _MOST_PHRASES = 200
-"""Two seconds of speech take 90 KB: these take 18 MB. Those that were not used for longest go."""
+"""Two seconds of speech take 90 KB, so these take 18 MB. The least recently used are deleted."""
 
 _FEW_PHRASES = 20
-"""Of a full disk's: what is said every day."""
+"""On a full disk: what is said every day."""
 
 
 class PhraseCache:
-    """``voice`` with a memory in ``folder``; ``key`` says what makes its sound: model, speed, speaker."""
+    """``voice`` with a cache in ``folder``; ``key`` identifies its sound: model, speed, speaker."""
 
     def __init__(self, voice: Tts, folder: Path, key: str) -> None:
         self.sample_rate_hz = voice.sample_rate_hz
@@ -37,7 +37,7 @@ class PhraseCache:
         self._keeps = True
 
     def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:
-        """As the voice does, or from disk."""
+        """Synthesize with the voice, or load from disk."""
         if not sentence.is_phrase:
             return self._voice.synthesize(sentence, cancel)
         key = f"{self._key}\0{sentence.text}".encode()
@@ -54,7 +54,7 @@ class PhraseCache:
         return pcm
 
     def keep_phrases(self, keep: bool) -> None:  # noqa: FBT001
-        """Whether to keep more of them; if not, only a few of those that are there stay."""
+        """Set whether to cache more phrases; if not, all but a few are deleted."""
         self._keeps = keep
         if not keep:
             self._forget_oldest(_FEW_PHRASES)
@@ -66,7 +66,7 @@ class PhraseCache:
         self._voice.close()
 
     def _forget_oldest(self, most: int) -> None:
-        with suppress(OSError):  # somebody else clears the folder, or may write there and we may not
+        with suppress(OSError):  # someone else clears the folder, or we have no permission to write there
             phrases = sorted(self._folder.glob("*.phrase"), key=lambda path: path.stat().st_mtime)
             for path in phrases[:-most]:
                 path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""What a voice's raw output needs before it is heard: cut to its sound, one loudness, a pause after it.
+"""Prepares a voice's raw output for playback: trim it, set the volume, add a pause.
 
-Plain functions on samples; they do not know which engine the sound comes from.
+Plain functions on samples, independent of the engine.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ Wave = npt.NDArray[np.float32]
 SENTENCE_PAUSE_MS = 320
 CLAUSE_PAUSE_MS = 220
 BREATH_PAUSE_MS = 40
-"""Silence after a piece, by its last mark. VITS voices pause some 300 ms at a comma inside a sentence."""
+"""Silence after a piece, by its last mark. VITS voices pause about 300 ms at a comma inside a sentence."""
 
 BREATH = "~"
-"""Stands for the mark where a piece breaks off within a sentence."""
+"""Placeholder mark for a piece that breaks off within a sentence."""
 
 EDGE_MS = 20
-"""Kept around what is heard, so that soft consonants stay; the rest of the silence goes."""
+"""Kept on both sides of the sound, so that soft consonants stay; the rest of the silence is removed."""
 
 HEARD_DB = -45.0
-"""What counts as sound at the edges, against the loudest sample of the piece."""
+"""Level that counts as sound at the edges, relative to the loudest sample of the piece."""
 
 SPEECH_DB = -18.0
-"""Level of a voice while it speaks, against full scale; its peaks are some 17 dB above it."""
+"""Level of a voice while it speaks, relative to full scale; its peaks are about 17 dB higher."""
 
 KNEE = 0.7
-"""Samples above this are bent so that none can reach full scale."""
+"""Samples above this are compressed so that none can reach full scale."""
 
 
 def trim(wave: Wave, sample_rate_hz: int) -> Wave:
-    """``wave`` from EDGE_MS before the first to EDGE_MS after the last sound in it, faded in and out."""
+    """Cut ``wave`` to EDGE_MS before the first and after the last sound in it, faded in and out."""
     threshold = np.abs(wave).max(initial=0.0) * 10 ** (HEARD_DB / 20)
     heard = np.flatnonzero(np.abs(wave) > threshold)
     if not heard.size:
@@ -49,10 +49,10 @@ def trim(wave: Wave, sample_rate_hz: int) -> Wave:
 
 
 def gain_for(wave: Wave, sample_rate_hz: int) -> float:
-    """The factor that brings the speech in ``wave`` to SPEECH_DB, its gaps not counted.
+    """Return the factor that brings the speech in ``wave`` to SPEECH_DB, ignoring gaps.
 
-    At most 12 dB either way: a voice that seems further off was not measured right. It is for all
-    that a voice says; a factor for each piece would make short and soft ones jump out.
+    At most 12 dB either way: a voice that seems further off was not measured correctly. It applies to
+    everything a voice says; a factor for each piece would make short and soft ones stand out.
     """
     frame = sample_rate_hz // 100
     energy = np.square(wave[: len(wave) // frame * frame].reshape(-1, frame)).mean(axis=1)
@@ -63,7 +63,7 @@ def gain_for(wave: Wave, sample_rate_hz: int) -> float:
 
 
 def to_pcm(wave: Wave) -> Pcm16:
-    """16-bit samples; what is above KNEE is bent smoothly below full scale."""
+    """Convert to 16-bit samples; peaks above KNEE are compressed smoothly below full scale."""
     loudness = np.abs(wave)
     bent = KNEE + (1 - KNEE) * np.tanh((loudness - KNEE) / (1 - KNEE))
     pcm: Pcm16 = np.round(np.copysign(np.where(loudness > KNEE, bent, loudness), wave) * 32_440).astype(
@@ -73,7 +73,7 @@ def to_pcm(wave: Wave) -> Pcm16:
 
 
 def pause_after(mark: str, sample_rate_hz: int) -> Pcm16:
-    """The silence that belongs after a piece of text that ends in ``mark``, or in BREATH."""
+    """Return the silence that belongs after a piece of text that ends in ``mark``, or in BREATH."""
     if mark == BREATH:
         pause_ms = BREATH_PAUSE_MS
     else:

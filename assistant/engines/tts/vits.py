@@ -1,10 +1,10 @@
 """Speech from a VITS voice in ONNX: Piper's voices and Coqui's exports, without torch.
 
-A text becomes phonemes (``espeak``), those become ids (``voice``), and one run of the network
-turns the ids of a sentence into sound. Each piece is cut to its sound and given the pause that its
-last mark asks for, so pieces that are spoken one after another join like one text.
+Text becomes phonemes (``espeak``), phonemes become ids (``voice``), and one run of the network turns the ids
+of a sentence into sound. Each piece is trimmed and followed by the pause for its last mark, so pieces spoken
+one after another join like a single text.
 
-Does not know what a number or an abbreviation is called: that is done before, in ``text.markup``.
+Numbers and abbreviations are already spelled out by ``text.markup``.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from assistant.settings.engines import TtsSettings
 log = logging.getLogger(__name__)
 
 MAX_SYMBOLS = 100
-"""Longest run of the network, some 6 s of speech: it takes a megabyte of memory a symbol."""
+"""Longest run of the network, about 6 s of speech: it takes a megabyte of memory per symbol."""
 
 SHORT_SYMBOLS = 32
-"""Up to here a text without a final mark is an answer of its own ("Paris"); beyond, it goes on."""
+"""Up to this length, a text without a final mark is a complete answer ("Paris"); beyond, it continues."""
 
 _FREED_AFTER_A_RUN = "cpu:0"
-"""Whose memory ONNX Runtime gives back: it would keep 50 MB for the next run, to make that 4 ms shorter."""
+"""Memory that ONNX Runtime returns after a run: it would keep 50 MB to make the next run 4 ms shorter."""
 
 IDS = (1, 80, 2 * MAX_SYMBOLS + 8)
-"""Least, usual and most ids of a run: of 40 symbols usually, with what stands at both ends."""
+"""Minimum, usual and maximum ids per run: usually 40 symbols, plus both ends."""
 
 _NOTHING: Pcm16 = np.zeros(0, dtype=np.int16)
 
 
 def create(settings: TtsSettings, model: Path, threads: int) -> VitsTts:
-    """Load the voice in the folder ``model``; ``threads`` 0 takes all cores.
+    """Load the voice in the folder ``model``; ``threads`` 0 uses all cores.
 
     Raises ModelMissing, ModelCorrupt, EngineUnavailable (no espeak-ng) or SettingsError (speaker).
     """
@@ -78,17 +78,17 @@ class VitsTts:
         if "sid" in _input_names(session):
             self._constant["sid"] = np.array([speaker], dtype=np.int64)
         self._gain = 0.0
-        """Factor for the loudness of all that this voice says; 0 until it has been measured."""
+        """Volume factor for everything this voice says; 0 until it has been measured."""
 
     def warm_up(self) -> None:
-        """Synthesize once, unheard: the first run is the slowest, and it shows how loud the voice is."""
+        """Synthesize once, silently: the first run is the slowest, and it shows the voice's volume."""
         self._gain = self._measure()
         log.debug("voice_ready sample_rate_hz=%d gain=%.2f", self.sample_rate_hz, self._gain)
 
     def synthesize(self, sentence: Sentence, cancel: Cancel) -> Pcm16:
-        """Samples at ``sample_rate_hz``; empty when there is nothing to pronounce or ``cancel`` is set.
+        """Return samples at ``sample_rate_hz``; empty if nothing is pronounceable or ``cancel`` is set.
 
-        Ends in the pause that belongs after it. Raises EngineFailed.
+        The sound ends with the pause that belongs after the sentence. Raises EngineFailed.
         """
         self._gain = self._gain or self._measure()
         pieces = [_NOTHING]
@@ -116,7 +116,7 @@ class VitsTts:
         else:
             clauses = self._espeak.clauses(text)
         if clauses and not clauses[-1].mark:
-            # A voice slurs the end of what has no mark: it never heard a clip without one.
+            # A voice slurs the end of text without a mark, because it was never trained on any.
             length = sum(len(clause.phonemes) for clause in clauses)
             is_answer = length <= SHORT_SYMBOLS and not sentence.goes_on
             last = Clause(clauses[-1].phonemes, "." if is_answer else ",")
@@ -124,7 +124,7 @@ class VitsTts:
         return clauses
 
     def _run(self, clauses: list[Clause], cancel: Cancel) -> Wave:
-        """One run of the network, cut to its sound; empty when cancelled."""
+        """Run the network once and trim the sound; empty if canceled."""
         ids = self._voice.ids(_symbols(clauses))
         feed = {
             "input": np.array([ids], dtype=np.int64),
@@ -136,17 +136,17 @@ class VitsTts:
         cancel.on_set(lambda: setattr(options, "terminate", True))
         try:
             wave = np.asarray(self._session.run(None, feed, options)[0], dtype=np.float32).ravel()
-        except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
             if cancel:
                 return np.zeros(0, dtype=np.float32)
             raise _failed(first_line(error)) from error
         if not np.isfinite(wave).all():
-            raise _failed("its output is no sound")
+            raise _failed("its output is not sound")
         return trim(wave, self.sample_rate_hz)
 
 
 def _runs(clauses: tuple[Clause, ...]) -> Iterator[list[Clause]]:
-    """What the network is given at once: a sentence, or as much of a long one as it can take."""
+    """Yield what the network gets at once: a sentence, or as much of a long one as it can take."""
     run: list[Clause] = []
     for clause in (part for whole in clauses for part in _parts(whole)):
         if run and len(_symbols([*run, clause])) > MAX_SYMBOLS:
@@ -165,7 +165,7 @@ def _symbols(clauses: list[Clause]) -> str:
 
 
 def _parts(clause: Clause) -> Iterator[Clause]:
-    """``clause``, cut between words (or anywhere in an endless one) where it is too long for one run."""
+    """Cut ``clause`` between words (or anywhere, if it has no spaces) if it is too long for one run."""
     rest = clause.phonemes
     while len(rest) > MAX_SYMBOLS:
         space = rest.rfind(" ", 0, MAX_SYMBOLS)
@@ -178,9 +178,9 @@ def _parts(clause: Clause) -> Iterator[Clause]:
 def _open(onnx: Path, settings: TtsSettings, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Other engines share the cores: a thread that spins while it waits takes theirs.
+    # Other engines share the cores, and a spinning thread would take theirs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A memory plan would be kept for each length of text that ever comes.
+    # A memory plan would be kept for every text length that ever occurs.
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     again = f"Fetch it again with: assistant models pull {onnx.parent.name}"
@@ -189,7 +189,7 @@ def _open(onnx: Path, settings: TtsSettings, threads: int) -> Any:
     names = _input_names(session)
     if names - {"sid"} != {"input", "input_lengths", "scales"}:
         raise ModelCorrupt(
-            f"The file {onnx.name} is no VITS voice: it takes {', '.join(sorted(names))}.", again
+            f"The file {onnx.name} is not a VITS voice: it takes {', '.join(sorted(names))}.", again
         )
     return session
 
@@ -200,5 +200,5 @@ def _input_names(session: Any) -> set[str]:
 
 def _failed(reason: str) -> EngineFailed:
     return EngineFailed(
-        f"The voice could not speak: {reason}.", "Check its files with: assistant models verify"
+        f"The voice failed to speak: {reason}.", "Check its files with: assistant models verify"
     )

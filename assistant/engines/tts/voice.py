@@ -1,8 +1,8 @@
-"""What a VITS voice wants, read from Piper's or Coqui's description: symbol ids, rate, scales, speakers.
+"""A VITS voice's parameters, read from Piper's or Coqui's description: symbol ids, rate, scales, speakers.
 
-Piper's description is ``NAME.onnx.json``, Coqui's the ``config.json`` of its training; with Coqui the ids are
-those that its own classes of characters and its tokenizer give. ``voice_folder`` finds these files. Knows
-nothing of sound, or of how text becomes phonemes.
+Piper's description is ``NAME.onnx.json``, Coqui's the ``config.json`` from training; for Coqui, the ids
+follow from its own character classes and tokenizer. ``voice_folder`` finds these files. Independent of sound,
+and of how text becomes phonemes.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ EspeakVoice = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+-]+$")]  # a path woul
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How one voice wants to be spoken to."""
+    """The input format and parameters of one voice."""
 
     sample_rate_hz: int
     espeak_voice: str | None
-    """Which espeak-ng voice pronounces for it; None when it reads letters itself."""
+    """The espeak-ng voice that provides its phonemes; None if it reads letters."""
     symbols: Mapping[str, Sequence[int]]
     """Phoneme, letter or mark -> its ids."""
     start: Sequence[int]
@@ -38,9 +38,9 @@ class Voice:
     end: Sequence[int]
     """Ids after the last symbol."""
     decomposes: bool
-    """An accent is a symbol of its own."""
+    """True if accents are separate symbols."""
     lowers: bool
-    """It was trained on lower case only."""
+    """True if it was trained only on lowercase."""
     noise_scale: float
     length_scale: float
     noise_width_scale: float
@@ -48,7 +48,7 @@ class Voice:
     speakers: Mapping[str, int]
 
     def ids(self, text: str) -> list[int]:
-        """The sequence for ``text``, phonemes or letters with marks; unknown symbols are left out."""
+        """Convert ``text``, phonemes or letters with marks, to ids; unknown symbols are skipped."""
         text = text.lower() if self.lowers else text
         text = unicodedata.normalize("NFD", text) if self.decomposes else text
         ids = [*self.start, *self.blank]
@@ -58,26 +58,28 @@ class Voice:
         return [*ids, *self.end]
 
     def speaker_id(self, speaker: str | int | None) -> int:
-        """The number of ``speaker``, its name or number; the first when None. Raises SettingsError."""
+        """Return the number of ``speaker``, given by name or number; the first if None. Raises
+        SettingsError.
+        """
         number = 0 if speaker is None else self.speakers.get(str(speaker), speaker)
         if isinstance(number, int) and 0 <= number < self.speaker_count:
             return number
         names = ", ".join(list(self.speakers)[:12]) or "none by name"
         raise SettingsError(
             f"The voice has no speaker '{speaker}'; it has {self.speaker_count} ({names}).",
-            f"Set tts.speaker to one of them or to a number below {self.speaker_count}, or leave it out.",
+            f"Set tts.speaker to one of them or to a number below {self.speaker_count}, or remove it.",
         )
 
 
 def _other_phonemes(kind: str | None) -> EngineUnavailable:
     return EngineUnavailable(
-        f"The voice was made for '{kind}' phonemes, and this engine has those of espeak-ng only.",
-        "Choose another voice in the settings (tts.model), or set tts.runtime to torch.",
+        f"The voice was made for '{kind}' phonemes, but this engine has only those of espeak-ng.",
+        "Choose a different voice in the settings (tts.model), or set tts.runtime to torch.",
     )
 
 
 def read_piper(description: object) -> Voice:
-    """Raises ValueError or KeyError for a description that cannot be used, EngineUnavailable."""
+    """Parse Piper's description. Raises ValueError or KeyError if it is invalid, EngineUnavailable."""
     return _piper_voice(_PiperDescription.model_validate(description))
 
 
@@ -129,9 +131,9 @@ def _piper_voice(said: _PiperDescription) -> Voice:
 
 
 def read_coqui(description: object, speaker_ids: object) -> Voice:
-    """``speaker_ids`` is what its table of speakers holds, None without one.
+    """Parse Coqui's description; ``speaker_ids`` is the content of its speaker table, or None.
 
-    Raises ValueError or KeyError for a description that cannot be used, EngineUnavailable.
+    Raises ValueError or KeyError if it is invalid, EngineUnavailable.
     """
     said = _CoquiDescription.model_validate(description)
     return _coqui_voice(said, _coqui_speakers(said, speaker_ids))
@@ -178,13 +180,13 @@ class _CoquiDescription(BaseModel):
 
 _COQUI_BLANK = "<BLNK>"
 
-# Coqui's names for what espeak-ng calls otherwise.
+# Coqui's names for languages that espeak-ng names differently.
 _COQUI_LANGUAGES = {"en": "en-us", "zh-cn": "cmn"}
 
-# Coqui's cleaners that keep the case; all others lower it.
+# Coqui's cleaners that preserve case; all others convert to lowercase.
 _COQUI_KEEPS_CASE = (None, "no_cleaners", "phoneme_cleaners", "multilingual_phoneme_cleaners")
 
-# Coqui's cleaners that turn colons and semicolons into commas, so that the voice never heard them.
+# Coqui's cleaners that turn colons and semicolons into commas, so the voice was never trained on them.
 _COQUI_HEARS_COMMAS = (
     *("english_cleaners", "phoneme_cleaners", "multilingual_phoneme_cleaners"),
     *("french_cleaners", "italian_cleaners", "portuguese_cleaners", "multilingual_cleaners"),
@@ -192,7 +194,7 @@ _COQUI_HEARS_COMMAS = (
 
 
 def _coqui_voice(said: _CoquiDescription, speakers: Mapping[str, int]) -> Voice:
-    # Coqui asks gruut for espeak's phonemes, so espeak-ng can stand in for it.
+    # Coqui asks gruut for espeak's phonemes, so espeak-ng can replace it.
     if said.use_phonemes and said.phonemizer not in (None, "espeak", "gruut"):
         raise _other_phonemes(said.phonemizer)
     if said.use_phonemes and said.phoneme_language is None:
@@ -219,13 +221,13 @@ def _coqui_voice(said: _CoquiDescription, speakers: Mapping[str, int]) -> Voice:
 
 
 def _coqui_symbols(said: _CoquiDescription) -> list[str]:
-    """The symbols in the order of their ids, as Coqui's classes of characters lay them out."""
+    """Return the symbols in the order of their ids, as laid out by Coqui's character classes."""
     letters = said.characters
     class_name = _coqui_class_name(letters)
     if letters.vocab_dict is not None:
         return letters.vocab_dict
     if class_name == "VitsCharacters":
-        # They are not sorted, and the blank is the last whatever the description says.
+        # They are not sorted, and the blank is last whatever the description says.
         return [
             letters.pad or "",
             *letters.punctuations,

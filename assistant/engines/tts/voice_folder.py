@@ -1,7 +1,7 @@
-"""The folders that voices lie in: a VITS voice in ONNX with its description, or Coqui's own format for torch.
+"""Folders of voices: a VITS voice in ONNX with its description, or Coqui's own format for torch.
 
-A Piper voice is ``NAME.onnx`` with ``NAME.onnx.json``; a Coqui one is what ``Vits.export_onnx`` wrote with
-the ``config.json`` of its training. What is in the files is not trusted.
+A Piper voice is ``NAME.onnx`` with ``NAME.onnx.json``; a Coqui voice is the output of ``Vits.export_onnx``
+with the ``config.json`` from training. The files' contents are untrusted.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from assistant.engines.tts.voice import Voice, read_coqui, read_piper
 from assistant.runtime.json_file import read_object
 
 _MAX_BYTES = 4_000_000
-"""The largest real descriptions, with a thousand speakers, have a fiftieth of this."""
+"""Fifty times the largest real description, which has a thousand speakers."""
 
 _JSON_SPEAKERS = ("speaker_ids.json", "speakers.json")
-"""Coqui's table of speakers, where it is JSON; its ``.pth`` is a pickle and stays closed."""
+"""Coqui's speaker table in JSON; its ``.pth`` is a pickle and is never opened."""
 
 
 def read_voice(folder: Path) -> tuple[Path, Voice]:
-    """The ONNX file in ``folder`` and the voice it holds.
+    """Return the ONNX file in ``folder`` and the voice it contains.
 
-    Raises ModelMissing, ModelCorrupt, or EngineUnavailable for a voice made for other phonemes.
+    Raises ModelMissing, ModelCorrupt, or EngineUnavailable for a voice with unsupported phonemes.
     """
     found = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
     if not found:
         raise ModelMissing(
-            f"The voice '{folder.name}' is not on this disk: {folder} holds no .onnx file.",
+            f"The voice '{folder.name}' is not installed: {folder} has no .onnx file.",
             f"Fetch it with: assistant models pull {folder.name}",
         )
     if len(found) > 1:
         raise ModelCorrupt(
-            f"The voice folder {folder} holds {len(found)} .onnx files.", "Keep one voice in a folder."
+            f"The voice folder {folder} has {len(found)} .onnx files.", "Keep only one voice per folder."
         )
     onnx = found[0]
     piper = onnx.with_name(f"{onnx.name}.json")
@@ -53,8 +53,8 @@ def read_voice(folder: Path) -> tuple[Path, Voice]:
             f"Fetch the voice again with: assistant models pull {folder.name}",
         ) from error
     raise ModelMissing(
-        f"The voice in {folder} has no description: neither {piper.name} nor config.json is there.",
-        "Put the file that came with the voice beside it.",
+        f"The voice in {folder} has no description: both {piper.name} and config.json are missing.",
+        "Put the file that came with the voice next to it.",
     )
 
 
@@ -69,11 +69,11 @@ def _first_line(error: Exception) -> str:
 
 _COQUI_CHECKPOINTS = ("model_file.pth", "model_file.pth.tar", "model.pth", "checkpoint.pth", "best_model.pth")
 COQUI_SPEAKERS = ("speaker_ids.json", "speakers.json", "speaker_ids.pth", "speakers.pth")
-"""What the files of a Coqui model are called."""
+"""File names in a Coqui model."""
 
 
 def find_coqui(name: str, model: Path) -> Path:
-    """The folder of the voice: in the model store, given as a path, or where Coqui keeps its own."""
+    """Find the voice's folder: in the model store, given as a path, or in Coqui's own store."""
     home = os.environ.get("TTS_HOME") or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     in_coquis_store = Path(home, "tts", name.replace("/", "--")).expanduser()
     for folder in (model, Path(name).expanduser(), in_coquis_store):
@@ -81,16 +81,16 @@ def find_coqui(name: str, model: Path) -> Path:
             return folder
     fetch = f"tts --model_name {name} --text hello --out_path hello.wav" if name.count("/") == 3 else ""
     raise ModelMissing(
-        f"The Coqui voice '{name}' is not on this disk: no config.json with a model file in {model}"
-        f" or {in_coquis_store}.",
-        f"Where there is internet, fetch it with: {fetch}; elsewhere, copy that folder here."
+        f"The Coqui voice '{name}' is not installed: there is no config.json "
+        f"with a model file in {model} or {in_coquis_store}.",
+        f"With internet access, fetch it with: {fetch}. Otherwise, copy that folder here."
         if fetch
         else "Set tts.model to one of Coqui's names, such as tts_models/en/ljspeech/vits, or to its folder.",
     )
 
 
 def coqui_size_bytes(name: str, model: Path) -> int:
-    """Of the file that torch would load for this voice; 0 when it is not on this disk."""
+    """Return the size of the file that torch would load for this voice; 0 if it isn't installed."""
     try:
         file = coqui_checkpoint(find_coqui(name, model))
     except ModelMissing:

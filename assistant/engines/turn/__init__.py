@@ -1,1 +1,1 @@
-"""Whether somebody has said all they wanted to say."""
+"""End-of-turn detection by sound."""

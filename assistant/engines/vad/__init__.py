@@ -1,1 +1,1 @@
-"""Speech told from everything else."""
+"""Voice activity detection."""

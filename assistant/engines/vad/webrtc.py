@@ -1,7 +1,7 @@
-"""Speech or not by WebRTC's detector: six energy bands against a running model of the noise.
+"""Voice activity detection with WebRTC's detector: six energy bands against a running noise model.
 
-It costs next to nothing and answers 0 or 1. It takes hums, music and knocks for speech more
-often than a network does; its client must expect that.
+It costs almost nothing and answers 0 or 1. It takes hums, music and knocks for speech more often than a
+network does; its client must expect that.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ def create(settings: VadSettings) -> WebRtcVad:
 
 
 class WebRtcVad:
-    """A stream of 20 ms frames; ``aggressiveness`` 0 hears speech everywhere, 3 only where it is clear."""
+    """Processes a stream of 20 ms frames; ``aggressiveness`` 0 detects speech most readily, 3 only if it
+    is clear.
+    """
 
     def __init__(self, aggressiveness: int) -> None:
         self._aggressiveness = aggressiveness
         self.reset()
 
     def speech_probability(self, pcm: Pcm16) -> float:
-        """1.0 or 0.0 for one frame, shape (320,), int16 at 16 kHz."""
+        """Return 1.0 or 0.0 for one frame, shape (320,), int16 at 16 kHz."""
         return float(self._vad.is_speech(pcm.tobytes(), SAMPLE_RATE_HZ))
 
     def reset(self) -> None:
@@ -32,7 +34,7 @@ class WebRtcVad:
         self._vad = webrtcvad.Vad(self._aggressiveness)
 
     def warm_up(self) -> None:
-        """There is nothing to load."""
+        """Do nothing: there is nothing to load."""
 
     def close(self) -> None:
-        """There is nothing to free."""
+        """Do nothing: there is nothing to free."""

@@ -1,10 +1,10 @@
-"""Sound into what a wake word's network looks at, by the two networks that ``pyopen_wakeword`` carries.
+"""Turns sound into the input of wake word networks, with the two networks included in ``pyopen_wakeword``.
 
-The first makes a spectrum, a line every 10 ms; the second slides over it, and sees 760 ms of it for one
-feature every 80 ms. The package asks for one feature at a time, on as many threads as there are cores, which
-wait for each other by spinning. Two features from one longer stretch are the same, as the network only slides
-further, and cost 1.1 times what one does; and one thread costs four fifths of four. Together that is half
-(2.5 % of a core instead of 5.6 %), for 40 ms more on average until a word is noticed.
+The first computes a spectrum, a line every 10 ms; the second slides over it, and turns 760 ms of it into one
+feature every 80 ms. The package computes one feature at a time, with a thread per core, and these spin while
+waiting for each other. Two features from one longer stretch are the same, since the network only slides
+further, and cost 1.1 times as much as one; and one thread costs four fifths of four. Together that halves the
+cost (2.5 % of a core instead of 5.6 %), while a word is noticed 40 ms later on average.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 AT_ONCE = 2
-"""Features made in one go. Four would cost a third less still, and 160 ms."""
+"""Features computed at once. Four would cost a third less, but add 160 ms."""
 
 _FEATURE_SAMPLES = 1280
 STEP_SAMPLES = AT_ONCE * _FEATURE_SAMPLES
-"""Sound for that many."""
+"""Samples for that many."""
 
 _OVERLAP_SAMPLES = 480
-"""What the first network looks at beyond that, from before it."""
+"""Earlier samples that the first network also needs."""
 
 _LINE_VALUES = 32
 _LINES_SEEN, _LINES_A_FEATURE = 76, 8
-"""Lines of the spectrum that one feature sees, and how far on the next one begins."""
+"""Lines of the spectrum that one feature covers, and the step to the next one."""
 _LINES = _LINES_SEEN + (AT_ONCE - 1) * _LINES_A_FEATURE
 _LINES_AHEAD = 4
-"""The newest lines, which the package leaves for later, and networks were trained with it."""
+"""The newest lines, which the package leaves for later; the networks were trained that way."""
 
 _FEATURE_VALUES = 96
 
@@ -47,7 +47,7 @@ class WakeFeatures:
     """A stream of sound that begins in silence."""
 
     def __init__(self, package: OpenWakeWordFeatures) -> None:
-        """Takes the networks' files from ``package``, and closes it with itself."""
+        """Take the networks' files from ``package``, which is closed with this object."""
         self._package = package
         lib = package.lib
         for name in ("mel_interpreter", "emb_interpreter"):
@@ -59,21 +59,23 @@ class WakeFeatures:
         self.reset()
 
     def reset(self) -> None:
-        """As after a second of silence."""
+        """Reset, as after a second of silence."""
         self._sound = np.zeros(_OVERLAP_SAMPLES, np.float32)
         self._lines = np.resize(self._silence, (_LINES + _LINES_AHEAD, _LINE_VALUES))
 
     def take(self, pcm: Pcm16) -> Floats:
-        """Features of the next ``STEP_SAMPLES`` samples, int16 at 16 kHz; shape (1, 1, AT_ONCE, 96)."""
+        """Return the features of the next ``STEP_SAMPLES`` samples, int16 at 16 kHz; shape (1, 1, AT_ONCE,
+        96).
+        """
         sound = np.concatenate((self._sound, pcm.astype(np.float32)))
         self._sound = sound[-_OVERLAP_SAMPLES:]
-        # What is faint is cut off below the loudest of a piece, so pieces must be as long as in training.
+        # Faint sound is cut off relative to the loudest of a piece, so pieces must be as long as in training.
         pieces = sliding_window_view(sound, _OVERLAP_SAMPLES + _FEATURE_SAMPLES)[::_FEATURE_SAMPLES]
         self._lines = np.concatenate((self._lines, *map(self._spectrum_of, pieces)))[-_LINES - _LINES_AHEAD :]
         return self._feature.run(self._lines[:_LINES]).reshape(1, 1, AT_ONCE, _FEATURE_VALUES)
 
     def _spectrum_of(self, sound: Floats) -> Floats:
-        # The scale that openWakeWord trained the second network with.
+        # The scale on which openWakeWord trained the second network.
         return self._spectrum.run(sound).reshape(-1, _LINE_VALUES) / np.float32(10) + np.float32(2)
 
     def close(self) -> None:
@@ -83,7 +85,7 @@ class WakeFeatures:
 
 
 class _Network:
-    """One of TensorFlow Lite, for input of one shape, on the thread that asks."""
+    """A TensorFlow Lite network with a fixed input shape, run on the calling thread."""
 
     def __init__(self, lib: Any, model: int, shape: tuple[int, ...]) -> None:
         self._lib = lib

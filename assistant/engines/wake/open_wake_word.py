@@ -1,8 +1,8 @@
-"""Wake words by the networks of openWakeWord, through ``pyopen_wakeword`` (TensorFlow Lite, no more).
+"""Wake words with openWakeWord's networks, through ``pyopen_wakeword`` (TensorFlow Lite only).
 
-One pair of networks turns sound into features (``features``); a small one for each word looks at the
-last 1.3 s of them. So the first word costs nearly all of it, and a further one next to nothing. Where it
-is not sure, a network of another kind is asked as well (``second_opinion``).
+Two networks turn sound into features (``features``); a small one per word examines the last 1.3 s of them. So
+the first word accounts for nearly all of the cost, and further ones add almost nothing. In doubtful cases, a
+different kind of network is consulted (``second_opinion``).
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
 _STEP_FRAMES = STEP_SAMPLES // FRAME_SAMPLES
 
 _SILENT_STEPS = 16
-"""Fill the memory of every word's network."""
+"""Fills the memory of every word's network."""
 
 _TOGETHER_STEPS = 5
-"""Both networks must be for a word within 800 ms: they answer at different times."""
+"""Both networks must detect the word within 800 ms, because they react at different times."""
 
 _TOGETHER_LOG_ODDS = -2.0
-"""Said, where the log-odds of both and this make up the threshold. In 525 recordings of talk, half of it
-in babble or music, and in 15 of noise the two sums came no nearer than 2.2 to it."""
+"""Detected if the log-odds of both plus this reach the threshold. In 525 recordings of talk, half of it in
+babble or music, and in 15 of noise, the sum stayed at least 2.2 below it.
+"""
 
 _FEATURES, _MOST_FEATURES = 96, 80
-"""Values of a feature, and how many of them the package keeps for the network of a word."""
+"""Values per feature, and how many features the package keeps for a word's network."""
 
 _WORD_MEMORY = ("new_embeddings", "embeddings")
-"""The attributes in which the package keeps what a word's network looks at."""
+"""Attributes in which the package keeps the input of a word's network."""
 
 
 def create(settings: WakeSettings) -> OpenWakeWords:
     """Load the networks of all words in the settings.
 
-    Raises EngineUnavailable where the package is missing, ModelMissing or ModelCorrupt for a
-    word's own file.
+    Raises EngineUnavailable if the package is missing, ModelMissing or ModelCorrupt for a custom word file.
     """
     try:
         from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures  # noqa: PLC0415
@@ -63,18 +63,19 @@ def create(settings: WakeSettings) -> OpenWakeWords:
                 words.append(_Word(word, OpenWakeWord.from_builtin(Model(word.name))))
     except (ImportError, OSError, ValueError) as error:
         raise EngineUnavailable(
-            f"The wake word is not on this board: pyopen_wakeword cannot be used ({error}).",
-            "Where there is a wheel of it (glibc 2.35 or newer on a 64-bit processor), install the extra "
-            "'wake'; elsewhere set wake.engine to none: then any speech wakes the assistant.",
+            f"Wake words don't work on this board: pyopen_wakeword cannot be used ({error}).",
+            "If there is a wheel for this board (64-bit processor, glibc 2.35 or "
+            "newer), install the `wake` extra. Otherwise set wake.engine to "
+            "none, so that any speech wakes the assistant.",
         ) from error
-    # Who wants to hear a word several times in a row asks for fewer mistakes, not for fewer misses.
+    # A user who requires several detections in a row wants fewer false alarms, not fewer misses.
     doubtful = {word.label: word.name for word in settings.words if word.name and word.trigger_level == 1}
     second = second_opinion(doubtful, features.libtensorflowlite_c_path)
     return OpenWakeWords(WakeFeatures(features), words, second)
 
 
 class _Word:
-    """One word and how sure its networks were of late."""
+    """One word and the recent probabilities from its networks."""
 
     def __init__(self, settings: WakeWordSettings, network: OpenWakeWord) -> None:
         self.name = settings.label
@@ -85,9 +86,9 @@ class _Word:
         self._latest: deque[tuple[float, float]] = deque(maxlen=_TOGETHER_STEPS)
 
     def heard(self, features: Any, second: float | None) -> bool:
-        """Take the next features and what the second network makes of the same sound, if there is one.
+        """Process the next features, and the second network's result for the same sound, if there is one.
 
-        True once for each time that the word was said.
+        Returns True once each time the word is said.
         """
         probabilities = list(self.network.process_streaming(features))
         self._latest.append((max(probabilities, default=0.0), second or 0.0))
@@ -110,7 +111,7 @@ class _Word:
 
 
 class OpenWakeWords:
-    """Several words in one stream of frames."""
+    """Detects several words in one stream of frames."""
 
     def __init__(self, features: WakeFeatures, words: list[_Word], second: SecondOpinion | None) -> None:
         self._features = features
@@ -124,7 +125,7 @@ class OpenWakeWords:
         self.reset()
 
     def detect(self, pcm: Pcm16) -> str | None:
-        """Take one frame, int16 at 16 kHz, shape (320,); every eighth one may end a word."""
+        """Process one frame, int16 at 16 kHz, shape (320,); every eighth one may complete a word."""
         self._pending.append(pcm)
         if len(self._pending) < _STEP_FRAMES:
             return None
@@ -136,7 +137,7 @@ class OpenWakeWords:
         return said[0] if said else None
 
     def reset(self) -> None:
-        """As after two seconds of silence."""
+        """Reset, as after two seconds of silence."""
         self._pending.clear()
         self._features.reset()
         for word, memory in zip(self._words, self._quiet_words, strict=True):
@@ -145,7 +146,7 @@ class OpenWakeWords:
             self._second.reset()
 
     def warm_up(self) -> None:
-        """The networks have already run, on silence."""
+        """Do nothing: the networks have already run, on silence."""
 
     def close(self) -> None:
         self._features.close()
@@ -156,7 +157,7 @@ class OpenWakeWords:
 
 
 def _log_odds(probability: float) -> float:
-    """Of a probability that is neither quite sure nor quite impossible."""
+    """Convert a probability to log-odds, with extremes limited."""
     bounded = min(max(probability, 1e-4), 1 - 1e-3)
     return math.log(bounded / (1 - bounded))
 
@@ -166,7 +167,7 @@ def _memory(network: object) -> dict[str, Any]:
 
 
 def _check(file: Path, lib: Any) -> None:
-    """See that a person's own file is a wake word's network; the package would crash on any other."""
+    """Check that a custom file is a wake word network; the package would crash on any other."""
     if not file.is_file():
         raise ModelMissing(
             f"There is no wake word file {file}.",
@@ -183,13 +184,13 @@ def _check(file: Path, lib: Any) -> None:
             lib.TfLiteModelDelete(model)
     if not fits:
         raise ModelCorrupt(
-            f"{file} is not an openWakeWord network, or is damaged.",
-            "Copy it again, or train one for openWakeWord in TensorFlow Lite's format.",
+            f"{file} isn't an openWakeWord network, or it is damaged.",
+            "Copy it again, or train one for openWakeWord in TensorFlow Lite format.",
         )
 
 
 def _fits(interpreter: int, lib: Any) -> bool:
-    """Features in, one probability out."""
+    """Check the shapes: features in, one probability out."""
     if lib.TfLiteInterpreterAllocateTensors(interpreter) != 0:
         return False
     try:

@@ -1,9 +1,9 @@
-"""A second opinion on a wake word, by the networks of microWakeWord (``pymicro_wakeword``).
+"""A second opinion on a wake word, from microWakeWord's networks (``pymicro_wakeword``).
 
 Alone, openWakeWord misses a third of the calls in the babble of eight talkers. These networks are of another
-kind, on other features (noise tracked and taken off band by band), and go wrong elsewhere: what both hold for
-possible was said. Each costs 0.3 % of a core while the gate is open, and nothing while it is closed. They
-run on openWakeWord's copy of TensorFlow Lite, so memory does not hold it twice.
+kind, on other features (with noise tracked and subtracted per band), and make different mistakes: a word that
+both consider possible was said. Each costs 0.3 % of a core while the gate is open, and nothing while it is
+closed. They use openWakeWord's copy of TensorFlow Lite, so memory does not hold it twice.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class SecondOpinion:
-    """How probable each of several built-in words is, in one stream of sound."""
+    """Probabilities of several built-in words in one stream of sound."""
 
     def __init__(self, words: dict[str, MicroWakeWord]) -> None:
-        """Takes and closes the networks; ``words`` is label -> network."""
+        """Take and later close the networks; ``words`` is label -> network."""
         from pymicro_wakeword import MicroWakeWordFeatures  # noqa: PLC0415 - an extra
 
         self._features = MicroWakeWordFeatures()
         self._words = words
 
     def take(self, pcm: Pcm16) -> dict[str, float]:
-        """Label -> the highest probability in the next ``pcm``, int16 at 16 kHz."""
+        """Return label -> the highest probability in the next ``pcm``, int16 at 16 kHz."""
         highest = dict.fromkeys(self._words, 0.0)
         for features in self._features.process_streaming(pcm.tobytes()):
             for label, network in self._words.items():
@@ -37,7 +37,7 @@ class SecondOpinion:
         return highest
 
     def reset(self) -> None:
-        """As at the beginning."""
+        """Reset to the initial state."""
         self._features.reset()
         for network in self._words.values():
             network.reset()
@@ -48,7 +48,8 @@ class SecondOpinion:
 
 
 def second_opinion(names: Mapping[str, str], library: Path) -> SecondOpinion | None:
-    """On the built-in words in ``names`` (label -> name) that it knows; None without any, or the package.
+    """Load it for the built-in words in ``names`` (label -> name) that it knows; None without any, or the
+    package.
 
     ``library`` is TensorFlow Lite.
     """

@@ -1,1 +1,1 @@
-"""The control socket: its orders, who serves them and who gives them."""
+"""The control socket: its commands, server and client."""

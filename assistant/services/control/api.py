@@ -1,9 +1,8 @@
-"""The control API: the orders that a running appliance takes, from its socket, a signal or a button.
+"""The control API: commands to the running assistant, from its socket, a signal or a button.
 
-An order is a mapping with its name in ``order``; what it comes to is a mapping too. Orders
-become events like everything else that happens: the loop alone decides where they lead, and an
-order is answered when it has led there. Sockets are in ``server``. ``MuteMark`` keeps the order "mute" over a
-crash.
+A command is a mapping with its name in ``order``; the answer is a mapping too. Commands become events like
+everything else: the loop alone decides what they do, and a command is answered when it has taken effect.
+Sockets are in ``server``. ``MuteMark`` preserves the command "mute" across a crash.
 """
 
 from __future__ import annotations
@@ -31,17 +30,17 @@ log = logging.getLogger(__name__)
 Document = Mapping[str, object]
 
 _LED_THERE_WITHIN_S = 5.0
-"""Events lead somewhere at once; closing a microphone may take PortAudio a second or two."""
+"""Events take effect at once; closing a microphone may take PortAudio a second or two."""
 
 _FREE_WITHIN_S = 30.0
-"""How long an announcement or a typed question waits for a spoken turn to be over."""
+"""How long an announcement or a typed question waits for a spoken turn to end."""
 
 _MAX_TEXT = 2000
-"""Letters; two minutes of speech."""
+"""In characters; two minutes of speech."""
 
 
 class ControlApi:
-    """Takes orders from the moment of its creation; those that need the loop, once it is attached."""
+    """Accepts commands as soon as it exists; those that need the loop, once it is attached."""
 
     def __init__(self, settings: Settings, shortages: Shortages | None = None) -> None:
         self._settings = settings
@@ -72,7 +71,7 @@ class ControlApi:
 
     @property
     def settings(self) -> Settings:
-        """Those in force: they may be exchanged while it runs."""
+        """The current settings, which may change while it runs."""
         return self._loop.pipeline.settings if self._loop else self._settings
 
     @property
@@ -82,41 +81,41 @@ class ControlApi:
     def attach(
         self, voice_loop: VoiceLoop, reload: Callable[[], Awaitable[Document]], is_ringing: Callable[[], bool]
     ) -> None:
-        """The engines are warm: from now on everything can be ordered."""
+        """Attach the loop, whose engines are warm: from now on every command works."""
         self._loop, self._reload, self._is_ringing = voice_loop, reload, is_ringing
         if self._mute_when_ready:
             voice_loop.post(e.Muted())
 
     def on_change(self, event: e.Event, state: State) -> None:
-        """Take note that ``event`` led to ``state``."""
+        """Record that ``event`` led to ``state``."""
         self._change = (event, state)
         if isinstance(event, e.Faulted) and event.error is not self._noted:
-            self._noted = event.error  # it leads there again after each announcement
+            self._noted = event.error  # each announcement leads back to it
             self._note_fault(event.error)
         is_spoken_to = state in (*HEARING, State.THINKING) and not isinstance(event, e.FollowUpOpened)
         if self._answering and is_spoken_to:
-            self._answering.cancel()  # who speaks goes first
+            self._answering.cancel()  # a speaker has priority
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     def on_report(self, report: Report) -> None:
-        """Take note of a turn that ended."""
+        """Record a finished turn."""
         self._turns += 1
         self._last_reply = report.heard or self._last_reply
         if report.error:
             self._last_fault = (self._now_s(), report.error, f"Turn {report.number} failed.")
 
     async def obey(self, order: Document) -> Document:
-        """Carry it out. Raises AssistantError when that is impossible."""
+        """Carry out the command. Raises AssistantError if that is impossible."""
         name = str(order.get("order"))
         if name not in self._orders:
             raise OrderInvalid(
-                f"'{name}' is no order.", f"Orders are: {', '.join((*self._orders, 'watch'))}."
+                f"'{name}' is not a command.", f"Commands: {', '.join((*self._orders, 'watch'))}."
             )
         return await self._orders[name](order)
 
     def toggle_mute(self) -> None:
-        """The one button: close the microphone, or open it again."""
+        """Close the microphone, or open it again (the mute button)."""
         if self._loop:
             self._loop.post(e.Unmuted() if self.state is State.MUTED else e.Muted())
         else:
@@ -124,11 +123,11 @@ class ControlApi:
 
     @property
     def is_answering(self) -> bool:
-        """Whether a written question is being answered."""
+        """True while a typed question is being answered."""
         return self._answering is not None
 
     def press(self) -> None:
-        """The other button: be silent, or else listen."""
+        """Stop what is in progress, or else listen (the talk button)."""
         if self._loop is None:
             return
         if self._is_ringing() or self.state in (*HEARING, State.THINKING, State.SPEAKING):
@@ -136,7 +135,7 @@ class ControlApi:
         else:
             self._loop.post(e.Woken(by="button", by_hand=True))
 
-    # Orders
+    # Commands
 
     async def _status(self, _: Document) -> Document:
         now_s = self._now_s()
@@ -171,19 +170,19 @@ class ControlApi:
         return {"state": self.state.value}
 
     async def _stop(self, _: Document) -> Document:
-        """Silence, whatever sounds or is thought about: a button that always works."""
+        """Stop everything in progress: the command that always works."""
         voice_loop = self._running()
         _hush(voice_loop)
         await self._handled()
         return {"state": self.state.value}
 
     async def _listen(self, _: Document) -> Document:
-        """As if the wake word had been heard."""
+        """Start listening, as after the wake word."""
         voice_loop = self._running()
         if self.state is State.MUTED:
-            raise OrderRefused("The microphone is off.", "Order `unmute` first.")
+            raise OrderRefused("The microphone is muted.", "Order `unmute` first.")
         if self.state is State.FAULTED or "microphone" in voice_loop.outages:
-            raise OrderRefused("There is no microphone to listen with.", "See what `assistant doctor` says.")
+            raise OrderRefused("There is no microphone.", "Run `assistant doctor` to find out why.")
         voice_loop.post(e.Woken(by="order", by_hand=True))
         await self._arrive((State.LISTENING,))
         return {"state": self.state.value}
@@ -196,9 +195,7 @@ class ControlApi:
         voice_loop = self._running()
         question, aloud = _text(order), order.get("speak", False)
         if not isinstance(aloud, bool):
-            raise OrderInvalid(
-                "'speak' must be true or false.", "Leave it away for an answer in writing only."
-            )
+            raise OrderInvalid("'speak' must be true or false.", "Leave it out for a written answer only.")
         async with self._one_at_a_time:
             await self._until(BETWEEN_TURNS, _FREE_WITHIN_S)
             report = await self._answered(voice_loop, question)
@@ -212,7 +209,7 @@ class ControlApi:
         assert self._reload is not None  # noqa: S101 - it came with the loop
         return await self._reload()
 
-    # How orders come true
+    # Waiting for the effect
 
     async def _answered(self, voice_loop: VoiceLoop, question: str) -> Report:
         limit_s = 2 * voice_loop.pipeline.settings.conversation.turn_timeout_s
@@ -227,16 +224,16 @@ class ControlApi:
                 )
             with suppress(asyncio.CancelledError):
                 return job.result()
-            raise OrderRefused("Somebody began to speak, who goes first.", "Ask again.")
+            raise OrderRefused("Someone started speaking, which has priority.", "Ask again.")
         finally:
             self._answering = None
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
 
     async def _announce(self, text: str) -> bool:
-        """Return when it is being said, or false: where there is no speaker, it will be when there is one.
+        """Return True when it is being said, or False without a speaker: then it is said once there is one.
 
-        What somebody begins in between comes first.
+        Waits for a turn that someone starts in the meantime.
         """
         event, voice_loop = e.Announced(text), self._running()
         while True:
@@ -254,13 +251,15 @@ class ControlApi:
         await asyncio.wait({waiting}, timeout=_LED_THERE_WITHIN_S)
         if not waiting.done():
             waiting.cancel()
-            raise OrderRefused("The assistant is stuck.", "See its log; its watchdog restarts the service.")
+            raise OrderRefused(
+                "The assistant is not responding.", "Check its log. Its watchdog will restart the service."
+            )
 
     async def _arrive(self, states: Collection[State]) -> None:
         await self._until(states, _LED_THERE_WITHIN_S)
 
     async def _until(self, states: Collection[State], within_s: float) -> None:
-        """Wait for one of these states. Raises OrderRefused when none comes in time."""
+        """Wait for one of these states. Raises OrderRefused if none occurs in time."""
         now = asyncio.get_running_loop().time
         end_s = now() + within_s
         while self.state not in states:
@@ -268,7 +267,9 @@ class ControlApi:
             await asyncio.wait({changing}, timeout=max(0.0, end_s - now()))
             changing.cancel()
             if now() >= end_s:
-                raise OrderRefused(f"It is {self.state.value} and cannot do that now.", "Try again later.")
+                raise OrderRefused(
+                    f"The assistant is {self.state.value} and can't do that right now.", "Try again later."
+                )
 
     def _running(self) -> VoiceLoop:
         if self._loop is None or self.state is State.STARTING:
@@ -290,21 +291,21 @@ def _hush(voice_loop: VoiceLoop) -> None:
 
 
 def _text(order: Document) -> str:
-    """What is to be said or answered, in one line of visible letters. Raises OrderInvalid."""
+    """Return the text to say or answer, on one line, without control characters. Raises OrderInvalid."""
     text = order.get("text")
     if not isinstance(text, str) or len(text) > _MAX_TEXT:
-        raise OrderInvalid(f"'text' must be a text of at most {_MAX_TEXT} letters.", "Shorten it.")
+        raise OrderInvalid(f"'text' must be a string of at most {_MAX_TEXT} characters.", "Shorten it.")
     visible = "".join(letter if letter.isprintable() else " " for letter in text)
     if not any(letter.isalnum() for letter in visible):
-        raise OrderInvalid("There are no words in 'text'.", "Give it some.")
+        raise OrderInvalid("'text' has no words in it.", "Add some words.")
     return " ".join(visible.split())
 
 
 class MuteMark:
-    """The file that keeps the microphone closed after a crash, until the end of the boot.
+    """The file that keeps the microphone closed after a crash, until the next reboot.
 
     ``file`` is in a folder that is emptied at every boot: a power cycle opens the microphone again, since
-    that may be the only switch that its owner has.
+    that may be the only switch its owner has.
     """
 
     def __init__(self, file: Path) -> None:
@@ -312,11 +313,11 @@ class MuteMark:
 
     @property
     def is_set(self) -> bool:
-        """True when the assistant was muted and then ended unforeseen."""
+        """True if the assistant was muted when it ended unexpectedly."""
         return self._file.exists()
 
     def follow(self, event: e.Event) -> None:
-        """Note an event that came true."""
+        """Update the file after an event."""
         if isinstance(event, e.Muted):
             with self._noted():
                 self._file.touch(mode=0o600)
@@ -324,7 +325,7 @@ class MuteMark:
             self.clear()
 
     def clear(self) -> None:
-        """The assistant ends on purpose, or hears again."""
+        """Remove the file, because the assistant exits normally or is unmuted."""
         with self._noted():
             self._file.unlink(missing_ok=True)
 

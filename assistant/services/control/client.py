@@ -1,4 +1,4 @@
-"""The other end of the control socket, for programs that wait for their answers."""
+"""The client of the control socket, for programs that wait for the answer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, BinaryIO
 from assistant.core.errors import AssistantError, ControlError, NotRunning, OrderRefused
 
 ANSWER_WITHIN_S = 120.0
-"""A small board may think for a minute."""
+"""A small board may take a minute."""
 
 
 def ask(paths: Sequence[Path], order: dict[str, Any]) -> dict[str, Any]:
-    """Give an order to the assistant at the first of ``paths`` where one answers.
+    """Send a command to the assistant at the first of ``paths`` that answers.
 
     Raises NotRunning, or the AssistantError that the assistant answered with.
     """
@@ -43,7 +43,7 @@ def _connected(paths: Sequence[Path], timeout_s: float | None = ANSWER_WITHIN_S)
                 yield lines  # type: ignore[misc]
         except (OSError, ValueError) as error:
             raise ControlError(
-                f"The assistant did not answer ({type(error).__name__}).", "See its log, and try again."
+                f"The assistant didn't answer ({type(error).__name__}).", "Check its log, and try again."
             ) from error
 
 
@@ -53,13 +53,14 @@ def _connect(client: socket.socket, paths: Sequence[Path]) -> None:
             return client.connect(str(path))
         except PermissionError as error:  # noqa: PERF203 - two places at most
             raise ControlError(
-                f"You may not give orders at {path}.",
-                "Add yourself to the group 'assistant' (sudo adduser $USER assistant) and log in again.",
+                f"You don't have permission to use {path}.",
+                "Add yourself to the group 'assistant' (sudo adduser $USER "
+                "assistant), then log out and back in.",
             ) from error
-        except OSError:  # nobody is there
+        except OSError:  # nobody is listening there
             continue
     raise NotRunning(
-        "No assistant is running here.",
+        "The assistant is not running.",
         "Start one with `assistant run`, or the service with: sudo systemctl start assistant",
     )
 
@@ -71,7 +72,7 @@ def _send(lines: BinaryIO, order: dict[str, Any]) -> None:
 
 def _answer(line: bytes) -> dict[str, Any]:
     if not line:
-        raise NotRunning("The assistant ended before it answered.", "See its log.")
+        raise NotRunning("The assistant exited before it answered.", "Check its log.")
     answer = json.loads(line)
     if not isinstance(answer, dict):
         raise ValueError(line)
@@ -82,6 +83,6 @@ def _answer(line: bytes) -> dict[str, Any]:
 
 
 def _kinds(kind: type[AssistantError]) -> dict[str, type[AssistantError]]:
-    """Every error of the tree by its code."""
+    """Return every error class of the tree by its code."""
     below = [_kinds(sub) for sub in kind.__subclasses__()]
     return {kind.code: kind} | {code: found for kinds in below for code, found in kinds.items()}

@@ -1,8 +1,7 @@
-"""The control socket: one order a line in, one answer a line out, both JSON.
+"""The control socket: one command per line in, one answer per line out, both JSON.
 
-It knows how orders travel, not what they mean; only ``watch`` is its own: whoever sends it gets
-every line that is published from then on. Whatever comes in is answered or dropped, and nobody
-who does not read holds anybody up.
+It transports commands without knowing what they mean, except ``watch``: a client that sends it receives every
+line published from then on. All input is answered or dropped, and a client that doesn't read delays nobody.
 """
 
 from __future__ import annotations
@@ -25,26 +24,28 @@ log = logging.getLogger(__name__)
 Document = Mapping[str, object]
 
 MAX_LINE_BYTES = LONGEST_LINE_BYTES
-"""An order holds a few sentences at most."""
+"""A command has a few sentences at most."""
 
 MAX_CLIENTS = 16
-"""A display, a button, some shells; more is a mistake."""
+"""A display, a button, a few shells; more is a mistake."""
 
 _BACKLOG = 16
-"""Clients who wait for their connection to be taken."""
+"""Clients waiting for their connection to be accepted."""
 
 _ORDERS_PER_S, _ORDERS_AT_ONCE = 60, 100
-"""Of one client: a person who talks goes before any number of orders."""
+"""Per client, because speech has priority over any number of commands."""
 
 MAX_BACKLOG_BYTES = 65_536
-"""Whoever has left so much unread, beyond what the kernel holds, does not read."""
+"""A client with this much unread data, beyond what the kernel buffers, isn't reading."""
 
 SILENT_S = 60.0
-"""Whoever neither orders nor watches for so long is dropped."""
+"""A client that sends nothing and doesn't watch is dropped after this long."""
 
 
 class ControlServer:
-    """Takes orders at a Unix socket. ``answer`` says what an order comes to, or raises AssistantError."""
+    """Accepts commands on a Unix socket. ``answer`` carries one out and returns its result, or raises
+    AssistantError.
+    """
 
     def __init__(self, answer: Callable[[Document], Awaitable[Document]]) -> None:
         self._answer = answer
@@ -55,9 +56,9 @@ class ControlServer:
         self._published: Document = {}
 
     async def open(self, path: Path) -> None:
-        """Listen at ``path``, for its owner and group only; what a crash left there is replaced.
+        """Listen at ``path``, for its owner and group only; a leftover from a crash is replaced.
 
-        Raises AlreadyRunning when another process listens there, ControlError when nobody can.
+        Raises AlreadyRunning if another process listens there, ControlError if that is impossible.
         """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,18 +71,18 @@ class ControlServer:
             self._path = path
         except OSError as error:
             raise ControlError(
-                f"The control socket {path} cannot be made: {error.strerror or error}.",
-                "Make its folder one that the assistant may write to, with a path of at most 100 letters.",
+                f"The control socket {path} cannot be created: {error.strerror or error}.",
+                "Give the assistant write permission for its folder, and keep the path under 100 characters.",
             ) from error
 
     def publish(self, document: Document) -> None:
-        """Tell whoever watches, now and whoever begins later."""
+        """Send a line to all current and later watchers."""
         self._published = document
         for watcher in list(self._watchers):
             self._send(watcher, document)
 
     async def close(self) -> None:
-        """Hang up and take the socket away."""
+        """Disconnect all clients and remove the socket."""
         if self._connections:
             await self._connections.close()
         if self._path:
@@ -91,7 +92,7 @@ class ControlServer:
             self._lock = None
 
     async def _attend(self, client: Connection) -> None:
-        """Answer one client's orders until it has no more."""
+        """Answer one client's commands until it has no more."""
         pace = Pace(_ORDERS_PER_S, _ORDERS_AT_ONCE)
         try:
             await self._orders_of(client, pace)
@@ -121,7 +122,7 @@ class ControlServer:
             client.busy = True
             if line.strip():
                 await self._obey(line, writer)
-            await pace.wait()  # one who orders without end does not keep the others waiting
+            await pace.wait()  # a client that sends commands nonstop must not block the others
             client.busy = writer in self._watchers
             client.note()
 
@@ -135,8 +136,8 @@ class ControlServer:
                 self._send(writer, {"ok": True, **await self._answer(order)})
         except AssistantError as error:
             self._send(writer, _refusal(error))
-        except Exception as error:  # a defect of one order must not end the service
-            # Its message may hold what was said; its kind does not.
+        except Exception as error:  # a bug in one command must not end the service
+            # The error's message may contain speech; its class doesn't.
             log.error("order=failed error=%s", type(error).__name__)
             log.debug("order=failed", exc_info=True)
             self._send(writer, _refusal(_defect(error)))
@@ -155,27 +156,29 @@ class ControlServer:
 
 
 def _locked(path: Path) -> int:
-    """A lock that the kernel takes back however its owner ends. Raises AlreadyRunning."""
+    """Take a lock that the kernel releases however its owner ends. Raises AlreadyRunning."""
     lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(lock)
         raise AlreadyRunning(
-            "An assistant is running here already.",
-            "Talk to that one (`assistant ctl status`), or end it before you start another.",
+            "An assistant is already running.",
+            "Use that one (`assistant ctl status`), or stop it before you start another.",
         ) from error
     return lock
 
 
 def _order(line: bytes) -> dict[str, object]:
-    """Raises OrderInvalid for everything that is no JSON object with an "order" in it."""
+    """Parse a command. Raises OrderInvalid for anything but a JSON object with an "order" in it."""
     try:
         order = json.loads(line)
     except (ValueError, RecursionError):
         order = None
     if not isinstance(order, dict) or not isinstance(order.get("order"), str):
-        raise OrderInvalid("That is no order.", 'Send one JSON object a line, such as {"order": "status"}.')
+        raise OrderInvalid(
+            "That is not a command.", '\'Send one JSON object per line, such as {"order": "status"}.\''
+        )
     return order
 
 
@@ -184,14 +187,14 @@ def _refusal(error: AssistantError) -> Document:
 
 
 def _too_long() -> AssistantError:
-    return OrderInvalid(f"An order has at most {MAX_LINE_BYTES} bytes.", "Send a shorter one.")
+    return OrderInvalid(f"A command can have at most {MAX_LINE_BYTES} bytes.", "Send a shorter one.")
 
 
 def _too_many() -> AssistantError:
-    return ControlError(f"{MAX_CLIENTS} others are connected already.", "Close some of them.")
+    return ControlError(f"{MAX_CLIENTS} clients are already connected.", "Disconnect some of them.")
 
 
 def _defect(error: Exception) -> AssistantError:
     return AssistantError(
-        f"A defect: {type(error).__name__}.", "Please report it, with the log lines around it."
+        f"A defect: {type(error).__name__}.", "This is a bug. Please report it, with the log lines around it."
     )

@@ -1,7 +1,7 @@
-"""The Wyoming service: other programs use the recognizer and the voice that are warm here anyway.
+"""The Wyoming service: lets other programs use the recognizer and the voice, which are loaded anyway.
 
-Opened beside the voice loop and closed with it, where the settings name an address. ``protocol`` is
-imported only then: its package is an extra. A person in the room goes first (``Guests``).
+Opened beside the voice loop and closed with it, if the settings contain an address. ``protocol`` is imported
+only then: its package is an extra. People in the room have priority (``Guests``).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from assistant.runtime.aio import each
 T = TypeVar("T")
 
 _FREE = frozenset({State.SLEEPING, State.MUTED, State.FAULTED})
-"""Nobody in the room is being listened to or answered."""
+"""States in which nobody in the room is being listened to or answered."""
 
 LONGEST_WAIT_S = 60.0
 
 
 class Guests:
-    """Lets work for other programs happen only while nobody in the room is listened to or answered.
+    """Runs work for other programs only while nobody in the room is listened to or answered.
 
-    It is done one piece at a time. What is under way when a person begins to speak is broken off, and begun
-    anew when the person has been answered.
+    It runs one piece at a time. If someone starts to speak, the current piece is aborted, and restarted after
+    the answer.
     """
 
     def __init__(self) -> None:
@@ -41,22 +41,22 @@ class Guests:
         self.follow(State.STARTING)
 
     def follow(self, state: State) -> None:
-        """Take note of the assistant's state."""
+        """Record the assistant's state."""
         now, before = (self._free, self._busy) if state in _FREE else (self._busy, self._free)
         before.clear()
         now.set()
 
     async def wait(self) -> None:
-        """Return as soon as nobody in the room needs the assistant."""
+        """Wait until nobody in the room needs the assistant."""
         await self._free.wait()
 
     async def run(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What ``work`` gives, which may be called more than once. Raises what it raises, EngineTimeout."""
+        """Run ``work``, possibly more than once, and return its result. Raises its errors, EngineTimeout."""
         try:
             return await asyncio.wait_for(self._in_turn(work), LONGEST_WAIT_S)
         except asyncio.TimeoutError:
             raise EngineTimeout(
-                "The assistant was needed by people in the room.", "Ask again in a moment."
+                "The assistant was busy with people in the room.", "Ask again in a moment."
             ) from None
 
     async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -76,9 +76,9 @@ class Guests:
 
 
 def opened(pipeline: Callable[[], Pipeline], guests: Guests) -> AbstractAsyncContextManager[None]:
-    """Serve while inside, if the settings name an address; ``pipeline`` returns the one in use.
+    """Serve while inside, if the settings contain an address; ``pipeline`` returns the current one.
 
-    Raises EngineUnavailable without its package, SettingsError when the address cannot be had.
+    Raises EngineUnavailable without its package, SettingsError if the address cannot be used.
     """
     address = pipeline().settings.services.wyoming
     if address is None:
@@ -87,7 +87,7 @@ def opened(pipeline: Callable[[], Pipeline], guests: Guests) -> AbstractAsyncCon
         from assistant.services.wyoming.protocol import Offer, serve  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
-            "services.wyoming is set, and the package 'wyoming' is not installed.",
+            "services.wyoming is set, but the package 'wyoming' is not installed.",
             "Install it (scripts/setup run services), or set services.wyoming to null.",
         ) from error
     settings = pipeline().settings

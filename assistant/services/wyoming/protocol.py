@@ -1,7 +1,7 @@
-"""Wyoming, the protocol of Home Assistant's voice services: sound in, words out, and the reverse.
+"""Wyoming, the protocol of Home Assistant's voice services: speech to text and text to speech.
 
-Home Assistant, or any other Wyoming client, connects. The protocol itself is the package ``wyoming``
-(extra ``services``); engines are known only as the callables in ``Offer``.
+Home Assistant, or any other Wyoming client, connects. The protocol itself is the package ``wyoming`` (extra
+``services``); engines are known only as the callables in ``Offer``.
 """
 
 from __future__ import annotations
@@ -34,66 +34,66 @@ from assistant.services.connections import LONGEST_LINE_BYTES, Connection, Conne
 log = logging.getLogger(__name__)
 
 LONGEST_S = 60
-"""More sound than this is no command; what comes after it is not kept."""
+"""Sound beyond this length is not a command and is not kept."""
 
 LONGEST_CHARS = 5000
-"""Some six minutes of speech."""
+"""About six minutes of speech."""
 
 _BYTES_A_SAMPLE = 2
 _WIDTHS = (1, 2, 3, 4)
 _RATES_HZ = range(8000, 96_001)
 _LONGEST_PAYLOAD_BYTES = 2_000_000
-"""A minute of our own kind of sound in one piece."""
+"""A minute of sound in our own format, in one piece."""
 _MOST_SOUND_BYTES = 16_000_000
-"""Of all clients together, eight minutes."""
+"""For all clients together; eight minutes."""
 _COMPLETE_WITHIN_S = 10.0
-"""For the first message of a client, for all of a message that was begun, and for reading ours."""
+"""For a client's first message, for the rest of a message, and for reading ours."""
 _IDLE_S = 120.0
-"""Without a message for so long, a client is gone."""
+"""A client that sends no message for this long is gone."""
 _BACKLOG = 16
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What the assistant can do for others."""
+    """What the assistant offers to clients."""
 
     stt_model: str
     tts_model: str
     language: str
     transcribe: Callable[[Pcm16], Awaitable[str]]
-    """Words in 16 kHz samples; raises EngineError."""
+    """Transcribes 16 kHz samples; raises EngineError."""
     speak: Callable[[str], AsyncIterator[Pcm16]]
-    """A text sentence by sentence as samples at ``voice_rate_hz``; raises EngineError."""
+    """Speaks a text sentence by sentence, as samples at ``voice_rate_hz``; raises EngineError."""
     voice_rate_hz: int
     pause: Callable[[], Awaitable[None]]
-    """Returns when clients may be listened to: while somebody in the room speaks, they wait."""
+    """Returns when clients may be served: they wait while someone in the room speaks."""
 
 
 class _SoundStore:
-    """How much sound all clients together have sent that is not yet recognized."""
+    """Limits the sound that all clients together have sent and that isn't recognized yet."""
 
     def __init__(self) -> None:
         self._bytes = 0
 
     def take(self, count: int) -> None:
-        """Raises ValueError when that is more than there is room for."""
+        """Reserve space. Raises ValueError if there isn't enough."""
         if count > 0 and self._bytes + count > _MOST_SOUND_BYTES:
-            raise ValueError("more sound than there is room for")
+            raise ValueError("too much sound at once")
         self._bytes += count
 
 
 @asynccontextmanager
 async def serve(address: str, offer: Offer) -> AsyncIterator[None]:
-    """Answer clients at ``address`` (``tcp://127.0.0.1:10300``, ``unix:///run/x``) until left.
+    """Serve clients at ``address`` (``tcp://127.0.0.1:10300``, ``unix:///run/x``) inside the block.
 
-    Raises SettingsError when that is no address, or somebody else has it.
+    Raises SettingsError if the address is invalid or in use.
     """
     try:
         listeners = _listening(address)
     except (OSError, ValueError, OverflowError) as error:
         raise SettingsError(
             f"The Wyoming service cannot listen at {address}: {error}.",
-            "Choose another address in services.wyoming, or null for none.",
+            "Choose a different address in services.wyoming, or null for none.",
         ) from error
     store = _SoundStore()
     connections = Connections("wyoming", listeners, lambda each: _Client(each, offer, store).run())
@@ -111,7 +111,7 @@ def _take_away(address: str) -> None:
 
 
 def _listening(address: str) -> list[socket.socket]:
-    """Raises OSError, ValueError."""
+    """Open the listening sockets. Raises OSError, ValueError."""
     parts = urlsplit(address)
     if parts.scheme == "unix":
         listeners = [unix_socket.listening(Path(parts.path))]
@@ -126,10 +126,10 @@ def _listening(address: str) -> list[socket.socket]:
 
 
 async def _read(reader: asyncio.StreamReader, first: bytes) -> Event:
-    """The message that begins with this byte; never more of it than there is room for. Raises ValueError."""
+    """Read the message that begins with this byte, within size limits. Raises ValueError."""
     head = json.loads(first + await reader.readline()) if first != b"\n" else None
     if not isinstance(head, dict) or not isinstance(head.get("type"), str):
-        raise ValueError("this is no message")
+        raise ValueError("not a Wyoming message")
     data = head.get("data") or {}
     if more := _length(head, "data_length", LONGEST_LINE_BYTES):
         data = {**data, **json.loads(await reader.readexactly(more))}
@@ -147,7 +147,7 @@ def _length(head: dict[str, Any], name: str, most: int) -> int:
 
 
 class _Client:
-    """One connection. A client that breaks the rules is told so and dropped; others do not notice."""
+    """One connection. A client that violates the protocol is told so and dropped; others don't notice."""
 
     def __init__(self, connection: Connection, offer: Offer, store: _SoundStore) -> None:
         self._connection = connection
@@ -157,7 +157,7 @@ class _Client:
         self._to_ours = AudioChunkConverter(rate=SAMPLE_RATE_HZ, width=_BYTES_A_SAMPLE, channels=1)
 
     async def run(self) -> None:
-        """Answer messages until the client has no more. Raises ConnectionError and what reading raises."""
+        """Answer messages until the client has no more. Raises ConnectionError and errors from reading."""
         loop = asyncio.get_running_loop()
         patience_s = _COMPLETE_WITHIN_S
         try:
@@ -186,7 +186,7 @@ class _Client:
             self._forget()
 
     async def write_event(self, event: Event) -> None:
-        """Send an event; a client that does not read is dropped."""
+        """Send an event; a client that doesn't read is dropped."""
         too_late = asyncio.get_running_loop().call_later(_COMPLETE_WITHIN_S, self._connection.hang_up)
         try:
             await async_write_event(event, self._connection.writer)
@@ -194,7 +194,7 @@ class _Client:
             too_late.cancel()
 
     async def handle_event(self, event: Event) -> bool:
-        """Answer one message; false ends the connection."""
+        """Answer one message; False ends the connection."""
         if Describe.is_type(event.type):
             await self.write_event(_info(self._offer).event())
         elif Transcribe.is_type(event.type) or AudioStart.is_type(event.type):
@@ -218,7 +218,7 @@ class _Client:
 
     def _hear(self, chunk: AudioChunk) -> None:
         if chunk.width not in _WIDTHS or chunk.channels not in (1, 2) or chunk.rate not in _RATES_HZ:
-            raise ValueError("sound of a form that nobody speaks")
+            raise ValueError("unsupported audio format")
         room = LONGEST_S * SAMPLE_RATE_HZ * _BYTES_A_SAMPLE - len(self._sound)
         sound = self._to_ours.convert(chunk).audio[: max(0, room)]
         self._store.take(len(sound))

@@ -1,1 +1,1 @@
-"""Language models in GGUF, computed by llama.cpp."""
+"""Language models in GGUF, run by llama.cpp."""

@@ -1,8 +1,8 @@
-"""Many prompts at once in one llama.cpp context: each finished reply makes room for the next prompt.
+"""Many prompts at once in one llama.cpp context: a finished prompt frees its slot for the next one.
 
-A model's weights are read once a step, however many texts share it, and reading them is what takes the time:
-so eight texts together are written much faster than one after the other, and each of them slower. What all of
-them begin with is evaluated once, and its cells are shared. ``LlamaCppSlots`` knows nothing of chats.
+A model's weights are read once per step, however many texts share it, and reading them takes most of the
+time: so eight texts together finish much faster than one after the other, though each is slower. Their common
+beginning is evaluated once, and its cells are shared. ``LlamaCppSlots`` is independent of chats.
 
 Replies are not streamed, and only the common beginning is kept from one prompt to the next.
 """
@@ -37,9 +37,9 @@ from assistant.settings.engines import LlmSettings
 
 
 def create_batch(settings: LlmSettings, model: Path, threads: int, at_once: int) -> LlamaCppBatch:
-    """Load the GGUF file in the folder ``model``, with places for ``at_once`` prompts in its context.
+    """Load the GGUF file in the folder ``model``, with slots for ``at_once`` prompts in its context.
 
-    Raises ModelMissing, ModelCorrupt, or EngineFailed when memory does not suffice.
+    Raises ModelMissing, ModelCorrupt, or EngineFailed if there isn't enough memory.
     """
     opened = opened_for_chats(settings, model)
     slots = LlamaCppSlots(opened.model, settings, threads or os.cpu_count() or 1, at_once, opened.adapter)
@@ -48,7 +48,7 @@ def create_batch(settings: LlmSettings, model: Path, threads: int, at_once: int)
 
 @dataclass(slots=True)
 class _Writing:
-    """A prompt that is being answered."""
+    """A prompt being answered."""
 
     number: int
     began_s: float
@@ -72,7 +72,7 @@ class LlamaCppBatch:
         self._slots.close()
 
     def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
-        """Yield the replies in the order in which they are done; stops soon after ``cancel``.
+        """Yield the replies in order of completion; stops soon after ``cancel``.
 
         Raises PromptTooLong before the first one, EngineFailed at any time.
         """
@@ -103,7 +103,7 @@ class LlamaCppBatch:
                         yield _reply(writing.pop(slot.number), now_s())
 
     def _is_done(self, slot: Slot, reply: _Writing, now_s: Callable[[], float]) -> bool:
-        """Take its next token; whether that was its last."""
+        """Process the next token; returns True if it was the last."""
         token = self._slots.choose(slot)
         if not reply.tokens:
             reply.first_token_s = now_s()
@@ -119,7 +119,7 @@ class LlamaCppBatch:
         return prompt_text(self._vocabulary, self._chat, messages)
 
     def _common(self, texts: Sequence[Sequence[int]]) -> int:
-        """How many tokens all of them begin with; each has one of its own at least, to be evaluated."""
+        """Count the tokens that all texts begin with; at least one is left in each, to be evaluated."""
         if not texts:
             return 0
         shared = reduce(lambda known, text: known[: common_length(known, text)], texts)
@@ -132,9 +132,10 @@ class LlamaCppBatch:
                 places = len(self._slots.slots)
                 needed = common + (len(text) + reply - common) * places
                 raise PromptTooLong(
-                    f"Prompt {number} has {len(text)} tokens and its answer up to {reply}, and with {places} "
-                    f"at once there is room for {room} of each.",
-                    f"Ask fewer at once (--batch), or set llm.context_tokens to {needed} or more.",
+                    f"Prompt {number} has {len(text)} tokens and its answer up "
+                    f"to {reply}, but with {places} at once, there is room for "
+                    f"only {room} each.",
+                    f"Run fewer at once (--batch), or set llm.context_tokens to {needed} or more.",
                 )
 
 
@@ -151,34 +152,34 @@ def _reply(writing: _Writing, end_s: float) -> BatchReply:
 
 
 _COMMON = 0
-"""The sequence that holds what all texts begin with; a slot's own number is one more than its index."""
+"""The sequence that holds the common beginning; a slot's sequence is its index plus one."""
 
 
 @dataclass(slots=True)
 class Slot:
-    """One of the places, and the text that has it."""
+    """One slot, and the text that occupies it."""
 
     number: int
     sampler: Any
     waiting: list[int] = field(default_factory=list)
-    """Tokens that are still to be evaluated; when none is, the next one can be chosen."""
+    """Tokens still to be evaluated; once empty, the next one can be chosen."""
     position: int = 0
-    """How many tokens of it the memory holds."""
+    """Number of its tokens in the KV cache."""
     at: int = -1
-    """Where in the last step its scores are; -1 when it was not its last token's turn."""
+    """Index of its scores in the last step; -1 if that didn't include its last token."""
 
 
 class LlamaCppSlots:
-    """A context with places for ``count`` texts. Raises EngineFailed when there is no room for it."""
+    """A context with slots for ``count`` texts. Raises EngineFailed if there isn't enough memory."""
 
     def __init__(
         self, model: LlamaCppModel, settings: LlmSettings, threads: int, count: int, adapter: Adapter | None
     ) -> None:
-        """``model`` is closed with it."""
+        """Create it; ``model`` is closed with it."""
         self._model = model
         self._common: list[int] = []
         self.context_tokens = min(settings.context_tokens, model.train_context_tokens)
-        """All texts together."""
+        """For all texts together."""
         self._context: Any = None
         self._batch: Any = None
         self.slots: list[Slot] = []
@@ -194,7 +195,7 @@ class LlamaCppSlots:
         self.slots = [Slot(number + 1, model.new_sampler(settings)) for number in range(count)]
 
     def close(self) -> None:
-        """Free everything; harmless when done twice."""
+        """Free everything; harmless when called twice."""
         for slot in self.slots:
             lib.llama_sampler_free(slot.sampler)
         self.slots = []
@@ -206,11 +207,11 @@ class LlamaCppSlots:
         self._model.close()
 
     def room(self, common: int) -> int:
-        """Tokens that each text may have, prompt and reply, when ``common`` tokens are shared by all."""
+        """Tokens available to each text, prompt and reply, if ``common`` tokens are shared by all."""
         return common + (self.context_tokens - common) // len(self.slots)
 
     def share(self, tokens: Sequence[int]) -> None:
-        """Evaluate what all texts begin with; nothing is kept of the texts before. Raises EngineFailed."""
+        """Evaluate the common beginning; nothing is kept of earlier texts. Raises EngineFailed."""
         lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
         self._common = list(tokens)
         for start in range(0, len(tokens), BATCH_TOKENS):
@@ -221,7 +222,7 @@ class LlamaCppSlots:
             self._decode()
 
     def take(self, slot: Slot, tokens: Sequence[int]) -> None:
-        """Give the place to another text, which begins with what was shared."""
+        """Assign the slot to another text, which begins with the shared tokens."""
         lib.llama_memory_seq_rm(self._memory, slot.number, -1, -1)
         slot.position = len(self._common)
         lib.llama_memory_seq_cp(self._memory, _COMMON, slot.number, 0, slot.position)
@@ -230,12 +231,12 @@ class LlamaCppSlots:
         slot.at = -1
 
     def step(self, slots: Sequence[Slot]) -> None:
-        """Evaluate one token of each of these texts, and more of those of which more is waiting.
+        """Evaluate one token of each of these texts, and more of those with more waiting.
 
         Raises EngineFailed.
         """
         self._begin_batch()
-        # Who only has one token goes first, so that a long prompt keeps nobody from writing.
+        # Texts with a single token go first, so a long prompt doesn't stop the others.
         for slot in sorted(slots, key=lambda each: len(each.waiting)):
             part = slot.waiting[: BATCH_TOKENS - self._batch.n_tokens]
             del slot.waiting[: len(part)]
@@ -247,18 +248,18 @@ class LlamaCppSlots:
         self._decode()
 
     def choose(self, slot: Slot) -> int:
-        """The token to follow; it waits to be evaluated."""
+        """Choose the next token and queue it for evaluation."""
         token = int(lib.llama_sampler_sample(slot.sampler, self._context, slot.at))
         slot.waiting.append(token)
         return token
 
     def leave(self, slot: Slot) -> None:
-        """Give the room of a finished text back."""
+        """Free the slot of a finished text."""
         lib.llama_memory_seq_rm(self._memory, slot.number, -1, -1)
 
     @contextmanager
     def interruptible(self, cancel: Cancel) -> Iterator[None]:
-        """Inside it a step ends within milliseconds once ``cancel`` is set."""
+        """A block in which a step ends within milliseconds once ``cancel`` is set."""
         with interruptible(self._context, cancel):
             yield
 
@@ -277,5 +278,5 @@ class LlamaCppSlots:
         if status not in (0, ABORTED):
             raise EngineFailed(
                 f"The language model failed (llama_decode returned {status}).",
-                "Ask fewer at once (--batch); if it stays, choose another model.",
+                "Run fewer at once (--batch). If it happens again, choose a different model.",
             )

@@ -1,9 +1,9 @@
-"""A loaded model and its memory: tokens in, the next token out.
+"""A loaded model and its KV cache: tokens in, next token out.
 
-The memory (KV cache) holds what the model made of the tokens read so far. ``read`` keeps of it
-what still fits and evaluates only the rest, so a conversation that grows costs only what is new.
-This calls llama.cpp's own functions: the ``Llama`` class above them does more than is wanted
-here and cannot be interrupted. Knows nothing of chats.
+The KV cache holds the model's state for the tokens read so far. ``read`` keeps the part that still fits and
+evaluates only the rest, so a growing conversation costs only what is new. This calls llama.cpp's own
+functions: the ``Llama`` class above them does more than is needed here and cannot be interrupted. Independent
+of chats.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from assistant.settings.engines import LlmSettings
 log = logging.getLogger(__name__)
 
 WORTH_MOVING = 24
-"""Fewer tokens are read again as quickly as their positions are turned back."""
+"""Evaluating fewer tokens again is as fast as shifting their positions."""
 ABORTED = 2
-"""What llama_decode returns when it was told to stop (llama.h)."""
+"""Return value of llama_decode after it was told to stop (llama.h)."""
 
 
 class LlamaCppContext:
-    """One model with one memory. Raises EngineFailed when there is no room for it."""
+    """One model with one KV cache. Raises EngineFailed if there isn't enough memory."""
 
     def __init__(
         self, model: LlamaCppModel, settings: LlmSettings, threads: int, adapter: Adapter | None = None
     ) -> None:
-        """``model`` is closed with it."""
+        """Create it; ``model`` is closed with it."""
         self.vocabulary = model.vocabulary
         self.context_tokens = min(settings.context_tokens, model.train_context_tokens)
         self.parameters = model.parameters
@@ -50,7 +50,7 @@ class LlamaCppContext:
         self._threads_limit = threads
         self._held: list[int] = []
         self._row = -1
-        """Which of the scores that were computed last follow what is held."""
+        """Index of the computed scores that follow the cached tokens."""
         self._context = self._sampler = None
         self._adapter = adapter
         self._threads = ThreadChoice(threads)
@@ -63,9 +63,9 @@ class LlamaCppContext:
         self._sampler = model.new_sampler(settings)
 
     def renew(self, adapter: Adapter | None) -> None:
-        """Begin again with nothing read: what was read is of no use with another adapter.
+        """Start over with an empty cache, because its content doesn't fit another adapter.
 
-        Raises EngineFailed when there is no memory beside the one before, which then stays.
+        Raises EngineFailed if there is no memory for a second one, and keeps the first.
         """
         before, self._adapter = self._adapter, adapter
         try:
@@ -75,9 +75,9 @@ class LlamaCppContext:
             raise
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
-        """Do with so much from now on; None and 1 are what it was made with.
+        """Limit the resources from now on; None and 1 restore the original values.
 
-        With another context the memory is empty. Raises EngineFailed when there is no room for a longer one.
+        Changing the context empties the cache. Raises EngineFailed if there is no room for a longer one.
         """
         threads = max(1, int(self._most_threads * threads_share))
         if threads != self._threads_limit:
@@ -86,13 +86,15 @@ class LlamaCppContext:
                 lib.llama_set_n_threads(self._context, threads, threads)
         tokens = min(context_tokens or self._most_tokens, self._most_tokens)
         if tokens < self.context_tokens and self._context:
-            lib.llama_free(self._context)  # First of all: there is little memory, or nobody would ask.
+            lib.llama_free(
+                self._context
+            )  # free memory first, since this is called when there is little of it
             self._context, self._held = None, []
         if tokens != self.context_tokens:
             self._open(tokens)
 
     def _open(self, context_tokens: int) -> None:
-        """Begin with an empty memory of that size, instead of the one before. Raises EngineFailed."""
+        """Replace the cache by an empty one of that size. Raises EngineFailed."""
         context = self._model.new_context(
             self._settings, self._threads.threads, context_tokens, adapter=self._adapter
         )
@@ -105,7 +107,7 @@ class LlamaCppContext:
         self.context_tokens = context_tokens
 
     def close(self) -> None:
-        """Free everything; harmless when done twice."""
+        """Free everything; harmless when called twice."""
         if self._sampler:
             lib.llama_sampler_free(self._sampler)
         if self._context:
@@ -117,30 +119,30 @@ class LlamaCppContext:
 
     @property
     def held(self) -> Sequence[int]:
-        """The tokens that the memory holds."""
+        """The tokens in the KV cache."""
         return self._held
 
     def read(self, tokens: Sequence[int]) -> int:
-        """Bring the memory to exactly ``tokens``; how many of them it held already.
+        """Make the KV cache hold exactly ``tokens``; returns how many were already there.
 
-        Interrupted, it holds the first part of them. Raises EngineFailed.
+        If interrupted, it holds the first part of them. Raises EngineFailed.
         """
-        # The last one is always evaluated, because the scores after it are wanted.
+        # The last one is always evaluated, because the scores after it are needed.
         same = common_length(self._held, tokens[:-1])
         if moved := self._close_gap(same, tokens[same:-1]):
             same += moved
         elif same < len(self._held) and not lib.llama_memory_seq_rm(self._memory, 0, same, -1):
-            self._forget()  # Recurrent models cannot go back part of the way.
+            self._forget()  # recurrent models cannot go back part of the way
             same = 0
         del self._held[same:]
         self.append(tokens[same:])
         return same
 
     def _close_gap(self, begin: int, wanted: Sequence[int]) -> int:
-        """Where the memory holds ``wanted`` further behind, move it up to ``begin``; the tokens that saves.
+        """If the cache holds ``wanted`` further back, move it up to ``begin``; returns the tokens that saves.
 
-        So it is when the oldest turns of a conversation were dropped. What moves up keeps what it
-        learned from them, and its positions are turned back (llama.cpp's context shift).
+        This happens after the oldest turns of a conversation are dropped. What moves up keeps what the model
+        learned from them, and its positions are shifted (llama.cpp's context shift).
         """
         start, length = longest_match(self._held, begin, wanted)
         if length < WORTH_MOVING or not lib.llama_memory_can_shift(self._memory):
@@ -153,7 +155,7 @@ class LlamaCppContext:
         return length
 
     def append(self, tokens: Sequence[int]) -> None:
-        """Evaluate ``tokens`` after those that the memory holds. Raises EngineFailed."""
+        """Evaluate ``tokens`` after those in the KV cache. Raises EngineFailed."""
         for start in range(0, len(tokens), BATCH_TOKENS):
             batch = list(tokens[start : start + BATCH_TOKENS])
             array = (lib.llama_token * len(batch))(*batch)
@@ -161,14 +163,14 @@ class LlamaCppContext:
             self._held += batch
             if status == 0:
                 continue
-            # Whole micro-batches that were done stay in memory (llama.h).
+            # Completed micro-batches stay in the cache (llama.h).
             del self._held[lib.llama_memory_seq_pos_max(self._memory, 0) + 1 :]
             if status == ABORTED:
                 return
             raise failed(status)
 
     def _decode(self, batch: Any) -> int:
-        """Evaluate a ``llama_batch``; what ``llama_decode`` returned."""
+        """Evaluate a ``llama_batch`` and return the status of ``llama_decode``."""
         self._require_memory()
         threads = self._threads.threads
         began_s = time.perf_counter()
@@ -182,34 +184,36 @@ class LlamaCppContext:
         return status
 
     def begin_reply(self) -> None:
-        """Forget what was chosen before: the repeat penalty looks at one reply, a seed starts anew."""
+        """Forget earlier choices: the repeat penalty covers one reply, and a seed starts over."""
         lib.llama_sampler_reset(self._sampler)
 
     def choose(self) -> int:
-        """The token to follow those read; it is not appended."""
+        """Choose the next token, without appending it."""
         return int(lib.llama_sampler_sample(self._sampler, self._context, self._row))
 
     def scores(self) -> NDArray[np.float32]:
-        """Of every token, to follow those read; valid until the next one is appended."""
+        """Return the score of every token as the next one; valid until a token is appended."""
         scores = lib.llama_get_logits_ith(self._context, self._row)
         return np.ctypeslib.as_array(scores, (self.vocabulary.size,))
 
     @contextmanager
     def interruptible(self, cancel: Cancel) -> Iterator[None]:
-        """Inside it ``read`` and ``append`` end within milliseconds once ``cancel`` is set."""
+        """A block in which ``read`` and ``append`` end within milliseconds once ``cancel`` is set."""
         self._require_memory()
         with interruptible(self._context, cancel):
             yield
 
     def state(self) -> bytes:
-        """The memory as bytes, for ``restore`` with the same model."""
+        """Return the KV cache as bytes, for ``restore`` with the same model."""
         room = lib.llama_state_seq_get_size(self._context, 0)
         buffer = (ctypes.c_uint8 * room)()
         length = lib.llama_state_seq_get_data(self._context, buffer, room, 0)
         return bytes(buffer)[:length]
 
     def restore(self, state: bytes, tokens: Sequence[int]) -> bool:
-        """Bring the memory to what ``state`` said when it held ``tokens``; false and empty if it cannot."""
+        """Load a ``state`` saved while the cache held ``tokens``; returns False, with an empty cache, on
+        failure.
+        """
         if not self._context:
             return False
         self._forget()
@@ -223,8 +227,8 @@ class LlamaCppContext:
     def _require_memory(self) -> None:
         if not self._context:
             raise EngineFailed(
-                "The language model has lost its memory, and there is none for another.",
-                "End other programs, or restart the assistant.",
+                "The language model lost its KV cache, and there isn't enough memory for a new one.",
+                "Close other programs, or restart the assistant.",
             )
 
     def _forget(self) -> None:
@@ -233,16 +237,16 @@ class LlamaCppContext:
 
 
 def failed(status: int) -> EngineFailed:
-    """What ``llama_decode`` returned, as an error."""
+    """Turn a status of ``llama_decode`` into an error."""
     return EngineFailed(
         f"The language model failed (llama_decode returned {status}).",
-        "Ask again; if it stays, lower llm.context_tokens or choose another model.",
+        "Ask again. If it happens again, lower llm.context_tokens or choose a different model.",
     )
 
 
 @contextmanager
 def interruptible(context: Any, cancel: Cancel) -> Iterator[None]:
-    """Inside it what a llama_context computes ends within milliseconds once ``cancel`` is set."""
+    """A block in which a llama_context stops within milliseconds once ``cancel`` is set."""
     flag = ctypes.create_string_buffer(2)
     cancel.on_set(lambda: setattr(flag, "value", b"!"))
     lib.llama_set_abort_callback(context, _is_raised, flag)
@@ -253,5 +257,7 @@ def interruptible(context: Any, cancel: Cancel) -> Iterator[None]:
 
 
 _is_raised = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
-"""What llama.cpp asks, hundreds of times a token, whether to stop: C's strlen, which answers 0
-while the flag's buffer is empty. A function in Python would take the interpreter's lock each time."""
+"""The callback with which llama.cpp checks, hundreds of times per token, whether to stop: C's strlen,
+which returns 0 while the flag's buffer is empty. A Python function would take the interpreter's lock
+each time.
+"""

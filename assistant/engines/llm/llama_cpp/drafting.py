@@ -1,9 +1,9 @@
-"""A context that guesses what comes next from what was said before, and checks several guesses in one step.
+"""A context that drafts the next tokens from earlier text, and checks several of them in one step.
 
-Prompt lookup (Saxena, https://github.com/apoorvumang/prompt-lookup-decoding): where the last tokens stood
-earlier in the text, those that followed them then are evaluated together with the next one. The weights are
-read once for all of them. The sampler still chooses every token from the model's own scores, so what is
-written is the same; a wrong guess costs the time of its evaluation. Knows nothing of chats.
+Prompt lookup (Saxena, https://github.com/apoorvumang/prompt-lookup-decoding): if the last tokens appeared
+earlier in the text, the tokens that followed them then are evaluated together with the next one. The weights
+are read once for all of them. The sampler still chooses every token from the model's own scores, so the text
+is the same; a wrong draft costs the time of its evaluation. Independent of chats.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from assistant.engines.llm.tokens import what_followed
 from assistant.settings.engines import LlmSettings
 
 _ALIKE = (3, 2)
-"""So many last tokens must have stood there before; the longer match is the better guess."""
+"""Length of the match with earlier text; a longer match gives a better draft."""
 
 
 class DraftingContext(LlamaCppContext):
-    """Looks ``settings.draft_tokens`` ahead. Raises EngineFailed when there is no room for it."""
+    """Drafts ``settings.draft_tokens`` tokens ahead. Raises EngineFailed if there isn't enough memory."""
 
     def __init__(
         self, model: LlamaCppModel, settings: LlmSettings, threads: int, adapter: Adapter | None = None
     ) -> None:
-        """``model`` is closed with it."""
+        """Create it; ``model`` is closed with it."""
         self._ahead: list[int] = []
-        """Guesses that the memory holds behind the tokens that were chosen."""
+        """Drafted tokens in the cache after the chosen ones."""
         self._batch = lib.llama_batch_init(1 + settings.draft_tokens, 0, 1)
         super().__init__(model, settings, threads, adapter)
 
@@ -74,7 +74,7 @@ class DraftingContext(LlamaCppContext):
         return next(filter(None, (what_followed(text, alike, most) for alike in _ALIKE)), [])
 
     def _check(self, token: int, guesses: list[int]) -> None:
-        """Evaluate the token and the guesses behind it, with the scores after each of them."""
+        """Evaluate the token and the draft after it, with the scores after each of them."""
         batch = self._batch
         batch.n_tokens = 1 + len(guesses)
         for at, each in enumerate([token, *guesses]):
@@ -91,7 +91,7 @@ class DraftingContext(LlamaCppContext):
             raise failed(status)
 
     def _take_back(self) -> None:
-        """The memory without guesses; what comes next is evaluated by itself."""
+        """Remove the draft from the cache; the next token is evaluated alone."""
         if self._ahead:
             self._ahead = []
             self._remove_rest()
@@ -99,6 +99,6 @@ class DraftingContext(LlamaCppContext):
 
     def _remove_rest(self) -> None:
         if not lib.llama_memory_seq_rm(self._memory, 0, len(self._held), -1):
-            held = self._held  # Recurrent models cannot go back part of the way.
+            held = self._held  # recurrent models cannot go back part of the way
             self._forget()
             super().append(held)

@@ -23,9 +23,9 @@ from assistant.settings.engines import LlmSettings
 
 
 def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
-    """Load the GGUF file in the folder ``model``; 0 threads are as many as there are processors.
+    """Load the GGUF file in the folder ``model``; 0 threads means one per processor.
 
-    Raises ModelMissing, ModelCorrupt, or EngineFailed when memory does not suffice.
+    Raises ModelMissing, ModelCorrupt, or EngineFailed if there isn't enough memory.
     """
     opened = opened_for_chats(settings, model)
     kind = DraftingContext if settings.draft_tokens else LlamaCppContext
@@ -34,7 +34,7 @@ def create(settings: LlmSettings, model: Path, threads: int) -> LlamaCppLlm:
 
 
 class LlamaCppLlm(CallingChatLlm):
-    """Keeps to a grammar, changes its adapter, does with less: Calling-, Adaptable- and ``FrugalLlm``."""
+    """Supports grammars, adapters and limits: a ``CallingLlm``, ``AdaptableLlm`` and ``FrugalLlm``."""
 
     limits = ("context_tokens", "threads_share")
     _context: LlamaCppContext
@@ -64,31 +64,33 @@ class LlamaCppLlm(CallingChatLlm):
         self._name_runtime()
 
     def _name_runtime(self) -> None:
-        """What was read with one adapter is not for another."""
+        """Include the adapter in the key of saved states, because they fit no other."""
         self._runtime = (*self._layout, *(self._adapter.version if self._adapter else ()))
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
-        """Use at most this until the next call; None and 1 restore the first values. Raises EngineFailed."""
+        """Use at most this until the next call; None and 1 restore the original values. Raises
+        EngineFailed.
+        """
         self._context.limit(context_tokens=context_tokens, threads_share=threads_share)
         self.context_tokens = self._context.context_tokens
 
     def keeping_to(self, gbnf: str) -> AbstractContextManager[Grammar]:
-        """Raises EngineFailed for a grammar that llama.cpp does not understand."""
+        """Start a new text within the grammar. Raises EngineFailed if llama.cpp rejects the grammar."""
         return keeping_to(gbnf, self._vocabulary)
 
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-"""llama_token_data of llama.h, as NumPy has it: a whole vocabulary is filled in at once."""
+"""llama_token_data of llama.h as a NumPy type, to fill in a whole vocabulary at once."""
 
 
 class LlamaCppGrammar:
-    """One text on its way through a grammar, from the root rule on."""
+    """The progress of one text through a grammar, starting at the root rule."""
 
     def __init__(self, sampler: Any) -> None:
         self._sampler = sampler
 
     def first_allowed(self, tokens: Sequence[int] | NDArray[np.int64]) -> int | None:
-        """The first of these tokens that may come next, and goes on behind it; None if none may.
+        """Return the first of these tokens that may come next, and advance past it; None if none may.
 
         The end of the reply is allowed exactly where the grammar may end.
         """
@@ -97,7 +99,7 @@ class LlamaCppGrammar:
         data = candidates.ctypes.data_as(lib.llama_token_data_p)
         array = lib.llama_token_data_array(data, len(tokens), -1, False)  # noqa: FBT003
         lib.llama_sampler_apply(self._sampler, ctypes.byref(array))
-        # What is not allowed got minus infinity.
+        # Tokens that aren't allowed have minus infinity.
         allowed = np.flatnonzero(candidates["logit"] == 0)
         token = int(candidates["id"][allowed[0]]) if len(allowed) else None
         if token is not None:
@@ -107,10 +109,10 @@ class LlamaCppGrammar:
 
 @contextmanager
 def keeping_to(gbnf: str, vocabulary: Vocabulary) -> Iterator[LlamaCppGrammar]:
-    """Raises EngineFailed for a grammar that llama.cpp does not understand."""
+    """Start a new text within the grammar. Raises EngineFailed if llama.cpp rejects the grammar."""
     sampler = lib.llama_sampler_init_grammar(vocabulary.handle, gbnf.encode(), b"root")
     if not sampler:
-        raise EngineFailed("The grammar of the skills is not understood.", "Set llm.tools to off.")
+        raise EngineFailed("The grammar for calling skills is invalid.", "Set llm.tools to off.")
     try:
         yield LlamaCppGrammar(sampler)
     finally:

@@ -1,7 +1,7 @@
-"""A GGUF file loaded into llama.cpp: weights, vocabulary, and how contexts and samplers are made for it.
+"""A GGUF file loaded into llama.cpp: its weights and vocabulary, and how to create contexts and samplers.
 
-What is read of texts lives in contexts (``context`` for one conversation, ``batch`` for
-many prompts at once); the weights are here, once.
+Contexts hold what was read (``context`` for one conversation, ``batch`` for many prompts at once); the
+weights are here, once.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from assistant.settings.engines import LlmSettings
 log = logging.getLogger(__name__)
 
 BATCH_TOKENS = 512
-"""Most tokens given to llama.cpp in one call."""
+"""Maximum tokens per llama.cpp call."""
 FLASH_ATTENTION = {False: lib.LLAMA_FLASH_ATTN_TYPE_DISABLED, True: lib.LLAMA_FLASH_ATTN_TYPE_ENABLED}
 KV_TYPES = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0}
 LOG_LEVEL_ERROR = 4
-"""GGML_LOG_LEVEL_ERROR of ggml.h; the numbers in llama-cpp-python itself are older."""
+"""GGML_LOG_LEVEL_ERROR of ggml.h; the numbers in llama-cpp-python itself are outdated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class Adapter:
 
     handle: Any
     scale: float
-    """How strong it is: 1 as it was trained, 0 not at all."""
+    """Adapter strength: 1 as trained, 0 off."""
     version: tuple[object, ...]
-    """What of it tells apart what the model made of a text with it, and without."""
+    """Identifies the adapter and its strength, because cached states depend on them."""
 
 
 class LlamaCppModel:
-    """The weights of one file. Raises ModelCorrupt when llama.cpp cannot load it."""
+    """The weights of one file. Raises ModelCorrupt if llama.cpp cannot load it."""
 
     def __init__(self, found: GgufModel, settings: LlmSettings) -> None:
         file = self.file = found.file
@@ -57,7 +57,7 @@ class LlamaCppModel:
         if not self.handle:
             raise ModelCorrupt(
                 f"llama.cpp cannot load the model file {file.name}.",
-                "Fetch the model again, or choose one of an architecture that llama.cpp knows.",
+                "Fetch the model again, or choose one with an architecture that llama.cpp supports.",
             )
         if settings.mmap and not settings.mlock:
             drop_mapped_pages(file)
@@ -74,15 +74,17 @@ class LlamaCppModel:
         sequences: int = 1,
         adapter: Adapter | None = None,
     ) -> Any:
-        """A context of ``tokens`` for ``sequences`` texts; the caller frees it. Raises EngineFailed."""
+        """Create a context of ``tokens`` for ``sequences`` texts; the caller frees it. Raises
+        EngineFailed.
+        """
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = tokens
         parameters.n_batch = BATCH_TOKENS
         parameters.n_ubatch = settings.micro_batch
         parameters.n_seq_max = sequences
-        parameters.kv_unified = sequences > 1  # What they have in common is kept once.
+        parameters.kv_unified = sequences > 1  # store what they have in common once
         parameters.n_outputs_max = sequences * (1 + settings.draft_tokens)
-        # Scores after other tokens than the last of each text, and those guessed behind it, are never wanted.
+        # Scores are needed only after the last token of each text, and after drafted tokens.
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.flash_attn_type = FLASH_ATTENTION[settings.flash_attention]
         parameters.type_k = parameters.type_v = KV_TYPES[settings.kv_type]
@@ -90,7 +92,7 @@ class LlamaCppModel:
         lib.llama_log_set(_while_running, None)
         if not context:
             raise EngineFailed(
-                f"There is no memory for {tokens} tokens of context.",
+                f"There isn't enough memory for a context of {tokens} tokens.",
                 "Lower llm.context_tokens, or choose a smaller model (llm.model).",
             )
         if adapter is not None:
@@ -99,7 +101,7 @@ class LlamaCppModel:
         return context
 
     def new_sampler(self, settings: LlmSettings) -> Any:
-        """llama.cpp's samplers in its usual order, but top_k first: the penalty is slow on all tokens.
+        """Create llama.cpp's samplers in its usual order, but top_k first: the penalty is slow on all tokens.
 
         The caller frees it.
         """
@@ -123,13 +125,13 @@ class LlamaCppModel:
         add(lib.llama_sampler_init_top_p(settings.top_p, 1))
         add(lib.llama_sampler_init_min_p(settings.min_p, 1))
         add(lib.llama_sampler_init_temp(settings.temperature))
-        # To llama.cpp the largest number means that it shall pick one itself.
+        # For llama.cpp, the largest number means to pick a seed itself.
         pick: int = lib.LLAMA_DEFAULT_SEED
         add(lib.llama_sampler_init_dist(pick if settings.seed is None else min(settings.seed, pick - 1)))
         return chain
 
     def load_adapter(self, place: Path, scale: float) -> Adapter:
-        """An adapter for contexts that are made from now on; freed with the model, or by ``drop_adapter``.
+        """Load an adapter for contexts created from now on; freed with the model, or by ``drop_adapter``.
 
         Raises ModelMissing, ModelCorrupt.
         """
@@ -140,16 +142,16 @@ class LlamaCppModel:
         if not handle:
             raise ModelCorrupt(
                 f"llama.cpp cannot load the adapter {told.file.name}.",
-                "Choose the model that it was trained for (llm.model), or another adapter (llm.adapter).",
+                "Choose the model it was trained for (llm.model), or a different adapter (llm.adapter).",
             )
         return Adapter(handle, scale, (told.size_bytes, told.saved_ns, scale))
 
     def drop_adapter(self, adapter: Adapter) -> None:
-        """Free it, when no context computes with it any more."""
+        """Free an adapter that no context uses anymore."""
         lib.llama_adapter_lora_free(adapter.handle)
 
     def close(self) -> None:
-        """Free the weights, after the contexts; harmless when done twice."""
+        """Free the weights, after the contexts; harmless when called twice."""
         if self.handle:
             lib.llama_model_free(self.handle)
         self.handle = None
@@ -157,12 +159,12 @@ class LlamaCppModel:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A model to hold conversations with."""
+    """A model opened for conversations."""
 
     model: LlamaCppModel
     chat: ChatTemplate
     adapter: Adapter | None
-    """What the settings name."""
+    """The adapter named in the settings."""
 
 
 def opened_for_chats(settings: LlmSettings, folder: Path) -> Opened:
@@ -182,7 +184,7 @@ def opened_for_chats(settings: LlmSettings, folder: Path) -> Opened:
 
 
 def _errors_to(write: Callable[..., None]) -> Any:
-    """A receiver of what llama.cpp would print on stderr; of its chatter only errors matter."""
+    """Create a callback for what llama.cpp would print on stderr; only errors pass."""
 
     @lib.llama_log_callback  # type: ignore[untyped-decorator]
     def receive(level: int, text: bytes, _: Any) -> None:
@@ -193,36 +195,38 @@ def _errors_to(write: Callable[..., None]) -> Any:
 
 
 _while_loading = _errors_to(log.warning)
-"""Says why a model cannot be loaded, which llama.cpp tells nowhere else."""
+"""Explains why a model cannot be loaded, which llama.cpp reports nowhere else."""
 _while_running = _errors_to(log.debug)
-"""Return values tell of failures by then, and to llama.cpp each interruption is an error."""
+"""At this point, return values report failures, and llama.cpp logs each interruption as an error."""
 
 
 class Vocabulary:
-    """A model's tokens and their texts. May be used from any thread."""
+    """A model's tokens and their texts. Can be used from any thread."""
 
     def __init__(self, model: Any) -> None:
         self.handle = lib.llama_model_get_vocab(model)
         self.size: int = lib.llama_vocab_n_tokens(self.handle)
         self.begin = self._text(lib.llama_vocab_bos(self.handle))
-        """Spells the token that begins a text; empty when there is none."""
+        """Spelling of the token that begins a text; empty if there is none."""
         self.end = self._text(lib.llama_vocab_eos(self.handle))
-        """Spells the token that ends a text; empty when there is none."""
+        """Spelling of the token that ends a text; empty if there is none."""
         self.first = self.begin if lib.llama_vocab_get_add_bos(self.handle) else ""
-        """What every prompt must begin with; empty where the model wants nothing."""
+        """What every prompt must begin with; may be empty."""
 
     def tokenize(self, text: str) -> list[int]:
-        """Tokens of a text; control tokens that it spells out become those tokens."""
+        """Convert text to tokens; spelled-out control tokens become those tokens."""
         data = text.encode("utf-8", "replace")
-        room = len(data) + 8  # A token is a byte at least; some vocabularies add a space in front.
+        room = len(data) + 8  # a token is at least a byte; some vocabularies add a leading space
         tokens = (lib.llama_token * room)()
         count = lib.llama_tokenize(self.handle, data, len(data), tokens, room, False, True)  # noqa: FBT003
         if count < 0:
-            raise EngineFailed("A text could not be split into tokens.", "Choose another model (llm.model).")
+            raise EngineFailed(
+                "The text could not be split into tokens.", "Choose a different model (llm.model)."
+            )
         return list(tokens[:count])
 
     def piece(self, token: int, *, spell_control: bool = False) -> bytes:
-        """The bytes that a token stands for; nothing for control tokens, unless they are to be spelled."""
+        """Return the bytes of a token; empty for control tokens, unless they are to be spelled out."""
         room = 64
         while True:
             buffer = ctypes.create_string_buffer(room)
@@ -232,11 +236,11 @@ class Vocabulary:
             room = -length
 
     def is_control(self, token: int) -> bool:
-        """Whether it steers the model instead of standing for text."""
+        """True if the token controls the model rather than representing text."""
         return bool(lib.llama_vocab_is_control(self.handle, token))
 
     def ends_reply(self, token: int) -> bool:
-        """Whether it is one of the model's end marks."""
+        """True if it is one of the model's end tokens."""
         return bool(lib.llama_vocab_is_eog(self.handle, token))
 
     def _text(self, token: int) -> str:
@@ -247,11 +251,11 @@ _MAPS = Path("/proc/self/maps")
 
 
 def drop_mapped_pages(file: Path) -> None:
-    """Drop the mapped pages of ``file``; each comes back when it is read. Errors are no fault.
+    """Drop the mapped pages of ``file``; each is loaded again when it is read. Errors are ignored.
 
-    llama.cpp maps a model with all its pages, then copies some tensors into a faster layout, and of the
-    table of word embeddings it reads a row a token. Of a 0.5 B model of 485 MB some 120 MB are never
-    looked at again. Does nothing where there is no /proc.
+    llama.cpp maps a model with all its pages, then copies some tensors into a faster layout, and reads only
+    one row per token of the embedding. In a 0.5 B model of 485 MB, about 120 MB are never read again. Does
+    nothing without /proc.
     """
     advice = getattr(mmap, "MADV_DONTNEED", None)
     if advice is None or not _MAPS.exists():
@@ -263,7 +267,7 @@ def drop_mapped_pages(file: Path) -> None:
 
 
 def _mappings(path: str) -> Iterator[tuple[int, int]]:
-    """Addresses of the read-only mappings of a file: a private page that was written would be lost."""
+    """Yield the addresses of a file's read-only mappings: dropping a modified private page would lose it."""
     for line in _MAPS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         span, permissions, _, _, inode, *name = line.split(maxsplit=5)
         if inode != "0" and name == [path] and "w" not in permissions:

@@ -1,15 +1,16 @@
-"""llama.cpp's threads: each is kept on a core of its own, and fewer compute while other programs are busy.
+"""llama.cpp's threads: each is pinned to its own core, and fewer compute while other programs are busy.
 
-They meet at a barrier hundreds of times a token and spin there until the last one has come. Moved about
-beside a busy program, they wait for each other longer than they need to (figures: docs/boards.md). So there
-is one pool of threads for as long as the model is loaded, where llama.cpp by itself would start new ones for
-every token, and each has its place. Where that is not possible, llama.cpp does as it does.
+They meet at a barrier hundreds of times per token and spin there until the last one arrives. If the kernel
+moves them around beside a busy program, they wait for each other longer than necessary (figures:
+docs/boards.md). So there is one thread pool for as long as the model is loaded, while llama.cpp itself would
+start new threads for every token, and each thread has its core. If that isn't possible, llama.cpp's default
+applies.
 
-A thread that must first get a core from another program makes all wait: beside one busy program two threads
-on two cores write half as fast, beside one that spins as they do forty times slower. A single thread waits
-for no other, and because most of the time goes into reading the weights from memory, it is often nearly as
-fast as two. So nothing is assumed: when tokens become slow, ``ThreadChoice`` tries fewer threads for a
-moment, and the faster number stays; later it tries more again.
+A thread that must first get a core from another program makes all others wait: beside one busy program, two
+threads on two cores write half as fast; beside one that spins as they do, forty times slower. A single thread
+waits for no other, and because most of the time goes into reading the weights from memory, it is often nearly
+as fast as two. So this measures instead of assuming: when tokens become slow, ``ThreadChoice`` briefly tries
+fewer threads and keeps the faster number; later it tries more again.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class _Parameters(ctypes.Structure):
 
 
 class PlacedThreads:
-    """A pool of threads for the contexts of one model; the thread that computes with it is one of them."""
+    """A thread pool for the contexts of one model; the calling thread is one of its threads."""
 
     def __init__(self, cores: Sequence[int], library: _Library) -> None:
         self._library = library
@@ -60,31 +61,31 @@ class PlacedThreads:
 
     @contextmanager
     def computing(self, threads: int) -> Iterator[None]:
-        """The calling thread takes its place meanwhile.
+        """Pin the calling thread to its core inside the block.
 
-        A single thread waits for no other and goes where there is room.
+        A single thread waits for no other, and runs on any free core.
         """
         if threads < 2:
             yield
             return
         before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, self._cores[-1:])  # The pool gives the others to its own threads, in order.
+        os.sched_setaffinity(0, self._cores[-1:])  # the pool assigns the others to its own threads, in order
         try:
             yield
         finally:
             os.sched_setaffinity(0, before)
 
     def close(self) -> None:
-        """End the threads; harmless when done twice."""
+        """End the threads; harmless when called twice."""
         if self._handle:
             self._library.free_pool(self._handle)
         self._handle = None
 
 
 def placed(threads: int) -> PlacedThreads | None:
-    """A pool when the calling thread may use exactly ``threads`` cores; None where the kernel decides better.
+    """Create a pool if the calling thread may use exactly ``threads`` cores; None if the kernel does better.
 
-    With cores to spare the kernel moves other programs out of the way.
+    With spare cores, the kernel moves other programs out of the way.
     """
     if threads < 2 or not hasattr(os, "sched_getaffinity"):
         return None
@@ -99,14 +100,14 @@ def placed(threads: int) -> PlacedThreads | None:
 
 
 class _Library:
-    """The functions that llama-cpp-python does not offer. Raises OSError, AttributeError, ValueError."""
+    """Functions that llama-cpp-python does not expose. Raises OSError, AttributeError, ValueError."""
 
     def __init__(self) -> None:
         suffix = "dylib" if sys.platform == "darwin" else "so"
         file = Path(llama_cpp.__file__).parent / "lib" / f"libllama.{suffix}"
-        # It finds ggml's functions in the libraries that it has loaded. Opened by a name of their own they
-        # would be loaded again (a wheel holds copies where a build has links), with tables that nobody
-        # has filled: the threads would compute nonsense.
+        # It finds ggml's functions in the libraries already loaded. If opened under a name of their own, they
+        # would be loaded again (a wheel has copies where a build has links), with uninitialized tables: the
+        # threads would compute nonsense.
         library = ctypes.CDLL(str(file))
         self._defaults, self._new, self.free_pool, self._attach = (
             library.ggml_threadpool_params_init,
@@ -127,35 +128,35 @@ class _Library:
         self._defaults(ctypes.byref(parameters), len(cores))
         known = (parameters.threads, parameters.priority, parameters.is_strict, parameters.is_paused)
         if known != (len(cores), 0, False, False) or any(parameters.cores):
-            raise ValueError("this llama.cpp lays out its threads' parameters in another way")
+            raise ValueError("this llama.cpp has a different layout of thread parameters")
         for core in cores:
             parameters.cores[core] = True
         parameters.is_strict = True
-        # Speech and voice want the core between two tokens; to be woken takes 0.05 ms.
+        # Speech and voice need the core between two tokens; waking up takes 0.05 ms.
         parameters.poll = 0
         before = os.sched_getaffinity(0)
         pool = self._new(ctypes.byref(parameters))
-        os.sched_setaffinity(0, before)  # It has put the calling thread on the last core.
+        os.sched_setaffinity(0, before)  # it has pinned the calling thread to the last core
         if not pool:
             raise OSError("llama.cpp could not start its threads")
         return int(pool)
 
 
 _SLOW = 1.25
-"""A token that took this many times the shortest with as many threads was held up by somebody."""
+"""A token that took this many times the shortest with the same number of threads was delayed by something."""
 
 _WORTH = 0.97
-"""What was tried stays when it takes less than this of the time before."""
+"""A trial setting stays if it takes less than this share of the previous time."""
 
 _TRIAL = 2
-"""Tokens that decide, by the faster one: one slow token may be anything."""
+"""Tokens per trial, decided by the faster one: a single slow token may mean anything."""
 
 _FIRST_PATIENCE, _LAST_PATIENCE = 16, 256
-"""Tokens before another trial; twice as many after each one that was in vain."""
+"""Tokens before the next trial; doubled after each trial without success."""
 
 
 class ThreadChoice:
-    """How many threads the next token gets, from how long tokens took; starts with ``most``."""
+    """Chooses the number of threads for the next token by how long tokens took; starts with ``most``."""
 
     def __init__(self, most: int) -> None:
         self.threads = most
@@ -163,12 +164,12 @@ class ThreadChoice:
         self._shortest_s: dict[int, float] = {}
         self._latest_s: deque[float] = deque(maxlen=_TRIAL)
         self._before: tuple[int, float] | None = None
-        """While something is tried: the threads before, and how long a token took with them."""
+        """During a trial: the previous thread count, and the time per token with it."""
         self._patience = 0
         self._rest = 0
 
     def took(self, seconds: float) -> None:
-        """Learn from a token that was evaluated with ``threads``; may change them."""
+        """Record the time of a token evaluated with ``threads``; may change them."""
         self._shortest_s[self.threads] = min(seconds, self._shortest_s.get(self.threads, seconds))
         self._latest_s.append(seconds)
         self._rest = max(0, self._rest - 1)
@@ -191,7 +192,7 @@ class ThreadChoice:
         self._change(threads)
 
     def _judge(self, before: int, before_s: float, now_s: float) -> None:
-        """Stay with what was tried, try still fewer, or go back."""
+        """Keep the trial setting, try still fewer, or go back."""
         is_worth = now_s < _WORTH * before_s
         if not is_worth and 1 < self.threads < before:
             self._change(self.threads // 2)

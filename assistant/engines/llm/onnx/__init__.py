@@ -1,1 +1,1 @@
-"""Language models in ONNX, computed by ONNX Runtime."""
+"""Language models in ONNX, run by ONNX Runtime."""

@@ -1,8 +1,8 @@
-"""A decoder on ONNX Runtime with the memory (KV cache) of what it has read.
+"""A decoder on ONNX Runtime with the KV cache of what it has read.
 
-Where the network can write into the memory that it reads (GroupQueryAttention), one block of the
-whole context is bound once, and going back costs nothing. Other networks give a longer memory out
-each time, which is what they read next. Either way it stays where the network runs. Knows tokens only.
+If the network can write into the cache it reads (GroupQueryAttention), one block for the whole context is
+bound once, and going back costs nothing. Other networks output a longer cache each time, which they read
+next. In both cases it stays on the device where the network runs. Knows only tokens.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ PAST = re.compile(r"past_key_values\.(\d+)\.(key|value)")
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 KNOWN = {"input_ids", "attention_mask", "position_ids", "num_logits_to_keep", "use_cache_branch"}
-"""Inputs beside the memory."""
+"""Known inputs other than the cache."""
 
 PART_TOKENS = 128
-"""Tokens evaluated together at most: on a processor as fast as all at once."""
+"""Maximum tokens evaluated together: on a CPU, this is as fast as all at once."""
 
 TRIAL_TOKENS = 8
 
 
 class OnnxDecoder:
-    """One network with one memory. Raises ModelCorrupt when it is no decoder."""
+    """One network with one KV cache. Raises ModelCorrupt if it isn't a decoder."""
 
     def __init__(self, file: Path, places: Sequence[Place], *, threads: int, context_tokens: int) -> None:
         self._session, self.provider = onnx_providers.open_session(
@@ -51,24 +51,25 @@ class OnnxDecoder:
         unknown = self._inputs.keys() - self._past.keys() - KNOWN
         if not self._past or missing or unknown:
             names = ", ".join(sorted(unknown or missing)[:3]) or "a memory"
-            raise _no_decoder(file, f"it wants {names}" if unknown else f"it lacks {names}")
+            raise _no_decoder(file, f"it needs {names}" if unknown else f"it lacks {names}")
         self._kind = FLOATS.get(self._inputs[next(iter(self._past))].type, np.float32)
         self.keeps_last = "num_logits_to_keep" in self._inputs
-        """The scores of those tokens only that are wanted are computed."""
+        """True if it computes the scores of only the tokens that need them."""
         self._device = "cuda" if self.provider in ON_CARD else "cpu"
         self._binding = self._session.io_binding()
         self._binding.bind_output("logits", "cpu")
         self._in_place = self._can_write_in_place()
         self._memory: dict[str, Any] = {}
         self._length = 0
-        """Tokens that the memory holds; in place, behind them is room."""
+        """Tokens in the cache; with in-place writing, the rest of the block is free."""
         self.resize(context_tokens)
 
     def evaluate(self, tokens: Sequence[int], start: int, keep: int, options: Any) -> Float32s:
-        """Read ``tokens`` after the first ``start`` held; the scores after the last ``keep`` of them.
+        """Evaluate ``tokens`` after the first ``start`` cached ones; returns the scores after the last
+        ``keep``.
 
-        [keep, vocabulary size]; ``keep`` 0 means all. ``options`` are RunOptions. Raises whatever ONNX
-        Runtime does; the memory then holds ``start`` tokens.
+        Shape (keep, vocabulary size); ``keep`` 0 means all. ``options`` are RunOptions. Raises any error of
+        ONNX Runtime; the cache then holds ``start`` tokens.
         """
         self.go_back(start)
         total = start + len(tokens)
@@ -89,20 +90,20 @@ class OnnxDecoder:
         return np.asarray(scores[-keep:], dtype=np.float32)
 
     def go_back(self, length: int) -> None:
-        """Keep of the memory what it holds of the first ``length`` tokens."""
+        """Cut the cache to the first ``length`` tokens."""
         if length < self._length and not self._in_place:
             self._memory = {name: self._value(self._first(name, length)) for name in self._past}
         self._length = min(length, self._length)
 
     def resize(self, context_tokens: int) -> None:
-        """Make room for ``context_tokens``, with none held. Raises what ONNX Runtime raises."""
+        """Allocate an empty cache for ``context_tokens``. Raises ONNX Runtime's errors."""
         self.context_tokens = context_tokens
         if self._in_place:
             self._bind_room(context_tokens)
         self.forget()
 
     def forget(self) -> None:
-        """Empty the memory."""
+        """Empty the cache."""
         self._length = 0
         if not self._in_place:
             self._memory = {
@@ -111,13 +112,13 @@ class OnnxDecoder:
             }
 
     def state(self) -> bytes:
-        """The memory as bytes."""
+        """Return the cache as bytes."""
         return b"".join(
             np.ascontiguousarray(self._first(name, self._length)).tobytes() for name in self._past
         )
 
     def restore(self, state: bytes, length: int) -> bool:
-        """Take the memory of ``length`` tokens from ``state``; false when it cannot be that."""
+        """Load the cache of ``length`` tokens from ``state``; returns False if that is impossible."""
         sizes = [heads * length * width for heads, width in self._past.values()]
         if length > self.context_tokens or len(state) != sum(sizes) * np.dtype(self._kind).itemsize:
             return False
@@ -136,12 +137,12 @@ class OnnxDecoder:
         return True
 
     def close(self) -> None:
-        """Free everything; harmless when done twice."""
+        """Free everything; harmless when called twice."""
         self._memory = {}
         self._binding = self._session = None
 
     def _feed(self, tokens: Sequence[int], start: int, total: int, keep: int) -> dict[str, Any]:
-        """What the network is given beside the memory."""
+        """Return the network's inputs other than the cache."""
         feed = {
             "input_ids": np.array([tokens], dtype=np.int64),
             "attention_mask": np.ones((1, total), dtype=np.int64),
@@ -159,15 +160,15 @@ class OnnxDecoder:
         return onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(values), self._device, 0)
 
     def _bind_room(self, tokens: int) -> None:
-        """Give the network a block for ``tokens`` to read from and write into."""
+        """Bind a block for ``tokens`` that the network reads from and writes to."""
         for name, (heads, width) in self._past.items():
             self._memory[name] = self._value(np.zeros((1, heads, tokens, width), self._kind))
             self._binding.bind_ortvalue_input(name, self._memory[name])
             self._binding.bind_ortvalue_output(self._present[name], self._memory[name])
 
     def _can_write_in_place(self) -> bool:
-        """Try it with one token: a network that appends to its memory finds no room for the result."""
-        if self.provider == "tensorrt":  # has no such operator, and would build an engine for the trial
+        """Test it with one token: a network that appends to its cache finds no room for the result."""
+        if self.provider == "tensorrt":  # it has no such operator, and would build an engine for this test
             return False
         self._memory = {}
         self._bind_room(TRIAL_TOKENS)
@@ -182,22 +183,24 @@ class OnnxDecoder:
         return True
 
     def _head_shape(self, name: str) -> tuple[int, int]:
-        """Heads and their width, of [1, heads, tokens, width]."""
+        """Return heads and width of a shape [1, heads, tokens, width]."""
         shape = self._inputs[name].shape
         if len(shape) != 4 or not isinstance(shape[1], int) or not isinstance(shape[3], int):
-            raise _no_decoder(Path(name), "its memory has no fixed number of heads")
+            raise _no_decoder(Path(name), "its KV cache has no fixed number of heads")
         return shape[1], shape[3]
 
 
 def run_options() -> Any:
-    """Options of a run that can be ended from another thread (``terminate``) and prints nothing."""
+    """Create run options that allow another thread to end the run (``terminate``), and print nothing."""
     options = onnxruntime.RunOptions()
     options.log_severity_level = SILENT
     return options
 
 
 def _lengths(context_tokens: int, name: str) -> tuple[int, int, int]:
-    """What comes: mostly a token after half a context. In all three cases the mask is both together."""
+    """Return shapes to prepare for: usually one token after half a context. In all three, the mask covers
+    both.
+    """
     if PAST.fullmatch(name):
         return 0, context_tokens // 2, context_tokens
     if name == "attention_mask":
@@ -208,9 +211,9 @@ def _lengths(context_tokens: int, name: str) -> tuple[int, int, int]:
 def _options(threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Between two tokens other engines have the cores.
+    # Between two tokens, other engines use the cores.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    # A memory plan would be kept for each length of prompt that ever comes.
+    # A memory plan would be kept for every prompt length that ever occurs.
     options.enable_mem_pattern = False
     options.log_severity_level = SILENT
     return options
@@ -218,6 +221,7 @@ def _options(threads: int) -> Any:
 
 def _no_decoder(file: Path, why: str) -> ModelCorrupt:
     return ModelCorrupt(
-        f"The file {file.name} is no decoder with a memory: {why}.",
-        "Export it with its past (Optimum: text-generation-with-past), or choose another model (llm.model).",
+        f"The file {file.name} is not a decoder with a KV cache: {why}.",
+        "Export it with its past (Optimum: text-generation-with-past), or choose "
+        "a different model (llm.model).",
     )

@@ -1,4 +1,4 @@
-"""The language model on ONNX Runtime: a decoder exported to ONNX, its tokenizer and its chat template."""
+"""The language model on ONNX Runtime: an exported ONNX decoder, its tokenizer and its chat template."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from assistant.settings.engines import LlmSettings
 
 
 def create(settings: LlmSettings, model: Path, threads: int) -> OnnxLlm:
-    """Load the decoder in the folder ``model``; 0 threads are as many as there are processors.
+    """Load the decoder in the folder ``model``; 0 threads means one per processor.
 
     Raises ModelMissing or ModelCorrupt.
     """
@@ -41,7 +41,7 @@ def create(settings: LlmSettings, model: Path, threads: int) -> OnnxLlm:
 
 
 class OnnxLlm(CallingChatLlm):
-    """Keeps to a grammar of our own, as ONNX Runtime has none, and does with a shorter context."""
+    """Supports a grammar of our own, since ONNX Runtime has none, and a shorter context."""
 
     limits = ("context_tokens",)
     _context: OnnxContext
@@ -58,18 +58,18 @@ class OnnxLlm(CallingChatLlm):
         self.parameters = found.parameters
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:  # noqa: ARG002
-        """Use at most this until the next call; the threads of a session are fixed. Raises EngineFailed."""
+        """Use at most this until the next call; a session's threads are fixed. Raises EngineFailed."""
         self._context.limit(context_tokens)
         self.context_tokens = self._context.context_tokens
 
     @contextmanager
     def keeping_to(self, gbnf: str) -> Iterator[Grammar]:
-        """Raises EngineFailed for a grammar that is not understood."""
+        """Start a new text within the grammar. Raises EngineFailed if the grammar is invalid."""
         yield _InTokens(Gbnf(gbnf), self._vocabulary)
 
 
 class _InTokens:
-    """A ``Grammar``, told what the tokens spell."""
+    """A ``Grammar`` that receives the spelling of tokens."""
 
     def __init__(self, text: Gbnf, vocabulary: Vocabulary) -> None:
         self._text, self._vocabulary = text, vocabulary

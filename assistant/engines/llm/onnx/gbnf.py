@@ -1,8 +1,8 @@
-"""Keeps a text to a grammar, token by token, for runtimes that have no grammars of their own.
+"""Restricts a text to a grammar, token by token, for runtimes that don't support grammars.
 
-Reads GBNF as llama.cpp has it, as far as rules that are not recursive need it: texts in quotes, classes of
-ASCII characters, groups, alternatives and repetitions. A rule is copied to wherever it is named, so the whole
-is one automaton over bytes; a state is the set of places where the text may be. Pure.
+Reads llama.cpp's GBNF, as far as non-recursive rules need it: quoted strings, classes of ASCII characters,
+groups, alternatives and repetitions. A rule is copied wherever it is used, so the result is a single
+automaton over bytes; a state is the set of positions where the text may be. Pure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WORD = re.compile(
     re.VERBOSE,
 )
 _MOST_STATES = 100_000
-"""Rules that name each other could grow without end; all skills together need a few thousand."""
+"""Rules that use each other could grow without limit; all skills together need a few thousand."""
 _MOST_REPEATS = 1000
 
 Places = frozenset[int]
@@ -29,7 +29,7 @@ Places = frozenset[int]
 
 @dataclass
 class _Automaton:
-    """Places joined by bytes and by nothing."""
+    """Positions joined by byte transitions and empty ones."""
 
     by_byte: list[dict[int, int]] = field(default_factory=list)
     by_nothing: list[list[int]] = field(default_factory=list)
@@ -42,7 +42,7 @@ class _Automaton:
         return len(self.by_byte) - 1
 
     def closure(self, places: Iterable[int]) -> Places:
-        """These, and all that are reached from them by nothing."""
+        """Return these positions and all that are reachable by empty transitions."""
         found: set[int] = set()
         waiting = list(places)
         while waiting:
@@ -54,11 +54,13 @@ class _Automaton:
 
 
 _Part = Callable[[_Automaton, int], int]
-"""Builds a piece of the automaton behind a place, and gives the place where it ends."""
+"""Builds a piece of the automaton after a position, and returns its end position."""
 
 
 class Gbnf:
-    """One text on its way through a grammar, from the rule ``root`` on. Raises EngineFailed for none."""
+    """The progress of one text through a grammar, from the rule ``root`` on. Raises EngineFailed if it is
+    invalid.
+    """
 
     def __init__(self, text: str) -> None:
         self._automaton = _Automaton()
@@ -68,12 +70,12 @@ class Gbnf:
             self._end = _named("root", rules, ())(self._automaton, start)
         except (ValueError, KeyError, IndexError, RecursionError) as error:
             raise EngineFailed(
-                "The grammar of the skills is not understood.", "Set llm.tools to off."
+                "The grammar for calling skills is invalid.", "Set llm.tools to off."
             ) from error
         self._places = self._automaton.closure([start])
 
     def allows(self, data: bytes) -> bool:
-        """Whether the text may go on with ``data``; nothing is not going on."""
+        """True if the text may continue with ``data``; empty data is no continuation."""
         return bool(data) and bool(self._after(data))
 
     def go_on(self, data: bytes) -> None:
@@ -106,7 +108,7 @@ def _words(text: str) -> list[str]:
 
 
 def _rules(words: Sequence[str]) -> dict[str, list[str]]:
-    """Name -> its words."""
+    """Return name -> its words."""
     starts = [at - 1 for at, word in enumerate(words) if word == "::="]
     ends = [*starts[1:], len(words)]
     return {words[start]: list(words[start + 2 : end]) for start, end in zip(starts, ends, strict=True)}
@@ -123,7 +125,7 @@ def _named(name: str, rules: dict[str, list[str]], inside: tuple[str, ...]) -> _
 
 
 def _alternatives(words: list[str], rules: dict[str, list[str]], inside: tuple[str, ...]) -> _Part:
-    """What stands up to a closing bracket or the end; takes those words away."""
+    """Parse up to a closing bracket or the end, and consume those words."""
     choices: list[list[_Part]] = [[]]
     while words and words[0] != ")":
         word = words.pop(0)
@@ -156,7 +158,7 @@ def _alternatives(words: list[str], rules: dict[str, list[str]], inside: tuple[s
 
 
 def _times(word: str) -> tuple[int, int | None]:
-    """How often at least and at most; None is no limit."""
+    """Return the minimum and maximum number of repetitions; None means no limit."""
     if word in "?*+":
         return {"?": (0, 1), "*": (0, None), "+": (1, None)}[word]
     least, comma, most = word[1:-1].partition(",")
@@ -195,7 +197,7 @@ def _one_of(allowed: Iterable[int]) -> _Part:
     wanted = tuple(allowed)
 
     def build(automaton: _Automaton, start: int) -> int:
-        # A place of its own: several parts may begin where this one does.
+        # A new position, because several parts may begin here.
         place, end = automaton.place(), automaton.place()
         automaton.by_nothing[start].append(place)
         automaton.by_byte[place] = dict.fromkeys(wanted, end)
@@ -205,7 +207,7 @@ def _one_of(allowed: Iterable[int]) -> _Part:
 
 
 def _class(word: str) -> list[int]:
-    """The bytes of a class such as [a-z']; only ASCII, of which a character is a byte."""
+    """Return the bytes of a class such as [a-z']; ASCII only, so a character is a byte."""
     content = word[1:-1]
     excluded = content.startswith("^")
     characters = [
@@ -224,7 +226,7 @@ def _class(word: str) -> list[int]:
 
 
 def _character(written: str) -> str:
-    """The character that stands for itself, or behind a backslash."""
+    """Return a character written as itself, or after a backslash."""
     if len(written) == 1:
         return written
     meant: str = written[1] if written[1] in '\\]"-[^' else json.loads(f'"{written}"')

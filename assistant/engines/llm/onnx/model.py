@@ -1,8 +1,8 @@
-"""Finds a decoder in a folder, in any of the layouts that exporters write, with vocabulary and chat template.
+"""Finds a decoder in a folder, in any layout that exporters write, with vocabulary and chat template.
 
 Optimum and onnx-community: ``config.json``, ``generation_config.json``, ``tokenizer_config.json``, and
-``model.onnx`` or ``onnx/model*.onnx``. onnxruntime-genai: ``genai_config.json``, which names the file.
-The tokens are those of ``tokenizer.json``. All are data from strangers. Knows nothing of ONNX Runtime.
+``model.onnx`` or ``onnx/model*.onnx``. onnxruntime-genai: ``genai_config.json``, which names the file. The
+tokens are those of ``tokenizer.json``. All of it is untrusted. Independent of ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from assistant.core.errors import ModelCorrupt, ModelMissing
 from assistant.runtime.json_file import read_object
 
 MAX_TEMPLATE_BYTES = 1_000_000
-"""The longest chat templates have some thousands."""
+"""The longest chat templates have a few thousand."""
 
 END_MARKS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "</s>")
-"""Spellings of what ends a reply, for models whose files name one mark only; llama.cpp knows them too."""
+"""Spellings of end tokens, for models whose files name only one; llama.cpp has the same list."""
 
 DEFAULT_POSITIONS = 2**31
 _LARGEST = 10**7
-"""No number of layers, width or vocabulary is near this."""
+"""No real number of layers, width or vocabulary comes close."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxModel:
-    """A decoder that may be loaded."""
+    """A decoder that is safe to load."""
 
     file: Path
     vocabulary: OnnxVocabulary
     chat_template: str
-    """A Jinja program, hostile for all that is known."""
+    """A Jinja program; treated as hostile."""
     positions: int
-    """Tokens that it can take at most."""
+    """Maximum context length in tokens."""
     parameters: int
-    """About how many weights it has; 0 where its configuration does not say."""
+    """Approximate number of parameters; 0 if its configuration doesn't say."""
 
 
 def find(folder: Path) -> OnnxModel:
-    """The decoder in ``folder``. Raises ModelMissing or ModelCorrupt."""
+    """Find the decoder in ``folder``. Raises ModelMissing or ModelCorrupt."""
     config, genai = _json(folder / "config.json"), _section(_json(folder / "genai_config.json"), "model")
     file = _file(folder, _section(genai, "decoder").get("filename"))
     positions = [config.get("max_position_embeddings"), genai.get("context_length")]
@@ -60,7 +60,7 @@ def find(folder: Path) -> OnnxModel:
 
 
 def words(folder: Path) -> tuple[OnnxVocabulary, str]:
-    """The vocabulary and the chat template of a checkpoint's folder. Raises ModelCorrupt."""
+    """Read the vocabulary and the chat template of a checkpoint's folder. Raises ModelCorrupt."""
     names = ("config.json", "generation_config.json", "tokenizer_config.json", "genai_config.json")
     config, generation, tokenizer, genai = (_json(folder / name) for name in names)
     genai = _section(genai, "model")
@@ -77,7 +77,7 @@ def words(folder: Path) -> tuple[OnnxVocabulary, str]:
 
 
 def _parameters(config: Mapping[str, Any]) -> int:
-    """Of a decoder as nearly all are: four matrices of attention, three of what follows, a table of words."""
+    """Estimate for a typical decoder: four attention matrices, three feed-forward ones, one embedding."""
     names = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size")
     numbers = [config.get(name) for name in names]
     if not all(isinstance(number, int) and 0 < number < _LARGEST for number in numbers):
@@ -87,7 +87,7 @@ def _parameters(config: Mapping[str, Any]) -> int:
 
 
 def _file(folder: Path, named: object) -> Path:
-    """The decoder's file: the one that is named, or the only one there is."""
+    """Return the decoder's file: the one that is named, or the only one."""
     if isinstance(named, str) and Path(named).name == named and (folder / named).is_file():
         return folder / named
     files = sorted([*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")])
@@ -99,32 +99,32 @@ def _file(folder: Path, named: object) -> Path:
     if len(files) > 1:
         names = ", ".join(file.name for file in files[:6])
         raise ModelCorrupt(
-            f"There are {len(files)} ONNX files in {folder} ({names}), and it is not clear which is meant.",
-            "Leave the one to be used in the folder; on a processor, one of 4 bits (q4) is the fastest.",
+            f"There are {len(files)} ONNX files in {folder} ({names}), so it isn't clear which one to use.",
+            "Leave only the one you want in the folder; on a CPU, a 4-bit one (q4) is the fastest.",
         )
     return files[0]
 
 
 def _template(folder: Path, inside: object) -> str:
-    """The chat template: a file of its own, or part of the tokenizer's configuration."""
+    """Read the chat template: from its own file, or from the tokenizer's configuration."""
     try:
         with (folder / "chat_template.jinja").open("rb") as file:
             return file.read(MAX_TEMPLATE_BYTES).decode("utf-8", "replace")
     except OSError:
         pass
-    if isinstance(inside, list):  # several with names
+    if isinstance(inside, list):  # several named ones
         named = {each.get("name"): each.get("template") for each in inside if isinstance(each, dict)}
         inside = named.get("default")
     if not isinstance(inside, str):
         raise ModelCorrupt(
-            f"The model in {folder} has no chat template, so it was not made for conversations.",
+            f"The model in {folder} has no chat template, so it isn't made for conversations.",
             "Choose an instruct or chat variant of the model (llm.model).",
         )
     return inside
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """What the file holds; nothing when there is no such file."""
+    """Read the file; returns an empty dict if it doesn't exist."""
     try:
         return read_object(file)
     except OSError:
@@ -132,7 +132,7 @@ def _json(file: Path) -> dict[str, Any]:
     except ValueError:
         raise ModelCorrupt(
             f"The {file.name} of the model {file.parent.name} cannot be read.",
-            "Fetch the model again, or choose another one (llm.model).",
+            "Fetch the model again, or choose a different one (llm.model).",
         ) from None
 
 
@@ -142,7 +142,7 @@ def _section(content: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _spelled(mark: object) -> str:
-    """A token as tokenizer_config.json has it: its spelling, or a description with it."""
+    """Return the spelling of a token in tokenizer_config.json, which may be inside a description."""
     if isinstance(mark, dict):
         mark = mark.get("content")
     return mark if isinstance(mark, str) else ""
@@ -156,19 +156,19 @@ def _integers(values: list[object]) -> Iterator[int]:
 
 
 MAX_TOKENIZER_BYTES = 50_000_000
-"""The tokenizers of 260,000 tokens have 35 MB."""
+"""Tokenizers with 260,000 tokens have 35 MB."""
 
 BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
-"""How SentencePiece spells a byte that is no letter of its own."""
+"""SentencePiece's spelling of a byte that is not a character by itself."""
 
 
 class OnnxVocabulary:
-    """A model's tokens and their texts. May be used from any thread."""
+    """A model's tokens and their texts. Can be used from any thread."""
 
     def __init__(
         self, file: Path, *, begin: str, end: str, end_tokens: Collection[int], end_marks: Collection[str]
     ) -> None:
-        """A reply ends with one of ``end_tokens``, or a token that is spelled like one of ``end_marks``.
+        """Load it. A reply ends with one of ``end_tokens``, or a token spelled like one of ``end_marks``.
 
         Raises ModelMissing, ModelCorrupt.
         """
@@ -179,7 +179,7 @@ class OnnxVocabulary:
             self._tokenizer.no_padding()
             described = json.loads(content)
             added = {int(each["id"]): each for each in described.get("added_tokens") or []}
-        except Exception as error:  # The library raises Exception itself, for whatever is wrong.
+        except Exception as error:  # the library raises Exception itself for any problem
             raise _corrupt_tokenizer(file) from error
         self._added = {token: str(each["content"]).encode() for token, each in added.items()}
         self._control = {token for token, each in added.items() if each.get("special")}
@@ -187,18 +187,18 @@ class OnnxVocabulary:
         marks = {mark.encode() for mark in end_marks}
         self._end_tokens = {*end_tokens, *(token for token in self._control if self._added[token] in marks)}
         self.begin, self.end = begin, end
-        # What the tokenizer itself would put around a text says whether the model was trained with it.
+        # What the tokenizer itself adds around a text shows whether the model was trained with it.
         wants_begin = bool(begin) and self._tokenizer.token_to_id(begin) in self._tokenizer.encode("").ids
         self.first = begin if wants_begin else ""
 
     def tokenize(self, text: str) -> list[int]:
-        """Tokens of a text; control tokens that it spells out become those tokens."""
-        spelled = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
+        """Convert text to tokens; spelled-out control tokens become those tokens."""
+        spelled = text.encode("utf-8", "replace").decode()  # half a surrogate pair isn't valid text
         ids: list[int] = self._tokenizer.encode(spelled, add_special_tokens=False).ids
         return ids
 
     def piece(self, token: int, *, spell_control: bool = False) -> bytes:
-        """The bytes that a token stands for; nothing for control tokens, unless they are to be spelled."""
+        """Return the bytes of a token; empty for control tokens, unless they are to be spelled out."""
         if token in self._control and not spell_control:
             return b""
         if token in self._added:
@@ -211,16 +211,16 @@ class OnnxVocabulary:
         return spelled.replace("▁", " ").encode()
 
     def is_control(self, token: int) -> bool:
-        """Whether it steers the model instead of standing for text."""
+        """True if the token controls the model rather than representing text."""
         return token in self._control
 
     def ends_reply(self, token: int) -> bool:
-        """Whether it is one of the model's end marks."""
+        """True if it is one of the model's end tokens."""
         return token in self._end_tokens
 
 
 def _byte_letters() -> dict[str, int]:
-    """The letters that byte-level tokens are written in: printable ones are themselves, others moved up."""
+    """Return the letters of byte-level tokens: printable ones stand for themselves, others are shifted up."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     moved = [byte for byte in range(256) if byte not in plain]
     return {chr(byte): byte for byte in plain} | {chr(256 + at): byte for at, byte in enumerate(moved)}
@@ -232,8 +232,8 @@ def _tokenizer_json(file: Path) -> str:
             return opened.read(MAX_TOKENIZER_BYTES).decode("utf-8")
     except OSError as error:
         raise ModelMissing(
-            f"The model in {file.parent} has no {file.name} that can be read: {error.strerror}.",
-            "Copy it there from where the model comes from, or choose another model (llm.model).",
+            f"The model in {file.parent} has no readable {file.name}: {error.strerror}.",
+            "Copy it from the model's source, or choose a different model (llm.model).",
         ) from error
     except ValueError as error:
         raise _corrupt_tokenizer(file) from error
@@ -242,5 +242,5 @@ def _tokenizer_json(file: Path) -> str:
 def _corrupt_tokenizer(file: Path) -> Any:
     return ModelCorrupt(
         f"The {file.name} of the model {file.parent.name} cannot be used.",
-        "Fetch the model again, or choose another one (llm.model).",
+        "Fetch the model again, or choose a different one (llm.model).",
     )

@@ -1,1 +1,1 @@
-"""Language models on a server that speaks the API of OpenAI."""
+"""Language models on a server with an OpenAI-compatible API."""

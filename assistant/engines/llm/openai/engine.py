@@ -1,11 +1,11 @@
-"""The language model on a server of your own, with the local one behind it.
+"""The language model on your own server, with the local one as a fallback.
 
-While the server answers, this board only listens and speaks. When it does not, or falls silent in
-the middle of a sentence, the local model goes on from there: it has read the same conversation
-ahead while the person spoke, so that it need not begin then.
+While the server answers, this board only listens and speaks. If it doesn't answer, or stops in the middle of
+a sentence, the local model continues from there: it has already read the same conversation while the user was
+speaking, so it can start at once.
 
-Many prompts at once are as many requests, which the server answers side by side if it can. These
-are not urgent, so a slow server has ten minutes for a token, and the local model does not replace it.
+Many prompts at once are sent as that many requests, which the server answers in parallel if it can. These are
+not urgent, so a slow server has ten minutes per token, and the local model does not take over.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from assistant.settings.engines import LlmSettings
 log = logging.getLogger(__name__)
 
 _CHARACTERS_PER_TOKEN = 3
-"""Without its vocabulary a prompt's length is guessed, rather too high (English has about four)."""
+"""Without its vocabulary, a prompt's length is estimated, rather too high (English has about four)."""
 _TOKENS_PER_MESSAGE = 5
-"""What chat templates put around a message."""
+"""Tokens that chat templates add to each message."""
 
 
 def create(settings: LlmSettings, model: Path | None, threads: int) -> OpenAiLlm:
-    """The server that the settings name and, unless ``model`` is None, the local one in that folder.
+    """Connect to the server in the settings and, unless ``model`` is None, load the local model in that
+    folder.
 
-    Raises what the local model raises, and EngineUnavailable when the key cannot be read. That the
-    server is there is no condition: it may be switched on later.
+    Raises the local model's errors, and EngineUnavailable if the key cannot be read. The server need not be
+    running: it may be switched on later.
     """
     try:
         key = credentials.read(settings.server.key, settings.server.key_file, "llm-key")
@@ -60,7 +61,9 @@ class OpenAiLlm:
 
     @property
     def waits(self) -> bool:
-        """It waits for the server and leaves the cores to others; not while the local model answers."""
+        """True while it waits for the server, so others can use the cores; False while the local model
+        answers.
+        """
         return not self._is_local
 
     def close(self) -> None:
@@ -72,12 +75,12 @@ class OpenAiLlm:
             self._local.warm_up()
 
     def prime(self, messages: Sequence[Message], cache: Path | None = None) -> None:
-        """Only for the local model: servers keep what they have read by themselves."""
+        """Prime only the local model: servers cache prompts on their own."""
         if self._local:
             self._local.prime(messages, cache)
 
     def read_ahead(self, messages: Sequence[Message], cancel: Cancel) -> None:
-        """Only for the local model, whether it will be needed or not."""
+        """Read ahead only on the local model, which may be needed later."""
         if self._local:
             self._local.read_ahead(messages, cancel)
 
@@ -86,13 +89,13 @@ class OpenAiLlm:
         return self._local.limits if isinstance(self._local, FrugalLlm) else ()
 
     def limit(self, *, context_tokens: int | None = None, threads_share: float = 1.0) -> None:
-        """Only the local model takes memory and threads here. Raises EngineFailed."""
+        """Limit only the local model, which uses memory and threads here. Raises EngineFailed."""
         if isinstance(self._local, FrugalLlm):
             self._local.limit(context_tokens=context_tokens, threads_share=threads_share)
             self.context_tokens = self._local.context_tokens
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Length of the prompt that these messages become: for the local model, or else guessed."""
+        """Return the prompt length of these messages: exact for the local model, otherwise estimated."""
         if self._local:
             return self._local.count_tokens(messages)
         return sum(len(each.content) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_MESSAGE for each in messages)
@@ -100,12 +103,13 @@ class OpenAiLlm:
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         """Yield the reply piece by piece, from the server or the local model.
 
-        Raises PromptTooLong before the first piece, and EngineFailed when neither can go on.
+        Raises PromptTooLong before the first piece, and EngineFailed if neither can continue.
         """
         if self.count_tokens(messages) >= self.context_tokens:
             raise PromptTooLong(
-                f"The prompt is longer than the {self.context_tokens} tokens that are set for it.",
-                "Ask something shorter, shorten the system prompt (llm.prompt), or raise llm.context_tokens.",
+                f"The prompt is longer than the limit of {self.context_tokens} tokens.",
+                "Ask a shorter question, shorten the system prompt (llm.prompt), "
+                "or raise llm.context_tokens.",
             )
         said = ""
         if self._local is None or not self._server.is_away:
@@ -122,10 +126,10 @@ class OpenAiLlm:
         yield from self._go_on(messages, said, cancel)
 
     def _go_on(self, messages: Sequence[Message], said: str, cancel: Cancel) -> Iterator[str]:
-        """The rest of a reply that began with ``said``, by the local model."""
+        """Yield the rest of a reply that began with ``said``, from the local model."""
         assert self._local is not None  # noqa: S101 - the caller has looked
         self._is_local = True
-        begun = said.rstrip()  # A space belongs to the token behind it.
+        begun = said.rstrip()  # a space belongs to the token after it
         try:
             pieces = self._local.stream(
                 [*messages, Message("assistant", begun)] if begun else messages, cancel
@@ -137,11 +141,11 @@ class OpenAiLlm:
 
 
 _BATCH_TOKEN_TIMEOUT_S = 600.0
-"""For a token: the longest that the settings allow."""
+"""Per token: the longest time the settings allow."""
 
 
 def create_batch(settings: LlmSettings, at_once: int, **_: Any) -> OpenAiBatch:
-    """Neither model nor threads are needed. Raises EngineUnavailable when the key cannot be read."""
+    """Create it without model and threads. Raises EngineUnavailable if the key cannot be read."""
     try:
         key = credentials.read(settings.server.key, settings.server.key_file, "llm-key")
     except SettingsError as error:
@@ -160,12 +164,12 @@ class OpenAiBatch:
         self._at_once = at_once
 
     def close(self) -> None:
-        """There is nothing to free."""
+        """Do nothing: there is nothing to free."""
 
     def answer_all(self, prompts: Sequence[Sequence[Message]], cancel: Cancel) -> Iterator[BatchReply]:
-        """Yield the replies in the order in which they are done; stops at once after ``cancel``.
+        """Yield the replies in order of completion; stops at once after ``cancel``.
 
-        A request that fails is a reply with an ``error``: the others go on.
+        A request that fails is a reply with an ``error``: the others continue.
         """
         began_s = time.perf_counter()
         with ThreadPoolExecutor(self._at_once, "request") as pool:
@@ -179,7 +183,7 @@ class OpenAiBatch:
                         return
                     yield each.result()
             finally:
-                cancel.set()  # The requests that still run are no longer needed.
+                cancel.set()  # requests still running are no longer needed
                 pool.shutdown(cancel_futures=True)
 
     def _ask(self, number: int, messages: Sequence[Message], cancel: Cancel, began_s: float) -> BatchReply:

@@ -1,7 +1,7 @@
-"""The chat of an OpenAI-compatible server (llama-server, vLLM, Ollama, TGI), piece by piece.
+"""Streams the chat of an OpenAI-compatible server (llama-server, vLLM, Ollama, TGI).
 
-Only what all of them understand is sent. What comes back is read as from a stranger: anything but
-the next piece of a reply ends it. Knows nothing of the local model.
+Sends only what all of them understand. The response is untrusted: anything but the next piece of a reply ends
+it. Independent of the local model.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from assistant.settings.engines import LlmSettings
 log = logging.getLogger(__name__)
 
 _REST_S = 15.0
-"""A server that was away is left alone so long: otherwise each answer would wait for it in vain."""
+"""After a failure the server is skipped for this long: otherwise each answer would wait for it in vain."""
 _RETRY_AFTER_S = 0.2
-"""A network that flickers, or a server that restarts, may be there by then."""
+"""By then, an unstable network or a restarting server may be back."""
 _OK = 200
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP statuses that say: try again."""
+"""HTTP statuses that mean: try again."""
 _IN_WORDS = {
-    **dict.fromkeys((301, 302, 303, 307, 308), "it points to another address"),
-    **dict.fromkeys((401, 403), "it refuses the key"),
-    404: "it knows no such address or model",
+    **dict.fromkeys((301, 302, 303, 307, 308), "it redirects to another address"),
+    **dict.fromkeys((401, 403), "it rejects the key"),
+    404: "it doesn't know this address or model",
 }
 _CHARACTERS_PER_TOKEN = 16
-"""More than any language has on the average: a server that minds no ``max_tokens`` is ended here."""
+"""More than any language has on average: limits a server that ignores ``max_tokens``."""
 
 
 class Server:
@@ -47,13 +47,13 @@ class Server:
 
     @property
     def is_away(self) -> bool:
-        """It failed a moment ago."""
+        """True for a while after a failure."""
         return time.monotonic() < self._away_until_s
 
     def stream(self, messages: Sequence[Message], cancel: Cancel) -> Iterator[str]:
         """Yield the reply piece by piece; ends at once after ``cancel``.
 
-        Raises EngineFailed, and then counts as away for a while.
+        Raises EngineFailed, and then counts as unavailable for a while.
         """
         deadline_s = time.monotonic() + self._settings.server.first_token_timeout_s
         try:
@@ -64,8 +64,8 @@ class Server:
                 return
             self._away_until_s = time.monotonic() + _REST_S
             raise EngineFailed(
-                f"The language model's server gave no whole answer: {failure}.",
-                "See whether it runs, whether the network is there and llm.server is right.",
+                f"The language model's server didn't give a complete answer: {failure}.",
+                "Check that the server is running, that the network works, and that llm.server is correct.",
             ) from failure
 
     def _question(self, messages: Sequence[Message]) -> bytes:
@@ -85,7 +85,9 @@ class Server:
         return json.dumps(question).encode()
 
     def _call(self, body: bytes, deadline_s: float, cancel: Cancel) -> Call:
-        """A call that the server has begun to answer, after some tries. Raises CallFailed."""
+        """Return a call that the server has begun to answer, after retries if necessary. Raises
+        CallFailed.
+        """
         server = self._settings.server
         tries_left = server.retries
         while True:
@@ -108,9 +110,9 @@ class Server:
             log.debug("llm_server=again reason=%r", str(failure))
 
     def _pieces(self, call: Call, deadline_s: float) -> Iterator[str]:
-        """The texts that come. Raises CallFailed when one comes late or the reply has no end.
+        """Yield the texts as they arrive. Raises CallFailed if one is late or the reply has no end.
 
-        Only text counts as coming: neither a byte now and then nor a sign of life keeps it waiting.
+        Only text counts as arriving: stray bytes or keep-alives don't extend the wait.
         """
         room = self._settings.max_tokens * _CHARACTERS_PER_TOKEN
         while (line := call.line(deadline_s - time.monotonic())) is not None:
@@ -125,21 +127,21 @@ class Server:
 
 
 def read_event(line: bytes) -> tuple[str, bool]:
-    """The text that a line of the event stream brings, and whether it was the last.
+    """Parse a line of the event stream; returns its text, and True if it was the last.
 
-    Raises CallFailed for what is no piece of a reply.
+    Raises CallFailed for anything that isn't part of a reply.
     """
     field, _, value = line.partition(b":")
     if field.strip() != b"data":
-        return "", False  # signs of life, and fields that chats do not use
+        return "", False  # keep-alives, and fields that chats don't use
     if value.strip() == b"[DONE]":
         return "", True
     try:
         choices = json.loads(value)["choices"]
         if not choices:
-            return "", False  # what it cost
+            return "", False  # usage statistics
         text = choices[0]["delta"].get("content") or ""
-        # Half a surrogate pair is no text that anything could speak.
+        # Half a surrogate pair can't be spoken.
         return text.encode("utf-8", "replace").decode(), choices[0].get("finish_reason") is not None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        raise CallFailed("what came is no piece of a reply") from None
+        raise CallFailed("its response is not part of a chat") from None
