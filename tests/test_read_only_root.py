@@ -134,7 +134,7 @@ def test_with_a_read_only_root_it_becomes_ready_and_keeps_timers(tmp_path: Path)
                 order = {"order": "ask", "text": "Set a timer for one hour called pasta."}
                 told = control_client.ask([folders["runtime"] / "control"], order)
                 assert told["handled_by"] == "set_timer"
-                assert "Starting now" in told["reply"]
+                assert "starting now" in told["reply"]
             finally:
                 process.kill()
     assert "Read-only file system" not in (own / "log").read_text()

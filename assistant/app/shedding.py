@@ -1,8 +1,8 @@
 """Gives things up when resources run low, and restores them when there is enough again.
 
 Each check measures the machine and applies what ``shortage`` says to the engines, the conversation and the
-saved files, between two turns. So an engine loaded in the meantime is told too, and whatever need not be given
-up anymore is restored.
+saved files, between two turns. So an engine loaded in the meantime is told too, and whatever need not be
+given up anymore is restored.
 """
 
 from __future__ import annotations

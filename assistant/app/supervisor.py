@@ -1,13 +1,13 @@
 """The supervisor monitors a running appliance: one tick, and one table of what it checks.
 
 ``Repairs`` reloads engines that hang. An engine blocks in native code, where nothing can stop it. So it keeps
-its thread and its memory until it ends by itself, if ever, and a new one is loaded beside it. If that fails or
-doesn't help, only a restart frees the memory: the appliance is then faulted, and the watchdog decides.
+its thread and its memory until it ends by itself, if ever, and a new one is loaded beside it. If that fails
+or doesn't help, only a restart frees the memory: the appliance is then faulted, and the watchdog decides.
 
 ``Heartbeat`` tells the watchdog that the appliance is alive: the loop handles events, and no engine has been
-given up. From outside, a loop that hangs looks like an idle one, so only progress counts. A missing microphone
-or speaker is no reason for a restart: the appliance keeps looking for it, timers ring without the one, and
-questions are answered without the other.
+given up. From outside, a loop that hangs looks like an idle one, so only progress counts. A missing
+microphone or speaker is no reason for a restart: the appliance keeps looking for it, timers ring without the
+one, and questions are answered without the other.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ LIST_WITHIN_S = 10.0
 """Listing the devices opens each of them, and asks sound servers that may be down."""
 
 LOOKS_OFTEN_FOR_S, LOOKS_AGAIN_AFTER_S = 60.0, 30.0
-"""Each look closes what is open for a tenth of a second; a word that begins just then loses its first sound.
-So where no card comes or goes, it looks at every call for a minute, and then every half minute."""
+"""Each look closes open devices for a tenth of a second; a word that begins just then loses its first
+sound. So while no card comes or goes, it looks at every call for a minute, and then every half minute.
+"""
 
 DRIVER = Driver(on_stuck=portaudio.give_stderr_back)
 """All slow calls into PortAudio; one per process."""

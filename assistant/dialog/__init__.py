@@ -1,1 +1,1 @@
-"""The conversation: what is heard, whose turn it is, and what is said."""
+"""The conversation: listening, turn-taking, and answering."""

@@ -1,9 +1,9 @@
-"""What was said so far, as the prompt for what is asked next.
+"""The conversation so far, rendered as the prompt for the next question.
 
-The order of a prompt is static to volatile: how to behave, the turns in the order in which they
-happened, the question, with passing facts (the time) beside it and never at the head. Each
-prompt therefore begins with the one before it, and the model reads only what is new. For the
-same reason turns are dropped rarely and several at once. Pure: no clock, no thread, no model.
+A prompt is ordered from static to volatile: instructions, the turns in the order in which they happened, then
+the question, with changing facts (the time) beside it and never at the start. Each prompt therefore begins
+with the previous one, and the model reads only what is new. For the same reason, turns are dropped rarely and
+several at once. Pure: no clock, no thread, no model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from assistant.core.types import Message
 
 KEEP_WHEN_DROPPING = 0.5
-"""Share of the budget that the newest turns may fill when older ones have to go."""
+"""Share of the budget that the newest turns may fill after older ones are dropped."""
 
 CUT = "—"
 """Ends a reply that was not heard to its end, as in print."""
@@ -26,15 +26,15 @@ class _Turn:
     question: Message
     reply: Message
     facts: str
-    """What was said to be the case at the question; empty when nothing new was."""
+    """Facts stated with the question; empty if nothing was new."""
     tokens: int
-    """What it adds to a prompt."""
+    """Tokens it adds to a prompt."""
 
 
 class Conversation:
     """A prompt file's text (see ``opening``) and the turns that followed it.
 
-    ``count_tokens`` gives the length of a prompt; ``budget_tokens`` is what the turns may take of it.
+    ``count_tokens`` returns the length of a prompt; ``budget_tokens`` is the turns' share of it.
     """
 
     def __init__(
@@ -46,18 +46,18 @@ class Conversation:
         self._turns: list[_Turn] = []
 
     def messages_for(self, user_text: str, facts: str = "") -> list[Message]:
-        """The prompt for what was just said.
+        """Return the prompt for what was just said.
 
-        ``facts`` are sentences that may have changed since the last turn ("It is 10:32.");
-        they are told when they have.
+        ``facts`` are sentences that may have changed since the last turn ("It is 10:32."); they are included
+        if they have.
         """
         said = [message for turn in self._turns for message in (turn.question, turn.reply)]
         return [*self._opening, *said, self._question(user_text, facts)]
 
     def add(self, user_text: str, reply_heard: str, facts: str = "") -> None:
-        """Remember a turn as far as it was heard; one that nobody heard anything of did not happen.
+        """Add a turn as far as it was heard; a turn of which nothing was heard is left out.
 
-        With the ``facts`` that ``messages_for`` was given, the next prompt begins with this one.
+        With the same ``facts`` as in ``messages_for``, the next prompt begins with this one.
         """
         if not reply_heard.strip():
             return
@@ -65,7 +65,7 @@ class Conversation:
         self._append(self._question(user_text, facts), Message("assistant", reply_heard), new_facts)
 
     def _append(self, question: Message, reply: Message, facts: str) -> None:
-        # A chat that ends in a question is the only one that every model's template takes.
+        # Only a chat that ends in a question is accepted by every model's template.
         rest = [Message("user", "")]
         tokens = self._count_tokens([question, reply, *rest]) - self._count_tokens(rest)
         self._turns.append(_Turn(question, reply, facts, tokens))
@@ -74,27 +74,27 @@ class Conversation:
 
     @property
     def kept(self) -> list[tuple[str, str, str]]:
-        """Question, reply and facts of each turn, for ``take_up``."""
+        """Return question, reply and facts of each turn, for ``take_up``."""
         return [(turn.question.content, turn.reply.content, turn.facts) for turn in self._turns]
 
     def take_up(self, kept: Sequence[tuple[str, str, str]]) -> None:
-        """Go on with a conversation that another process has begun."""
+        """Continue a conversation that another process has begun."""
         for question, reply, facts in kept:
             self._append(Message("user", question), Message("assistant", reply), facts)
 
     @property
     def beginning(self) -> list[Message]:
-        """What every prompt begins with, whatever was said."""
+        """Return what every prompt begins with, whatever was said."""
         return self._opening
 
     def allow(self, budget_tokens: int) -> None:
-        """Let the turns take so much from now on; what is too much now is forgotten."""
+        """Limit the turns to this many tokens from now on; the excess is dropped."""
         self._budget_tokens = budget_tokens
         if self._tokens > budget_tokens:
             self._drop()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Start over."""
         self._turns.clear()
 
     def _question(self, user_text: str, facts: str) -> Message:
@@ -109,7 +109,7 @@ class Conversation:
         return sum(turn.tokens for turn in self._turns)
 
     def _drop(self) -> None:
-        """Forget whole turns, the oldest first; the newest only if it alone is too long."""
+        """Drop whole turns, oldest first; the newest only if it alone is too long."""
         while len(self._turns) > 1 and self._tokens > self._budget_tokens * KEEP_WHEN_DROPPING:
             del self._turns[0]
         if self._tokens > self._budget_tokens:
@@ -117,10 +117,10 @@ class Conversation:
 
 
 def opening(prompt_text: str) -> list[Message]:
-    """The messages that a prompt file stands for: how to behave, then examples of it.
+    """Return the messages a prompt file stands for: instructions, then examples.
 
-    Small models follow an example better than a rule. A paragraph of which the first line begins
-    with ">" is one: what a person says, and below it what to answer.
+    Small models follow an example better than a rule. A paragraph whose first line begins with ">" is an
+    example: what a person says, and below it what to answer.
     """
     rules: list[str] = []
     examples: list[Message] = []
@@ -134,10 +134,10 @@ def opening(prompt_text: str) -> list[Message]:
 
 
 def heard_part(text: str, fraction: float) -> str:
-    """The words of ``text`` that were heard when this fraction of its sound was over.
+    """Return the words of ``text`` that were heard after this fraction of its sound.
 
-    Speech takes about as long as its letters, and a word is understood from half of it on. What
-    was broken off ends in a dash, so that nobody takes it for all that there was to say.
+    Time is assumed to be proportional to letters, and a word counts from half of it on. A reply that was cut
+    off ends in a dash, so that the model doesn't take it for complete.
     """
     heard_letters = fraction * len(text)
     words, end = text.split(), 0

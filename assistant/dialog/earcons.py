@@ -1,6 +1,6 @@
-"""Short sounds that say what words would take too long to say: I listen, done, that failed, muted.
+"""Short sounds for messages that would take too long in words: listening, done, failed, muted.
 
-Each is two soft notes; their direction tells them apart. A person's own files may replace them.
+Each is two soft notes; their direction distinguishes them. Users can replace them with files of their own.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ _NOTES_HZ: Mapping[Earcon, tuple[float, float]] = {
 }
 _NOTE_MS = 70
 _FADE_MS = 12
-"""Notes that begin and end at once click."""
+"""Notes that begin and end abruptly click."""
 _PEAK = 0.08
-"""Of full scale: beside a voice these are quiet."""
+"""Fraction of full scale: quiet compared with a voice."""
 
 LONGEST_S = 2.0
-"""Nobody waits longer for a sound that is in their way."""
+"""A longer sound would be in the user's way."""
 
 ECHO_S = 0.25
-"""A room and the buffers of two sound devices keep a sound this long."""
+"""How long a room and the buffers of two sound devices hold a sound."""
 
 _LOOK_S = 0.05
 
 
 class Earcons:
-    """Sounds for one speaker; without ``sounds`` it is silent. Posts EarconStarted."""
+    """Plays the sounds on one speaker; without ``sounds`` it is silent. Posts EarconStarted."""
 
     def __init__(
         self, speaker: Speaker, sounds: Mapping[Earcon, SpokenAudio], post: Callable[[Event], None]
@@ -55,13 +55,13 @@ class Earcons:
         self._later: asyncio.TimerHandle | None = None
 
     def play(self, name: Earcon) -> None:
-        """Let it sound, behind what already sounds."""
+        """Play it after what is already playing."""
         if sound := self.sounds.get(name):
             self._post(EarconStarted(sound.duration_s + ECHO_S))
             self._playing = asyncio.ensure_future(self._play(sound))
 
     def play_when(self, name: Earcon, may: Callable[[], bool]) -> None:
-        """Let it sound as soon as it may, unless forgotten before."""
+        """Play it as soon as ``may`` allows, unless ``forget`` is called first."""
         self.forget()
         if may():
             self.play(name)
@@ -70,11 +70,11 @@ class Earcons:
 
     @property
     def sounding(self) -> bool:
-        """Whether one sounds, or will as soon as it may."""
+        """True if one is playing or waiting to play."""
         return self._later is not None or (self._playing is not None and not self._playing.done())
 
     def forget(self) -> None:
-        """What has not begun to sound shall not."""
+        """Drop the sounds that are waiting."""
         if self._later:
             self._later.cancel()
             self._later = None
@@ -87,9 +87,9 @@ class Earcons:
 
 
 def load(settings: EarconSettings, read_sound: Callable[[Path], Pcm16]) -> dict[Earcon, SpokenAudio]:
-    """Every sound, a person's own file or the built-in one; none when they are switched off.
+    """Load every sound, the user's file or the built-in one; none if they are turned off.
 
-    Raises AudioFileInvalid when a file cannot be read or is too long.
+    Raises AudioFileInvalid if a file cannot be read or is too long.
     """
     if not settings.enabled:
         return {}
@@ -106,7 +106,7 @@ def load(settings: EarconSettings, read_sound: Callable[[Path], Pcm16]) -> dict[
 
 
 def two_notes(first_hz: float, second_hz: float) -> Pcm16:
-    """Two notes one after the other, each faded in and out; 140 ms at 16 kHz."""
+    """Create two notes one after the other, each faded in and out; 140 ms at 16 kHz."""
     seconds = np.arange(SAMPLE_RATE_HZ * _NOTE_MS // 1000) / SAMPLE_RATE_HZ
     from_edge_s = np.minimum(seconds, seconds[::-1])
     fade = np.sin(np.clip(from_edge_s * 1000 / _FADE_MS, 0, 1) * np.pi / 2) ** 2
@@ -118,8 +118,8 @@ def two_notes(first_hz: float, second_hz: float) -> Pcm16:
 def _short(pcm: Pcm16, file: Path) -> Pcm16:
     if len(pcm) > LONGEST_S * SAMPLE_RATE_HZ:
         raise AudioFileInvalid(
-            f"{file} is longer than {LONGEST_S:g} s, too long for a signal.",
-            "Shorten it, or name another file in audio.earcons.",
+            f"{file} is longer than {LONGEST_S:g} s, which is too long for a signal.",
+            "Shorten it, or set a different file in audio.earcons.",
         )
     return pcm
 

@@ -1,8 +1,8 @@
-"""How long to wait in silence, judged by the words: done, unclear, or plainly not finished.
+"""Decides by the words how long to wait in silence: finished, unclear, or clearly not finished.
 
-Pure text; works on a transcript made during the pause itself. A language (``text.Language``) lists the
-words that cannot end a request: articles, prepositions, conjunctions, possessives, fillers. They lengthen
-a wait and never shorten one, so a language without a list merely waits ``unclear_ms``.
+Pure text; works on a transcript made during the pause itself. A language (``text.Language``) lists the words
+that cannot end a request: articles, prepositions, conjunctions, possessives, fillers. They lengthen a wait
+and never shorten one, so for a language without a list the wait is ``unclear_ms``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _NOT_FINISHED = 0.5
 
 
 def required_silence_ms(transcript: Transcript, *, matched: bool, settings: EndpointSettings) -> int:
-    """Milliseconds of silence after ``transcript`` that end the turn.
+    """Return how long a silence after ``transcript`` ends the turn, in milliseconds.
 
-    ``matched`` says that a skill understood it completely. A number at the very end of an
-    unmatched text may be going on (a telephone number, "twenty ... five") and is unfinished
-    only when it looks dictated: digits and nothing else.
+    ``matched`` means that a skill understood it completely. A number at the very end of an unmatched text may
+    continue (a telephone number, "twenty ... five") and is unfinished only if it looks dictated: digits and
+    nothing else.
     """
     if matched:
         return settings.complete_ms

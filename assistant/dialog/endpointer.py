@@ -1,10 +1,10 @@
-"""Frames and speech decisions in, utterances out: when speech begins, pauses, goes on and ends.
+"""Detects utterances from frames and speech decisions: when speech begins, pauses, resumes and ends.
 
-Pure: no threads, no clock but the frames' own times, no engine. It does not know the words; who
-does sets ``required_silence_ms`` while the person pauses.
+Pure: no threads, no clock except the frames' own times, no engine. It doesn't know the words; the code that
+does sets ``required_silence_ms`` while the user pauses.
 
-An ended utterance stays open until ``reset``: if the person goes on after all, the same
-utterance continues and both parts become one.
+An ended utterance stays open until ``reset``: if the user continues after all, the same utterance continues
+and both parts become one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _RESUME_MS = 60
 
 
 class Endpointer:
-    """Feed it every frame with ``push``; it answers with what that frame made certain."""
+    """Processes every frame with ``push``, and returns the event that the frame made certain."""
 
     def __init__(self, settings: EndpointSettings) -> None:
         self._settings = settings
@@ -46,7 +46,7 @@ class Endpointer:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the utterance. The sound just heard stays available as pre-roll."""
+        """Forget the utterance. The latest sound stays available as pre-roll."""
         self._frames: list[AudioFrame] = []
         self._window.clear()
         self._speech_ms = 0
@@ -60,14 +60,14 @@ class Endpointer:
         self.required_silence_ms = self._settings.unclear_ms
 
     def forget_before(self) -> None:
-        """Right after SpeechResumed: what was said before is done with, and the utterance begins here."""
+        """Drop what was said before SpeechResumed, so the utterance begins here."""
         del self._frames[: self._resumed_at]
         self._speech_ms = self._speech_run_ms
         self._looked_at = self._resumed_at = 0
 
     @property
     def in_speech(self) -> bool:
-        """Whether an utterance has begun and not yet ended."""
+        """True if an utterance has begun and not yet ended."""
         return bool(self._frames) and not self._ended
 
     @property
@@ -77,18 +77,18 @@ class Endpointer:
 
     @property
     def has_utterance(self) -> bool:
-        """Whether an utterance has begun, ended or not, and was not forgotten."""
+        """True if an utterance has begun, whether it has ended or not, and was not reset."""
         return bool(self._frames)
 
     @property
     def utterance_ms(self) -> int:
-        """How long the utterance is so far, with what was kept from before it; 0 where there is none."""
+        """Length of the utterance so far, including its pre-roll; 0 without one."""
         return len(self._frames) * FRAME_MS
 
     def push(self, frame: AudioFrame, *, is_speech: bool) -> Event | None:
-        """Take the next frame; return what it made certain, or None.
+        """Process the next frame; returns the event that it made certain, or None.
 
-        NothingSaid means that what began as speech was too short to be any.
+        NothingSaid means that what began as speech was too short.
         """
         self._before.append((frame, is_speech))
         if not self._frames:
@@ -118,7 +118,7 @@ class Endpointer:
             self._speech_end_s = frame.end_s
             return self._end() if self._too_long() else self._look()
         if self._ended and self._too_long():
-            # No utterance grows beyond that: what goes on is another one.
+            # An utterance never grows beyond that: further speech is a new one.
             self.reset()
             return None
         if self._speech_run_ms < _RESUME_MS:

@@ -1,8 +1,8 @@
-"""The follow-up: after an answer a person may speak for a while without the wake word.
+"""The follow-up: after an answer, the user may speak for a while without the wake word.
 
-Between two rings of a timer only commands count, such as "stop" or "snooze": what else is heard then, a
-television perhaps, is not answered, and the next ring does not wait for it. ``SpeechTimeout`` measures the
-wait for a person to speak, here and after the wake word. Neither knows the state.
+Between two rings of a timer only commands count, such as "stop" or "snooze": anything else, perhaps from a
+television, is not answered, and doesn't delay the next ring. ``SpeechTimeout`` measures the wait for the user
+to speak, here and after the wake word. Neither knows the state.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from assistant.dialog.ringer import Ringer
 from assistant.dialog.turns import Turns
 
 _COMMAND_MS = 3000
-"""Longer speech between two rings is no command."""
+"""Longer speech between two rings is not a command."""
 
 _ANSWER_S = 6.0
 """How long an answer is waited for after a question of ours, whatever the settings say of follow-ups."""
 
 _TAIL_S = 0.38
-"""Where nothing takes the assistant's own voice away, the end of it is heard so much later. Whoever speaks
-meanwhile loses nothing: the pre-roll of 0.4 s brings it back."""
+"""Without echo cancellation, the end of the assistant's own voice is still heard this long. A user who
+speaks meanwhile loses nothing: the pre-roll of 0.4 s restores it.
+"""
 
 
 class FollowUp:
-    """Of one loop. ``hears_itself``: nothing keeps the assistant's own voice from the ``listener``."""
+    """Follow-up of one loop. ``hears_itself``: the ``listener`` hears the assistant's own voice."""
 
     def __init__(self, turns: Turns, listener: Listener, ringer: Ringer, *, hears_itself: bool) -> None:
         self._turns = turns
@@ -36,10 +37,10 @@ class FollowUp:
         self._hears_itself = hears_itself
 
     def choose(self, wait_s: float) -> float:
-        """Return for how long to listen after an answer, ``wait_s`` by the settings; 0 is not at all.
+        """Return how long to listen after an answer, ``wait_s`` according to the settings; 0 means not at
+        all.
 
-        From now on what is said after ``wait_s`` must be a command. Without a wake word all that is said is
-        answered anyway.
+        What is said after ``wait_s`` must be a command. Without a wake word, all speech is answered anyway.
         """
         if self._turns.has_asked:
             wait_s = max(wait_s, _ANSWER_S)
@@ -49,30 +50,30 @@ class FollowUp:
         return max(wait_s, pause_s)
 
     def begun(self) -> None:
-        """The listener is open: the end of the answer may still be on its way."""
+        """The listener is open, but may still hear the end of the answer."""
         if self._hears_itself:
             self._listener.hold_judgement(_TAIL_S)
 
     @property
     def only_commands(self) -> bool:
-        """Whether nobody was called, and commands are listened for between two rings."""
+        """True while only commands count: between two rings, without the wake word."""
         return self._turns.commands_from_s < math.inf
 
     def answer_all(self) -> None:
-        """Somebody was called, or nobody is listened to any more."""
+        """Answer all speech: the wake word was said, or nobody is listened to anymore."""
         self._turns.commands_from_s = math.inf
 
     @property
     def may_hear_command(self) -> bool:
-        """Whether somebody may just be saying one."""
+        """True if the user may just be saying a command."""
         endpointer = self._listener.endpointer
         return endpointer.in_speech and endpointer.utterance_ms <= _COMMAND_MS
 
 
 class SpeechTimeout:
-    """Waits for a person to begin to speak; ``on_end`` is called when the time is over.
+    """Waits for the user to start speaking; ``on_end`` is called when the time is over.
 
-    Sound stops the wait; if it was noise, the rest of the wait is left.
+    Sound pauses the wait; if it was noise, the rest of the wait remains.
     """
 
     def __init__(self, on_end: Callable[[], None]) -> None:
@@ -86,7 +87,7 @@ class SpeechTimeout:
         self.resume()
 
     def pause(self) -> None:
-        """Somebody may have begun; ``on_end`` is not called before ``resume``."""
+        """The user may have begun, so ``on_end`` is not called before ``resume``."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -97,13 +98,13 @@ class SpeechTimeout:
         return asyncio.get_running_loop().time() < self._until_s
 
     def resume(self) -> bool:
-        """Wait for what is left; false, and nothing happens, when that is nothing."""
+        """Continue the wait; returns False, without effect, if no time is left."""
         self.pause()
         if self.is_left:
             self._timer = asyncio.get_running_loop().call_at(self._until_s, self._on_end)
         return self.is_left
 
     def end(self) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         self.pause()
         self._until_s = 0.0

@@ -1,8 +1,8 @@
-"""What may stop an answer: what the settings want, as far as the echo and the last false alarms allow.
+"""What may stop an answer: the settings, limited by the echo and recent false interruptions.
 
-An interruption was false when nobody said anything. Where that happens often, speech interrupts no
-more: what would have interrupted is only counted, until a minute of speaking passes without it. Time is
-what was spoken, not what passed: an assistant that says little learns as much from each answer.
+An interruption is false if nobody said anything. If that happens often, speech stops interrupting: what would
+have interrupted is only counted, until a minute of speaking passes without it. Time is speaking time, not
+elapsed time: an assistant that says little learns as much from each answer.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ from assistant.settings.schema import ConversationSettings
 log = logging.getLogger(__name__)
 
 _SPOKEN_S = 60.0
-"""Speaking that is looked back on."""
+"""Speaking time that is taken into account."""
 
 _OFTEN = 3
-"""A cough and a door may come within a minute of answers; three are the room, a television or the echo."""
+"""A cough and a door may come within a minute of answers; three mean the room, a television or the echo."""
 
-_OFF = "Interrupting by voice is off:"
+_OFF = "Voice interruption is off:"
 
 _IN_ONE_ANSWER = 2
-"""An answer that was stopped so often for nothing goes on to its end."""
+"""An answer that was falsely interrupted this often continues to its end."""
 
 
 class Interruptions:
-    """``echo`` keeps the assistant's voice out of what it hears; ``hears_itself`` says that nothing does."""
+    """Tracks interruptions. ``echo`` cancels the assistant's voice; ``hears_itself`` means that nothing
+    does.
+    """
 
     def __init__(self, *, hears_itself: bool, echo: EchoControl | None) -> None:
         self._hears_itself = hears_itself
@@ -42,18 +44,18 @@ class Interruptions:
         self._was_off = False
 
     def by(self, settings: ConversationSettings, already_false: int) -> Interruption:
-        """What to listen for in an answer that was stopped ``already_false`` times for nothing."""
+        """Return what to listen for during an answer that was falsely interrupted ``already_false`` times."""
         if already_false >= _IN_ONE_ANSWER:
             return "off"
         return interruption_by(settings.interruption, hears_itself=self._hears_itself)
 
     def spoke(self, seconds: float) -> None:
-        """The assistant went on speaking for so long."""
+        """Record that the assistant spoke for this long."""
         self._spoken_s += seconds
         self._note()
 
     def was_false(self) -> None:
-        """It stopped, or would have stopped, and nobody had said anything."""
+        """Record a false interruption, actual or only counted."""
         self._false_s.append(self._spoken_s)
         if self._echo:
             self._echo.was_wrong()
@@ -61,12 +63,12 @@ class Interruptions:
 
     @property
     def lately_false(self) -> int:
-        """How many there were in the last minute of speaking; counts to three."""
+        """Number of false interruptions in the last minute of speaking, up to three."""
         return sum(self._spoken_s - at_s < _SPOKEN_S for at_s in self._false_s)
 
     @property
     def speech_is_off(self) -> bool:
-        """Whether speech must not interrupt for now."""
+        """True if speech must not interrupt for now."""
         return self.lately_false >= _OFTEN
 
     def _note(self) -> None:
@@ -77,7 +79,7 @@ class Interruptions:
             )
 
     def document(self, settings: ConversationSettings) -> Mapping[str, object]:
-        """What stops an answer now and why, for the control socket."""
+        """Return what currently stops an answer and why, for the control socket."""
         by = interruption_by(settings.interruption, hears_itself=self._hears_itself)
         echo = self._echo.status if self._echo else None
         in_doubt = self.speech_is_off or (echo and echo.state not in ("controlled", "inaudible"))
@@ -92,24 +94,24 @@ class Interruptions:
 
 
 def why_not_by_voice(document: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What keeps speech from interrupting, where that is wanted, and what to do; None where nothing does.
+    """Return why speech doesn't interrupt although it should, and the next step; None if it does.
 
-    ``document`` is that of ``Interruptions``. An echo that was never heard yet is no reason to worry.
+    ``document`` comes from ``Interruptions``. An echo that was never heard is no problem.
     """
     if document["wanted"] != "speech":
         return None
     echo = document["echo"] or {}
     if echo.get("state") == "far":
-        what = f"the sound comes back after {echo['late_ms']} ms, as over Bluetooth."
+        what = f"the echo arrives after {echo['late_ms']} ms, as with Bluetooth."
         return (
             f"{_OFF} {what} Only the wake word interrupts.",
-            "Use a speaker on a cable, or see docs/echo.md.",
+            "Use a wired speaker, or see docs/echo.md.",
         )
     if document["speech_is_off"]:
         times = document["lately_false"]
-        what = f"in the last minute my own voice would have interrupted me {times} times."
+        what = f"in the last minute, the assistant's own voice would have interrupted it {times} times."
     elif echo.get("state") == "uncontrolled":
-        what = "too much of my own voice is left in what I hear."
+        what = "too much of the assistant's own voice is left in the microphone signal."
     else:
         return None
     return f"{_OFF} {what}", "Move the microphone, lower the volume, or see docs/echo.md."

@@ -1,6 +1,6 @@
-"""Frames -> events: opens the microphone, asks the VAD and the wake word, finds a lost microphone again.
+"""Turns frames into events: opens the microphone, runs VAD and wake word, and recovers a lost microphone.
 
-It does not know the state; the loop opens and closes the listener and sets its mode.
+It doesn't know the state; the loop opens and closes the listener and sets its mode.
 """
 
 from __future__ import annotations
@@ -28,33 +28,37 @@ from assistant.skills import Match
 log = logging.getLogger(__name__)
 
 RETRY_FIRST_S, RETRY_LAST_S = 0.5, 2.0
-"""Waits before a lost device is tried again, each twice the last: a re-plugged one is back within 5 s, and
-a word is heard or a timer rung in that time."""
+"""Waits before a lost device is tried again, each twice as long as the last: a reconnected one is back
+within 5 s, and meanwhile there is time to hear a word or ring a timer.
+"""
 
 _BEGINS = 0.2
-"""So probable is the beginning of speech after 40 ms, and more later. Behind 74 recordings
-1 noise passed, 5 without the network; the onsets were noticed within 130 ms (95 %), 100 without."""
+"""Speech probability that counts as a beginning after 40 ms; later it is higher. After 74 recordings, 1
+noise passed, 5 without the network; speech was noticed within 130 ms (95 %), 100 without.
+"""
 
 _BEGINS_NEAR = 0.03
-"""The same over the assistant's own voice, which confuses the network: there the canceller vouches for
-somebody else. Dishes, an office and hiss 10 and 20 dB below held answers up no more often (docs/echo.md)."""
+"""The same over the assistant's own voice, which confuses the network: there, the canceller confirms that
+it is someone else. Dishes, an office and hiss 10 and 20 dB below paused answers no more often
+(docs/echo.md).
+"""
 
 _WORD_OVER_FRAMES = 60 // FRAME_MS
-"""So long a silence, and the wake word is over. Detectors bridge the stops inside of words."""
+"""Silence after which the wake word is over. Detectors bridge the stops inside words."""
 
 _WORD_LATE_FRAMES = 320 // FRAME_MS
-"""The wake word may have been over for so long when its network answers."""
+"""Maximum delay between the end of the wake word and the network's response."""
 
 
 _SPEECH_TOO = (ListeningMode.INTERRUPTION, ListeningMode.COMMAND)
-"""Where utterances are followed beside the wake word."""
+"""Modes in which utterances are tracked besides the wake word."""
 
 
 class Listener:
-    """The microphone, and what is made of what it hears.
+    """The microphone, and the detectors that process its frames.
 
-    Without a ``wake_word`` it must not be told to listen for one. ``rescan`` is called before a lost
-    microphone is opened again.
+    Without a ``wake_word`` it must not be set to listen for one. ``rescan`` is called before a lost
+    microphone is reopened.
     """
 
     def __init__(
@@ -86,7 +90,7 @@ class Listener:
         self._interruptions = interruptions or Interruptions(hears_itself=False, echo=None)
 
     def attend(self, state: State, interruption: Interruption, *, only_commands: bool) -> None:
-        """Listen to what matters in this state."""
+        """Set the mode for this state."""
         self.mode = listening_mode(
             state,
             has_wake_word=self.has_wake_word,
@@ -100,9 +104,9 @@ class Listener:
 
     @mode.setter
     def mode(self, mode: ListeningMode) -> None:
-        """A change begins anew: what was heard for another purpose is forgotten.
+        """Set the mode; a change starts over, and drops sound heard for another purpose.
 
-        But an interruption is listened to from its beginning.
+        But an interruption is kept from its beginning.
         """
         before, self._mode = self._mode, mode
         if mode is before or (before in _SPEECH_TOO and mode is ListeningMode.SPEECH):
@@ -113,13 +117,13 @@ class Listener:
 
     @property
     def quiet_s(self) -> float:
-        """For how long there has been no sound like speech, not even in the wake word."""
+        """How long there has been no speech-like sound, including the wake word."""
         return asyncio.get_running_loop().time() - self._speech_s
 
     def hold_judgement(self, seconds: float) -> None:
-        """Take nothing for speech for so long; the sound is kept, in case speech follows at once.
+        """Ignore speech for this long, but keep the sound, in case speech follows at once.
 
-        For what sounds like speech and is none: the end of the wake word, the assistant's own chimes.
+        For sounds that resemble speech: the end of the wake word, the assistant's own chimes.
         """
         self._judge_from_s = max(self._judge_from_s, asyncio.get_running_loop().time() + seconds)
 
@@ -128,16 +132,16 @@ class Listener:
         return self._wake_word is not None
 
     def adopt(self, settings: Settings, hearing: Hearing | None) -> None:
-        """Hear by these from now on, at a moment when nobody speaks; without ``hearing`` as before."""
+        """Use these from now on, while nobody is speaking; without ``hearing``, keep the detectors."""
         self._settings = settings
         if hearing:
             self._vad, self._wake_word = hearing
             self._forget()
-        else:  # a wake word may be half said
+        else:  # a wake word may be half spoken
             self.endpointer = Endpointer(settings.endpoint)
 
     def wait_for(self, transcript: Transcript, match: Match | None) -> None:
-        """The words are known while the person pauses: wait as long as they ask for."""
+        """Set the wait for the end of the turn, now that the words are known."""
         if not self.endpointer.pauses:
             return
         if match and match.asks_back:
@@ -150,16 +154,18 @@ class Listener:
             )
 
     def wait_for_the_rest(self) -> None:
-        """As it is, it gets no answer that somebody waits for: it may be the beginning of one that does."""
+        """Wait longer: what was said so far needs no answer, but may be the beginning of something that
+        does.
+        """
         if self.endpointer.pauses:
             self.endpointer.required_silence_ms = self._settings.endpoint.unfinished_ms
 
     def open(self) -> None:
-        """Begin to listen; posts Ready with the first frame, Faulted when the microphone fails."""
+        """Start listening; posts Ready with the first frame, Faulted if the microphone fails."""
         self._listening = asyncio.ensure_future(self._listen())
 
     def reopen(self) -> None:
-        """Look for a microphone that was lost, after a wait that grows while it stays lost."""
+        """Look for a lost microphone, after a wait that grows while it stays lost."""
         self._listening = asyncio.ensure_future(self._find())
 
     async def close(self) -> None:
@@ -211,7 +217,7 @@ class Listener:
             self._speech_s = frame.end_s
         heard_for = self._mode
         if heard_for is not ListeningMode.SPEECH and self._wake_word:
-            self._await_word(frame, is_speech=sounds_like_speech)  # its network is not taken in by an echo
+            self._await_word(frame, is_speech=sounds_like_speech)  # the network is not fooled by an echo
         if self._mode is not heard_for:
             return  # that was the wake word
         if heard_for in (ListeningMode.SPEECH, ListeningMode.COMMAND):
@@ -220,7 +226,7 @@ class Listener:
             self._await_interruption(frame, is_speech=is_speech)
 
     def _await_interruption(self, frame: AudioFrame, *, is_speech: bool) -> None:
-        """Stop for speech, unless what sounds like it is the assistant itself too often."""
+        """Interrupt for speech, unless the assistant's own voice has caused too many false interruptions."""
         self._interruptions.spoke(FRAME_MS / 1000)
         if not self._interruptions.speech_is_off:
             self._follow_speech(frame, is_speech=is_speech)
@@ -229,7 +235,7 @@ class Listener:
             self.endpointer.reset()
 
     def _sounds_like_speech(self, frame: AudioFrame) -> bool:
-        """Of an interruption quick rather than sure: an answer that noise held up goes on."""
+        """Judge quickly rather than surely during an answer: if it was noise, the answer continues."""
         threshold = self._settings.vad.threshold
         if self._mode is ListeningMode.INTERRUPTION:
             threshold = min(threshold, _BEGINS_NEAR if frame.is_near else _BEGINS)
@@ -252,14 +258,14 @@ class Listener:
             self._go_on(frame.end_s)
 
     def _go_on(self, now_s: float) -> None:
-        """Listen to what follows the wake word, at once: it may be said in one breath.
+        """Listen to what follows the wake word at once, because it may be said in one breath.
 
-        The network answers a little before the word is over, or a little after. The word's end is no
-        speech but is kept, as what follows may sound like it; so long as the pre-roll brings it back.
+        The network responds a little before or after the end of the word. That end doesn't count as speech
+        but is kept, as what follows may sound like it, for as long as the pre-roll restores it.
         """
         recent = list(self._recent)
         if self._mode in _SPEECH_TOO:
-            self._forget()  # what was heard beside it is the word, and no part of what follows
+            self._forget()  # what was heard besides is the word, and no part of what follows
         over = end_of_speech([is_speech for _, is_speech in recent], _WORD_OVER_FRAMES)
         self.mode = ListeningMode.SPEECH
         if over is None:

@@ -1,7 +1,7 @@
 """Event queue -> state machine -> actions. The only owner of the state.
 
-The listener, turns, the ringer and callers post events; ``run`` takes them one at a time, fires the
-machine and acts. Nothing here blocks and nothing else fires the machine.
+The listener, turns, the ringer and callers post events; ``run`` takes them one at a time, fires the machine
+and acts. Nothing here blocks and nothing else fires the machine.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from assistant.skills import Action
 log = logging.getLogger(__name__)
 
 _LETS_GO_S = 0.25
-"""Whoever is silent for so long after the wake word waits for a sign; between words it is less."""
+"""A user who is silent for this long after the wake word waits for a sign; between words it is shorter."""
 
 
 class VoiceLoop:
-    """One appliance: a listener, a speaker, a pipeline, and what it is doing.
+    """One appliance: a listener, a speaker, a pipeline, and its state.
 
-    Without a ``wake_word`` any speech wakes it. ``echo`` keeps its voice out of what it hears;
-    ``hears_itself``: nothing does. ``on_report`` gets the report of each turn that ended, answered or not;
-    ``observers`` are told each change of the state; ``outages`` what is lost and found.
+    Without a ``wake_word`` any speech wakes it. ``echo`` cancels its voice in what it hears; ``hears_itself``
+    means that nothing does. ``on_report`` gets the report of each finished turn, answered or not;
+    ``observers`` are called at each change of the state; ``outages`` tracks what is lost and found.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class VoiceLoop:
         rescan: Callable[[Kind], Awaitable[None]] = nothing_plugs_in,
     ) -> None:
         self.pipeline = pipeline
-        """What answers, with its settings; another one after Adopt."""
+        """The engines that answer, with their settings; Adopt replaces it."""
         self.ringer = ringer
         self._observers = observers
         self.outages = outages or Outages()
@@ -93,17 +93,17 @@ class VoiceLoop:
         return self._machine.state
 
     def post(self, event: e.Event) -> None:
-        """Report an event from the loop's thread; it is handled after those before it."""
+        """Post an event from the loop's thread; it is handled after the earlier ones."""
         self._queue.put_nowait(event)
 
     def carry_out(self, action: Action | None) -> None:
-        """Do what a skill asks of the appliance, whoever called it."""
+        """Carry out what a skill asks of the appliance, whatever called it."""
         self._turns.carry_out(action)
 
     async def run(self) -> None:
-        """Live until the microphone's recording is over, or cancelled.
+        """Run until the microphone's recording has ended, or until canceled.
 
-        Raises what made starting impossible; a microphone or a speaker that is missing does not.
+        Raises errors that prevent starting; a missing microphone or speaker does not.
         """
         watches = self._speaker_watch.watch(), self.ringer.watch(self.post)
         watching = [asyncio.ensure_future(watch) for watch in watches]
@@ -119,7 +119,7 @@ class VoiceLoop:
             self.pipeline.speaker.close()
 
     async def idle(self, quiet_s: float) -> None:
-        """Wait until nothing has been said by anybody for ``quiet_s`` seconds."""
+        """Wait until nobody has said anything for ``quiet_s`` seconds."""
 
         def is_busy() -> bool:
             talking = not self._turns.none or self._listener.endpointer.in_speech or not self._queue.empty()
@@ -169,7 +169,8 @@ class VoiceLoop:
     async def _on_woken(self, event: e.Woken) -> None:
         log.info("state=%s woken_by=%s", self.state.value, event.by)
         if self.state is State.SPEAKING and not event.by_hand:
-            # A wake word may have been a word of the answer: then nothing follows, and it goes on.
+            # The "wake word" may have been a word of the answer: then nothing follows, and the answer
+            # continues.
             self._turns.hold()
             self._fire(e.BargedIn())
         elif self.state in (State.SPEAKING, State.INTERRUPTED):
@@ -183,13 +184,13 @@ class VoiceLoop:
         elif not self._fire(event):
             return
         if self._machine.state not in HEARING:
-            return  # somebody pressed a button, but there is no microphone
+            return  # a button was pressed, but there is no microphone
         self._timeout.begin(self.pipeline.settings.endpoint.listen_timeout_ms / 1000)
         self._earcons.play_when("wake", lambda: self._listener.quiet_s >= _LETS_GO_S)
 
     async def _on_speech_started(self) -> None:
         if not self._listener.endpointer.has_utterance:
-            return  # it was forgotten meanwhile, and nothing would tell of its end
+            return  # it was dropped meanwhile, and its end would go unnoticed
         self._timeout.pause()
         self._earcons.forget()
         if self.state is State.SLEEPING and not self._listener.has_wake_word:
@@ -200,7 +201,7 @@ class VoiceLoop:
 
     async def _on_speech_resumed(self, event: e.Event) -> None:
         if self.state is State.THINKING and self._turns.has_acted:
-            # It must not be done again with what is said now, which may be only a cough.
+            # It must not be repeated because of what is said now, which may be only a cough.
             self._turns.hold()
             self._listener.endpointer.forget_before()
         elif self.state in (*HEARING, State.THINKING):
@@ -208,20 +209,20 @@ class VoiceLoop:
         self._fire(event)
 
     async def _on_words(self, event: e.Understood | e.NotUnderstood) -> None:
-        """They tell how long to wait for more of them, and whether what was interrupted is over."""
+        """Set how long to wait for more words, and end the interrupted answer if there are any."""
         turn = self._turns.at_work
         if turn is None or turn.transcript is not event.transcript:
-            return  # the person went on meanwhile
+            return  # the user has continued meanwhile
         if isinstance(event, e.Understood):
             self._listener.wait_for(event.transcript, turn.match)
             await self._turns.understood()
             if self.state is State.INTERRUPTED:
                 self._fire(event)
-        elif not self._turns.holds:  # what is held goes on soon, and nobody waits for anything else
+        elif not self._turns.holds:  # the held answer continues soon, and nothing else is expected
             self._listener.wait_for_the_rest()
 
     async def _on_no_words(self, event: e.Event) -> None:
-        """Noise is no reason to end an answer, nor the time that a person has to begin."""
+        """Noise ends neither an answer nor the time the user has to start speaking."""
         was_called = not self._follow_up.only_commands
         match self._machine.target(type(event)):
             case State.SPEAKING:
@@ -250,7 +251,7 @@ class VoiceLoop:
             self._follow_up.begun()
 
     async def _announce(self, event: e.Event, text: str) -> None:
-        """Say something unasked, unless somebody talks. Muted, it stays so."""
+        """Say something unasked, unless someone is speaking. If muted, it stays muted."""
         if self._follow_up.only_commands and not self._follow_up.may_hear_command:
             self._timeout.end()
             await self._settle(e.NothingSaid())
@@ -263,7 +264,7 @@ class VoiceLoop:
 
     async def _on_mute_button(self, event: e.Event) -> None:
         await self._listener.close()
-        self.outages.found("microphone")  # whether there is one shows when it is opened
+        self.outages.found("microphone")  # opening it shows whether there is one
         if (turn := self._turns.at_work) and turn.announced:  # what rings goes on
             self._fire(event)
             self._fire(e.Announced(""))
@@ -276,7 +277,7 @@ class VoiceLoop:
             self._listener.open()
 
     async def _on_fault(self, error: Exception) -> None:
-        """It cannot listen any more. What it says, or is about to say, is heard to its end first."""
+        """Handle a fault: it can't listen anymore, but finishes what it is saying or about to say."""
         part: Part = "engine" if isinstance(error, EngineError) else "microphone"
         await self._listener.close()
         if self.state is State.MUTED and part == "microphone":
@@ -288,10 +289,10 @@ class VoiceLoop:
             await self._turns.end()
             self._fire(e.Faulted(error))
         if "engine" not in self.outages:
-            self._listener.reopen()  # but nothing gives an engine back that hangs: the watchdog decides
+            self._listener.reopen()  # but a hung engine can't be recovered here: the watchdog decides
 
     def _adopt(self, new: Adopt) -> None:
-        """Between two turns; and what it hears by is exchanged only while nobody speaks."""
+        """Adopt between two turns; the detectors are replaced only while nobody speaks."""
         begins = self.state is State.SLEEPING and self._listener.endpointer.has_utterance
         is_quiet = not begins and (not new.hearing or self._listener.quiet_s > _LETS_GO_S)
         if not is_quiet or self.state not in BETWEEN_TURNS or not self._turns.none:
@@ -304,13 +305,13 @@ class VoiceLoop:
             self._attend()
 
     async def _rescan(self, missing: Kind) -> None:
-        """Look for devices that were plugged in, which closes the others for a moment: only in silence."""
+        """Look for connected devices, which closes the others for a moment: only during silence."""
         is_silent = self._turns.none and not self._earcons.sounding and self._listener.quiet_s > _LETS_GO_S
         if is_silent and self.state in (State.STARTING, *BETWEEN_TURNS):
             await self._rescan_devices(missing)
 
     def _fire(self, event: e.Event) -> bool:
-        """Go where the table leads; an event that came too late leads nowhere."""
+        """Change the state according to the table; an event that came too late has no effect."""
         before, target = self.state, self._machine.target(type(event))
         event = self.outages.instead_of(event, before, target)
         if self._machine.target(type(event)) is None:
@@ -341,7 +342,7 @@ class VoiceLoop:
         self._listener.attend(self.state, by, only_commands=self._follow_up.only_commands)
 
     async def _settle(self, event: e.Event) -> None:
-        """End the turn, if there is one, and go where ``event`` leads."""
+        """End the current turn, if any, and change the state for ``event``."""
         if self._machine.target(type(event)):
             await self._turns.end()
             self._fire(event)

@@ -1,12 +1,12 @@
-"""The noise filter refuses transcripts of noise and of the assistant's own voice. Pure.
+"""Rejects transcripts of noise and of the assistant's own voice. Pure.
 
-Noise that was written down as words is known by the shape of the sound, by how much of it the VAD took for
-speech, and by how sure the recogniser was. There is no list of phrases: Whisper writes "Thank you." for a
+Noise that was transcribed as words is recognized by the shape of the sound, by how much of it the VAD took
+for speech, and by the recognizer's confidence. There is no list of phrases: Whisper writes "Thank you." for a
 dripping tap, but people say it too.
 
-The assistant's own words are the second line behind the echo canceller. An echo is misheard: words run
-together, numbers become figures, endings are lost. So letters are compared, not words, and anywhere within
-what was spoken.
+The check for the assistant's own words backs up the echo canceller. An echo is misrecognized: words run
+together, numbers become digits, endings are lost. So letters are compared rather than words, and anywhere
+within what was spoken.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from assistant.text.word_error import normalize_words
 Refusal = Literal["no_words", "repetition", "little_speech", "uncertain", "few_words", "steady", "no_vowel"]
 
 _FEW_WORDS_AFTER_MS = 1200
-"""A single word drawn out lasts a second; only more sound than that can hold too few words."""
+"""A single drawn-out word lasts a second; only longer sound can contain too few words."""
 
 _WORD = re.compile(r"[^\W\d_]+|\d")
-"""Letters in a row, or one digit: "12" is said as a word or two."""
+"""Letters in a row, or one digit: "12" is said as one or two words."""
 
 _NO_VOWEL = re.compile(r"[^aeiouy\d]*", re.ASCII | re.IGNORECASE)
 
 _ALIKE = 0.7
-"""Share of the letters that agree. Misheard echoes reach 0.75 and more, other sentences 0.6 at most."""
+"""Minimum share of matching letters. Misrecognized echoes reach 0.75 or more, other sentences 0.6 at most."""
 
 _SHORTEST_LETTERS = 12
-"""Fewer letters agree with something in a long answer by chance: they must be whole words of it."""
+"""Fewer letters match something in a long answer by chance: they must be whole words of it."""
 
 
 def refusal(utterance: Utterance, transcript: Transcript, guard: SttGuard) -> Refusal | None:
-    """Why the utterance gets no answer, in one word for the log; None when it is speech."""
+    """Return why the utterance gets no answer, in one word for the log; None if it is speech."""
     if not any(character.isalnum() for character in transcript.text):
         return "no_words"
     if transcript.compression_ratio > guard.max_compression_ratio:
@@ -53,7 +53,7 @@ def refusal(utterance: Utterance, transcript: Transcript, guard: SttGuard) -> Re
 
 
 def contrast_db(pcm: Pcm16) -> float:
-    """How far the loud parts rise above the quiet ones: speech stands out, a motor does not.
+    """Return how far the loud parts rise above the quiet ones: speech stands out, a motor doesn't.
 
     ``pcm`` is int16, shape (n,). 0.0 for less than one frame.
     """
@@ -68,7 +68,7 @@ def contrast_db(pcm: Pcm16) -> float:
 
 
 def is_own(heard: str, spoken: str) -> bool:
-    """Whether ``heard`` may be an echo of some part of ``spoken``."""
+    """True if ``heard`` may be an echo of some part of ``spoken``."""
     heard_words, spoken_words = normalize_words(heard), normalize_words(spoken)
     letters = "".join(heard_words)
     if not letters:
@@ -79,9 +79,9 @@ def is_own(heard: str, spoken: str) -> bool:
 
 
 def likeness(part: str, whole: str) -> float:
-    """How well ``part`` agrees with the stretch of ``whole`` that it agrees with best, 0 to 1.
+    """Return how well ``part`` matches the most similar stretch of ``whole``, 0 to 1.
 
-    One less the edits that turn one into the other, for each letter of ``part`` (Sellers 1980).
+    One minus the number of edits per letter of ``part`` (Sellers 1980).
     """
     if not part:
         return 0.0
@@ -96,7 +96,7 @@ def likeness(part: str, whole: str) -> float:
 
 
 def _suspicion(utterance: Utterance, text: str, guard: SttGuard) -> Refusal | None:
-    """What only counts when the recogniser itself half doubts that anybody spoke."""
+    """Return what counts only if the recognizer itself has doubts that anyone spoke."""
     words_per_s = _word_count(text) * 1000 / max(utterance.speech_ms, 1)
     if utterance.speech_ms > _FEW_WORDS_AFTER_MS and words_per_s < guard.min_words_per_s:
         return "few_words"

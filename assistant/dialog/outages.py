@@ -1,6 +1,6 @@
-"""What is out of order beside the state: the microphone, the speaker, an engine.
+"""Tracks what is missing or broken, independent of the state: microphone, speaker, engine.
 
-The loop notes it; the status, the doctor and systemd tell it.
+The loop records it; status, doctor and systemd report it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 Part: TypeAlias = Literal["microphone", "speaker", "engine"]
 
 _MISSING = (DeviceUnavailable, DeviceLost, DeviceStuck)
-"""Why there may be no microphone or no speaker, for now."""
+"""Errors that mean a missing microphone or speaker."""
 
 _WORDS: Mapping[Part, str] = {
     "microphone": "no microphone",
@@ -35,7 +35,7 @@ class Outages:
         self._errors: dict[Part, Exception] = {}
 
     def follow(self, event: Event, state: State) -> None:
-        """Take note of what happened. Raises what makes starting impossible, and is no missing device."""
+        """Record an event. Raises errors that prevent starting, except for a missing device."""
         error = event.error if isinstance(event, Faulted | SpeakerLost) else None
         if error and state is State.STARTING and not isinstance(error, _MISSING):
             raise error
@@ -47,7 +47,9 @@ class Outages:
             self.lost("speaker", event.error)
 
     def lost(self, part: Part, error: Exception) -> bool:
-        """It is out of order because of this; whether that is news. Logged once, however often tried."""
+        """Record that ``part`` is out of order; returns True if that is new. Logged once, however often it
+        is tried.
+        """
         is_news = part not in self._errors
         known = isinstance(error, AssistantError)
         level = logging.ERROR if is_news else logging.DEBUG
@@ -58,7 +60,7 @@ class Outages:
         return is_news
 
     def found(self, part: Part) -> None:
-        """It works."""
+        """Record that ``part`` works."""
         if self._errors.pop(part, None):
             log.info("found=%s", part)
             self._on_news()
@@ -67,14 +69,16 @@ class Outages:
         return part in self._errors
 
     def instead_of(self, event: Event, state: State, target: State | None) -> Event:
-        """What has happened: as it cannot listen, what would lead to that, or to sleep, is the fault."""
+        """Return the event to handle: while it can't listen, events that would lead to that become the
+        fault.
+        """
         error = self._errors.get("engine") or self._errors.get("microphone")
         if error and state is not State.MUTED and target in (State.SLEEPING, *HEARING):
             return Faulted(error)
         return event
 
     def __str__(self) -> str:
-        """In words, such as "no microphone, no speaker"; empty when all is well."""
+        """In words, such as "no microphone, no speaker"; empty if nothing is missing."""
         return ", ".join(words for part, words in _WORDS.items() if part in self._errors)
 
     @property
@@ -84,7 +88,7 @@ class Outages:
 
 
 def told(error: Exception) -> dict[str, str]:
-    """Its ``code``, ``problem`` and ``next_step``, whatever was raised."""
+    """Return ``code``, ``problem`` and ``next_step`` of any error."""
     if isinstance(error, AssistantError):
         return {"code": error.code, "problem": error.problem, "next_step": error.next_step}
-    return {"code": AssistantError.code, "problem": str(error), "next_step": "See its log."}
+    return {"code": AssistantError.code, "problem": str(error), "next_step": "Check the log."}

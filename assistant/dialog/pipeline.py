@@ -32,7 +32,7 @@ from assistant.text.markup import speakable
 from assistant.text.wake_phrase import without_wake_phrase
 
 SENTENCES_AHEAD = 2
-"""Sentences that may be ready before the one being heard is over."""
+"""Sentences that may be ready before the current one ends."""
 
 
 class Answer:
@@ -40,8 +40,8 @@ class Answer:
 
     A skill answers if one matches, then the agent if there is one, then the model, which may call a skill.
     ``report`` says who answered and when what happened. ``may_act`` is set once effects are allowed: skills
-    that change something, and the agent, wait for it, while the model prepares its answer. Without it
-    nothing waits, and the model is asked only when nobody else answers.
+    that change something, and the agent, wait for it, while the model prepares its answer. Without it nothing
+    waits, and the model is asked only if nobody else answers.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Answer:
     ) -> None:
         self.report = report or Report(0)
         self.written = ""
-        """The reply as the model wrote it; empty if somebody else answered."""
+        """The reply as the model wrote it; empty if something else answered."""
         self.has_acted = False
         """True once something was done, or may have been done, that must not be done twice."""
         self.failed: EngineError | None = None
-        """What ended the reply before it was complete."""
+        """The error that ended the reply early."""
         self.last_reply = ""
-        """What "repeat that" repeats."""
+        """The text that "repeat that" repeats."""
         self._text = text
         self._skills = skills
         self._agent = agent
@@ -71,7 +71,7 @@ class Answer:
         self._settings = settings
         self._may_act = may_act
         self.match = skills.match(text) or skills.last_word(text)
-        """The skill that answers, once it is known."""
+        """The skill that answers, once known."""
 
     @property
     def may_be_retracted(self) -> bool:
@@ -109,7 +109,7 @@ class Answer:
             yield Sentence(speech, is_phrase=match.is_phrase and outcome.action is None)
 
     async def _from_agent(self, agent: Agent) -> AsyncGenerator[Sentence, None]:
-        """The agent's answer, or the model's, which is prepared while the agent has to wait."""
+        """Yield the agent's answer, or the model's, which is prepared while the agent has to wait."""
         is_declined = asyncio.Event()
         async with aclosing(prefetch(self._from_model(is_declined), SENTENCES_AHEAD)) as replies:
             first = asyncio.ensure_future(anext(replies, None)) if self._may_act else None
@@ -134,7 +134,7 @@ class Answer:
             yield Sentence(outcome.speech)
 
     async def _from_model(self, may_act: asyncio.Event | None) -> AsyncGenerator[Sentence, None]:
-        """The model's reply sentence by sentence, or that of the skill that it calls."""
+        """Yield the model's reply sentence by sentence, or that of the skill that it calls."""
         report = self.report
         report.handled_by = "llm"
         report.mark("llm_begin")
@@ -153,7 +153,7 @@ class Answer:
         except EngineError as error:
             if not self.written:
                 raise
-            # Part of it is heard, or will be: who hears no end of it is told that there is none.
+            # Part of it has been or will be heard, so the user is told that the rest is missing.
             self.failed, self.written = error, ""
             report.failed(error)
             yield Sentence(self._settings.conversation.apology)
@@ -168,10 +168,10 @@ class Answer:
             yield sentence
 
     def _called(self, call: Call) -> Match:
-        """The skill that the model calls. Raises EngineFailed for a call that broke off."""
+        """Return the skill that the model calls. Raises EngineFailed for an incomplete call."""
         match = self._skills.called(call.text)
         if match is None:
-            raise EngineFailed("The model called no skill.", "Set llm.tools to off, or ask again.")
+            raise EngineFailed("The model didn't call a valid skill.", "Ask again, or set llm.tools to off.")
         return match
 
 
@@ -191,23 +191,23 @@ class Pipeline:
     speaker: Speaker
     settings: Settings
     wake_phrases: Sequence[str] = ()
-    """What is taken off the beginning of what was said ("okay nabu")."""
+    """Removed from the beginning of what was said ("okay nabu")."""
     agent: Agent | None = None
-    """Who is asked what no skill's sentence fits, before the model."""
+    """Asked if no skill's sentence matches, before the model."""
     honesty: Honesty = field(default_factory=lambda: Honesty(judges=False))
     """What of the model's memory is spoken."""
     may_call: bool = False
-    """The conversation tells the model of the skills, and it may call one."""
+    """True if the conversation describes the skills to the model, and it may call one."""
 
     async def transcribe(self, pcm: Pcm16, meter: Meter = unmetered) -> Transcript:
-        """What a person said to the assistant. Raises EngineFailed."""
+        """Transcribe what a person said to the assistant. Raises EngineFailed."""
         heard = await self.stt.run(lambda stt, cancel: stt.transcribe(pcm, cancel), meter)
         return replace(heard, text=without_wake_phrase(heard.text, self.wake_phrases))
 
     async def speak(
         self, sentences: AsyncGenerator[Sentence, None], meter: Meter = unmetered
     ) -> AsyncGenerator[SpokenAudio, None]:
-        """The sound of each sentence that can be pronounced. Raises EngineFailed."""
+        """Yield the sound of each sentence that can be pronounced. Raises EngineFailed."""
         language = self.settings.stt.language
         async with aclosing(sentences):
             async for sentence in sentences:
@@ -216,7 +216,7 @@ class Pipeline:
                     yield SpokenAudio(sentence.text, pcm, self.tts.engine.sample_rate_hz)
 
     def ask_model(self, text: str, meter: Meter = unmetered) -> AsyncGenerator[str | Call, None]:
-        """The model's reply piece by piece, or one Call alone. Raises EngineError."""
+        """Yield the model's reply piece by piece, or a single Call. Raises EngineError."""
         messages = self.conversation.messages_for(text)
         grammar = self.skills.grammar if self.may_call else ""
 
@@ -233,7 +233,9 @@ class Pipeline:
     def answer(
         self, text: str, *, report: Report | None = None, may_act: asyncio.Event | None = None
     ) -> Answer:
-        """The answer to ``text``: iterate over it for its sentences. Nothing of it is remembered."""
+        """Return the answer to ``text``; iterate over it for its sentences. The conversation isn't
+        changed.
+        """
         return Answer(
             text,
             skills=self.skills,
@@ -245,9 +247,9 @@ class Pipeline:
         )
 
     async def answer_in_writing(self, text: str, last_reply: str) -> Report:
-        """The complete answer, which the conversation remembers. Raises EngineError if there is none.
+        """Return the complete answer and add it to the conversation. Raises EngineError if there is none.
 
-        Spoken turns go first: cancel this when somebody speaks.
+        Spoken turns have priority: cancel this when someone speaks.
         """
         answer = self.answer(text)
         answer.last_reply = last_reply
@@ -259,9 +261,9 @@ class Pipeline:
     def carry_out(
         self, action: Action | None, *, stop_ringing: Callable[[], None], post: Callable[[Event], None]
     ) -> None:
-        """Do what a skill asks of the appliance, once its answer has been heard.
+        """Carry out what a skill asks of the appliance, once its answer has been heard.
 
-        What changes the state is posted, like every other event.
+        Changes of the state are posted, like every other event.
         """
         match action:
             case Stop():
@@ -287,12 +289,12 @@ class Adopt(Event):
 
 
 def sound_of(sentence: Sentence, language: str, tts: Tts, cancel: Cancel) -> Pcm16:
-    """The sound of a sentence that may hold figures and marks. Raises EngineFailed."""
+    """Synthesize a sentence that may contain digits and marks. Raises EngineFailed."""
     return tts.synthesize(replace(sentence, text=speakable(sentence.text, language)), cancel)
 
 
 async def _ask(agent: Agent, text: str) -> Outcome | None:
-    """What came of asking the agent, who may act at once; None when it is for the model."""
+    """Ask the agent, which may act at once; returns None if the model should answer."""
     cancel = Cancel()
     try:
         return await in_thread(partial(agent.ask, text, cancel))

@@ -1,7 +1,7 @@
-"""The playback of one answer: written to the speaker, held, gone on with, heard.
+"""The playback of one answer: write, hold, resume, and track what was heard.
 
-Knows what of it was heard, sentence by sentence. While it is held, the answer may grow; nothing of
-it sounds and nothing is lost. Where the speaker is lost, the rest is heard by nobody.
+Tracks what was heard, sentence by sentence. While it is held, the answer may grow; it is silent and nothing
+is lost. If the speaker is lost, the rest goes unheard.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ _ROUNDING_S = 0.005
 
 
 class Playback:
-    """What ``begin`` has begun, once; the speaker is nobody else's meanwhile."""
+    """Playback since ``begin``, which is called once; meanwhile nothing else uses the speaker."""
 
     def __init__(self, speaker: Speaker) -> None:
         self._speaker = speaker
         self._before_s = 0.0
         self._held_s: float | None = None
-        """How much had been heard when it fell silent: other sounds are heard meanwhile."""
+        """How much had been heard when it was held: other sounds may play meanwhile."""
         self._may_sound = asyncio.Event()
         self._may_sound.set()
         self.sounds: list[SpokenAudio] = []
-        """Every sound of the answer, in order, heard or not."""
+        """All sounds of the answer in order, heard or not."""
         self.lost: AudioError | None = None
-        """Why not all of it could sound: there is no speaker, or no more."""
+        """Why some of it could not be played: the speaker is missing or was lost."""
 
     def begin(self) -> None:
-        """What was heard until now was something else."""
+        """Forget earlier playback; a new answer begins."""
         self._before_s = self._speaker.heard_s
 
     @property
     def heard_s(self) -> float:
-        """How much of the answer has been heard."""
+        """Seconds of the answer that have been heard."""
         if self._held_s is not None:
             return self._held_s
         return self._speaker.heard_s - self._before_s if self.sounds else 0.0
@@ -62,7 +62,7 @@ class Playback:
             self.lost = error
 
     async def heard_out(self) -> None:
-        """Wait until all of it was heard, however long it is held, or can no more be heard."""
+        """Wait until all of it was heard, however long it is held, or can't be heard anymore."""
         while not self.lost:
             try:
                 await self._speaker.drained()
@@ -73,13 +73,13 @@ class Playback:
             await self._may_sound.wait()
 
     def hold(self) -> None:
-        """Silence, for now."""
+        """Fall silent for now."""
         self._may_sound.clear()
         self._speaker.cut()
         self._held_s = self.heard_s
 
     def go_on(self) -> None:
-        """Sound again from where it fell silent. Raises DeviceLost."""
+        """Resume from where it fell silent. Raises DeviceLost."""
         self._may_sound.set()
         skip_s, self._held_s = self.heard_s, None
         self._before_s = self._speaker.heard_s - skip_s
@@ -90,7 +90,7 @@ class Playback:
                 self._speaker.write(replace(sound, pcm=rest))
 
     def cut(self) -> None:
-        """Silence, for good."""
+        """Fall silent for good."""
         self._speaker.cut()
 
     @property
@@ -103,7 +103,7 @@ class Playback:
         return self.text_until(self.heard_s)
 
     def text_until(self, end_s: float) -> str:
-        """The words of the first ``end_s`` seconds."""
+        """Return the words of the first ``end_s`` seconds."""
         left_s, parts = end_s, []
         for sound in self.sounds:
             if left_s <= 0:

@@ -1,4 +1,4 @@
-"""What became of one turn: words, who answered, and where the time went."""
+"""The report of one turn: words, who answered, and where the time went."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Report:
-    """What became of one turn, for the log, the bench and ``--json``. Times on the loop's clock, seconds."""
+    """The result of one turn, for the log, the bench and ``--json``. Times are seconds on the loop's
+    clock.
+    """
 
     number: int
-    """From 1 on; 0 for a written question."""
+    """Counted from 1; 0 for a written question."""
     transcript: str = ""
     reply: str = ""
     """The reply as far as it was made; ``heard`` is the part that was heard."""
@@ -33,53 +35,56 @@ class Report:
     """What a skill asks of the loop."""
     interrupted: bool = False
     in_writing: bool = False
-    """The speaker was missing: the reply, or the end of it, can only be read."""
+    """True if the speaker was missing, so the reply, or its end, can only be read."""
     resumed: int = 0
-    """How often the answer went on after something that was no interruption."""
+    """How often the answer continued after a false interruption."""
     goes_on: bool = False
-    """It goes on with what was said before an answer to that came too early; that one is in ``discarded``."""
+    """True if it continues what the user said before a premature answer; that one is in ``discarded``."""
     speculative: bool = False
-    """Work on the answer had begun before the turn ended."""
+    """True if work on the answer began before the turn ended."""
     pcm: Pcm16 | None = field(default=None, repr=False, compare=False)
     """What was said, at 16 kHz."""
     work_s: dict[str, float] = field(default_factory=dict)
-    """Seconds of work on it by ``stt``, ``llm`` and ``tts``, and ``ahead``: before all was said."""
+    """Seconds of work by ``stt``, ``llm`` and ``tts``, and ``ahead``, the work done while the user was
+    speaking.
+    """
     discarded: list[Report] = field(default_factory=list)
-    """Attempts at this turn that were thrown away because the person went on."""
+    """Attempts at this turn that were discarded because the user continued."""
     times_s: dict[str, float] = field(default_factory=dict)
-    """When what first happened: speech_end, stt_begin, stt_end, llm_begin, first_token, first_clause,
-    first_sound, ended (the turn), first_audio (at the speaker)."""
+    """When each step first happened: speech_end, stt_begin, stt_end, llm_begin, first_token, first_clause,
+    first_sound, ended (the turn), first_audio (at the speaker).
+    """
 
     def worked(self, engine: str, seconds: float) -> None:
-        """Count work of an engine; called on its thread."""
+        """Add an engine's working time; called on its thread."""
         self.work_s[engine] = self.work_s.get(engine, 0.0) + seconds
 
     def mark(self, name: str, at_s: float | None = None) -> None:
-        """Note when something first happened (``speech_end`` may move: the person went on)."""
+        """Record when something first happened (``speech_end`` may move if the user continues)."""
         if at_s is not None:
             self.times_s[name] = at_s
         else:
             self.times_s.setdefault(name, asyncio.get_running_loop().time())
 
     def failed(self, error: AssistantError) -> None:
-        """Note what spoiled the turn."""
+        """Record the error that spoiled the turn."""
         self.error = error.code
         log.error("turn=%d problem=%s", self.number, error)
 
     @property
     def wasted_s(self) -> float:
-        """Seconds of engines' work on what was thrown away; final once the abandoned calls have ended."""
+        """Engine seconds spent on discarded work; final once the abandoned calls have ended."""
         return sum(sum(attempt.work_s.values()) for attempt in self.discarded)
 
     @property
     def sign(self) -> Literal["error", "done"] | None:
-        """The short sound that tells what became of it when nothing of it was heard."""
+        """The earcon that reports the result if nothing of the turn was heard."""
         if self.error:
             return "error"
         return "done" if self.outcome and not self.interrupted else None
 
     def log(self, *, with_words: bool) -> None:
-        """One line for the journal; what was said only where the owner wants it."""
+        """Write one line to the log; the words are included only if the owner wants that."""
         log.info(
             "turn=%d handled_by=%s refused=%s error=%s interrupted=%s discarded=%d wasted_ms=%d %s",
             self.number,
@@ -95,10 +100,10 @@ class Report:
             log.info("turn=%d transcript=%r reply=%r", self.number, self.transcript, self.heard)
 
     def latency_ms(self) -> dict[str, int]:
-        """Where the time between the last word and the first sound went.
+        """Break down the time between the last word and the first sound.
 
-        ``response`` is what the person waits. The stages are each stage's own duration; with
-        speculation they lie inside the ``endpoint`` wait and do not add up to it.
+        ``response`` is how long the user waits. The stages are each stage's own duration; with speculation
+        they lie inside the ``endpoint`` wait and do not add up to it.
         """
         spans = {
             "endpoint": ("speech_end", "ended"),

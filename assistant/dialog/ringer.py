@@ -1,8 +1,8 @@
-"""Timers, alarms and reminders that are due are announced, again and again, but not for ever.
+"""Announces due timers, alarms and reminders repeatedly, but not forever.
 
-The book keeps them (``skills.timer_book``); an entry leaves it only when a person has silenced
-it or it has rung long enough, so that a crash or a power cut never loses one. What was due while
-there was no speaker is said once when it is back, and so are other announcements; of the last hour.
+``skills.timer_book`` stores them; an entry leaves it only when someone has silenced it or it has rung long
+enough, so a crash or a power cut never loses one. What was due while there was no speaker is said once when
+it is back, like other announcements; up to an hour late.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from assistant.skills import Timer, TimerBook, announcement
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
-"""A timer is at most this late; looking costs one query of a table of a few rows."""
+"""A timer is at most this late; each check is one query of a table of a few rows."""
 
 _AGAIN_AFTER_S = 8.0
 """Time to say "stop" between two announcements."""
 
 _SPARE_S = 0.5
-"""A pause is over so long before the next announcement."""
+"""A pause ends this long before the next announcement."""
 
 _UNHEARD_TIMES = 10
-"""What nobody can hear, as the voice fails, is tried for so many times the limit."""
+"""While the voice fails, so that nobody can hear it, it is tried for this many times the limit."""
 
 
 _KEPT_S = 3600.0
-"""What nobody could hear is told when the speaker is back, but not what is older than this."""
+"""Announcements that nobody could hear are said when the speaker is back, unless they are older than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +55,29 @@ class Ringer:
         self._told_s: dict[int, float] = {}
         """When each ringing entry was first to be announced, on the loop's clock."""
         self._heard_s: dict[int, float] = {}
-        """When that was first heard: a speaker may be pulled, and a voice may fail."""
+        """When it was first heard: a speaker may be unplugged, and a voice may fail."""
         self._missed: set[int] = set()
         """Entries that were due while there was no speaker: they are said once."""
         self._kept: list[_Kept] = []
         """Announcements that nobody could hear, in order."""
         self._posted: tuple[str, dict[int, Timer | _Kept]] = ("", {})
-        """What was to be said last, and from which letter on of what."""
+        """The latest announcement, and the character index at which each entry begins."""
         self._said: dict[int, Timer | _Kept] = {}
-        """What is being announced, by the letter at which it begins."""
+        """What is being announced, by the character index at which it begins."""
         self._announced_s = -_AGAIN_AFTER_S
 
     async def watch(self, post: Callable[[Event], None]) -> None:
-        """Post an announcement whenever something is due, until cancelled."""
+        """Post an announcement whenever something is due, until canceled."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
                 if text := self._due_text():
                     post(Announced(text))
-            except Exception:  # a timer that cannot be told must not keep the next one from being told
+            except Exception:  # a timer that can't be announced must not block the next one
                 log.exception("timers=unannounced")
 
     def announced(self, text: str) -> None:
-        """This is about to be said, whoever posted it: it was not dropped because somebody was talking."""
+        """This announcement is about to be said: it was not dropped because someone was speaking."""
         posted, timers = self._posted
         self._said = timers if text == posted else {}
         if self._said:
@@ -87,7 +87,7 @@ class Ringer:
                     self._told_s.setdefault(entry.id, self._announced_s)
 
     def follow(self, turn: Turn) -> None:
-        """Take note of how much was heard of an announcement, which may go on."""
+        """Record how much of an announcement was heard; it may continue."""
         if turn.announced and turn.heard_ms:
             self.heard(turn.sounded_text)
         if turn.announced and turn.report.in_writing:
@@ -96,7 +96,7 @@ class Ringer:
             self.heard_out()
 
     def heard(self, text: str) -> None:
-        """Somebody has heard so much of what was announced last: who is not named in it still rings."""
+        """Record the heard part of the latest announcement: entries not named in it still ring."""
         now_s = asyncio.get_running_loop().time()
         for begin, entry in self._said.items():
             if begin > len(text):
@@ -107,17 +107,17 @@ class Ringer:
                 self._kept.remove(entry)
 
     def heard_out(self) -> None:
-        """All of it was heard: what was missed before is told now, and rings no more."""
+        """All of it was heard: missed entries have now been said, and ring no more."""
         told = [entry for entry in self._said.values() if isinstance(entry, Timer)]
         self._acknowledge([timer for timer in told if timer.id in self._missed])
 
     def unheard(self, text: str) -> None:
-        """This was to be said and there was no speaker, or no more before its end."""
+        """Record an announcement that could not be heard, or not to its end."""
         now_s = asyncio.get_running_loop().time()
         posted, entries = self._posted
         if text != posted:
             entries = {0: _Kept(text, now_s)}
-        self._announced_s = -_AGAIN_AFTER_S  # nobody has to wait for what was not said
+        self._announced_s = -_AGAIN_AFTER_S  # nothing needs to wait after what was not said
         for entry in entries.values():
             if isinstance(entry, Timer):
                 self._missed.add(entry.id)
@@ -127,7 +127,7 @@ class Ringer:
 
     @property
     def pause_s(self) -> float:
-        """For how long what was heard falls silent now, to ring again; 0 where nothing does."""
+        """How long a ringing entry is silent until it rings again; 0 if none is ringing."""
         try:
             rings = any(timer.id in self._heard_s.keys() - self._missed for timer in self._timers.due())
         except StateUnavailable as error:
@@ -138,16 +138,16 @@ class Ringer:
 
     @property
     def kept(self) -> Mapping[str, object]:
-        """What nobody could hear yet, for a process that replaces this one."""
+        """Return what nobody could hear yet, for a process that replaces this one."""
         return {"missed": sorted(self._missed), "kept": [[each.text, each.since_s] for each in self._kept]}
 
     def take_up(self, missed: list[int], kept: list[tuple[str, float]]) -> None:
-        """Go on with what another process has kept."""
+        """Continue with what another process kept."""
         self._missed.update(missed)
         self._kept += [_Kept(text, since_s) for text, since_s in kept]
 
     def silence(self) -> None:
-        """Somebody wants no more of what was heard; what became due since then still rings."""
+        """Silence what was heard; what became due since then still rings."""
         try:
             self._timers.acknowledge([timer for timer in self._timers.due() if timer.id in self._heard_s])
         except StateUnavailable as error:
@@ -161,7 +161,7 @@ class Ringer:
             log.error("timers=unreadable problem=%s", error)
 
     def _due_text(self) -> str:
-        """What is to be said now; nothing while the last time is not long enough ago."""
+        """Return what to say now; empty if the last announcement was too recent."""
         now_s = asyncio.get_running_loop().time()
         ringing = self._due(now_s)
         self._kept = [each for each in self._kept if now_s - each.since_s <= _KEPT_S]
@@ -180,7 +180,7 @@ class Ringer:
         return self._posted[0]
 
     def _due(self, now_s: float) -> list[Timer]:
-        """What is due and has not rung for long enough."""
+        """Return what is due and has not rung long enough."""
         try:
             due = self._timers.due()
             over = [timer for timer in due if self._is_over(timer, now_s)]

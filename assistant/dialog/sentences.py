@@ -1,9 +1,9 @@
-"""A reply that comes in pieces -> the clauses and sentences to speak, each as soon as it is sure.
+"""Splits a reply that arrives in pieces into clauses and sentences, each as soon as it is certain.
 
-The first few words go out where people draw breath, the first clause at its comma, so that speech
-starts early; after that whole sentences do, because they sound best. Code is not read out. Pure:
-how the text came in pieces makes no difference to what goes out, and nothing is lost but white
-space, code and its fences. Does not know how things are pronounced (``text.markup`` does).
+The first few words are spoken where people draw breath, the first clause at its comma, so that speech starts
+early; after that whole sentences are spoken, because they sound best. Code is not read out. Pure: how the
+text is split into pieces makes no difference to the result, and nothing is lost but white space, code and its
+fences. ``text.markup`` handles pronunciation.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from assistant.text.inner import Outspoken
 
 FIRST_WORDS = 3
 FIRST_WORDS_CHARS = 12
-"""The first words that are spoken alone are at least these: less is no phrase, and voices mangle it."""
+"""Minimum length of the first words spoken alone: less isn't a phrase, and voices mangle it."""
 
 FIRST_CLAUSE_CHARS = 10
 FIRST_CLAUSE_WORDS = 2
-"""A first clause has at least this much ("I am sorry,"): some 0.7 s of speech, in which the rest is made."""
+"""Minimum length of a first clause ("I am sorry,"): about 0.7 s of speech, in which the rest is made."""
 
 FIRST_BREATH_CHARS = 48
 """A first clause without any mark ends before the next conjunction from here on."""
 
 LONGEST_CHARS = 220
-"""Without a mark a sentence is cut after this at the latest: about 15 s of speech."""
+"""A sentence without a mark is cut after this at the latest: about 15 s of speech."""
 
 
 class Sentences:
-    """Takes one reply."""
+    """Processes one reply."""
 
     def __init__(
         self, instead_of_code: str = "The code is left out.", *, begin_with: Beginning = "clause"
     ) -> None:
-        """``instead_of_code`` is said where a code block stood; empty for nothing.
+        """Set what is said in place of a code block, ``instead_of_code``; empty for nothing.
 
-        ``begin_with`` says what goes out first. After words comes a clause, after a clause come sentences.
+        ``begin_with`` says what is spoken first. After words comes a clause, after a clause come sentences.
         """
         self._reply = Outspoken()
         self._prose = _Prose(instead_of_code)
@@ -46,12 +46,12 @@ class Sentences:
         self._haste = {"words": 2, "clause": 1, "sentence": 0}[begin_with]
 
     def add(self, piece: str) -> list[Sentence]:
-        """Take the next piece of the reply; what can be spoken now, in order."""
+        """Add the next piece of the reply; returns what can be spoken now, in order."""
         self._text += self._read(self._reply.add(piece))
         return self._take(is_over=False)
 
     def finish(self) -> list[Sentence]:
-        """The reply is over; the rest of it."""
+        """Return the rest, since the reply is complete."""
         self._text += self._read(self._reply.finish()) + self._prose.finish()
         return self._take(is_over=True)
 
@@ -76,7 +76,7 @@ class Sentences:
 
 
 def whole(text: str) -> list[Sentence]:
-    """The sentences of a complete text."""
+    """Split a complete text into sentences."""
     sentences = Sentences(begin_with="sentence")
     return [*sentences.add(text), *sentences.finish()]
 
@@ -108,7 +108,7 @@ class _Prose:
         return "" if self._in_code else marks
 
 
-# Where a clause may end: a mark with the quotes, brackets and markdown that close behind it.
+# Where a clause may end: a mark with the quotes, brackets and markdown that close after it.
 _CLOSERS = r"""["'’”»)\]}*_]*"""
 _CANDIDATE = re.compile(
     rf"""(?P<line> \n )
@@ -122,7 +122,7 @@ _CANDIDATE = re.compile(
 )
 
 _LOOK_AHEAD_CHARS = 16
-"""A candidate is decided by at most this much behind it, or waits for what is still to come."""
+"""A candidate is decided by at most this much text after it, or waits for more."""
 
 # fmt: off
 _NEVER_LAST = frozenset({
@@ -135,7 +135,7 @@ _BEFORE_NUMBERS = frozenset({
     "no", "nos", "vol", "fig", "ch", "p", "pp",
     "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
 })
-"""Abbreviations in front of a number, words or the end of a sentence otherwise."""
+"""Abbreviations before a number; otherwise words, or the end of a sentence."""
 
 _SOMETIMES_LAST = frozenset({"etc", "inc", "ltd", "corp", "co", "jr", "sr", "st", "ave", "rd", "blvd", "al"})
 
@@ -159,7 +159,7 @@ _PREPOSITIONS = (
     *("during", "under", "over", "after", "before", "near", "against", "since", "until"),
 )
 _BREATHS = frozenset([*_CONJUNCTIONS, *_VERBS, *_PREPOSITIONS])
-"""Words in front of which a phrase may end, so that a short breath sounds natural there."""
+"""Words before which a phrase may end, so that a short breath sounds natural there."""
 
 _CLINGING = frozenset(
     [
@@ -172,7 +172,7 @@ _CLINGING = frozenset(
 
 
 def _end_of_clause(text: str, haste: int) -> int | None:
-    """Where the first clause of ``text`` ends; None as long as that is not sure."""
+    """Return where the first clause of ``text`` ends; None until that is certain."""
     for candidate in _CANDIDATE.finditer(text):
         if candidate.start() >= LONGEST_CHARS:
             break
@@ -187,7 +187,7 @@ def _end_of_clause(text: str, haste: int) -> int | None:
 def _ends_here(  # noqa: PLR0911 - a list of cases
     candidate: re.Match[str], text: str, haste: int
 ) -> bool | None:
-    """Whether the clause ends at ``candidate``; None when what follows must be known first."""
+    """True if the clause ends at ``candidate``; None if that depends on what follows."""
     if candidate["line"]:
         return True
     if candidate["gap"]:
@@ -212,7 +212,7 @@ def _ends_here(  # noqa: PLR0911 - a list of cases
 
 
 def _is_clause(text: str) -> bool:
-    """Long enough to be spoken by itself, and not in the middle of a bracket."""
+    """True if it is long enough to be spoken alone, and not inside a bracket."""
     return (
         len(text) >= FIRST_CLAUSE_CHARS
         and len(text.split()) >= FIRST_CLAUSE_WORDS
@@ -241,7 +241,7 @@ def _is_breath(gap: re.Match[str], text: str, haste: int) -> bool | None:
 
 
 def _is_last(stop: re.Match[str], text: str) -> bool | None:  # noqa: PLR0911 - a list of cases
-    """Whether a sentence ends at this full stop, ellipsis, question or exclamation mark."""
+    """True if a sentence ends at this period, ellipsis, question or exclamation mark."""
     if not text[stop.end()].isspace():
         return False
     follows = text[stop.end() :].lstrip()
@@ -264,12 +264,14 @@ def _is_last(stop: re.Match[str], text: str) -> bool | None:  # noqa: PLR0911 - 
         is_plain = not stop["closers"] and stop["stop"][0] in "!?"
     if is_plain:
         return True
-    # A quotation, an ellipsis or an abbreviation may stand within a sentence, which goes on in lower case.
+    # A quotation, an ellipsis or an abbreviation may be inside a sentence, which continues in lowercase.
     return not follows[0].islower() if follows else None
 
 
 def _forced_end(text: str) -> int:
-    """Where to cut ``text``, which has no end: at a mark, a conjunction, a space, or after all of it."""
+    """Return where to cut ``text``, which has no end: at a mark, a conjunction, a space, or after all of
+    it.
+    """
     conjunctions = "|".join(_CONJUNCTIONS)
     for place in (r"[,;:—]\s+", rf"\s+(?=(?:{conjunctions})\s)", r"\s+"):
         ends = [match.end() for match in re.finditer(place, text) if match.end() > len(text) // 3]

@@ -1,6 +1,6 @@
-"""The speaker is kept open: lost, it is looked for until it is back.
+"""Keeps the speaker open, and looks for a lost one until it is back.
 
-Posts what becomes of it; what then is said or not is up to the loop. Knows nothing of the microphone.
+Posts what happens to it; what is said then is up to the loop. Independent of the microphone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from assistant.dialog.listener import RETRY_FIRST_S, RETRY_LAST_S
 
 
 class SpeakerWatch:
-    """Of one ``speaker``; ``rescan`` is called before a lost one is opened again."""
+    """Watches one ``speaker``; ``rescan`` is called before a lost one is reopened."""
 
     def __init__(
         self, speaker: Speaker, *, post: Callable[[Event], None], rescan: Callable[[Kind], Awaitable[None]]
@@ -24,7 +24,7 @@ class SpeakerWatch:
         self._rescan = rescan
 
     async def watch(self) -> None:
-        """Open it and keep it open, until cancelled."""
+        """Open it and keep it open, until canceled."""
         retry_s = RETRY_FIRST_S
         is_lost = False
         while True:

@@ -1,9 +1,8 @@
 """One turn: utterance -> transcript -> skill or language model -> sentences -> audio.
 
-A turn may begin before the person has finished. Until ``release`` it is silent and without
-effects: it recognises, thinks and synthesises, and waits with the result. ``cancel`` ends it at
-any moment within a token or a chunk. While sentence N is heard, N+1 is being synthesised and
-the model is at N+2.
+A turn may begin before the user has finished. Until ``release`` it is silent and without effects: it
+recognizes, thinks and synthesizes, and waits with the result. ``cancel`` ends it at any moment within a token
+or a chunk. While sentence N is heard, N+1 is being synthesized and the model is at N+2.
 
 It posts what happened and leaves the state to the loop.
 """
@@ -43,12 +42,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CUT_LATE_S = 0.5
-"""So far behind what was heard a word may begin that an echo brings back: which of a sentence's words were
-heard is reckoned from its letters."""
+"""A word repeated by an echo may begin this long before what was heard: which of a sentence's words were
+heard is estimated from its letters.
+"""
 
 
 class Turn:
-    """Runs from ``start`` until it has posted ReplyFinished, ReplyRefused or Stopped, or is cancelled."""
+    """Runs from ``start`` until it has posted ReplyFinished, ReplyRefused or Stopped, or is canceled."""
 
     def __init__(
         self,
@@ -59,8 +59,10 @@ class Turn:
         begun: str,
         post: Callable[[Event], None],
     ) -> None:
-        """``refuse`` tells why words that are no command get no answer, if so; ``begun`` is what the person
-        had said when an answer to it came too early: this goes on with it, unless it is a command."""
+        """Create it. ``refuse`` returns why words that are not a command get no answer, if so; ``begun``
+        is what the user had said before a premature answer: this turn continues it, unless it is a
+        command.
+        """
         self.report = Report(number)
         self._pipeline = pipeline
         self._refuse = refuse
@@ -71,7 +73,7 @@ class Turn:
         self._task: asyncio.Task[None] | None = None
         self._answer: Answer | None = None
         self.transcript: Transcript | None = None
-        """What was understood, or not, once that is known."""
+        """What was recognized; None until it is known."""
         self._is_retracted = False
         self.announced = ""
         self._playback = Playback(pipeline.speaker)
@@ -90,7 +92,7 @@ class Turn:
         self._task = asyncio.ensure_future(self._run(partial(self._speak, each(whole(text)))))
 
     def release(self, utterance: Utterance) -> None:
-        """The person has finished: sound and effects are allowed from now on."""
+        """Allow sound and effects, because the user has finished."""
         self.report.speculative = "stt_begin" in self.report.times_s
         self.report.mark("speech_end", utterance.speech_end_s)
         self.report.pcm = utterance.pcm
@@ -98,22 +100,22 @@ class Turn:
         self._released.set()
 
     def think(self, last_reply: str) -> None:
-        """Go on after Understood: what was interrupted is over. ``last_reply`` was said last."""
+        """Continue after Understood: the interrupted answer is over. ``last_reply`` is the previous reply."""
         if self._answer:
             self._answer.last_reply = last_reply
         self._may_think.set()
 
     def hold(self) -> None:
-        """Fall silent, for now: perhaps somebody interrupts."""
+        """Fall silent for now, because someone may be interrupting."""
         self._playback.hold()
 
     def go_on(self) -> None:
-        """Nobody did: speak on from where it fell silent. Raises DeviceLost."""
+        """The interruption was false: continue from where it fell silent. Raises DeviceLost."""
         self.report.resumed += 1
         self._playback.go_on()
 
     async def cancel(self) -> None:
-        """End the turn now; what was heard of the answer stays remembered."""
+        """End the turn now; what was heard of the answer stays in the conversation."""
         if self._task is None or self._task.done():
             return
         self.report.interrupted = True
@@ -121,13 +123,13 @@ class Turn:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def retract(self) -> None:
-        """Cancel the turn and forget it: the person had not finished."""
+        """Cancel the turn and remove it from the conversation, because the user had not finished."""
         self._is_retracted = True
         await self.cancel()
 
     @property
     def match(self) -> Match | None:
-        """The skill that answers, once it is known."""
+        """The skill that answers, once known."""
         return self._answer.match if self._answer else None
 
     @property
@@ -151,7 +153,7 @@ class Turn:
 
     @property
     def heard_ms(self) -> int:
-        """How much of the answer has been heard."""
+        """The part of the answer that may have sounded in the room."""
         return round(self._playback.heard_s * 1000)
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -176,7 +178,7 @@ class Turn:
         answer = self._answer_to(transcript.text)
         if reason := self._refusal(utterance, transcript, answer.match):
             self.report.refused, self.transcript = reason, transcript
-            if transcript.text:  # perhaps the beginning of more; noise is the beginning of nothing
+            if transcript.text:  # possibly the beginning of more; noise is not
                 self._post(NotUnderstood(transcript))
             await self._released.wait()
             self._post(ReplyRefused(reason))
@@ -198,14 +200,14 @@ class Turn:
         return self._pipeline.answer(text, report=self.report, may_act=self._released)
 
     def _refusal(self, utterance: Utterance, transcript: Transcript, match: Match | None) -> str | None:
-        """Why what was heard gets no answer; None when it gets one."""
+        """Return why what was heard gets no answer; None if it gets one."""
         if reason := noise_filter.refusal(utterance, transcript, self._pipeline.settings.stt.guard):
             return reason
-        # "Stop" may well be a word of the answer; who says nothing but that means it.
+        # "Stop" may well be a word of the answer; but a user who says only that means it.
         return self._refuse(transcript.text) if match is None else None
 
     async def _apologise(self, error: AssistantError) -> None:
-        """Never leave a person without an answer: say that there is none, unless part of it was heard."""
+        """Never leave the user without an answer: apologize, unless part of it was heard."""
         self.report.failed(error)
         if not self._playback.sounds and self.report.handled_by != "announcement":
             self.report.handled_by = "apology"
@@ -223,9 +225,9 @@ class Turn:
         return transcript
 
     async def _speak(self, replies: AsyncGenerator[Sentence, None]) -> None:
-        """Say sentences as they come and return when the last one has been heard.
+        """Say sentences as they arrive and return when the last one has been heard.
 
-        Raises EngineFailed when there was nothing to say, EngineTimeout when it took too long.
+        Raises EngineFailed if there was nothing to say, EngineTimeout if it took too long.
         """
         playback = self._playback
         playback.begin()
@@ -264,9 +266,9 @@ class Turn:
                 yield sentence
 
     def _remember(self, text: str, written: str) -> None:
-        """Keep of the reply what was heard, so that the model never refers to what nobody heard.
+        """Add what was heard of the reply to the conversation, so the model never refers to anything unheard.
 
-        A reply heard to its end, or given in writing, is kept as the model wrote it: so its tokens need not
+        A reply heard to its end, or given in writing, is stored as the model wrote it, so its tokens need not
         be read again.
         """
         self.report.heard = self._playback.heard_text

@@ -1,7 +1,7 @@
-"""The turn at work, the one that was interrupted and may go on, and what became of all others.
+"""The current turn, the interrupted one that may continue, and the reports of all others.
 
-While a person still speaks, the model reads ahead. Turns and their reports are known here; the state, and
-why a turn begins or ends, are not.
+While the user still speaks, the model reads ahead. This module knows turns and their reports, but not the
+state, nor why a turn begins or ends.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from assistant.skills import Action
 log = logging.getLogger(__name__)
 
 _ECHO_S = 1.0
-"""What begins within this time after an answer may be its echo, or the end of it."""
+"""What begins within this time after an answer may be its echo, or its end."""
 
 _UNSURE_WORDS = 2
-"""A recogniser changes its mind about the last words of what goes on: the sound behind them decides."""
+"""A recognizer revises the last words while more follows: the sound after them decides."""
 
 
 class Turns:
-    """At most one turn works; another may be held meanwhile.
+    """At most one turn is active; another may be held meanwhile.
 
-    ``on_report`` gets the report of each turn that ended; turns that only were attempts at the next one are
+    ``on_report`` gets the report of each finished turn; turns that were only attempts at the next one are
     listed in its report instead.
     """
 
@@ -59,20 +59,20 @@ class Turns:
         self.has_asked = False
         """The last answer asked for something."""
         self._begun = ""
-        """What was said when an answer to it came too early."""
+        """What was said before a premature answer."""
         self._new_until_s = 0.0
-        """Until then an answer is new that was held up at its beginning and went on."""
+        """Until then, an answer that was held at its beginning and continued counts as new."""
         self._last_sounded = ""
-        """What was said last, as far as it may have sounded in the room; announcements, too."""
+        """The latest speech that may have sounded in the room, including announcements."""
         self._to_repeat = ""
-        """The last reply of which anything was heard; all of it, as somebody who was interrupted may want."""
+        """The last reply of which anything was heard; in full, for a user who interrupted it."""
         self._last_s = self._now_s()
         self.at_work: Turn | None = None
         self.commands_from_s = math.inf
-        """Of what is said from then on only commands count: nobody has called the assistant."""
+        """From then on only commands count, because the wake word was not said."""
 
     def adopt(self, pipeline: Pipeline) -> None:
-        """Begin the next turn with this one."""
+        """Start the next turn with this pipeline."""
         self._pipeline, self._read_ahead = pipeline, ReadAhead(pipeline)
 
     @property
@@ -80,21 +80,21 @@ class Turns:
         return self.at_work is None and self._held is None
 
     async def work_ahead(self, event: SpeechGoesOn | SpeechPaused) -> None:
-        """Somebody is speaking: get to know the words, or begin with an answer, in case that was all."""
+        """While the user speaks, read the words so far, or start on an answer in case that was all."""
         if isinstance(event, SpeechGoesOn):
             self._look_ahead(event.utterance)
         elif self._pipeline.settings.conversation.speculate:
             await self._begin(event.utterance)
 
     async def answer(self, utterance: Utterance) -> None:
-        """The person has finished: begin with the answer, unless it is begun, and let it be heard."""
+        """The user has finished: start the answer, unless it has begun, and play it."""
         if self.at_work is None:
             await self._begin(utterance)
         if self.at_work is not None:
             self.at_work.release(utterance)
 
     async def _begin(self, utterance: Utterance) -> None:
-        """Work on an answer to this, silently, instead of what was worked on before."""
+        """Work on an answer to this, silently, in place of earlier work."""
         await self.discard()
         self._recall()
         heard_from_s = self._now_s() - utterance.duration_ms / 1000
@@ -103,7 +103,7 @@ class Turns:
         self.at_work.start(utterance)
 
     def _look_ahead(self, utterance: Utterance) -> None:
-        """Let the model read the words so far, unless it has other work or will not be asked."""
+        """Let the model read the words so far, unless it is busy or won't be asked."""
         if self.none and not self._wants_command(utterance):
             self._recall()
             self._read_ahead.look(utterance)
@@ -114,7 +114,7 @@ class Turns:
         return begin_s >= self.commands_from_s
 
     def stop_reading(self) -> None:
-        """Nobody is listened to any more."""
+        """Stop reading ahead, because nobody is listened to anymore."""
         self._read_ahead.stop()
 
     def announce(self, text: str) -> None:
@@ -123,7 +123,7 @@ class Turns:
         self.at_work.announce(text)
 
     async def discard(self) -> None:
-        """Drop the attempt at a turn: the person goes on."""
+        """Discard the attempt at a turn, because the user continues."""
         turn, self.at_work = self.at_work, None
         if turn is not None:
             await turn.cancel()
@@ -147,7 +147,7 @@ class Turns:
 
     @property
     def has_acted(self) -> bool:
-        """What the turn at work was asked for is done, or being done."""
+        """True if what was asked for is done, or being done."""
         return self.at_work is not None and self.at_work.has_acted
 
     @property
@@ -156,11 +156,11 @@ class Turns:
 
     @property
     def holds(self) -> bool:
-        """Whether an answer was interrupted and may still go on, or end."""
+        """True if an answer was interrupted and may still continue, or end."""
         return self._held is not None
 
     async def resume(self) -> None:
-        """End the turn that came of nothing and go on with the answer that was held."""
+        """End the turn that led to nothing, and continue the held answer."""
         if self._begun:
             self._new_until_s = self._now_s() + self._pipeline.settings.conversation.repair_ms / 1000
         self._begun = ""
@@ -170,14 +170,14 @@ class Turns:
             self.at_work = held
             try:
                 held.go_on()
-            except AudioError as error:  # the speaker was pulled while the answer was held
+            except AudioError as error:  # the speaker was unplugged while the answer was held
                 self._post(SpeakerLost(error))
                 self._post(Stopped())
 
     async def understood(self) -> None:
-        """The turn at work may answer: what was held will not go on, and is remembered before that.
+        """Let the current turn answer: the held answer ends, and is added to the conversation first.
 
-        If the person had not finished, what was said to their beginning does not count.
+        If the user had not finished, the answer to their beginning is retracted.
         """
         turn = self.at_work
         if turn is not None and turn.report.goes_on and self._held is not None:
@@ -203,7 +203,7 @@ class Turns:
             self._account(turn)
 
     def _recall(self) -> None:
-        """A conversation is over after a while."""
+        """Start a new conversation after a while."""
         if self._now_s() - self._last_s > self._pipeline.settings.conversation.forget_after_s:
             self._pipeline.conversation.forget()
 
@@ -224,7 +224,7 @@ class Turns:
         )
 
     def _overheard(self, from_s: float) -> str:
-        """What it may have heard of itself, listening from then on."""
+        """Return what it may have heard of itself since then."""
         if self._held is not None:
             return self._held.sounded_text
         return self._last_sounded if from_s - self._last_s < _ECHO_S else ""
@@ -246,7 +246,7 @@ class Turns:
             self._earcons.play(report.sign)
 
     def carry_out(self, action: Action | None) -> None:
-        """Do what a skill asks of the appliance, whoever called it."""
+        """Carry out what a skill asks of the appliance, whatever called it."""
         for turn in (self.at_work, self._held):
             if turn is not None:
                 self._ringer.follow(turn)
@@ -257,10 +257,10 @@ class Turns:
 
 
 class ReadAhead:
-    """Recognises the words so far while a person still speaks, and lets the model read those that stay.
+    """Recognizes the words so far while the user still speaks, and lets the model read those that are stable.
 
     So at the end of the turn only the last few words are left to read. It is silent, has no effect but a
-    warmer memory, and gives way at once to the turn itself: a mistake costs nothing but time.
+    filled KV cache, and yields at once to the turn itself: a mistake costs nothing but time.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -269,12 +269,12 @@ class ReadAhead:
         self._work_s = 0.0
 
     def look(self, utterance: Utterance) -> None:
-        """Begin to read what has been said; does nothing while it still reads what was said before."""
+        """Start reading what has been said; does nothing while it is still reading earlier words."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.ensure_future(self._look(utterance))
 
     def stop(self) -> float:
-        """Let the engines go; the seconds that they worked since the last time."""
+        """Release the engines; returns the seconds they worked since the last call."""
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None  # its end holds this object, and all that was said, until nobody holds it
@@ -297,5 +297,5 @@ class ReadAhead:
 
 
 def stable_words(text: str) -> str:
-    """What of a transcript that goes on will probably not change any more."""
+    """Return the part of an unfinished transcript that probably won't change anymore."""
     return " ".join(text.split()[:-_UNSURE_WORDS])

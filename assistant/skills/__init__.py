@@ -99,11 +99,11 @@ TOPICS: tuple[ModuleType, ...] = (
 """Modules of built-in skills."""
 
 _ANSWERED_WITHIN = timedelta(seconds=60)
-"""What is said later answers nothing that was asked."""
+"""Anything said later is not an answer to the question."""
 
 
 class Skills:
-    """All skills with their sentences, and the tables that are asked by sentences too."""
+    """All skills with their sentences, and the knowledge tables, which have sentences too."""
 
     def __init__(
         self,
@@ -120,7 +120,8 @@ class Skills:
         self._question: tuple[Question, datetime] | None = None
 
     def match(self, text: str) -> Match | None:
-        """The skill that this sentence calls, or None. Changes nothing; takes about a millisecond at most.
+        """Return the skill that this sentence calls, or None. Has no effects; takes about a millisecond at
+        most.
 
         After a skill has asked for something, words that answer it call that skill again.
         """
@@ -135,21 +136,21 @@ class Skills:
         return self._answer(question, text) or found
 
     def _answer(self, question: Question, text: str) -> Match | None:
-        """The command that ``text`` completes."""
-        answer = self._matcher.bare(text) or words(text)  # "yes" is mere politeness elsewhere
+        """Return the command that ``text`` completes."""
+        answer = self._matcher.bare(text) or words(text)  # elsewhere, "yes" is just politeness
         if question.words:
             answer = _without(_without(answer, ("the", "my"))[::-1], ("one", "ones", "please"))[::-1]
         if not answer or (question.words and not question.words.issuperset(keys(answer))):
             return None
         commands = [command.replace("...", said(answer)) for command in question.commands]
         completed = [match for command in commands if (match := self._match(command))]
-        # An answer may leave something else open: "When?" "On Monday." "At what time on Monday?"
+        # An answer may leave another question: "When?" "On Monday." "At what time on Monday?"
         return next((match for match in completed if not match.asks_back), None) or (
             completed[0] if completed and self._matcher.is_value(text) else None
         )
 
     def _match(self, text: str) -> Match | None:
-        """The first skill that fits, one that asks back only where no other does."""
+        """Return the first skill that fits; one that asks back only if no other fits."""
         asking = None
         for fit in self._matcher.fits(text):
             found = self._fitting(fit)
@@ -159,7 +160,7 @@ class Skills:
         return asking
 
     def _fitting(self, fit: Fit) -> Match | None:
-        """What this sentence calls; None for a skill that is not for now, and for what no table has."""
+        """Return what this sentence calls; None if the skill doesn't apply now, or no table has an answer."""
         name, arguments = fit.sentence.skill, fit.arguments
         if function := self._functions.get(name):
             if "ringing" in parameters_of(function) and not self._context.ringing:
@@ -187,9 +188,9 @@ class Skills:
         self._question = (question, self._context.now) if question else None
 
     def last_word(self, text: str) -> Match | None:
-        """Of several sentences the last one, if it is about the answer itself: "How old is he? Never mind."
+        """Match the last of several sentences if it is about the answer itself: "How old is he? Never mind."
 
-        So somebody is heard who thinks better of it before there was an answer.
+        This lets users change their mind before there is an answer.
         """
         *before, last = re.split(r"(?<=[.!?])\s+", text.strip())
         found = self.match(last) if before else None
@@ -199,7 +200,7 @@ class Skills:
     def calls(self) -> Mapping[str, calls.Call]:
         """The skills that a language model may call: some built-in ones, and all of the owner's.
 
-        Only those that a sentence calls too: the others are not for the language spoken.
+        Only those with a sentence in the current language.
         """
         offered = [
             function
@@ -211,16 +212,16 @@ class Skills:
 
     @cached_property
     def grammar(self) -> str:
-        """What a call of one of them looks like, as GBNF; empty when there are none."""
+        """Return the grammar of these calls as GBNF; empty if there are none."""
         return calls.grammar(list(self.calls.values())) if self.calls else ""
 
     @property
     def call_prompt(self) -> str:
-        """How a model is told of them: paragraphs of a prompt."""
+        """Return paragraphs of a prompt that describe them to the model."""
         return calls.prompt(self.calls.values())
 
     def called(self, text: str) -> Match | None:
-        """The skill that this call (``calls``) is of, or None."""
+        """Return the skill that this call (``calls``) names, or None."""
         found = calls.read(text, self.calls)
         if found is None:
             return None
@@ -237,11 +238,10 @@ def load(
     own_folder: Path | None = None,
     knowledge: Knowledge | None = None,
 ) -> Skills:
-    """The skills (built in, of other packages, the owner's) and the tables, called by these sentences.
+    """Load the skills (built-in, from other packages, the owner's) and the tables, with their sentences.
 
-    ``own_folder`` may hold ``*.py`` files with skills and ``*.yaml`` files with sentences; where
-    they say the same as the built-in ones, the owner's count.
-    Raises SkillInvalid.
+    ``own_folder`` may contain ``*.py`` files with skills and ``*.yaml`` files with sentences, which have
+    priority over identical built-in ones. Raises SkillInvalid.
     """
     knowledge = knowledge or Knowledge()
     modules, files = list(TOPICS), list(intents)
@@ -256,9 +256,9 @@ def load(
 
 
 def _brought(intents: Sequence[Path], knowledge: Knowledge) -> Iterator[tuple[ModuleType, Sequence[Path]]]:
-    """Modules of other packages, each with the file of sentences beside it (dice.yaml beside dice.py).
+    """Yield the modules from other packages, each with its file of sentences (dice.yaml beside dice.py).
 
-    One whose skills or sentences are wrong is left out.
+    Modules with invalid skills or sentences are left out.
     """
     for each in extensions.look("skills", ModuleType):
         module, problem = each.value, each.problem
@@ -277,7 +277,7 @@ def _brought(intents: Sequence[Path], knowledge: Knowledge) -> Iterator[tuple[Mo
 def _read(
     modules: Sequence[ModuleType], files: Sequence[Path], knowledge: Knowledge
 ) -> tuple[Mapping[str, Skill], Intents]:
-    """The skills of these modules by name, and the sentences that call them or ask a table."""
+    """Return these modules' skills by name, and the sentences that call them or query a table."""
     functions = {name: skill for module in modules for name, skill in _functions(module)}
 
     def slots(name: str) -> Slots:
@@ -287,30 +287,30 @@ def _read(
 
 
 def _nothing() -> str:
-    """What is run where a table has said all."""
+    """Do nothing: a table has already given the answer."""
     return ""
 
 
 def _without(found: Sequence[Word], first: Collection[str]) -> Sequence[Word]:
-    """The words but for one of these at the beginning; all if nothing else would be left."""
+    """Return the words without one of these at the beginning; all if nothing else would be left."""
     return found[1:] if len(found) > 1 and found[0].key in first else found
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, Skill]]:
-    """The public functions that a module defines itself."""
+    """Yield the public functions that a module itself defines."""
     for name, member in vars(module).items():
         if inspect.isfunction(member) and member.__module__ == module.__name__ and not name.startswith("_"):
             yield name, member
 
 
 def _slots(skill: Skill) -> Slots:
-    """The parameters of a skill that the words of a sentence fill. Raises SkillInvalid."""
+    """Return the parameters of a skill that are filled from the sentence. Raises SkillInvalid."""
     where = f"{inspect.getsourcefile(skill)}, skill '{skill.__name__}'"
     try:
         parameters = inspect.signature(skill, eval_str=True).parameters.values()
     except Exception as error:
         raise SkillInvalid(
-            f"{where}: its types cannot be read: {error}.", "Correct its annotations."
+            f"{where}: its types cannot be read: {error}.", "Correct its type annotations."
         ) from error
     readers: dict[str, pattern.Read] = {}
     for parameter in parameters:
@@ -320,7 +320,7 @@ def _slots(skill: Skill) -> Slots:
         reader = slot_types.reader(parameter.annotation) if by_name else None
         if reader is None:
             raise SkillInvalid(
-                f"{where}: no words can fill '{parameter.name}' of type {parameter.annotation}.",
+                f"{where}: no words can fill '{parameter.name}' with type {parameter.annotation}.",
                 "Use str, int, float, timedelta, tuple[str, ...], a Literal or a class with from_keys.",
             )
         readers[parameter.name] = reader

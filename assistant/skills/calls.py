@@ -1,14 +1,13 @@
-"""Skills as calls that a language model may write: their grammar, how they are read, and the prompt for them.
+"""Skills as calls that a language model can write: their grammar, parser, and prompt.
 
 ::
 
     @set_timer(duration="10 minutes", name="pasta")
 
-A call is one line of text. Its grammar (GBNF, as llama.cpp has it) is made from the signatures:
-whatever it lets through is read here without fail. The values are the phrases that people say,
-read by the same ``slot_types`` as a sentence's. Small models follow an example better than a rule, so each
-call that is offered has one; none of these sentences is among those that ``assistant bench tools`` asks.
-Knows nothing of models.
+A call is one line of text. Its grammar (GBNF, as in llama.cpp) is generated from the signatures: everything
+it allows can be parsed here. The values are the phrases that people say, parsed by the same ``slot_types`` as
+a sentence's. Small models follow an example better than a rule, so each offered call has one; none of these
+sentences is among those that ``assistant bench tools`` asks. Independent of models.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from assistant.skills.contract import GIVEN
 from assistant.text.en.words import words
 
 MARK = "@"
-"""Begins a call. No answer that is to be spoken begins so."""
+"""Begins a call. No spoken answer begins with it."""
 
 _TEXT = "[a-zA-Z0-9] [a-zA-Z0-9' -]{0,38}"
 """A name or a thing. Its length is limited because a model that repeats itself would fill the context."""
@@ -57,14 +56,14 @@ class Call:
 
     name: str
     about: str
-    """What it does, in a sentence."""
+    """What it does, in one sentence."""
     slots: Mapping[str, object]
-    """Parameters that the model fills in, and their types."""
+    """Parameters that the model fills in, with their types."""
     required: frozenset[str]
 
     @property
     def pattern(self) -> str:
-        """How it is written, for the model to read."""
+        """Its syntax, for the model to read."""
         filled = ", ".join(f"{name}={_shown(kind)}" for name, kind in self.slots.items())
         return f"{MARK}{self.name}({filled})"
 
@@ -83,7 +82,7 @@ def _shown(kind: object) -> str:
 
 
 def call_of(function: Callable[..., object]) -> Call | None:
-    """The skill as a call; None when a parameter has a type that no grammar can write."""
+    """Turn a skill into a call; None if the grammar can't express a parameter's type."""
     parameters = inspect.signature(function, eval_str=True).parameters
     slots = {
         name: slot_types.without_none(parameter.annotation)
@@ -98,7 +97,7 @@ def call_of(function: Callable[..., object]) -> Call | None:
 
 
 def grammar(calls: Sequence[Call]) -> str:
-    """The GBNF of one of these calls. Nothing in it is recursive, so each call has an end."""
+    """Return the GBNF of one of these calls. It is not recursive, so every call ends."""
     rules = {"root": " | ".join(f"call-{number}" for number in range(len(calls)))}
     for number, call in enumerate(calls):
         rules[f"call-{number}"] = f'"{MARK}{call.name}(" {_arguments(call)} ")"'
@@ -106,7 +105,7 @@ def grammar(calls: Sequence[Call]) -> str:
 
 
 def read(text: str, calls: Mapping[str, Call]) -> tuple[str, dict[str, object]] | None:
-    """Name and arguments of a call; None for what is none of these."""
+    """Parse a call into name and arguments; None if it isn't one of these."""
     if not text.startswith(MARK) or len(text) > _MAX_CHARACTERS:
         return None
     try:
@@ -123,7 +122,7 @@ def read(text: str, calls: Mapping[str, Call]) -> tuple[str, dict[str, object]] 
 
 
 def _arguments(call: Call) -> str:
-    """The required ones in their order, then any of the others in theirs."""
+    """Return the required arguments in order, then any of the others in order."""
     must = [_argument(name, kind) for name, kind in call.slots.items() if name in call.required]
     may = [_argument(name, kind) for name, kind in call.slots.items() if name not in call.required]
     if must:
@@ -140,7 +139,7 @@ def _argument(name: str, kind: object) -> str:
 
 
 def _value_rule(kind: object) -> str | None:
-    """What of the grammar writes a value of this type; a class says it itself in ``GRAMMAR``."""
+    """Return the grammar rule for a value of this type; a class provides its own as ``GRAMMAR``."""
     if kind in _RULE_OF or slot_types.is_free_text(kind):
         return _RULE_OF.get(kind, _RULE_OF[str])
     if get_origin(kind) is Literal:
@@ -150,8 +149,8 @@ def _value_rule(kind: object) -> str | None:
 
 
 def _value(kind: Any, raw: Any) -> object | None:
-    """What a written value is; None when it is not of this type."""
-    if slot_types.is_free_text(kind):  # what is written as a name is one, whatever its words
+    """Parse a written value; None if it doesn't have this type."""
+    if slot_types.is_free_text(kind):  # text in the place of a name is a name, whatever its words
         return kind(raw) if isinstance(raw, str) and raw.strip() else None
     if kind in (int, float):
         is_number = isinstance(raw, int | float) and not isinstance(raw, bool)
@@ -192,7 +191,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "quieter": (("You are shouting.", "@quieter()"),),
     "flip_coin": (("Decide for us, heads or tails.", "@flip_coin()"),),
 }
-"""The built-in skills that are offered: what people do say in ways that no sentence foresees."""
+"""The built-in skills that are offered, with phrasings that no sentence covers."""
 
 _PROMPT = (
     f"Some things you can do. To do one, answer with its line alone, filled in. "
@@ -201,7 +200,9 @@ _PROMPT = (
 
 
 def prompt(calls: Iterable[Call]) -> str:
-    """Paragraphs for a system prompt (``conversation.opening``): always the same for the same skills."""
+    """Return paragraphs for a system prompt (``conversation.opening``), always the same for the same
+    skills.
+    """
     known = list(calls)
     lines = [f"{call.pattern}  {call.about}" for call in known]
     examples = [f"> {said}\n{call}" for each in known for said, call in EXAMPLES.get(each.name, ())]

@@ -1,7 +1,7 @@
-"""What a skill may use, and what it gives back.
+"""What a skill may use, and what it returns.
 
-A skill returns the sentence to be said, or an ``Outcome`` when the loop has to do something
-too. It never touches the microphone, the speaker or the state machine.
+A skill returns the sentence to say, or an ``Outcome`` if the loop must also do something. It never touches
+the microphone, the speaker or the state machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Stop(Action):
-    """End what is being said or rung."""
+    """Stop speaking or ringing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Mute(Action):
 
 @dataclass(frozen=True, slots=True)
 class Forget(Action):
-    """Begin a new conversation with the language model."""
+    """Start a new conversation with the language model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Volume(Action):
-    """Make the voice this loud."""
+    """Set the volume of the voice."""
 
     level: float
     """0 to 1."""
@@ -52,38 +52,38 @@ class Volume(Action):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a skill asked back, told as the commands that an answer completes."""
+    """A question that a skill asked, expressed as the commands that an answer completes."""
 
     commands: tuple[str, ...]
     """Each with "..." where the answer belongs: "set a timer for ...". The first that makes sense counts."""
     words: frozenset[str] = frozenset()
-    """An answer has no other words than these; empty for any."""
+    """The only words an answer may contain; empty for any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a skill."""
+    """The result of a skill."""
 
     speech: str
     """What to say; empty for nothing."""
     action: Action | None = None
-    """What to do besides."""
+    """What else to do."""
     question: Question | None = None
     """What it asks for; the next words may answer it."""
 
     def speech_after(self, last_reply: str) -> str:
-        """What to say, where ``last_reply`` was said last."""
+        """Return what to say; ``last_reply`` is the previous answer."""
         return last_reply if isinstance(self.action, Repeat) else self.speech
 
 
 class Agent(Protocol):
-    """Somebody else who may answer what no sentence of a skill fits, and do it too."""
+    """Another service that may answer, and act on, what no skill's sentence matches."""
 
     name: str
-    """As it stands in reports."""
+    """Its name in reports."""
 
     def ask(self, text: str, cancel: Cancel) -> Outcome | None:
-        """What came of it; None when it is not for them. Blocks until ``cancel``; never raises."""
+        """Ask the agent; returns None if the request isn't for it. Blocks until ``cancel``; never raises."""
 
 
 def _local_now() -> datetime:
@@ -92,9 +92,9 @@ def _local_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class SkillContext:
-    """What skills may touch. A parameter named like one of these is given it.
+    """What skills may use. A parameter with the name of one of these receives it.
 
-    ``now`` and ``volume`` are read at the moment the skill runs.
+    ``now`` and ``volume`` are read when the skill runs.
     """
 
     timers: TimerBook
@@ -102,7 +102,7 @@ class SkillContext:
     clock: Callable[[], datetime] = _local_now
     """The local time, with its zone."""
     loudness: Callable[[], float] = lambda: 1.0
-    """How loud the voice is, 0 to 1."""
+    """Volume of the voice, 0 to 1."""
     random: random.Random = field(default_factory=random.SystemRandom)
 
     @property
@@ -112,12 +112,12 @@ class SkillContext:
 
     @property
     def volume(self) -> float:
-        """How loud the voice is, 0 to 1."""
+        """Volume of the voice, 0 to 1."""
         return self.loudness()
 
     @property
     def ringing(self) -> Sequence[Timer]:
-        """What is ringing now."""
+        """Entries that are ringing now."""
         return [timer for timer in self.timers.all() if timer.ringing]
 
 
@@ -129,7 +129,7 @@ GIVEN = {
     "random": random.Random,
     "ringing": Sequence[Timer],
 }
-"""Parameters that a skill is given rather than told, and their types.
+"""Parameters that are provided to a skill rather than spoken, with their types.
 
 A skill with ``ringing`` answers only while something rings: "okay" means nothing otherwise.
 """

@@ -1,7 +1,7 @@
-"""Home Assistant as a skill: what no sentence of ours fits is put to its conversation API.
+"""Home Assistant as a skill: its conversation API gets what no sentence of ours matches.
 
-It may switch a lamp for it, so it is asked once, and only when the person has finished. What it
-does not understand either is left to the language model.
+It may act on the request, for example switch a light, so it is asked once, and only when the user has
+finished. What it doesn't understand either is left to the language model.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from assistant.skills.contract import Outcome
 log = logging.getLogger(__name__)
 
 _NOT_UNDERSTOOD = "no_intent_match"
-_AWAY = "Sorry, Home Assistant does not answer."
+_AWAY = "Sorry, Home Assistant isn't responding."
 _OK = 200
-_IN_WORDS = {401: "it refuses the token", 404: "it has no conversation API at that address"}
+_IN_WORDS = {401: "it rejects the token", 404: "it has no conversation API at that address"}
 _LONGEST_ANSWER = 1000
-"""Characters; a minute of speech."""
+"""In characters; a minute of speech."""
 _LONGEST_ID = 200
 
 
 class HomeAssistant:
-    """One Home Assistant. ``language`` is how it names the language spoken; None is its own."""
+    """One Home Assistant server. ``language`` is its code for the spoken language; None uses its own."""
 
     name = "home_assistant"
 
@@ -48,10 +48,10 @@ class HomeAssistant:
         self._timeout_s = timeout_s
         self._when_away = when_away
         self._conversation: str | None = None
-        """What it calls this conversation, so that "and in the kitchen" means what was said before."""
+        """Its id for this conversation, so that "and in the kitchen" refers to what was said before."""
 
     def ask(self, text: str, cancel: Cancel) -> Outcome | None:
-        """What it says to this; None when the language model is to answer. Blocks; never raises."""
+        """Return its answer; None if the language model should answer. Blocks; never raises."""
         question = {"text": text, "conversation_id": self._conversation, **self._about}
         try:
             return self._read(self._post({key: value for key, value in question.items() if value}, cancel))
@@ -79,7 +79,7 @@ class HomeAssistant:
             speech = response["speech"].get("plain", {}).get("speech") or ""
             said = speech[:_LONGEST_ANSWER].encode("utf-8", "replace").decode().strip()
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            raise CallFailed("what came is no answer of its conversation API") from None
+            raise CallFailed("its response is not from the conversation API") from None
         named = answer.get("conversation_id")
         self._conversation = named if isinstance(named, str) and len(named) <= _LONGEST_ID else None
         return Outcome(said)

@@ -1,7 +1,7 @@
-"""Shopping lists, to-do lists and notes on the disk.
+"""Shopping lists, to-do lists and notes on disk.
 
-A list exists while something is on it. Names are compared without case; ``NOTES`` is a list
-like any other. Knows nothing of how people ask for them.
+A list exists while something is on it. Names ignore case; ``NOTES`` is a list like any other. Independent of
+how people ask for them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ CREATE TABLE IF NOT EXISTS items (
 
 
 class ListBook:
-    """All lists. Any thread may use it.
+    """All lists. Can be used from any thread.
 
-    Every method may raise StateUnavailable, those that write StorageFull too.
+    Every method may raise StateUnavailable, and those that write also StorageFull.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,19 +35,19 @@ class ListBook:
         self._database.close()
 
     def names(self) -> list[str]:
-        """The lists that there are, the oldest first."""
+        """Return the names of all lists, oldest first."""
         return [
             row[0] for row in self._database.rows("SELECT list FROM items GROUP BY list ORDER BY min(id)")
         ]
 
     def items(self, name: str) -> list[str]:
-        """What is on the list, in the order in which it was added."""
+        """Return what is on the list, in the order in which it was added."""
         return [
             row[0] for row in self._database.rows("SELECT item FROM items WHERE list = ? ORDER BY id", name)
         ]
 
     def add(self, name: str, items: Sequence[str]) -> None:
-        """Append to the list. The same thing may stand there twice."""
+        """Append to the list. Duplicates are allowed."""
         with self._database.change() as connection:
             connection.executemany(
                 "INSERT INTO items (list, item) VALUES (?, ?)", [(name, item) for item in items]
@@ -63,7 +63,7 @@ class ListBook:
             ]
 
     def remove_last(self, name: str) -> str | None:
-        """Take off what was added last; None from an empty list."""
+        """Take off the most recently added item; None if the list is empty."""
         with self._database.change() as connection:
             row = connection.execute(
                 "SELECT id, item FROM items WHERE list = ? ORDER BY id DESC LIMIT 1", (name,)

@@ -1,15 +1,15 @@
-"""How the words of a slot become a value: the parameter's type decides.
+"""Converts the words of a slot to a value, according to the parameter's type.
 
 str               the words as they were said
-Name, Task        the same, but for words that could be read as a time, a day or a duration
+Name, Task        the same, except for words that could be read as a time, a day or a duration
 int, float        a number, in digits or in words
 timedelta         a duration, "an hour and a half"
 tuple[str, ...]   several things, "milk, eggs and bread"
 Literal["a"]      one of these words
-a class           whatever its ``from_keys`` makes of the keys of the words, or its ``from_words`` of the
-                  words themselves; None refuses. With a
-                  ``GRAMMAR`` (GBNF) of phrases that it never refuses, a model may call the skill too
-X | None          as X
+a class           the result of its ``from_keys`` for the keys of the words, or of its ``from_words`` for the
+                  words themselves; None rejects them. With a ``GRAMMAR`` (GBNF) of phrases that it never
+                  rejects, a model can call the skill too
+X | None          same as X
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from assistant.text.en.words import Word, keys, said
 from assistant.text.pattern import Read
 
 _MAX_TEXT_WORDS = 30
-"""A longer name or note is somebody talking, not dictating."""
+"""A longer name or note is conversation, not dictation."""
 
 
 _ARTICLES = frozenset(("a", "an", "the", "my", "our", "your", "this", "that"))
@@ -69,13 +69,13 @@ _OF_TIME = frozenset(
         *("reminder", "reminders"),
     ]
 )
-"""Words that no name of a timer has in it: a sentence with them in that place means something else."""
+"""Words that never occur in a timer's name: a sentence with one there means something else."""
 
 _MAX_NAME_WORDS = 6
 
 
 class Name(str):
-    """A short name that a sentence gives: "pasta". No word of it is of a time, and the first is no number."""
+    """A short name in a sentence: "pasta". It contains no time word, and doesn't begin with a number."""
 
     __slots__ = ()
     FREE = True
@@ -93,7 +93,7 @@ NO_NAME = Name()
 
 
 class Task(str):
-    """What to be reminded of. Its end is no day or time: that would belong to when."""
+    """What to be reminded of. It doesn't end in a day or time, which would belong to the time slot."""
 
     __slots__ = ()
     FREE = True
@@ -109,7 +109,7 @@ class Task(str):
 
 
 def unread_repetition(keys: Sequence[str]) -> bool:
-    """Whether this repeats in a way that is not kept: "every other day", "monthly"."""
+    """True for a repetition that isn't supported: "every other day", "monthly"."""
     every = [place for place, key in enumerate(keys) if key in {"every", "each"}]
     after = [keys[place + 1] for place in every if place + 1 < len(keys)]
     return bool({"weekly", "biweekly", "monthly", "yearly", "hourly", "annually"} & set(keys)) or any(
@@ -121,7 +121,7 @@ def unread_repetition(keys: Sequence[str]) -> bool:
 
 @cache
 def reader(annotation: object) -> Read | None:
-    """The function that reads a slot of this type, or None when it is no slot type."""
+    """Return the function that parses a slot of this type, or None if it isn't a slot type."""
     annotation = without_none(annotation)
     if annotation in _BY_TYPE:
         return _BY_TYPE[annotation]
@@ -137,13 +137,13 @@ def reader(annotation: object) -> Read | None:
 
 
 def is_free_text(annotation: object) -> bool:
-    """Any words will do: such a slot takes as few as it can, and may go on after a pause."""
+    """True if any words fit: such a slot takes as few as possible, and may continue after a pause."""
     annotation = without_none(annotation)
     return annotation is str or getattr(annotation, "FREE", False) is True
 
 
 def without_none(annotation: Any) -> Any:
-    """``X`` of ``X | None``."""
+    """Return ``X`` for ``X | None``."""
     if get_origin(annotation) in (Union, types.UnionType):
         inner = [option for option in get_args(annotation) if option is not type(None)]
         return inner[0] if len(inner) == 1 else annotation
@@ -162,7 +162,7 @@ def _float(words: Sequence[Word]) -> float | None:
 
 
 def _several(words: Sequence[Word]) -> tuple[str, ...] | None:
-    """Things, divided by commas and by "and", but for pairs that are one thing ("mac and cheese")."""
+    """Split at commas and "and", except for pairs that are one thing ("mac and cheese")."""
     if len(words) > _MAX_TEXT_WORDS:
         return None
     things: list[list[Word]] = [[]]
@@ -210,7 +210,7 @@ _PAIRS = frozenset(
         ),
     )
 )
-"""What stands on both sides of an "and" that divides nothing."""
+"""Pairs of words around an "and" that doesn't separate things."""
 
 
 def _is_pair(words: Sequence[Word], place: int) -> bool:

@@ -1,10 +1,9 @@
-"""Timers, alarms and reminders on the disk: never lost, never rung twice, right after clock jumps.
+"""Timers, alarms and reminders on disk: never lost, never rung twice, correct after clock changes.
 
-Two kinds of time are kept apart. What was asked for as a *duration* counts on the clock since
-boot, which nobody can set and which runs on in suspend; its wall time is kept beside it for
-after a reboot and follows the wall clock when that is corrected. What was asked for as a *time
-of day* stays local time as written on the wall, so that seven o'clock is seven o'clock across
-daylight saving. An entry is gone only when its ringing has been acknowledged.
+There are two kinds of time. A requested *duration* counts on the clock since boot, which nobody can set and
+which continues during suspend; its wall time is stored as well, for after a reboot, and follows the wall
+clock when that is corrected. A requested *time of day* is stored as local time, so that seven o'clock stays
+seven o'clock across daylight saving changes. An entry is removed only after its ringing was acknowledged.
 """
 
 from __future__ import annotations
@@ -54,13 +53,13 @@ _SELECT = "SELECT id, kind, name, duration_s, local, every, due_utc_s, due_boot_
 _PAUSED = "paused"
 
 LONGEST = timedelta(days=366)
-"""The longest that can be set, and the furthest that a time of day may lie ahead."""
+"""Longest duration of a timer, and furthest time of day ahead."""
 
 _POSSIBLE_S = 10 * LONGEST.total_seconds()
 """An appliance may have been off for years."""
 
 _SET_S = 2.0
-"""The wall clock was set, not merely slewed, when it moves further than this from the boot clock."""
+"""The wall clock was set, not merely slewed, if it moves further than this from the boot clock."""
 
 
 def _boot_id() -> str:
@@ -72,7 +71,7 @@ def _boot_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The clocks of this machine; tests give their own."""
+    """This machine's clocks; tests supply their own."""
 
     utc_s: Callable[[], float] = time.time
     """Wall time, seconds since 1970; may jump."""
@@ -83,27 +82,27 @@ class Clocks:
     from_local: Callable[[datetime], float] = datetime.timestamp
     """Local time without a zone to seconds since 1970, in the machine's zone."""
     to_local: Callable[[float], datetime] = datetime.fromtimestamp
-    """And back."""
+    """Seconds since 1970 to local time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """One entry of the book as it stands at this moment."""
+    """An entry of the book as of this moment."""
 
     id: int
     kind: Kind
     name: str
-    """As the person called it; for a reminder what to be reminded of; often empty."""
+    """Its name as the user said it; for a reminder, what to be reminded of; often empty."""
     duration: timedelta | None
-    """As asked for; None for a time of day."""
+    """As requested; None for a time of day."""
     local: datetime | None
-    """Wall time without a zone; None for what counts down."""
+    """Wall time without a zone; None for a countdown."""
     every: frozenset[int]
     """Weekdays on which it repeats; Monday is 0."""
     left_s: float
-    """Seconds until it rings; negative when that is past."""
+    """Seconds until it rings; negative if that is past."""
     is_paused: bool = False
-    """``left_s`` stands still."""
+    """True while ``left_s`` doesn't change."""
 
     @property
     def ringing(self) -> bool:
@@ -111,9 +110,9 @@ class Timer:
 
 
 class TimerBook:
-    """All timers, alarms and reminders. Any thread may use it.
+    """All timers, alarms and reminders. Can be used from any thread.
 
-    Every method may raise StateUnavailable, those that write StorageFull too.
+    Every method may raise StateUnavailable, and those that write also StorageFull.
     """
 
     def __init__(self, path: Path, clocks: Clocks | None = None) -> None:
@@ -158,7 +157,7 @@ class TimerBook:
         return self._timer((cursor.lastrowid, *values))
 
     def extend(self, timer: Timer, by: timedelta) -> None:
-        """Let a countdown end later; a time of day stays what it is. Raises TooLong."""
+        """Extend a countdown; a time of day doesn't change. Raises TooLong."""
         _require_possible(timedelta(seconds=timer.left_s) + by)
         with self._database.change() as connection:
             connection.execute(
@@ -167,7 +166,7 @@ class TimerBook:
             )
 
     def pause(self, timer: Timer) -> None:
-        """Let a countdown stand still; a time of day goes on."""
+        """Pause a countdown; a time of day continues."""
         with self._database.change() as connection:
             connection.execute(
                 "UPDATE timers SET due_boot_s = ?1, boot_id = ?2 WHERE id = ?3 AND local IS NULL",
@@ -175,11 +174,11 @@ class TimerBook:
             )
 
     def resume(self, timer: Timer) -> None:
-        """Let a paused countdown go on where it stood."""
+        """Resume a paused countdown where it stopped."""
         self._run_for(timer, timer.left_s)
 
     def restart(self, timer: Timer) -> None:
-        """Let a countdown begin anew with the duration that was asked for."""
+        """Restart a countdown with its original duration."""
         if timer.duration is not None:
             self._run_for(timer, timer.duration.total_seconds())
 
@@ -192,14 +191,14 @@ class TimerBook:
             )
 
     def cancel(self, timers: Collection[Timer]) -> None:
-        """Take these out of the book, repeating ones for good."""
+        """Remove these from the book, repeating ones for good."""
         with self._database.change() as connection:
             connection.executemany("DELETE FROM timers WHERE id = ?", [(timer.id,) for timer in timers])
 
     # Looking
 
     def all(self, *kinds: Kind) -> list[Timer]:
-        """Entries of these kinds (of all, without), the soonest first; ringing ones included."""
+        """Return the entries of these kinds (or all), soonest first, including ringing ones."""
         timers = self._entries()
         return sorted(
             (
@@ -211,9 +210,9 @@ class TimerBook:
         )
 
     def next_due_s(self) -> float | None:
-        """Seconds until the next one rings, 0 when one should be ringing, None when there is none.
+        """Seconds until the next one rings, 0 if one should be ringing, None if there is none.
 
-        Ask again after a skill has run, and at least every minute: the wall clock may be set.
+        Call it again after each skill, and at least every minute: the wall clock may be set.
         """
         left_s = [timer.left_s for timer in self.all() if not timer.is_paused]
         return max(0.0, left_s[0]) if left_s else None
@@ -221,7 +220,7 @@ class TimerBook:
     # Ringing
 
     def due(self) -> list[Timer]:
-        """What should be ringing now; ``-left_s`` says for how long it should have been.
+        """Return what should be ringing now; ``-left_s`` is for how long it should have been.
 
         They stay due, through a crash and a reboot, until acknowledged, snoozed or canceled.
         """
@@ -230,16 +229,16 @@ class TimerBook:
         return [timer for timer in self.all() if timer.ringing]
 
     def acknowledge(self, timers: Collection[Timer]) -> None:
-        """These have rung. One that repeats is set for its next day.
+        """Record that these have rung. A repeating one is set for its next day.
 
-        They are silent from now on even where that cannot be written, on a full disk: it is
-        tried again whenever ``due`` is asked.
+        They are silent from now on even if that can't be saved, on a full disk: saving is retried whenever
+        ``due`` is called.
         """
         self._silenced.update(timer.id for timer in timers)
         self._put_away_silenced()
 
     def snooze(self, duration: timedelta) -> list[Timer]:
-        """Let all that is ringing ring again after ``duration``; the new entries."""
+        """Let everything that is ringing ring again after ``duration``; returns the new entries."""
         ringing = [timer for timer in self.all() if timer.ringing]
         with self._database.change() as connection:
             for timer in ringing:
@@ -338,7 +337,7 @@ class TimerBook:
         )
 
     def _follow_wall_clock(self) -> None:
-        """After the wall clock was set, countdowns end at another wall time than was written down."""
+        """Adjust the stored wall times of countdowns after the wall clock was set."""
         ahead_s = self._clocks.utc_s() - self._clocks.boot_s()
         if abs(ahead_s - self._ahead_s) < _SET_S / 2:
             return  # asked every second, all day
@@ -354,18 +353,18 @@ class TimerBook:
 
 
 class TooLong(AssistantError):
-    """Nobody waits that long for a timer."""
+    """The timer is longer than LONGEST."""
 
 
 def _require_possible(duration: timedelta) -> None:
     if duration > LONGEST:
         raise TooLong(
-            f"The longest timer that I can set is {LONGEST.days} days.", "Set a shorter one, or an alarm."
+            f"The longest timer I can set is {LONGEST.days} days.", "Set a shorter one, or an alarm."
         )
 
 
 def _following(local: datetime, every: Collection[int], now: datetime) -> datetime:
-    """The first time after ``local`` and after ``now`` on one of these weekdays."""
+    """Return the first time after ``local`` and after ``now`` on one of these weekdays."""
     ahead = max(0, (now.date() - local.date()).days)
     days = (local + timedelta(days=ahead + more) for more in range(9))
     return next(day for day in days if day.weekday() in every and day > max(local, now))

@@ -1,8 +1,8 @@
 """The owner's own skills: Python files in a folder of theirs.
 
-Such a file is code that runs with all the assistant's rights, so it is only read when its owner (or root)
-alone could have written it, and nothing but the file itself is run: no bytecode beside it. What it does has
-two seconds; one that takes longer, or raises whatever it likes, is named, and everything else goes on.
+Such a file runs with all the assistant's permissions, so it is read only if nobody but its owner (or root)
+could have written it, and only the file itself is run, not bytecode beside it. Each call has two seconds; a
+skill that takes longer, or raises anything, is reported by name, and everything else continues.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from assistant.core.errors import SkillInvalid
 T = TypeVar("T")
 
 LIMIT_S = 2.0
-"""For reading a file of skills, and for what one of them does."""
+"""For loading a file of skills, and for each call of one."""
 
 MOST_BYTES = 1_000_000
-"""Of one file."""
+"""Maximum size of one file."""
 
 
 class TooSlow(Exception):
-    """It did not end within the limit."""
+    """The skill did not finish within the limit."""
 
 
 class _Over(BaseException):
-    """Ends Python code that nobody waits for any more."""
+    """Raised inside a skill that took too long, to end it."""
 
 
 def limited(call: Callable[[], T], limit_s: float | None = None) -> T:
-    """What ``call`` returns or raises, whatever that is. Raises TooSlow.
+    """Return or raise whatever ``call`` does, or raise TooSlow.
 
-    It runs on a thread of its own. What is still running then is told to end, which Python code does.
+    It runs on its own thread. If it is still running after the limit, it is told to end; Python code does.
     """
     results: list[T] = []
     raised: list[BaseException] = []
@@ -62,16 +62,16 @@ def limited(call: Callable[[], T], limit_s: float | None = None) -> T:
 
 
 def modules(folder: Path) -> list[ModuleType]:
-    """Import every ``*.py`` of the folder, in the order of their names.
+    """Import every ``*.py`` file of the folder, in order of name.
 
-    Raises SkillInvalid when one cannot be imported or others could have written it.
+    Raises SkillInvalid if one cannot be imported, or others could have written it.
     """
     _check_private(folder, of_folder=True)
     return [_import(file) for file in sorted(folder.glob("*.py"))]
 
 
 def intents(folder: Path) -> list[Path]:
-    """The folder's files of sentences. Raises SkillInvalid when others could have written one."""
+    """Return the folder's files of sentences. Raises SkillInvalid if others could have written one."""
     files = sorted(folder.glob("*.yaml"))
     for file in files:
         _check_private(file)
@@ -87,24 +87,28 @@ def _check_private(path: Path, *, of_folder: bool = False) -> None:
             f"Your skills in {path} cannot be read: {error.strerror}.", "Check skills.folder in the settings."
         ) from error
     if stat.S_ISLNK(status.st_mode):
-        raise SkillInvalid(f"{path} is a link.", "Put the file or folder itself there.")
+        raise SkillInvalid(
+            f"{path} is a symbolic link, so it is not run.", "Replace it by the file or folder itself."
+        )
     if not (stat.S_ISDIR if of_folder else stat.S_ISREG)(status.st_mode):
-        raise SkillInvalid(f"{path} is no {'folder' if of_folder else 'file'}.", "Take it out of the folder.")
+        raise SkillInvalid(
+            f"{path} is not a {'folder' if of_folder else 'file'}.", "Remove it from the folder."
+        )
     if status.st_uid not in {0, os.getuid()}:
         raise SkillInvalid(
             f"{path} belongs to another user, so it is not run.", f"Run: sudo chown {os.getuid()} '{path}'"
         )
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise SkillInvalid(f"Others may write to {path}, so it is not run.", f"Run: chmod go-w '{path}'")
+        raise SkillInvalid(f"Other users can write to {path}, so it is not run.", f"Run: chmod go-w '{path}'")
     if above:
         raise SkillInvalid(
-            f"Others may write to {above[0]}, and so put another folder in the place of {path}.",
-            f"Run: chmod go-w '{above[0]}', or keep your skills elsewhere.",
+            f"Other users can write to {above[0]}, so they could replace {path}.",
+            f"Run: chmod go-w '{above[0]}', or move your skills to another folder.",
         )
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether others may exchange what lies in it. With the sticky bit, as in /tmp, they may not."""
+    """True if other users can replace what is in it. With the sticky bit, as in /tmp, they can't."""
     status = folder.stat()
     if status.st_uid not in {0, os.getuid()}:
         return True
@@ -120,20 +124,20 @@ def _import(file: Path) -> ModuleType:
         limited(lambda: exec(compile(content, str(file), "exec", dont_inherit=True), vars(module)))  # noqa: S102
     except TooSlow:
         raise SkillInvalid(
-            f"{file}: what it does when it is read takes more than {LIMIT_S:g} s.",
-            "Let its functions do the work, or take the file out of the folder.",
+            f"{file} takes more than {LIMIT_S:g} s to load.",
+            "Move the slow part into its functions, or remove the file from the folder.",
         ) from None
     except BaseException as error:
         line = error.lineno if isinstance(error, SyntaxError) else _line_in(file, error)
         raise SkillInvalid(
             f"{file}, line {line}: {type(error).__name__}: {error}.",
-            "Correct it, or take the file out of the folder.",
+            "Correct it, or remove the file from the folder.",
         ) from error
     return module
 
 
 def _content(file: Path) -> bytes:
-    """The file as it is now, if it still is a file. Raises OSError, ValueError."""
+    """Read the file's current content, if it is still a file. Raises OSError, ValueError."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as opened:
         content = opened.read(MOST_BYTES + 1)
@@ -143,7 +147,7 @@ def _content(file: Path) -> bytes:
 
 
 def _line_in(file: Path, error: BaseException) -> int | str:
-    """The last line of that file on the way to the error."""
+    """Return the last line of that file in the error's traceback."""
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)
     ]

@@ -81,13 +81,13 @@ def test_a_timer_that_cannot_be_saved_is_refused_aloud_and_none_is_lost(disk: Pa
         assert match
         return match.run().speech
 
-    assert "Starting now" in said("Set a timer for one hour called pasta.")
+    assert "starting now" in said("Set a timer for one hour called pasta.")
     filling = fill(disk)
     told = [said(f"Set a timer for {number} minutes.") for number in range(2, 60)]
     # What still fits into pages that the database has is saved; what is confirmed is there.
     refused = [each for each in told if each == "It could not be saved because the disk is full."]
     assert refused, "58 timers fit onto a full disk"
-    confirmed = [each for each in told if "Starting now" in each]
+    confirmed = [each for each in told if "starting now" in each]
     assert len(refused) + len(confirmed) == len(told)
     context.timers.close()
     again = TimerBook(disk / "timers.db")

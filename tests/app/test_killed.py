@@ -84,7 +84,7 @@ def set_timers(folder: Path, first: int, ledger: Ledger) -> None:
             question = f"Set a timer for {number % 50 + 5} hours called {name}."
             answer = control_client.ask([socket_in(folder)], {"order": "ask", "text": question})
             assert answer["handled_by"] == "set_timer"
-            if "Starting now" in answer["reply"]:
+            if "starting now" in answer["reply"]:
                 ledger.confirmed.append(name)
 
 

@@ -93,9 +93,9 @@ ECHO = {"late_ms": 620, "loss_db": 4.0, "drift_ppm": 0.0}
 @pytest.mark.parametrize(
     ("interruption", "what"),
     [
-        ({"speech_is_off": True, "lately_false": 3}, "my own voice would have interrupted me 3 times."),
-        ({"echo": {"state": "far", **ECHO}}, "after 620 ms, as over Bluetooth. Only the wake word"),
-        ({"echo": {"state": "uncontrolled", **ECHO}}, "too much of my own voice"),
+        ({"speech_is_off": True, "lately_false": 3}, "own voice would have interrupted it 3 times."),
+        ({"echo": {"state": "far", **ECHO}}, "after 620 ms, as with Bluetooth. Only the wake word"),
+        ({"echo": {"state": "uncontrolled", **ECHO}}, "too much of the assistant's own voice"),
     ],
 )
 def test_why_speech_does_not_interrupt_is_told(
@@ -110,7 +110,7 @@ def test_why_speech_does_not_interrupt_is_told(
     test_ctl.STATUS["interruption"] = document | {"why_not": why_not_by_voice(document)}
     (doubt, running) = check("running", tmp_path)
     assert (doubt.check, doubt.ok, running.ok) == ("interruption", None, True)
-    assert doubt.what.startswith("Interrupting by voice is off: ")
+    assert doubt.what.startswith("Voice interruption is off: ")
     assert what in doubt.what
     assert "docs/echo.md" in doubt.next_step
     assert main(["ctl", "status"]) == 0

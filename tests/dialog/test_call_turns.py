@@ -45,7 +45,7 @@ def test_what_the_model_calls_is_done_and_said_in_the_skills_own_words() -> None
     async def story(house: House) -> None:
         report = await house.answered(EGGS)
         assert (report.handled_by, report.error) == ("set_timer", None)
-        assert report.reply == "Seven minutes, eggs. Starting now."
+        assert report.reply == "Seven minutes, eggs, starting now."
         assert [timer.name for timer in house.timers.all("timer")] == ["eggs"]
         assert (await house.answered(FRANCE)).handled_by == "llm"
         assert house.reports[-1].reply == "It is Paris."

@@ -190,7 +190,7 @@ def test_a_cough_before_the_confirmation_sets_no_second_timer() -> None:
         await house.until(State.SPEAKING)
         await house.voice_loop.idle(2)
         (report,) = house.reports
-        assert report.heard == "Ten minutes. Starting now."
+        assert report.heard == "Ten minutes, starting now."
         assert len(house.timers.all()) == 1
 
     simulate(story, words=[TIMER], intents=INTENTS)

@@ -80,7 +80,7 @@ def test_language_switches_are_no_phonemes() -> None:
 
 
 def test_an_unknown_voice_says_so() -> None:
-    with pytest.raises(EngineUnavailable, match="does not speak 'xx-nowhere'"):
+    with pytest.raises(EngineUnavailable, match="doesn't have the language 'xx-nowhere'"):
         Espeak("xx-nowhere")
 
 

@@ -128,7 +128,7 @@ def test_one_that_does_not_fit_changes_nothing(tmp_path: Path) -> None:
 @needs_model
 def test_an_engine_is_not_loaded_with_one_that_does_not_fit(tmp_path: Path) -> None:
     (tmp_path / "wrong.gguf").write_bytes(gguf(ABOUT, {**PAIR, "blk.0.ffn_up.weight.lora_b": (RANK, 7)}))
-    with pytest.raises(ModelCorrupt, match="another size"):
+    with pytest.raises(ModelCorrupt, match="a different size"):
         create(adapter=str(tmp_path / "wrong.gguf"))
 
 
@@ -146,8 +146,8 @@ def test_one_that_fits_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("about", "tensors", "why"),
     [
-        ({"general.type": "model"}, {}, "no LoRA adapter"),
-        ({"adapter.type": "control_vector"}, {}, "no LoRA adapter"),
+        ({"general.type": "model"}, {}, "isn't a LoRA adapter"),
+        ({"adapter.type": "control_vector"}, {}, "isn't a LoRA adapter"),
         ({"general.architecture": "gemma"}, {}, "made for 'gemma'"),
         ({"adapter.lora.alpha": 8.0}, {}, "isn't a 32-bit number"),
         ({"adapter.lora.alpha": "strong"}, {}, "isn't a 32-bit number"),

@@ -159,5 +159,5 @@ def test_a_file_outside_that_a_configuration_names_is_not_opened(folder: Path) -
 
 def test_memory_by_other_names_is_named(folder: Path) -> None:
     appending(folder, past="past")
-    with pytest.raises(ModelCorrupt, match=r"no decoder with a memory: it wants past\.0\.key"):
+    with pytest.raises(ModelCorrupt, match=r"not a decoder with a KV cache: it needs past\.0\.key"):
         load(folder)

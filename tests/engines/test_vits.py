@@ -169,7 +169,7 @@ def test_without_espeak_a_phoneme_voice_says_what_to_install(
 def test_output_that_is_no_sound_is_a_failure(tone: Path) -> None:
     voice = load(tone)
     voice._constant["scales"] = np.array([np.nan, 1.0, 1.0], dtype=np.float32)
-    with pytest.raises(EngineFailed, match="no sound"):
+    with pytest.raises(EngineFailed, match="is not sound"):
         say(voice, "some words.")
 
 

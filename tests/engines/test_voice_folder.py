@@ -124,7 +124,7 @@ def test_coqui_speakers_come_from_the_description_or_json(tmp_path: Path) -> Non
     ("description", "problem"),
     [
         ("{", "cannot be used"),
-        ("[]", "no JSON object"),
+        ("[]", "not a JSON object"),
         (PIPER | {"audio": {}}, "audio.sample_rate"),
         (PIPER | {"audio": {"sample_rate": 1}}, "audio.sample_rate"),
         (PIPER | {"espeak": None}, "espeak.voice"),

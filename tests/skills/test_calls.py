@@ -158,6 +158,6 @@ def test_a_call_does_what_a_sentence_does(home: Home) -> None:
     assert match is not None
     assert not match.only_answers
     assert home.timers.all("timer") == []
-    assert match.run().speech == "One hour and thirty minutes, roast. Starting now."
+    assert match.run().speech == "One hour and thirty minutes, roast, starting now."
     (timer,) = home.timers.all("timer")
     assert (timer.name, timer.duration) == ("roast", timedelta(minutes=90))

@@ -18,7 +18,7 @@ from assistant.skills.home_assistant import HomeAssistant
 from tests.http_double import Act, ChatServer, sends, serving, status
 
 FOREVER_S = 30.0
-AWAY = Outcome("Sorry, Home Assistant does not answer.")
+AWAY = Outcome("Sorry, Home Assistant isn't responding.")
 
 
 def replies(document: object, *parts: bytes) -> Act:

@@ -162,7 +162,7 @@ def test_what_an_own_skill_raises_is_spoken_and_not_quoted(
 ) -> None:
     match = with_own().match("wilt")
     assert match is not None
-    assert match.run().speech == "Sorry, that did not work."
+    assert match.run().speech == "Sorry, that didn't work."
     assert "error=ValueError" in caplog.text
     assert "plants.py:" in caplog.text
     assert "secret" not in caplog.text
@@ -196,7 +196,7 @@ def test_what_others_could_have_written_is_not_run(
     with_own: Callable[[], Skills], own: Path, what: str, mode: int
 ) -> None:
     (own / what).chmod(mode | 0o100 if what == "." else mode)
-    with pytest.raises(SkillInvalid, match="Others may write to"):
+    with pytest.raises(SkillInvalid, match="Other users can write to"):
         with_own()
 
 

@@ -66,11 +66,11 @@ def test_the_date(home: Home) -> None:
 def test_a_kitchen_with_several_timers(home: Home) -> None:
     assert home.say("how long is left") == "There are no timers."
     assert home.say("cancel the timer") == "There are no timers."
-    assert home.say("set a timer for ten minutes called pasta") == "Ten minutes, pasta. Starting now."
+    assert home.say("set a timer for ten minutes called pasta") == "Ten minutes, pasta, starting now."
     assert home.say("how long is left") == "Ten minutes left on the pasta timer."
     assert (
         home.say("set a timer for one minute and thirty seconds")
-        == "One minute and thirty seconds. Starting now."
+        == "One minute and thirty seconds, starting now."
     )
     home.time.run(60)
     assert home.say("how long is left on the pasta timer") == "Nine minutes left on the pasta timer."
@@ -186,13 +186,13 @@ def test_notes(home: Home) -> None:
         ("what is 10 divided by 3", "Ten divided by three is about three point three three."),
         ("what is 1 divided by 3000", "One divided by three thousand is about zero point zero zero zero three three three."),
         ("what is 5 divided by 2", "Five divided by two is two point five."),
-        ("what is 5 divided by 0", "Nothing can be divided by zero."),
+        ("what is 5 divided by 0", "You can't divide by zero."),
         ("what is 0.1 plus 0.2", "Zero point one plus zero point two is zero point three."),
         ("what is 3 minus 10", "Three minus ten is minus seven."),
         ("what is minus 3 times minus 4", "Minus three times minus four is twelve."),
         ("what is two plus three times four", "Two plus three times four is fourteen."),
         ("what is the square root of 2", "The square root of two is about one point four one."),
-        ("what is the square root of minus 4", "No ordinary number is the answer to that."),
+        ("what is the square root of minus 4", "That doesn't have an answer in ordinary numbers."),
         ("what is the cube root of 27", "The cube root of twenty-seven is three."),
         ("what is 9 to the power of 64", "That number is too big for me."),
         ("what is 10 to the power of 99999999", "That number is too big for me."),

@@ -1,1 +1,1 @@
-"""The skills that ship with the assistant, a topic each."""
+"""Built-in skills, one module per topic."""

@@ -20,7 +20,7 @@ def set_alarm(
     """Set an alarm for a time of day, on a day or repeating if one was named."""
     moment = days.at(at) if days else at
     if moment is None:
-        return Outcome("Those are two different days. For when?", question=_QUESTION)
+        return Outcome("Those are two different days. When should it ring?", question=_QUESTION)
     return Outcome(_set(moment, timers, now, name, likely_morning=False))
 
 
@@ -28,7 +28,7 @@ def wake_me(at: Moment, timers: TimerBook, now: datetime, days: Days | None = No
     """Set an alarm to wake somebody."""
     moment = days.at(at) if days else at
     if moment is None:
-        return Outcome("Those are two different days. For when?", question=_QUESTION)
+        return Outcome("Those are two different days. When should it ring?", question=_QUESTION)
     return Outcome(_set(moment, timers, now, "", likely_morning=True))
 
 
@@ -48,7 +48,7 @@ def set_alarm_after(duration: timedelta, timers: TimerBook, name: Name = NO_NAME
 def _set(at: Moment, timers: TimerBook, now: datetime, name: str, *, likely_morning: bool) -> str:
     local = at.after(now.replace(tzinfo=None), likely_morning=likely_morning)
     if local is None:
-        return "That day is over."
+        return "That day has already passed."
     timers.set_for("alarm", local, name, at.every)
     called = f" called {name}" if name else ""
     return f"Your alarm{called} is set for {_when(local, at.every, now)}."
@@ -65,15 +65,15 @@ def ask_alarm_time(heard: str = "", name: Name = NO_NAME) -> Outcome:
     """Ask for the time of an alarm, or say why one cannot be set."""
     said = list(keys(words(heard)))
     if unread_repetition(said):
-        return Outcome("I can repeat an alarm on days of the week only. For when?", question=_QUESTION)
+        return Outcome("Alarms can only repeat on days of the week. When should it ring?", question=_QUESTION)
     if Days.from_keys(said) is not None:
         question = Question((f"set an alarm for ... {heard}", f"set an alarm ... {heard}"))
-        return Outcome(f"At what time, {heard}?", question=question)
+        return Outcome(f"What time {heard}?", question=question)
     if heard:
-        return Outcome(f"I did not understand the time '{heard}'. For what time?", question=_QUESTION)
+        return Outcome(f"I didn't understand the time '{heard}'. What time?", question=_QUESTION)
     called = f" called {name}" if name else ""
     commands = (f"set an alarm for ...{called}", f"set an alarm ...{called}")
-    return Outcome("For what time?", question=Question(commands))
+    return Outcome("What time?", question=Question(commands))
 
 
 def list_alarms(timers: TimerBook, now: datetime) -> str:
@@ -131,7 +131,7 @@ def move_alarm(
     before = old.local.replace(hour=0, minute=0) if to.day is None and not moment.every else now
     local = moment.after(max(before.replace(tzinfo=None), now.replace(tzinfo=None)))
     if local is None:
-        return Outcome("That day is over.")
+        return Outcome("That day has already passed.")
     timers.set_for("alarm", local, old.name, moment.every)
     timers.cancel([old])
     return Outcome(f"Your alarm is now set for {_when(local, moment.every, now)}.")
@@ -145,7 +145,7 @@ def _time(alarm: Timer, now: datetime) -> str:
 
 
 def _is_at(alarm: Timer, at: Moment | None, now: datetime) -> bool:
-    """Whether people would call it by that time: in either half of the day unless they said which."""
+    """True if people would use that time for it: in either half of the day unless they said which."""
     if at is None:
         return True
     if alarm.local is None or alarm.local.minute != at.minute:

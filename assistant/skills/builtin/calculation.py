@@ -1,4 +1,4 @@
-"""Sums in words to exact values. No eval: a small grammar over the keys of words.
+"""Parses sums in words to exact values. No eval: a small grammar over the keys of words.
 
 ::
 
@@ -23,12 +23,12 @@ from assistant.text.en.numbers import PART_WORDS, counts, may_be_number, number,
 from assistant.text.en.words import Word
 
 _TOO_BIG = "That number is too big for me."
-_NO_REAL = "No ordinary number is the answer to that."
+_NO_REAL = "That doesn't have an answer in ordinary numbers."
 _LARGEST_EXPONENT = 64
 
 
 class Unanswerable(Exception):
-    """A sum that is understood and has no answer that could be said."""
+    """A sum that is understood but has no answer that could be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,15 @@ class Calculation:
     """A sum, such as "twelve times seven" or "15 percent of 80"."""
 
     said: str
-    """As it is read back."""
+    """The sum, worded for reading back."""
     value: Fraction | None
-    """None when there is no answer; ``problem`` says why."""
+    """None if there is no answer; ``problem`` says why."""
     exact: bool = True
     problem: str = ""
 
     @classmethod
     def from_keys(cls, keys: Sequence[str]) -> Calculation | None:
-        """The sum that all these words are; None for anything else, a mere number included."""
+        """Parse a sum; None if any word is left over, or for a mere number."""
         if not occur_in(_VOCABULARY, keys):
             return None
         parser = _Parser(keys)
@@ -60,7 +60,7 @@ class Calculation:
 
     @classmethod
     def from_words(cls, words: Sequence[Word]) -> Calculation | None:
-        """As ``from_keys``; a hyphen is a minus where no range goes down ("5-3", but not "9-11")."""
+        """Like ``from_keys``; a hyphen is a minus unless it could be a range ("5-3", but not "9-11")."""
         if sum(word.hyphen for word in words) == 1:
             keys: list[str] = []
             for word, following in zip(words, [*words[1:], None], strict=True):
@@ -81,7 +81,7 @@ class _Term:
 
 
 class _NoSum(Exception):
-    """The words are no sum."""
+    """The words are not a sum."""
 
 
 _SUMS = {
@@ -97,7 +97,7 @@ _PRODUCTS = {
     ("x",): "times",
     ("multiplied", "by"): "times",
     ("multiply", "by"): "times",
-    ("time",): "times",  # heard so before a consonant
+    ("time",): "times",  # recognized this way before a consonant
     ("divided", "by"): "divided by",
     ("divide", "by"): "divided by",
     ("over",): "divided by",
@@ -118,7 +118,7 @@ _OF_TWO = {
        )},
     ("multiply",): "times", ("divide",): "divided by", ("add",): "plus", ("subtract",): "minus",
 }  # fmt: skip
-"""Said before both numbers, with "and", "by", "to" or "from" between them."""
+"""Operators said before both numbers, with "and", "by", "to" or "from" between them."""
 _BETWEEN = {
     "plus": (("and",), ("to",), ("with",)), "minus": (("and",), ("from",)),
     "times": (("by",), ("and",), ("with",)), "divided by": (("by",), ("and",)), "average": (("and",),),
@@ -145,7 +145,7 @@ _RAISED = {
 
 
 _HEARD = frozenset(("to", "too", "due"))
-"""What "two" is heard as; nothing else makes sense before "plus"."""
+"""Words that "two" is recognized as; nothing else makes sense before "plus"."""
 
 _VOCABULARY = (
     _HEARD
@@ -170,7 +170,7 @@ _VOCABULARY = (
 
 
 class _Parser:
-    """Recursive descent. Raises _NoSum where the words do not fit, Unanswerable where they do in vain."""
+    """Recursive descent. Raises _NoSum if the words aren't a sum, Unanswerable if the sum has no answer."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = list(keys)
@@ -214,7 +214,7 @@ class _Parser:
                 return term
 
     def _ordinal_power(self) -> int | None:
-        """ "to the third [power]"."""
+        """Parse "to the third [power]"."""
         if self._keys[:2] != ["to", "the"]:
             return None
         for length in (2, 1):
@@ -234,7 +234,7 @@ class _Parser:
         return _Term(inside.value, f"{inside.said} in brackets", inside.exact)
 
     def _of_two(self, operator: str) -> _Term:
-        """ "multiply 6 by 7", "the sum of 5 and 7"; more than two for sums and products."""
+        """Parse "multiply 6 by 7", "the sum of 5 and 7"; sums and products may have more than two."""
         terms = [self._power()]
         swapped = False
         while (between := self._take(_BETWEEN[operator])) is not None:
@@ -292,7 +292,7 @@ class _Parser:
         return _Term(value, said)
 
     def _number(self) -> tuple[Fraction, int]:
-        """The longest number at the beginning, and how many words it has."""
+        """Return the longest number at the beginning, and its number of words."""
         if len(self._keys) > 1 and self._keys[0] in _HEARD:
             return Fraction(2), 1
         run = next((at for at, key in enumerate(self._keys) if not may_be_number(key)), len(self._keys))
@@ -305,7 +305,7 @@ class _Parser:
         raise _NoSum
 
     def _take(self, phrases: Collection[tuple[str, ...]]) -> tuple[str, ...] | None:
-        """Take one of these phrases off the beginning; the longest that is there."""
+        """Remove the longest of these phrases from the beginning, and return it."""
         there = [phrase for phrase in phrases if tuple(self._keys[: len(phrase)]) == phrase]
         if not there:
             return None
@@ -316,7 +316,7 @@ class _Parser:
 
 
 def _powered(base: _Term, exponent: int, said: str) -> _Term:
-    """Raised to a power; 0 stands for the factorial."""
+    """Raise to a power; 0 stands for the factorial."""
     if exponent:
         return _raised(base, _Term(Fraction(exponent), ""), said)
     if base.value.denominator != 1 or base.value < 0:
@@ -337,14 +337,14 @@ def _combined(one: Fraction, operator: str, other: Fraction) -> Fraction:
     if operator == "times":
         return one * other
     if other == 0:
-        raise Unanswerable("Nothing can be divided by zero.")
+        raise Unanswerable("You can't divide by zero.")
     return one % other if operator == "modulo" else one / other
 
 
 def _raised(base: _Term, exponent: _Term, said: str) -> _Term:
     if exponent.value.denominator == 1 and abs(exponent.value) <= _LARGEST_EXPONENT:
         if base.value == 0 and exponent.value < 0:
-            raise Unanswerable("Nothing can be divided by zero.")
+            raise Unanswerable("You can't divide by zero.")
         return _Term(_checked(base.value ** int(exponent.value)), said, base.exact and exponent.exact)
     if base.value <= 0:
         raise Unanswerable(_NO_REAL)

@@ -1,4 +1,4 @@
-"""Words to the assistant itself: stop, repeat, louder, mute, forget, help."""
+"""Commands to the assistant itself: stop, repeat, louder, mute, forget, help."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from assistant.text.en.numbers import number
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How loud: "5" of ten, "40 percent", "half", "maximum"."""
+    """A volume: "5" of ten, "40 percent", "half", "maximum"."""
 
     GRAMMAR: ClassVar[str] = '("100" | [1-9] [0-9]?) " percent"'
 
     value: float
-    """0 to 1; more is louder than it can be."""
+    """0 to 1; a higher value is louder than possible."""
 
     @classmethod
     def from_keys(cls, keys: Sequence[str]) -> Level | None:
@@ -29,7 +29,7 @@ class Level:
         value = number(keys[:-1] if percent else keys)
         if value is None or not 0 <= value <= 1000:
             return None
-        # Up to ten it is of ten, and eleven is one louder; from twelve on it is percent.
+        # Up to ten it is out of ten, and eleven is one louder; from twelve on it is percent.
         return cls(float(value / 100 if percent or value > 11 else value / 10))
 
 
@@ -85,7 +85,7 @@ def quieter(volume: float, by: Level = _STEP) -> Outcome:
 def set_volume(level: Level) -> Outcome:
     """Set the volume."""
     if level.value > 1:
-        return Outcome("One hundred percent is the most. Volume one hundred percent.", Volume(1.0))
+        return Outcome("One hundred percent is the maximum. Volume one hundred percent.", Volume(1.0))
     if level.value == 0:
         return silence()
     return _volume(level.value)
@@ -107,7 +107,7 @@ def _already(volume: float) -> Outcome:
 
 def silence() -> Outcome:
     """Turn the volume off."""
-    return Outcome("The sound is off from now on. To hear me again, say: volume five.", Volume(0.0))
+    return Outcome("The sound is off. To hear me again, say: volume five.", Volume(0.0))
 
 
 def unmute() -> str:
@@ -119,7 +119,7 @@ def unmute() -> str:
 
 def tell_name() -> str:
     """Tell the name."""
-    return "I'm your voice assistant. I have no other name."
+    return "I'm your voice assistant. I don't have any other name."
 
 
 def tell_volume(volume: float) -> str:

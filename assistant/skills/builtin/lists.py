@@ -28,7 +28,7 @@ def add_to_list(items: tuple[str, ...], lists: ListBook, name: str = _SHOPPING) 
 
 
 class Thing(Name):
-    """What somebody adds without saying where to."""
+    """Something to add, said without naming a list."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class Thing(Name):
 def ask_list(thing: Thing) -> Outcome:
     """Ask for which list a thing is."""
     commands = (f"add {thing} to ...", f"add {thing} to the ...", f"add {thing} to the ... list")
-    return Outcome("To which list?", question=Question(commands))
+    return Outcome("Which list?", question=Question(commands))
 
 
 def tell_lists(lists: ListBook) -> str:
@@ -115,7 +115,7 @@ def delete_notes(lists: ListBook) -> str:
 
 
 def _are(things: Sequence[str]) -> str:
-    """ "Milk is", "Eggs are", "Milk and eggs are"."""
+    """Begin a sentence: "Milk is", "Eggs are", "Milk and eggs are"."""
     verb = "are" if len(things) > 1 or _is_several(things[0]) else "is"
     return f"{wording.capital(wording.listing(things))} {verb}"
 
@@ -138,7 +138,7 @@ def _name(name: str) -> str:
 
 
 def _bare(items: Sequence[str]) -> list[str]:
-    """Things without "some" and articles before them, in small letters unless they are names."""
+    """Remove leading "some" and articles; lowercase except for names."""
     return [_without_article(item) for item in items]
 
 

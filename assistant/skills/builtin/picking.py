@@ -1,6 +1,6 @@
-"""Which of several timers, alarms or reminders somebody means: "the second", "the shortest", "pizza and egg".
+"""Which of several timers, alarms or reminders is meant: "the second", "the shortest", "pizza and egg".
 
-"Which one?" is asked with ``which``, so that the next words can say it.
+``which`` asks "Which one?", so that the next words can answer it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ _BY_AGE = {"newest": -1, "oldest": 0}
 
 
 def picked(timers: Sequence[Timer], which: str) -> tuple[list[Timer], bool]:
-    """Those that these words mean, and whether they mean as many as there are ("both", "pizza and egg")."""
+    """Return those that these words mean, and True if they mean as many as there are ("both", "pizza and
+    egg").
+    """
     said = list(keys(words(which)))
     exact = [timer for timer in timers if timer.name and _plain(timer.name) == " ".join(said)]
     bare = [key for key in said if key not in _FILLING]
@@ -96,7 +98,9 @@ def _several(timers: Sequence[Timer], bare: Sequence[str]) -> tuple[list[Timer],
 
 
 def _placed(timers: Sequence[Timer], bare: Sequence[str]) -> list[Timer] | None:
-    """By place: "second", "last", "shortest"; None for other words, none of them for an empty place."""
+    """Pick by place: "second", "last", "shortest"; None for other words, empty for a place that doesn't
+    exist.
+    """
     if len(bare) == 1 and bare[0] in _BY_TIME_LEFT:
         return [timers[_BY_TIME_LEFT[bare[0]]]] if timers else []
     if len(bare) == 1 and bare[0] in _BY_AGE:
@@ -106,7 +110,7 @@ def _placed(timers: Sequence[Timer], bare: Sequence[str]) -> list[Timer] | None:
 
 
 def _length(said: Sequence[str]) -> list[str]:
-    """The words of "the hour and a half timer" that are its duration."""
+    """Return the duration words of "the hour and a half timer"."""
     kept = [key for key in said if key not in {"timer", "the", "my", "timers", "of", "for", "called"}]
     while kept and kept[-1] in {"one", "ones"}:
         kept.pop()
@@ -114,7 +118,7 @@ def _length(said: Sequence[str]) -> list[str]:
 
 
 def _called(timer: Timer, bare: Sequence[str]) -> bool:
-    """Whether it has this name, in one or several: "eggs" for "egg"."""
+    """True if it has this name, singular or plural: "eggs" for "egg"."""
     name = [key for key in _plain(timer.name).split() if key not in _FILLING]
     return bool(name) and [_one(key) for key in name] == [_one(key) for key in bare]
 
@@ -131,7 +135,7 @@ def _one(key: str) -> str:
 
 
 def which(told: str, timers: Sequence[Timer], command: str, describe: Callable[[Timer], str]) -> Outcome:
-    """Ask which one; ``command`` holds "..." where the answer belongs."""
+    """Ask which one; ``command`` has "..." where the answer belongs."""
     known = frozenset(key for timer in timers for key in keys(words(f"{timer.name} {describe(timer)}")))
     places = ("first", "second", "third", "fourth", "fifth", "and", *_BY_TIME_LEFT, *_BY_AGE)
     numbers = frozenset(key for timer in timers for key in _numbers(timer))
@@ -140,7 +144,7 @@ def which(told: str, timers: Sequence[Timer], command: str, describe: Callable[[
 
 
 def _numbers(timer: Timer) -> list[str]:
-    """Its duration or time in the digits that a recogniser may write."""
+    """Return its duration or time in the digits that a recognizer may write."""
     seconds = int(timer.duration.total_seconds()) if timer.duration else 0
     parts = [seconds // 3600, seconds // 60 % 60, seconds // 60, seconds % 60]
     clock = []

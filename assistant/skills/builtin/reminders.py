@@ -27,7 +27,7 @@ def remind_at(what: Task, at: Moment, timers: TimerBook, now: datetime, days: Da
     at_days = days.at(at) if days else at
     local = at_days.after(now.replace(tzinfo=None), likely_awake=True) if at_days else None
     if at_days is None or local is None:
-        return Outcome("For when? That day is over, or you named two.")
+        return Outcome("When? That day has already passed, or you named two.")
     timers.set_for("reminder", local, _turned(what), at_days.every)
     return Outcome(f"Okay, I'll remind you {_when(local, at_days.every, now)}: {_turned(what)}.")
 
@@ -38,7 +38,7 @@ def remind_on(what: Task, at: PlainMoment, timers: TimerBook, now: datetime) -> 
 
 
 class OnDays(str):
-    """Words that say on which days."""
+    """Words that name days."""
 
     __slots__ = ()
 
@@ -48,7 +48,7 @@ class OnDays(str):
 
 
 class When(str):
-    """Words that say when: a time, a day or a duration."""
+    """Words that name a time, a day or a duration."""
 
     __slots__ = ()
 
@@ -63,9 +63,9 @@ class When(str):
 def ask_reminder_time(what: str = "") -> Outcome:
     """Ask when to remind."""
     if unread_repetition(list(keys(words(what)))):
-        return Outcome("I can repeat a reminder on days of the week only.")
+        return Outcome("Reminders can only repeat on days of the week.")
     if not what:
-        return Outcome("Of what, and when? For example: remind me to call home at six.")
+        return Outcome("Remind you of what, and when? For example: remind me to call home at six.")
     commands = (f"remind me to {what} at ...", f"remind me to {what} in ...", f"remind me to {what} ...")
     return Outcome("When?", question=Question(commands))
 
@@ -74,7 +74,7 @@ def ask_reminder_clock(what: Task, on: OnDays) -> Outcome:
     """Ask at what time of a day to remind."""
     question = Question((f"remind me {on} at ... to {what}", f"remind me {on} ... to {what}"))
     days = f"on {on}" if on.split()[0].lower() in WEEKDAYS else on
-    return Outcome(f"At what time {days}?", question=question)
+    return Outcome(f"What time {days}?", question=question)
 
 
 def ask_reminder_what(when: When) -> Outcome:
@@ -82,10 +82,10 @@ def ask_reminder_what(when: When) -> Outcome:
     found = list(keys(words(when)))
     bare = found[1:] if found[:1] == ["in"] else found
     if read_duration(bare) is None and moment(found) is None:
-        return Outcome(f"Of what, and at what time {when}?")
+        return Outcome(f"Remind you of what, and what time {when}?")
     at = ("", "in ")[read_duration(bare) is not None and bare is found]
     commands = (f"remind me {at}{when} ...", f"remind me {at}{when} to ...")
-    return Outcome("Of what?", question=Question(commands))
+    return Outcome("Remind you of what?", question=Question(commands))
 
 
 def list_reminders(timers: TimerBook, now: datetime) -> str:
@@ -135,5 +135,5 @@ _TURNED = {"my": "your", "me": "you", "i": "you", "myself": "yourself", "mine": 
 
 
 def _turned(what: str) -> str:
-    """ "call my mother" as the assistant says it: "call your mother"."""
+    """Turn "call my mother" into what the assistant says: "call your mother"."""
     return " ".join(_TURNED.get(word.lower(), word) for word in what.split())

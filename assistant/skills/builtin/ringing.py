@@ -1,4 +1,4 @@
-"""What to say when timers, alarms and reminders ring, late ones included."""
+"""What to say when timers, alarms and reminders ring, including late ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from assistant.skills.timer_book import Timer
 from assistant.text.en import wording
 
 LATE_S = 90.0
-"""From here on it was missed: the appliance was off, or its clock was wrong."""
+"""From this delay on it was missed: the appliance was off, or its clock was wrong."""
 
 
 def announcement(ringing: Sequence[Timer], now: datetime) -> str:
-    """One sentence for each: "Your pasta timer is done.", "It's seven o'clock." """
+    """Return one sentence for each: "Your pasta timer is done.", "It's seven o'clock." """
     return " ".join(_one(timer, now) for timer in ringing)
 
 
@@ -43,7 +43,7 @@ def _ago(due: datetime, now: datetime) -> str:
 
 
 def title(timer: Timer) -> str:
-    """What to call it: "pasta timer", "ten minute timer", "alarm"."""
+    """Return what to call it: "pasta timer", "ten minute timer", "alarm"."""
     if timer.name and timer.kind != "reminder":
         return f"{timer.name} {timer.kind}"
     if timer.kind != "timer" or timer.duration is None:

@@ -1,4 +1,4 @@
-"""What time it is and what day."""
+"""The current time and date."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _nearest(day: Day, now: datetime) -> date | None:
 
 
 def _name(day: Day, found: date, now: datetime) -> str:
-    """ "Christmas", "December twenty-fourth"."""
+    """Say the name of a day: "Christmas", "December twenty-fourth"."""
     if day.holiday:
         return " ".join(_HOLIDAY_WORDS.get(word, word.capitalize()) for word in day.holiday.split())
     if day.month is None and day.number is None and day.ahead is None:

@@ -1,6 +1,6 @@
 """Kitchen timers: several at once, with names.
 
-The loop looks into the book after every skill, so what is silenced here stops ringing.
+The loop checks the timer book after every skill, so anything silenced here stops ringing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from assistant.text.en.numbers import whole
 from assistant.text.en.words import keys, words
 
 _SNOOZE = timedelta(minutes=9)
-"""What clock radios do."""
+"""The interval of clock radios."""
 
 
 def set_timer(duration: timedelta, timers: TimerBook, name: Name = NO_NAME) -> str:
     """Set a timer that rings after a while, with a name if one was given."""
     timers.count_down("timer", duration, _bare(name))
     called = f", {_bare(name)}" if name else ""
-    return f"{wording.capital(wording.duration(duration))}{called}. Starting now."
+    return f"{wording.capital(wording.duration(duration))}{called}, starting now."
 
 
 def set_timer_for_time(at: ExactMoment, timers: TimerBook, now: datetime, name: Name = NO_NAME) -> str:
@@ -38,7 +38,7 @@ def set_timer_until(at: Moment, timers: TimerBook, now: datetime, name: Name = N
     """Set a timer that rings at a time of day."""
     local = at.after(now.replace(tzinfo=None))
     if local is None:
-        return "That time is over."
+        return "That time has already passed."
     timers.set_for("timer", local, _bare(name), at.every)
     return f"Your {f'{_bare(name)} ' if name else ''}timer will ring at {wording.when(local, now)}."
 
@@ -50,7 +50,7 @@ def set_several_timers(duration: timedelta, count: int, timers: TimerBook) -> st
     for _ in range(count):
         timers.count_down("timer", duration)
     length = wording.duration(duration)
-    return f"{wording.capital(wording.count(count, 'timer'))} for {length}. Starting now."
+    return f"{wording.capital(wording.count(count, 'timer'))} for {length}, starting now."
 
 
 _MOST_AT_ONCE = 5
@@ -60,7 +60,7 @@ def set_two_timers(duration: timedelta, other: timedelta, timers: TimerBook) -> 
     """Set two timers."""
     timers.count_down("timer", duration)
     timers.count_down("timer", other)
-    return f"Two timers, for {wording.duration(duration)} and for {wording.duration(other)}. Starting now."
+    return f"Two timers, for {wording.duration(duration)} and for {wording.duration(other)}, starting now."
 
 
 def ask_duration(name: Name = NO_NAME, heard: str = "") -> Outcome:
@@ -76,7 +76,7 @@ def ask_duration(name: Name = NO_NAME, heard: str = "") -> Outcome:
         return Outcome(f"Do you mean {of_hours}, or {of_minutes}?", question=question)
     if (bare := whole(found)) is not None:
         return Outcome(f"{wording.capital(wording.number(bare))} minutes, or hours?", question=question)
-    return Outcome("For how long?", question=question)
+    return Outcome("How long?", question=question)
 
 
 def timer_left(timers: TimerBook, name: str = "") -> str:
@@ -156,7 +156,7 @@ def cancel_these(which: _Which, timers: TimerBook) -> Outcome:
     timers.cancel(found)
     if len(found) == 1:
         return Outcome(f"The {title(found[0])} is canceled.")
-    return Outcome(f"{wording.all_of(len(found), kinds[0])} canceled." if found else "There is no such one.")
+    return Outcome(f"{wording.all_of(len(found), kinds[0])} canceled." if found else "I can't find that one.")
 
 
 def extend_timer(duration: timedelta, timers: TimerBook, name: str = "") -> Outcome:
@@ -219,7 +219,7 @@ def restart_timer(timers: TimerBook, name: str = "") -> Outcome:
     timers.restart(found[0])
     length = wording.duration(found[0].duration or timedelta())
     called = f", {found[0].name}" if found[0].name else ""
-    return Outcome(f"{wording.capital(length)}{called}. Starting again.")
+    return Outcome(f"{wording.capital(length)}{called}, starting again.")
 
 
 def snooze(timers: TimerBook, duration: timedelta = _SNOOZE) -> str:
@@ -232,7 +232,7 @@ def snooze(timers: TimerBook, duration: timedelta = _SNOOZE) -> str:
 def snooze_minutes(minutes: float, timers: TimerBook) -> Outcome:
     """Let what is ringing ring again after this many minutes, or else the timer run longer."""
     if not 0 < minutes <= 24 * 60:
-        return Outcome("I cannot snooze for that long.")
+        return Outcome("I can't snooze for that long.")
     return more_time(timedelta(minutes=minutes), timers)
 
 
@@ -247,7 +247,7 @@ def ask_what_for(duration: timedelta) -> Outcome:
     """Ask what a duration alone is meant for."""
     length = wording.duration(duration)
     return Outcome(
-        f"Shall I set a timer for {length}?", question=Question((f"set a timer for {length}",), _YES)
+        f"Should I set a timer for {length}?", question=Question((f"set a timer for {length}",), _YES)
     )
 
 
@@ -266,7 +266,7 @@ def _on(timer: Timer) -> str:
 
 
 def _bare(name: str) -> str:
-    """A name without the article before it."""
+    """Return a name without its article."""
     first, _, rest = name.partition(" ")
     return rest if rest and first.lower() in {"the", "my", "a", "an", "our"} else name
 

@@ -1,7 +1,7 @@
-"""Converting units: "how many feet are in a mile", "20 degrees celsius in fahrenheit".
+"""Unit conversion: "how many feet are in a mile", "20 degrees celsius in fahrenheit".
 
-A table of the units that people ask for, American volumes included. A units library would
-bring hundreds more, and no better understanding of "five foot eleven".
+A table of the units that people ask for, including American volumes. A units library would add hundreds more,
+without understanding "five foot eleven" any better.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Unit:
     names: str
     dimension: str
     factor: Fraction
-    """How many of the dimension's base unit (meter, gram, liter, second, ...) one is."""
+    """Number of the dimension's base units (meter, gram, liter, second, ...) in one."""
     offset: Fraction = Fraction(0)
     """Added after multiplying, for temperatures."""
     rest: str = ""
-    """The unit for what is left of a whole number: "feet and inches"."""
+    """Unit for the remainder of a whole number: "feet and inches"."""
 
     @classmethod
     def from_keys(cls, keys: Sequence[str]) -> Unit | None:
@@ -53,11 +53,11 @@ class Measure:
     amount: Fraction
     unit: Unit
     said: str = ""
-    """How to read it back, where that is not the amount and the unit."""
+    """How to read it back, if not as amount and unit."""
 
     @classmethod
     def from_keys(cls, keys: Sequence[str]) -> Measure | None:
-        """The amount that all these words are."""
+        """Parse an amount with its unit; None if any word is left over."""
         keys = list(keys)
         if keys[:2] == ["gas", "mark"] and (mark := number(keys[2:])) is not None and 1 <= mark <= 10:
             return cls(mark, _GAS_MARK, f"gas mark {wording.number(mark)}")
@@ -72,10 +72,10 @@ class Measure:
 
 def convert(measure: Measure, to: Unit) -> str:
     """Convert an amount into another unit."""
-    if measure.unit is _DEGREE:  # an oven's, in the other scale
+    if measure.unit is _DEGREE:  # an oven temperature, in the other scale
         other = {"celsius": "fahrenheit", "fahrenheit": "celsius"}.get(to.name.split()[-1].lower())
         if other is None:
-            return "Degrees Celsius, or Fahrenheit?"
+            return "Degrees Celsius or Fahrenheit?"
         measure = replace(measure, unit=_BY_NAME[other])
     unit = _FLUID_OUNCE if measure.unit is _OUNCE and to.dimension == "volume" else measure.unit
     to = _FLUID_OUNCE if to is _OUNCE and unit.dimension == "volume" else to
@@ -102,7 +102,7 @@ def _said(amount: Fraction, unit: Unit) -> str:
 
 
 def _rounded(value: Fraction) -> tuple[Fraction, bool]:
-    """Three figures and all of those before the point, and whether that is exact."""
+    """Round to three digits, plus all of those before the point; also returns whether that is exact."""
     if value.denominator == 1:
         return value, True
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
@@ -120,7 +120,7 @@ def _amount(keys: Sequence[str]) -> Fraction | None:
 
 
 def _part_said(amount: Fraction, unit: Unit) -> str:
-    """ "half a liter", "two thirds of a cup", "one and a half cups"."""
+    """Say a fraction of a unit: "half a liter", "two thirds of a cup", "one and a half cups"."""
     a = "an" if unit.name[0] in "aeio" or unit.name == "hour" else "a"
     if not 0 < amount < 1:
         return f"{wording.part(amount)} {unit.names}"
@@ -130,7 +130,7 @@ def _part_said(amount: Fraction, unit: Unit) -> str:
 
 
 def _split(value: Fraction, unit: Unit) -> tuple[str, bool]:
-    """ "five feet and eleven inches", and whether that is exact."""
+    """Say it in two units: "five feet and eleven inches"; also returns whether that is exact."""
     small = _BY_NAME[unit.rest]
     per = unit.factor / small.factor
     pieces = round(abs(value) * per)
@@ -150,11 +150,11 @@ _SMALLER = {
     "minute": "second",
     "meter": "centimeter",
 }
-"""What a number without a unit counts behind that one: "five foot eleven", "11 stone 4"."""
+"""Implied unit of a second number: "five foot eleven", "11 stone 4"."""
 
 
 def _mixed(keys: Sequence[str]) -> Measure | None:
-    """ "five foot eleven", "6 feet 2 inches", "5 pounds 3 ounces", "an hour and a half"."""
+    """Parse "five foot eleven", "6 feet 2 inches", "5 pounds 3 ounces", "an hour and a half"."""
     for at, key in enumerate(keys[:-1]):
         large = _BY_NAME.get(key) if at else None
         amount = _amount(keys[:at]) if large and large.name in _SMALLER else None
@@ -273,7 +273,7 @@ def _units() -> dict[str, Unit]:
 
 
 _DEGREE = Unit("degree", "degrees", "temperature", Fraction(1))
-"""Of a scale that was not named."""
+"""For a scale that was not named."""
 _GAS_MARK = Unit("gas mark", "gas marks", "temperature", Fraction(125, 9), Fraction(1090, 9))
 """25 degrees Fahrenheit apart, above 250."""
 _ABSOLUTE_ZERO = Fraction("-273.15")

@@ -1,7 +1,7 @@
-"""English words for which day: "tomorrow", "friday the 28th", "in two weeks", "christmas eve", "weekdays".
+"""English dates: "tomorrow", "friday the 28th", "in two weeks", "christmas eve", "weekdays".
 
-Pure text to values, the same whenever it is asked: "friday" stays "friday" until ``Day.dates`` is given
-today's date. All words must be used.
+Pure and independent of the current date: "friday" stays "friday" until ``Day.dates`` is given today's date.
+Every word must be used.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)} | {
     "sept": 9,
 }
 MONTHS_WORD = frozenset(name for name in _MONTH_NAMES if name not in ("march", "may"))
-"""Names of months that are no other words."""
+"""Names of months that have no other meaning."""
 _GROUPS = {"day": range(7), "weekday": range(5), "workday": range(5), "weekend": (5, 6)}
 _UNIT_DAYS = {"day": 1, "days": 1, "week": 7, "weeks": 7, "fortnight": 14, "fortnights": 14}
 _NEAR = {"today": 0, "tomorrow": 1, "overmorrow": 2, "yesterday": -1}
 _YEARS_TRIED = 8
-"""February 29th comes again after eight years at the latest, in 1896 to 1904."""
+"""February 29th recurs after eight years at the latest, from 1896 to 1904."""
 
 
 def _nth(month: int, nth: int, weekday: int) -> Callable[[int], date]:
-    """The ``nth`` such weekday of that month; the last for -1."""
+    """Return the ``nth`` such weekday of that month; -1 is the last."""
 
     def of(year: int) -> date:
         if nth > 0:
@@ -47,7 +47,7 @@ def _nth(month: int, nth: int, weekday: int) -> Callable[[int], date]:
 
 
 def _after_easter(days: int) -> Callable[[int], date]:
-    """That many days after Easter Sunday (Butcher's rule, for the Gregorian calendar)."""
+    """Return the day that many days after Easter Sunday (Butcher's rule, for the Gregorian calendar)."""
 
     def of(year: int) -> date:
         a, b, c = year % 19, year // 100, year % 100
@@ -94,7 +94,7 @@ HOLIDAYS: dict[str, Callable[[int], date]] = {
     "boxing day": _on(12, 26),
     **dict.fromkeys(("new years eve", "new year eve"), _on(12, 31)),
 }
-"""Holidays of the United States and the great Christian ones: name, and the date in a year."""
+"""Holidays of the United States and the major Christian ones: name, and the date in a year."""
 
 # fmt: off
 VOCABULARY = frozenset([
@@ -103,23 +103,23 @@ VOCABULARY = frozenset([
     "from", "now", "after", "before", "this", "next", "coming", "every", "each", "daily", "all", "and", "to",
     "through", "thru", "till", "until", "except", "but", "not", "for", "a", "an", "couple", "at",
 ])
-"""Words that days are named with, besides numbers."""
+"""Words that name days, besides numbers."""
 # fmt: on
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day as people name it."""
+    """A day as people name it."""
 
     ahead: int | None = None
-    """So many days from today."""
+    """Days from today."""
     weekday: int | None = None
     """Monday is 0; alone, the next such day after today."""
     weeks: int = 0
-    """So many weeks after the next ``weekday``."""
+    """Weeks after the next ``weekday``."""
     month: int | None = None
     number: int | None = None
-    """Of the month."""
+    """Day of the month."""
     year: int | None = None
     holiday: str = ""
 
@@ -128,7 +128,7 @@ class Day:
         return day(keys)
 
     def dates(self, today: date) -> Iterator[date]:
-        """The days that it may be, from today on, the nearest first; what is past is only "yesterday"."""
+        """Yield the days it may be, from today on, nearest first; only "yesterday" is in the past."""
         if self.ahead is not None:
             yield today + timedelta(days=self.ahead)
         elif self.holiday:
@@ -164,7 +164,7 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def day(keys: Sequence[str]) -> Day | None:  # noqa: PLR0911, PLR0912 - a table of forms
-    """ "tomorrow", "on friday", "in 2 days", "a week from monday", "december 24th", "christmas"."""
+    """Parse "tomorrow", "on friday", "in 2 days", "a week from monday", "december 24th", "christmas"."""
     if not occur_in(VOCABULARY, keys):
         return None
     keys = tuple(keys[1:] if keys[0] in {"on", "for"} else keys)
@@ -200,7 +200,7 @@ def day(keys: Sequence[str]) -> Day | None:  # noqa: PLR0911, PLR0912 - a table 
 
 
 def _days(span: Sequence[str]) -> int | None:
-    """ "2 days", "a week", "a couple of weeks"; how many days that is."""
+    """Parse "2 days", "a week", "a couple of weeks"; returns the number of days."""
     if len(span) < 2 or span[-1] not in _UNIT_DAYS:
         return None
     count_keys = list(span[:-1])
@@ -212,7 +212,9 @@ def _days(span: Sequence[str]) -> int | None:
 
 
 def _numbered(keys: Sequence[str]) -> Day | None:  # noqa: PLR0911 - a table of forms
-    """ "december 24th", "the 24th of december 2026", "20 april", "the 28th", "friday the 28th", "12/24"."""
+    """Parse "december 24th", "the 24th of december 2026", "20 april", "the 28th", "friday the 28th",
+    "12/24".
+    """
     if keys and keys[0] in WEEKDAYS:
         dated = _numbered(keys[1:])
         return replace(dated, weekday=WEEKDAYS.index(keys[0])) if dated and dated.weekday is None else None
@@ -242,7 +244,7 @@ def _numbered(keys: Sequence[str]) -> Day | None:  # noqa: PLR0911 - a table of 
 
 
 def _is_clear(keys: Sequence[str]) -> bool:
-    """Words alone are a day of the month only behind "the"; "28th" is one anyway."""
+    """True if a number clearly means a day: number words only after "the"; "28th" always."""
     return keys[0] == "the" or keys[0][0].isdigit()
 
 
@@ -256,7 +258,7 @@ def _number(keys: Sequence[str]) -> int | None:
 
 
 def _year(keys: Sequence[str]) -> int | None:
-    """ "2026", "twenty twenty six", "two thousand and twenty six"."""
+    """Parse "2026", "twenty twenty six", "two thousand and twenty six"."""
     year = whole(keys)
     if year is None and len(keys) in (2, 3):
         century, rest = whole(keys[:1]), whole(keys[1:])
@@ -265,7 +267,7 @@ def _year(keys: Sequence[str]) -> int | None:
 
 
 def repeating(keys: Sequence[str]) -> frozenset[int] | None:
-    """Weekdays on which something repeats: "every day", "mondays", "monday to friday"."""
+    """Return the weekdays on which something repeats: "every day", "mondays", "monday to friday"."""
     if not occur_in(VOCABULARY, keys):
         return None
     left = list(keys)
@@ -289,7 +291,7 @@ def repeating(keys: Sequence[str]) -> frozenset[int] | None:
 
 
 def _weekdays(keys: Sequence[str]) -> frozenset[int] | None:
-    """ "monday", "weekends", "monday wednesday and friday", "monday through friday"."""
+    """Parse "monday", "weekends", "monday wednesday and friday", "monday through friday"."""
     match list(keys):
         case [group] if group.removesuffix("s") in _GROUPS:
             return frozenset(_GROUPS[group.removesuffix("s")])
