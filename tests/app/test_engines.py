@@ -75,7 +75,7 @@ def test_a_model_of_ones_own_is_not_loaded_where_it_does_not_fit(  # noqa: PLR09
         monkeypatch.setattr(memory_plan, "room", lambda: Room(count, count, "free on this machine"))
 
     with_free(least_mb * MB)
-    with pytest.raises(OrderRefused, match="mine takes about"):
+    with pytest.raises(OrderRefused, match="mine needs about"):
         loading.load_beside(kind, settings, ())
     assert not engine.is_warm
     with_free(most_mb * MB)

@@ -195,7 +195,7 @@ def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
     live(story)
     assert [record.getMessage() for record in caplog.records] == [
-        "short_of=memory action=shed why='30 MB of memory are left'",
+        "short_of=memory action=shed why='30 MB of memory left'",
         "short_of=memory action=restored",
     ]
 

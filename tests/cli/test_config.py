@@ -129,7 +129,7 @@ def test_check_names_models_that_do_not_exist(home: Path, capsys: pytest.Capture
     (line,) = capsys.readouterr().err.splitlines()
     assert (
         line
-        == f"{file}:2: llm.model: no model 'smollm2-135m-instruct-q4-1'; did you mean \
+        == f"{file}:2: llm.model: unknown model 'smollm2-135m-instruct-q4-1'; did you mean \
 'smollm2-135m-instruct-q4_1'?"
     )
 

@@ -169,7 +169,7 @@ def test_only_what_nothing_slows_down_is_well(throttled: str, ok: list[bool | No
     [
         ("", "starts"),
         ("import not_installed_anywhere", "ModuleNotFoundError: No module named 'not_installed_anywhere'"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "built for another processor"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "built for a different processor"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "exit status -11"),
     ],
 )
@@ -277,7 +277,7 @@ def test_models_that_are_whole_are_well(tmp_path: Path) -> None:
     for kind in ("stt", "tts"):
         (finding,) = check(f"{kind} model", tmp_path)
         assert finding.ok is True, finding
-        assert "hashes right" in finding.what
+        assert "hashes correct" in finding.what
 
 
 def test_coquis_own_voices_are_left_to_coqui(home: Path) -> None:
@@ -344,7 +344,7 @@ def test_people_get_a_line_each_with_what_to_do(
     assert lines[1] == "ok      disk          5000 MB are free"
     assert "BROKEN  espeak-ng     not there" in lines
     assert "                      -> Run: sudo apt install espeak-ng" in lines
-    assert lines[-1] == "1 of 4 checks found something broken."
+    assert lines[-1] == "1 of 4 checks found a problem."
 
 
 def test_programs_get_one_json_document(

@@ -48,7 +48,7 @@ def test_what_cannot_be_measured_is_not_said_to_be_missing(
 ) -> None:
     settings = Settings.model_validate({"store": {"models": tmp_path}})
     (missing,) = check("storage", tmp_path, settings)
-    assert "not here" in missing.what
+    assert "not installed" in missing.what
     (tmp_path / settings.llm.model).mkdir()
     (tmp_path / settings.llm.model / "model.onnx").write_bytes(b"weights")
     monkeypatch.setattr(storage, "read_rate", lambda _: None)

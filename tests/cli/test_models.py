@@ -85,7 +85,7 @@ def test_pull_then_pull_again(models_dir: Path, capsys: pytest.CaptureFixture[st
 
 def test_pull_of_a_set_keeps_what_came(models_dir: Path) -> None:
     for words in ((), ("--set", "default")):
-        with pytest.raises(Exception, match="lost could not be fetched"):
+        with pytest.raises(Exception, match="lost could not be downloaded"):
             command("pull", *words)
         assert (models_dir / "small" / "m.gguf").read_bytes() == FILES["m.gguf"]
 
@@ -167,7 +167,7 @@ def test_wrong_words_are_refused(models_dir: Path, words: tuple[str, ...]) -> No
 def test_licences_of_all(models_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("licences") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "small (not here): CC0-1.0"
+    assert lines[0] == "small (not installed): CC0-1.0"
     command("pull", "small")
     capsys.readouterr()
     assert command("licences", "--json") == 0

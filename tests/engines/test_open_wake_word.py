@@ -175,7 +175,7 @@ def board_without(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("board_without")
 def test_a_board_without_it_names_the_other_way_in() -> None:
-    with pytest.raises(EngineUnavailable, match="don't work on this board") as told:
+    with pytest.raises(EngineUnavailable, match="not available on this board") as told:
         load("okay_nabu")
     assert "wake.engine to none" in told.value.next_step
     with pytest.raises(EngineUnavailable):

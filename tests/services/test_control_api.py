@@ -191,7 +191,7 @@ def test_listen_is_the_wake_word_and_interrupts_an_answer() -> None:
 def test_listen_is_refused_when_muted_or_deaf() -> None:
     async def story(desk: Desk) -> None:
         await desk("mute")
-        with pytest.raises(OrderRefused, match="off"):
+        with pytest.raises(OrderRefused, match="muted"):
             await desk("listen")
         await desk("unmute")
         await asyncio.sleep(1)

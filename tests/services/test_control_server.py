@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 def test_a_path_that_is_too_long_is_one_sentence(tmp_path: Path) -> None:
     async def story() -> None:
-        with pytest.raises(ControlError, match="cannot be made"):
+        with pytest.raises(ControlError, match="cannot be created"):
             async with serving(tmp_path / ("x" * 120) / "control"):
                 pass
 

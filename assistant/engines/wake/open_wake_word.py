@@ -63,7 +63,7 @@ def create(settings: WakeSettings) -> OpenWakeWords:
                 words.append(_Word(word, OpenWakeWord.from_builtin(Model(word.name))))
     except (ImportError, OSError, ValueError) as error:
         raise EngineUnavailable(
-            f"Wake words don't work on this board: pyopen_wakeword cannot be used ({error}).",
+            f"Wake words are not available on this board: pyopen_wakeword cannot be used ({error}).",
             "If there is a wheel for this board (64-bit processor, glibc 2.35 or "
             "newer), install the `wake` extra. Otherwise set wake.engine to "
             "none, so that any speech wakes the assistant.",

@@ -180,7 +180,7 @@ class ControlApi:
         """Start listening, as after the wake word."""
         voice_loop = self._running()
         if self.state is State.MUTED:
-            raise OrderRefused("The microphone is muted.", "Order `unmute` first.")
+            raise OrderRefused("The microphone is muted.", "Run `assistant ctl unmute` first.")
         if self.state is State.FAULTED or "microphone" in voice_loop.outages:
             raise OrderRefused("There is no microphone.", "Run `assistant doctor` to find out why.")
         voice_loop.post(e.Woken(by="order", by_hand=True))
