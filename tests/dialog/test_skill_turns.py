@@ -64,6 +64,6 @@ def test_what_it_asks_is_answered_by_the_next_words() -> None:
         asked = await house.answered("Set a timer.")
         assert asked.handled_by == "ask_duration"
         answer = await house.answered("Half an hour.")
-        assert (answer.handled_by, answer.reply) == ("set_timer", "Thirty minutes. Starting now.")
+        assert (answer.handled_by, answer.reply) == ("set_timer", "Thirty minutes, starting now.")
 
     simulate(story, words=["Set a timer.", "Half an hour."], intents=INTENTS)
