@@ -123,7 +123,8 @@ def load_batch(settings: Settings, at_once: int) -> BatchLlm:
     if not spec("llm", name).create_batch:
         able = " or ".join(sorted(name for name, each in specs("llm").items() if each.create_batch))
         raise EngineUnavailable(
-            f"The llm engine '{name}' answers one prompt at a time.", f"Set llm.engine to {able} to use --batch."
+            f"The llm engine '{name}' answers one prompt at a time.",
+            f"Set llm.engine to {able} to use --batch.",
         )
     load = partial(engines.load, "batch", name, threads=_threads(settings.llm.threads), at_once=at_once)
     batch: BatchLlm

@@ -71,7 +71,10 @@ class CallingChatLlm(ChatLlm):
             likeliest_first = best[np.argsort(-scores[best], kind="stable")]
             if (token := grammar.first_allowed(likeliest_first.tolist())) is not None:
                 return token
-        raise EngineFailed("The language model couldn't complete a tool call.", "Set llm.tools to off, or choose a different model.")
+        raise EngineFailed(
+            "The language model couldn't complete a tool call.",
+            "Set llm.tools to off, or choose a different model.",
+        )
 
     def _way_to_choose(self, grammar: str, stack: ExitStack) -> Callable[[], int]:
         """Choose within the grammar if the model prefers a call; otherwise anything but a call."""
