@@ -27,13 +27,13 @@ from assistant.core.state import State
 from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.text.word_error import normalize_words, word_errors
 from assistant.tools.bench import barge_in_devices, recorded_echo
 from assistant.tools.bench.barge_in_devices import Plan
 from assistant.tools.bench.lib.clips import Clip, read_set
 from assistant.tools.bench.lib.measuring import Document, Result, ratio, rounded, share, spread_ms, table
 from assistant.tools.bench.lib.speech_end import WINDOW_SAMPLES, levels_db
 from assistant.tools.bench.lib.variants import changed
+from assistant.tools.bench.lib.word_error import counted
 from assistant.tools.bench.room.appliance import Stage, open_stage
 from assistant.tools.bench.room.simulated import Acoustics, living_room, loudness, unit_energy
 
@@ -266,10 +266,9 @@ async def _words(stage: Stage, said: Sequence[Interruption]) -> Document:
     for each in known:
         pcm = to_pcm16(_spoken(each.clip, max(0.0, onset(each.clip) - _LEAD_S)))
         clean = await stage.voice_loop.pipeline.transcribe(pcm)
-        reference = normalize_words(each.clip.text)
-        count += len(reference)
-        over += word_errors(reference, normalize_words(each.heard))
-        alone += word_errors(reference, normalize_words(clean.text))
+        wrong, words = counted(each.clip.text, each.heard)
+        count, over = count + words, over + wrong
+        alone += counted(each.clip.text, clean.text)[0]
     return {"n": count, "error_rate": ratio(over, count), "error_rate_alone": ratio(alone, count)}
 
 

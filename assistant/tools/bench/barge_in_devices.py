@@ -18,7 +18,7 @@ from assistant.core.errors import AudioFileInvalid, EngineFailed
 from assistant.core.types import SAMPLE_RATE_HZ
 from assistant.settings.schema import Settings
 from assistant.tools.bench.lib.clips import Clip, sound_files
-from assistant.tools.bench.lib.measuring import Document, percentile, rounded, table
+from assistant.tools.bench.lib.measuring import Document, columned, percentile, rounded
 from assistant.tools.bench.room import scenes
 from assistant.tools.bench.room.device_world import World, devices, world
 from assistant.tools.bench.room.echo_path import Cell
@@ -206,43 +206,16 @@ def _keep(file: Path | None, document: Document) -> None:
             sink.write(json.dumps(document) + "\n")
 
 
-_COLUMNS: dict[str, tuple[tuple[str, str], ...]] = {
-    OWN_VOICE: (
-        ("announcements", "said"),
-        ("false_pauses", "false pauses"),
-        ("woken", "woken"),
-        ("cut_off", "cut off"),
-        ("self_answers", "self-answers"),
-        ("delay_ms", "true ms"),
-        ("gain", "true gain"),
-    ),
-    PEOPLE: (
-        ("person_db", "dB"),
-        ("interruptions", "n"),
-        ("stopped", "stopped"),
-        ("within_300_ms", "in 300 ms"),
-        ("p50_ms", "p50 ms"),
-        ("p95_ms", "p95 ms"),
-        ("stopped_before_anybody_spoke", "too early"),
-        ("alone", "alone"),
-        ("false_pauses", "false pauses"),
-        ("stopped_again", "again"),
-    ),
-    NOISES: (
-        ("noise_db", "dB"),
-        ("noises", "n"),
-        ("false_pauses", "false pauses"),
-        ("paused_and_went_on", "went on"),
-        ("ended_by_noise", "ended by it"),
-        ("self_answers", "answers to it"),
-    ),
-    RESTART: (
-        ("well_again_s", "back after s"),
-        ("well", "well"),
-        ("announcements", "said"),
-        ("false_pauses", "false pauses"),
-        ("self_answers", "self-answers"),
-    ),
+_COLUMNS: dict[str, str] = {
+    OWN_VOICE: "announcements=said false_pauses=false_pauses woken=woken cut_off=cut_off "
+    "self_answers=self-answers delay_ms:g=true_ms gain:g=true_gain",
+    PEOPLE: "person_db:g=dB interruptions=n stopped=stopped within_300_ms=in_300_ms silent.p50_ms:g=p50_ms "
+    "silent.p95_ms:g=p95_ms stopped_before_anybody_spoke=too_early alone=alone false_pauses=false_pauses "
+    "stopped_again=again",
+    NOISES: "noise_db:g=dB noises=n false_pauses=false_pauses paused_and_went_on=went_on "
+    "ended_by_noise=ended_by_it self_answers=answers_to_it",
+    RESTART: "well_again_s:g=back_after_s well=well announcements=said false_pauses=false_pauses "
+    "self_answers=self-answers",
 }
 """Key in the document, and head of the column."""
 
@@ -253,20 +226,10 @@ def as_text(document: Document) -> str:
     for scene, columns in _COLUMNS.items():
         cells = [cell for cell in document["cells"] if cell["scene"] == scene]
         if cells:
-            parts += [_sentence(scene, document, cells), _grid(columns, cells)]
+            heads = [column.partition("=") for column in columns.split()]
+            pairs = [("cell", "cell"), *((head.replace("_", " "), key) for key, _, head in heads)]
+            parts += [_sentence(scene, document, cells), columned(pairs, cells)]
     return "\n\n".join(parts)
-
-
-def _grid(columns: Sequence[tuple[str, str]], cells: Sequence[Document]) -> str:
-    rows = [(cell["cell"], *(_value(cell, key) for key, _ in columns)) for cell in cells]
-    return table(("cell", *(head for _, head in columns)), rows)
-
-
-def _value(cell: Document, key: str) -> object:
-    value = cell.get("silent", {}).get(key) if key in {"p50_ms", "p95_ms"} else cell[key]
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _sentence(scene: str, document: Document, cells: Sequence[Document]) -> str:

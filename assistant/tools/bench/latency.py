@@ -14,7 +14,6 @@ from typing import Any
 from assistant.audio.files import check_writable
 from assistant.runtime import clock
 from assistant.settings.schema import Settings
-from assistant.text.word_error import normalize_words, word_errors
 from assistant.tools.bench import waterfall
 from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.clips import read_set
@@ -39,6 +38,7 @@ from assistant.tools.bench.lib.rehearsal import (
     rehearse,
 )
 from assistant.tools.bench.lib.variants import PLAIN, changed
+from assistant.tools.bench.lib.word_error import counted
 
 _TITLES = {
     "response": "response",
@@ -167,10 +167,8 @@ def _word_error_rate(all_said: Iterable[Said]) -> float | None:
     """Over all words of the recordings whose text is known; None when none is."""
     wrong = words = 0
     for said in all_said:
-        reference = normalize_words(said.clip.text)
-        heard = " ".join(turn.report.transcript for turn in said.turns)
-        words += len(reference)
-        wrong += word_errors(reference, normalize_words(heard)) if reference else 0
+        errors, count = counted(said.clip.text, " ".join(turn.report.transcript for turn in said.turns))
+        wrong, words = wrong + errors, words + count
     return ratio(wrong, words)
 
 

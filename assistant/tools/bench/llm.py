@@ -21,6 +21,7 @@ from assistant.settings.schema import Settings
 from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
+    columned,
     in_turn,
     median,
     percentile,
@@ -160,19 +161,9 @@ class _Bare:
 
 
 def _as_text(document: Document) -> str:
-    speed = table(
-        ["", "tokens a second", "5 % below", "first token ms", "n"],
-        [
-            [
-                name,
-                document[name]["tokens_per_s"],
-                document[name]["tokens_per_s_p5"],
-                document[name]["first_token_p50_ms"],
-                document[name]["n"],
-            ]
-            for name in ("ours", "plain")
-        ],
-    )
+    columns = [("", "name"), ("tokens a second", "tokens_per_s"), ("5 % below", "tokens_per_s_p5")]
+    columns += [("first token ms", "first_token_p50_ms"), ("n", "n")]
+    speed = columned(columns, [{"name": name, **document[name]} for name in ("ours", "plain")])
     turns = table(
         ["turn", "prompt", "new", "read", "first token ms"],
         [[number, *turn.values()] for number, turn in enumerate(document["conversation"], 1)],

@@ -20,20 +20,19 @@ from assistant.board.cores import big_cores
 from assistant.core.types import Pcm16
 from assistant.runtime.cancel import Cancel
 from assistant.settings.schema import Settings
-from assistant.text.word_error import normalize_words, word_errors
 from assistant.tools.bench.lib.clips import Clip, read_set
 from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
+    columned,
     in_turn,
     median,
     ratio,
-    share,
     spread_ms,
-    table,
     timed,
 )
 from assistant.tools.bench.lib.noisy import with_noise
+from assistant.tools.bench.lib.word_error import counted
 
 QUIET = ""
 """The name of no noise."""
@@ -110,10 +109,8 @@ def _figures(rows: Sequence[Row]) -> Document:
 
 
 def _row(clip: Clip, results: Sequence[tuple[float, str]]) -> Row:
-    reference = normalize_words(clip.text)
-    text = results[-1][1]
-    errors = word_errors(reference, normalize_words(text)) if reference else 0
-    return Row(clip.duration_s, median(took_s for took_s, _ in results) or 0.0, len(reference), errors)
+    errors, words = counted(clip.text, results[-1][1])
+    return Row(clip.duration_s, median(took_s for took_s, _ in results) or 0.0, words, errors)
 
 
 def _ours(engine: Any, pcm: Pcm16) -> str:
@@ -145,24 +142,11 @@ def _text_of(stock: Any, pcm: Pcm16, settings: Settings) -> str:
 
 
 def _as_text(document: Document) -> str:
-    rows = []
     parts = [("all", document), (f"below {SHORT_S:g} s", document["short"]), *document["in_noise"].items()]
-    for title, part in parts:
-        for name in ("ours", "stock"):
-            figures = part[name]
-            rows.append(
-                [
-                    f"{title}: {name}",
-                    figures["p50_ms"],
-                    figures["p95_ms"],
-                    figures["n"],
-                    figures["real_time_factor"] and f"{figures['real_time_factor']:.3f}",
-                    share(figures["word_error_rate"]),
-                ]
-            )
-    figures = table(["", "p50 ms", "p95 ms", "n", "s a second", "word errors"], rows)
+    rows = [{"of": f"{title}: {who}", **part[who]} for title, part in parts for who in ("ours", "stock")]
+    columns = [("", "of"), ("p50 ms", "p50_ms"), ("p95 ms", "p95_ms"), ("n", "n")]
+    columns += [("s a second", "real_time_factor:.3f"), ("word errors", "word_error_rate:.1%")]
     return (
-        f"Speech to text beside faster-whisper's own transcribe\n\n"
-        f"{figures}\n\n"
+        f"Speech to text beside faster-whisper's own transcribe\n\n{columned(columns, rows)}\n\n"
         f"ratio of the medians: {document['ratio']} (below {SHORT_S:g} s: {document['short']['ratio']})"
     )

@@ -22,12 +22,12 @@ from assistant.settings.schema import Settings
 from assistant.tools.bench.lib.measuring import (
     Document,
     Result,
+    columned,
     in_turn,
     median,
     ratio,
     rounded,
     spread_ms,
-    table,
     timed,
 )
 
@@ -151,20 +151,10 @@ class _Plain:
 
 
 def _as_text(document: Document) -> str:
-    rows = []
-    for length, figures in document["characters"].items():
-        ours, plain = figures["ours"], figures["plain"] or {}
-        rows.append(
-            [
-                length,
-                ours["p50_ms"],
-                ours["p95_ms"],
-                f"{ours['real_time_factor']:.3f}",
-                plain.get("p50_ms"),
-                plain and f"{plain['real_time_factor']:.3f}",
-                figures["ratio"] and f"{figures['ratio']:.2f}",
-                figures["phonemes_p50_ms"],
-            ]
-        )
-    heads = ["characters", "ours p50 ms", "p95", "RTF", "plain p50 ms", "RTF", "ratio", "phonemes ms"]
-    return f"The voice beside plain ONNX Runtime\n\n{table(heads, rows)}"
+    columns = [
+        *(("characters", "length"), ("ours p50 ms", "ours.p50_ms"), ("p95", "ours.p95_ms")),
+        *(("RTF", "ours.real_time_factor:.3f"), ("plain p50 ms", "plain.p50_ms")),
+        *(("RTF", "plain.real_time_factor:.3f"), ("ratio", "ratio:.2f"), ("phonemes ms", "phonemes_p50_ms")),
+    ]
+    rows = [{"length": length, **figures} for length, figures in document["characters"].items()]
+    return f"The voice beside plain ONNX Runtime\n\n{columned(columns, rows)}"

@@ -84,6 +84,11 @@ def coarse(matrix: Float32s) -> Float32s:
     return Blocks(_clipped(blocks, _inverse(scales), 8).astype(np.int8), scales).matrix(matrix.shape[1])
 
 
+def from_bfloat16(raw: npt.NDArray[np.uint16]) -> Float32s:
+    """Numbers of 16 bits that are the upper halves of those of 32, which NumPy does not know."""
+    return (raw.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
 def blocks_of(matrix: npt.NDArray[Number], size: int = BLOCK) -> npt.NDArray[Number]:
     """[rows, columns] -> [rows, blocks, size]"""
     rows, columns = matrix.shape

@@ -2,14 +2,12 @@
 
 Formats of fewer than 16 bits are unpacked by llama.cpp before (``quantizer``), which knows them all. Models
 are written by llama.cpp too: a method changes the numbers in its file, and types and shapes stay as they are.
-Only an adapter is written here, in the layout of the format's specification, version 3: magic, counts,
-metadata, a line for each tensor, and the numbers, each tensor at a multiple of 32 bytes.
+Only an adapter is written here, by the package ``gguf``.
 """
 
 from __future__ import annotations
 
 import shutil
-import struct
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from assistant.core.errors import ModelCorrupt
+from assistant.core.errors import EngineUnavailable, ModelCorrupt
 from assistant.store.disk import require, writing
 from assistant.store.formats.gguf import GgufHeader, Tensor, read_header
 from assistant.store.progress import Meter, Watcher
-from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s
+from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s, from_bfloat16
 from assistant.tools.quantize.gguf_grids import Bytes, grid_of, nibbles
 from assistant.tools.quantize.importance import Correlations
 from assistant.tools.quantize.rounding import LastSpread, gptq_on_grid
@@ -57,8 +55,8 @@ class GgufWeights:
             )
         self._used.add(name)
         raw = self._data[tensor.offset : tensor.offset + tensor.size_bytes]
-        if tensor.type == "BF16":  # the upper half of a float32
-            return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(shape)
+        if tensor.type == "BF16":
+            return from_bfloat16(raw.view(np.uint16)).reshape(shape)
         kind = np.float32 if tensor.type == "F32" else np.float16
         return raw.view(kind).astype(np.float32).reshape(shape)
 
@@ -152,48 +150,26 @@ def _plain_bytes(array: npt.NDArray[np.floating[Any]], tensor: Tensor) -> bytes:
     return (rounded >> 16).astype(np.uint16).tobytes()
 
 
-VERSION = 3
-ALIGNMENT = 32
-"""What readers assume where the file names none."""
-
-_FLOAT32, _TEXT = 6, 8
-"""Types of metadata."""
-_F16 = 1
-"""ggml's number of the type of tensors."""
-
-
 def write_adapter(
-    file: Path, metadata: Mapping[str, str | float], tensors: Mapping[str, npt.NDArray[np.float16]]
+    file: Path, architecture: str, alpha: float, tensors: Mapping[str, npt.NDArray[np.float16]]
 ) -> None:
-    """Numbers in ``metadata`` get 32 bits. Raises OSError."""
-    head = [b"GGUF", struct.pack("<IQQ", VERSION, len(tensors), len(metadata))]
-    for key, value in metadata.items():
-        head.append(_text(key) + _metadata_value(value))
-    offset = 0
+    """Write a LoRA adapter. Raises OSError, EngineUnavailable without the package gguf."""
+    try:
+        from gguf import GGUFWriter  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"Writing an adapter needs the Python package '{error.name}', which is not installed.",
+            "Install the assistant with the extra `prepare`.",
+        ) from error
+    writer = GGUFWriter(str(file), architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", alpha)
     for name, array in tensors.items():
-        sizes = array.shape[::-1]  # the dimension that lies together comes first
-        head.append(_text(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, _F16, offset))
-        offset += _aligned(array.nbytes)
-    with file.open("wb") as opened:
-        opened.write(_padded(b"".join(head)))
-        for array in tensors.values():
-            opened.write(_padded(array.astype("<f2").tobytes()))
-
-
-def _metadata_value(value: str | float) -> bytes:
-    if isinstance(value, str):
-        return struct.pack("<I", _TEXT) + _text(value)
-    return struct.pack("<If", _FLOAT32, value)
-
-
-def _text(value: str) -> bytes:
-    data = value.encode()
-    return struct.pack("<Q", len(data)) + data
-
-
-def _aligned(count: int) -> int:
-    return count + -count % ALIGNMENT
-
-
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % ALIGNMENT)
+        writer.add_tensor(name, array)
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+    finally:
+        writer.close()

@@ -23,8 +23,9 @@ from assistant.core.errors import ModelCorrupt
 from assistant.store.disk import require, writing
 from assistant.store.formats.gguf import GgufHeader
 from assistant.store.progress import Watcher
+from assistant.tools.quantize.block_numbers import Float32s
 from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.watching import Float32s, watch
+from assistant.tools.quantize.watching import watch
 
 Importance: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 """Tensor name -> mean square of the input of each of its columns."""

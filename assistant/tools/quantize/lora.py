@@ -255,13 +255,7 @@ def write_adapter_file(
                     "Work it into the model instead: `assistant quantize MODEL --adapter FOLDER`.",
                 )
             halves[f"{name}.{end}"] = half
-    about: dict[str, str | float] = {
-        "general.type": "adapter",
-        "general.architecture": architecture,
-        "adapter.type": "lora",
-        "adapter.lora.alpha": strength.scale * strength.rank,
-    }
-    write_adapter(file, about, halves)
+    write_adapter(file, architecture, strength.scale * strength.rank, halves)
 
 
 def _found(source: str) -> Path:

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from assistant.core.errors import ModelCorrupt
 from assistant.store.formats.gguf import Value
+from assistant.tools.quantize.block_numbers import Float32s
 from assistant.tools.quantize.scoring import Passage, Scorer
 
-Float32s = npt.NDArray[np.float32]
 Report = Callable[[int], None]
 """Told how many more tokens are done."""
 

@@ -21,8 +21,7 @@ import numpy.typing as npt
 
 from assistant.core.errors import ModelCorrupt
 from assistant.store.disk import require, writing
-
-Float32s = npt.NDArray[np.float32]
+from assistant.tools.quantize.block_numbers import Float32s, from_bfloat16
 
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit."""
@@ -102,7 +101,7 @@ def _numbers(place: _Place) -> npt.NDArray[Any]:
     """As float32, or packed as they are."""
     raw = np.memmap(place.file, KINDS[place.dtype], "r", place.start, place.shape or (1,))
     if place.dtype == "BF16":
-        return (raw.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        return from_bfloat16(raw)
     if place.dtype in PACKED:
         return raw
     with np.errstate(over="ignore"):  # what a float64 holds beyond becomes infinite, and is found

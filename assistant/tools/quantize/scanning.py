@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from assistant.core.errors import ModelCorrupt
 from assistant.store.formats.gguf import TENSOR_TYPES, Tensor, read_header
+from assistant.tools.quantize.block_numbers import from_bfloat16
 
 BLOCK_BYTES = {name: size for name, _, size in TENSOR_TYPES.values()}
 
@@ -66,7 +67,7 @@ def _floats(tensor: Tensor, raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.floati
     if tensor.type == "F16":
         return raw.view(np.float16)
     if tensor.type == "BF16":
-        return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+        return from_bfloat16(raw.view(np.uint16))
     places = SCALES_AT.get(tensor.type, ())
     blocks = raw.reshape(-1, BLOCK_BYTES[tensor.type]) if places else raw.reshape(-1, 1)
     parts = [np.ascontiguousarray(blocks[:, at : at + 2]).view(np.float16).reshape(-1) for at in places]

@@ -20,6 +20,7 @@ from assistant.store.formats.gguf import GgufHeader
 from assistant.store.licences import Agree
 from assistant.store.progress import Watcher
 from assistant.tools.quantize.checkpoint import HUB_NAME, find_checkpoint, read_json
+from assistant.tools.quantize.workspace import fit_for_store
 
 FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*|onnx-[a-z0-9]+)$", re.IGNORECASE)
 """The end of names such as "model-q4_k_m", which the new file does not keep."""
@@ -106,7 +107,7 @@ def find(  # noqa: PLR0917
         folder,
         found.file,
         found.header,
-        _stem(stem),
+        fit_for_store(FORMAT_IN_NAME.sub("", stem)),
         licence,
         sum(part.stat().st_size for part in folder.glob("*.gguf")),
         revision,
@@ -159,8 +160,3 @@ def _linked(path: Path, work_dir: Path) -> Path:
     folder.mkdir()
     (folder / path.name).symlink_to(path.resolve())
     return folder
-
-
-def _stem(name: str) -> str:
-    bare = FORMAT_IN_NAME.sub("", name)
-    return re.sub(r"[^a-z0-9._-]+", "-", bare.lower()).strip("._-")[:48] or "model"

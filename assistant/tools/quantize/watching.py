@@ -16,16 +16,14 @@ from typing import Any
 import llama_cpp
 import llama_cpp.llama_cpp as lib
 import numpy as np
-import numpy.typing as npt
 
 from assistant.core.errors import EngineUnavailable
 from assistant.store.progress import Meter, Watcher
 from assistant.tools.quantize import calibration_text
+from assistant.tools.quantize.block_numbers import Float32s
 from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.scorers import LlamaCppScorer
 from assistant.tools.quantize.scoring import Passage
-
-Float32s = npt.NDArray[np.float32]
 
 See = Callable[[str, Float32s], None]
 """Told the name of a matrix and the inputs [tokens, columns] that it is multiplied with, which are

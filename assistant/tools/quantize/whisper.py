@@ -25,10 +25,11 @@ from assistant.store.disk import writing
 from assistant.store.own import check_name
 from assistant.store.progress import Meter, Watcher, timed
 from assistant.tools.quantize import card, whisper_gate
+from assistant.tools.quantize.block_numbers import Float32s
 from assistant.tools.quantize.checkpoint import check_checkpoint, find_checkpoint, read_json
 from assistant.tools.quantize.record import checksum, files_of
 from assistant.tools.quantize.request import Request
-from assistant.tools.quantize.safetensors import Float32s, SafetensorsFolder
+from assistant.tools.quantize.safetensors import SafetensorsFolder
 from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
 
 COMPUTE = {"ct2-int8": "int8", "ct2-float16": "float32", "ct2-float32": "float32"}

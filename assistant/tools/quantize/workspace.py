@@ -213,6 +213,11 @@ def stem_of(named: str) -> str:
     """The last part of a folder or of maker/model, fit for a name in the store."""
     path = Path(named).expanduser()
     last = path.resolve().name if path.exists() else named.rsplit("/", 1)[-1]
+    return fit_for_store(last)
+
+
+def fit_for_store(last: str) -> str:
+    """A name of letters that a name in the store may have."""
     return re.sub(r"[^a-z0-9._-]+", "-", last.lower()).strip("._-")[:MAX_NAME_LETTERS] or "model"
 
 

@@ -174,5 +174,10 @@ def test_numbers_that_16_bits_cannot_hold(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_has_a_head(tmp_path: Path) -> None:
-    write_adapter(tmp_path / "a.gguf", {"general.type": "adapter"}, {})
-    assert read_header(tmp_path / "a.gguf").metadata == {"general.type": "adapter"}
+    write_adapter(tmp_path / "a.gguf", "llama", 16.0, {})
+    assert read_header(tmp_path / "a.gguf").metadata == {
+        "general.type": "adapter",
+        "general.architecture": "llama",
+        "adapter.type": "lora",
+        "adapter.lora.alpha": 16.0,
+    }

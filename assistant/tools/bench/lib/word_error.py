@@ -1,0 +1,31 @@
+"""Word errors as papers count them: after Whisper's normalizer for English, along jiwer's alignment.
+
+Both packages are in the extra ``bench``. Without them no words are counted, and a rate is not known.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+
+def counted(said: str, heard: str) -> tuple[int, int]:
+    """Words that are wrong in what was ``heard``, and words that were ``said``."""
+    if not said or not (tools := _tools()):
+        return 0, 0
+    process_words, normalize = tools
+    reference = normalize(said)
+    if not reference:
+        return 0, 0
+    found = process_words(reference, normalize(heard))
+    return found.substitutions + found.deletions + found.insertions, len(reference.split())
+
+
+@cache
+def _tools() -> tuple[Any, Any] | None:
+    try:
+        from jiwer import process_words  # noqa: PLC0415 - extras
+        from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415
+    except ImportError:
+        return None
+    return process_words, EnglishTextNormalizer()
