@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from assistant import skills
 from assistant.app import engines as loading
-from assistant.app import memory_fit
+from assistant.app import memory_fit, proof
 from assistant.audio import Kind, Microphone, Speaker, nothing_plugs_in
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.reference import Reference
@@ -37,6 +37,7 @@ from assistant.dialog.ringer import Ringer
 from assistant.engines import CallingLlm, Engine, Llm
 from assistant.knowledge import Knowledge, open_topics
 from assistant.runtime import credentials, paths
+from assistant.runtime.aio import in_thread
 from assistant.runtime.engine_thread import EngineThread, FairLock
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
@@ -176,6 +177,7 @@ async def _open_pipeline(
     Each of them uses all the engines' cores, one at a time: while the voice makes a sentence, the language
     model waits between two tokens.
     """
+    settings = await in_thread(lambda: proof.usable(settings, loading.store_of(settings)))
     memory_fit.require(settings)
     return_what_is_freed()
     in_turn = FairLock()
@@ -185,7 +187,8 @@ async def _open_pipeline(
         async def start(name: str, load: Callable[[Settings], E]) -> EngineThread[E]:
             worker: EngineThread[E] = EngineThread(name, cores.engines if cores.pinned else (), in_turn)
             stack.push_async_callback(worker.close)
-            await worker.start(lambda: load(settings))
+            with proof.marked(name, getattr(settings, name).model):
+                await worker.start(lambda: load(settings))
             return worker
 
         # First the engine that needs most memory while loading: for a moment, all of its file.

@@ -15,7 +15,7 @@ from typing import Any
 
 from assistant import __version__, engines
 from assistant.app import adapter as adapters
-from assistant.app import memory_fit
+from assistant.app import memory_fit, proof
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.memory import EchoMemory
 from assistant.audio.echo.reference import Reference
@@ -32,7 +32,6 @@ from assistant.runtime.engine_spec import spec, specs
 from assistant.settings.engines import LlmSettings, SttSettings, TtsSettings
 from assistant.settings.schema import Settings
 from assistant.store import Store, open_store
-from assistant.store.catalog import Kind
 
 log = logging.getLogger(__name__)
 
@@ -199,12 +198,15 @@ def sound_filters(settings: Settings, reference: Reference | None) -> list[Sound
     return filters
 
 
-def _load(kind: Kind, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> Any:
+def _load(kind: proof.Kind, settings: Settings, section: SttSettings | LlmSettings | TtsSettings) -> Any:
     load = partial(engines.load, kind, section.engine, settings=section, threads=_threads(section.threads))
     if not spec(kind, section.engine).needs_model:
         return load(model=None)
-    with store_of(settings).opened(section.model, kind) as folder:
-        return load(model=folder)
+    store = store_of(settings)
+    with store.opened(section.model, kind) as folder:
+        proof.require(kind, settings, store, folder)
+        with proof.marked(kind, section.model):
+            return load(model=folder)
 
 
 def _threads(wanted: int) -> int:

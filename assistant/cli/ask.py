@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from assistant.app import memory_fit
+from assistant.app import memory_fit, proof
 from assistant.cli import _prompts
 from assistant.core.errors import EmptyAnswer
 from assistant.core.types import Call
@@ -87,6 +87,8 @@ async def _answered(settings: Settings, skills: Skills, text: str) -> Report:
     from assistant.dialog.pipeline import Answer  # noqa: PLC0415
 
     async def ask_model(text: str, _: Meter) -> AsyncGenerator[str | Call, None]:
+        nonlocal settings
+        settings = proof.usable(settings, loading.store_of(settings), ("llm",))
         memory_fit.require(settings, llm_only=True)
         with closing(loading.load_llm(settings)) as llm:
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from assistant.app import memory_fit
+from assistant.app import memory_fit, proof
 from assistant.core.errors import AssistantError
 from assistant.runtime import paths
 from assistant.runtime.harmless import one_line
@@ -175,6 +175,10 @@ def _pull(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> in
 def _import(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
     accept = arguments.accept_licence
     arrivals = store.import_from(arguments.path, arguments.name, arguments.kind, terminal, accept=accept)
+    if arguments.kind in get_args(proof.Kind):
+        for arrival in arrivals:
+            if problem := proof.try_import(arguments.kind, arguments.settings, store, arrival.name):
+                terminal.note(f"{arrival.name} is here, but can't be used: {problem}")
     _report("imported", arrivals, arguments)
     return 0
 

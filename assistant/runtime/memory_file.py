@@ -61,3 +61,8 @@ def link(place: Path, descriptor: int) -> None:
 def is_held(path: Path) -> bool:
     """True if ``path`` is such a link. Nothing derived from its content may be written to disk."""
     return path.is_symlink() and str(path.readlink()).startswith(_MARK)
+
+
+def descriptor(path: Path) -> int:
+    """The descriptor that such a link leads to."""
+    return int(str(path.readlink()).removeprefix(_MARK))
