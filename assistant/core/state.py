@@ -41,22 +41,22 @@ class State(Enum):
 
 
 HEARING: Final = (State.LISTENING, State.INTERRUPTED)
-"""A person has the word."""
+"""States in which the user may speak."""
 
 BETWEEN_TURNS: Final = (State.SLEEPING, State.MUTED, State.FAULTED)
-"""Nobody is listened to or answered."""
+"""States in which nobody is listened to or answered."""
 
 _AWAKE: Final = (State.LISTENING, State.THINKING, State.SPEAKING, State.INTERRUPTED)
 _RUNNING: Final = (State.SLEEPING, *_AWAKE)
 
 
 class Guard(Enum):
-    """A condition of a transition. Whoever fires the machine knows whether it holds."""
+    """A condition of a transition. The code that fires the machine knows whether it is met."""
 
     ANSWER_HELD = "answer held"
-    """An answer was interrupted and can go on."""
+    """An interrupted answer can continue."""
     TIME_LEFT = "time left"
-    """The person still has time to begin to speak."""
+    """The user still has time to start speaking."""
 
 
 class Transition(NamedTuple):
@@ -78,13 +78,13 @@ _ROWS: Final[tuple[tuple[State, type[e.Event], State] | tuple[State, type[e.Even
     (State.THINKING, e.ReplyRefused, State.SPEAKING, Guard.ANSWER_HELD),  # noise, or its own voice
     (State.THINKING, e.ReplyRefused, State.LISTENING, Guard.TIME_LEFT),
     (State.THINKING, e.ReplyRefused, State.SLEEPING),
-    (State.THINKING, e.FollowUpOpened, State.LISTENING),  # called between two rings of a timer
+    (State.THINKING, e.FollowUpOpened, State.LISTENING),  # woken between two rings of a timer
     (State.THINKING, e.ReplyStarted, State.SPEAKING),
     (State.THINKING, e.ReplyFinished, State.SLEEPING),  # nothing needed to be said
     (State.SPEAKING, e.ReplyFinished, State.SLEEPING),
     (State.SPEAKING, e.FollowUpOpened, State.LISTENING),
     (State.SPEAKING, e.BargedIn, State.INTERRUPTED),
-    (State.SPEAKING, e.Woken, State.LISTENING),  # by hand: no sound was mistaken for it
+    (State.SPEAKING, e.Woken, State.LISTENING),  # a button or command, not a misheard sound
     (State.INTERRUPTED, e.NothingSaid, State.SPEAKING, Guard.ANSWER_HELD),  # too short to be speech
     (State.INTERRUPTED, e.NothingSaid, State.LISTENING, Guard.TIME_LEFT),
     (State.INTERRUPTED, e.NothingSaid, State.SLEEPING),
@@ -99,16 +99,17 @@ _ROWS: Final[tuple[tuple[State, type[e.Event], State] | tuple[State, type[e.Even
     (State.FAULTED, e.Announced, State.SPEAKING),  # timers ring without a microphone
 )
 TRANSITIONS: Final = tuple(Transition(*row) for row in _ROWS)
-"""State, kind of event, next state, and only if what. The first row that holds counts; what is not here
-cannot happen."""
+"""State, kind of event, next state, and optional guard. The first row whose guard is met counts; anything
+not listed is illegal.
+"""
 
 
 Observer: TypeAlias = Callable[[e.Event, State], None]
-"""Is told each event that led to another state, and that state."""
+"""Called with each event that led to another state, and that state."""
 
 
 class StateMachine:
-    """Holds the state; ``fire`` is the only way to change it. The parameters tell which guards hold now."""
+    """Holds the state; ``fire`` is the only way to change it. The parameters say which guards are met now."""
 
     state: State
 
@@ -135,7 +136,7 @@ class StateMachine:
         return self.state
 
     def target(self, event: type[e.Event]) -> State | None:
-        """The next state for this kind of event now; None if the table has no such transition."""
+        """Return the next state for this kind of event now; None if the table has no such transition."""
         rows = (row for row in TRANSITIONS if (row.source, row.event) == (self.state, event))
         return next((row.target for row in rows if not row.only_if or self._holds[row.only_if]()), None)
 

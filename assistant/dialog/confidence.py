@@ -1,8 +1,8 @@
-"""How sure a model is of a reply, from the probabilities of its own words and the kind of question.
+"""Estimates how sure a model is of a reply, from the probabilities of its own words and the kind of question.
 
-Three figures of the first sentence go into it: its unlikeliest token, the mean of the tokens that say
-something new, and the unlikeliest of the first four of those. A ``Calibration`` (of the model catalogue)
-weighs them for one model. Pure.
+It uses three values of the first sentence: its least likely token, the mean of the tokens that say something
+new, and the least likely of the first four of those. A ``Calibration`` (from the model catalog) weights them
+for one model. Pure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from assistant.store.catalog import Calibration
 from assistant.text.en.questions import Kind
 
 FIRST = 4
-"""Content tokens that say most about whether a reply is right (AUC 0.79 of 0.85, with the 1.5B)."""
+"""Content tokens that tell most about whether a reply is right (AUC 0.79 of 0.85, with the 1.5B)."""
 
 # fmt: off
 _SAY_LITTLE = frozenset({
@@ -28,23 +28,23 @@ _SAY_LITTLE = frozenset({
 # fmt: on
 
 Token = tuple[str, float]
-"""What was written, and its log-probability."""
+"""The text of a token, and its log-probability."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a model's own probabilities say about a sentence; natural logarithms."""
+    """What a model's own probabilities say about a sentence, as natural logarithms."""
 
     least: float
-    """Of its unlikeliest token."""
+    """Log-probability of its least likely token."""
     content: float
-    """The mean over the tokens of words that are not in the question."""
+    """Mean over the tokens of words that are not in the question."""
     first: float
-    """The least of the first of those."""
+    """The lowest of the first of those."""
 
 
 def evidence(question: str, tokens: Sequence[Token]) -> Evidence | None:
-    """Of a sentence that answers the question; None where nothing is known of its tokens."""
+    """Return the evidence for a sentence that answers the question; None if its tokens are unknown."""
     if not tokens:
         return None
     asked = set(_words(question)) | _SAY_LITTLE
@@ -60,12 +60,12 @@ def evidence(question: str, tokens: Sequence[Token]) -> Evidence | None:
 
 
 def says_more(question: str, sentence: str) -> bool:
-    """Whether there is a word in the sentence that is not in the question."""
+    """True if the sentence has a word that is not in the question."""
     return bool(set(_words(sentence)) - set(_words(question)) - _SAY_LITTLE)
 
 
 def probability(found: Evidence, kind: Kind, calibration: Calibration) -> float:
-    """That the sentence is right, 0 to 1."""
+    """Return the probability that the sentence is right, 0 to 1."""
     weights = calibration.weights
     total = weights.bias + weights.least * found.least + weights.content * found.content
     total += weights.first * found.first + weights.kinds.get(kind, 0.0)
@@ -77,7 +77,7 @@ def _words(text: str) -> list[str]:
 
 
 def _word_of_each(text: str, tokens: Sequence[Token]) -> list[str]:
-    """The word that each token is part of; empty for marks and spaces."""
+    """Return the word each token is part of; empty for marks and spaces."""
     spans = [(word.start(), word.end(), word.group().lower()) for word in re.finditer(r"\w+", text)]
     words, at = [], 0
     for piece, _ in tokens:

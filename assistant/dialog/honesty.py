@@ -1,9 +1,9 @@
-"""Honesty: of what a language model remembers, only what is probably right is spoken.
+"""Honesty: a language model's memory is spoken only if it is probably right.
 
-A question of knowledge is judged sentence by sentence, before anything is said: a sentence that is probably
-right is said as it is, one that may be right begins with "I think", and instead of the others the assistant
-says that it doesn't know. Questions of health, poison, fire, electricity and law are never answered from
-memory. Talk passes as it comes.
+A knowledge question is judged sentence by sentence, before anything is said: a sentence that is probably
+right is said as it is, one that may be right begins with "I think", and in place of the others the assistant
+says that it doesn't know. Questions about health, poison, fire, electricity and law are never answered from
+memory. Small talk passes unchanged.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LACKS: dict[Lack, tuple[str, str]] = {
     "home": ("I can't switch anything here.", "Connect Home Assistant in the settings, and I'll pass it on."),
     "web": ("I can't search the web, because I work without the internet.", "A telephone can."),
 }
-"""What it cannot do, and what would."""
+"""What it cannot do, and what could."""
 
 _ADMITS = re.compile(
     r"\b(?:i (?:do not|don't) (?:know|have)|i(?: a|')m (?:not sure|sorry|unable)|i (?:can ?not|can't))\b",
@@ -60,17 +60,17 @@ class Honesty:
     """What one language model is trusted with."""
 
     calibration: Calibration | None = None
-    """None: nothing that it remembers is spoken."""
+    """None means that nothing it remembers is spoken."""
     judges: bool = True
     """False lets everything pass."""
     is_server: bool = False
-    """It is somebody's own server: what it knows passes, and so does what is asked of the world outside."""
+    """True for the user's own server: what it knows passes, and so do requests about the outside world."""
     _told: set[Lack] = field(default_factory=set)
 
     def answer(self, question: str, ask: Callable[[], Pieces]) -> Pieces:
-        """The reply to a question; ``ask`` gives the model's, and is only called for what it may answer.
+        """Return the reply to a question; ``ask`` gets the model's, and is called only if it may answer.
 
-        Empty pieces come while a sentence is judged, so that others may compute in between.
+        Yields empty pieces while a sentence is judged, so that others can compute in between.
         """
         if not self.judges:
             yield from ask()
@@ -84,7 +84,7 @@ class Honesty:
             yield from ask()
 
     def level(self, question: str, asked: Kind, tokens: list[Token]) -> Level:
-        """How to say a sentence of these tokens."""
+        """Return how to say a sentence of these tokens."""
         found = evidence(question, tokens)
         if self.calibration is None or found is None:
             return "unknown"
@@ -98,7 +98,7 @@ class Honesty:
         )
 
     def _instead(self, question: str, asked: Kind) -> str | None:
-        """What to say without asking the model."""
+        """Return what to say without asking the model."""
         if asked == "emergency":
             return EMERGENCY
         if asked == "advice":
@@ -127,24 +127,24 @@ class Honesty:
 
 
 class _Judging:
-    """One reply to a question of knowledge, sentence by sentence.
+    """One reply to a knowledge question, sentence by sentence.
 
-    The first sentence is spoken as soon as it answers the question, and then it ends: the detail behind that
-    is the model's weakest part.
+    The first sentence is spoken as soon as it answers the question, and the reply ends there: later details
+    are the model's weakest part.
     """
 
     def __init__(self, honesty: Honesty, question: str, asked: Kind) -> None:
         self._honesty, self._question, self._asked = honesty, question, asked
         self._sentences = Sentences(begin_with="sentence")
         self._tokens: list[Token] = []
-        """Of the sentence so far."""
+        """Tokens of the sentence so far."""
         self._looked_at = 0
         self._thought = ""
         """The shortest answer that may be right."""
         self._spoken = 0
 
     def add(self, piece: Scored) -> tuple[str, bool]:
-        """What of the reply may be spoken now, and whether that was all."""
+        """Return what can be spoken now, and True if that was all."""
         done = self._sentences.add(piece)
         token = (str(piece), min(piece.log_probabilities, default=0.0))
         is_last_of_it = bool(done) and done[-1].text.endswith(piece.strip())
@@ -163,7 +163,7 @@ class _Judging:
         return said, False
 
     def finish(self) -> str:
-        """The rest, now that the reply is over."""
+        """Return the rest, since the reply is complete."""
         said = ""
         for sentence in self._sentences.finish():
             spoken = self._said(sentence.text)
@@ -173,7 +173,7 @@ class _Judging:
         return said
 
     def _answer_so_far(self) -> str:
-        """The beginning of the first sentence, if it is an answer that is probably right."""
+        """Return the beginning of the first sentence, if it is an answer that is probably right."""
         begun = "".join(text for text, _ in self._tokens)
         lead = len(begun) - len(begun.lstrip())
         for end in ends(begun.strip(), self._asked):
@@ -191,7 +191,7 @@ class _Judging:
         return ""
 
     def _said(self, sentence: str) -> str:
-        """A sentence as it is spoken; empty for one that adds something doubtful to what was said."""
+        """Return a sentence as it is spoken; empty if it adds something doubtful to what was said."""
         level = "plain" if _ADMITS.search(sentence) else self._level()
         first, self._spoken = not self._spoken, self._spoken + 1
         if not first:
@@ -208,7 +208,7 @@ class _Judging:
 
 
 def _until(tokens: list[Token], length: int) -> list[Token]:
-    """The tokens that begin before ``length`` letters."""
+    """Return the tokens that begin before ``length`` characters."""
     taken: list[Token] = []
     at = 0
     for token in tokens:

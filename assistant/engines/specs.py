@@ -1,4 +1,4 @@
-"""The engines of this repository, one ``EngineSpec`` each. Nothing of an engine is imported here."""
+"""The engines in this repository, one ``EngineSpec`` each. This imports none of them."""
 
 from __future__ import annotations
 

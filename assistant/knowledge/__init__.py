@@ -1,7 +1,7 @@
-"""Facts from sources, before any model is asked: tables, and what people told the assistant to keep.
+"""Facts from sources, consulted before any model: tables, and facts the user asked the assistant to keep.
 
-A topic (``contract``) has lookups; sentences in ``config/knowledge`` call them. Nothing here knows of skills,
-engines or the loop.
+A topic (``contract``) has lookups; sentences in ``config/knowledge`` call them. Independent of skills,
+engines and the loop.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Knowledge:
-    """All topics together, as sentences call them."""
+    """All topics together, as called by sentences."""
 
     def __init__(self, topics: Iterable[Topic] = ()) -> None:
         self.lookups: dict[str, Lookup] = {}
@@ -43,7 +43,7 @@ class Knowledge:
             self._readers |= topic.readers
 
     def slots(self, name: str) -> Slots:
-        """What the sentences of a lookup may and must hold: its parameters."""
+        """Return the required and optional slots of a lookup's sentences: its parameters."""
         parameters = inspect.signature(self.lookups[name]).parameters.values()
         return Slots(
             readers={each.name: self._readers[each.name] for each in parameters},
@@ -52,7 +52,7 @@ class Knowledge:
         )
 
     def ask(self, name: str, arguments: Mapping[str, object]) -> Fact | None:
-        """What a lookup finds. Never raises: a table that is broken knows nothing."""
+        """Run a lookup. Never raises: a broken table has no answers."""
         try:
             return self.lookups[name](**arguments)
         except Exception as error:  # noqa: BLE001 - a table comes from outside
@@ -63,9 +63,9 @@ class Knowledge:
 def open_topics(
     folder: Path | None, now: Callable[[], datetime], *, country: str | None, city: str | None
 ) -> Iterable[Topic]:
-    """The topics of the tables in ``folder``; where it is None or damaged, those that need no tables answer.
+    """Open the topics for the tables in ``folder``; if it is None or damaged, only those that need no tables.
 
-    ``country`` and ``city`` say where the assistant stands.
+    ``country`` and ``city`` are the assistant's location.
     """
     tables = _tables(folder)
     atlas = Atlas(tables)

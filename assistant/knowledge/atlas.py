@@ -1,4 +1,4 @@
-"""The atlas: countries, states and cities by their names."""
+"""The atlas: finds countries, states and cities by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GEONAMES = "GeoNames"
 
 _MAX_NAME_WORDS = 7
 _RATHER_CITIES = ("new york", "washington")
-"""States whose name means the city when nothing else is said."""
+"""States whose name means the city if nothing else is said."""
 _CONTINENTS = ("africa", "asia", "europe", "north america", "south america", "oceania")
 
 
@@ -39,7 +39,7 @@ class Country:
 
     @property
     def said(self) -> str:
-        """As it stands in a sentence: "the Netherlands"."""
+        """Its name inside a sentence: "the Netherlands"."""
         with_article = re.search(r"(States|Kingdom|Islands|Emirates|Republic)$|lands$", self.name)
         named = {"Philippines", "Maldives", "Bahamas", "Gambia", "Seychelles", "DR Congo", "Vatican City"}
         return f"the {self.name}" if with_article or self.name in named - {"Vatican City"} else self.name
@@ -47,7 +47,7 @@ class Country:
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """A row of the table: one of more than 15,000 people, or the seat of something."""
+    """A row of the table: a city of more than 15,000 people, or a capital."""
 
     id: int
     name: str
@@ -60,17 +60,17 @@ class City:
 
 
 class Atlas:
-    """Finds places by name, and what lies where."""
+    """Finds places by name, and what is in them."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
 
     def city(self, name: str, country: str | None) -> City | None:
-        """The largest city of that name, in that country."""
+        """Return the largest city with that name, in that country."""
         return self._city_by_key(key_of(name), country)
 
     def country(self, code: str) -> Country | None:
-        """The country of that code."""
+        """Return the country with that code."""
         row = self.tables.row("SELECT * FROM country WHERE code = ?", code)
         return Country(*row) if row else None
 
@@ -105,7 +105,9 @@ class Atlas:
         return name if name in _CONTINENTS else None
 
     def read_city(self, words: Sequence[Word]) -> City | None:
-        """ "Paris", "Paris Texas", "Paris in France": the largest of that name, there if it is said where."""
+        """Parse "Paris", "Paris Texas", "Paris in France": the largest with that name, in that place if
+        given.
+        """
         name = _name(words)
         if name is None:
             return None
@@ -134,7 +136,7 @@ class Atlas:
 
 
 def _name(words: Sequence[Word]) -> str | None:
-    """The words as names are compared; None when there are too many for any name."""
+    """Return the words in the form used for comparing names; None if there are too many for a name."""
     if not 0 < len(words) <= _MAX_NAME_WORDS:
         return None
     name = " ".join(keys(words))

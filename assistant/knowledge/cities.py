@@ -1,4 +1,4 @@
-"""Cities and states: where they lie, how far apart, and what time it is there."""
+"""Cities and states: location, distance, and local time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Cities:
         )  # fmt: skip
 
     def capital_of(self, city: City) -> Fact | None:
-        """ "Is Sydney the capital of Australia" is not asked here: only what a city is the capital of."""
+        """Answer what a city is the capital of. "Is Sydney the capital of Australia" is not handled here."""
         country = self._atlas.country(city.country)
         if country is None or city.name not in country.capital.split("|"):
             return None
@@ -100,7 +100,7 @@ class Cities:
 
 
 def _distance_km(one: City, other: City) -> float:
-    """Along the great circle."""
+    """Return the great-circle distance."""
     a, b = math.radians(one.latitude), math.radians(other.latitude)
     across = math.sin((b - a) / 2) ** 2
     along = math.cos(a) * math.cos(b) * math.sin(math.radians(other.longitude - one.longitude) / 2) ** 2

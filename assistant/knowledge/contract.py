@@ -1,4 +1,4 @@
-"""What a topic of knowledge is: tables, and the questions that they answer."""
+"""The contract of a knowledge topic: tables, and the questions they answer."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from assistant.text.pattern import Read
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a source says."""
+    """An answer from a source."""
 
     text: str
     source: str
-    """Who says it, as it is named when somebody asks."""
+    """The source's name, for when someone asks."""
 
 
 Lookup: TypeAlias = Callable[..., Fact | None]
-"""A method that sentences call by its name. Its parameters are slots that the topic reads from its own
-tables, so a sentence fits only where they have what it asks for. None: the next sentence is tried."""
+"""A method that sentences call by name. Its parameters are slots that the topic reads from its own tables,
+so a sentence fits only if the tables have what it asks for. After None, the next sentence is tried.
+"""
 
 
 class Topic(Protocol):
-    """A few tables and the questions that they answer. Pure and fast: it may be asked half a sentence."""
+    """A few tables and the questions they answer. Pure and fast: it may be asked about half a sentence."""
 
     @property
     def readers(self) -> Mapping[str, Read]:
-        """What the words of each slot mean; None where the tables do not have it."""
+        """Return the reader of each slot, which returns None for words that aren't in the tables."""
 
     def lookups(self) -> Iterable[Lookup]:
-        """The methods that sentences call."""
+        """Return the methods that sentences call."""

@@ -164,7 +164,7 @@ class Countries:
 
 
 def _lower(currency: str) -> str:
-    """A currency inside a sentence: proper names keep their capital."""
+    """Return a currency as written inside a sentence: proper names keep their capital."""
     return "euro" if currency.lower() == "euro" else currency
 
 
@@ -173,7 +173,7 @@ def _start(text: str) -> str:
 
 
 def _read_code(words: Sequence[Word]) -> str | None:
-    """ "49", "four nine", "forty nine"."""
+    """Parse "49", "four nine", "forty nine"."""
     said = list(keys(words))
     if not 0 < len(said) <= 4:
         return None

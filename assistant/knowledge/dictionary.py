@@ -1,4 +1,4 @@
-"""The dictionary: what a word means, words like it, its opposite, its plural, and how it is spelled."""
+"""The dictionary: meanings, synonyms, opposites, plurals and spelling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULES = "the rules of English spelling"
 
 _MAX_WORDS = 5
 _LISTED = 4
-"""More synonyms than these nobody remembers."""
+"""Nobody remembers more synonyms than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Sense:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A word that the dictionary has."""
+    """A word in the dictionary."""
 
     word: str
-    """As it was asked for."""
+    """The word as asked for."""
     key: str
-    """As it was found."""
+    """The word as found."""
     senses: tuple[Sense, ...]
 
 
@@ -112,14 +112,14 @@ class Dictionary:
         return None
 
     def _read_noun(self, words: Sequence[Word]) -> Entry | None:
-        """A thing, by its first meaning: "what is up" asks for none, and "what is it" neither."""
+        """Parse a noun in its first meaning: "what is up" and "what is it" don't ask for one."""
         entry = self._read_entry(words) if words[0].key != "the" else None
         if entry is None or entry.senses[0].kind != "noun" or entry.key in _NO_THINGS or len(entry.key) < 3:
             return None
         return entry
 
     def _read_person(self, words: Sequence[Word]) -> Entry | None:
-        """Somebody with a name: the dictionary writes it with a capital."""
+        """Parse a person's name: the dictionary capitalizes it."""
         entry = self._read_noun(words)
         if entry is None or not all(word[:1].isupper() for word in entry.senses[0].words):
             return None
@@ -149,11 +149,11 @@ _NO_THINGS = frozenset(
         "life",
     )
 )  # fmt: skip
-"""What is asked for of these is not what they mean."""
+"""Questions about these don't ask for their meaning."""
 
 
 def _read_word(words: Sequence[Word]) -> str | None:
-    """One to three words of letters."""
+    """Parse one to three words of letters."""
     if not 0 < len(words) <= 3 or not all(word.key.isalpha() for word in words):
         return None
     return " ".join(keys(words))
@@ -165,7 +165,7 @@ _ENDINGS = (
 
 
 def _bases(key: str) -> Iterable[str]:
-    """The word itself and what it may be a form of."""
+    """Yield the word itself and the words it may be a form of."""
     yield key
     for ending, base in _ENDINGS:
         if key.endswith(ending) and len(key) - len(ending) >= 3:
@@ -202,7 +202,7 @@ _NO_MEN = frozenset(("human", "german", "roman", "shaman", "talisman", "ottoman"
 
 
 def plural(noun: str) -> str:
-    """The plural of an English noun."""
+    """Return the plural of an English noun."""
     *before, last = noun.split(" ")
     if noun in _IRREGULAR:
         return _IRREGULAR[noun]

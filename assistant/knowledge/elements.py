@@ -55,7 +55,7 @@ class Elements:
         return self._row("number = (SELECT number FROM element_name WHERE key = ?)", words[0].key)
 
     def _read_symbol(self, words: Sequence[Word]) -> Element | None:
-        """ "Fe", "F E"."""
+        """Parse "Fe" or "F E"."""
         letters = "".join(said(words).split())
         return self._row("symbol = ? COLLATE NOCASE", letters) if 0 < len(letters) <= 2 else None
 

@@ -1,6 +1,6 @@
-"""Holidays: when they are, and how long until then.
+"""Holidays: their dates, and how long until then.
 
-Those that move with Easter or a weekday are reckoned here; a country's public holidays come from the table.
+Dates that depend on Easter or a weekday are computed here; a country's public holidays come from the table.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _YEARS_AHEAD = 6
 
 @dataclass(frozen=True, slots=True)
 class Feast:
-    """A day that has a name."""
+    """A named day."""
 
     name: str
     days: tuple[date, ...]
-    """From the year before this one on."""
+    """Its dates, from last year on."""
     source: str
 
 
@@ -100,7 +100,7 @@ class Feasts:
         row = self._tables.row(
             "SELECT name FROM holiday WHERE country = ? AND day = ?", self._country, self._today.isoformat()
         )
-        return Fact(f"Yes, today is {row[0]}." if row else "No, today is no public holiday.", HOLIDAYS)
+        return Fact(f"Yes, today is {row[0]}." if row else "No, today isn't a public holiday.", HOLIDAYS)
 
     @property
     def _today(self) -> date:
@@ -154,7 +154,7 @@ _NO_COUNTRY = Fact(
 
 def _read_year(words: Sequence[Word]) -> int | None:
     year = whole(list(keys(words))) if len(words) <= 4 else None
-    if year is None and len(words) == 2:  # "twenty twenty seven" is read as two numbers
+    if year is None and len(words) == 2:  # "twenty twenty seven" is parsed as two numbers
         parts = [whole([word.key]) for word in words]
         year = parts[0] * 100 + parts[1] if parts[0] and parts[1] else None
     if year is None and len(words) == 3:
@@ -172,7 +172,7 @@ def _long(day: date) -> str:
 
 
 def easter(year: int) -> date:
-    """Easter Sunday of the western churches (the anonymous Gregorian algorithm)."""
+    """Return Easter Sunday of the western churches (the anonymous Gregorian algorithm)."""
     a, b, c = year % 19, year // 100, year % 100
     d, e = divmod(b, 4)
     g = (8 * b + 13) // 25
@@ -185,7 +185,7 @@ def easter(year: int) -> date:
 
 
 def nth(weekday: int, place: int, month: int) -> Callable[[int], date]:
-    """The second Sunday in May, say; -1 is the last."""
+    """Return, for example, the second Sunday in May; -1 is the last."""
 
     def reckon(year: int) -> date:
         if place > 0:
@@ -206,7 +206,7 @@ def _from_easter(days: int) -> Callable[[int], date]:
 
 
 def _advent(sundays_before: int) -> Callable[[int], date]:
-    """The fourth Sunday before Christmas begins Advent."""
+    """Return the first Sunday of Advent, the fourth before Christmas."""
 
     def reckon(year: int) -> date:
         eve = date(year, 12, 24)

@@ -1,4 +1,4 @@
-"""The kitchen: how much a cup of something weighs, when meat is done, and how long things boil."""
+"""The kitchen: weights of cups of ingredients, safe temperatures for meat, and cooking times."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _SAFE_F: Mapping[str, tuple[int, bool]] = {
                      "lamb", "roast beef", "beef roast", "fresh ham"), (145, True)),
     **dict.fromkeys(("fish", "salmon", "tuna"), (145, False)),
 }  # fmt: skip
-"""Degrees Fahrenheit, and whether it has to rest for three minutes."""
+"""Degrees Fahrenheit, and True if it must rest for three minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Kitchen:
         return (self.weigh, self.measure, self.done_at)
 
     def weigh(self, ingredient: str, volume: Volume | None = None, weight_unit: str = "grams") -> Fact | None:
-        """How many grams a cup of flour has."""
+        """Answer how many grams are in a cup of flour."""
         volume = volume or Volume("a cup", Fraction(1))
         name, grams = _WEIGHTS[weight_unit]
         weight = _GRAMS_A_CUP[ingredient] * volume.cups / grams
@@ -92,7 +92,7 @@ class Kitchen:
         )
 
     def measure(self, weight: Weight, ingredient: str, volume_unit: str = "cups") -> Fact | None:
-        """How many cups 200 grams of flour are."""
+        """Answer how many cups 200 grams of flour are."""
         amount = weight.grams / _GRAMS_A_CUP[ingredient] / _CUPS[volume_unit]
         unit = volume_unit if volume_unit.endswith(("s", "l")) else f"{volume_unit}s"
         said = wording.capital(weight.said)
@@ -118,7 +118,7 @@ def _one(words: Sequence[Word]) -> str:
 
 
 def _amount(said: Sequence[str]) -> Fraction | None:
-    """ "two", "a", "half a", "one and a half"."""
+    """Parse "two", "a", "half a", "one and a half"."""
     if list(said) in (["a"], ["an"], ["one"]):
         return Fraction(1)
     trimmed = said[:-1] if len(said) > 1 and said[-1] in {"a", "of"} else said
@@ -126,7 +126,7 @@ def _amount(said: Sequence[str]) -> Fraction | None:
 
 
 def _split(words: Sequence[Word], units: Mapping[str, object]) -> tuple[str, Fraction, str] | None:
-    """What was said, how much and of which unit."""
+    """Return the words, the amount, and the unit."""
     said = list(keys(words))
     if not 2 <= len(said) <= 6 or said[-1] not in units:
         return None

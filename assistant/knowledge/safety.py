@@ -1,6 +1,6 @@
-"""Emergencies, poison and what pets must not eat: from named sources, and never from a model.
+"""Emergencies, poison and food that is dangerous for pets: from named sources, and never from a model.
 
-What the tables do not have is still answered here: with whom to ask.
+If the tables have no answer, this still says whom to ask.
 """
 
 from __future__ import annotations
@@ -85,13 +85,14 @@ class Advice:
     text: str
     source: str
     urgent: bool = False
-    """Call for help first."""
+    """True if calling for help comes first."""
 
 
 _FIRST_AID: Mapping[str, Advice] = {
     "burn": Advice(
-        "Cool the burn under cool running water for twenty minutes. Use no ice, butter or cream. Get help if "
-        "it is larger than the hand, on the face, or blistered.",
+        "Cool the burn under cool running water for twenty minutes. Don't use "
+        "ice, butter or cream. Get help if it is larger than your hand, on the "
+        "face, or blistered.",
         NHS,
     ),
     "nosebleed": Advice(
@@ -111,8 +112,8 @@ _FIRST_AID: Mapping[str, Advice] = {
         urgent=True,
     ),
     "cpr": Advice(
-        "Push hard and fast on the middle of the chest, 100 to 120 times a minute and two inches deep, until "
-        "help comes.",
+        "Push hard and fast in the middle of the chest, 100 to 120 times a "
+        "minute and two inches deep, until help comes.",
         RED_CROSS,
         urgent=True,
     ),
@@ -200,11 +201,11 @@ class Safety:
         return Fact(f"The emergency number is {' '.join(number[0])}. I can't call it for you.", number[1])
 
     def swallowed(self, poison: str = "") -> Fact | None:  # noqa: ARG002 - what it was does not matter
-        """Somebody took something that may be poison."""
+        """Answer that someone swallowed something that may be poisonous."""
         center = _POISON.get(self._country)
         urgent = self._call("If somebody is unconscious or has trouble breathing,")
         whom = f"{center[1]} now: {center[0]}" if center else "a poison center or a doctor now"
-        return Fact(f"Call {whom}. Don't make anybody vomit. {urgent}", center[1] if center else NHS)
+        return Fact(f"Call {whom}. Don't make anyone vomit. {urgent}", center[1] if center else NHS)
 
     def pet_swallowed(self, poison: str = "") -> Fact | None:  # noqa: ARG002 - as in swallowed
         return Fact("Call a vet now, and say what it ate and how much. Don't make it vomit.", ASPCA)
@@ -214,9 +215,10 @@ class Safety:
         return Fact(f"{self._call() + ' ' if advice.urgent else ''}{advice.text}", advice.source)
 
     def medicine(self) -> Fact | None:
-        """No doses, and nothing about taking one medicine with another."""
+        """Answer without doses, and without advice about combining medicines."""
         return Fact(
-            "I give no advice on medicines. Ask a pharmacist or a doctor, or read the leaflet.", NOBODY
+            "I can't give advice on medicines. Ask a pharmacist or a doctor, or read the package insert.",
+            NOBODY,
         )
 
     def _call(self, when: str = "") -> str:
@@ -247,7 +249,7 @@ def _singular(food: str) -> str:
 
 
 def _read_poison(words: Sequence[Word]) -> str | None:
-    """Words of which one names what nobody should eat."""
+    """Parse words that name something nobody should eat."""
     found = next((key for key in keys(words) if key in _POISONS or _singular(key) in _HARMFUL), None)
     return found if len(words) <= 6 else None
 

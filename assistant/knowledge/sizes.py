@@ -1,4 +1,4 @@
-"""Sizes as people say them: rounded, and in both systems."""
+"""Sizes as people say them: rounded, and in both systems of units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def people(count: int) -> str:
 
 
 def rounded(value: float) -> str:
-    """Three figures, as people say a size."""
+    """Round to three digits, as people say a size."""
     if value < 1:
         return f"{value:.2g}"
     step = 10 ** max(0, math.floor(math.log10(value)) - 2)

@@ -1,7 +1,7 @@
-"""Sun and moon where the assistant stands, reckoned from the date: no table is needed.
+"""Sun and moon at the assistant's location, computed from the date: no table is needed.
 
-The sun follows the equations of NOAA's solar calculator (after Meeus, Astronomical Algorithms), good to about
-a minute; the moon's phase is its mean one, good to about half a day.
+The sun follows the equations of NOAA's solar calculator (after Meeus, Astronomical Algorithms), accurate to
+about a minute; the moon's phase is its mean phase, accurate to about half a day.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SOURCE = "the equations of NOAA's solar calculator"
 MOON = "the mean length of the month, 29.53 days"
 
 _HORIZON_DEG = 90.833
-"""Zenith angle of sunrise: refraction and the sun's radius raise it."""
+"""Zenith angle at sunrise: refraction and the sun's radius increase it."""
 _MONTH_DAYS = 29.530588853
 _NEW_MOON = datetime(2000, 1, 6, 18, 14, tzinfo=timezone.utc)
 _PHASES = (
@@ -29,14 +29,14 @@ _PHASES = (
     "last quarter", "waning crescent",
 )  # fmt: skip
 _SHARP_DAYS = 1.0
-"""So far from the exact moment a phase still has its name."""
+"""How far from the exact moment a phase keeps its name."""
 
 Event = Literal["sunrise", "sunset"]
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where the assistant stands."""
+    """The assistant's location."""
 
     name: str
     latitude: float
@@ -45,7 +45,7 @@ class Site:
 
 
 class Sky:
-    """The topic. Without a ``site`` it says where to set one."""
+    """The topic. Without a ``site``, it says how to set one."""
 
     def __init__(self, site: Site | None, now: Callable[[], datetime]) -> None:
         self._site = site
@@ -104,7 +104,7 @@ _NOWHERE = Fact("I don't know where I am. Set place.country and place.city in th
 
 
 def sun(site: Site, day: date, event: Event) -> datetime | None:
-    """When the sun rises or sets there on that day of its own zone; None where it does not."""
+    """Return when the sun rises or sets there on that local day; None if it doesn't."""
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(site.zone))
     moment = noon.astimezone(timezone.utc)
     for _ in range(3):  # the sun moves while it rises: start again from the moment found
@@ -120,7 +120,7 @@ def sun(site: Site, day: date, event: Event) -> datetime | None:
         offset = noon.utcoffset() or timedelta(0)
         midnight = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
         moment = midnight + timedelta(minutes=minutes)
-        # The equations count from midnight in Greenwich: bring the moment to the day there.
+        # The equations count from midnight in Greenwich, so move to the local day.
         while (moment + offset).date() < day:
             moment += timedelta(days=1)
         while (moment + offset).date() > day:
@@ -129,7 +129,7 @@ def sun(site: Site, day: date, event: Event) -> datetime | None:
 
 
 def _sun_at(moment: datetime) -> tuple[float, float]:
-    """The sun's declination in radians, and the equation of time in minutes."""
+    """Return the sun's declination in radians, and the equation of time in minutes."""
     century = ((moment - datetime(2000, 1, 1, 12, tzinfo=timezone.utc)).total_seconds() / 86_400) / 36_525
     mean_longitude = math.radians((280.46646 + century * (36_000.76983 + century * 0.0003032)) % 360)
     anomaly = math.radians(357.52911 + century * (35_999.05029 - 0.0001537 * century))
@@ -155,7 +155,7 @@ def _sun_at(moment: datetime) -> tuple[float, float]:
 
 
 def phase(moment: datetime) -> str:
-    """What the moon looks like: "full moon" within a day of it."""
+    """Name the moon's phase: "full moon" within a day of it."""
     age = _age_days(moment)
     quarter = round(age / _MONTH_DAYS * 4)
     if abs(age - quarter * _MONTH_DAYS / 4) <= _SHARP_DAYS:

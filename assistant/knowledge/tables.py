@@ -1,7 +1,7 @@
-"""The tables' file: one SQLite database, opened to read only, in which names are found by their words.
+"""The file of tables: a SQLite database, opened read-only, in which names are found by their words.
 
-``scripts/knowledge`` makes it. It is somebody else's file as far as this module goes: what it lacks or holds
-wrongly gives no answer, and nothing in it is ever run.
+``scripts/knowledge`` creates it. To this module the file is untrusted: missing or wrong content gives no
+answer, and nothing in it is ever executed.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ log = logging.getLogger(__name__)
 
 FILE = "knowledge.db"
 APPLICATION_ID = 0x53484B4E
-"""In the file's header: says that these are tables of this kind."""
+"""In the file's header; identifies tables of this kind."""
 VERSION = 1
-"""Changes when a table does."""
+"""Changes with the tables' structure."""
 
 Row = tuple[Any, ...]
 
 
 def key_of(name: str) -> str:
-    """What a name is compared by: its words in small letters, without accents."""
+    """Return the form in which names are compared: lowercase words without accents."""
     plain = unicodedata.normalize("NFKD", name.replace("ß", "ss").replace("ø", "o").replace("Ø", "O"))
     return " ".join(keys(words("".join(letter for letter in plain if not unicodedata.combining(letter)))))
 
 
 class Tables:
-    """The open file, or none. Any thread may ask it."""
+    """The open file, if any. Can be used from any thread."""
 
     def __init__(self, path: Path | None) -> None:
-        """None is a file that has nothing. Raises ModelCorrupt."""
+        """Open it; None acts like an empty file. Raises ModelCorrupt."""
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         if path is not None:
@@ -49,7 +49,7 @@ class Tables:
             self._connection.close()
 
     def rows(self, query: str, *values: object) -> Sequence[Row]:
-        """What a query finds; nothing from a damaged file."""
+        """Run a query; returns nothing from a damaged file."""
         if self._connection is None:
             return ()
         try:
@@ -60,11 +60,11 @@ class Tables:
             return ()
 
     def row(self, query: str, *values: object) -> Row | None:
-        """The first row that a query finds."""
+        """Return the first row of a query."""
         return next(iter(self.rows(query, *values)), None)
 
     def parts(self) -> Sequence[Row]:
-        """Name, version, licence, date, SHA-256 and use of everything that went into the file."""
+        """Return name, version, license, date, SHA-256 and use of all sources of the file."""
         return self.rows("SELECT name, version, licence, date, sha256, uses FROM part ORDER BY rowid")
 
 
@@ -72,7 +72,7 @@ _AGAIN = "Make them again: `scripts/knowledge`."
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open to read only. Raises ModelCorrupt."""
+    """Open it read-only. Raises ModelCorrupt."""
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
@@ -86,5 +86,5 @@ def _open(path: Path) -> sqlite3.Connection:
         raise ModelCorrupt(f"The knowledge tables {path} cannot be read: {error}.", _AGAIN) from error
     if marks != [APPLICATION_ID, VERSION]:
         connection.close()
-        raise ModelCorrupt(f"{path} holds no knowledge tables of version {VERSION}.", _AGAIN)
+        raise ModelCorrupt(f"{path} has no knowledge tables of version {VERSION}.", _AGAIN)
     return connection

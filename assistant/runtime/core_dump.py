@@ -13,7 +13,7 @@ _PR_SET_DUMPABLE = 4
 
 @cache
 def off() -> None:
-    """Neither a dump by size limit nor one that is piped to a program, which ignores that limit."""
+    """Turn off core dumps, including those piped to a program, which ignore the size limit."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

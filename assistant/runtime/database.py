@@ -1,8 +1,8 @@
-"""A small SQLite file that must survive a pulled plug.
+"""A small SQLite file that survives a power cut.
 
-Written ahead (WAL) and flushed at every change (``synchronous=FULL``), so what was answered is
-on the disk. Private to its owner. Knows nothing of what is kept in it. Any thread may use it;
-calls wait for each other.
+It uses write-ahead logging (WAL) and flushes every change (``synchronous=FULL``), so anything confirmed is on
+disk. Private to its owner. Independent of its content. Can be used from any thread; calls wait for each
+other.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Database:
-    """One open file. ``schema`` are statements that may run again on a file that has them."""
+    """One open file. ``schema`` is a list of statements that are safe to run again."""
 
     def __init__(self, path: Path, schema: str) -> None:
-        """Open or create it, readable by its owner only.
+        """Open or create it, readable only by its owner.
 
-        A damaged file is set aside with the ending ``.damaged`` and a new one begun: an
-        appliance with an empty list is worth more than one that does not start.
-        Raises StateUnavailable when its folder cannot be written, StorageFull.
+        A damaged file is renamed with the extension ``.damaged`` and a new one is started: an appliance with
+        an empty list is better than one that doesn't start. Raises StateUnavailable if its folder isn't
+        writable, StorageFull.
         """
         self.path = path
         self.was_damaged = False
-        """The file that was there had to be set aside."""
+        """True if the existing file had to be set aside."""
         self._lock = threading.RLock()
         with _plain_errors(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,13 +53,13 @@ class Database:
                 self._connection = _open(path, schema)
 
     def rows(self, query: str, *values: object) -> list[Row]:
-        """What a query finds. Raises StateUnavailable."""
+        """Run a query. Raises StateUnavailable."""
         with self._lock, _plain_errors(self.path):
             return self._connection.execute(query, values).fetchall()
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """All changes made inside are on the disk afterwards, or none.
+        """Apply all changes made inside the block to the disk, or none.
 
         Raises StorageFull, StateUnavailable.
         """
@@ -99,14 +99,14 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
 
 
 def _text(raw: bytes) -> str:
-    """A damaged letter must not keep the other rows from being read."""
+    """Decode text so that a damaged character doesn't make other rows unreadable."""
     return raw.decode("utf-8", "replace")
 
 
 def _require_ours(connection: sqlite3.Connection, schema: str) -> None:
-    """Raises DatabaseError when the file holds anything that this program does not make.
+    """Raise DatabaseError if the file contains anything that this program doesn't create.
 
-    Triggers, views and computed columns would act whenever somebody reads or writes.
+    Triggers, views and computed columns would run whenever the file is read or written.
     """
     with closing(sqlite3.connect(":memory:")) as empty:
         empty.executescript(schema)
@@ -114,12 +114,12 @@ def _require_ours(connection: sqlite3.Connection, schema: str) -> None:
     found = _objects(connection)
     for kind, name, made_by in found:
         if kind != "table" or name not in ours or not made_by.upper().startswith("CREATE TABLE"):
-            raise sqlite3.DatabaseError(f"it holds a {kind} that is not ours")
+            raise sqlite3.DatabaseError(f"it contains a {kind} that isn't ours")
         if not set(ours[name]) <= set(columns := _columns(connection, name)) or any(columns.values()):
-            raise sqlite3.DatabaseError("its columns are not ours")
+            raise sqlite3.DatabaseError("its columns aren't ours")
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     if not found and pages > 1:
-        raise sqlite3.DatabaseError("its tables are gone")
+        raise sqlite3.DatabaseError("its tables are missing")
 
 
 def _objects(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
@@ -128,13 +128,13 @@ def _objects(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> dict[str, int]:
-    """Name -> whether it is hidden or computed."""
+    """Return column name -> nonzero if it is hidden or computed."""
     rows = connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table,))
     return {str(name): int(hidden) for name, hidden in rows}
 
 
 def _set_aside(path: Path) -> None:
-    """Keep the damaged file for its owner; of several, the newest."""
+    """Keep the damaged file for its owner; only the newest if there are several."""
     for ending in ("", "-wal", "-shm"):
         part = path.with_name(path.name + ending)
         if part.exists():
@@ -155,5 +155,5 @@ def _plain_errors(path: Path) -> Iterator[None]:
             ) from error
         raise StateUnavailable(
             f"{path.name} cannot be used: {error}.",
-            f"Check that {path.parent} can be written and that the disk is healthy.",
+            f"Check that {path.parent} is writable and that the disk is healthy.",
         ) from error

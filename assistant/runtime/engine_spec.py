@@ -1,9 +1,9 @@
-"""An engine's specification: what other rooms need to know of an engine before it is imported.
+"""Engine specifications: what other rooms need to know about an engine before it is imported.
 
-Ours are in ``engines/specs.py``; another package adds one by an entry point in ``shelf_assistant.engines``.
-The settings offer their names, the store recognizes their models, the memory plan, the doctor and the
-benches ask them. Everything heavy is named by an import path ("package.module:name") and imported only when
-it is needed.
+Ours are in ``engines/specs.py``; another package can add one with an entry point in
+``shelf_assistant.engines``. They provide the names in the settings, and are used by the store to recognize
+models, and by the memory plan, the doctor and the benches. Everything heavy is given as an import path
+("package.module:name") and imported only when needed.
 """
 
 from __future__ import annotations
@@ -22,35 +22,40 @@ _OURS = "assistant.engines.specs:SPECS"
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """One engine. ``kind`` and ``name`` are what the settings choose it by: ``stt: {engine: name}``."""
+    """One engine. ``kind`` and ``name`` select it in the settings: ``stt: {engine: name}``."""
 
     kind: EngineKind
     name: str
     create: str
-    """Import path of the function that creates it. It is given ``settings`` (the section of its kind) and,
-    except for wake and VAD, ``model`` (the folder of its model) and ``threads``; with ``settings`` below
-    also ``own``. What it returns follows the Protocol of its kind in ``assistant.engines``."""
+    """Import path of the function that creates it. Its arguments are ``settings`` (the section of its
+    kind) and, except for wake and VAD, ``model`` (the folder of its model) and ``threads``; with
+    ``settings`` below, also ``own``. The result implements the Protocol of its kind in
+    ``assistant.engines``.
+    """
     create_batch: str = ""
-    """For a language model that answers many prompts at once: the same for a ``BatchLlm``, which is also
-    given ``at_once``."""
+    """For a language model that answers many prompts at once: the same for a ``BatchLlm``, with the
+    additional argument ``at_once``.
+    """
     offers: tuple[str, ...] = ()
-    """Names of further Protocols in ``assistant.engines`` that it follows, such as "CallingLlm"."""
+    """Names of other Protocols in ``assistant.engines`` that it implements, such as "CallingLlm"."""
     settings: type[Any] | None = None
-    """Its own keys, a subclass of ``assistant.settings.engines.Section``; they are ``stt: {name: ...}``."""
+    """Its own keys, a subclass of ``assistant.settings.engines.Section``, set as ``stt: {name: ...}``."""
     recognises: str = ""
-    """Import path of a function that looks at the files of a model (name -> path) and says what keeps it
-    from being one for this engine: "" when it is one."""
+    """Import path of a function that checks a model's files (name -> path) and returns why they don't suit
+    this engine; "" if they do.
+    """
     memory: str = ""
-    """Import path of a function that returns the bytes it takes at work, from the section of its kind and the
-    model's folder. Without one, ``board`` plans the model by its files, as it does for ours."""
+    """Import path of a function that returns the bytes it uses while working, given the section of its
+    kind and the model's folder. Without one, ``board`` plans the model by its files, as for ours.
+    """
     needs_model: bool = True
-    """False where it is given no model (None): it has its own, or none."""
+    """False if it gets no model (None), because it has its own or needs none."""
     packages: tuple[str, ...] = ()
-    """Distributions that do its work; their versions belong to every measurement."""
+    """Distributions that do its work; their versions are part of every measurement."""
     programs: tuple[str, ...] = ()
     """Programs that it calls."""
     is_scripted: bool = False
-    """It is for tests and simulations: the settings don't offer it."""
+    """True for tests and simulations: the settings don't offer it."""
 
 
 def specs(kind: str) -> Mapping[str, EngineSpec]:
@@ -61,10 +66,10 @@ def specs(kind: str) -> Mapping[str, EngineSpec]:
 
 
 def spec(kind: str, name: str) -> EngineSpec:
-    """Raises EngineUnavailable when there is no such engine."""
+    """Return an engine's specification. Raises EngineUnavailable if there is no such engine."""
     known = specs(kind)
     if name not in known:
         raise EngineUnavailable(
-            f"There is no {kind} engine '{name}' here.", f"Choose one of {', '.join(sorted(known))}."
+            f"There is no {kind} engine named '{name}'.", f"Choose one of {', '.join(sorted(known))}."
         )
     return known[name]

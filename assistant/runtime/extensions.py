@@ -1,9 +1,9 @@
 """Extensions: what other installed packages add to the assistant, found by their entry points.
 
 The groups are ``shelf_assistant.engines``, ``.skills``, ``.languages``, ``.boards``, ``.services``,
-``.audio`` and ``.commands``; CONTRIBUTING.md says what an entry point of each leads to. A broken package
-ends nothing: it becomes one sentence with its name, in the log and in `assistant doctor`, and everything
-else works without it.
+``.audio`` and ``.commands``; CONTRIBUTING.md says what an entry point in each must refer to. A broken package
+stops nothing: it is reported in one sentence with its name, in the log and in `assistant doctor`, and
+everything else works without it.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ T = TypeVar("T")
 Group: TypeAlias = Literal["engines", "skills", "languages", "boards", "services", "audio", "commands"]
 
 OURS = "shelf-assistant"
-"""The distribution of the assistant itself, which adds its tools by entry points too."""
+"""The assistant's own distribution, which also adds its tools by entry points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extension(Generic[T]):
-    """One entry point of another package, loaded."""
+    """A loaded entry point of another package."""
 
     group: Group
     name: str
     package: str
-    """The distribution that declares it, with its version; empty when Python can't tell."""
+    """The distribution that declares it, with its version; empty if unknown."""
     value: T | None
-    """What it leads to; None when it can't be used."""
+    """The object it refers to; None if it can't be used."""
     problem: str = ""
-    """Why not, as one sentence that names it."""
+    """Why it can't be used, as one sentence with its name."""
 
     @property
     def is_ours(self) -> bool:
@@ -48,12 +48,12 @@ class Extension(Generic[T]):
         return f"the {_SINGULAR[self.group]} '{self.name}'{of}"
 
     def unusable(self, error: BaseException) -> str:
-        """That it can't be used, and why, as one sentence."""
+        """Return a sentence that says that it can't be used, and why."""
         return f"{self} cannot be used: {' '.join(str(error).split()) or type(error).__name__}"
 
 
 def found(group: Group, kind: type[T]) -> Mapping[str, T]:
-    """What the extensions of a group lead to, by name; what is wrong with the others is logged, once."""
+    """Return the objects of a group's extensions by name; problems with the others are logged, once."""
     found = look(group, kind)
     for each in found:
         if each.problem and each not in _told:
@@ -63,12 +63,12 @@ def found(group: Group, kind: type[T]) -> Mapping[str, T]:
 
 
 def look(group: Group, kind: type[T]) -> Sequence[Extension[T]]:
-    """Load all extensions of a group, broken ones too; ``kind`` is what each must be. Never raises."""
+    """Load all extensions of a group, including broken ones; ``kind`` is the required type. Never raises."""
     return [_loaded(group, point, kind) for point in _points(group)]
 
 
 def imported(path: str) -> Any:
-    """What an import path such as "package.module:name" leads to. Raises ImportError, AttributeError."""
+    """Import a path such as "package.module:name". Raises ImportError, AttributeError."""
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)
 
@@ -87,7 +87,7 @@ def _loaded(group: Group, point: EntryPoint, kind: type[T]) -> Extension[T]:
 
 @functools.cache
 def _points(group: Group) -> Sequence[EntryPoint]:
-    """The entry points of a group by name; reading what is installed takes milliseconds."""
+    """Return the entry points of a group by name; reading the installed packages takes milliseconds."""
     return sorted(entry_points(group=f"shelf_assistant.{group}"), key=lambda point: point.name)
 
 

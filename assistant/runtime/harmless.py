@@ -1,9 +1,9 @@
-"""Makes the text of strangers harmless where it leaves: on its way to a terminal or into a log.
+"""Makes untrusted text harmless on its way to a terminal or a log.
 
-Names of files, model cards, what servers answer and what own skills raise may hold anything. A terminal obeys
-control characters, and a reader believes whole lines. So everything that this program prints goes through a
+File names, model cards, server responses and errors from users' skills may contain anything. A terminal obeys
+control characters, and a reader trusts whole lines. So everything this program prints goes through a
 ``HarmlessStream``, and every value that must stay on its line through ``one_line``. Both show what they
-take away as ``\\u001b``, which is right in JSON too. Knows nothing of who says what.
+remove as ``\\u001b``, which is also valid in JSON.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from typing import Any, TextIO
 _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-"""Control characters except tab and line end, those that turn text around or hide it, halves of pairs."""
+"""Control characters except tab and line end, those that reverse or hide text, unpaired surrogates."""
 
 _BREAKS = re.compile(r"[\n\t]")
 
 _ADDRESS = re.compile(r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]{0,20}://)(?P<rest>[^\s'\"<>]+)")
-"""A web address in the middle of a text."""
+"""A URL in the middle of a text."""
 
 _SECRET_PART = re.compile(r"([?#])[^\s.,;:)].*")
 """Query and fragment; a mark that only ends a sentence is neither."""
 
 
 def harmless(text: str) -> str:
-    """``text`` as it may be printed: nothing that a terminal obeys, no password or token of an address."""
+    """Make ``text`` safe to print: no control sequences, and no passwords or tokens from URLs."""
     return _ADDRESS.sub(_bare, _OBEYED.sub(_shown, text))
 
 
 def one_line(text: object) -> str:
-    """The same on one line, for a value among others."""
+    """Make ``text`` safe to print on one line, for a value among others."""
     return _BREAKS.sub(_shown, harmless(str(text)))
 
 
@@ -43,21 +43,21 @@ def _shown(found: re.Match[str]) -> str:
 
 
 def _bare(found: re.Match[str]) -> str:
-    """The address without user and password, and without what a query or a fragment may hold."""
+    """Return the URL without user and password, and without the content of a query or fragment."""
     rest = _SECRET_PART.sub(r"\1...", found["rest"])
     place, slash, path = rest.partition("/")
     return f"{found['scheme']}{place.rpartition('@')[2]}{slash}{path}"
 
 
 class HarmlessStream:
-    """Stands for an open text stream; all that is written becomes ``harmless``.
+    """Wraps an open text stream; everything written to it becomes ``harmless``.
 
-    What the stream cannot encode is shown as an escape instead of ending the command.
+    Characters that the stream cannot encode are shown as escapes instead of ending the command.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.underlying = stream
-        """For what draws on the terminal itself and makes each text harmless before."""
+        """For code that draws on the terminal itself, and makes each text harmless first."""
 
     def write(self, text: str) -> int:
         safe = harmless(text)
@@ -77,13 +77,13 @@ class HarmlessStream:
 
 
 def underlying(stream: TextIO) -> TextIO:
-    """The stream itself, where it is a harmless one."""
+    """Return the wrapped stream of a HarmlessStream, or else the stream itself."""
     return stream.underlying if isinstance(stream, HarmlessStream) else stream
 
 
 @contextmanager
 def output() -> Iterator[None]:
-    """While inside, all that is printed is harmless."""
+    """Make everything printed inside the block harmless."""
     out: Any = HarmlessStream(underlying(sys.stdout))
     err: Any = HarmlessStream(underlying(sys.stderr))
     with redirect_stdout(out), redirect_stderr(err):

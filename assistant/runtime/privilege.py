@@ -1,7 +1,7 @@
-"""Whose files root would touch, and how root becomes that user: it never trusts what a user may write.
+"""Keeps root from touching other users' files, or lets it continue as their owner.
 
-Somebody who may write to a folder may plant links in it. So root only reads there, and a command that has to
-write, or that loads models into native code, goes on as the owner.
+A user who can write to a folder can plant links in it. So root only reads there, and a command that must
+write, or that loads models into native code, continues as the owner.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ log = logging.getLogger(__name__)
 
 
 def stranger(folder: Path) -> int | None:
-    """The user who owns ``folder`` or a folder on the way to it, when this is root and that is another user.
+    """Return the user who owns ``folder`` or a parent of it, if this is root and that is another user.
 
-    A folder that does not exist yet is judged by those above it. Links are not followed: who may change one
-    owns what it leads to.
+    A folder that does not exist yet is judged by its parents. Links are not followed, because a user who can
+    change a link controls its target.
     """
     if os.geteuid() != 0:
         return None
@@ -34,7 +34,7 @@ def stranger(folder: Path) -> int | None:
 
 
 def become(user: int) -> None:
-    """Go on as ``user`` for good, in that user's home and groups."""
+    """Continue as ``user`` for good, with that user's home and groups."""
     try:
         entry = pwd.getpwuid(user)
     except KeyError:

@@ -1,4 +1,4 @@
-"""A Unix socket to listen at, for its owner and group only. Nothing but a dead socket of ours is replaced."""
+"""A Unix socket to listen on, for its owner and group only. It replaces nothing but a dead socket of ours."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 
 
 def listening(path: Path) -> socket.socket:
-    """A socket bound to ``path`` with mode 0660, to be closed by the caller.
+    """Return a socket bound to ``path`` with mode 0660, to be closed by the caller.
 
-    What a crash left there is replaced: a socket of this user's that nobody answers. Everything else there,
-    links too, stays. Raises OSError.
+    A leftover from a crash is replaced: this user's socket, if nothing answers there. Everything else there,
+    including links, stays. Raises OSError.
     """
     with suppress(FileNotFoundError):
         status = path.lstat()
         if not stat.S_ISSOCK(status.st_mode):
-            raise FileExistsError(0, "something lies there that is no socket")
+            raise FileExistsError(0, "it exists and is not a socket")
         if status.st_uid != os.geteuid():
-            raise FileExistsError(0, "another user's socket lies there")
+            raise FileExistsError(0, "it is another user's socket")
         if _answers(path):
-            raise FileExistsError(0, "another program listens there")
+            raise FileExistsError(0, "another program is listening there")
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o117)
@@ -37,7 +37,7 @@ def listening(path: Path) -> socket.socket:
 
 
 def _answers(path: Path) -> bool:
-    """Whether somebody listens at the socket; also when it is too busy to say so."""
+    """True if something is listening at the socket, even if it is too busy to answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.setblocking(False)  # noqa: FBT003
         try:

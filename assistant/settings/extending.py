@@ -1,6 +1,6 @@
-"""What other packages add to the settings: names of engines and sound backends, and sections of keys.
+"""Settings added by other packages: names of engines and sound backends, and sections of keys.
 
-Knows no key of ours. What a package adds is asked for when settings are read, not when they are defined.
+Knows none of our keys. Packages are asked when settings are read, not when they are defined.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Named:
-    """Annotates a text that must be one of these names, which are known only once packages are looked at."""
+    """Marks text that must be one of these names, which are known only after packages are queried."""
 
     def __init__(self, names: Callable[[], Iterable[str]]) -> None:
         self._names = names
@@ -39,9 +39,9 @@ class Named:
 
 
 def with_sections(model: type[M], added: Iterable[tuple[str, str, type[BaseModel]]]) -> type[M]:
-    """``model`` with more sections: (section that they belong to, their name, their keys).
+    """Return ``model`` with additional sections: (parent section, name, keys).
 
-    One that can't have its defaults is left out.
+    A section without valid defaults is left out.
     """
     sections: dict[str, dict[str, Any]] = defaultdict(dict)
     for section, name, keys in added:

@@ -1,4 +1,4 @@
-"""A sentence that a skill or a table understands, ready to be acted upon."""
+"""A sentence that a skill or a table understands, ready to run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 Skill: TypeAlias = Callable[..., str | Outcome]
 
 _CHANGEABLE = frozenset({"timers", "lists"})
-"""What of the context a skill can change; an ``Outcome``'s action waits until its answer was heard."""
+"""Parts of the context that a skill can change; an ``Outcome``'s action waits until its answer was heard."""
 
 _FAILED = "Sorry, that did not work."
 
@@ -33,26 +33,26 @@ class Match:
     name: str
     """The skill's name."""
     arguments: Mapping[str, object]
-    """What the sentence says."""
+    """Values from the sentence."""
     ends_open: bool
-    """It ends in a name, a note or the like, which may well go on after a pause."""
+    """True if it ends in a name, a note or the like, which may continue after a pause."""
     _skill: Skill
     _context: SkillContext
     fact: Fact | None = None
-    """What a table says, where no skill has to run."""
+    """A table's answer, if no skill needs to run."""
     _asked: Callable[[Question | None], None] = lambda _: None
-    """Is told what the skill asks for when it has run."""
+    """Called after the skill has run, with the question it asked, if any."""
 
     @property
     def asks_back(self) -> bool:
-        """A command that lacks something, which the person may be about to say ("set a timer for ...")."""
+        """True if something is missing that the user may be about to say ("set a timer for ...")."""
         return self.name.startswith("ask_")
 
     @property
     def only_answers(self) -> bool:
-        """It changes nothing anywhere, so it may run before it is sure that it was meant.
+        """True if it changes nothing, so it may run before it is certain that it was meant.
 
-        Known of built-in skills that are not given what can be changed; others may do anything.
+        Only built-in skills that can't change anything count; others may do anything.
         """
         return self.fact is not None or (
             is_built_in(self._skill) and not _CHANGEABLE & parameters_of(self._skill).keys()
@@ -60,18 +60,18 @@ class Match:
 
     @property
     def is_phrase(self) -> bool:
-        """The answer is one of a few that come again, so its sound is worth keeping."""
+        """True if the answer is one of a few that recur, so its sound is worth caching."""
         return self.only_answers and self.fact is None
 
     @property
     def is_control(self) -> bool:
-        """It is about the assistant itself and what it says: stop, repeat, louder, mute."""
+        """True if it is about the assistant itself and what it says: stop, repeat, louder, mute."""
         return self._skill.__module__ == control.__name__
 
     def run(self) -> Outcome:
-        """Do it, once; what it asks for, the next words may answer.
+        """Run the skill, once; the next words may answer its question, if it asks one.
 
-        Writes to the disk when a timer or list changes. Never raises: a fault is spoken.
+        Writes to disk when a timer or list changes. Never raises: errors are spoken.
         """
         outcome = Outcome(self.fact.text) if self.fact else self._outcome()
         self._asked(outcome.question)
@@ -92,8 +92,8 @@ class Match:
         except BaseException as error:
             if is_built_in(self._skill) and not isinstance(error, Exception):
                 raise
-            # An owner's skill may raise anything; it runs on a thread of its own, so no Ctrl-C is lost here.
-            # The message of an unforeseen error may hold what was said; where it was raised does not.
+            # An owner's skill may raise anything; it runs on its own thread, so no Ctrl-C is lost here. The
+            # message of an unexpected error may contain speech; its location doesn't.
             place = traceback.extract_tb(error.__traceback__)[-1]
             log.error(
                 "skill=%s error=%s at=%s:%s", self.name, type(error).__name__, place.filename, place.lineno

@@ -1,7 +1,7 @@
-"""What of a model's reply is for the person: no thoughts, calls of tools, control tokens or further turns.
+"""Filters a model's reply for the user: removes thoughts, tool calls, control tokens and further turns.
 
-Models of all families mark these, some of them as plain text. A reply comes in pieces, and a mark may be
-split over several, so a beginning that may become one is held back until that is known.
+Models of all families mark these, some of them as plain text. A reply arrives in pieces, and a mark may be
+split across several, so text that may begin a mark is held back until that is clear.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _WIDE = "\N{FULLWIDTH VERTICAL LINE}"
 
 
 class _Block(NamedTuple):
-    """Text that is left out together with its marks."""
+    """Text that is removed together with its marks."""
 
     opens: str
     closes: str
@@ -63,14 +63,14 @@ _END = (
     rf"|<{_WIDE}end▁of▁sentence{_WIDE}>"
     r"|\n[ \t]*(?:#{2,}\s*)?(?:User|Human|Instruction|Input|USER|HUMAN)\s*:"
 )
-"""Behind these is no reply any more, but for nothing said so far (a template's own beginning)."""
+"""The reply ends at these, unless nothing was said before (a template's own beginning)."""
 
 _SILENT = (
     r"<\|start\|>assistant|<\|channel\|>final[^<]*<\|message\|>|<\|[\w/ ]{1,40}\|>|<(?:bos|pad|unk)>"
     rf"|<{_WIDE}[^{_WIDE}<>]{{1,40}}{_WIDE}>"
     r"|\[BEGIN FINAL RESPONSE\]|<(?:answer|response|final|output)>|</(?:answer|response|final|output)>"
 )
-"""Marks without a meaning for the person."""
+"""Marks that mean nothing to the user."""
 _START = r"\A\s*(?:#{2,}\s*)?(?:Assistant|ASSISTANT|AI|Response|Output)\s*:[ \t]*"
 _JSON = r'\{\s*"(?:name|function|tool|tool_name|action|arguments|parameters)"\s*:'
 _CALL = r"(?<![\w.])[A-Za-z]\w*_\w*\((?=\s*(?:\w+\s*=|[\"'{\[)]))"
@@ -94,16 +94,16 @@ _HELD = re.compile(
     r"|[A-Za-z]\w*|[A-Za-z]\w*_\w*\(\s*\w{0,40}\s*|\{\s*(?:\"\w{0,12}\"?\s*)?"
     r"|\n[ \t#]*[A-Za-z]{0,11}[ \t]*|Here(?: a(?:re?)?(?: my?(?: r[a-z]*(?: s[a-z]*)?)?)?)?)\Z"
 )
-"""The end of a text that may be the beginning of a mark."""
+"""The end of a text that may begin a mark."""
 _FIRST = re.compile(r"\A\s*(?:#+\s*)?[A-Za-z]{0,9}\s*\Z")
 _LONGEST_CALL = 2000
-"""Characters; what is longer and never closes was no call."""
+"""In characters; a longer text that never closes was not a call."""
 
 _OPENED = re.compile(rf"(?:{'|'.join(block.opens for block in _THOUGHTS)})\s*\Z")
 
 
 def opened_thought(prompt: str) -> str:
-    """The mark that closes the thoughts that ``prompt`` ends in; empty when it opens none."""
+    """Return the mark that closes the thoughts in which ``prompt`` ends; empty if it opens none."""
     opened = _OPENED.search(prompt)
     if opened is None:
         return ""
@@ -123,7 +123,7 @@ def opened_thought(prompt: str) -> str:
 
 
 class Outspoken:
-    """Takes one reply, piece by piece; gives what is for the person."""
+    """Processes one reply, piece by piece, and returns the part for the user."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -133,12 +133,12 @@ class Outspoken:
         self._at_start = True
 
     def add(self, piece: str) -> str:
-        """Take the next piece; what of the reply is sure by now."""
+        """Add the next piece; returns the text that is certain now."""
         self._text += piece
         return self._take(is_over=False)
 
     def finish(self) -> str:
-        """The reply is over; what was held back and is no mark."""
+        """Return the text that was held back and isn't a mark, since the reply is complete."""
         return self._take(is_over=True)
 
     def _take(self, *, is_over: bool) -> str:
@@ -172,7 +172,7 @@ class Outspoken:
         return text
 
     def _begin(self, *, is_over: bool) -> bool:
-        """Take "Assistant:" off the beginning; false while it may still become that."""
+        """Remove "Assistant:" from the beginning; False while the text may still become that."""
         if begun := re.match(_START, self._text):
             self._text = self._text[begun.end() :]
         elif not is_over and _FIRST.match(self._text):
@@ -181,7 +181,7 @@ class Outspoken:
         return bool(self._text) or is_over
 
     def _enter(self, mark: re.Match[str], said: str) -> None:
-        """Go on behind a mark."""
+        """Continue after a mark."""
         kind = mark.lastgroup or ""
         if kind == "end" and (said.strip() or self._has_said):
             self._is_over = True
@@ -195,7 +195,7 @@ class Outspoken:
             self._inside = int(kind.removeprefix("open"))
 
     def _leave(self, *, is_over: bool) -> bool:
-        """Drop what is inside; false while its end is not there."""
+        """Drop the text inside; False until its end has arrived."""
         if isinstance(self._inside, int):
             closer = _CLOSERS[self._inside].search(self._text)
             end = closer.end() if closer else None
@@ -212,12 +212,12 @@ class Outspoken:
 
 
 def _may_become_more(held: re.Match[str], mark: re.Match[str]) -> bool:
-    """Whether what is held back begins before this mark, or is it and will be another one."""
+    """True if the held text begins before this mark, or is a longer mark in the making."""
     return held.start() < mark.start() or (held.start() == mark.start() and mark["silent"] is not None)
 
 
 def _closing(text: str) -> int | None:
-    """Where the bracket that ``text`` begins with closes; quotes are heeded."""
+    """Return where the bracket that ``text`` begins with closes, taking quotes into account."""
     depth, quote = 0, ""
     for place, char in enumerate(text[:_LONGEST_CALL]):
         if quote:
@@ -234,6 +234,6 @@ def _closing(text: str) -> int | None:
 
 
 def outspoken(text: str) -> str:
-    """What of a whole reply is for the person."""
+    """Return the part of a complete reply for the user."""
     reply = Outspoken()
     return reply.add(text) + reply.finish()

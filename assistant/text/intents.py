@@ -3,22 +3,21 @@
 ::
 
     language: en
-    sounds_like: {for: [four, "4"]}     words that a recogniser takes for each other
+    sounds_like: {for: [four, "4"]}     words that a recognizer confuses
     before: ["hey", "could you"]        politeness around a command, ignored
     after: ["please"]
-    rules: {the: "(the|my|our)"}        pieces with a name; each may use those above it
+    rules: {the: "(the|my|our)"}        named pieces; each may use those above it
     intents:
       set_timer:                        the name of the skill's function
         - "set a timer for {duration}"  its slots are the function's parameters
     facts:
-      leap_year:                        questions with one answer, and who says so
+      leap_year:                        questions with one answer, and its source
         ask: ["how many days has a leap year"]
         say: "A leap year has 366 days."
         source: "the Gregorian calendar"
 
-Several files work as one: rules and sounds of earlier files hold in later ones, and of two
-sentences that fit, that of the later file wins, so an owner's file comes last. Every mistake
-names its file and line.
+Several files work as one: rules and sounds of earlier files apply to later ones, and if two sentences fit,
+the later file's wins, so an owner's file comes last. Every mistake is reported with its file and line.
 """
 
 from __future__ import annotations
@@ -44,41 +43,41 @@ class Sentence:
     skill: str
     node: Node
     free: frozenset[str]
-    """Its slots that take any text."""
+    """Slots of the sentence that take any text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer that stands beside its questions."""
+    """An answer written next to its questions."""
 
     say: str
     source: str
-    """Who says so, as it is named when somebody asks."""
+    """The source's name, for when someone asks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intents:
-    """What all files say together; of sentences that fit, the first one counts."""
+    """The content of all files; of several sentences that fit, the first one counts."""
 
     sentences: tuple[Sentence, ...]
     facts: Mapping[str, Told]
-    """By the name that its sentences call."""
+    """By the name that their sentences call."""
     before: Node
     after: Node
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """What the sentences of one skill may and must hold."""
+    """Required and optional slots of one skill's sentences."""
 
     readers: Mapping[str, Read]
     free: frozenset[str]
-    """Slots for any text: as few words as possible."""
+    """Slots for any text, which take as few words as possible."""
     required: frozenset[str]
 
 
 def read(files: Sequence[Path], skills: Collection[str], slots_of: Callable[[str], Slots]) -> Intents:
-    """Read the files; ``slots_of`` is asked for each of these ``skills`` that has a sentence.
+    """Read the files; ``slots_of`` is called for each of these ``skills`` that has a sentence.
 
     Raises SkillInvalid with the first mistake.
     """
@@ -97,7 +96,7 @@ class _File:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SkillInvalid(
-                f"The sentences in {path} cannot be read: {error}.", "Check the file, or leave it out."
+                f"The sentences in {path} cannot be read: {error}.", "Check the file, or remove it."
             ) from error
         self._marked = yaml_marks.read(text)
         if self._marked.faults:
@@ -163,7 +162,7 @@ class _File:
 
 
 class _Reader:
-    """Gathers what the files say."""
+    """Collects the content of the files."""
 
     def __init__(self, skills: Collection[str], slots_of: Callable[[str], Slots]) -> None:
         self._skills = skills
@@ -185,7 +184,7 @@ class _Reader:
         sentences = [self._sentence(file, *entry) for entry in file.many_each("intents")]
         for line, name, questions, told in file.facts():
             if name in self._skills or name in self._facts:
-                raise file.wrong(line, ValueError(f"the name '{name}' is taken"))
+                raise file.wrong(line, ValueError(f"the name '{name}' is already used"))
             self._facts[name] = told
             sentences += [Sentence(name, self._question(file, line, each), frozenset()) for each in questions]
         self._by_file.insert(0, sentences)
@@ -197,19 +196,21 @@ class _Reader:
     def _question(self, file: _File, line: int, text: str) -> Node:
         node = self._node(file, line, text, _NO_SLOTS)
         if NONE in node.first():
-            raise file.wrong(line, ValueError("silence would match this; make one word certain"))
+            raise file.wrong(line, ValueError("this would match silence; make at least one word required"))
         return node
 
     def _sentence(self, file: _File, line: int, skill: str, text: str) -> Sentence:
         if skill not in self._skills:
-            raise file.wrong(line, ValueError(f"there is no skill '{skill}'{_near(skill, self._skills)}"))
+            raise file.wrong(
+                line, ValueError(f"there is no skill named '{skill}'{_near(skill, self._skills)}")
+            )
         slots = self._slots_of(skill)
         node = self._node(file, line, text, slots)
         if missing := slots.required - node.fills():
             needed = " and ".join(f"{{{name}}}" for name in sorted(missing))
             raise file.wrong(line, ValueError(f"every sentence of '{skill}' needs {needed}"))
         if NONE in node.first():
-            raise file.wrong(line, ValueError("silence would match this; make one word certain"))
+            raise file.wrong(line, ValueError("this would match silence; make at least one word required"))
         return Sentence(skill, node, slots.free)
 
     def _node(self, file: _File, line: int, text: str, slots: Slots) -> Node:
@@ -229,6 +230,6 @@ _NO_SLOTS = Slots({}, frozenset(), frozenset())
 
 
 def _near(name: str, known: Collection[str]) -> str:
-    """A hint at the name that was probably meant."""
+    """Suggest the name that was probably meant."""
     near = difflib.get_close_matches(name, known, 1)
     return f" (did you mean '{near[0]}'?)" if near else ""

@@ -1,6 +1,6 @@
-"""Sentences against a transcript: which of them fit from the first word to the last.
+"""Matches sentences against a transcript, from the first word to the last.
 
-Politeness around the sentence is ignored. Pure; what a sentence calls is for others to know.
+Politeness around the sentence is ignored. Pure; independent of what a sentence calls.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _MAX_WORDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A sentence that a transcript fits."""
+    """A sentence that matches a transcript."""
 
     sentence: Sentence
     found: pattern.Found
     ends_open: bool
-    """It ends in a name, a note or the like, which may well go on after a pause."""
+    """True if it ends in a name, a note or the like, which may continue after a pause."""
 
     @property
     def arguments(self) -> dict[str, object]:
-        """What the sentence says, by slot."""
+        """Return the values by slot."""
         return {slot.name: slot.value for slot in self.found}
 
 
 class Matcher:
-    """All sentences of some files, found by their first word."""
+    """All sentences of some files, indexed by their first word."""
 
     def __init__(self, intents: Intents) -> None:
         self._before, self._after = pattern.Automaton(intents.before), pattern.Automaton(intents.after)
@@ -45,10 +45,12 @@ class Matcher:
             for key in sentence.node.first():
                 self._by_first_word[key].append((order, sentence))
         self.called = frozenset(sentence.skill for sentence in intents.sentences)
-        """What the sentences call."""
+        """Names that the sentences call."""
 
     def fits(self, text: str) -> Iterator[Fit]:
-        """Every sentence that the text fits, the most important first; about a millisecond each at most."""
+        """Yield every sentence that matches the text, most important first; about a millisecond each at
+        most.
+        """
         said = words(text)
         if len(said) > _MAX_WORDS:
             return
@@ -61,22 +63,22 @@ class Matcher:
                 yield Fit(sentence, found, open_end)
 
     def bare(self, text: str) -> Sequence[Word]:
-        """The words without the politeness around them."""
+        """Return the words without the politeness around them."""
         return self._bare(words(text))
 
     def is_value(self, text: str) -> bool:
-        """Whether this is nothing but a duration, a time or a day, as an answer to a question may be."""
+        """True if this is only a duration, a time or a day, as in the answer to a question."""
         found = [key for key in keys(self._bare(words(text))) if key not in {"for", "at"}]
         return any(read(found) is not None for read in (duration, moment, Days.from_keys))
 
     def _automaton(self, sentence: Sentence) -> pattern.Automaton:
-        """Built once, when it is first needed."""
+        """Build the automaton on first use."""
         if id(sentence) not in self._automata:
             self._automata[id(sentence)] = pattern.Automaton(sentence.node)
         return self._automata[id(sentence)]
 
     def _candidates(self, readings: Sequence[Sequence[Word]]) -> Iterator[tuple[Sentence, pattern.Said]]:
-        """Sentences that may begin as one of these readings does, the most important first."""
+        """Yield the sentences that may begin like one of these readings, most important first."""
         candidates: dict[tuple[int, int], tuple[Sentence, pattern.Said]] = {}
         for number, reading in enumerate(readings):
             if reading:
@@ -94,10 +96,10 @@ class Matcher:
         return said
 
     def _politeness_to(self, said: pattern.Said) -> int:
-        """Where the politeness at the beginning ends."""
+        """Return where the politeness at the beginning ends."""
         return max((end for end, _ in self._before.ends(said, 0)), default=0)
 
     def _politeness_from(self, said: pattern.Said) -> int | None:
-        """Where the politeness at the end begins."""
+        """Return where the politeness at the end begins."""
         starts = range(len(said.words))
         return next((start for start in starts if self._after.match(said, start) is not None), None)

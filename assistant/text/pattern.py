@@ -1,15 +1,15 @@
-"""Patterns of words, and how the words of a transcript match them.
+"""Patterns of words, matched against the words of a transcript.
 
-Words are compared, never letters, so nothing has to be escaped and nothing matches inside a
-word. A slot takes part in the search: it may be as long as its type can read, and if the rest
-does not fit, the next length is tried. Pure; knows nothing of skills.
+Words are compared, never letters, so nothing needs escaping and nothing matches inside a word. A slot takes
+part in the search: it may be as long as its type can parse, and if the rest doesn't match, the next length is
+tried. Pure; independent of skills.
 
 A pattern becomes an automaton. No piece of it is tried twice at the same word, so the work grows with the
-length of the pattern times that of the sentence (with a slot, times its square), whatever the pattern says.
+length of the pattern times that of the sentence (with a slot, times its square), whatever the pattern.
 
-The library for this syntax, hassil, knows slots of any text and checks what they mean only
-afterwards. With our sentences that took "buy milk tomorrow" for the thing and "9" for the time,
-and up to 72 ms where this takes 1; with two slots side by side it gives up.
+The library for this syntax, hassil, treats slots as any text and checks their meaning only afterwards. With
+our sentences, it took "buy milk tomorrow" for the thing and "9" for the time, and up to 72 ms where this
+takes 1; it doesn't support two adjacent slots.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from assistant.text.en.words import Word
 
 Read: TypeAlias = Callable[[Sequence[Word]], object]
-"""What a slot's words mean; None if they mean nothing to its type."""
+"""Parses a slot's words; returns None if they don't suit its type."""
 
 
 class Filled(NamedTuple):
@@ -34,18 +34,18 @@ class Filled(NamedTuple):
 
 
 Found: TypeAlias = tuple[Filled, ...]
-"""Slots that were filled, in the order of the sentence."""
+"""Filled slots, in the order of the sentence."""
 
 
 class Said:
-    """The words of a transcript. What each type makes of a stretch of them is worked out once."""
+    """The words of a transcript. Each type's value for a range of words is computed once."""
 
     def __init__(self, words: Sequence[Word]) -> None:
         self.words = tuple(words)
         self._values: dict[tuple[Read, int, int], object] = {}
 
     def value(self, read: Read, start: int, end: int) -> object:
-        """What ``read`` makes of the words from ``start`` to before ``end``."""
+        """Return the result of ``read`` for the words from ``start`` to before ``end``."""
         place = (read, start, end)
         if place not in self._values:
             self._values[place] = read(self.words[start:end])
@@ -57,20 +57,20 @@ class Node(Protocol):
 
     @property
     def size(self) -> int:
-        """How many words, slots and choices it has, with those of the rules in it."""
+        """Number of words, slots and choices, including those of the rules it uses."""
 
     @property
     def depth(self) -> int:
-        """How deep its pieces lie in one another."""
+        """Nesting depth of its pieces."""
 
     def build(self, automaton: Automaton, then: int) -> int:
-        """Put it before the step ``then``; its first step."""
+        """Insert it before the step ``then``; returns its first step."""
 
     def first(self) -> frozenset[str]:
-        """Keys of the words it may begin with; ``ANY`` for a slot, ``NONE`` when it may be empty."""
+        """Keys of the words it may begin with; ``ANY`` for a slot, ``NONE`` if it may be empty."""
 
     def fills(self) -> frozenset[str]:
-        """Slots that are filled whichever way it matches."""
+        """Slots that are filled however it matches."""
 
 
 ANY = "*"
@@ -97,7 +97,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Words that a type can read."""
+    """Words that a type can parse."""
 
     name: str
     read: Read
@@ -109,7 +109,7 @@ class Slot:
         return automaton.add(self, then)
 
     def values(self, said: Said, start: int) -> Iterator[Filled]:
-        """What it may be from ``start`` on, the best first."""
+        """Yield its possible values from ``start`` on, best first."""
         lengths = range(start + 1, len(said.words) + 1)
         for end in reversed(lengths) if self.longest_first else lengths:
             value = said.value(self.read, start, end)
@@ -125,7 +125,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Anything:
-    """Any words, but not none."""
+    """Any words, at least one."""
 
     size: int = 1
     depth: int = 1
@@ -142,7 +142,7 @@ class Anything:
 
 @dataclass(frozen=True, slots=True)
 class InOrder:
-    """One piece after the other."""
+    """One piece after another."""
 
     parts: tuple[Node, ...]
 
@@ -201,10 +201,10 @@ _END = -1
 """The step after the last."""
 
 Step: TypeAlias = "tuple[Literal | Slot | Anything | tuple[int, ...], int]"
-"""What is to come and the step after it; for a choice, the first steps of its options."""
+"""A piece and the step after it; for a choice, the first steps of its options."""
 
 Links: TypeAlias = "tuple[Filled, Links] | None"
-"""Slots that were filled, the last one first."""
+"""Filled slots, last one first."""
 
 
 class Automaton:
@@ -215,14 +215,14 @@ class Automaton:
         self._begin = node.build(self, _END)
 
     def add(self, what: Literal | Slot | Anything | tuple[int, ...], then: int) -> int:
-        """One more step; its number."""
+        """Add a step; returns its number."""
         self._steps.append((what, then))
         return len(self._steps) - 1
 
     def ends(self, said: Said, start: int) -> Iterator[tuple[int, Found]]:
-        """Every position up to which the words from ``start`` on fit, with the slots filled so far.
+        """Yield every position up to which the words from ``start`` on match, with the slots filled so far.
 
-        Of several ways to one position the first one counts, as options and lengths are ordered.
+        If several ways lead to one position, the first one counts, because options and lengths are ordered.
         """
         words, length = said.words, len(said.words)
         tried: set[tuple[int, int]] = set()
@@ -248,7 +248,7 @@ class Automaton:
                 break
 
     def match(self, said: Said, start: int = 0) -> Found | None:
-        """The slots of the first way in which all words from ``start`` on fit, or None."""
+        """Return the slots of the first way in which all words from ``start`` on match, or None."""
         for end, found in self.ends(said, start):
             if end == len(said.words):
                 return found
@@ -258,7 +258,7 @@ class Automaton:
 def _ways(
     what: Slot | Anything | tuple[int, ...], then: int, said: Said, position: int, filled: Links
 ) -> Iterator[tuple[int, int, Links]]:
-    """Where it may go on, the best first."""
+    """Yield the possible continuations, best first."""
     if isinstance(what, Slot):
         return ((then, value.end, (value, filled)) for value in what.values(said, position))
     if isinstance(what, Anything):

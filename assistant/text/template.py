@@ -1,12 +1,12 @@
-"""The text of a sentence template, read into a pattern.
+"""Parses the text of a sentence template into a pattern.
 
 The syntax is that of Home Assistant's intents, word by word:
 
     set           this word, or one that sounds like it
-    [please]      may be left out
+    [please]      optional
     (a|the)       one of these
-    {duration}    a slot: words that its type can read
-    <the>         a rule: a template with a name
+    {duration}    a slot: words that its type can parse
+    <the>         a rule: a named template
     ...           any words, at least one
 """
 
@@ -22,14 +22,16 @@ T = TypeVar("T")
 
 
 class TemplateError(ValueError):
-    """The template is written wrongly; the text says how."""
+    """The template has a mistake, which the text describes."""
 
 
 MOST_LETTERS = 10_000
 MOST_PIECES = 1000
-"""Words, slots and choices, with those of the rules in it; the largest of ours has fewer than 200."""
+"""Maximum number of words, slots and choices, including those of its rules; our largest has fewer than
+200.
+"""
 MOST_DEPTH = 60
-"""Brackets and rules in one another."""
+"""Maximum nesting of brackets and rules."""
 
 
 _TOKEN = re.compile(
@@ -46,16 +48,15 @@ def parse(
     sounds_like: Mapping[str, frozenset[str]],
     free: frozenset[str] = frozenset(),
 ) -> Node:
-    """Read a template.
+    """Parse a template.
 
-    ``slots`` and ``rules`` are those it may use; ``sounds_like`` gives other keys for a word;
-    slots named in ``free`` take as few words as they can, all others as many.
-    Raises TemplateError.
+    It may use ``slots`` and ``rules``; ``sounds_like`` provides alternative keys for a word; slots in
+    ``free`` take as few words as possible, all others as many. Raises TemplateError.
     """
     if len(template) > MOST_LETTERS:
-        raise TemplateError(f"it is longer than {MOST_LETTERS} letters")
+        raise TemplateError(f"it is longer than {MOST_LETTERS} characters")
     if glued := _GLUED.search(template):
-        raise TemplateError(f"words are matched whole: put a space into '{glued.group()}'")
+        raise TemplateError(f"words are matched whole: put a space in '{glued.group()}'")
     return _Parser(template, slots, rules, sounds_like, free).whole()
 
 
@@ -72,7 +73,7 @@ class _Parser:
     ) -> None:
         self._tokens = list(_TOKEN.finditer(template))
         if "".join(token.group() for token in self._tokens).strip() != template.strip():
-            raise TemplateError("a '{' or '<' has no name and no end")
+            raise TemplateError("a '{' or '<' has no name or isn't closed")
         self._tokens.reverse()
         self._slots, self._rules, self._sounds_like, self._free = slots, rules, sounds_like, free
         self._depth = 0
@@ -80,13 +81,13 @@ class _Parser:
     def whole(self) -> Node:
         node = self._choice()
         if self._tokens:
-            raise TemplateError(f"'{self._tokens[-1].group().strip()}' closes nothing")
+            raise TemplateError(f"'{self._tokens[-1].group().strip()}' has no opening bracket")
         if node.size > MOST_PIECES:
             raise TemplateError(
-                f"with the rules in it, it has {node.size} pieces, and at most {MOST_PIECES} are matched"
+                f"including its rules, it has {node.size} pieces, but at most {MOST_PIECES} are allowed"
             )
         if node.depth > MOST_DEPTH:
-            raise TemplateError(f"its rules lie more than {MOST_DEPTH} deep in one another")
+            raise TemplateError(f"its rules are nested more than {MOST_DEPTH} deep")
         return node
 
     def _choice(self) -> Node:
@@ -101,7 +102,7 @@ class _Parser:
         while self._tokens and self._tokens[-1]["mark"] not in {"|", ")", "]"}:
             parts.append(self._piece())
         if not parts:
-            raise TemplateError("nothing stands where a word should")
+            raise TemplateError("a word is missing")
         return parts[0] if len(parts) == 1 else InOrder(tuple(parts))
 
     def _piece(self) -> Node:
@@ -119,17 +120,17 @@ class _Parser:
         opened, closing = token["mark"], {"[": "]", "(": ")"}[token["mark"]]
         self._depth += 1
         if self._depth > MOST_DEPTH:
-            raise TemplateError(f"its brackets lie more than {MOST_DEPTH} deep in one another")
+            raise TemplateError(f"its brackets are nested more than {MOST_DEPTH} deep")
         inside = self._choice()
         self._depth -= 1
         if not self._tokens or self._tokens.pop()["mark"] != closing:
-            raise TemplateError(f"'{opened}' is never closed")
+            raise TemplateError(f"'{opened}' isn't closed")
         return OneOf((inside, EMPTY)) if opened == "[" else inside
 
 
 def _named(known: Mapping[str, T], name: str, kind: str) -> T:
     if name not in known:
         raise TemplateError(
-            f"there is no {kind} '{name}' here; there is {', '.join(sorted(known)) or 'none'}"
+            f"there is no {kind} named '{name}'; available: {', '.join(sorted(known)) or 'none'}"
         )
     return known[name]

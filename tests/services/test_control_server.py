@@ -116,7 +116,7 @@ def test_what_is_no_socket_is_not_deleted(tmp_path: Path) -> None:
     path.write_text("a diary")
 
     async def story() -> None:
-        with pytest.raises(ControlError, match="no socket"):
+        with pytest.raises(ControlError, match="not a socket"):
             async with serving(path):
                 pass
 

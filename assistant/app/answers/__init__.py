@@ -1,5 +1,5 @@
-"""Questions with their right answers: asked as a person would, judged, and what follows for a model.
+"""Questions with known answers: asks them as a person would, judges the replies, and draws conclusions.
 
 ``questions`` reads a set, ``asking`` asks it, ``judging`` tells right from wrong, ``calibrating`` learns how
-far a model can be trusted, ``choosing`` which model suits this machine.
+far a model can be trusted, and ``choosing`` finds the model that suits this machine.
 """

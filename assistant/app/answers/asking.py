@@ -1,5 +1,6 @@
 """Asks a set of questions as a person would: skills first, then the model, and what is spoken of its
-reply."""
+reply.
+"""
 
 from __future__ import annotations
 
@@ -35,30 +36,30 @@ Way: TypeAlias = Literal["plain", "think", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question, what was answered, and whether that is right."""
+    """A question, its answer, and the verdict on it."""
 
     question: Question
     route: Route
     reply: str
-    """Of the model, before it is judged; of a skill, its answer."""
+    """The model's reply before it is judged, or the skill's answer."""
     said: str
-    """What is spoken."""
+    """The part that is spoken."""
     way: Way
     kind: Kind
     evidence: Evidence | None
     """About the first sentence of a model's reply."""
     confidence: float | None
     verdict: Verdict
-    """On what is spoken."""
+    """Verdict on what is spoken."""
     remembered: Verdict
-    """On ``reply``."""
+    """Verdict on ``reply``."""
     first_s: float = 0.0
-    """From the question to the first words that may be spoken, without the voice."""
+    """Seconds from the question to the first words that can be spoken, without the voice."""
     tokens: int = 0
 
 
 class Asker:
-    """One model with its skills; every question begins a conversation."""
+    """One model with its skills; every question starts a new conversation."""
 
     def __init__(self, settings: Settings, llm: Llm, skills: Skills, honesty: Honesty) -> None:
         self._settings, self._llm, self._skills, self.honesty = settings, llm, skills, honesty
@@ -66,7 +67,7 @@ class Asker:
         llm.prime([*self._conversation.beginning, Message("user", "")])
 
     def ask(self, question: Question) -> Answered:
-        """Raises EngineError."""
+        """Ask one question. Raises EngineError."""
         reply = _Reply(self, question.text)
         answer = Answer(
             question.text, skills=self._skills, agent=None, ask_model=reply.spoken, settings=self._settings
@@ -105,19 +106,19 @@ class Asker:
         )
 
     def remembered(self, text: str) -> Iterator[Scored]:
-        """All that the model writes, whatever may be spoken of it."""
+        """Yield everything the model writes, whether or not it may be spoken."""
         for piece in self._llm.stream(self._conversation.messages_for(text), Cancel()):
             yield piece if isinstance(piece, Scored) else Scored(piece, ())
 
 
 class _Reply:
-    """A model's whole reply, of which honesty is then shown as much as it wants to see."""
+    """A model's complete reply, of which the honesty check then reads as much as it needs."""
 
     def __init__(self, asker: Asker, text: str) -> None:
         self._asker, self._text = asker, text
         self.pieces: list[Scored] = []
         self.first_s = 0.0
-        """From the question to the piece that the first spoken words waited for."""
+        """Seconds from the question to the piece that the first spoken words had to wait for."""
 
     async def spoken(self, text: str, _: Meter) -> AsyncGenerator[str | Call, None]:
         began_s = time.perf_counter()
@@ -142,7 +143,7 @@ class _Reply:
 def ask_all(
     settings: Settings, questions: Sequence[Question], progress: Callable[[str], None]
 ) -> list[Answered]:
-    """Ask the model that the settings name. Raises any AssistantError."""
+    """Ask the model in the settings. Raises any AssistantError."""
     with asker(settings) as one:
         answered = []
         for number, question in enumerate(questions, 1):
@@ -154,7 +155,7 @@ def ask_all(
 
 @contextmanager
 def asker(settings: Settings) -> Iterator[Asker]:
-    """The model and the skills, loaded; nothing that they keep is kept."""
+    """Load the model and the skills, without saving any of their data."""
     with tempfile.TemporaryDirectory() as folder, build.skill_context(Path(folder)) as context:
         skills = build.load_skills(settings, context)
         llm = loading.load_llm(settings)

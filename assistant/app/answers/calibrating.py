@@ -1,9 +1,9 @@
 """Learns how far a model's memory can be trusted: a logistic model of when its sentences are right.
 
-Its probabilities are judged on questions that it has not learned from (cross-validation), and from those the
-limits follow: a sentence is said plainly where at most ``FALSE_PLAIN`` of such sentences are false. What is
-tuned for 8 % comes to about 15 % on other questions, because few questions are measured and other people ask
-others.
+Its probabilities are tested on questions it was not trained on (cross-validation), and the limits follow from
+that: a sentence is stated plainly if at most ``FALSE_PLAIN`` of such sentences are false. Tuning for 8 %
+comes to about 15 % on other questions, because few questions are measured and other people ask different
+ones.
 """
 
 from __future__ import annotations
@@ -23,26 +23,28 @@ Floats = npt.NDArray[np.float64]
 
 FALSE_PLAIN = 0.08
 THINK = 0.5
-"""From this probability on "I think" is honest."""
+"""From this probability on, "I think" is honest."""
 
 FOLDS = 10
 RIDGE = 1.0
-"""Holds the weights back as much as one more question at their start would."""
+"""Pulls the weights back to their start as strongly as one more question would."""
 STEPS = 50
 LEAST_QUESTIONS = 40
 
 KINDS: tuple[Kind, ...] = ("define", "date", "who", "number", "half")
-"""What is none of these weighs nothing."""
+"""Other kinds have no weight."""
 
 
 def calibrated(answered: Sequence[Answered], start: Weights | None = None) -> Calibration:
-    """From a model's own answers; ``start`` are weights that are known already. Raises EngineFailed."""
+    """Calibrate from a model's own answers; ``start`` are weights that are already known. Raises
+    EngineFailed.
+    """
     known = [each for each in answered if each.evidence and each.remembered.status != "admitted"]
     right = np.array([each.remembered.status == "right" for each in known], dtype=np.float64)
     if len(known) < LEAST_QUESTIONS or right.all() or not right.any():
         raise EngineFailed(
-            f"{len(known)} answers from memory are too few, or too alike, to learn from.",
-            f"Take a set with at least {LEAST_QUESTIONS} questions of all kinds.",
+            f"{len(known)} answers from memory are too few, or too similar, to learn from.",
+            f"Use a set with at least {LEAST_QUESTIONS} questions of all kinds.",
         )
     features = np.array([_features(each) for each in known])
     prior = _vector(start) if start else np.zeros(features.shape[1])
@@ -75,7 +77,7 @@ def _weights(vector: Floats) -> Weights:
 
 
 def _fitted(features: Floats, right: Floats, prior: Floats) -> Floats:
-    """The likeliest weights near ``prior``, by Newton's method."""
+    """Return the most likely weights near ``prior``, by Newton's method."""
     weights = prior.copy()
     for _ in range(STEPS):
         shares = _shares(features, weights)
@@ -89,7 +91,7 @@ def _fitted(features: Floats, right: Floats, prior: Floats) -> Floats:
 
 
 def _unseen(features: Floats, right: Floats, prior: Floats) -> Floats:
-    """The probability of each answer by weights that were learned from the others."""
+    """Return the probability of each answer by weights learned from the others."""
     fold = np.arange(len(right)) % FOLDS
     shares = np.zeros(len(right))
     for each in range(FOLDS):
@@ -104,7 +106,7 @@ def _shares(features: Floats, weights: Floats) -> Floats:
 
 
 def _limit(shares: Floats, right: Floats) -> float:
-    """The least probability above which at most ``FALSE_PLAIN`` are false; 1 where there is none."""
+    """Return the lowest probability above which at most ``FALSE_PLAIN`` are false; 1 if there is none."""
     order = np.argsort(-shares)
     wrong = np.cumsum(1 - right[order]) / np.arange(1, len(right) + 1)
     allowed = np.flatnonzero(wrong <= FALSE_PLAIN)

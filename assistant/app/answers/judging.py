@@ -1,7 +1,7 @@
-"""Whether an answer is right: by the words, numbers and dates that are accepted for its question.
+"""Decides whether an answer is right, by the words, numbers and dates accepted for its question.
 
-"1,969", "nineteen sixty-nine" and "1969" are one number, "July 20th, 1969" and "20 July 1969" one date. What
-a person should look at, because the words alone may deceive, is doubtful.
+"1,969", "nineteen sixty-nine" and "1969" are the same number, "July 20th, 1969" and "20 July 1969" the same
+date. An answer is doubtful if a person should check it, because the words alone may be misleading.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MONTH_FIRST = re.compile(rf"\b({_MONTH}) (\d{{1,2}})\b(?: (\d{{4}}))?")
 _ORDINAL = re.compile(r"(?<=\d) ?(?:st|nd|rd|th)\b")
 _LONGEST_NUMBER = 8
 _NEAR = 0.02
-"""Of a number: rounding, or an older census."""
+"""Relative tolerance for numbers: rounding, or an older census."""
 _ALIKE = 0.8
 
 
@@ -41,11 +41,11 @@ _ALIKE = 0.8
 class Verdict:
     status: Status
     doubt: str = ""
-    """Why a person should look; empty for most."""
+    """Why a person should check it; usually empty."""
 
 
 def judge(question: Question, answer: str) -> Verdict:
-    """Whether ``answer`` is right, wrong, or admits that it is not known."""
+    """Decide whether ``answer`` is right, wrong, or admits not knowing."""
     said = normal(answer)
     accepted = _accepted(question, answer, said)
     if accepted is not None:
@@ -56,14 +56,14 @@ def judge(question: Question, answer: str) -> Verdict:
 
 
 def normal(text: str) -> str:
-    """The text as words between single spaces: numbers in digits, dates as year-month-day."""
+    """Normalize the text: words between single spaces, numbers in digits, dates as year-month-day."""
     joined = _plain(text)
     joined = _DAY_FIRST.sub(lambda found: _date(found[3], found[2], found[1]), joined)
     return _MONTH_FIRST.sub(lambda found: _date(found[3], found[1], found[2]), joined)
 
 
 def _plain(text: str) -> str:
-    """The same with dates as they are said."""
+    """Normalize the text, with dates as they are said."""
     keys = [word.key for part in re.findall(r".{1,300}(?:\s|$)", text, re.DOTALL) for word in words(part)]
     plain: list[str] = []
     at = 0
@@ -75,19 +75,19 @@ def _plain(text: str) -> str:
 
 
 def _accepted(question: Question, answer: str, said: str) -> str | None:
-    """The accepted answer that this one contains."""
+    """Return the accepted answer that this one contains."""
     if question.pattern:
         texts = (answer.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"), said)
         found = any(re.search(question.pattern, text, re.IGNORECASE) for text in texts)
         return question.pattern if found else None
-    texts = (said, _plain(answer))  # a date is one, and has a year
+    texts = (said, _plain(answer))  # a date is one number, and has a year
     return next(
         (each for each in question.accepted for text in texts if f" {normal(each)} " in f" {text} "), None
     )
 
 
 def _number_at(keys: Sequence[str], at: int) -> tuple[str, int]:
-    """The number that begins there in digits, or the word; and how many words that takes."""
+    """Return the number that begins there in digits, or the word; and how many words that takes."""
     if not keys[at][0].isdigit() and not numbers.may_be_number(keys[at]):
         return keys[at], 1
     if keys[at] not in {"a", "an", "the", "and", "point", "oh", "o", "/"}:
@@ -106,10 +106,10 @@ def _date(year: str | None, month: str, day: str) -> str:
 
 def _doubt_right(answer: str, said: str, accepted: str) -> str:
     if re.search(r"\b(?:not|never|neither|isn't|wasn't|don't|instead)\b", answer.lower()):
-        return "it says no to something"
+        return "it denies something"
     wanted = set(re.findall(r"\d+", normal(accepted)))
     others = set(re.findall(r"\d+", said)) - wanted
-    return "other numbers beside the right one" if wanted and others else ""
+    return "it has other numbers besides the right one" if wanted and others else ""
 
 
 def _doubt_wrong(question: Question, said: str) -> str:

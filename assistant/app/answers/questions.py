@@ -1,4 +1,4 @@
-"""A set of questions with accepted answers: one JSON object a line."""
+"""A set of questions with accepted answers: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from assistant.core.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What people ask, and what is right."""
+    """A question with its right answers."""
 
     id: str
     text: str
     accepted: tuple[str, ...]
-    """Words, numbers or dates of which a right answer contains one."""
+    """Words, numbers or dates; a right answer contains one of them."""
     pattern: str = ""
-    """A regular expression instead, which the small letters of a right answer match."""
+    """Alternatively, a regular expression that a right answer matches in lowercase."""
     source: str = ""
-    """Where the answer comes from; its first words group the questions."""
+    """Source of the answer; its first words group the questions."""
 
     @property
     def group(self) -> str:
@@ -30,12 +30,12 @@ class Question:
 
 
 def read(file: Path) -> list[Question]:
-    """Raises SettingsError, with the line, for what is not such a set."""
+    """Read a set. Raises SettingsError, with the line, if it is invalid."""
     try:
         lines = file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"The questions in {file} cannot be read: {error}.", "Name a JSON Lines file."
+            f"The questions in {file} cannot be read: {error}.", "Use a JSON Lines file."
         ) from error
     questions = []
     for number, line in enumerate(lines, 1):
@@ -44,12 +44,12 @@ def read(file: Path) -> list[Question]:
                 questions.append(_question(json.loads(line), number))
             except (ValueError, TypeError, KeyError, re.error) as error:
                 raise SettingsError(
-                    f"{file}, line {number} is no question: {error}.",
-                    'It takes "question" and "accepted", a list of answers.',
+                    f"{file}, line {number} is not a question: {error}.",
+                    '\'It needs "question" and "accepted", a list of answers.\'',
                 ) from error
     if not questions:
         raise SettingsError(
-            f"{file} has no questions.", 'Write one JSON object a line, with "question" and "accepted".'
+            f"{file} has no questions.", '\'Write one JSON object per line, with "question" and "accepted".\''
         )
     return questions
 
@@ -59,7 +59,7 @@ def _question(fields: Any, number: int) -> Question:
     re.compile(pattern)
     accepted = tuple(map(str, fields.get("accepted") or ()))
     if not pattern and not accepted:
-        raise ValueError("nothing is accepted")
+        raise ValueError("no answer is accepted")
     return Question(
         str(fields.get("id") or number),
         str(fields["question"]),

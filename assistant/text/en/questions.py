@@ -1,6 +1,6 @@
-"""What kind of question a sentence is: who may answer it, and how far a model's memory is to be trusted.
+"""Classifies questions: who may answer, and how far a model's memory is to be trusted.
 
-Judged by the words alone, so it costs microseconds and can be asked about half a sentence. Pure.
+Uses only the words, so it takes microseconds and works on half a sentence. Pure.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import Literal, TypeAlias
 Kind: TypeAlias = Literal[
     "talk", "define", "date", "who", "number", "other", "half", "emergency", "advice", "unable"
 ]
-"""talk: no fact is asked for. define to other: knowledge. half: "and his wife?", which says nothing alone.
-emergency and advice (health, poison, medicine, fire, electricity, law): nothing that a model's memory should
-answer. unable: it needs the network, a telephone or the like."""
+"""talk: asks for no fact. define to other: knowledge. half: "and his wife?", which means nothing alone.
+emergency and advice (health, poison, medicine, fire, electricity, law): must not be answered from a
+model's memory. unable: it needs the network, a telephone or the like.
+"""
 
 KNOWLEDGE: frozenset[Kind] = frozenset({"define", "date", "who", "number", "other", "half"})
 
@@ -193,7 +194,7 @@ _ASKED_TO_TELL = _begins(
 
 
 def kind(text: str) -> Kind:
-    """The kind of a question as it was said, in any spelling."""
+    """Return the kind of a question, in any spelling."""
     said = _bare(text)
     if special := _dangerous(said):
         return special
@@ -218,7 +219,7 @@ def kind(text: str) -> Kind:
 
 
 def lack(text: str) -> Lack | None:
-    """What the assistant would need for this and has not, of what people ask for most."""
+    """Return what the assistant lacks for this request, among common ones."""
     said = _bare(text)
     return next((name for name, pattern in _UNABLE if pattern.search(said)), None)
 

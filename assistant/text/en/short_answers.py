@@ -1,7 +1,7 @@
-"""Where a sentence that answers a question may end early: "It is the Nile, which flows through Egypt".
+"""Finds where a sentence that answers a question can end early: "It is the Nile, which flows through Egypt".
 
-What follows only adds detail, so the sentence is as true without it, and sooner said. Lists, conditions and
-contrasts stay whole. Pure.
+What follows only adds detail, so the shorter sentence is just as true, and sooner said. Lists, conditions and
+contrasts stay complete. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ADDS_TO_NAMES_AND_DATES = re.compile(r", (?=(?:an?|the|in|from|with)\b)")
 _BEGINS_LATE = re.compile(
     r"(?:In|On|At|When|If|As|For|To|After|Before|During|Since|By|While|According|Yes|No|Well|From|Some|I)\b"
 )
-"""What comes before the comma then is not yet the answer."""
+"""With these beginnings, the part before the comma is not yet the answer."""
 
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred|thousand"
@@ -28,7 +28,7 @@ _LEAST_WORDS = 3
 
 
 def ends(sentence: str, kind: Kind) -> Iterator[int]:
-    """Lengths of the sentence so far, without its full stop, at which it may end; the shortest first."""
+    """Yield the lengths at which the sentence may end, without its period, shortest first."""
     if kind == "define" or _BEGINS_LATE.match(sentence):
         return
     patterns = [_ADDS, *([_ADDS_TO_NAMES_AND_DATES] if kind in ("who", "date") else [])]
