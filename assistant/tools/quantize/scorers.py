@@ -12,7 +12,6 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import llama_cpp.llama_cpp as lib
@@ -20,15 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from assistant.core.errors import EngineFailed, ModelCorrupt
-from assistant.engines.llm.chat_template import ChatTemplate
 from assistant.engines.llm.llama_cpp.gguf import find_model
 from assistant.engines.llm.llama_cpp.model import LOG_LEVEL_ERROR, Vocabulary
 from assistant.engines.llm.onnx import model as onnx_model
 from assistant.engines.llm.onnx.decoder import OnnxDecoder, run_options
 from assistant.engines.onnx_providers import Place, first_line
 from assistant.store.progress import Watcher
-from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.scoring import BATCH_TOKENS, WINDOW_TOKENS, Passage, Scorer, read
+from assistant.tools.quantize.scoring import BATCH_TOKENS, WINDOW_TOKENS, Passage, Scorer
 from assistant.tools.quantize.torch_child import TorchScorer
 
 
@@ -39,24 +36,18 @@ def engine_of(folder: Path) -> str:
     return "onnx" if any(folder.glob("*.onnx")) else ""
 
 
-@contextmanager
-def opened(folder: Path, threads: int, watcher: Watcher) -> Iterator[Scorer]:
-    """The model in ``folder``; closed at the end. Raises ModelMissing, ModelCorrupt or EngineFailed."""
-    scorer: Scorer
+def opened(folder: Path, threads: int, watcher: Watcher) -> Scorer:
+    """The model in ``folder``, to be closed. Raises ModelMissing, ModelCorrupt or EngineFailed."""
     match engine_of(folder):
         case "llama_cpp":
-            scorer = LlamaCppScorer(folder, threads)
+            return LlamaCppScorer(folder, threads)
         case "onnx":
-            scorer = OnnxScorer(folder, threads)
+            return OnnxScorer(folder, threads)
         case _:
-            scorer = TorchScorer(folder, threads, watcher)
-    try:
-        yield scorer
-    finally:
-        scorer.close()
+            return TorchScorer(folder, threads, watcher)
 
 
-class LlamaCppScorer:
+class LlamaCppScorer(Scorer):
     """One model in llama.cpp. Raises ModelMissing, ModelCorrupt or EngineFailed when it cannot be had."""
 
     def __init__(self, folder: Path, threads: int, observer: Any = None, adapter: Path | None = None) -> None:
@@ -78,10 +69,9 @@ class LlamaCppScorer:
                 f"llama.cpp cannot load {file.name}{said.reason()}.",
                 "Choose another source: one that is whole, of an architecture that llama.cpp knows.",
             )
-        self.vocabulary = Vocabulary(self._model)
-        self.vocabulary_size = self.vocabulary.size
-        words = self.vocabulary
-        self._chat = ChatTemplate(found.chat_template, words.begin, words.end, words.first)
+        words = Vocabulary(self._model)
+        super().__init__(words, found.chat_template)
+        self.vocabulary_size = words.size
         with quiet():
             self._context = lib.llama_init_from_model(self._model, self._parameters(threads))
         if not self._context:
@@ -118,16 +108,7 @@ class LlamaCppScorer:
         handles = (lib.llama_adapter_lora_p_ctypes * 1)(adapter)
         lib.llama_set_adapters_lora(self._context, handles, 1, (ctypes.c_float * 1)(1.0))
 
-    def __enter__(self) -> LlamaCppScorer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Free everything; harmless when done twice."""
         if self._context:
             lib.llama_batch_free(self._batch)
             lib.llama_free(self._context)
@@ -136,15 +117,7 @@ class LlamaCppScorer:
         self._context = self._model = None
         gc.collect()
 
-    def passages(self, texts: Texts) -> list[Passage]:
-        """The texts as this model reads them."""
-        return read(texts, self.vocabulary, self._chat)
-
     def scores(self, passage: Passage) -> Iterator[npt.NDArray[np.float32]]:
-        """The logits that predict each scored token, [some, vocabulary size], in order, in pieces.
-
-        Raises EngineFailed.
-        """
         lib.llama_memory_clear(self._memory, True)  # noqa: FBT003
         wanted = {position - 1 for position in passage.scored}
         for start in range(0, len(passage.tokens), BATCH_TOKENS):
@@ -153,13 +126,7 @@ class LlamaCppScorer:
             if outputs:
                 yield np.stack([self._logits(index) for index in outputs])
 
-    def read(self, passage: Passage) -> None:
-        """Evaluate a passage for its observer's sake only. Raises EngineFailed."""
-        for _ in self.scores(Passage(passage.tokens, passage.scored[-1:])):
-            pass
-
     def append(self, token: int, position: int) -> None:
-        """Evaluate one token after those before it, as when a reply is written. Raises EngineFailed."""
         self._decode([token], position, {position})
 
     def _decode(self, tokens: Sequence[int], start: int, wanted: set[int]) -> list[int]:
@@ -184,7 +151,7 @@ class LlamaCppScorer:
     def _logits(self, index: int) -> npt.NDArray[np.float32]:
         pointer = lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(
-            ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (self.vocabulary.size,)
+            ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (self.vocabulary_size,)
         ).copy()
 
 
@@ -226,32 +193,21 @@ def quiet() -> Iterator[Said]:
         _listeners.pop()
 
 
-class OnnxScorer:
+class OnnxScorer(Scorer):
     """One model in ONNX Runtime, on the processor. Raises ModelMissing or ModelCorrupt."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         found = onnx_model.find(folder)
-        self.vocabulary = found.vocabulary
-        words = self.vocabulary
-        self._chat = ChatTemplate(found.chat_template, words.begin, words.end, words.first)
+        super().__init__(found.vocabulary, found.chat_template)
         self._decoder = OnnxDecoder(
             found.file, [Place("cpu")], threads=threads, context_tokens=2 * WINDOW_TOKENS
         )
         self.vocabulary_size = self._evaluate((0,), 0).shape[1]
 
     def close(self) -> None:
-        """Free everything; harmless when done twice."""
         self._decoder.close()
 
-    def passages(self, texts: Texts) -> list[Passage]:
-        """The texts as this model reads them."""
-        return read(texts, self.vocabulary, self._chat)
-
     def scores(self, passage: Passage) -> Iterator[npt.NDArray[np.float32]]:
-        """The logits that predict each scored token, [some, vocabulary size], in order, in pieces.
-
-        Raises EngineFailed.
-        """
         wanted = np.zeros(len(passage.tokens), dtype=np.bool_)
         wanted[[position - 1 for position in passage.scored]] = True
         for start in range(0, len(passage.tokens), BATCH_TOKENS):
@@ -261,12 +217,10 @@ class OnnxScorer:
                 yield scores[wanted[start:end]]
 
     def read(self, passage: Passage) -> None:
-        """Evaluate a passage for the sake of its last scored token only. Raises EngineFailed."""
         for start in range(0, len(passage.tokens), BATCH_TOKENS):
             self._evaluate(passage.tokens[start : start + BATCH_TOKENS], start)
 
     def append(self, token: int, position: int) -> None:
-        """Evaluate one token after those before it, as when a reply is written. Raises EngineFailed."""
         self._evaluate((token,), position)
 
     def _evaluate(self, tokens: tuple[int, ...], start: int, keep: int = 1) -> npt.NDArray[np.float32]:

@@ -5,9 +5,10 @@ Knows the tokenizer and the chat template, and nothing of what runs the model.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from assistant.core.types import Message
 from assistant.engines.llm.chat import Vocabulary
 from assistant.engines.llm.chat_template import ChatTemplate
 from assistant.tools.quantize.dialogues import Exchange, Texts
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 WINDOW_TOKENS = 512
 """Longest passage; what llama.cpp's own perplexity tool takes."""
@@ -32,32 +36,41 @@ class Passage:
     """Positions in ``tokens``, ascending, none of them 0: each is predicted from those before it."""
 
 
-class Scorer(Protocol):
-    """A loaded model to be looked at, whatever runs it."""
+class Scorer(ABC):
+    """A loaded model to be looked at, whatever runs it. Its methods raise EngineFailed."""
 
     vocabulary_size: int
 
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The model's tokens."""
+    def __init__(self, vocabulary: Vocabulary, template: str) -> None:
+        self.vocabulary = vocabulary
+        self.chat = ChatTemplate(template, vocabulary.begin, vocabulary.end, vocabulary.first)
 
     def passages(self, texts: Texts) -> list[Passage]:
         """The texts as this model reads them."""
+        return read(texts, self.vocabulary, self.chat)
 
+    @abstractmethod
     def scores(self, passage: Passage) -> Iterator[npt.NDArray[np.float32]]:
-        """The logits that predict each scored token, [some, vocabulary size], in order, in pieces.
+        """The logits that predict each scored token, [some, vocabulary size], in order, in pieces."""
 
-        Raises EngineFailed.
-        """
-
+    @abstractmethod
     def append(self, token: int, position: int) -> None:
-        """Evaluate one token after those before it, as when a reply is written. Raises EngineFailed."""
+        """Evaluate one token after those before it, as when a reply is written."""
 
     def read(self, passage: Passage) -> None:
-        """Evaluate a passage for the sake of its last scored token only. Raises EngineFailed."""
+        """Evaluate a passage for the sake of its last scored token only."""
+        for _ in self.scores(Passage(passage.tokens, passage.scored[-1:])):
+            pass
 
+    @abstractmethod
     def close(self) -> None:
         """Free everything; harmless when done twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def read(texts: Texts, vocabulary: Vocabulary, chat: ChatTemplate) -> list[Passage]:

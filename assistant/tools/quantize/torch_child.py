@@ -18,15 +18,13 @@ from assistant.board import health
 from assistant.core.errors import EngineFailed
 from assistant.core.types import Message
 from assistant.engines.llm.chat import prompt_text
-from assistant.engines.llm.chat_template import ChatTemplate
 from assistant.engines.llm.onnx import model as onnx_model
 from assistant.engines.llm.sampling import Sampler
 from assistant.settings.engines import LlmSettings
 from assistant.store.progress import Watcher, timed
 from assistant.tools.quantize import environments
 from assistant.tools.quantize.block_numbers import Float32s
-from assistant.tools.quantize.dialogues import Texts
-from assistant.tools.quantize.scoring import Passage, read
+from assistant.tools.quantize.scoring import Passage, Scorer
 from assistant.tools.quantize.workspace import last_line
 
 WORKER = Path(__file__).parent / "torch_side" / "worker.py"
@@ -110,15 +108,14 @@ class TorchChild:
         )
 
 
-class TorchScorer:
+class TorchScorer(Scorer):
     """A checkpoint in transformers, as a scorer.
 
     Raises ModelMissing, ModelCorrupt, EngineFailed and what ``TorchChild`` raises.
     """
 
     def __init__(self, folder: Path, threads: int, watcher: Watcher) -> None:
-        self.vocabulary, template = onnx_model.words(folder)
-        self._chat = ChatTemplate(template, self.vocabulary.begin, self.vocabulary.end, self.vocabulary.first)
+        super().__init__(*onnx_model.words(folder))
         self._child = TorchChild(watcher)
         try:
             with timed("Loading it into torch", watcher):
@@ -129,26 +126,12 @@ class TorchScorer:
         self.vocabulary_size = int(loaded["vocabulary"])
 
     def close(self) -> None:
-        """Free everything; harmless when done twice."""
         self._child.close()
 
-    def passages(self, texts: Texts) -> list[Passage]:
-        """The texts as this model reads them."""
-        return read(texts, self.vocabulary, self._chat)
-
     def scores(self, passage: Passage) -> Iterator[Float32s]:
-        """The logits that predict each scored token, [some, vocabulary size], at once.
-
-        Raises EngineFailed.
-        """
         yield self._scores(passage.tokens, 0, [position - 1 for position in passage.scored])
 
-    def read(self, passage: Passage) -> None:
-        """Evaluate a passage for the sake of its last scored token only. Raises EngineFailed."""
-        self._scores(passage.tokens, 0, [len(passage.tokens) - 1])
-
     def append(self, token: int, position: int) -> None:
-        """Evaluate one token after those before it, as when a reply is written. Raises EngineFailed."""
         self._scores((token,), position, [0])
 
     def reply(self, question: str, settings: LlmSettings) -> tuple[str, int, float]:
@@ -157,7 +140,7 @@ class TorchScorer:
         Raises EngineFailed.
         """
         prompt = self.vocabulary.tokenize(
-            prompt_text(self.vocabulary, self._chat, [Message("user", question)])
+            prompt_text(self.vocabulary, self.chat, [Message("user", question)])
         )
         scores = self._scores(tuple(prompt), 0, [len(prompt) - 1])
         sampler = Sampler(settings)
