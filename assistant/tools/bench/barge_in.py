@@ -174,7 +174,7 @@ def sorted_out(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
     """What can interrupt, and the names of what breaks off too soon. Raises AudioFileInvalid."""
     long_enough = [clip for clip in clips if (clip.spoken.end_s - onset(clip)) * 1000 >= WITHIN_MS]
     if not long_enough:
-        raise AudioFileInvalid("Every recording breaks off at once.", "Give recordings of whole words.")
+        raise AudioFileInvalid("Every recording ends immediately.", "Use recordings of whole words.")
     return long_enough, [clip.name for clip in clips if clip not in long_enough]
 
 

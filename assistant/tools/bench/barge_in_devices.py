@@ -110,7 +110,9 @@ def run(settings: Settings, plan: Plan, progress: Callable[[str], None]) -> Docu
     jobs = plan.jobs()
     for scene, sounds, option in ((PEOPLE, plan.people, "--set"), (NOISES, plan.noises, "--noises")):
         if scene in plan.scenes and not sounds:
-            raise AudioFileInvalid(f"The scene '{scene}' has no recordings.", f"Name a folder by {option}.")
+            raise AudioFileInvalid(
+                f"The scene '{scene}' has no recordings.", f"Specify a folder with {option}."
+            )
     done = dict(_kept(plan.keep))
     waiting = [job for job in jobs if _key(job, plan) not in done]
     if waiting:
@@ -197,7 +199,7 @@ def _kept(file: Path | None) -> Iterator[tuple[str, Document]]:
             document = json.loads(line)
             yield document["key"], document
     except (ValueError, TypeError, KeyError) as error:
-        raise EngineFailed(f"{file} holds something else.", "Name a new file with --keep.") from error
+        raise EngineFailed(f"{file} has a different content.", "Specify a new file with --keep.") from error
 
 
 def _keep(file: Path | None, document: Document) -> None:

@@ -72,7 +72,7 @@ def answered(settings: Settings, places: int) -> Document:
         replies = list(batch.answer_all(prompts, Cancel()))
         cpu_s = machine.cpu_s() - cpu_s
     if lost := next((reply.error for reply in replies if reply.error), ""):
-        raise EngineFailed(f"A prompt was not answered: {lost}", "Choose a longer llm.context_tokens.")
+        raise EngineFailed(f"A prompt was not answered: {lost}", "Set llm.context_tokens to a higher value.")
     found = figures(replies)
     found |= {"cpu_s": round(cpu_s, 2), "tokens_per_cpu_s": rounded(ratio(found["tokens"], cpu_s), 2)}
     return found | {"peak_rss_mb": round(machine.peak_rss_mb(), 1)}

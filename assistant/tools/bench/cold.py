@@ -85,13 +85,13 @@ def empty_cache(files: Iterable[Path], *, everything: bool) -> str:
         except OSError:
             pass
         else:
-            return "the cache emptied"
+            return "the cache was emptied"
     if not hasattr(os, "posix_fadvise"):
-        return "the cache as it was: this system does not let it be emptied"
+        return "the cache was not emptied, because this system does not allow it"
     for file in files:
         with file.open("rb") as opened:
             os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return "the models put out of the cache"
+    return "the models were dropped from the cache"
 
 
 def _started(settings: Settings) -> Document:

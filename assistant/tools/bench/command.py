@@ -77,7 +77,7 @@ def gains(text: str) -> list[float]:
     """The same, and more than nothing."""
     found = numbers(text)
     if min(found) <= 0:
-        raise argparse.ArgumentTypeError("must be above 0")
+        raise argparse.ArgumentTypeError("must be greater than 0")
     return found
 
 
@@ -93,11 +93,11 @@ def part(text: str) -> tuple[int, int]:
     """One of so many, like 2/5."""
     number, _, parts = text.partition("/")
     if not 1 <= int(number) <= int(parts):
-        raise argparse.ArgumentTypeError("must be like 2/5")
+        raise argparse.ArgumentTypeError("must be a fraction such as 2/5")
     return int(number), int(parts)
 
 
-def recordings(about: str = "recordings, with or without a manifest.jsonl") -> Option:
+def recordings(about: str = "folder of recordings, with or without a manifest.jsonl") -> Option:
     return value("set", Path, DEMO, "FOLDER", about, dest="folder")
 
 
@@ -107,37 +107,43 @@ def rounds(default: int) -> Option:
 
 LIMIT = value("limit", count, None, "N", "take only N of them")
 PLAIN = flag(
-    "plain", "the same engines, one after the other: 800 ms of silence end a turn, nothing starts early"
+    "plain", "the same engines one after the other: 800 ms of silence end a turn, nothing starts early"
 )
 NOISE = (
     value("noise", Path, [], "FILE", "play these behind the recordings", nargs="+", dest="noises"),
     value("snr", numbers, [10.0], "DB,DB", "how far the noise is below the speech", dest="snrs_db"),
 )
-QUESTIONS = "questions with their answers, one JSON object a line"
-CALLS = "recordings; those in a folder named like a built-in word call with it"
-DEVICES = """With --path devices or both. A cell takes 2 s, and 7 s for each announcement: the default grid of
-25 cells and 4 announcements a quarter of an hour; 100 interruptions in 16 cells half an hour at each level.
---part 1/5 runs a fifth of the cells, and --keep FILE continues an earlier run."""
+QUESTIONS = "questions with their answers, one JSON object per line"
+CALLS = "recordings; those in a folder named like a built-in word contain it"
+DEVICES = """With --path devices or both. A cell takes 2 s, plus 7 s per announcement: the default grid of
+25 cells and 4 announcements takes a quarter of an hour; 100 interruptions in 16 cells take half an hour per
+level. --part 1/5 runs a fifth of the cells, and --keep FILE continues an earlier run."""
 ON_DEVICES = (
     choice("server", ("pulseaudio", "pipewire"), ""),
     choice("scenes", ("own-voice", "people", "noises", "restart"), "", nargs="+", metavar="SCENE"),
-    value("person-db", numbers, [0.0], "DB,DB", "people and noises against the echo; write --person-db=-6,0"),
+    value(
+        "person-db",
+        numbers,
+        [0.0],
+        "DB,DB",
+        "levels of people and noises over the echo, such as --person-db=-6,0",
+    ),
     value("noises", Path, None, "FOLDER", "recordings of coughs, dishes, a television"),
     value("gains", gains, [0.1, 0.25, 1.0, 2.0, 4.0], "N,N", "of the echo"),
     value("delays", delays, [5, 40, 120, 200, 350], "MS,MS", "of the echo", dest="delays_ms"),
     value("announcements", count, 4, "N", "in each cell, as noises"),
-    value("clip", float, 0.0, "SHARE", "of full scale at which the loudspeaker clips"),
+    value("clip", float, 0.0, "SHARE", "fraction of full scale at which the loudspeaker clips"),
     value("drift-ppm", float, 0.0, "N", "how much faster the loudspeaker runs"),
     value("lie-ms", int, 0, "MS", "how wrong time stamps are, in jumps"),
     value("jump-ms", int, 0, "MS", "how far the delay jumps, there and back"),
     flag("volume-steps", "change the volume in the middle of each announcement"),
     value("part", part, (1, 1), "K/N", "run only a part of the grid", dest="part"),
-    value("keep", Path, None, "FILE", "keep each finished cell there, and skip those in it"),
-    value("record", Path, None, "FOLDER", "keep what was played and heard, for --replay"),
+    value("keep", Path, None, "FILE", "save each finished cell here, and skip those already saved"),
+    value("record", Path, None, "FOLDER", "save what was played and heard, for --replay"),
 )
 RECORDED = (
-    value("replay", Path, None, "FOLDER", "give the canceller again what --record kept"),
-    value("pairs", Path, None, "FOLDER", "NAME_mic and NAME_lpb, as the AEC Challenge names them"),
+    value("replay", Path, None, "FOLDER", "rerun the canceller on what --record saved"),
+    value("pairs", Path, None, "FOLDER", "NAME_mic and NAME_lpb, as in the AEC Challenge"),
 )
 
 
@@ -152,7 +158,7 @@ class Bench:
 
 BENCHES = {
     "latency": Bench(
-        "real turns in real time: how long you wait, and for what",
+        "real turns in real time: how long you wait, and why",
         (
             value("repeat", count, 1, "N", "speak all of them N times, in one conversation"),
             value("picture", Path, None, "SVG", "draw the median turn into this file"),
@@ -161,13 +167,14 @@ BENCHES = {
     ),
     "endpoint": Bench(
         "how often people are cut off",
-        (flag("insert-pauses", "put a pause of 0.5 to 1 s between two words"), PLAIN, recordings(), LIMIT),
+        (flag("insert-pauses", "insert a pause of 0.5 to 1 s between two words"), PLAIN, recordings(), LIMIT),
     ),
     "stt": Bench(
-        "speech to text next to faster-whisper's own transcribe", (*NOISE, recordings(), LIMIT, rounds(3))
+        "speech to text compared with faster-whisper's own transcribe",
+        (*NOISE, recordings(), LIMIT, rounds(3)),
     ),
-    "llm": Bench("the language model next to a bare llama.cpp loop", (rounds(7),)),
-    "draft": Bench("what guessing tokens from what was said before saves", (rounds(3),), "drafting"),
+    "llm": Bench("the language model compared with a bare llama.cpp loop", (rounds(7),)),
+    "draft": Bench("what drafting tokens from earlier text saves", (rounds(3),), "drafting"),
     "cores": Bench("thread counts and cores, alone and next to busy programs", (rounds(5),)),
     "runtimes": Bench(
         "one question to models in several formats, on both runtimes",
@@ -178,32 +185,32 @@ BENCHES = {
         ),
     ),
     "memory": Bench(
-        "the memory plan next to the peak of real processes",
+        "the memory plan compared with the peak of real processes",
         (
-            value("models", str, None, "NAME", "language models; default: all installed", nargs="+"),
+            value("models", str, None, "NAME", "language models (default: all installed)", nargs="+"),
             value("contexts", count, [512, 2048, 4096], "N", "in tokens", nargs="+"),
         ),
     ),
-    "batch": Bench("many prompts at once: what all gain, and what each loses"),
+    "batch": Bench("many prompts at once: the overall gain, and what each one loses"),
     "profile": Bench(
-        "where processor time, memory bandwidth and power of a turn went", (recordings("recordings"), LIMIT)
+        "where a turn's CPU time, memory bandwidth and power went", (recordings("recordings"), LIMIT)
     ),
     "cold": Bench(
-        "a start with nothing in the cache, and how fast the disk reads",
-        (rounds(3), flag("models-only", "drop only the models from the cache, also as root")),
+        "a cold start with an empty cache, and how fast the disk reads",
+        (rounds(3), flag("models-only", "drop only the models from the cache, even as root")),
     ),
     "tools": Bench("whether the language model calls skills when it should, and only then"),
     "intents": Bench(
-        "commands and small talk, spoken by the voice: what is done",
+        "commands and small talk, spoken by the voice, and what is done",
         (value("limit", count, None, "N", "take only N sentences of each"),),
     ),
     "answers": Bench(
-        "how much of what it answers is true, false, or not known",
+        "how many answers are true, false, or admit not knowing",
         (
             value("set", Path, None, "FILE", QUESTIONS, nargs="+", required=True, dest="files"),
             value("model", str, [], "NAME", "language models", nargs="+", dest="models"),
             value("limit", count, None, "N", "take only N questions"),
-            value("picture", Path, None, "SVG", "draw risk against coverage into this file"),
+            value("picture", Path, None, "SVG", "draw risk against coverage in this file"),
         ),
     ),
     "tts": Bench("the voice next to plain ONNX Runtime"),
@@ -214,14 +221,14 @@ BENCHES = {
             recordings("recordings that interrupt it"),
             value("interruptions", count, 100, "N", "how many"),
             value("minutes", float, 30, "N", "of its own voice").at("simulated"),
-            value("room", Path, None, "WAV", "impulse response; default synthetic, or none (devices)"),
+            value("room", Path, None, "WAV", "impulse response (default: synthetic, or none for devices)"),
             *(each.at("devices") for each in ON_DEVICES),
             *(each.at("recordings") for each in RECORDED),
         ),
         "barge_in",
     ),
     "soak": Bench(
-        "thousands of turns in virtual time, with faults in most of them",
+        "thousands of turns in virtual time, most of them with faults",
         (
             value("turns", count, 10_000, "N", "how many"),
             value("seed", int, 1, "N", "another one is another run"),
@@ -232,11 +239,15 @@ BENCHES = {
         (
             recordings("people who talk all the time").at("simulated"),
             value("seconds", float, 30, "N", "of each"),
-            choice("path", ("simulated", "devices"), "the listener alone, or all of it on a sound server: "),
+            choice(
+                "path",
+                ("simulated", "devices"),
+                "the listener alone, or the whole appliance on a sound server:",
+            ),
         ),
     ),
     "wake": Bench(
-        "calls that are missed, and talk that wakes it",
+        "missed calls, and talk that wakes it",
         (
             value("set", Path, None, "FOLDER", CALLS, nargs="+", required=True, dest="folders"),
             *NOISE,
@@ -244,12 +255,12 @@ BENCHES = {
         ),
     ),
     "all": Bench(
-        "all of these, and what was promised: half an hour",
+        "all of these, compared with the targets (takes half an hour)",
         (
             value("commands", Path, None, "FOLDER", "spoken commands and questions", required=True),
             value("dialog", Path, None, "FOLDER", "longer speech", required=True),
             value("limit", count, None, "N", "take only N recordings of each"),
-            value("into", Path, None, "MARKDOWN", "put the results into this file, between its marks"),
+            value("into", Path, None, "MARKDOWN", "write the results to this file, between its marks"),
         ),
         "everything",
     ),
@@ -297,7 +308,7 @@ def _measured(arguments: argparse.Namespace, settings: Settings) -> Result:
             and options[action.dest] != action.default
         ):
             name = action.option_strings[0]
-            raise SettingsError(f"{name} is for --path {of} only.", f"Leave it out, or add --path {of}.")
+            raise SettingsError(f"{name} applies only to --path {of}.", f"Remove it, or add --path {of}.")
     name = BENCHES[arguments.bench].module or arguments.bench
     options |= {each: getattr(arguments, each) for each in _COMMON.get(name, ())}
     # Engines take a second to import.

@@ -50,7 +50,7 @@ def run(
         progress("looking for the words")
         clips = list(_hesitating(clips, settings))
     if not clips:
-        raise AudioFileInvalid(f"No recording in {folder} has several words.", "Give longer recordings.")
+        raise AudioFileInvalid(f"No recording in {folder} has several words.", "Use longer recordings.")
     settings = changed(changed(settings, PLAIN if plain else {}), _SHORT_ANSWERS)
     session = Session()
 

@@ -141,8 +141,8 @@ def _bench(config: Path | None, arguments: Sequence[str]) -> Result:
     text, _, line = done.stdout.rstrip("\n").rpartition("\n")
     if done.returncode != 0:
         raise AssistantError(
-            f"`assistant bench {' '.join(arguments)}` ended with status {done.returncode}.",
-            "See what it said above.",
+            f"`assistant bench {' '.join(arguments)}` exited with status {done.returncode}.",
+            "See its output above.",
         )
     return Result(text.strip(), json.loads(line))
 
@@ -169,10 +169,10 @@ def _split(file: Path) -> tuple[str, str]:
     try:
         before, begin, rest = file.read_text("utf-8").partition(BEGIN)
     except (OSError, UnicodeDecodeError) as error:
-        raise AssistantError(f"{file} cannot be read: {error}.", "Name a Markdown file.") from error
+        raise AssistantError(f"{file} cannot be read: {error}.", "Specify a Markdown file.") from error
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise AssistantError(f"{file} has no place for results.", f"Put the lines {BEGIN} and {END} into it.")
+        raise AssistantError(f"{file} has no place for results.", f"Add the lines {BEGIN} and {END} to it.")
     return before, after
 
 

@@ -44,7 +44,7 @@ _SECTIONS = {"vad", "wake", "endpoint", "stt", "llm", "tts", "conversation", "au
 def measure(settings: Settings, seconds: float, progress: Callable[[str], None]) -> Document:
     """Processor time and memory of an assistant that waits. Raises DeviceUnavailable, EngineFailed."""
     if reason := missing():
-        raise DeviceUnavailable(f"The sound server {reason}.", "Install the packages named and try again.")
+        raise DeviceUnavailable(f"The sound server {reason}.", "Install the listed packages, and try again.")
     with (
         tempfile.TemporaryDirectory(prefix="idle-") as folder,
         sound_server() as server,
@@ -124,4 +124,4 @@ def _wait_until_asleep(process: subprocess.Popen[bytes], folder: Path) -> None:
             if control_client.ask([socket], {"order": "status"}).get("state") == "sleeping":
                 return
         time.sleep(0.5)
-    raise EngineFailed("The appliance did not start.", "See what it said above.")
+    raise EngineFailed("The appliance did not start.", "See its output above.")

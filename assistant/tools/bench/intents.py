@@ -160,7 +160,9 @@ def _spoken(settings: Settings, texts: Sequence[str]) -> Iterator[Clip]:
 def _clip(text: str, pcm: Pcm16, network: Any) -> Clip:
     spoken = speech_end.find(pcm, network)
     if spoken is None:
-        raise EngineFailed(f"Of '{text}' the voice made nothing that is speech.", "Try another voice.")
+        raise EngineFailed(
+            f"The voice produced no recognizable speech for '{text}'.", "Try a different voice."
+        )
     return Clip(text, pcm, spoken, text)
 
 

@@ -95,7 +95,7 @@ def _found(folder: Path, ending: str, what: str) -> list[Path]:
         if (file.name.endswith(ending) or (file.stem.endswith(ending) and file.suffix in (".wav", ".flac")))
     )
     if not files:
-        raise AudioFileInvalid(f"{folder} holds no {what}.", "Name the folder that they are in.")
+        raise AudioFileInvalid(f"{folder} contains no {what}.", "Specify the folder that contains them.")
     return files
 
 

@@ -37,7 +37,8 @@ def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
     try:
         if not isinstance(llm, CallingLlm):
             raise EngineUnavailable(
-                f"The engine '{settings.llm.engine}' calls no skills.", "Set llm.engine to llama_cpp."
+                f"The engine '{settings.llm.engine}' doesn't support calling skills.",
+                "Set llm.engine to llama_cpp.",
             )
         with _skills(settings) as skills:
             document: Document = {**_asked(settings, llm, skills, progress)}

@@ -176,7 +176,7 @@ def _ours(settings: Settings, recordings: Sequence[Recording]) -> Heard:
 async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
     wake_word = loading.load_wake_word(settings)
     if wake_word is None:
-        raise AssistantError("No wake word is in use.", "Set wake.engine to open_wake_word.")
+        raise AssistantError("No wake word is active.", "Set wake.engine to open_wake_word.")
     vad = loading.load_vad(settings)
     words: list[list[str]] = []
     began_s = time.process_time()

@@ -14,6 +14,6 @@ from assistant.cli import Command
 
 COMMAND = Command(
     "quantize",
-    "make a smaller or larger file of a language model, measure it, and install it",
+    "convert a language model to another format, measure the loss, and install it",
     "assistant.tools.quantize.command",
 )

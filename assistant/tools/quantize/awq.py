@@ -69,8 +69,8 @@ def folded(weights: GgufWeights, correlations: Correlations, watcher: Watcher) -
     for name in (name for group in every for name in (*group.matrices, group.norm) if name):
         if name not in weights:
             raise ModelCorrupt(
-                f"AWQ needs a network like Llama, and this model has no tensor {name!r:.80}.",
-                "Use --method gptq, or none.",
+                f"AWQ needs a network like Llama, but this model has no tensor {name!r:.80}.",
+                "Use --method gptq, or no --method.",
             )
     result = Folded({}, {})
     meter = Meter("Searching what to make larger", len(every), watcher, unit="groups")
@@ -139,5 +139,5 @@ def _width(weights: GgufWeights) -> int:
 def _number(weights: GgufWeights, name: str) -> int:
     found = weights.header.hyperparameter(name)
     if not isinstance(found, int) or found < 1:
-        raise ModelCorrupt(f"The model does not say its {name}.", "Use another source.")
+        raise ModelCorrupt(f"The model doesn't state its {name}.", "Use a different source.")
     return found

@@ -42,8 +42,8 @@ def build(recipe: Recipe, inputs: Inputs, target: Path) -> Made:
         return _gguf(recipe, inputs, target)
     if recipe.keep_f16 or recipe.output_type is not None or recipe.embedding_type is not None:
         raise SettingsError(
-            "--keep-f16, --output-type and --embedding-type are for GGUF formats only.",
-            f"Leave them out for {recipe.format.name}.",
+            "--keep-f16, --output-type and --embedding-type apply only to GGUF formats.",
+            f"Remove them for {recipe.format.name}.",
         )
     in_onnx = recipe.format.runtime == "onnx"
     write = _onnx_writer() if in_onnx else partial(hf_folder.write, size=recipe.group_size)
@@ -148,7 +148,7 @@ def _onnx_writer() -> Callable[..., Counter[str]]:
     except ImportError as error:
         raise EngineUnavailable(
             f"Writing ONNX needs the Python package '{error.name}', which is not installed.",
-            "Install it (`pip install onnx`), or the assistant with the extra `prepare`.",
+            "Install it (`pip install onnx`), or install the assistant with the `prepare` extra.",
         ) from error
     write: Callable[..., Counter[str]] = module.write
     return write

@@ -45,19 +45,20 @@ def check(
     tokens = sum(len(passage.tokens) for passage in passages)
     if tokens < MIN_TOKENS:
         raise SettingsError(
-            f"The calibration text is {tokens} tokens long, and {MIN_TOKENS} are the least.",
-            "Add more text of the kind that the model will read, or leave out --calibration.",
+            f"The calibration text has only {tokens} tokens, but at least {MIN_TOKENS} are needed.",
+            "Add more text of the kind the model will read, or remove --calibration.",
         )
     warnings = []
     (theirs, theirs_share), (ours, _) = language(texts), language(spoken)
     if theirs != ours:
-        looks = f"looks {theirs} ({100 * theirs_share:.0f} % of its words are common ones of it)"
-        none = f"is in no language that is known here ({100 * theirs_share:.0f} % common words)"
-        warnings.append(f"The calibration text {looks if theirs else none}, and the assistant speaks {ours}.")
+        looks = f"seems to be {theirs} ({100 * theirs_share:.0f} % of its words are common in it)"
+        none = f"is in no known language ({100 * theirs_share:.0f} % common words)"
+        warnings.append(f"The calibration text {looks if theirs else none}, but the assistant speaks {ours}.")
     if (share := lacking(passages, spoken_passages)) > STRANGE:
         warnings.append(
-            f"Of what the assistant says, {100 * share:.0f} % does not occur in the calibration text, and "
-            f"{100 * STRANGE:.0f} % is a lot: it is about other things."
+            f"Of the words the assistant says, {100 * share:.0f} % do not occur "
+            f"in the calibration text. More than {100 * STRANGE:.0f} % means "
+            "that it is about other things."
         )
     return warnings
 

@@ -94,7 +94,7 @@ TOLD_ELSEWHERE = {"name", "kind", "path", "command", "files", "forced", "version
 
 def rows(facts: Mapping[str, Any]) -> dict[str, object]:
     """What the card and the command tell of a model, by name; texts of strangers are as they are."""
-    licence = {"Licence": facts["licence"] or "not known: look where the model comes from"}
+    licence = {"Licence": facts["licence"] or "unknown: check the model's source"}
     if not _is_language_model(facts):
         known = {key: value for key, value in facts.items() if key not in TOLD_ELSEWHERE | {"licence"}}
         return licence | {

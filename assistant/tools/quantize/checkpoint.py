@@ -69,8 +69,8 @@ def convert(folder: Path, to: Path, watcher: Watcher) -> None:
             _wait(child, to, Meter(f"Converting {folder.name}", size_bytes, watcher))
             if child.returncode != 0:
                 raise EngineFailed(
-                    f"The checkpoint in {folder} could not be converted: {last_line(said)}.",
-                    "Check that its files are whole, and that llama.cpp knows its architecture.",
+                    f"The checkpoint in {folder} cannot be converted: {last_line(said)}.",
+                    "Check that its files are complete, and that llama.cpp supports its architecture.",
                 )
         except BaseException:
             child.kill()
@@ -87,11 +87,9 @@ def check_checkpoint(folder: Path) -> str:
     if list(folder.glob("*.py")) or any(
         "auto_map" in read_json(file) for file in folder.glob("*config.json")
     ):
-        raise _refused(folder, "it wants to run code of its own, and only data are accepted")
+        raise _refused(folder, "it requires running its own code, but only data is accepted")
     if not list(folder.glob("*.safetensors")):
-        raise _refused(
-            folder, "its weights are not in the safetensors format, the only one that is safe to read"
-        )
+        raise _refused(folder, "its weights are not in the safetensors format, the only safe one")
     if not [
         name for name in ("tokenizer.json", "tokenizer.model", "vocab.json") if (folder / name).is_file()
     ]:
@@ -100,9 +98,8 @@ def check_checkpoint(folder: Path) -> str:
     if packing and _method(packing) not in UNPACKED:
         raise _refused(
             folder,
-            f"its weights were packed by {_method(packing) or 'a method without a name'}, "
-            "and cannot be unpacked here",
-            "Name the checkpoint of 16 or 32 bits that it was made from.",
+            f"its weights were packed with {_method(packing) or 'an unnamed method'}, which isn't supported",
+            "Use the 16-bit or 32-bit checkpoint it was made from.",
         )
     dtype = str(config.get("dtype", config.get("torch_dtype", "float32")))
     return dtype if dtype in DTYPES else "float32"
@@ -120,8 +117,8 @@ def _method(packing: object) -> str:
     return str(packing.get("quant_method") or "")[:40] if isinstance(packing, dict) else ""
 
 
-def _refused(folder: Path, why: str, next_step: str = "Choose another checkpoint.") -> ModelCorrupt:
-    return ModelCorrupt(f"The checkpoint in {folder} is not used: {why}.", next_step)
+def _refused(folder: Path, why: str, next_step: str = "Choose a different checkpoint.") -> ModelCorrupt:
+    return ModelCorrupt(f"The checkpoint in {folder} cannot be used: {why}.", next_step)
 
 
 def read_json(file: Path, most_bytes: int = MAX_BYTES) -> dict[str, Any]:
@@ -171,8 +168,8 @@ def find_checkpoint(named: str, watcher: Watcher, agree: Agree) -> Checkpoint:
         return Checkpoint(folder, named, "", declared_licence(folder))
     if not HUB_NAME.fullmatch(named):
         raise ModelMissing(
-            f"There is no folder {named}.",
-            "Name a checkpoint's folder, or its name on Hugging Face (maker/model).",
+            f"There is no folder named {named}.",
+            "Specify a checkpoint's folder, or its name on Hugging Face (maker/model).",
         )
     folder = paths.data() / "checkpoints" / named.replace("/", "--")
     revision = _fetch(named, folder, watcher, agree)
@@ -211,7 +208,7 @@ def _named_in_readme(folder: Path) -> str:
 def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
     """What the hub has of it into ``folder``; the commit. What is there already is not fetched again."""
     by_hand = (
-        f"Check the network, or bring its folder: `hf download {named} --local-dir FOLDER`, and name that."
+        f"Check the network, or copy the folder (`hf download {named} --local-dir FOLDER`) and specify that."
     )
     done = folder / ".fetched"
     if done.is_file():
@@ -220,8 +217,8 @@ def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
         hub: Any = importlib.import_module("huggingface_hub")
     except ImportError as error:
         raise DownloadFailed(
-            f"{named} is not on this computer, and the Python package huggingface_hub is not installed.",
-            "Install the assistant with the extra `hub`, or name the folder of the checkpoint.",
+            f"{named} is not on this computer, and the Python package 'huggingface_hub' is not installed.",
+            "Install the assistant with the `hub` extra, or specify the checkpoint's folder.",
         ) from error
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
@@ -230,7 +227,7 @@ def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
         files = [each for each in facts.siblings if any(Path(each.rfilename).match(end) for end in WANTED)]
         size_bytes = sum(each.size or 0 for each in files)
         require(size_bytes, paths.data())
-        watcher.note(f"Fetching {named}: {megabytes(size_bytes)} in {len(files)} files into {folder}.")
+        watcher.note(f"Downloading {named}: {megabytes(size_bytes)} in {len(files)} files to {folder}.")
         hub.snapshot_download(
             named,
             revision=facts.sha,
@@ -242,7 +239,7 @@ def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
         raise
     except Exception as error:  # the package and what it uses raise what they like
         raise DownloadFailed(
-            f"{named} is not on this computer and could not be fetched: {_first_line(error)}.", by_hand
+            f"{named} is not on this computer and could not be downloaded: {_first_line(error)}.", by_hand
         ) from error
     done.write_text(str(facts.sha), encoding="utf-8")
     return str(facts.sha)

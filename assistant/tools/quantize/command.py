@@ -62,31 +62,31 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
     )
     parser.set_defaults(run=run, make=_MAKERS[chosen])
     add = parser.add_argument
-    what = "a model of the store, a GGUF file, or a folder with either or with a Hugging Face checkpoint"
+    what = "a model in the store, a GGUF file, or a folder with one of them or a Hugging Face checkpoint"
     add("source", metavar="SOURCE", help=what)
-    add("--threads", type=int, default=0, metavar="N", help="default: all big cores")
-    add("--accept-licence", action="store_true", help="agree to the source's licence; asked only once")
-    add("--json", action="store_true", help="one JSON document")
+    add("--threads", type=int, default=0, metavar="N", help="number of threads (default: all big cores)")
+    add("--accept-licence", action="store_true", help="accept the source's license; remembered")
+    add("--json", action="store_true", help="print JSON")
     if chosen != "compare":
-        add("--as", dest="name", default="", metavar="NAME", help="its name in the store")
-        add("--force", action="store_true", help="install it although it lost more than it should")
+        add("--as", dest="name", default="", metavar="NAME", help="name of the new model in the store")
+        add("--force", action="store_true", help="install it even if it lost more than allowed")
     match chosen:
         case "model":
             goal = parser.add_mutually_exclusive_group()
             goal.add_argument("--to", metavar="FORMAT", help="q4_k_m (default), q4_0, q8_0, onnx-int4, ...")
-            goal.add_argument("--for", dest="board", metavar="BOARD", help="the format for a board")
-            add("--output", type=Path, metavar="FOLDER", help="where a checkpoint hf-... is written")
+            goal.add_argument("--for", dest="board", metavar="BOARD", help="choose the format for a board")
+            add("--output", type=Path, metavar="FOLDER", help="folder to write a checkpoint hf-... to")
         case "compare":
-            add("--types", required=True, metavar="a,b,c", help="the formats, or `all`")
-            add("--dither", action="store_true", help="add noise first, so that the source favors no format")
+            add("--types", required=True, metavar="a,b,c", help="formats to compare, or `all`")
+            add("--dither", action="store_true", help="add noise first, so the source favors no format")
             add("--picture", type=Path, metavar="SVG", help="draw size against loss")
             parser.set_defaults(name="", force=False, output=None)
         case "whisper":
-            add("--to", default="ct2-int8", metavar="FORMAT", help="default ct2-int8")
+            add("--to", default="ct2-int8", metavar="FORMAT", help="format (default: ct2-int8)")
         case "voice":
             add("--to", default="onnx", metavar="FORMAT", help="onnx (default), onnx-fp16 or onnx-int8")
         case "lora":
-            add("--base", required=True, metavar="MODEL", help="the model that the adapter is to change")
+            add("--base", required=True, metavar="MODEL", help="the model that the adapter is for")
             add("--to", default="gguf", choices=("gguf",), help=argparse.SUPPRESS)
     if chosen in ("model", "compare"):
         _add_method(parser)
@@ -96,16 +96,16 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
 def _add_method(parser: argparse.ArgumentParser) -> None:
     """What may be chosen about how a language model's numbers are found."""
     add, either = parser.add_argument, argparse.BooleanOptionalAction
-    add("--method", help="how the numbers are found: rtn, gptq (default for 4 bits), awq, qat")
-    add("--imatrix", action=either, help="watch which weights matter (default for formats of 4 bits)")
-    add("--act-order", action=either, help="gptq: round the columns first that matter most (default)")
-    add("--group-size", type=int, metavar="N", help="onnx-int4, hf-int4: weights per scale, 32, 64 or 128")
-    add("--calibration", type=Path, metavar="FILE", help="text to watch them on")
-    add("--validation", type=Path, metavar="FILE", help="text to measure the loss on")
-    add("--adapter", type=Path, metavar="FOLDER", help="a LoRA adapter of PEFT, merged into the model first")
+    add("--method", help="how weights are rounded: rtn, gptq (default for 4 bits), awq, qat")
+    add("--imatrix", action=either, help="measure which weights matter (default for 4-bit formats)")
+    add("--act-order", action=either, help="gptq: round the most important columns first (default)")
+    add("--group-size", type=int, metavar="N", help="onnx-int4, hf-int4: weights per scale: 32, 64 or 128")
+    add("--calibration", type=Path, metavar="FILE", help="text for measuring importance")
+    add("--validation", type=Path, metavar="FILE", help="text for measuring the loss")
+    add("--adapter", type=Path, metavar="FOLDER", help="a PEFT LoRA adapter, merged into the model first")
     add("--keep-f16", action="append", metavar="REGEX", help="keep these tensors at 16 bits; repeatable")
-    add("--output-type", metavar="TYPE", help="type of the layer that makes the words")
-    add("--embedding-type", metavar="TYPE", help="type of the layer that reads the words")
+    add("--output-type", metavar="TYPE", help="type of the output layer")
+    add("--embedding-type", metavar="TYPE", help="type of the token embedding")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -151,9 +151,13 @@ def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) ->
     types = comparing.EVERYTHING if arguments.types == "all" else arguments.types
     names = [name for name in types.split(",") if name]
     if not names:
-        raise SettingsError("A comparison needs formats.", "Write them like `--types q8_0,q4_k_m,q4_0`.")
+        raise SettingsError(
+            "A comparison needs formats to compare.", "For example: `--types q8_0,q4_k_m,q4_0`."
+        )
     if arguments.picture and not arguments.picture.absolute().parent.is_dir():
-        raise SettingsError(f"There is no folder {arguments.picture.parent}.", "Choose an existing one.")
+        raise SettingsError(
+            f"There is no folder named {arguments.picture.parent}.", "Choose an existing folder."
+        )
     wanted = [compared_request(arguments, arguments.source, name) for name in names]
     rows = comparing.compare(wanted, store, terminal, dither=arguments.dither)
     terminal.clear()
@@ -167,7 +171,7 @@ def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) ->
             file.write_text(drawing, encoding="utf-8")
         except OSError as error:
             why = f"The picture {file} cannot be written: {error.strerror}."
-            raise SettingsError(why, "Choose another place.") from error
+            raise SettingsError(why, "Choose a different location.") from error
     return int(any(row.fault for row in rows))
 
 
@@ -225,7 +229,7 @@ def _card_text(about: dict[str, Any]) -> str:
     told = [(name, value) for name, value in card.rows(about).items() if value]
     if fell_back := about.get("fell_back_types"):
         kinds = ", ".join(sorted({f"{wanted} became {got}" for wanted, got in fell_back.values()}))
-        told.append(("Fell back", f"{len(fell_back)} tensors, because of the length of their rows: {kinds}"))
+        told.append(("Fell back", f"{len(fell_back)} tensors, because of their row length: {kinds}"))
     if kept := about.get("kept_f16"):
         more = f" and {len(kept) - SHOWN} more" if len(kept) > SHOWN else ""
         told.append(("Kept at 16 bits", f"{', '.join(kept[:SHOWN])}{more}"))
@@ -239,5 +243,5 @@ def _card_text(about: dict[str, Any]) -> str:
         key = "adapter" if "for_model" in about else "model"
         told.append(("Installed", about["path"]))
         use = f"{about['kind']}: {{{engine}{key}: {about['name']}}}"
-        told.append(("", f"To use it, write into your settings:  {use}"))
+        told.append(("", f"To use it, add to your settings: {use}"))
     return "\n".join(f"{name:<18} {value}" for name, value in told)

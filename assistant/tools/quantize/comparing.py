@@ -194,7 +194,7 @@ def table(rows: Sequence[Row]) -> str:
             lines.append(f"{row.name}: loses more than {limit:g}, so `quantize` would not install it")
         if row.fell_back:
             lines.append(
-                f"{row.name}: {row.fell_back} tensors have another type, because of the length of their rows"
+                f"{row.name}: {row.fell_back} tensors have another type, because of their row length"
             )
     return "\n".join(lines)
 

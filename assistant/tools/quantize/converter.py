@@ -79,7 +79,7 @@ def _fetch(archive: Path, watcher: Watcher) -> None:
         place = locate(web, indexes, PACKAGE, watcher)
         if isinstance(place, Path):
             if copy(place, archive, meter) != PACKAGE.sha256:
-                raise SourceFailed(f"{place} is not the file that is pinned")
+                raise SourceFailed(f"{place} is not the pinned file")
         else:
             download(web, place, archive, PACKAGE, meter=meter, watcher=watcher)
     except SourceFailed as reason:
@@ -99,18 +99,18 @@ def unpack(archive: Path, folder: Path) -> None:
                 count += 1
                 data = package.extractfile(member)
                 if ".." in parts or member.size > MAX_FILE_BYTES or count > MAX_FILES or data is None:
-                    raise tarfile.TarError(f"{name!r:.80} should not be there")
+                    raise tarfile.TarError(f"{name!r:.80} does not belong there")
                 target = folder.joinpath(*parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data.read())
     except (tarfile.TarError, EOFError) as error:
         raise _failed(error) from error
     if not (folder / SCRIPT).is_file():
-        raise _failed(f"{SCRIPT} is not in it")
+        raise _failed(f"{SCRIPT} is missing from it")
 
 
 def _failed(reason: object) -> DownloadFailed:
     return DownloadFailed(
-        f"llama.cpp's converter could not be fetched: {reason}.",
-        f"Check the network, or put {PACKAGE.file} into a folder that pip's find-links names.",
+        f"llama.cpp's converter could not be downloaded: {reason}.",
+        f"Check the network, or put {PACKAGE.file} in one of the folders in pip's find-links setting.",
     )

@@ -45,7 +45,7 @@ def read(path: Path) -> Texts:
             text = file.read(MAX_BYTES + 1).decode("utf-8")
     except OSError as error:
         raise SettingsError(
-            f"The text {path} cannot be read: {error.strerror or error}.", "Name a text file."
+            f"The text {path} cannot be read: {error.strerror or error}.", "Specify a text file."
         ) from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"The text {path} is not UTF-8.", "Save it as UTF-8 text.") from error
@@ -53,7 +53,7 @@ def read(path: Path) -> Texts:
         raise SettingsError(f"The text {path} is larger than {MAX_BYTES // 1_000_000} MB.", "Shorten it.")
     texts = parse(text)
     if not texts.conversations and not texts.prose:
-        raise SettingsError(f"There is nothing to read in {path}.", "Name a text file with words in it.")
+        raise SettingsError(f"{path} contains no text.", "Specify a text file with words in it.")
     return texts
 
 

@@ -47,8 +47,9 @@ def plan(name: str, watcher: Watcher) -> None:
     if (folder / COMPLETE).exists():
         return
     watcher.note(
-        f"Installing the environment '{name}' first needs at most {megabytes(NEEDED_BYTES)} of disk "
-        f"({megabytes(free_bytes(folder.parent))} are free)."
+        f"Installing the environment '{name}' first needs at most "
+        f"{megabytes(NEEDED_BYTES)} of disk space "
+        f"({megabytes(free_bytes(folder.parent))} is free)."
     )
     require(NEEDED_BYTES, folder.parent)
 
@@ -65,7 +66,7 @@ def interpreter(name: str, watcher: Watcher) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder.with_suffix(".lock")):
         if not (folder / COMPLETE).exists():
-            watcher.note(f"Installing the environment '{name}' into {folder}; this is done once.")
+            watcher.note(f"Installing the environment '{name}' in {folder}. This happens only once.")
             shutil.rmtree(folder, ignore_errors=True)
             require(NEEDED_BYTES, folder.parent)
             try:
@@ -160,5 +161,5 @@ def _run(
         if child.returncode != 0:
             raise error(
                 f"The packages could not be installed: {last_line(said)}.",
-                "Check the network and pip's settings, and do it again.",
+                "Check the network and pip's settings, and try again.",
             )

@@ -62,8 +62,8 @@ def measure(folder: Path, texts: Texts, against: Reference, threads: int, watche
     with opened(folder, threads, watcher) as scorer:
         if tuple(scorer.passages(texts)) != against.passages:
             raise ModelCorrupt(
-                "The new file reads text differently: it has another vocabulary or chat template.",
-                "Make it again from a source that is whole.",
+                "The new file reads text differently: its vocabulary or chat template has changed.",
+                "Make it again from an intact source.",
             )
         _check_vocabulary(against.pieces, pieces(scorer))
         meter = Meter("Measuring the loss", against.tokens, watcher, unit="tokens")
@@ -91,9 +91,9 @@ def _check_shape(source: Mapping[str, Value], made: Mapping[str, Value]) -> None
     for key in source.keys() & made.keys():
         if source[key] != made[key]:
             raise ModelCorrupt(
-                f"The new file computes differently: its {key} is {_shown(made[key])}, "
-                f"and its source's is {_shown(source[key])}.",
-                "Make it again from a source whose description belongs to its weights.",
+                f"The new file computes differently: its {key} is "
+                f"{_shown(made[key])}, but its source's is {_shown(source[key])}.",
+                "Make it again from a source whose description matches its weights.",
             )
 
 
@@ -112,13 +112,14 @@ def _check_vocabulary(source: Sequence[bytes], made: Sequence[bytes]) -> None:
     for token, (one, other) in enumerate(zip(source, made, strict=False)):
         if one and other and one != other:
             raise ModelCorrupt(
-                f"The tokenizer does not match: token {token} is {one!r:.40}, and here {other!r:.40}.",
-                "Make it again from a source whose tokenizer belongs to it.",
+                f"The tokenizer does not match: token {token} is {one!r:.40} in "
+                f"the source and {other!r:.40} here.",
+                "Make it again from a source with its own tokenizer.",
             )
     if len(source) != len(made):
         raise ModelCorrupt(
-            f"The tokenizer does not match: the source has {len(source)} tokens, and this {len(made)}.",
-            "Make it again from a source whose tokenizer belongs to it.",
+            f"The tokenizer does not match: the source has {len(source)} tokens, but this has {len(made)}.",
+            "Make it again from a source with its own tokenizer.",
         )
 
 
@@ -126,8 +127,8 @@ def doubts_about_source(loss: Loss) -> list[str]:
     """What speaks against the source itself; empty when nothing does."""
     if loss.perplexity <= MAX_PERPLEXITY:
         return []
-    figure = f"its perplexity is {loss.perplexity:,.0f}, and {MAX_PERPLEXITY:,.0f} is the limit"
-    return [f"the source is damaged or was not made for English: {figure}"]
+    figure = f"its perplexity is {loss.perplexity:,.0f}, but the limit is {MAX_PERPLEXITY:,.0f}"
+    return [f"the source is damaged or isn't for English: {figure}"]
 
 
 def doubts(source: Loss, made: Loss, kl_limit: float, answers: Sequence[Answer]) -> list[str]:
@@ -135,12 +136,12 @@ def doubts(source: Loss, made: Loss, kl_limit: float, answers: Sequence[Answer])
     found = []
     if not made.kl <= kl_limit:
         found.append(
-            f"it is {made.kl:.3f} nats per token away from its source, and {kl_limit:g} is the limit"
+            f"its distance from the source is {made.kl:.3f} nats per token, but the limit is {kl_limit:g}"
         )
     ratio = math.exp(min(made.nats - source.nats, 700.0))
     if not ratio <= math.exp(kl_limit):
         found.append(
-            f"its perplexity is {ratio:,.2f} times its source's, and {math.exp(kl_limit):.2f} is the limit"
+            f"its perplexity is {ratio:,.2f} times its source's, but the limit is {math.exp(kl_limit):.2f}"
         )
     return found + doubts_about_answers(answers)
 
@@ -168,5 +169,5 @@ def gibberish(text: str) -> str:
             return f"'{word[:20]}' {times} times in {len(words)} words"
     dense = [letter for letter in text if not letter.isspace()]
     if len(dense) >= 20 and sum(letter.isalpha() for letter in dense) < MIN_LETTERS * len(dense):
-        return "hardly made of letters"
+        return "mostly not letters"
     return ""

@@ -51,7 +51,7 @@ class GgufWeights:
         if tensor is None or tensor.shape[::-1] != shape or tensor.type not in PLAIN:
             found = "is missing" if tensor is None else f"has the shape {tensor.shape[::-1]}, not {shape}"
             raise ModelCorrupt(
-                f"The tensor {name!r:.80} of the model {found}.", "Use another source, or a GGUF format."
+                f"The tensor {name!r:.80} of the model {found}.", "Use a different source, or a GGUF format."
             )
         self._used.add(name)
         raw = self._data[tensor.offset : tensor.offset + tensor.size_bytes]
@@ -61,7 +61,7 @@ class GgufWeights:
         return raw.view(kind).astype(np.float32).reshape(shape)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The tensor's, the contiguous dimension last; empty when it is missing."""
+        """Use a different source, or a GGUF format."""
         return self._tensors[name].shape[::-1] if name in self else ()
 
     def tensor(self, name: str) -> Float32s:
@@ -108,9 +108,7 @@ def round_again(made: Path, plain: Path, types: Collection[str], again: Again, w
             before = np.frombuffer(file.read(tensor.size_bytes), np.uint8)
             data = again(tensor, before, weights.tensor(tensor.name))
             if data.size != tensor.size_bytes:
-                raise ModelCorrupt(
-                    f"The tensor {tensor.name!r:.80} has another length than it should.", "Choose q8_0."
-                )
+                raise ModelCorrupt(f"The tensor {tensor.name!r:.80} has the wrong length.", "Choose q8_0.")
             file.seek(tensor.offset)
             file.write(data.tobytes())
             meter.add(tensor.size_bytes)
@@ -140,7 +138,9 @@ def q4_0_bytes(blocks: Blocks) -> Bytes:
 
 def _plain_bytes(array: npt.NDArray[np.floating[Any]], tensor: Tensor) -> bytes:
     if tensor.shape[::-1] != array.shape:
-        raise ModelCorrupt(f"The tensor {tensor.name!r:.80} has another shape.", "Use another source.")
+        raise ModelCorrupt(
+            f"The tensor {tensor.name!r:.80} has a different shape.", "Use a different source."
+        )
     if tensor.type == "F32":
         return array.astype(np.float32).tobytes()
     if tensor.type == "F16":
@@ -159,7 +159,7 @@ def write_adapter(
     except ImportError as error:
         raise EngineUnavailable(
             f"Writing an adapter needs the Python package '{error.name}', which is not installed.",
-            "Install the assistant with the extra `prepare`.",
+            "Install the assistant with the `prepare` extra.",
         ) from error
     writer = GGUFWriter(str(file), architecture)
     writer.add_type("adapter")

@@ -132,7 +132,7 @@ def name_of(tensor: str) -> str:
         return f"model.layers.{int(layer)}.{NAMES[name]}.{kind}"
     except (ValueError, KeyError):
         raise ModelCorrupt(
-            f"The model has a tensor that no network known here has, {tensor!r:.80}.",
+            f"The model has a tensor that no supported network has: {tensor!r:.80}.",
             "Choose a GGUF format, such as q4_k_m.",
         ) from None
 

@@ -49,8 +49,8 @@ def gather_importance(
     means = {name: (total / rows[name]).astype(np.float32) for name, total in sums.items()}
     if not means or not all(np.isfinite(mean).all() for mean in means.values()):
         raise ModelCorrupt(
-            "The model's layers cannot be watched, or compute numbers that are none.",
-            "Leave out --imatrix, or choose another source.",
+            "The model's layers cannot be observed, or compute invalid numbers.",
+            "Remove --imatrix, or choose a different source.",
         )
     return means
 
@@ -155,8 +155,8 @@ def gather_correlations(  # noqa: PLR0917
             mean = sums.pop(name).mean()
             if not np.isfinite(mean).all():
                 raise ModelCorrupt(
-                    f"The tensor {name!r:.80} cannot be watched, or computes numbers that are none.",
-                    "Leave out --method, or choose another source.",
+                    f"The tensor {name!r:.80} cannot be observed, or computes invalid numbers.",
+                    "Remove --method, or choose a different source.",
                 )
             with writing(to):
                 np.save(to / f"{name}.npy", mean)

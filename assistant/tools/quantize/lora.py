@@ -101,7 +101,7 @@ def strength_of(adapter: Path) -> Strength:
     if config.get("peft_type") != "LORA":
         raise _refused(adapter, "it is not of the type LORA")
     if strange := [name for name in NOT_UNDERSTOOD if config.get(name)]:
-        raise _refused(adapter, f"its {strange[0]} is not understood here")
+        raise _refused(adapter, f"its {strange[0]} is not supported")
     rank, alpha = (_number(config.get(name)) for name in ("r", "lora_alpha"))
     if not alpha or rank < 1 or rank != int(rank):
         raise _refused(adapter, "it does not say its rank and alpha")
@@ -121,13 +121,13 @@ def changes_of(header: GgufHeader, tensors: SafetensorsFolder, rank: int) -> dic
         if pair == ["", ""]:
             continue
         if "" in pair:
-            raise _damaged(f"of the change of {module} one half is missing")
+            raise _damaged(f"half of the change to {module} is missing")
         columns, rows = tensor.shape
         down, up = (tensors.read(each) for each in pair)
         if (down.ndim, up.ndim) != (2, 2) or (len(up), down.shape[1]) != (rows, columns):
-            raise _damaged(f"its change of {module} does not fit this model")
+            raise _damaged(f"its change to {module} does not fit this model")
         if {len(down), up.shape[1]} != {rank}:
-            raise _damaged(f"its change of {module} has another rank than the {rank} that it says")
+            raise _damaged(f"its change to {module} has a different rank than the stated {rank}")
         turned = np.empty_like(up)
         turned[hf_folder.rows_of(tensor.name, rows, shape)] = up
         result[tensor.name] = Change(down, turned)
@@ -159,11 +159,11 @@ def _number(value: object) -> float:
 
 
 def _damaged(why: str) -> ModelCorrupt:
-    return ModelCorrupt(f"The adapter cannot be used: {why}.", "Take it with the model it was trained for.")
+    return ModelCorrupt(f"The adapter cannot be used: {why}.", "Use it with the model it was trained for.")
 
 
 def _refused(folder: Path, why: str) -> ModelCorrupt:
-    return ModelCorrupt(f"The adapter in {folder} is not used: {why}.", "Choose another adapter.")
+    return ModelCorrupt(f"The adapter in {folder} cannot be used: {why}.", "Choose a different adapter.")
 
 
 FORMAT = "gguf"
@@ -252,7 +252,7 @@ def write_adapter_file(
             if not np.isfinite(half).all():
                 raise ModelCorrupt(
                     f"The adapter cannot be used: its change of {name!r:.80} is too large for 16 bits.",
-                    "Work it into the model instead: `assistant quantize MODEL --adapter FOLDER`.",
+                    "Merge it into the model instead: `assistant quantize MODEL --adapter FOLDER`.",
                 )
             halves[f"{name}.{end}"] = half
     write_adapter(file, architecture, strength.scale * strength.rank, halves)
@@ -262,13 +262,13 @@ def _found(source: str) -> Path:
     folder = Path(source).expanduser()
     if folder.is_file() and folder.suffix == ".gguf":
         raise SettingsError(
-            f"{source} is a GGUF file already.",
-            "Name it in your settings, llm: {adapter: FILE}, or take it in: `assistant models import`.",
+            f"{source} is already a GGUF file.",
+            "Use it in your settings, llm: {adapter: FILE}, or install it: `assistant models import`.",
         )
     if not (folder / "adapter_config.json").is_file():
         raise ModelMissing(
-            f"There is no LoRA adapter in {source}: no adapter_config.json.",
-            "Name the folder that PEFT's `save_pretrained` wrote.",
+            f"There is no LoRA adapter in {source}: adapter_config.json is missing.",
+            "Specify the folder written by PEFT's `save_pretrained`.",
         )
     if not list(folder.glob("*.safetensors")):
         raise ModelMissing(
@@ -291,11 +291,11 @@ def _doubts(before: Loss, after: Loss, spoken: Spoken) -> list[str]:
     """What speaks against the adapter, each in half a sentence with its figure."""
     found = []
     if after.kl < MIN_KL:
-        found.append("it changes nothing that the model says")
+        found.append("it does not change the model's answers")
     ratio = math.exp(min(after.nats - before.nats, 700.0))
     if not ratio <= MAX_RATIO:
         found.append(
-            f"with it the perplexity of plain dialogues is {ratio:,.1f} times the model's own, "
-            f"and {MAX_RATIO:g} is the limit"
+            f"with it, the perplexity of plain dialogs is {ratio:,.1f} times the "
+            f"model's own, but the limit is {MAX_RATIO:g}"
         )
     return found + gate.doubts_about_answers(spoken.answers)

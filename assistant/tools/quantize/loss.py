@@ -130,8 +130,8 @@ def _predictions(scorer: Scorer, passage: Passage) -> Iterator[tuple[Float32s, n
     for logits in scorer.scores(passage):
         if not np.isfinite(logits).all():
             raise ModelCorrupt(
-                "The model computes numbers that are none (NaN or infinite).",
-                "Its weights are damaged or its type does not suit it: fetch the source again, or try q8_0.",
+                "The model computes invalid numbers (NaN or infinity).",
+                "Its weights are damaged, or its type doesn't suit it. Fetch the source again, or try q8_0.",
             )
         yield _log_softmax(logits), said[start : start + len(logits)]
         start += len(logits)

@@ -49,7 +49,7 @@ def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
         check_text([request])
         if request.act_order is not None and request.method != "gptq":
             raise SettingsError(
-                "--act-order is for --method gptq only.", "Leave it out, or add --method gptq."
+                "--act-order applies only to --method gptq.", "Remove it, or add --method gptq."
             )
         kept = matching(source, request.keep_f16)
         plan_making([request.recipe], source, work_dir, watcher, request.output)
@@ -117,15 +117,15 @@ def _check_destination(request: Request) -> None:
     for_elsewhere = request.number_format.runtime == "transformers"
     if for_elsewhere and request.output is None:
         raise SettingsError(
-            f"Nothing here runs {request.format}, so it does not belong into the store.",
-            "Say with --output FOLDER where the checkpoint is to be written.",
+            f"No engine here runs {request.format}, so it can't be installed in the store.",
+            "Specify a folder for the checkpoint with --output FOLDER.",
         )
     if request.output and not for_elsewhere:
         raise SettingsError(
-            "--output is for the formats hf-... only.", "Use --as to name a model of the store."
+            "--output applies only to the hf-... formats.", "Use --as to name a model in the store."
         )
     if request.output and request.output.exists():
-        raise SettingsError(f"{request.output} is there already.", "Name a folder that is not.")
+        raise SettingsError(f"{request.output} already exists.", "Specify a new folder.")
 
 
 def held_out(request: Request) -> Texts:
@@ -163,7 +163,7 @@ def check_text(requests: Sequence[Request]) -> None:
     unread = [request for request in requests if not request.imatrix and request.method == ROUND_TO_NEAREST]
     if requests[0].calibration and len(unread) == len(requests):
         raise SettingsError(
-            "--calibration is for an importance matrix and for --method only.", "Add --imatrix."
+            "--calibration applies only to an importance matrix and to --method.", "Add --imatrix."
         )
 
 
@@ -175,13 +175,13 @@ def matching(source: Source, pattern: str) -> tuple[str, ...]:
         found = re.compile(pattern)
     except re.error as error:
         raise SettingsError(
-            f"'{pattern}' is not a regular expression: {error}.", "Write it like 'blk\\.[0-2]\\.'."
+            f"'{pattern}' is not a regular expression: {error}.", "For example: 'blk\\.[0-2]\\.'."
         ) from error
     names = [tensor.name for tensor in source.header.tensors if len(tensor.shape) > 1]
     kept = tuple(name for name in names if found.search(name))
     if not kept:
         raise SettingsError(
-            f"No tensor has a name that '{pattern}' finds.", f"Their names are like {', '.join(names[:3])}."
+            f"No tensor name matches '{pattern}'.", f"Tensor names look like {', '.join(names[:3])}."
         )
     return kept
 

@@ -56,7 +56,7 @@ def shape_of(header: GgufHeader) -> Shape:
 
     if header.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
-        raise _unknown(f"is of the architecture '{header.architecture:.40}', and known are {known}")
+        raise _unknown(f"has the architecture '{header.architecture:.40}', but only {known} are supported")
     if number("expert_count", 0) or number("attention.sliding_window", 0):
         raise _unknown("has experts or a sliding window")
     if header.hyperparameter("rope.scaling.type") not in (None, "none"):
@@ -66,7 +66,7 @@ def shape_of(header: GgufHeader) -> Shape:
     if int(number("rope.dimension_count", head_width)) != head_width:
         raise _unknown("turns a part of each head only")
     if int(number("attention.value_length", head_width)) != head_width:
-        raise _unknown("has values of another width than its keys")
+        raise _unknown("has values and keys of different widths")
     embedding = next((tensor for tensor in header.tensors if tensor.name == "token_embd.weight"), None)
     if embedding is None or len(embedding.shape) != 2:
         raise _unknown("has no table of words")

@@ -52,7 +52,7 @@ def tokenizer(metadata: Mapping[str, Value]) -> dict[str, Any]:
     kind, cut = (str(metadata.get(f"tokenizer.ggml.{name}", "")) for name in ("model", "pre"))
     if kind != "gpt2" or cut not in CUTTERS:
         raise _unknown(
-            f"its vocabulary is of the kind '{kind:.20} {cut:.20}', and known are {', '.join(CUTTERS)}"
+            f"its vocabulary has the kind '{kind:.20} {cut:.20}', but only {', '.join(CUTTERS)} are supported"
         )
     tokens, kinds, merges = (
         metadata.get(f"tokenizer.ggml.{name}") for name in ("tokens", "token_type", "merges")

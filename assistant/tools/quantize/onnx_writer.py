@@ -306,7 +306,7 @@ def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: 
         graph.close()
     if weights.unused:
         raise ModelCorrupt(
-            f"The model has tensors that no network known here has, such as {weights.unused[0]!r:.80}.",
+            f"The model has tensors that no supported network has, such as {weights.unused[0]!r:.80}.",
             "Choose a GGUF format, such as q4_k_m.",
         )
     return decoder.types

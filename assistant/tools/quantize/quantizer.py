@@ -116,6 +116,6 @@ def _fail(reason: str, folder: Path) -> None:
     left = free_bytes(folder)
     full = f" The disk under {folder} has {left // 1_000_000} MB left." if left < 100_000_000 else ""
     raise EngineFailed(
-        f"llama.cpp could not make the file: {reason.rstrip('.')}.{full}",
+        f"llama.cpp could not write the file: {reason.rstrip('.')}.{full}",
         "Free some space and try again." if full else "Choose another format or another source.",
     )

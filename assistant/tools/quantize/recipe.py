@@ -91,7 +91,7 @@ def find_format(name: str) -> Format:
     for known, found in FORMATS.items():
         if known.replace("-", "_") == wanted:
             return found
-    raise SettingsError(f"There is no format {name[:40]!r}.", f"{_hint(wanted)}{_all(list(FORMATS))}")
+    raise SettingsError(f"There is no format named {name[:40]!r}.", f"{_hint(wanted)}{_all(list(FORMATS))}")
 
 
 def for_board(board: str) -> str:
@@ -106,7 +106,7 @@ def tensor_number(name: str) -> int:
     """The number of a single tensor's type. Raises SettingsError."""
     wanted = name.lower().replace("-", "_")
     if wanted not in FOR_TENSORS:
-        raise SettingsError(f"A tensor cannot be of type {name[:40]!r}.", _all(list(FOR_TENSORS)))
+        raise SettingsError(f"{name[:40]!r} is not a tensor type.", _all(list(FOR_TENSORS)))
     return TENSOR_NUMBERS[wanted]
 
 
@@ -138,7 +138,7 @@ def _hint(wanted: str) -> str:
 
 
 def _all(names: list[str]) -> str:
-    return f"There are {', '.join(names)}."
+    return f"Available: {', '.join(names)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +158,13 @@ METHODS = {
         Method("rtn", "rounds every weight to the nearest number"),
         Method(
             "gptq",
-            "rounds column by column and lets the columns to come make up for each error",
+            "rounds column by column, and lets later columns compensate for each error",
             ("q4_0", "q4_1", "q4_k_m", "q5_k_m", "onnx-int4", "hf-int4"),
         ),
         Method(
-            "qat", "trains the weights for some minutes to be 4 bits wide", ("q4_0", "onnx-int4", "hf-int4")
+            "qat", "trains the weights for a few minutes to fit in 4 bits", ("q4_0", "onnx-int4", "hf-int4")
         ),
-        Method("awq", "makes the columns that matter larger first, and what feeds them smaller"),
+        Method("awq", "scales important columns up before rounding, and their inputs down"),
     )
 }
 
@@ -210,14 +210,16 @@ def group_size(wanted: int | None, method: str, chosen: Format) -> int:
         return BLOCK
     if chosen.name not in FREE_BLOCKS:
         raise SettingsError(
-            f"--group-size cannot be chosen for {chosen.name}: how many weights have one scale is part of "
-            "that format.",
-            f"Leave it out, or choose one of {', '.join(FREE_BLOCKS)}.",
+            f"--group-size cannot be set for {chosen.name}, because that format "
+            "has a fixed number of weights per scale.",
+            f"Remove it, or choose one of {', '.join(FREE_BLOCKS)}.",
         )
     if wanted not in SIZES:
-        raise SettingsError(f"There is no --group-size {wanted}.", f"There are {', '.join(map(str, SIZES))}.")
+        raise SettingsError(
+            f"--group-size {wanted} is not supported.", f"Available: {', '.join(map(str, SIZES))}."
+        )
     if method == "qat" and wanted != BLOCK:
-        raise SettingsError(f"--method qat trains groups of {BLOCK} only.", "Leave --group-size out.")
+        raise SettingsError(f"--method qat supports only groups of {BLOCK}.", "Remove --group-size.")
     return wanted
 
 
@@ -225,11 +227,11 @@ def find_method(name: str, chosen: Format) -> Method:
     """The method of that name, for a format. Raises SettingsError when it is none, or not for that."""
     found = METHODS.get(name.lower())
     if found is None:
-        raise SettingsError(f"There is no method {name[:40]!r}.", f"There are {', '.join(METHODS)}.")
+        raise SettingsError(f"There is no method named {name[:40]!r}.", f"Available: {', '.join(METHODS)}.")
     if found.formats and chosen.name not in found.formats:
         raise SettingsError(
-            f"--method {found.name} cannot make {chosen.name}: it has to know the grid of the format.",
-            f"It makes {', '.join(found.formats)}; awq goes with every format.",
+            f"--method {found.name} cannot make {chosen.name}, because it doesn't know the format's grid.",
+            f"It can make {', '.join(found.formats)}; awq works with every format.",
         )
     return found
 

@@ -161,14 +161,14 @@ def compared_request(arguments: argparse.Namespace, source: str, name: str) -> R
         else:
             known = (*("imatrix", "plain"), *METHODS, *CHECKPOINTS)
             raise SettingsError(
-                f"'+{way[:40]}' means nothing.",
-                f"There are {', '.join(f'+{one}' for one in known)}, +keep=REGEX, +output=TYPE and "
-                "+embedding=TYPE.",
+                f"'+{way[:40]}' is not supported.",
+                f"Available: {', '.join(f'+{one}' for one in known)}, "
+                "+keep=REGEX, +output=TYPE and +embedding=TYPE.",
             )
     if "through" in changes and (len(ways) > 1 or chosen.startswith(("onnx-", "hf-"))):
         raise SettingsError(
-            f"A checkpoint is converted to a GGUF format and nothing else: '{name[:40]}' cannot be.",
-            "Write it like f16+hf-int4.",
+            f"A checkpoint can only be converted to a GGUF format, not to '{name[:40]}'.",
+            "For example: f16+hf-int4.",
         )
     return replace(request_of(arguments, source, chosen, method), **changes)
 

@@ -54,7 +54,9 @@ class SafetensorsFolder:
         for file in sorted(folder.glob("*.safetensors")):
             for name, place in _places(file).items():
                 if place.dtype not in DTYPES:
-                    raise _damaged(file, f"the tensor {name!r:.80} is of type {place.dtype}, no float")
+                    raise _damaged(
+                        file, f"the tensor {name!r:.80} has the type {place.dtype}, which is not a float"
+                    )
                 if name in self._places:
                     raise _damaged(file, f"it holds {name!r:.80} a second time")
                 self._places[name] = place
@@ -110,9 +112,9 @@ def _numbers(place: _Place) -> npt.NDArray[Any]:
 
 def _check(file: Path, name: str, numbers: npt.NDArray[Any]) -> None:
     if not np.isfinite(numbers).all():
-        raise _damaged(file, f"the tensor {name!r:.80} holds NaN or infinity")
+        raise _damaged(file, f"the tensor {name!r:.80} contains NaN or infinity")
     if (numbers.ndim > 1 or name.endswith(SCALES)) and not numbers.any():
-        raise _damaged(file, f"the tensor {name!r:.80} is nothing but zeros")
+        raise _damaged(file, f"the tensor {name!r:.80} contains only zeros")
 
 
 def _places(file: Path) -> dict[str, _Place]:
@@ -141,14 +143,14 @@ def _header(file: Path) -> tuple[dict[str, object], int]:
 def _place(file: Path, name: str, said: object, begin: int, size: int) -> _Place:
     if not isinstance(said, Mapping) or said.get("dtype") not in KINDS:
         dtype = said.get("dtype") if isinstance(said, Mapping) else None
-        raise _damaged(file, f"the tensor {name!r:.80} is of type {dtype!r:.20}, which is not known here")
+        raise _damaged(file, f"the tensor {name!r:.80} has the unknown type {dtype!r:.20}")
     shape, offsets = said.get("shape"), said.get("data_offsets")
     if not _counts(shape) or not _counts(offsets):
-        raise _damaged(file, f"where the tensor {name!r:.80} lies cannot be read")
+        raise _damaged(file, f"the position of the tensor {name!r:.80} cannot be read")
     assert isinstance(shape, list) and isinstance(offsets, list)  # noqa: S101, PT018  as was just seen
     bytes_each = np.dtype(KINDS[said["dtype"]]).itemsize
     if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * bytes_each:
-        raise _damaged(file, f"the tensor {name!r:.80} has another length than its shape")
+        raise _damaged(file, f"the tensor {name!r:.80} has a length that doesn't match its shape")
     if begin + offsets[1] > size:
         raise _damaged(file, f"the tensor {name!r:.80} was cut off")
     return _Place(file, said["dtype"], tuple(shape), begin + offsets[0])
@@ -160,7 +162,9 @@ def _counts(value: object) -> bool:
 
 
 def _damaged(file: Path, why: str) -> ModelCorrupt:
-    return ModelCorrupt(f"{file.name} cannot be used: {why}.", "Fetch the checkpoint, or make it, again.")
+    return ModelCorrupt(
+        f"{file.name} cannot be used: {why}.", "Fetch the checkpoint again, or make it again."
+    )
 
 
 TYPES = {np.dtype(np.float16): "F16", np.dtype(np.int32): "I32", np.dtype(np.int64): "I64"}

@@ -53,11 +53,11 @@ def check_weights(folder: Path) -> None:
 
 
 def _check(file: Path, name: str, floats: npt.NDArray[np.floating[Any]], *, zeros: bool) -> None:
-    again = "The file was damaged: fetch it, or make it, again."
+    again = "The file is damaged. Fetch it again, or make it again."
     if not np.isfinite(floats).all():
-        raise ModelCorrupt(f"The tensor {name!r:.80} of {file.name} holds NaN or infinity.", again)
+        raise ModelCorrupt(f"The tensor {name!r:.80} of {file.name} contains NaN or infinity.", again)
     if zeros:
-        raise ModelCorrupt(f"The tensor {name!r:.80} of {file.name} is nothing but zeros.", again)
+        raise ModelCorrupt(f"The tensor {name!r:.80} of {file.name} contains only zeros.", again)
 
 
 def _floats(tensor: Tensor, raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating[Any]]:

@@ -67,7 +67,7 @@ class LlamaCppScorer(Scorer):
         if not self._model:
             raise ModelCorrupt(
                 f"llama.cpp cannot load {file.name}{said.reason()}.",
-                "Choose another source: one that is whole, of an architecture that llama.cpp knows.",
+                "Choose an intact source with an architecture that llama.cpp supports.",
             )
         words = Vocabulary(self._model)
         super().__init__(words, found.chat_template)
@@ -77,7 +77,8 @@ class LlamaCppScorer(Scorer):
         if not self._context:
             self.close()
             raise EngineFailed(
-                f"There is no memory for {file.name}.", "Close other programs, or use a larger machine."
+                f"There isn't enough memory for {file.name}.",
+                "Close other programs, or use a larger machine.",
             )
         if adapter is not None:
             self._apply_adapter(adapter)
@@ -103,7 +104,7 @@ class LlamaCppScorer(Scorer):
             self.close()
             raise ModelCorrupt(
                 f"llama.cpp cannot load the adapter {file.name}{said.reason()}.",
-                "Take it with the model it was trained for.",
+                "Use it with the model it was trained for.",
             )
         handles = (lib.llama_adapter_lora_p_ctypes * 1)(adapter)
         lib.llama_set_adapters_lora(self._context, handles, 1, (ctypes.c_float * 1)(1.0))
@@ -143,7 +144,7 @@ class LlamaCppScorer(Scorer):
             status = lib.llama_decode(self._context, self._batch)
         if status != 0:
             raise EngineFailed(
-                f"The model failed while it read a text (llama_decode returned {status}).",
+                f"The model failed while reading text (llama_decode returned {status}).",
                 "Choose another source, or close other programs if memory is short.",
             )
         return outputs
@@ -159,7 +160,7 @@ MAX_REASON = 200
 
 
 class Said:
-    """The errors that llama.cpp reported."""
+    """Choose a different source, or close other programs if memory is short."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
@@ -228,6 +229,6 @@ class OnnxScorer(Scorer):
             return self._decoder.evaluate(tokens, start, keep, run_options())
         except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
             raise EngineFailed(
-                f"The model failed while it read a text: {first_line(error)}.",
-                "Choose another source, or close other programs if memory is short.",
+                f"The model failed while reading text: {first_line(error)}.",
+                "Choose a different source, or close other programs if memory is short.",
             ) from error

@@ -83,8 +83,8 @@ def find(  # noqa: PLR0917
         convert(path, folder / "model.gguf")
     elif path.is_dir():
         raise ModelMissing(
-            f"There is no model in {path}: neither a .gguf file nor a config.json.",
-            "Name the folder with the checkpoint's files.",
+            f"There is no model in {path}: it has neither a .gguf file nor a config.json.",
+            "Specify the folder with the checkpoint's files.",
         )
     elif named in {entry.name for entry in store.entries()}:
         folder, stem = store.path(named, "llm"), named
@@ -97,7 +97,9 @@ def find(  # noqa: PLR0917
         convert(checkpoint.folder, folder / "model.gguf")
     else:
         store.path(named, "llm")  # says what names there are
-        raise ModelMissing(f"There is no file or model {named}.", "`assistant models list` shows the models.")
+        raise ModelMissing(
+            f"There is no file or model named {named}.", "Run `assistant models list` to see the models."
+        )
     found = find_model(folder)
     _check_rope(described / "config.json", found.header)
     licence = licence or found.header.licence
@@ -127,8 +129,8 @@ def _check_rope(config: Path, header: GgufHeader) -> None:
     for wanted in _rope_bases(read_json(config)):
         if not math.isclose(wanted, got, rel_tol=1e-6):  # a float of 32 bits
             raise ModelCorrupt(
-                f"The rotary positions were misread: rope_theta is {wanted:g} in config.json, "
-                f"and {got:g} here.",
+                f"The rotary positions don't match: rope_theta is {wanted:g} in "
+                f"config.json and {got:g} here.",
                 "Check the checkpoint's config.json.",
             )
 
@@ -150,7 +152,7 @@ def _only_gguf(path: Path) -> None:
     if path.suffix != ".gguf":
         raise SettingsError(
             f"{path.name} is not a GGUF file.",
-            "Name a .gguf file, or the folder of a checkpoint with its config.json.",
+            "Specify a .gguf file, or a checkpoint's folder with its config.json.",
         )
 
 

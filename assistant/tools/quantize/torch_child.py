@@ -103,8 +103,8 @@ class TorchChild:
     def _failed(self) -> EngineFailed:
         self._child.wait()
         return EngineFailed(
-            f"torch could not do it: {last_line(self._complaints)}.",
-            "Choose another source, or close other programs if memory is short.",
+            f"torch failed: {last_line(self._complaints)}.",
+            "Choose a different source, or close other programs if memory is short.",
         )
 
 

@@ -55,7 +55,7 @@ def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
     """
     if request.format not in SHRUNK:
         raise SettingsError(
-            f"A voice cannot become {request.format[:40]!r}.", f"There are {', '.join(SHRUNK)}."
+            f"A voice cannot be converted to {request.format[:40]!r}.", f"Available: {', '.join(SHRUNK)}."
         )
     if request.name:
         check_name(store.catalog, request.name)
@@ -147,8 +147,8 @@ def _found(source: str) -> tuple[Path, str]:
 
 def _missing(source: str) -> ModelMissing:
     return ModelMissing(
-        f"There is no Coqui voice in {source}: a config.json and one of {', '.join(CHECKPOINTS)}.",
-        "Name its folder, or one of Coqui's names such as tts_models/en/ljspeech/vits.",
+        f"There is no Coqui voice in {source}: it needs a config.json and one of {', '.join(CHECKPOINTS)}.",
+        "Specify its folder, or one of Coqui's names, such as tts_models/en/ljspeech/vits.",
     )
 
 
@@ -189,8 +189,9 @@ def require_packages() -> None:
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise EngineUnavailable(
             f"Exporting a Coqui voice needs the Python package '{missing[0]}', which is not installed.",
-            "Install the assistant with the extras `coqui` and `prepare` (`scripts/setup run coqui prepare`; "
-            "with torch for a PC that takes 5 GB).",
+            "Install the assistant with the `coqui` and `prepare` extras "
+            "(`scripts/setup run coqui prepare`; with torch for a PC, that takes "
+            "5 GB).",
         )
 
 
@@ -208,13 +209,13 @@ def licence_of(name: str) -> str:
 
 def fetch(name: str, watcher: Watcher) -> Path:
     """Where Coqui's library has put the voice of that name. Raises DownloadFailed."""
-    watcher.note(f"Asking Coqui's library for {name}.")
+    watcher.note(f"Requesting {name} from Coqui's library.")
     with timed(f"Fetching {name}", watcher):
         answer = _asked({"name": name})
     if why := answer.get("failed"):
         raise DownloadFailed(
-            f"{name} is not on this computer and could not be fetched: {why}.",
-            "Check the network, or fetch it where there is one and name its folder here.",
+            f"{name} is not on this computer and could not be downloaded: {why}.",
+            "Check the network, or download it elsewhere and specify its folder here.",
         )
     return Path(answer["folder"])
 
@@ -224,13 +225,13 @@ def export(job: Mapping[str, Any], watcher: Watcher) -> dict[str, Any]:
 
     What the voice's tokenizer and speakers are. Raises ModelCorrupt.
     """
-    watcher.note("Coqui's library writes the network; with a whole voice that takes minutes.")
+    watcher.note("Coqui's library is writing the network. For a full-size voice, this takes minutes.")
     with timed("Writing the network", watcher):
         answer = _asked(job)
     if why := answer.get("failed"):
         raise ModelCorrupt(
             f"The voice in {Path(job['config']).parent} cannot be exported: {why}.",
-            "Check that its files are whole; it must be a VITS model of Coqui TTS.",
+            "Check that its files are complete, and that it is a Coqui TTS VITS model.",
         )
     return answer
 

@@ -68,8 +68,8 @@ def listen(folder: Path, probes: Path, threads: int) -> Spoken:
             ours = np.asarray(session.run(None, feed)[0], np.float32).ravel()
             if len(ours) != len(wave):
                 raise ModelCorrupt(
-                    f"The exported voice says {len(ours)} samples where torch says {len(wave)}.",
-                    "Report this with the versions of coqui-tts and torch.",
+                    f"The exported voice produces {len(ours)} samples, but torch produces {len(wave)}.",
+                    "Please report this, with the versions of coqui-tts and torch.",
                 )
             worst = min(worst, correlation(wave, ours))
             largest = max(largest, float(np.abs(ours - wave).max() / max(float(np.abs(wave).max()), 1e-9)))
@@ -97,8 +97,8 @@ def check_symbols(folder: Path, symbols: Mapping[str, int]) -> None:
     ]
     if wrong:
         raise ModelCorrupt(
-            f"The voice's symbol {wrong[0]!r} is read as another one than Coqui's own tokenizer reads.",
-            "Report this with the voice's config.json.",
+            f"The voice's symbol {wrong[0]!r} has a different id than in Coqui's own tokenizer.",
+            "Please report this, with the voice's config.json.",
         )
 
 
@@ -107,10 +107,10 @@ def doubts(spoken: Spoken, kind: str) -> list[str]:
     found, limit = [], MIN_CORRELATION[kind]
     if not spoken.correlation >= limit:
         found.append(
-            f"its sound correlates with torch's by {spoken.correlation:.4f}, and {limit:g} is the limit"
+            f"its sound correlates with torch's by {spoken.correlation:.4f}, but the limit is {limit:g}"
         )
     if spoken.seconds < MIN_SECONDS:
-        found.append(f"it says a sentence in {spoken.seconds:.2f} s")
+        found.append(f"it speaks a sentence in {spoken.seconds:.2f} s")
     return found
 
 

@@ -61,7 +61,7 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(job["threads"])
     config = load_config(job["config"])
     if config.model != "vits":
-        raise _NotUsable(f"it is a model of kind {config.model!r}, and only VITS voices can be exported")
+        raise _NotUsable(f"it is a model of kind {config.model!r}, but only VITS voices can be exported")
     # What the training wrote are paths of another computer; a table of speakers lies beside the model.
     for key in ("language_ids_file", "d_vector_file", "speaker_encoder_model_path"):
         config.model_args[key] = None
@@ -70,12 +70,12 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
     model = Vits(config)
     model.load_checkpoint(config, job["checkpoint"], eval=True, strict=True)
     if model.language_manager.num_languages > 0 and model.embedded_language_dim > 0:
-        raise _NotUsable("it speaks several languages, which the engine cannot tell it")
+        raise _NotUsable("it speaks several languages, and the engine cannot select one")
     if model.args.use_d_vector_file:
-        raise _NotUsable("it wants a vector of a speaker with each sentence, which the engine does not have")
+        raise _NotUsable("it needs a speaker vector with each sentence, which the engine doesn't have")
     bad = [name for name, weight in model.state_dict().items() if not bool(torch.isfinite(weight).all())]
     if bad:
-        raise _NotUsable(f"its tensor {bad[0]!r:.80} holds NaN or infinity")
+        raise _NotUsable(f"its tensor {bad[0]!r:.80} contains NaN or infinity")
     zero = [
         name
         for name, weight in model.named_parameters()
@@ -86,7 +86,7 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
         and not bool(weight.any())
     ]
     if zero:
-        raise _NotUsable(f"its tensor {zero[0]!r:.80} is nothing but zeros")
+        raise _NotUsable(f"its tensor {zero[0]!r:.80} contains only zeros")
     model.export_onnx(job["onnx"], verbose=False)
     symbols = model.tokenizer.characters
     table = {symbols.id_to_char(number): number for number in range(symbols.num_chars)}

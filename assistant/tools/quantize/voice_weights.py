@@ -39,8 +39,8 @@ def shrink(file: Path, kind: Kind) -> int:
         nodes += _packed(model.graph, name, numbers, axis, kind)
     if not nodes:
         raise ModelCorrupt(
-            f"In the network {file.name} no decoder of a VITS voice was found.",
-            "Use it as it is (--to onnx).",
+            f"The network {file.name} has no VITS decoder.",
+            "Use it unchanged (--to onnx).",
         )
     rest = list(model.graph.node)
     del model.graph.node[:]

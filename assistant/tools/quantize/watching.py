@@ -131,7 +131,7 @@ def watch(  # noqa: PLR0917
                 pass
             if watching.fault:
                 raise EngineUnavailable(
-                    f"This build of llama.cpp cannot be watched: {watching.fault}.",
-                    "Install llama-cpp-python 0.3.36, or leave out --imatrix and --method.",
+                    f"This build of llama.cpp cannot be observed: {watching.fault}.",
+                    "Install llama-cpp-python 0.3.36, or remove --imatrix and --method.",
                 )
             meter.add(len(passage.tokens))

@@ -47,7 +47,7 @@ def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
     """
     if request.format not in TYPES:
         raise SettingsError(
-            f"Whisper cannot become {request.format[:40]!r}.", f"There are {', '.join(TYPES)}."
+            f"Whisper cannot be converted to {request.format[:40]!r}.", f"Available: {', '.join(TYPES)}."
         )
     if request.name:
         check_name(store.catalog, request.name)
@@ -107,8 +107,8 @@ def opened(folder: Path) -> Whisper:
     architectures = read_json(folder / "config.json")["architectures"]
     if "WhisperForConditionalGeneration" not in architectures:
         raise ModelCorrupt(
-            f"The checkpoint in {folder} is no Whisper model: its architecture is {architectures!r:.80}.",
-            "A language model is quantized without the word `whisper`.",
+            f"The checkpoint in {folder} is not a Whisper model: its architecture is {architectures!r:.80}.",
+            "To quantize a language model, remove the word `whisper`.",
         )
     return Whisper(folder)
 
@@ -135,7 +135,7 @@ class Whisper:
         if f"{self._prefix}encoder.conv1.weight" not in names:
             raise _refused(folder, "it has no weights of a Whisper model")
         if self.config.get("activation_function", "gelu") != "gelu":
-            raise _refused(folder, "CTranslate2 knows Whisper with the activation gelu only")
+            raise _refused(folder, "CTranslate2 supports Whisper only with the activation gelu")
         self.tokens = _tokens(folder, self._count("vocab_size", 10_000_000))
 
     def write(self, to: Path, kind: str, watcher: Watcher) -> None:
@@ -236,7 +236,7 @@ def _tokens(folder: Path, count: int) -> list[str]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _refused(folder, "its tokenizer.json is missing or cannot be read") from error
     if not dense or len(ordered) > count:
-        raise _refused(folder, f"its tokenizer has {len(ordered)} tokens, and the network {count}")
+        raise _refused(folder, f"its tokenizer has {len(ordered)} tokens, but the network has {count}")
     times = [f"<|{number * TIMESTAMP_S:.2f}|>" for number in range(count - len(ordered))]
     return ordered + times
 
@@ -259,4 +259,6 @@ def _norm(spec: Any, at: str, take: Any) -> None:
 
 
 def _refused(folder: Path, why: str) -> ModelCorrupt:
-    return ModelCorrupt(f"The checkpoint in {folder} is not used: {why}.", "Choose another checkpoint.")
+    return ModelCorrupt(
+        f"The checkpoint in {folder} cannot be used: {why}.", "Choose a different checkpoint."
+    )

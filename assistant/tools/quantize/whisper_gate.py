@@ -84,17 +84,17 @@ def doubts(source: Heard, made: Heard, kind: str) -> list[str]:
     found = []
     if source.error > MAX_SOURCE_ERROR:
         found.append(
-            f"the source itself hears {source.text[:60]!r} where {SAID!r} is said, "
-            f"{source.error:.0%} of the words wrong, and {MAX_SOURCE_ERROR:.0%} is the limit"
+            f"the source itself hears {source.text[:60]!r} where {SAID!r} is "
+            f"said: {source.error:.0%} of the words are wrong, but the limit is "
+            f"{MAX_SOURCE_ERROR:.0%}"
         )
     if made.error > source.error + MAX_MORE_ERROR:
         found.append(
-            f"it gets {made.error:.0%} of the words wrong, and its source {source.error:.0%}: "
-            f"{made.text[:60]!r}"
+            f"it gets {made.error:.0%} of the words wrong, its source {source.error:.0%}: {made.text[:60]!r}"
         )
     away = drift(source, made)
     if not away <= MAX_DRIFT[kind]:
         found.append(
-            f"its encoder is {away:.3f} away from its source's, and {MAX_DRIFT[kind]:g} is the limit"
+            f"its encoder's distance from the source's is {away:.3f}, but the limit is {MAX_DRIFT[kind]:g}"
         )
     return found

@@ -49,8 +49,8 @@ MAX_READ_BYTES = 4000
 MAX_REASON_LETTERS = 200
 """Of what a child process said before it failed."""
 
-ANOTHER_FORMAT = "Try another format (one of more bits loses less) or another source"
-ANOTHER_SOURCE = "Choose another source, or fetch it again"
+ANOTHER_FORMAT = "Try a different format (one with more bits loses less) or a different source"
+ANOTHER_SOURCE = "Choose a different source, or fetch it again"
 
 
 @contextlib.contextmanager
@@ -79,15 +79,16 @@ def plan(disk_bytes: int, model_bytes: int, work_dir: Path, watcher: Watcher) ->
     needed_mb, have_mb = model_bytes // 1_000_000 + RESERVE_MB, health.available_mb()
     has = f" ({have_mb:,} MB are free)" if have_mb is not None else ""
     watcher.note(
-        f"This needs at most {megabytes(disk_bytes)} of disk ({megabytes(free_bytes(work_dir))} are free) "
-        f"and {needed_mb:,} MB of memory{has}."
+        f"This needs at most {megabytes(disk_bytes)} of disk space "
+        f"({megabytes(free_bytes(work_dir))} is free) and {needed_mb:,} MB of "
+        f"memory{has}."
     )
     require(disk_bytes, work_dir)
     if have_mb is not None and have_mb < needed_mb:
         raise EngineFailed(
-            f"Measuring this model needs {needed_mb:,} MB of memory, and {have_mb:,} MB are free.",
-            "Close other programs, or do it on a larger machine and bring the file with "
-            "`assistant models import`.",
+            f"Measuring this model needs {needed_mb:,} MB of memory, but only {have_mb:,} MB is free.",
+            "Close other programs, or do it on a larger machine and copy the "
+            "file here with `assistant models import`.",
         )
 
 
@@ -147,7 +148,10 @@ def plan_delivery(size_bytes: int, to: Path, work_dir: Path, watcher: Watcher) -
     """Say what ``deliver`` takes if ``to`` is on another disk than ``work_dir``. Raises StorageFull."""
     if not _on_one_disk(work_dir, to):
         free = megabytes(free_bytes(to.parent))
-        watcher.note(f"The folder {to} is on another disk: {megabytes(size_bytes)} there ({free} are free).")
+        watcher.note(
+            f"The folder {to} is on a different disk: it needs "
+            f"{megabytes(size_bytes)} there ({free} is free)."
+        )
         require(size_bytes, to.parent)
 
 
@@ -206,7 +210,7 @@ def _model_file(path: Path, meter: Meter) -> ModelFile:
 def refuse(doubts: Sequence[str], what: str, *, force: bool, instead: str = ANOTHER_FORMAT) -> None:
     """Raises ModelRefused if there are ``doubts`` and no ``force``; ``what`` says what was not done."""
     if doubts and not force:
-        raise ModelRefused(f"{what}: {'; '.join(doubts)}.", f"{instead}; --force installs it all the same.")
+        raise ModelRefused(f"{what}: {'; '.join(doubts)}.", f"{instead}; --force installs it anyway.")
 
 
 def stem_of(named: str) -> str:

@@ -19,7 +19,7 @@ def test_where_the_whole_cache_may_be_emptied_it_is(tmp_path: Path, monkeypatch:
     switch = tmp_path / "drop_caches"
     switch.write_text("0")
     monkeypatch.setattr(cold, "DROP", switch)
-    assert cold.empty_cache([], everything=True) == "the cache emptied"
+    assert cold.empty_cache([], everything=True) == "the cache was emptied"
     assert switch.read_text() == "1"
 
 

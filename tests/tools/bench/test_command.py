@@ -43,7 +43,7 @@ def test_an_option_that_makes_no_difference_is_refused(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", *arguments]) == 2
-    assert f"{arguments[-2]} is for --path" in capsys.readouterr().err
+    assert f"{arguments[-2]} applies only to --path" in capsys.readouterr().err
 
 
 def test_what_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,4 +51,4 @@ def test_what_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
         with pytest.raises(SystemExit) as ended:
             main(["bench", *wrong])
         assert ended.value.code == 2
-    assert "must be like 2/5" in capsys.readouterr().err
+    assert "must be a fraction such as 2/5" in capsys.readouterr().err

@@ -101,7 +101,7 @@ def test_a_file_without_a_place_for_results_is_refused_at_once(text: str | None,
 
 
 def test_a_bench_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AssistantError, match=r"bench latency --set .* ended with status 1"):
+    with pytest.raises(AssistantError, match=r"bench latency --set .* exited with status 1"):
         everything.run(
             Settings(),
             config=None,

@@ -97,7 +97,7 @@ def test_a_sound_copy_passes(copied: Path, few_dialogues: Texts, reference: Refe
 
 def test_shuffled_weights_are_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
     shuffle_some_layers(copied)
-    assert any("nats per token away" in doubt for doubt in found_wrong(copied, few_dialogues, reference))
+    assert any("distance from the source" in doubt for doubt in found_wrong(copied, few_dialogues, reference))
 
 
 def test_a_changed_rope_is_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
@@ -131,7 +131,7 @@ def test_a_changed_rope_of_a_lone_source_is_found_only_where_it_ruins_the_model(
 ) -> None:
     """Nothing says what it was, and on dialogues as short as these the usual 10,000 costs a tenth."""
     turn(copied, 10)
-    with pytest.raises(ModelRefused, match=r"damaged or was not made for English: its perplexity is \d"):
+    with pytest.raises(ModelRefused, match=r"damaged or isn't for English: its perplexity is \d"):
         making.make(Request(str(copied), "q4_0", name="mine"), store, Unwatched())
     shutil.copy(next(REAL.glob("*.gguf")), copied)
     turn(copied, 10_000)
@@ -155,8 +155,8 @@ def test_a_planted_nan_is_found_and_named(copied: Path, few_dialogues: Texts, re
 @pytest.mark.parametrize(
     ("damage", "tensor_name", "reason"),
     [
-        (zeroed, "blk.7.attn_q.weight", "nothing but zeros"),
-        (infinite_scale, "blk.2.attn_q.weight", "holds NaN or infinity"),
+        (zeroed, "blk.7.attn_q.weight", "only zeros"),
+        (infinite_scale, "blk.2.attn_q.weight", "contains NaN or infinity"),
     ],
 )
 def test_a_source_with_such_a_fault_is_not_used_even_by_force(
@@ -181,7 +181,7 @@ def test_a_damaged_source_is_not_used(copied: Path, few_dialogues: Texts, store:
         change(copied, f"blk.{layer}.ffn_down.weight", shuffled)
         change(copied, f"blk.{layer}.attn_v.weight", shuffled)
     request = Request(str(copied), "q4_0", name="mine", imatrix=False)
-    with pytest.raises(ModelRefused, match=r"damaged or was not made for English: its perplexity is \d"):
+    with pytest.raises(ModelRefused, match=r"damaged or isn't for English: its perplexity is \d"):
         making.make(request, store, Unwatched())
     assert not (store.models_dir / "mine").exists()
     assert not left_behind(store.models_dir)

@@ -75,7 +75,7 @@ def test_one_call_installs_it(
     wanted = Request(named, "q4_k_m", force=True)
     result = making.make(wanted, store, WATCHER)
     assert result["name"] == "my-model-q4_k_m"
-    assert "not made for English" in result["forced"][0]
+    assert "isn't for English" in result["forced"][0]
     store.verify(result["name"])
     entry = next(entry for entry in store.entries() if entry.name == result["name"])
     assert (entry.state, entry.licence) == ("installed", "cc0-1.0")

@@ -100,13 +100,13 @@ def test_a_sound_checkpoint_of_few_bits_is_none_that_was_damaged(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "damage", "why"),
     [
-        ("a.weight_packed", 0, "nothing but zeros"),
-        ("a.weight_scale", 0, "nothing but zeros"),
+        ("a.weight_packed", 0, "only zeros"),
+        ("a.weight_scale", 0, "only zeros"),
         ("a.weight_scale", math.nan, "NaN"),
-        ("b.weight", 0, "nothing but zeros"),
-        ("b.SCB", 0, "nothing but zeros"),
+        ("b.weight", 0, "only zeros"),
+        ("b.SCB", 0, "only zeros"),
         ("b.SCB", math.inf, "infinity"),
-        ("c.weight", 0, "nothing but zeros"),
+        ("c.weight", 0, "only zeros"),
         ("c.weight", 0x7FC0, "NaN"),
         ("c.bias", math.nan, "NaN"),
     ],

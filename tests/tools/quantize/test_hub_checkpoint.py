@@ -103,7 +103,7 @@ def test_it_is_fetched_once_and_data_only(asked: list[str]) -> None:
 
 
 def test_one_that_is_not_there(asked: list[str]) -> None:
-    with pytest.raises(DownloadFailed, match="maker/other is not on this computer and could not be fetched"):
+    with pytest.raises(DownloadFailed, match="other is not on this computer and could not be downloaded"):
         find_checkpoint("maker/other", Unwatched(), agreed)
 
 

@@ -104,9 +104,9 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({f"{AT}.0.self_attn.q_proj.lora_A.weight": None}, "one half is missing"),
+        ({f"{AT}.0.self_attn.q_proj.lora_A.weight": None}, "half of the change"),
         ({f"{AT}.1.mlp.down_proj.lora_A.weight": np.ones((RANK, 5), np.float16)}, "does not fit"),
-        ({f"{AT}.1.mlp.down_proj.lora_B.weight": np.ones((WIDTH, 3), np.float16)}, "another rank"),
+        ({f"{AT}.1.mlp.down_proj.lora_B.weight": np.ones((WIDTH, 3), np.float16)}, "a different rank"),
         ({f"{AT}.1.mlp.down_proj.lora_B.weight": np.ones((WIDTH + 1, RANK), np.float16)}, "does not fit"),
         ({f"{AT}.7.mlp.up_proj.lora_A.weight": np.ones((RANK, WIDTH), np.float16)}, "does not have"),
         ({f"{AT}.0.mlp.up_proj.lora_magnitude_vector": np.ones((3,), np.float16)}, "does not have"),

@@ -90,7 +90,7 @@ def test_on_the_model_or_in_it_is_the_same(store: Store, few_dialogues: Texts, t
 def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: Path) -> None:
     folder, watcher = adapter(tmp_path / "peft"), Heard()
     about = lora.make(Request(str(folder), lora.FORMAT, "mine", base=NAME), store, watcher)
-    needs = re.match(r"This needs at most (\d+) MB of disk \(.+ are free\) and \d+ MB", watcher.notes[0])
+    needs = re.match(r"This needs at most (\d+) MB of disk space \(.+ is free\) and \d+ MB", watcher.notes[0])
     assert needs, "what it takes is said first"
     assert int(needs[1]) * 1e6 > about["bytes"]
     assert (about["rank"], about["alpha"], about["matrices"]) == (RANK, ALPHA, 24)
@@ -133,16 +133,16 @@ def test_one_that_makes_nonsense_is_refused(store: Store, few_dialogues: Texts, 
 @pytest.mark.models
 def test_one_for_another_model_is_refused(store: Store, tmp_path: Path) -> None:
     folder = adapter(tmp_path / "peft", r=8)
-    with pytest.raises(ModelCorrupt, match="another rank than the 8"):
+    with pytest.raises(ModelCorrupt, match="a different rank than the stated 8"):
         lora.make(Request(str(folder), lora.FORMAT, base=NAME), store, WATCHER)
     assert not left_behind(store.models_dir)
 
 
 def test_what_is_no_adapter(store: Store, tmp_path: Path) -> None:
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
-    with pytest.raises(SettingsError, match="is a GGUF file already"):
+    with pytest.raises(SettingsError, match="is already a GGUF file"):
         lora.make(Request(str(tmp_path / "a.gguf"), lora.FORMAT, base=NAME), store, WATCHER)
-    with pytest.raises(ModelMissing, match=r"no adapter_config\.json"):
+    with pytest.raises(ModelMissing, match=r"adapter_config\.json is missing"):
         lora.make(Request(str(tmp_path), lora.FORMAT, base=NAME), store, WATCHER)
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ModelMissing, match="no weights in safetensors"):

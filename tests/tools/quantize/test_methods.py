@@ -110,10 +110,10 @@ def test_larger_groups_lose_more_and_gptq_less_of_it(known: Correlations, size: 
     ("size", "chosen", "method", "problem"),
     [
         (64, "q4_0", "gptq", "cannot be chosen for q4_0: how many weights have one scale is part of"),
-        (32, "q4_k_m", "rtn", "cannot be chosen for q4_k_m"),
-        (64, "onnx-int8", "rtn", "cannot be chosen for onnx-int8"),
-        (100, "onnx-int4", "gptq", "no --group-size 100"),
-        (64, "onnx-int4", "qat", "qat trains groups of 32"),
+        (32, "q4_k_m", "rtn", "cannot be set for q4_k_m"),
+        (64, "onnx-int8", "rtn", "cannot be set for onnx-int8"),
+        (100, "onnx-int4", "gptq", "--group-size 100 is not supported"),
+        (64, "onnx-int4", "qat", "qat supports only groups of 32"),
     ],
 )
 def test_a_group_size_that_cannot_be(size: int, chosen: str, method: str, problem: str) -> None:

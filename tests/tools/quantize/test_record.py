@@ -67,7 +67,7 @@ def test_too_little_of_either_is_refused(
 ) -> None:
     recipes = [Recipe(FORMATS["q4_0"], "awq")]
     monkeypatch.setattr(health, "available_mb", lambda: 1_000)
-    with pytest.raises(EngineFailed, match=r"needs 2,2\d\d MB of memory, and 1,000 MB are free"):
+    with pytest.raises(EngineFailed, match=r"needs 2,2\d\d MB of memory, but only 1,000 MB is free"):
         plan_making(recipes, source, tmp_path, Notes())
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: 1_000_000)
     with pytest.raises(StorageFull, match="This needs"):

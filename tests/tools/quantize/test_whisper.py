@@ -132,7 +132,7 @@ def damaged(folder: Path, name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "why"), [(np.nan, "holds NaN"), (np.inf, "infinity"), (0.0, "nothing but zeros")]
+    ("value", "why"), [(np.nan, "contains NaN"), (np.inf, "infinity"), (0.0, "only zeros")]
 )
 def test_damaged_weights_are_refused_with_their_name(
     tiny: Path, store: Store, value: float, why: str
@@ -180,7 +180,7 @@ def test_a_model_that_misses_more_than_its_source_is_refused() -> None:
     worse = whisper_gate.Heard("How old is it?", 0.5, encoded)
     assert "50% of the words wrong" in whisper_gate.doubts(right, worse, "ct2-int8")[0]
     off = whisper_gate.Heard(whisper_gate.SAID, 0.0, encoded * 2)
-    assert "away from its source's" in whisper_gate.doubts(right, off, "ct2-int8")[0]
+    assert "distance from the source's" in whisper_gate.doubts(right, off, "ct2-int8")[0]
     broken = whisper_gate.Heard(whisper_gate.SAID, 0.0, encoded * np.nan)
     assert whisper_gate.doubts(right, broken, "ct2-int8")
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_done_is_said_before_work(
         whisper.make(Request("./nothing", "ct2-int8"), store, Unwatched())
     watcher = Heard()
     monkeypatch.setattr(health, "available_mb", lambda: 600)
-    with pytest.raises(EngineFailed, match=r"needs 7\d\d MB of memory, and 600 MB are free"):
+    with pytest.raises(EngineFailed, match=r"needs 7\d\d MB of memory, but only 600 MB is free"):
         whisper.make(Request(str(tiny), "ct2-int8"), store, watcher)
     monkeypatch.setattr(disk, "free_bytes", lambda _folder: disk.RESERVE_BYTES)
     with pytest.raises(StorageFull):

@@ -63,7 +63,7 @@ class Child:
         """Its next answer. Raises EngineFailed."""
         answer = next(iter(self), None)
         if answer is None:
-            raise EngineFailed(f"{self._what} could not be measured.", "See what it said above.")
+            raise EngineFailed(f"{self._what} could not be measured.", "See its output above.")
         return answer
 
     def __iter__(self) -> Iterator[Any]:

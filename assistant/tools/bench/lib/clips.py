@@ -60,7 +60,7 @@ def read_set(folder: Path, limit: int | None = None) -> list[Clip]:
         text, kind = known.get(file.resolve(), ("", ""))
         clips.append(Clip(str(file.relative_to(folder)), pcm, spoken, text, kind))
     if not clips:
-        raise AudioFileInvalid(f"Nobody speaks in the recordings in {folder}.", "Give other recordings.")
+        raise AudioFileInvalid(f"The recordings in {folder} contain no speech.", "Use other recordings.")
     return clips
 
 
@@ -69,7 +69,7 @@ def sound_files(folder: Path) -> list[Path]:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file())
     if not files:
         raise AudioFileInvalid(
-            f"{folder} holds no recordings.", "Give a folder with WAV or FLAC files in it."
+            f"{folder} contains no recordings.", "Specify a folder with WAV or FLAC files."
         )
     return files
 

@@ -131,7 +131,7 @@ def write(steps: Sequence[Step], folder: Path, name: str) -> None:
     """Write the three files. Raises StorageFull, AudioFileInvalid."""
     frames = [step for step in steps if isinstance(step, AudioFrame)]
     if not frames:
-        raise AudioFileInvalid(f"Nothing was heard in {name}.", "See whether the microphone works.")
+        raise AudioFileInvalid(f"Nothing was heard in {name}.", "Check that the microphone works.")
     zero_s = frames[0].end_s - FRAME_MS / 1000
     played, heard = _Track(), _Track()
     lines: list[dict[str, float]] = []
@@ -178,7 +178,9 @@ def sound_of(folder: Path, stem: str) -> Pcm16:
     for ending in (".wav", ".flac"):
         if (file := folder / f"{stem}{ending}").is_file():
             return read_sound(file)
-    raise AudioFileInvalid(f"{folder} holds no {stem}.wav or {stem}.flac.", "Put both of a pair there.")
+    raise AudioFileInvalid(
+        f"{folder} contains no {stem}.wav or {stem}.flac.", "Put both files of a pair there."
+    )
 
 
 def _steps(lines: Sequence[dict[str, Any]], lpb: Pcm16, mic: Pcm16) -> Iterator[Step]:

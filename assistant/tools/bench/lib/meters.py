@@ -19,12 +19,17 @@ from types import TracebackType
 from assistant.board import power
 
 MISSING = {
-    "perf": "cycles and memory: perf is not installed (Debian and Raspberry Pi OS: linux-perf; Ubuntu and "
-    "JetPack: linux-tools-generic, or linux-tools for the kernel at work)",
-    "tegrastats": "watts: tegrastats is not here; it comes with JetPack (nvidia-l4t-tools)",
-    "counters": "cycles and memory: perf may not count here (a virtual machine, or the setting "
-    "kernel.perf_event_paranoid is above 2)",
-    "power": "energy: nothing measures it, or only root may read it (/sys/class/powercap, /sys/class/hwmon)",
+    "perf": (
+        "cycles and memory: perf is not installed (Debian and Raspberry Pi OS: "
+        "linux-perf; Ubuntu and JetPack: linux-tools-generic, or linux-tools for the "
+        "running kernel)"
+    ),
+    "tegrastats": "watts: tegrastats is not installed; it comes with JetPack (nvidia-l4t-tools)",
+    "counters": (
+        "cycles and memory: perf isn't allowed to count here (a virtual machine, or "
+        "kernel.perf_event_paranoid is above 2)"
+    ),
+    "power": "energy: no sensor, or readable only by root (/sys/class/powercap, /sys/class/hwmon)",
 }
 """What is not there, and how to get it."""
 

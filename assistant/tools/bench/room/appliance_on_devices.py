@@ -92,7 +92,7 @@ class ApplianceProcess:
             while not condition():
                 left_s = deadline_s - time.monotonic()
                 if self._over:
-                    raise EngineFailed("The appliance could not be measured.", "See what it said above.")
+                    raise EngineFailed("The appliance could not be measured.", "See its output above.")
                 if left_s <= 0:
                     return False
                 self._news.wait(left_s)
@@ -112,7 +112,7 @@ class ApplianceProcess:
 
     def _wait_until_obeyed(self, answers: int) -> None:
         if not self.wait(lambda: self._answers > answers, _LOADS_S):
-            raise EngineFailed("The appliance did not answer.", "See what it said above.")
+            raise EngineFailed("The appliance did not answer.", "See its output above.")
 
     def _read(self) -> None:
         for answer in self._child:

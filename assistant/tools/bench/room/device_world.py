@@ -53,7 +53,7 @@ class World:
             if self.appliance.wait(lambda: self._was(State.SPEAKING, before), _BEGINS_S):  # noqa: B023 - at once
                 return next(each.at_s for each in self.told(before) if each.state == State.SPEAKING.value)
             self.appliance.hush()  # it listens to itself, and announces nothing meanwhile
-        raise EngineFailed("It did not begin to speak.", "See what it said above.")
+        raise EngineFailed("It did not begin to speak.", "See its output above.")
 
     def settle(self) -> bool:
         """Wait until it sleeps, and goes on to; false when it had to be told to be silent."""

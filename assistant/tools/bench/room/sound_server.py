@@ -245,7 +245,7 @@ def sound_server() -> Iterator[SoundServer]:
 def echoing_server(kind: Kind = "pulseaudio") -> Iterator[SoundServer]:
     """A room and a speaker on one server; they end with the block. Raises DeviceUnavailable."""
     if reason := missing(kind):
-        raise DeviceUnavailable(f"The sound server {reason}.", "Install the packages named and try again.")
+        raise DeviceUnavailable(f"The sound server {reason}.", "Install the listed packages, and try again.")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sound-")))
         server = Server("one", folder, kind)
@@ -301,5 +301,5 @@ def _wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError("the sound server did not get there")
+            raise TimeoutError("the sound server did not reach that state")
         time.sleep(0.02)
