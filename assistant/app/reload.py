@@ -31,6 +31,7 @@ from assistant.engines import AdaptableLlm, Llm
 from assistant.runtime import logs, paths
 from assistant.runtime.aio import in_thread
 from assistant.settings import load as configuration
+from assistant.settings.keys import keys
 from assistant.settings.load import Loaded
 from assistant.settings.schema import Settings
 from assistant.skills import Agent, SkillContext, Skills
@@ -48,21 +49,6 @@ _NOT_THE_ENGINE = {
 
 _ADAPTER = {"adapter", "adapter_scale"}
 """Keys that the language model can apply without being reloaded, if its engine supports that."""
-
-_AT_START_ONLY = {
-    "cores.pin",
-    "cores.engines",
-    "audio.input",
-    "audio.output",
-    "audio.reference_channel",
-    "audio.echo_cancellation",
-    "audio.noise_suppression",
-    "audio.automatic_gain",
-    "audio.silent_minutes",
-    "gpio.button",
-    "gpio.lamp",
-    "services.wyoming",
-}
 
 
 @dataclass
@@ -143,7 +129,7 @@ class Reloader:
                 logs.set_up(new.log.level)
             told = sorted(changed | ({"llm.prompt"} if prompt_changed else set()))
             log.info("reload=done changed=%s", ",".join(told) or "-")
-            return {"changed": told, "after_restart": sorted(changed & _AT_START_ONLY)}
+            return {"changed": told, "after_restart": sorted(key for key in changed if _is_at_start(key))}
 
     async def _make(
         self, voice_loop: VoiceLoop, context: SkillContext, new: Settings, changed: set[str]
@@ -252,6 +238,12 @@ def changes(before: Settings, new: Settings) -> set[str]:
         return set() if old == now else {path[1:]}
 
     return differing(before.model_dump(), new.model_dump(), "")
+
+
+def _is_at_start(key: str) -> bool:
+    """Whether that key takes effect at the next start only; of a list's item, its list."""
+    known = keys().get(tuple(key.split(".")))
+    return known is not None and known.is_at_start
 
 
 def _concerns_engine(kind: str, changed: set[str]) -> bool:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -22,8 +22,7 @@ from assistant.app.recordings import Recordings
 from assistant.app.reload import Reloader
 from assistant.app.shedding import Shedding
 from assistant.app.supervisor import Heartbeat, Repairs, Supervisor, Watch
-from assistant.audio import Kind, Microphone, Speaker
-from assistant.audio.echo.reference import Reference
+from assistant.audio.backends import Devices
 from assistant.audio.files import write_wav
 from assistant.audio.filtered import LiveMicrophone
 from assistant.board import strain
@@ -36,10 +35,9 @@ from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import Outages
 from assistant.dialog.report import Report
 from assistant.runtime import paths
-from assistant.services import wyoming
 from assistant.services.control.api import ControlApi, MuteMark
 from assistant.services.control.server import ControlServer
-from assistant.services.gpio import front_panel
+from assistant.services.host import Host, open_services
 from assistant.services.systemd import Notifier
 from assistant.settings.load import Loaded
 from assistant.skills import TimerBook
@@ -91,21 +89,17 @@ async def until_ended(life: Coroutine[Any, Any, None]) -> None:
 async def live(
     loaded: Loaded,
     load: Callable[[], Loaded],
-    microphone: Microphone,
-    speaker: Speaker,
+    devices: Devices,
     *,
-    reference: Reference | None,
     on_report: Callable[[Report], None],
-    rescan: Callable[[Kind], Awaitable[None]],
 ) -> None:
     """Run until canceled, first with the settings in ``loaded``, later with what ``load`` reads.
 
-    ``speaker`` reports to ``reference`` what it plays. Raises the AssistantError that makes it impossible, or
-    Replaced if only a new process restores the sound.
+    Raises the AssistantError that makes it impossible, or Replaced if only a new process restores the sound.
     """
     settings = loaded.settings
     systemd = Notifier()
-    shortages, guests = Shortages(), wyoming.Guests()
+    shortages = Shortages()
     orders = ControlApi(settings, shortages)
     mark = MuteMark(paths.control().with_name("muted"))
     if mark.is_set:
@@ -130,8 +124,6 @@ async def live(
         stack.enter_context(_signals(orders))
         control = await stack.enter_async_context(_control(orders))
         log.info("profile=%s reason=%r machine=%r", loaded.profile, loaded.why, recognise().equipment)
-        panel = stack.enter_context(front_panel(settings.gpio, orders))
-
         outages = Outages(lambda: systemd.tell(f"STATUS={_in_words(orders.state, outages)}"))
 
         def tell_systemd(_: Event, state: State) -> None:
@@ -141,28 +133,28 @@ async def live(
         observers: list[Observer] = [
             tell_systemd,
             orders.on_change,
-            lambda _, state: guests.follow(state),
             lambda event, _: mark.follow(event),
             lambda _, state: control.publish({"state": state.value}),
-            lambda _, state: panel.show(state.value),
         ]
+        host = Host(settings, orders, observers, lambda: voice_loop.pipeline)
+        await open_services(stack, host, before_engines=True)
         control.publish({"state": orders.state.value})
         systemd.tell(f"STATUS={_IN_WORDS[orders.state]}")
         stack.callback(systemd.tell, "STOPPING=1", "STATUS=Ending.")
         stack.push(lambda kind, *_: None if kind is replacement.Replaced else mark.clear())
-        context = stack.enter_context(skill_context(loudness=lambda: speaker.volume))
+        context = stack.enter_context(skill_context(loudness=lambda: devices.speaker.volume))
         voice_loop = await stack.enter_async_context(
             open_loop(
                 settings,
-                LiveMicrophone(microphone, 60 * settings.audio.silent_minutes),
-                speaker,
+                LiveMicrophone(devices.microphone, 60 * settings.audio.silent_minutes),
+                devices.speaker,
                 on_report=note_report,
                 observers=observers,
                 outages=outages,
-                rescan=rescan,
+                rescan=devices.rescan,
                 context=context,
                 hands_free=True,
-                reference=reference,
+                reference=devices.reference,
             )
         )
         heartbeat = Heartbeat(
@@ -170,7 +162,7 @@ async def live(
             is_broken=lambda: voice_loop.state is not State.MUTED and "engine" in voice_loop.outages,
             beat=lambda: systemd.tell("WATCHDOG=1"),
         )
-        await stack.enter_async_context(wyoming.opened(lambda: voice_loop.pipeline, guests))
+        await open_services(stack, host, before_engines=False)
         orders.attach(
             voice_loop,
             reload=lambda: reloader.reload(voice_loop, context),

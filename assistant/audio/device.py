@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 
 from assistant.audio import portaudio
+from assistant.audio.backends import Devices
 from assistant.audio.echo.reference import Played, Reference
 from assistant.audio.heard import WATCH_S, Heard
-from assistant.audio.lines import DRIVER, Line
+from assistant.audio.lines import DRIVER, Line, Rescan
 from assistant.audio.resample import rendered
 from assistant.audio.ring import Playlist
 from assistant.core.errors import AudioError, DeviceLost, DeviceUnavailable
 from assistant.core.types import FRAME_MS, AudioFrame, SpokenAudio
+from assistant.settings.schema import AudioSettings
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,17 @@ FADE_MS = 5
 
 CLOSES_WITHIN_S = 2.0
 """Closing takes hundredths of a second, and muting waits for it."""
+
+
+def create(settings: AudioSettings) -> Devices:
+    """The devices of PortAudio that the settings name."""
+    reference, channel = Reference(), settings.reference_channel
+    return Devices(
+        DeviceMicrophone(settings.input, reference=reference, reference_channel=channel),
+        DeviceSpeaker(settings.output, settings.volume, None if channel else reference),
+        reference,
+        Rescan({"input": settings.input, "output": settings.output}),
+    )
 
 
 class DeviceMicrophone:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from assistant.app import replacement
-from assistant.audio.lines import DRIVER, Rescan, devices
+from assistant.audio.lines import DRIVER, devices
 from assistant.cli import _turns, converse
 from assistant.core.errors import DeviceStuck, DeviceUnavailable
 from assistant.dialog.report import Report
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = configuration.load(arguments.config)
     logs.keep_stderr()
     logs.set_up(loaded.settings.log.level)
-    if arguments.or_demo and not _has_microphone():
+    if arguments.or_demo and not _has_microphone(loaded.settings.audio.backend):
         return _demo(loaded.settings)
     try:
         clock.run(_live(loaded, lambda: configuration.load(arguments.config)))
@@ -50,9 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _has_microphone() -> bool:
+def _has_microphone(backend: str) -> bool:
     try:
-        return any(device.inputs for device in devices())
+        return backend != "portaudio" or any(device.inputs for device in devices())
     except DeviceUnavailable:  # without PortAudio there is no sound at all
         return False
     except DeviceStuck:  # the appliance can wait for it
@@ -69,24 +69,12 @@ def _demo(settings: Settings) -> int:
 
 async def _live(loaded: Loaded, load: Callable[[], Loaded]) -> None:
     from assistant.app import service as appliance  # noqa: PLC0415 - engines take a second to import
-    from assistant.audio.device import DeviceMicrophone, DeviceSpeaker  # noqa: PLC0415
-    from assistant.audio.echo.reference import Reference  # noqa: PLC0415
+    from assistant.audio import backends  # noqa: PLC0415
 
     if sys.stdout.isatty():
         print("Speak. Press Ctrl-C to quit.", flush=True)
-    audio = loaded.settings.audio
-    reference, channel = Reference(), audio.reference_channel
-    await appliance.until_ended(
-        appliance.live(
-            loaded,
-            load,
-            DeviceMicrophone(audio.input, reference=reference, reference_channel=channel),
-            DeviceSpeaker(audio.output, audio.volume, None if channel else reference),
-            reference=reference,
-            on_report=_show,
-            rescan=Rescan({"input": audio.input, "output": audio.output}),
-        )
-    )
+    devices = backends.create(loaded.settings.audio)
+    await appliance.until_ended(appliance.live(loaded, load, devices, on_report=_show))
 
 
 def _show(report: Report) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any
 
 from assistant.core.errors import PanelUnavailable
 from assistant.services.control.api import ControlApi
+from assistant.services.host import Host, Service
 from assistant.settings.schema import GpioSettings
 
 log = logging.getLogger(__name__)
@@ -152,3 +153,13 @@ def front_panel(pins: GpioSettings, control: ControlApi) -> Panel:
         panel = made(None, None)
     panel.show(control.state.value)
     return panel
+
+
+@asynccontextmanager
+async def _open(host: Host) -> AsyncIterator[None]:
+    with front_panel(host.settings.gpio, host.control) as panel:
+        host.observers.append(lambda _, state: panel.show(state.value))
+        yield
+
+
+SERVICE = Service(_open, before_engines=True)

@@ -10,12 +10,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, create_model
+from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, create_model
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 M = TypeVar("M", bound=BaseModel)
 
 log = logging.getLogger(__name__)
+
+AT_START = Field(json_schema_extra={"x-at-start": True})
+"""Marks a key, or a section of keys, that takes effect at the next start only."""
 
 
 class Named:
@@ -38,15 +41,16 @@ class Named:
         return name
 
 
-def with_sections(model: type[M], added: Iterable[tuple[str, str, type[BaseModel]]]) -> type[M]:
-    """Return ``model`` with additional sections: (parent section, name, keys).
+def with_sections(model: type[M], added: Iterable[tuple[str, str, Any, bool]]) -> type[M]:
+    """Return ``model`` with additional sections: (parent section, name, keys, only read at start).
 
     A section without valid defaults is left out.
     """
     sections: dict[str, dict[str, Any]] = defaultdict(dict)
-    for section, name, keys in added:
+    for section, name, keys, at_start in added:
         try:
-            sections[section][name] = (keys, keys())
+            of_start = AT_START.json_schema_extra if at_start else None
+            sections[section][name] = (keys, Field(default=keys(), json_schema_extra=of_start))
         except ValueError as error:  # noqa: PERF203 - a key without a default
             log.warning("settings=%s.%s left-out=%r", section, name, str(error))
     fields: dict[str, Any] = {}

@@ -27,6 +27,8 @@ class Key:
     default: Any
     """The default as JSON; for a section, the defaults of its keys."""
     schema: Schema
+    is_at_start: bool = False
+    """A change takes effect at the next start only."""
 
     @property
     def is_section(self) -> bool:
@@ -67,19 +69,21 @@ def _keys_of(schema: Schema) -> tuple[dict[tuple[str, ...], Key], dict[tuple[str
         target: Schema = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
         return target
 
-    def visit(node: Schema, path: tuple[str, ...], into: dict[tuple[str, ...], Key]) -> None:
+    def visit(node: Schema, above: Key | None, into: dict[tuple[str, ...], Key]) -> None:
+        path, at_start = (above.path, above.is_at_start) if above else ((), False)
         for name, field in node["properties"].items():
             target = resolved(field)
             about = field.get("description") or target.get("description", "")
-            key = Key((*path, name), about, field.get("default"), target)
+            at_start_too = at_start or field.get("x-at-start", False)
+            key = Key((*path, name), about, field.get("default"), target, at_start_too)
             into[key.path] = key
             if key.is_section:
-                visit(target, key.path, into)
+                visit(target, key, into)
             for item in map(resolved, target.get("items", {}).get("anyOf", ())):
                 if "properties" in item:
-                    visit(item, key.path, in_items)
+                    visit(item, key, in_items)
 
-    visit(schema, (), found)
+    visit(schema, None, found)
     return found, in_items
 
 

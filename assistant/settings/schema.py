@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -26,7 +26,7 @@ from assistant.settings.engines import (
     WakeSettings,
     WebAddress,
 )
-from assistant.settings.extending import with_sections
+from assistant.settings.extending import AT_START, Named, with_sections
 
 
 class EarconSettings(Section):
@@ -49,31 +49,35 @@ class EarconSettings(Section):
 class AudioSettings(Section):
     """The microphone and the speaker."""
 
-    input: str | None = None
+    backend: Annotated[str, Named(lambda: ("portaudio", *extensions.found("audio", object))), AT_START] = (
+        "portaudio"
+    )
+    """How microphone and speaker are reached: through PortAudio, or as an installed package does it."""
+    input: Annotated[str | None, AT_START] = None
     """Microphone: part of its name as shown by `assistant devices`; null uses the system default."""
-    output: str | None = None
+    output: Annotated[str | None, AT_START] = None
     """Speaker: part of its name as shown by `assistant devices`; null uses the system default."""
-    reference_channel: Annotated[int, Field(ge=1, le=2)] | None = None
+    reference_channel: Annotated[Annotated[int, Field(ge=1, le=2)] | None, AT_START] = None
     """Channel of a stereo microphone that carries the speaker's signal (a loopback channel). The echo
     canceller uses it as its reference, and the other channel as the microphone. `assistant doctor
     --sound` tells you if there is one. null uses the signal sent to the speaker.
     """
     volume: Fraction = 1.0
     """Volume of the voice, 0 to 1."""
-    echo_cancellation: bool = True
+    echo_cancellation: Annotated[bool, AT_START] = True
     """Remove the assistant's own voice from the microphone signal, so you can speak over it. Uses 2 % of a
     core while it speaks. You don't need this with a headset, or with a microphone that cancels echo
     itself.
     """
-    noise_suppression: Annotated[int, Field(ge=0, le=3)] = 0
+    noise_suppression: Annotated[int, Field(ge=0, le=3), AT_START] = 0
     """Needs the `echo` extra. 0 is off; 1, 2 and 3 remove up to 12, 18 and 21 dB of steady noise. Whisper
     was trained on noisy speech, so this seldom helps; try it if there is a fan beside the microphone.
     """
-    automatic_gain: bool = False
+    automatic_gain: Annotated[bool, AT_START] = False
     """Needs the `echo` extra. Amplify quiet voices to a constant level, for a microphone that is too
     quiet.
     """
-    silent_minutes: Annotated[float, Field(ge=0, le=1440)] = 5.0
+    silent_minutes: Annotated[float, Field(ge=0, le=1440), AT_START] = 5.0
     """Reopen a microphone that delivers only zeros for this long; 0 never does. A real room always has
     some noise, but a microphone with its own noise gate hides it.
     """
@@ -83,11 +87,11 @@ class AudioSettings(Section):
 class CoresSettings(Section):
     """Which processor cores do what."""
 
-    pin: bool = True
+    pin: Annotated[bool, AT_START] = True
     """With three or more cores, reserve one for listening and run the models on the others. `assistant
     doctor` shows which; `assistant bench cores` measures what you gain.
     """
-    engines: tuple[Annotated[int, Field(ge=0, lt=8192)], ...] = ()
+    engines: Annotated[tuple[Annotated[int, Field(ge=0, lt=8192)], ...], AT_START] = ()
     """Core numbers for the models; empty uses the fastest, with one thread on each. The engines take
     turns.
     """
@@ -213,11 +217,11 @@ class KnowledgeSettings(Section):
 class GpioSettings(Section):
     """A button and an LED on the pins of a Raspberry Pi (needs the `gpio` extra)."""
 
-    button: Annotated[int, Field(ge=0, le=63)] | None = None
+    button: Annotated[Annotated[int, Field(ge=0, le=63)] | None, AT_START] = None
     """BCM pin number of a button to ground. A press starts listening, or stops speech or ringing; holding
     it for a second mutes or unmutes. null is none.
     """
-    lamp: Annotated[int, Field(ge=0, le=63)] | None = None
+    lamp: Annotated[Annotated[int, Field(ge=0, le=63)] | None, AT_START] = None
     """BCM pin number of an LED: on while listening; blinking while thinking, speaking or faulted; a short
     flash every three seconds while muted. null is none.
     """
@@ -269,7 +273,7 @@ class LogSettings(Section):
 class ServicesSettings(Section):
     """Services for other programs; only those set here are opened."""
 
-    wyoming: Annotated[str, Field(pattern=r"^(tcp|unix)://")] | None = None
+    wyoming: Annotated[Annotated[str, Field(pattern=r"^(tcp|unix)://")] | None, AT_START] = None
     """Address at which Home Assistant can use the speech recognizer and the voice, such as
     tcp://0.0.0.0:10300. Anyone who can reach it can use it. Needs the `services` extra."""
 
@@ -316,11 +320,15 @@ class Settings(Section):
 
 
 def whole() -> type[Settings]:
-    """The settings with the sections of engines that other packages add."""
-    return _whole(tuple(each for each in extensions.found("engines", EngineSpec).values() if each.settings))
+    """The settings with the sections of other packages: of their engines, services and sound backends."""
+    engines = extensions.found("engines", EngineSpec).values()
+    added = [(each.kind, each.name, each.settings, False) for each in engines]
+    for group in ("services", "audio"):
+        others = extensions.found(group, object).items()
+        added += [(group, name, getattr(each, "settings", None), True) for name, each in others]
+    return _whole(tuple(each for each in added if each[2]))
 
 
 @functools.cache
-def _whole(engines: tuple[EngineSpec, ...]) -> type[Settings]:
-    own = ((each.kind, each.name, each.settings) for each in engines if each.settings)
-    return with_sections(Settings, own)
+def _whole(added: tuple[tuple[str, str, Any, bool], ...]) -> type[Settings]:
+    return with_sections(Settings, added)

@@ -32,7 +32,7 @@ LETTERS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hot
 CHILD = """
 import asyncio
 from assistant.app import service as appliance, memory_fit as fit, engines as loading
-from assistant.audio import nothing_plugs_in
+from assistant.audio.backends import Devices
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.settings.load import Loaded
 from assistant.engines.scripted import ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad
@@ -51,11 +51,8 @@ async def main():
     life = appliance.live(
         loaded,
         lambda: loaded,
-        ScriptedMicrophone(),
-        ScriptedSpeaker(),
-        reference=None,
+        Devices(ScriptedMicrophone(), ScriptedSpeaker()),
         on_report=lambda _: None,
-        rescan=nothing_plugs_in,
     )
     await appliance.until_ended(life)
 

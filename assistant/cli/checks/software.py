@@ -18,12 +18,14 @@ from functools import partial
 from types import ModuleType
 
 from assistant import __version__
+from assistant.audio.backends import Backend
 from assistant.board.limits import text
 from assistant.cli import Command
 from assistant.cli.checks.finding import Check, Finding, Patient
 from assistant.core.errors import EngineUnavailable
 from assistant.runtime import extensions
 from assistant.runtime.engine_spec import EngineSpec, spec
+from assistant.services.host import Service
 from assistant.text import Language
 
 DISTRIBUTION = "shelf-assistant"
@@ -76,6 +78,8 @@ def _extensions(_patient: Patient) -> Iterator[Finding]:
         "skills": ModuleType,
         "languages": Language,
         "boards": ModuleType,
+        "services": Service,
+        "audio": Backend,
         "commands": Command,
     }
     for group, kind in kinds.items():

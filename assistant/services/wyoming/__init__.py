@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from functools import partial
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from assistant.core.types import Pcm16, Sentence
 from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.sentences import whole
 from assistant.runtime.aio import each
+from assistant.services.host import Host, Service
 
 T = TypeVar("T")
 
@@ -115,3 +116,14 @@ async def _speak(pipeline: Callable[[], Pipeline], guests: Guests, text: str) ->
     for sentence in whole(text):
         for pcm in await guests.run(partial(sound_of, sentence)):
             yield pcm
+
+
+@asynccontextmanager
+async def _open(host: Host) -> AsyncIterator[None]:
+    guests = Guests()
+    host.observers.append(lambda _, state: guests.follow(state))
+    async with opened(host.pipeline, guests):
+        yield
+
+
+SERVICE = Service(_open)
