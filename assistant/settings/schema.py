@@ -322,6 +322,7 @@ class Settings(Section):
 def whole() -> type[Settings]:
     """The settings with the sections of other packages: of their engines, services and sound backends."""
     engines = extensions.found("engines", EngineSpec).values()
+    added: list[tuple[str, str, Any, bool]]
     added = [(each.kind, each.name, each.settings, False) for each in engines]
     for group in ("services", "audio"):
         others = extensions.found(group, object).items()
