@@ -35,7 +35,7 @@ from assistant.dialog.pipeline import Pipeline
 from assistant.dialog.report import Report
 from assistant.dialog.ringer import Ringer
 from assistant.engines import CallingLlm, Engine, Llm
-from assistant.knowledge import Knowledge, open_topics
+from assistant.knowledge import Knowledge, MemoryBook, open_topics
 from assistant.runtime import credentials, paths
 from assistant.runtime.aio import in_thread
 from assistant.runtime.engine_thread import EngineThread, FairLock
@@ -60,11 +60,15 @@ _QUESTION_TOKENS = 128
 def skill_context(
     folder: Path | None = None, loudness: Callable[[], float] = lambda: 1.0
 ) -> Iterator[SkillContext]:
-    """Open the timers and lists in ``folder``, or else in the state folder; closed at the end."""
+    """What skills keep: timers, lists and memories, in ``folder`` or the state folder; closed at the end."""
     folder = folder or paths.data()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with closing(TimerBook(folder / "timers.db")) as timers, closing(ListBook(folder / "lists.db")) as lists:
-        yield SkillContext(timers, lists, loudness=loudness)
+    with (
+        closing(TimerBook(folder / "timers.db")) as timers,
+        closing(ListBook(folder / "lists.db")) as lists,
+        closing(MemoryBook(folder / "memories.db")) as memories,
+    ):
+        yield SkillContext(timers, lists, loudness=loudness, memory_book=memories)
 
 
 def load_skills(settings: Settings, context: SkillContext) -> Skills:
@@ -75,6 +79,7 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
             context.clock,
             country=settings.place.country,
             city=settings.place.city,
+            memories=context.memory_book,
         )
     )
     language = settings.stt.language

@@ -21,13 +21,14 @@ from assistant.knowledge.dictionary import Dictionary
 from assistant.knowledge.elements import Elements
 from assistant.knowledge.feasts import Feasts
 from assistant.knowledge.kitchen import Kitchen
+from assistant.knowledge.memories import Memories, MemoryBook
 from assistant.knowledge.safety import Safety
 from assistant.knowledge.sky import Site, Sky
 from assistant.knowledge.tables import FILE, Tables
 from assistant.text.intents import Slots
 from assistant.text.pattern import Read
 
-__all__ = ["FILE", "Fact", "Knowledge", "open_topics"]
+__all__ = ["FILE", "Fact", "Knowledge", "MemoryBook", "open_topics"]
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +62,16 @@ class Knowledge:
 
 
 def open_topics(
-    folder: Path | None, now: Callable[[], datetime], *, country: str | None, city: str | None
+    folder: Path | None,
+    now: Callable[[], datetime],
+    *,
+    country: str | None,
+    city: str | None,
+    memories: MemoryBook | None = None,
 ) -> Iterable[Topic]:
     """Open the topics for the tables in ``folder``; if it is None or damaged, only those that need no tables.
 
-    ``country`` and ``city`` are the assistant's location.
+    ``country`` and ``city`` are its location; ``memories`` is what people asked it to keep.
     """
     tables = _tables(folder)
     atlas = Atlas(tables)
@@ -81,6 +87,7 @@ def open_topics(
         Feasts(tables, now, country),
         Sky(site, now),
         Kitchen(),
+        Memories(memories),
         Safety(country),
     ]
 

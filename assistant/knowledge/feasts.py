@@ -1,22 +1,23 @@
 """Holidays: their dates, and how long until then.
 
-Dates that depend on Easter or a weekday are computed here; a country's public holidays come from the table.
+Those that everybody knows are in ``text/en/dates``; a country's public holidays come from the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from assistant.knowledge.contract import Fact, Lookup
 from assistant.knowledge.tables import Tables
 from assistant.text.en import wording
+from assistant.text.en.dates import HOLIDAYS
 from assistant.text.en.numbers import whole
 from assistant.text.en.words import Word, keys
 
 CALENDAR = "the calendar"
-HOLIDAYS = "the holidays package"
+PUBLIC = "the holidays package"
 
 _MAX_WORDS = 7
 _YEARS_AHEAD = 6
@@ -91,7 +92,7 @@ class Feasts:
         if row is None:
             return _NO_COUNTRY if self._country is None else None
         return Fact(
-            f"The next public holiday is {row[1]}, on {self._dated(date.fromisoformat(row[0]))}.", HOLIDAYS
+            f"The next public holiday is {row[1]}, on {self._dated(date.fromisoformat(row[0]))}.", PUBLIC
         )
 
     def is_today(self) -> Fact | None:
@@ -100,7 +101,7 @@ class Feasts:
         row = self._tables.row(
             "SELECT name FROM holiday WHERE country = ? AND day = ?", self._country, self._today.isoformat()
         )
-        return Fact(f"Yes, today is {row[0]}." if row else "No, today isn't a public holiday.", HOLIDAYS)
+        return Fact(f"Yes, today is {row[0]}." if row else "No, today isn't a public holiday.", PUBLIC)
 
     @property
     def _today(self) -> date:
@@ -118,8 +119,6 @@ class Feasts:
             return None
         said = " ".join(keys(words)).removeprefix("the ")
         name = said.removesuffix(" this year").removesuffix(" next year")
-        name = name.replace("st ", "saint ", 1) if name.startswith("st ") else name
-        name = _ALIASES.get(name, name)
         feast = self._named(name)
         if feast and said.endswith(" next year"):
             return replace(feast, days=tuple(day for day in feast.days if day.year > self._today.year))
@@ -130,9 +129,8 @@ class Feasts:
         for candidate in (name, f"{name} day", name.removesuffix(" day")):
             if self._country not in {None, "US"} and (own := self._in_table(candidate, self._country)):
                 return own
-            if candidate in _RECKONED:
-                title, reckon = _RECKONED[candidate]
-                return Feast(title, tuple(reckon(year) for year in years), CALENDAR)
+            if reckon := HOLIDAYS.get(candidate):
+                return Feast(_title(candidate), tuple(reckon(year) for year in years), CALENDAR)
             if found := self._in_table(candidate, "US" if self._country is None else self._country):
                 return found
         return None
@@ -142,9 +140,7 @@ class Feasts:
             "SELECT day, name FROM holiday WHERE country = ? AND key = ? AND day >= ? ORDER BY day",
             country, name, f"{self._today.year - 1}-01-01",
         )  # fmt: skip
-        return (
-            Feast(rows[0][1], tuple(date.fromisoformat(day) for day, _ in rows), HOLIDAYS) if rows else None
-        )
+        return Feast(rows[0][1], tuple(date.fromisoformat(day) for day, _ in rows), PUBLIC) if rows else None
 
 
 _NO_COUNTRY = Fact(
@@ -164,114 +160,22 @@ def _read_year(words: Sequence[Word]) -> int | None:
 
 
 def _reckoned(title: str, year: int) -> list[date]:
-    return [reckon(year) for name, reckon in _RECKONED.values() if name == title]
+    return [reckon(year) for name, reckon in HOLIDAYS.items() if _title(name) == title]
 
 
 def _long(day: date) -> str:
     return f"{wording.DAYS[day.weekday()]}, {wording.calendar_day(day)}"
 
 
-def easter(year: int) -> date:
-    """Return Easter Sunday of the western churches (the anonymous Gregorian algorithm)."""
-    a, b, c = year % 19, year // 100, year % 100
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    m = (32 + 2 * e + 2 * i - h - k) % 7
-    n = (a + 11 * h + 22 * m) // 451
-    month, day = divmod(h + m - 7 * n + 114, 31)
-    return date(year, month, day + 1)
-
-
-def nth(weekday: int, place: int, month: int) -> Callable[[int], date]:
-    """Return, for example, the second Sunday in May; -1 is the last."""
-
-    def reckon(year: int) -> date:
-        if place > 0:
-            first = date(year, month, 1)
-            return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (place - 1))
-        last = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
-        return last - timedelta(days=(last.weekday() - weekday) % 7)
-
-    return reckon
-
-
-def _fixed(month: int, day: int) -> Callable[[int], date]:
-    return lambda year: date(year, month, day)
-
-
-def _from_easter(days: int) -> Callable[[int], date]:
-    return lambda year: easter(year) + timedelta(days=days)
-
-
-def _advent(sundays_before: int) -> Callable[[int], date]:
-    """Return the first Sunday of Advent, the fourth before Christmas."""
-
-    def reckon(year: int) -> date:
-        eve = date(year, 12, 24)
-        fourth = eve - timedelta(days=(eve.weekday() + 1) % 7)
-        return fourth - timedelta(weeks=sundays_before)
-
-    return reckon
-
-
-_RECKONED: dict[str, tuple[str, Callable[[int], date]]] = {
-    "christmas": ("Christmas", _fixed(12, 25)),
-    "christmas eve": ("Christmas Eve", _fixed(12, 24)),
-    "boxing day": ("Boxing Day", _fixed(12, 26)),
-    "new years eve": ("New Year's Eve", _fixed(12, 31)),
-    "new years day": ("New Year's Day", _fixed(1, 1)),
-    "epiphany": ("Epiphany", _fixed(1, 6)),
-    "groundhog day": ("Groundhog Day", _fixed(2, 2)),
-    "valentines day": ("Valentine's Day", _fixed(2, 14)),
-    "saint patricks day": ("Saint Patrick's Day", _fixed(3, 17)),
-    "pi day": ("Pi Day", _fixed(3, 14)),
-    "april fools day": ("April Fools' Day", _fixed(4, 1)),
-    "earth day": ("Earth Day", _fixed(4, 22)),
-    "cinco de mayo": ("Cinco de Mayo", _fixed(5, 5)),
-    "independence day": ("Independence Day", _fixed(7, 4)),
-    "bastille day": ("Bastille Day", _fixed(7, 14)),
-    "halloween": ("Halloween", _fixed(10, 31)),
-    "all saints day": ("All Saints' Day", _fixed(11, 1)),
-    "guy fawkes night": ("Guy Fawkes Night", _fixed(11, 5)),
-    "saint nicholas day": ("Saint Nicholas Day", _fixed(12, 6)),
-    "mothers day": ("Mother's Day", nth(6, 2, 5)),
-    "fathers day": ("Father's Day", nth(6, 3, 6)),
-    "thanksgiving": ("Thanksgiving", nth(3, 4, 11)),
-    "black friday": ("Black Friday", lambda year: nth(3, 4, 11)(year) + timedelta(days=1)),
-    "cyber monday": ("Cyber Monday", lambda year: nth(3, 4, 11)(year) + timedelta(days=4)),
-    "memorial day": ("Memorial Day", nth(0, -1, 5)),
-    "labor day": ("Labor Day", nth(0, 1, 9)),
-    "columbus day": ("Columbus Day", nth(0, 2, 10)),
-    "presidents day": ("Presidents' Day", nth(0, 3, 2)),
-    "martin luther king day": ("Martin Luther King Day", nth(0, 3, 1)),
-    "mardi gras": ("Mardi Gras", _from_easter(-47)),
-    "ash wednesday": ("Ash Wednesday", _from_easter(-46)),
-    "palm sunday": ("Palm Sunday", _from_easter(-7)),
-    "good friday": ("Good Friday", _from_easter(-2)),
-    "easter": ("Easter", easter),
-    "easter monday": ("Easter Monday", _from_easter(1)),
-    "ascension day": ("Ascension Day", _from_easter(39)),
-    "pentecost": ("Pentecost", _from_easter(49)),
-    "whit monday": ("Whit Monday", _from_easter(50)),
-    "corpus christi": ("Corpus Christi", _from_easter(60)),
-    "first advent": ("the first Sunday of Advent", _advent(3)),
-}
-_ALIASES = {
-    "xmas": "christmas", "christmas day": "christmas", "easter sunday": "easter",
-    "thanksgiving day": "thanksgiving", "patricks day": "saint patricks day",
-    "saint patrick day": "saint patricks day", "patrick day": "saint patricks day",
-    "valentine": "valentines day", "valentines": "valentines day", "valentine day": "valentines day",
-    "fourth of july": "independence day", "4th of july": "independence day",
-    "july fourth": "independence day", "april fools": "april fools day",
-    "april fool day": "april fools day", "all hallows eve": "halloween", "mother day": "mothers day",
-    "father day": "fathers day", "shrove tuesday": "mardi gras", "pancake day": "mardi gras",
-    "bonfire night": "guy fawkes night", "new year eve": "new years eve", "new years": "new years day",
-    "new year": "new years day", "new year day": "new years day", "mlk day": "martin luther king day",
-    "martin luther king jr day": "martin luther king day", "whit sunday": "pentecost",
-    "labour day": "labor day", "advent": "first advent", "president day": "presidents day",
-    "washingtons birthday": "presidents day", "first advent sunday": "first advent",
-    "first sunday of advent": "first advent",
+_SMALL_WORDS = {"de": "de", "st": "Saint", "mlk": "Martin Luther King"}
+_APOSTROPHES = {
+    "years": "Year's", "valentines": "Valentine's", "presidents": "Presidents'", "patricks": "Patrick's",
+    "fools": "Fools'", "mothers": "Mother's", "fathers": "Father's", "saints": "Saints'",
 }  # fmt: skip
-"""Other names."""
+
+
+def _title(name: str) -> str:
+    """ "new years eve" as it is written."""
+    return " ".join(
+        _APOSTROPHES.get(word, _SMALL_WORDS.get(word, word.capitalize())) for word in name.split()
+    )

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from assistant.core.errors import StateUnavailable
+from assistant.knowledge.memories import MemoryBook
 from assistant.runtime.cancel import Cancel
 from assistant.skills.list_book import ListBook
 from assistant.skills.timer_book import Timer, TimerBook
@@ -104,6 +106,15 @@ class SkillContext:
     loudness: Callable[[], float] = lambda: 1.0
     """Volume of the voice, 0 to 1."""
     random: random.Random = field(default_factory=random.SystemRandom)
+    memory_book: MemoryBook | None = None
+    """What people asked to be remembered; None keeps nothing."""
+
+    @property
+    def memories(self) -> MemoryBook:
+        """What people asked to be remembered. Raises StateUnavailable where nothing is kept."""
+        if self.memory_book is None:
+            raise StateUnavailable("I can't remember things here.", "Ask the running assistant.")
+        return self.memory_book
 
     @property
     def now(self) -> datetime:
@@ -124,6 +135,7 @@ class SkillContext:
 GIVEN = {
     "timers": TimerBook,
     "lists": ListBook,
+    "memories": MemoryBook,
     "now": datetime,
     "volume": float,
     "random": random.Random,

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 Skill: TypeAlias = Callable[..., str | Outcome]
 
-_CHANGEABLE = frozenset({"timers", "lists"})
+_CHANGEABLE = frozenset({"timers", "lists", "memories"})
 """Parts of the context that a skill can change; an ``Outcome``'s action waits until its answer was heard."""
 
 _FAILED = "Sorry, that did not work."

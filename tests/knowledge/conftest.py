@@ -10,7 +10,7 @@ import pytest
 
 from assistant import skills as room
 from assistant.core.errors import AssistantError
-from assistant.knowledge import Knowledge, open_topics
+from assistant.knowledge import Knowledge, MemoryBook, open_topics
 from assistant.runtime import paths
 from assistant.skills import ListBook, SkillContext, Skills, TimerBook
 from assistant.store import open_store
@@ -37,15 +37,17 @@ def tables_folder() -> Path:
 def load(tmp_path: Path) -> Iterator[Callable[..., Skills]]:
     """Load skills with the tables in a folder, standing somewhere."""
     timers, lists = TimerBook(tmp_path / "timers.db"), ListBook(tmp_path / "lists.db")
-    context = SkillContext(timers, lists, clock=lambda: NOW)
+    memories = MemoryBook(tmp_path / "memories.db")
+    context = SkillContext(timers, lists, clock=lambda: NOW, memory_book=memories)
 
     def load(folder: Path | None, country: str | None = None, city: str | None = None) -> Skills:
-        topics = open_topics(folder, context.clock, country=country, city=city)
+        topics = open_topics(folder, context.clock, country=country, city=city, memories=memories)
         return room.load(SENTENCES, context, None, Knowledge(topics))
 
     yield load
     timers.close()
     lists.close()
+    memories.close()
 
 
 @pytest.fixture
