@@ -132,7 +132,7 @@ def test_without_models_nothing_is_fetched_or_waited_for(machine: Machine) -> No
     assert "restart --no-block assistant.service" in calls
     machine.release("1.1", marks=("broken",))
     done = machine.install("--without-models", "--ready-within", "5")
-    assert "going back to 1.0" in done.stderr, "an upgrade has something to go back to"
+    assert "Going back to 1.0" in done.stderr, "an upgrade has something to go back to"
     assert (done.returncode, machine.versions()) == (1, ["1.0"])
 
 

@@ -1,12 +1,12 @@
-# Steps that a person watches: one line each with the seconds that pass, their output in a log.
-# Sourced by scripts/setup. It knows nothing of what is being set up.
+# Steps shown to the user: one line each with the elapsed seconds; their output goes to a log.
+# Sourced by scripts/setup. It doesn't know what is being set up.
 
 log=${XDG_STATE_HOME:-$HOME/.local/state}/assistant/setup.log
 running=()  # process groups to end when we are stopped
 
-say() { printf '%s\n' "$*" >&2 || true; } # whoever watched may be gone
+say() { printf '%s\n' "$*" >&2 || true; } # the terminal may be gone
 
-# fail PROBLEM NEXT-STEP: one sentence each, and where the rest is written.
+# fail PROBLEM NEXT-STEP: print one sentence each, and where the full output is.
 fail() {
   say "$1"
   say "$2"
@@ -65,18 +65,18 @@ reason() {
   case $tail in
     *'No space left on device'*) echo 'The disk is full: free 4 GB, then run this again.' ;;
     *'DO NOT MATCH THE HASHES'*)
-      echo 'A downloaded package is not the one that was pinned: run this again; if it repeats, do not trust that package index.' ;;
+      echo 'A downloaded package does not match its pin: run this again. If it happens again, do not trust that package index.' ;;
     *'Temporary failure in name resolution'* | *'Failed to resolve'* | *'NewConnectionError'* | *'Network is unreachable'*)
       echo 'The network could not be reached: connect this machine, then run this again.' ;;
     *'No matching distribution found'* | *'Could not find a version'*)
-      echo "The package index has no fitting file: check the network and pip's configuration (pip config list), then run this again." ;;
+      echo "The package index has no matching file: check the network and pip's configuration (pip config list), then run this again." ;;
     *'Killed signal terminated program'* | *'out of memory'*)
-      echo 'The memory was too small for the compiler: close other programs, then run this again; it goes on where it stopped.' ;;
+      echo 'There was not enough memory for the compiler: close other programs, then run this again. It resumes where it stopped.' ;;
     *'ensurepip is not'*)
       echo "This Python has no venv module: install it (Debian: apt-get install python3-venv), then run this again." ;;
     *'CMAKE_CXX_COMPILER'*)
       echo 'There is no C++ compiler: install one (Debian: apt-get install g++), then run this again.' ;;
-    *) echo 'Run this again: it goes on where it stopped.' ;;
+    *) echo 'Run this again. It resumes where it stopped.' ;;
   esac
 }
 
@@ -88,5 +88,5 @@ stop_running() {
 }
 
 trap stop_running EXIT
-trap 'say; say "Stopped. Run this again: it goes on where it stopped."; exit 130' INT
+trap 'say; say "Stopped. Run this again to resume where it stopped."; exit 130' INT
 trap 'exit 143' TERM
