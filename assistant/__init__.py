@@ -14,7 +14,7 @@ _HOW_THREADS_WAIT = {
     "OMP_WAIT_POLICY": "active",
     "GOMP_SPINCOUNT": "10000",
 }
-"""Threads that wait for more work keep a core busy, which the next engine wants.
+"""Threads that wait for more work keep a core busy, which the next engine wants (``runtime.engine_thread``).
 
 numpy's spin for 2**26 cycles unless told otherwise: 30 ms after every utterance, in which a token took the
 language model 60 ms instead of 42. With 2**4 they sleep at once. CTranslate2's (OpenMP) meet hundreds of

@@ -179,8 +179,7 @@ async def _open_pipeline(
 ) -> AsyncIterator[Pipeline]:
     """Load and warm every engine of the pipeline; free them in reverse. Raises ModelTooBig before that.
 
-    Each of them uses all the engines' cores, one at a time: while the voice makes a sentence, the language
-    model waits between two tokens.
+    Which of them computes when: ``runtime.engine_thread``.
     """
     settings = await in_thread(lambda: proof.usable(settings, loading.store_of(settings)))
     memory_fit.require(settings)

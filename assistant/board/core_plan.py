@@ -1,10 +1,10 @@
 """Assigns processor cores: one plan for all engines and the event loop.
 
-The engines take turns, so they share their cores, and each has exactly one thread on every one of them. Wake
-word, voice activity and the event loop run at the same time: on a small core if there are any, otherwise on a
-core the engines leave free. So an audio frame never waits for a model, and a model's threads, which wait for
-each other at every step, never wait for an audio frame. With one or two cores none can be spared, and the
-kernel decides.
+The engines take turns (``runtime.engine_thread``), so they share their cores, and each has exactly one thread
+on every one of them. Wake word, voice activity and the event loop run at the same time: on a small core if
+there are any, otherwise on a core the engines leave free. So an audio frame never waits for a model, and a
+model's threads, which wait for each other at every step, never wait for an audio frame. With one or two cores
+none can be spared, and the kernel decides.
 
 Only Linux lets a program choose its cores; elsewhere only the thread counts apply.
 """

@@ -1,11 +1,23 @@
-"""A thread that owns one engine, controlled from the event loop.
+"""A thread that owns one engine, controlled from the event loop; and who may compute when.
 
 Engines block; the loop must not. An ``EngineThread`` runs its engine's calls one after another on its own
 thread, pinned to the cores it was given. Canceling the awaiting task sets the call's ``Cancel`` and returns
 at once: the thread ends its call at the next token or chunk, and the next call waits behind it. A call that
 never ends cannot be stopped from outside: ``hangs`` reports it, and ``leave`` abandons its thread and its
-engine. Threads are daemons, so a hung thread does not keep the process alive. Engines that share a
-``FairLock`` never compute at the same time.
+engine. Threads are daemons, so a hung thread does not keep the process alive.
+
+Who may compute when, the whole of it:
+
+- The event loop does all that is short: frames, VAD, wake word, dialog. ``board.core_plan`` keeps a core for
+  it if there are three or more. Files and programs are waited for in other threads (``aio.in_thread``).
+- Speech recognition, language model and voice use all the engines' cores, one at a time: two at once would
+  make each other's threads wait at every step. Their ``EngineThread``s share one ``FairLock``.
+- A stream takes the lock for each item and pauses after it (``_BREATH``), so the voice can speak a sentence
+  between two tokens. An engine that only waits for a server (``waits``) does not take it.
+- Native threads that wait for work soon stop spinning, or they would slow down the next engine: the
+  environment is set before the libraries load (``assistant``).
+- llama.cpp's threads keep a core each, and become fewer while other programs are busy
+  (``engines.llm.llama_cpp.threads``).
 """
 
 from __future__ import annotations
@@ -45,9 +57,7 @@ Meter = Callable[[float], None]
 _END = object()
 
 _BREATH = 0.03
-"""Pause after each streamed item, as a fraction of the time the item took. It lets another engine start
-first: the voice can speak a finished sentence without waiting for the next token.
-"""
+"""Pause after each streamed item, as a fraction of the time the item took."""
 
 _ITEMS_AT_ONCE = 4
 """The pause is based on the longest of this many items: drafted tokens that were accepted take no time, and
@@ -70,9 +80,7 @@ def unmetered(_: float) -> None:
 class FairLock:
     """A lock that is granted in the order it was requested; not reentrant.
 
-    Engines whose threads fill all cores take turns with it: two of them at once would make each other's
-    threads wait at every step and take longer than one after the other. With ``threading.Lock``, a thread
-    that takes it again for every token could keep others out for seconds.
+    With ``threading.Lock``, a thread that takes it again for every token could keep others out for seconds.
     """
 
     def __init__(self) -> None:

@@ -1,10 +1,10 @@
 """llama.cpp's threads: each is pinned to its own core, and fewer compute while other programs are busy.
 
-They meet at a barrier hundreds of times per token and spin there until the last one arrives. If the kernel
-moves them around beside a busy program, they wait for each other longer than necessary (figures:
-docs/boards.md). So there is one thread pool for as long as the model is loaded, while llama.cpp itself would
-start new threads for every token, and each thread has its core. If that isn't possible, llama.cpp's default
-applies.
+They meet at a barrier hundreds of times per token and spin there until the last one arrives (who else
+computes when: ``runtime.engine_thread``). If the kernel moves them around beside a busy program, they wait
+for each other longer than necessary (figures: docs/boards.md). So there is one thread pool for as long as the
+model is loaded, while llama.cpp itself would start new threads for every token, and each thread has its core.
+If that isn't possible, llama.cpp's default applies.
 
 A thread that must first get a core from another program makes all others wait: beside one busy program, two
 threads on two cores write half as fast; beside one that spins as they do, forty times slower. A single thread
