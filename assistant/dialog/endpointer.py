@@ -1,7 +1,10 @@
 """Detects utterances from frames and speech decisions: when speech begins, pauses, resumes and ends.
 
-Pure: no threads, no clock except the frames' own times, no engine. It doesn't know the words; the code that
-does sets ``required_silence_ms`` while the user pauses.
+Pure: no threads, no clock except the frames' own times, no engine. ``Endpointer`` doesn't know the
+words; the code that does sets its ``required_silence_ms`` while the user pauses. The function of that name
+decides by the words: finished, unclear, or clearly not finished. A language (``text.Language``) lists the
+words that cannot end a request. They lengthen a wait and never shorten one, so for a language without a list
+the wait is ``unclear_ms``.
 
 An ended utterance stays open until ``reset``: if the user continues after all, the same utterance continues
 and both parts become one.
@@ -9,6 +12,7 @@ and both parts become one.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 
 import numpy as np
@@ -22,14 +26,24 @@ from assistant.core.events import (
     SpeechStarted,
     TurnEnded,
 )
-from assistant.core.types import FRAME_MS, AudioFrame, Utterance
+from assistant.core.types import FRAME_MS, AudioFrame, Transcript, Utterance
 from assistant.settings.schema import EndpointSettings
+from assistant.text import Language, language
 
 _START_WINDOW_MS = 240
 """``start_ms`` of speech must fall within this: syllables are 100-250 ms apart."""
 
 _RESUME_MS = 60
 """Uninterrupted speech that ends a pause: a click or a lip smack is one or two frames."""
+
+_TRAILING = re.compile(r"(?:\.\.\.|…|[,;:–—-])\s*$")
+_FINAL = re.compile(r"[.!?][\"')\]]*\s*$")
+_WORD = re.compile(r"[\w'-]+")
+_DICTATED = re.compile(r"(?:\d[\d\s,.-]*\d|\d)\W*$")
+
+_SURELY_FINISHED = 0.9
+_NOT_FINISHED = 0.5
+"""A turn model gives 0.88 or more to finished recordings, and over 0.5 to 6 of 10 that were cut at 60 %."""
 
 
 class Endpointer:
@@ -170,3 +184,35 @@ class Endpointer:
 
 def _frames(duration_ms: int) -> int:
     return max(1, duration_ms // FRAME_MS)
+
+
+def required_silence_ms(transcript: Transcript, *, matched: bool, settings: EndpointSettings) -> int:
+    """Return how long a silence after ``transcript`` ends the turn, in milliseconds.
+
+    ``matched`` means that a skill understood it completely. A number at the very end of an unmatched text may
+    continue (a telephone number, "twenty ... five") and is unfinished only if it looks dictated: digits and
+    nothing else.
+    """
+    if matched:
+        return settings.complete_ms
+    text, finished = transcript.text, transcript.finished_probability
+    words = [word.lower() for word in _WORD.findall(text)]
+    if _asks_for_more(text, words, language(transcript.language)):
+        return settings.unfinished_ms
+    sounds_finished = finished is not None and finished >= _SURELY_FINISHED
+    sounds_unfinished = finished is not None and finished < _NOT_FINISHED
+    reads_finished = _FINAL.search(text) is not None and len(words) > 2
+    if sounds_finished or (reads_finished and not sounds_unfinished):
+        return settings.complete_ms
+    return settings.unclear_ms
+
+
+def _asks_for_more(text: str, words: list[str], rules: Language | None) -> bool:
+    if not words:
+        return False
+    if _TRAILING.search(text) or _DICTATED.fullmatch(text.strip()):
+        return True
+    is_asked = text.rstrip().endswith("?")
+    return rules is not None and (
+        words[-1] in rules.open_words or (words[-1] in rules.open_unless_asked and not is_asked)
+    )

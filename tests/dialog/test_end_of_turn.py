@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.core.types import Transcript
-from assistant.dialog.end_of_turn import required_silence_ms
+from assistant.dialog.endpointer import required_silence_ms
 from assistant.settings.schema import EndpointSettings
 
 SETTINGS = EndpointSettings()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.core.types import FRAME_SAMPLES
-from assistant.dialog.wake_gate import WakeGate, end_of_speech
+from assistant.dialog.listener import WakeGate, end_of_speech
 
 
 def through(pattern: Iterable[bool], gate: WakeGate | None = None) -> list[tuple[int, int]]:

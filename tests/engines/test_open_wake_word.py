@@ -14,7 +14,7 @@ from assistant import engines
 from assistant.app import engines as loading
 from assistant.core.errors import EngineUnavailable, ModelCorrupt, ModelMissing
 from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
-from assistant.dialog.wake_gate import WakeGate
+from assistant.dialog.listener import WakeGate
 from assistant.engines import Vad, WakeWord
 from assistant.engines.wake.features import STEP_SAMPLES, WakeFeatures
 from assistant.settings.engines import VadSettings, WakeSettings, WakeWordSettings

@@ -10,7 +10,7 @@ import pytest
 from assistant import text
 from assistant.app.build import load_skills, skill_context
 from assistant.core.types import Transcript
-from assistant.dialog.end_of_turn import required_silence_ms
+from assistant.dialog.endpointer import required_silence_ms
 from assistant.settings.schema import EndpointSettings, Settings
 from assistant.text import Language
 from assistant.text.markup import speakable

@@ -3,7 +3,7 @@
 It wraps a recognizer and listens to the same audio, which ends in the first short pause. Words alone cannot
 distinguish "And so, my fellow Americans." from a finished sentence; the voice can. It is right about nine of
 ten finished sentences and takes some unfinished ones for finished, so it shortens only a wait that the words
-leave open, and lengthens one that they would end (``dialog.end_of_turn``). Takes 30 to 50 ms.
+leave open, and lengthens one that they would end (``dialog.endpointer``). Takes 30 to 50 ms.
 """
 
 from __future__ import annotations
