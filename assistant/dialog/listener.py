@@ -288,7 +288,7 @@ class Listener:
 
 
 class WakeGate:
-    """Takes every frame, and returns those that the wake word network should process now: those around speech.
+    """Takes every frame, and returns those that the wake word network should process: those around speech.
 
     The network costs fifty times as much as speech detection. So it sleeps until speech is detected, then
     gets the sound from just before, and sleeps again after a while without speech. The network never sees the

@@ -169,8 +169,7 @@ class VoiceLoop:
     async def _on_woken(self, event: e.Woken) -> None:
         log.info("state=%s woken_by=%s", self.state.value, event.by)
         if self.state is State.SPEAKING and not event.by_hand:
-            # The "wake word" may have been a word of the answer: then nothing follows, and the answer
-            # continues.
+            # It may have been a word of the answer: then nothing follows, and the answer continues.
             self._turns.hold()
             self._fire(e.BargedIn())
         elif self.state in (State.SPEAKING, State.INTERRUPTED):
