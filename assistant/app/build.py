@@ -43,7 +43,7 @@ from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
 from assistant.skills import Agent, ListBook, SkillContext, Skills, TimerBook
 from assistant.skills.home_assistant import HomeAssistant
-from assistant.text import language as rules_of
+from assistant.skills.sentences import sentence_file, without_sentences
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,6 @@ def skill_context(
 ) -> Iterator[SkillContext]:
     """What skills keep: timers, lists and memories, in ``folder`` or the state folder; closed at the end."""
     folder = folder or paths.data()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (
         closing(TimerBook(folder / "timers.db")) as timers,
         closing(ListBook(folder / "lists.db")) as lists,
@@ -82,14 +81,14 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
             memories=context.memory_book,
         )
     )
+    if note := without_sentences(settings.stt.language):
+        log.warning("language=%s skills=none: %s", settings.stt.language, note)
     language = settings.stt.language
-    rules = rules_of(language)
-    config = paths.shipped_folder("config")
-    intents = (rules and rules.intents) or config / "intents" / f"{language}.yaml"
     # Later sentences have priority, so those of skills precede those of tables.
     wanted = settings.knowledge.tables is not None
-    sentences = sorted((config / "knowledge" / language).glob("*.yaml")) if wanted else []
-    sentences += [intents] if intents.is_file() else []
+    folder = paths.shipped_folder("config") / "knowledge" / language
+    sentences = sorted(folder.glob("*.yaml")) if wanted else []
+    sentences += [file] if (file := sentence_file(language)) else []
     return skills.load(sentences, context, settings.skills.folder, known)
 
 

@@ -16,6 +16,7 @@ from assistant.settings import reference as settings_template
 from assistant.settings.keys import keys
 from assistant.settings.load import Loaded
 from assistant.settings.mistakes import Mistake, at, hint
+from assistant.skills.sentences import without_sentences
 from assistant.store import open_store
 
 ORIGIN_COLUMN = 48
@@ -68,7 +69,10 @@ def _check(file: Path | None) -> int:
         print(*strangers, sep="\n", file=sys.stderr)
         return SettingsError.exit_status
     board = recognise()
-    print("No mistakes found.", *_sources(loaded), f"This machine: {board.equipment}", sep="\n")
+    print("No mistakes found.")
+    if note := without_sentences(loaded.settings.stt.language):
+        print(note)
+    print(*_sources(loaded), f"This machine: {board.equipment}", sep="\n")
     if board.gpus:
         print(f"GPU: {graphics.use(loaded.settings, board.gpus)[0]}")
     return 0
@@ -87,6 +91,9 @@ def _unknown_models(loaded: Loaded) -> list[Mistake]:
         theirs = kind == "tts" and settings.tts.runtime == "torch"  # Coqui has its own names
         if origin and section.model not in known and not theirs:
             problem = f"unknown model '{section.model}'; {hint(section.model, known)}"
+            if "/" in section.model or section.model.lower().endswith(".gguf"):
+                taken = f"`assistant models import FILE --as NAME --kind {kind}`"
+                problem = f"'{section.model}' is a file; import it with {taken}, then write that name here"
             mistakes.append(Mistake(origin, f"{kind}.model", problem))
     return mistakes
 

@@ -8,6 +8,7 @@ stdout, everything else to stderr.
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -42,7 +43,9 @@ _READS_ONLY = frozenset({"ctl", "devices", "doctor", "config"})
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; 2 means a wrong command or setting."""
-    os.umask(os.umask(0o022) | 0o022)  # it is 000 in some containers
+    os.umask(os.umask(0o022) | 0o022)  # some container's is 000
+    if sys.stdout is None:  # closed by whoever started this
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     with harmless.output():
         return _run(argv)
 
@@ -69,6 +72,10 @@ def _run(argv: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more
+            print("assistant: The output could not be written because the disk is full.", file=sys.stderr)
+            return 1
         log.debug("traceback of the bug", exc_info=error)
         print(
             (

@@ -33,24 +33,38 @@ class Database:
         """Open or create it, readable only by its owner.
 
         A damaged file is renamed with the extension ``.damaged`` and a new one is started: an appliance with
-        an empty list is better than one that doesn't start. Raises StateUnavailable if its folder isn't
-        writable, StorageFull.
+        an empty list is better than one that doesn't start. Where nothing can be written, the contents can
+        be read, and every change is refused until writing works again. Raises StateUnavailable if it can't
+        be used for another reason.
         """
         self.path = path
+        self._schema = schema
+        self.fault: AssistantError | None = None
+        """Why nothing can be written now."""
         self.was_damaged = False
         """True if the existing file had to be set aside."""
         self._lock = threading.RLock()
-        with _plain_errors(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._connection = self._opened()
+        except AssistantError as error:
+            if not _is_unwritable(error.__cause__):
+                raise
+            log.error("file=%s fault=unwritable code=%s problem=%s", path.name, error.code, error)
+            self.fault = error
+            self._connection = _open_to_read(path, schema)
+
+    def _opened(self) -> sqlite3.Connection:
+        with _plain_errors(self.path):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                self._connection = _open(path, schema)
+                return _open(self.path, self._schema)
             except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError) or not path.stat().st_size:
+                if isinstance(error, sqlite3.OperationalError) or not self.path.stat().st_size:
                     raise
-                log.error("file=%s fault=damaged action=set-aside error=%s", path.name, error)
-                _set_aside(path)
+                log.error("file=%s fault=damaged action=set-aside error=%s", self.path.name, error)
+                _set_aside(self.path)
                 self.was_damaged = True
-                self._connection = _open(path, schema)
+                return _open(self.path, self._schema)
 
     def rows(self, query: str, *values: object) -> list[Row]:
         """Run a query. Raises StateUnavailable."""
@@ -64,6 +78,10 @@ class Database:
         Raises StorageFull, StateUnavailable.
         """
         with self._lock, _plain_errors(self.path):
+            if self.fault:
+                connection = self._opened()
+                self._connection.close()
+                self._connection, self.fault = connection, None
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -95,6 +113,34 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def _is_unwritable(error: BaseException | None) -> bool:
+    """Whether there is no place to write, for now or for good."""
+    if isinstance(error, sqlite3.OperationalError):
+        reasons = ("readonly", "read-only", "disk is full", "disk I/O", "unable to open")
+        return any(reason in str(error) for reason in reasons)
+    return isinstance(error, OSError) and error.errno in _UNWRITABLE
+
+
+_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOENT, *_NO_SPACE)
+
+
+def _open_to_read(path: Path, schema: str) -> sqlite3.Connection:
+    """What is on the disk, to be read only; empty where that cannot be read either."""
+    try:
+        place = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
+        connection.text_factory = _text
+        _require_ours(connection, schema)
+        if _objects(connection):
+            return connection
+        connection.close()
+    except sqlite3.Error as error:
+        log.error("file=%s fault=unreadable error=%s", path.name, error)
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.executescript(schema)
     return connection
 
 
@@ -152,6 +198,11 @@ def _plain_errors(path: Path) -> Iterator[None]:
             raise StorageFull(
                 "It could not be saved because the disk is full.",
                 f"Free some space where {path.parent} lies.",
+            ) from error
+        if getattr(error, "errno", None) == errno.EROFS or "readonly" in str(error):
+            raise StateUnavailable(
+                "It could not be saved because the file system is read-only.",
+                f"Make {path.parent} writable; a worn-out SD card turns read-only.",
             ) from error
         raise StateUnavailable(
             f"{path.name} cannot be used: {error}.",

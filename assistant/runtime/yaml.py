@@ -54,6 +54,9 @@ def read(text: str) -> Marked:
             Fault(1, f"longer than {MAX_CHARACTERS // 1024} KiB, which is too long for a settings file")
         )
         return marked
+    marked.faults += _left_behind(text)
+    if marked.faults:
+        return marked
     try:
         marked.value = _document(yaml.parse(text, Loader=yaml.SafeLoader), marked)
     except _Unreadable as error:
@@ -67,6 +70,27 @@ def read(text: str) -> Marked:
     except (ValueError, OverflowError):  # from PyYAML for "\UFFFFFFFF" and for %YAML 1.<huge number>
         marked.faults.append(Fault(1, "not YAML: it names a character or version that does not exist"))
     return marked
+
+
+_MERGE_MARK = re.compile(r"(?:<{7}|>{7}|={7}|\|{7})(?: |$)")
+
+
+def _left_behind(text: str) -> list[Fault]:
+    """What editors and merges leave in a file, which YAML would complain about in another place."""
+    faults, before = [], ""
+    for number, line in enumerate(text.splitlines(), 1):
+        indent = line[: len(line) - len(line.lstrip())]
+        odd = next((char for char in indent if char not in " \t\ufeff\x0c"), "")
+        dash = re.match(r"( *)-(?=[^\s-])", line)
+        if _MERGE_MARK.match(line):
+            faults.append(Fault(number, "a merge left its marks here; remove them and what you don't want"))
+        elif odd:
+            problem = f"an invisible blank (U+{ord(odd):04X}) is used for indentation; use spaces"
+            faults.append(Fault(number, problem))
+        elif dash and before.startswith(f"{dash[1]}- "):
+            faults.append(Fault(number, "a space is missing after the '-'"))
+        before = line if line.strip() else before
+    return faults
 
 
 class _Unreadable(Exception):
@@ -177,6 +201,7 @@ _PLAIN_ENGLISH = (
     ("expected the node content", "a value is missing before this"),
     ("expected ',' or", "a bracket isn't closed, or a ',' is missing"),
     ("unexpected end of stream", "a quotation mark isn't closed"),
+    ("expected escape sequence of", "inside double quotes, write a backslash as \\\\, or use single quotes"),
     ("unknown escape character", "inside double quotes, write a backslash as \\\\, or use single quotes"),
 )
 """Part of PyYAML's message, and its meaning in plain English."""

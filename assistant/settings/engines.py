@@ -23,9 +23,17 @@ from pydantic import (
 from assistant.core.types import Beginning
 from assistant.runtime.engine_spec import specs
 from assistant.settings.extending import Named
+from assistant.text.languages import language_code
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
+
+
+def _with_a_scheme(address: object) -> object:
+    """Say what is missing of "192.168.1.5:8080"."""
+    if isinstance(address, str) and "://" not in address and not re.search(r"[\s@]", address):
+        raise ValueError(f"this must begin with http:// or https://, such as http://{address}")
+    return address
 
 
 def _with_a_place(address: str) -> str:
@@ -44,10 +52,21 @@ def _with_a_place(address: str) -> str:
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?|[^\x00-\x7f\s/]+[^\x00-\x20/]*")
 
 WebAddress = Annotated[
-    str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"), AfterValidator(_with_a_place)
+    str,
+    BeforeValidator(_with_a_scheme),
+    Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"),
+    AfterValidator(_with_a_place),
 ]
 """Rejects user, password and query, because both would be logged with the URL."""
 Threads = Annotated[int, Field(ge=0, le=256)]
+
+
+def _language(said: str) -> str:
+    """The code of a language, however it is named."""
+    code = "auto" if said.strip().lower() == "auto" else language_code(said)
+    if code is None:
+        raise ValueError("this is no language: write a code or a name, such as en, en-US or English")
+    return code
 
 
 def _engines(kind: str, *also: str) -> Named:
@@ -199,8 +218,10 @@ class SttSettings(Section):
     """faster_whisper: Whisper on CTranslate2."""
     model: str = "whisper-tiny.en"
     """A model of kind stt from `assistant models list`."""
-    language: str = "en"
-    """Language you speak, as Whisper names it; with a multilingual model, "auto" detects it."""
+    language: Annotated[str, AfterValidator(_language)] = "en"
+    """Language you speak: a code or a name such as en, en-US or English. With a multilingual model, "auto"
+    detects it.
+    """
     compute_type: Literal["int8", "int8_float32", "int8_float16", "float16", "float32", "auto"] = "int8"
     """Number format for computing. If it isn't available, the closest one is used."""
     device: Literal["cpu", "cuda", "auto"] = "cpu"

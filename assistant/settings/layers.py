@@ -7,6 +7,7 @@ Mistakes are collected rather than raised, so all layers can be reported at once
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,9 @@ class Layer:
 def read_file(file: Path, mistakes: list[Mistake]) -> Layer | None:
     """Read a YAML file; None if it doesn't exist."""
     try:
+        if stat.S_ISFIFO(file.stat().st_mode) or stat.S_ISSOCK(file.stat().st_mode):
+            mistakes.append(Mistake(Origin(str(file)), "", "this isn't a plain file"))
+            return Layer()
         with file.open("rb") as stream:
             raw = stream.read(4 * MAX_CHARACTERS + 1)
     except (FileNotFoundError, NotADirectoryError):
@@ -67,6 +71,7 @@ def read_file(file: Path, mistakes: list[Mistake]) -> Layer | None:
 def read_environment(environ: Mapping[str, str], mistakes: list[Mistake]) -> Layer:
     """Read the environment variables, each with one value in YAML."""
     layer = Layer()
+    mistakes += [_near_miss(name) for name in sorted(environ) if _meant(name)]
     for variable in sorted(name for name in environ if name.startswith(VARIABLE)):
         origin = Origin(variable.encode("ascii", "backslashreplace").decode())
         marked = read(environ[variable])
@@ -81,6 +86,20 @@ def read_environment(environ: Mapping[str, str], mistakes: list[Mistake]) -> Lay
         origins.update({(*path, *rest): origin for rest in marked.lines})
         layer = Layer(_adapted(values, Path()), origins).over(layer)
     return layer
+
+
+def _meant(name: str) -> str:
+    """The variable that was probably meant; empty for a right one, or another program's."""
+    if not name.upper().startswith("ASSISTANT_") or name.startswith(VARIABLE):
+        return ""
+    words = name.upper().removeprefix("ASSISTANT_").strip("_").replace("__", "_")
+    names = [key.path for key in keys().values() if not key.is_section]
+    meant = {"_".join(path).upper(): "__".join(path).upper() for path in names}
+    return f"{VARIABLE}{meant[words]}" if words in meant else ""
+
+
+def _near_miss(name: str) -> Mistake:
+    return Mistake(Origin(name), "", f"this is not read; did you mean {_meant(name)}?")
 
 
 def read_profile(

@@ -105,6 +105,8 @@ def _check_prompt(layer: Layer, mistakes: list[Mistake]) -> None:
         mistakes.append(Mistake(origin, "llm.prompt", f"there is no file {prompt}"))
         return
     problem = f"unknown prompt '{prompt}' in config/prompts; {hint(prompt, named)}"
+    if " " in prompt.strip():
+        problem = "the prompt is a file: write this text into one, and put its path here"
     mistakes.append(Mistake(origin, "llm.prompt", problem))
 
 

@@ -86,7 +86,11 @@ def _did_you_mean(words: tuple[str, ...]) -> str:
 
 def _wrong_value(key: Key, value: Any, path: KeyPath) -> str:
     item = next((f"; item {part + 1} is" for part in path if isinstance(part, int)), ", not")
+    if key.name in {"audio.input", "audio.output"} and isinstance(value, int):
+        return f"a device is given by its name, not by a number ({value}); `assistant devices` lists them"
     problem = f"must be {key.wants}{item} {_shown(value)}"
+    if isinstance(value, float) and value.is_integer() and "whole number" in key.wants:
+        return f"must be {key.wants}; write {int(value)}, without a point or an e"
     near = nearest(value, key.choices) if isinstance(value, str) else ()
     if near:
         return f"{problem}; {_did_you_mean(near)}"

@@ -11,7 +11,7 @@ import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from assistant.runtime import extensions
 from assistant.runtime.engine_spec import EngineSpec
@@ -226,6 +226,12 @@ class GpioSettings(Section):
     flash every three seconds while muted. null is none.
     """
 
+    @model_validator(mode="after")
+    def _apart(self) -> GpioSettings:
+        if self.button is not None and self.button == self.lamp:
+            raise ValueError("button and lamp need two different pins")
+        return self
+
 
 class PrivacySettings(Section):
     """What is kept of what you say."""
@@ -270,10 +276,18 @@ class LogSettings(Section):
     """How much to log."""
 
 
+def _with_a_scheme(address: object) -> object:
+    if isinstance(address, str) and not address.startswith(("tcp://", "unix://")):
+        raise ValueError("this must begin with tcp:// or unix://, such as tcp://0.0.0.0:10300")
+    return address
+
+
 class ServicesSettings(Section):
     """Services for other programs; only those set here are opened."""
 
-    wyoming: Annotated[Annotated[str, Field(pattern=r"^(tcp|unix)://")] | None, AT_START] = None
+    wyoming: Annotated[
+        Annotated[str, Field(pattern=r"^(tcp|unix)://"), BeforeValidator(_with_a_scheme)] | None, AT_START
+    ] = None
     """Address at which Home Assistant can use the speech recognizer and the voice, such as
     tcp://0.0.0.0:10300. Anyone who can reach it can use it. Needs the `services` extra."""
 

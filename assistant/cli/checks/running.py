@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 
 from assistant.board import strain
@@ -36,6 +37,30 @@ def _shortages(patient: Patient) -> Iterator[Finding]:
         yield Finding("shortages", ok=True, what=f"none: {what or 'as far as can be told'}")
 
 
+def _state(_: Patient) -> Iterator[Finding]:
+    """Whether timers and lists can be saved."""
+    folder = paths.data()
+    place = next(each for each in (folder, *folder.parents) if each.exists())
+    disk = os.statvfs(place)
+    if disk.f_flag & os.ST_RDONLY:
+        why, step = (
+            "the file system is read-only",
+            f"Make {folder} writable; a worn-out SD card turns read-only.",
+        )
+    elif not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        why, step = f"{place} cannot be written", f"Make {folder} writable for this user."
+    elif disk.f_bavail * disk.f_frsize < _LEAST_ROOM:
+        why, step = "the disk is full", f"Free some space where {folder} lies."
+    else:
+        yield Finding("state", ok=True, what=f"timers and lists are kept in {folder}")
+        return
+    yield Finding("state", ok=False, what=f"timers and lists cannot be saved: {why}", next_step=step)
+
+
+_LEAST_ROOM = 1_000_000
+"""Bytes that a change of the timers may need for a moment."""
+
+
 def _running(_: Patient) -> Iterator[Finding]:
     """Report what the running assistant says about itself."""
     try:
@@ -62,4 +87,4 @@ def _running(_: Patient) -> Iterator[Finding]:
 
 _NOUNS = {"heat": "cooling"}
 
-CHECKS: dict[str, Check] = {"shortages": _shortages, "running": _running}
+CHECKS: dict[str, Check] = {"shortages": _shortages, "state": _state, "running": _running}

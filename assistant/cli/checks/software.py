@@ -26,6 +26,7 @@ from assistant.core.errors import EngineUnavailable
 from assistant.runtime import extensions
 from assistant.runtime.engine_spec import EngineSpec, spec
 from assistant.services.host import Service
+from assistant.skills.sentences import without_sentences
 from assistant.text import Language
 
 DISTRIBUTION = "shelf-assistant"
@@ -89,6 +90,16 @@ def _extensions(_patient: Patient) -> Iterator[Finding]:
                 yield Finding("extension", ok=False, what=each.problem, next_step=step)
             elif not each.is_ours:
                 yield Finding("extension", ok=True, what=str(each))
+
+
+def _language(patient: Patient) -> Iterator[Finding]:
+    """Whether skills understand the language that is spoken."""
+    language = patient.settings.stt.language
+    if note := without_sentences(language):
+        step = "Set stt.language to en, or write your own sentences (docs/skills.md)."
+        yield Finding("language", ok=None, what=note, next_step=step)
+    else:
+        yield Finding("language", ok=True, what=f"sentences for {language}")
 
 
 def _version(package: str) -> str:
@@ -214,6 +225,7 @@ CHECKS: dict[str, Check] = {
     "python": _python,
     "packages": _packages,
     "extensions": _extensions,
+    "language": _language,
     "wake engine": _wake_word,
     **{f"{kind} engine": partial(_engine, kind) for kind in ("vad", "stt", "turn", "llm", "tts")},
     "llama.cpp": _llama_build,

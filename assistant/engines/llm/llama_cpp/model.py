@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import mmap
+import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,11 @@ class LlamaCppModel:
         loading = lib.llama_model_default_params()
         loading.use_mmap, loading.use_mlock = settings.mmap, settings.mlock
         self.handle = lib.llama_model_load_from_file(bytes(file), loading)
+        if not self.handle and resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+            raise EngineFailed(
+                f"{file.name} could not be loaded: too little memory may be used here (ulimit -v).",
+                "Allow more, or choose a smaller llm.model.",
+            )
         if not self.handle:
             raise ModelCorrupt(
                 f"llama.cpp cannot load the model file {file.name}.",
