@@ -53,9 +53,9 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?|[^\x00-\x
 
 WebAddress = Annotated[
     str,
-    BeforeValidator(_with_a_scheme),
     Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"),
     AfterValidator(_with_a_place),
+    BeforeValidator(_with_a_scheme),
 ]
 """Rejects user, password and query, because both would be logged with the URL."""
 Threads = Annotated[int, Field(ge=0, le=256)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,40 @@ def test_settings_offer_every_engine_but_scripted_ones(kind: str) -> None:
     choices = set(keys()[kind, "engine"].choices) - {"auto", "none"}
     assert choices == {each.name for each in SPECS if each.kind == kind and not each.is_scripted}
     assert "scripted" not in choices
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("llm: {server: {url: 192.168.1.5:8080}}", "must begin with http:// or https://"),
+        ("services: {wyoming: 0.0.0.0:10300}", "must begin with tcp:// or unix://"),
+        ("gpio: {button: 17, lamp: 17}", "two different pins"),
+        ("llm: {max_tokens: 1e3}", "write 1000"),
+        ("audio: {input: 1}", "by its name"),
+        ("llm: {prompt: You are a butler.}", "the prompt is a file"),
+        ("<<<<<<< HEAD\nllm: {}", "a merge left its marks"),
+        ("wake:\n  words:\n  - okay_nabu\n  -hey_jarvis", "a space is missing after the '-'"),
+        ("llm:\n\u00a0\u00a0temperature: 1", "U+00A0"),
+        ("stt: {language: Klingon}", "this is no language"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "assistant.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=re.escape(problem)):
+        configuration.load(file, {})
+
+
+@pytest.mark.parametrize("name", ["en-US", "en_GB", "English", "EN", "en"])
+def test_a_language_has_many_names(tmp_path: Path, name: str) -> None:
+    assert (
+        configuration.load(
+            None, {"ASSISTANT__STT__LANGUAGE": name, "HOME": str(tmp_path)}
+        ).settings.stt.language
+        == "en"
+    )
+
+
+def test_a_variable_that_is_nearly_right_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="did you mean ASSISTANT__LLM__MODEL"):
+        configuration.load(None, {"ASSISTANT_LLM_MODEL": "x", "HOME": str(tmp_path)})
