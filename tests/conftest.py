@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from assistant.app import model_choice
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 EXTRAS = frozenset(name for name in os.environ.get("ASSISTANT_TEST_EXTRAS", "").split(",") if name)
@@ -23,6 +25,10 @@ EXTRAS = frozenset(name for name in os.environ.get("ASSISTANT_TEST_EXTRAS", "").
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 """How long an example takes says nothing about it on a machine that is busy."""
+
+
+model_choice.LADDER = model_choice.LADDER[1:]
+"""Tests use the small model, also where the large one is installed."""
 
 
 def pytest_configure() -> None:

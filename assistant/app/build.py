@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from assistant import skills
 from assistant.app import engines as loading
-from assistant.app import memory_fit, proof
+from assistant.app import memory_fit, model_choice, proof
 from assistant.audio import Kind, Microphone, Speaker, nothing_plugs_in
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.reference import Reference
@@ -154,7 +154,7 @@ def history_tokens(settings: Settings, llm: Llm, beginning: Sequence[Message], c
 
 def honesty(settings: Settings, llm: Llm) -> Honesty:
     """How far this model's memory is trusted: as it was measured, or by its size."""
-    section = settings.llm
+    section = model_choice.resolved(settings).llm
     trusted = None
     if section.knowledge == "judged" and section.needs_model:
         parameters = llm.parameters if isinstance(llm, CallingLlm) else 0

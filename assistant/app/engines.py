@@ -15,7 +15,7 @@ from typing import Any
 
 from assistant import __version__, engines
 from assistant.app import adapter as adapters
-from assistant.app import memory_fit, proof
+from assistant.app import memory_fit, model_choice, proof
 from assistant.audio.echo.canceller import EchoCanceller
 from assistant.audio.echo.memory import EchoMemory
 from assistant.audio.echo.reference import Reference
@@ -98,6 +98,10 @@ def load_stt(settings: Settings) -> Stt:
 def load_llm(settings: Settings) -> Llm:
     llm: Llm
     if settings.llm.needs_model:
+        if settings.llm.model == model_choice.AUTO:
+            found = model_choice.choice(settings)
+            log.info("llm_model=%s chosen=auto reason=%r", found.model, found.why)
+        settings = model_choice.resolved(settings)
         began_s = perf_counter()
         with _with_adapter(settings) as section:
             llm = _load("llm", settings, section)
@@ -118,6 +122,7 @@ def load_batch(settings: Settings, at_once: int) -> BatchLlm:
     """Load an engine that answers this many prompts at once. Raises EngineUnavailable if it can't,
     ModelTooBig.
     """
+    settings = model_choice.resolved(settings)
     name = settings.llm.engine
     if not spec("llm", name).create_batch:
         able = " or ".join(sorted(name for name, each in specs("llm").items() if each.create_batch))
@@ -163,6 +168,7 @@ def load_beside(kind: str, settings: Settings, cores: Collection[int]) -> Any:
     Returns the warm engine of that ``kind`` (stt, llm or tts) on these cores. Raises OrderRefused if the
     memory is too small for both, EngineError, ModelError.
     """
+    settings = model_choice.resolved(settings)
     taken, room = memory_fit.taken_bytes(kind, settings), memory_plan.room()
     if room.free is not None and taken > room.free:
         step = "Restart the assistant, so that only the new one is loaded."

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import adapter as adapters
+from assistant.app import model_choice
 from assistant.board import health, memory_plan, onnx_memory
 from assistant.board.limits import ROOT, text
 from assistant.board.llm_memory import LlmMemory, of_gguf
@@ -94,6 +95,7 @@ def plan(settings: Settings, root: Path = ROOT, *, already: int = 0, llm_only: b
     ``already`` is memory this process already uses. ``llm_only`` leaves out recognizer and voice. Raises
     ModelError if the language model is missing, damaged, or cannot be planned.
     """
+    settings = model_choice.resolved(settings, root)
     store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
     llm = planned_llm(settings, store, root, alone=llm_only)
     alone = partial(memory_plan.need, stt_file=0, tts_file=0, hears=False)
@@ -106,6 +108,7 @@ def taken_bytes(kind: str, settings: Settings) -> int:
 
     If its model cannot be planned, the catalog's figure or its size is used; loading reports the problem.
     """
+    settings = model_choice.resolved(settings)
     store = open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
     if kind == "llm":
         try:

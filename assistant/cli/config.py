@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from assistant.app import model_choice
 from assistant.board.recognise import recognise
 from assistant.cli import limits as unit_limits
 from assistant.cli.checks import graphics
@@ -89,6 +90,7 @@ def _unknown_models(loaded: Loaded) -> list[Mistake]:
         known = [entry.name for entry in entries if entry.kind == kind]
         origin = loaded.origins.get((kind, "model"))
         theirs = kind == "tts" and settings.tts.runtime == "torch"  # Coqui has its own names
+        theirs = theirs or section.model == model_choice.AUTO
         if origin and section.model not in known and not theirs:
             problem = f"unknown model '{section.model}'; {hint(section.model, known)}"
             if "/" in section.model or section.model.lower().endswith(".gguf"):
@@ -106,6 +108,14 @@ def _sources(loaded: Loaded) -> tuple[str, str]:
     )
 
 
+def _meant(key: str, loaded: Loaded) -> str:
+    """What ``auto`` is on this machine."""
+    if key != "llm.model" or loaded.settings.llm.model != model_choice.AUTO:
+        return ""
+    found = model_choice.choice(loaded.settings)
+    return f"; here {found.model}: {found.why}"
+
+
 def _effective(loaded: Loaded) -> str:
     """Format all settings as YAML, each with its source in a comment."""
     lines = [f"# {source}" for source in _sources(loaded)]
@@ -117,5 +127,5 @@ def _effective(loaded: Loaded) -> str:
             continue
         origin = loaded.origins.get(key.path, "default")
         line = f"{heading} {settings_template.in_yaml(at(values, key.path))}"
-        lines.append(f"{line:<{ORIGIN_COLUMN}}  # {origin}")
+        lines.append(f"{line:<{ORIGIN_COLUMN}}  # {origin}{_meant(key.name, loaded)}")
     return "\n".join(lines)

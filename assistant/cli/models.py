@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from assistant.app import memory_fit, proof
+from assistant.app import memory_fit, model_choice, proof
 from assistant.core.errors import AssistantError
 from assistant.runtime import paths
 from assistant.runtime.harmless import one_line
@@ -167,6 +167,9 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 def _pull(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> int:
     names = [*arguments.names, *arguments.set] or ["default"]
+    if "default" in names and arguments.settings.llm.model == model_choice.AUTO:
+        best = model_choice.wanted(arguments.settings).model
+        names += [best] if best in store.catalog.models else []
     arrivals = store.pull(names, terminal, accept=arguments.accept_licence)
     _report("pulled", arrivals, arguments)
     return 0

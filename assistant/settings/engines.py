@@ -269,8 +269,12 @@ class LlmSettings(Section):
     """llama_cpp: a GGUF file on llama.cpp; onnx: an ONNX decoder on ONNX Runtime (docs/onnx.md); openai:
     your own server (llm.server), with llama.cpp as a fallback.
     """
-    model: str = "qwen2.5-coder-0.5b-instruct-q4_k_m"
-    """A model of kind llm from `assistant models list`."""
+    model: str = "auto"
+    """A model of kind llm from `assistant models list`. auto: what `assistant models choose` found best here;
+    before it has run, the largest common one that fits. `assistant config show` says which, and why.
+    """
+    auto_model: str | None = None
+    """The largest model that auto takes before `assistant models choose` has run; null: any that fits."""
     adapter: str | None = None
     """A LoRA adapter for that model: a GGUF file, or the name of one imported with kind llm. It can be
     changed without a restart. llama_cpp only.

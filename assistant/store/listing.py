@@ -46,6 +46,13 @@ def entries(models_dir: Path, catalog: Catalog) -> tuple[Entry, ...]:
     return (*known, *own)
 
 
+def installed(models_dir: Path, catalog: Catalog, name: str) -> bool:
+    """Whether a model of that name is complete, by its sizes."""
+    record, known = read_record(models_dir / name), catalog.models.get(name)
+    files = record.expected if record else known.files if known else {}
+    return bool(files) and _state(models_dir / name, files) in ("installed", "unchecked")
+
+
 def _known(folder: Path, model: Model) -> Entry:
     record = read_record(folder)
     encrypted = record is not None and bool(record.sealed)

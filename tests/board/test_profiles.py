@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from assistant.app import memory_fit as fit
+from assistant.app import model_choice
 from assistant.board import core_plan, memory_plan
 from assistant.runtime import paths
 from assistant.settings import load as configuration
@@ -140,6 +141,6 @@ def test_a_pi_of_2_gb_has_room_and_one_of_1_gb_has_not(memory_kb: int, fits: boo
 def test_the_written_header_is_the_real_one() -> None:
     settings = Settings()
     fit.plan(settings)
-    folder = paths.models(settings.store.models) / settings.llm.model
+    folder = paths.models(settings.store.models) / model_choice.choice(settings).model
     header = read_header(next(iter(folder.glob("*.gguf"))))
     assert qwen_05b().tensor_bytes == pytest.approx(header.tensor_bytes, rel=0.01)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from assistant.app import model_choice
 from assistant.core.errors import ModelUnknown, SettingsError
 from assistant.store.catalog import Catalog, Wheels, read_catalog
 from tests.store.site import blob, model_entry, wheel_bytes, wheel_entry
@@ -60,8 +61,10 @@ def test_shipped_catalogue_serves_the_default_settings() -> None:
 
     catalog, chosen = read_catalog(SHIPPED), Settings()
     for section, kind in ((chosen.stt, "stt"), (chosen.llm, "llm"), (chosen.tts, "tts")):
-        assert catalog.models[section.model].kind == kind
-        assert section.model in catalog.sets["default"]
+        name = model_choice.STAND_IN if section.model == model_choice.AUTO else section.model
+        assert catalog.models[name].kind == kind
+        assert name in catalog.sets["default"]
+    assert all(catalog.models[name].kind == "llm" for name in model_choice.LADDER)
 
 
 def test_unknown_name_suggests_the_nearest() -> None:

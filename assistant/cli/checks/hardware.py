@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-from assistant.app import memory_fit
+from assistant.app import memory_fit, model_choice
 from assistant.board import core_plan, health, storage
 from assistant.board.recognise import recognise
 from assistant.cli.checks.finding import Check, Finding, Patient
@@ -112,7 +112,7 @@ def _storage(patient: Patient) -> Iterator[Finding]:
     """Measure how fast the language model is read from disk, at startup and after its pages were dropped."""
     if not patient.settings.llm.needs_model:
         return
-    file = storage.largest_file(patient.models / patient.settings.llm.model)
+    file = storage.largest_file(patient.models / model_choice.choice(patient.settings).model)
     if file is None:
         yield Finding("storage", ok=None, what="the language model is not installed")
         return
@@ -154,7 +154,11 @@ def _speed(patient: Patient) -> Iterator[Finding]:
 
 def _chosen(patient: Patient) -> list[Entry]:
     """Return the models named in the settings, as far as they are known."""
-    names = {patient.settings.stt.model, patient.settings.llm.model, patient.settings.tts.model}
+    names = {
+        patient.settings.stt.model,
+        model_choice.choice(patient.settings).model,
+        patient.settings.tts.model,
+    }
     return [entry for entry in patient.store().entries() if entry.name in names]
 
 

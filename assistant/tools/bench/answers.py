@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from assistant.app import model_choice
 from assistant.app.answers import asking
 from assistant.app.answers.asking import Answered
 from assistant.app.answers.questions import read
@@ -50,7 +51,7 @@ def run(
         model: asking.ask_all(
             changed(with_model(settings, model), {"llm": {"temperature": 0.0}}), questions, progress
         )
-        for model in models or [settings.llm.model]
+        for model in models or [model_choice.choice(settings).model]
     }
     document: Document = {
         "sets": [file.name for file in files],

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from assistant.app import build as app
 from assistant.app import engines as loading
+from assistant.app import model_choice
 from assistant.audio.wav import WavMicrophone, WavSpeaker
 from assistant.board import storage
 from assistant.runtime import clock
@@ -72,7 +73,7 @@ def model_files(settings: Settings) -> list[Path]:
     store = loading.store_of(settings)
     folders = [store.place(settings.stt.model, "stt"), store.place(settings.tts.model, "tts")]
     if settings.llm.needs_model:
-        folders.append(store.place(settings.llm.model, "llm"))
+        folders.append(store.place(model_choice.choice(settings).model, "llm"))
     return sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
 
 

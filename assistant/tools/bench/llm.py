@@ -14,6 +14,7 @@ from typing import Any
 
 from assistant.app import build as app
 from assistant.app import engines as loading
+from assistant.app import model_choice
 from assistant.board.cores import big_cores
 from assistant.engines.llm.llama_cpp.gguf import find_model
 from assistant.runtime.cancel import Cancel
@@ -126,7 +127,7 @@ class _Bare:
         self._lib = lib
         self.tokens = TOKENS
         """How many to write."""
-        with loading.store_of(settings).opened(settings.llm.model, "llm") as folder:
+        with loading.store_of(settings).opened(model_choice.choice(settings).model, "llm") as folder:
             file = find_model(folder).file
             self._model = lib.llama_model_load_from_file(bytes(file), lib.llama_model_default_params())
         parameters = lib.llama_context_default_params()
