@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.app import model_choice
 from assistant.board import storage
 from assistant.cli.checks import graphics
 from assistant.settings.schema import Settings
@@ -31,7 +32,7 @@ def test_more_threads_than_cores_are_too_many(tmp_path: Path) -> None:
 def test_a_slow_card_below_the_model_is_worth_knowing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str, bytes_per_s: float, ok: bool | None
 ) -> None:
-    settings = Settings.model_validate({"store": {"models": tmp_path}})
+    settings = Settings.model_validate({"llm": {"model": "mine"}, "store": {"models": tmp_path}})
     file = tmp_path / settings.llm.model / weights
     file.parent.mkdir(parents=True)
     file.write_bytes(b"weights")
@@ -46,7 +47,7 @@ def test_a_slow_card_below_the_model_is_worth_knowing(
 def test_what_cannot_be_measured_is_not_said_to_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings.model_validate({"store": {"models": tmp_path}})
+    settings = Settings.model_validate({"llm": {"model": "mine"}, "store": {"models": tmp_path}})
     (missing,) = check("storage", tmp_path, settings)
     assert "not installed" in missing.what
     (tmp_path / settings.llm.model).mkdir()
@@ -64,7 +65,8 @@ def test_the_memory_plan_is_shown(tmp_path: Path, free_mb: int, total_mb: int, o
     (tmp_path / "proc").mkdir()
     meminfo = f"MemTotal: {total_mb * 1000} kB\nMemAvailable: {free_mb * 1000} kB\n"
     (tmp_path / "proc/meminfo").write_text(meminfo)
-    (finding,) = check("memory", tmp_path)
+    settings = Settings.model_validate({"llm": {"model": model_choice.STAND_IN}})
+    (finding,) = check("memory", tmp_path, settings)
     assert finding.ok is ok
     assert "2048 tokens" in finding.what
     assert bool(finding.next_step) is (ok is not True)

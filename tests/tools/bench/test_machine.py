@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assistant.app import model_choice
 from assistant.settings.schema import Settings
 from assistant.tools.bench.lib import machine
 
@@ -37,4 +38,4 @@ def test_the_description_is_json_and_fits_a_headline() -> None:
     json.dumps(document, allow_nan=False)
     assert document["settings"]["stt"]["model"] == Settings().stt.model
     assert document["machine"]["cores"] >= document["machine"]["big_cores"] >= 1
-    assert Settings().llm.model in machine.headline(document)
+    assert model_choice.choice(Settings()).model in machine.headline(document)

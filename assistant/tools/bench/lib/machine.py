@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from assistant import __version__
+from assistant.app import model_choice
 from assistant.board import health
 from assistant.board.limits import ROOT
 from assistant.board.recognise import recognise
@@ -27,6 +28,7 @@ _SECTIONS = ("vad", "endpoint", "stt", "llm", "tts", "conversation")
 def describe(settings: Settings) -> Document:
     """``machine`` and ``settings`` of a document. Call it first: it tells how busy the machine was before."""
     board = recognise()
+    settings = model_choice.resolved(settings)
     return {
         "machine": {
             "board": board.name,
