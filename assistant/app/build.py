@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Engine)
 
-_CALLING_PARAMETERS = 1_000_000_000
+_CALLING_PARAMETERS = 2_000_000_000
 """Smaller models call skills that nobody asked for (docs/skills.md)."""
 
 _QUESTION_TOKENS = 128
@@ -180,7 +180,8 @@ async def _open_pipeline(
 
     Which of them computes when: ``runtime.engine_thread``.
     """
-    settings = await in_thread(lambda: proof.usable(settings, loading.store_of(settings)))
+    wanted, found = settings, model_choice.resolved(settings)
+    settings = await in_thread(lambda: proof.usable(found, loading.store_of(found)))
     memory_fit.require(settings)
     return_what_is_freed()
     in_turn = FairLock()
@@ -209,7 +210,7 @@ async def _open_pipeline(
             skills=known,
             conversation=conversation,
             speaker=speaker,
-            settings=settings,
+            settings=wanted if settings == found else settings,  # a reload compares with what is written
             agent=load_agent(settings),
             honesty=honesty(settings, llm.engine),
             may_call=may_call,

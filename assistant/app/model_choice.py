@@ -23,7 +23,7 @@ from assistant.store.listing import installed
 
 AUTO = "auto"
 
-LADDER = (
+LADDER: tuple[str, ...] = (
     "qwen2.5-coder-1.5b-instruct-q4_k_m",
     "qwen2.5-coder-0.5b-instruct-q4_k_m",
     "smollm2-135m-instruct-q4_1",
