@@ -56,7 +56,8 @@ def settings(tools: str) -> Settings:
     ("tools", "llm", "offered"),
     [
         ("auto", Calling(630_167_424), False),
-        ("auto", Calling(1_543_714_304), True),
+        ("auto", Calling(1_543_714_304), False),
+        ("auto", Calling(3_000_000_000), True),
         ("on", Calling(134_515_008), True),
         ("off", Calling(7_000_000_000), False),
         ("on", Plain(), False),

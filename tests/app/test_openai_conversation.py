@@ -12,10 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from assistant import skills
+from assistant.app import build
 from assistant.app.build import open_loop, skill_context
 from assistant.app.converse import hold
 from assistant.audio.files import read_sound
@@ -102,9 +105,12 @@ def ask(folder: Path, url: str, *, on_sound: Callable[[], None] = lambda: None, 
     settings = Settings.model_validate({"llm": llm, "conversation": {"interruption": "off"}})
     heard = Heard()
 
+    # Without the tables, which know the answer.
+    no_skills = mock.patch.object(build, "load_skills", lambda _, context: skills.load([], context))
+
     async def main() -> None:
         microphone, speaker = WavMicrophone([read_sound(QUESTION)]), _Ear(heard, on_sound)
-        with skill_context(folder) as context:
+        with skill_context(folder) as context, no_skills:
             async with open_loop(
                 settings, microphone, speaker, on_report=heard.reports.append, context=context
             ) as voice_loop:
