@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from assistant.core.errors import AssistantError
@@ -17,6 +17,7 @@ from assistant.core.state import Observer
 from assistant.dialog.pipeline import Pipeline
 from assistant.runtime.extensions import found, imported
 from assistant.services.control.api import ControlApi
+from assistant.services.guests import Guests
 from assistant.settings.schema import Settings
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,11 @@ class Host:
     """Are told each change of the state, from when they are added."""
     pipeline: Callable[[], Pipeline]
     """The engines in use, which answer, transcribe and speak; only once they are warm."""
+    guests: Guests = field(default_factory=Guests)
+    """Runs what other programs ask for, while nobody in the room needs the assistant."""
+
+    def __post_init__(self) -> None:
+        self.observers.append(lambda _, state: self.guests.follow(state))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Service:
     """Whether it is opened before the engines are loaded."""
 
 
-_OURS = {"gpio": "assistant.services.gpio:SERVICE", "wyoming": "assistant.services.wyoming:SERVICE"}
+_OURS = {name: f"assistant.services.{name}:SERVICE" for name in ("gpio", "http", "wyoming")}
 
 
 async def open_services(stack: AsyncExitStack, host: Host, *, before_engines: bool) -> None:

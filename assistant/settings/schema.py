@@ -282,6 +282,17 @@ def _with_a_scheme(address: object) -> object:
     return address
 
 
+class HttpSettings(Section):
+    """OpenAI's protocol, for programs that speak it (docs/api.md). Needs the `http` extra."""
+
+    listen: Annotated[str, Field(pattern=r"^[^\s/@]+:\d{1,5}$")] = "127.0.0.1:8765"
+    """Address and port. Other machines can reach it only if you also set a token."""
+    token_file: Path | None = None
+    """File with the secret that programs must send (`Authorization: Bearer ...`); null uses the systemd
+    credential http-token, if there is one.
+    """
+
+
 class ServicesSettings(Section):
     """Services for other programs; only those set here are opened."""
 
@@ -290,6 +301,8 @@ class ServicesSettings(Section):
     ] = None
     """Address at which Home Assistant can use the speech recognizer and the voice, such as
     tcp://0.0.0.0:10300. Anyone who can reach it can use it. Needs the `services` extra."""
+    http: Annotated[HttpSettings | None, AT_START] = None
+    """OpenAI's protocol over HTTP, such as `{listen: "127.0.0.1:8765", token_file: null}` (docs/api.md)."""
 
 
 class StoreSettings(Section):

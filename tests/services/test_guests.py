@@ -16,9 +16,10 @@ import pytest
 from assistant.core.errors import EngineTimeout, SettingsError
 from assistant.core.state import State
 from assistant.core.types import SAMPLE_RATE_HZ
-from assistant.services import connections, wyoming
+from assistant.services import connections
+from assistant.services import guests as guests_module
 from assistant.services.connections import Connection, Connections, Pace
-from assistant.services.wyoming import Guests
+from assistant.services.guests import Guests
 
 pytest.importorskip("wyoming", reason="needs the extra services")
 
@@ -61,7 +62,7 @@ def test_what_is_under_way_is_broken_off_for_a_person_and_begun_anew() -> None:
 
 
 def test_guests_wait_for_a_time_and_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wyoming, "LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr(guests_module, "LONGEST_WAIT_S", 0.1)
 
     async def story() -> None:
         guests, at_once = Guests(), 0

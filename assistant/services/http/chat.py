@@ -1,0 +1,158 @@
+"""Chat completions: a conversation comes in, the next message goes out, whole or piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from assistant.core.errors import AssistantError
+from assistant.core.types import Message
+from assistant.services.host import Host
+from assistant.services.http.sound import RequestInvalid
+
+LONGEST_CHARS = 100_000
+"""Of all messages together: more than any model here can read."""
+
+_MOST_MESSAGES = 500
+_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request."""
+
+    model: str
+    messages: Sequence[Message]
+    streams: bool
+    most_pieces: int | None
+    stops: Sequence[str]
+
+
+class Chat:
+    """Answers with the assistant, or with the language model alone."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def asked(self, request: dict[str, Any]) -> Asked:
+        """Check a request. Raises RequestInvalid."""
+        given = request.get("messages")
+        if not isinstance(given, list) or not 0 < len(given) <= _MOST_MESSAGES:
+            raise RequestInvalid(f"messages is a list of 1 to {_MOST_MESSAGES} messages.", "messages")
+        messages = [_message(each) for each in given]
+        if messages[-1].role != "user":
+            raise RequestInvalid("The last message must be the user's.", "messages")
+        if sum(len(each.content) for each in messages) > LONGEST_CHARS:
+            raise RequestInvalid(f"All messages may have {LONGEST_CHARS} characters.", "messages")
+        if request.get("tools") or request.get("functions"):
+            raise RequestInvalid("The assistant calls its own skills; it takes no tools.", "tools")
+        most = request.get("max_completion_tokens", request.get("max_tokens"))
+        if most is not None and (not isinstance(most, int) or most < 1):
+            raise RequestInvalid("max_tokens is a whole number above 0.", "max_tokens")
+        stop = request.get("stop") or []
+        stops = [stop] if isinstance(stop, str) else stop
+        if not isinstance(stops, list) or not all(isinstance(each, str) and each for each in stops):
+            raise RequestInvalid("stop is a text or a list of texts.", "stop")
+        llm = self._host.pipeline().settings.llm.model
+        model = llm if request.get("model") == llm else "assistant"
+        return Asked(model, messages, bool(request.get("stream")), most, stops[:4])
+
+    async def whole(self, asked: Asked) -> dict[str, Any]:
+        """Return the answer as one document. Raises AssistantError."""
+        text, reason = "", "stop"
+        async with aclosing(self._pieces(asked)) as pieces:
+            async for piece, why in pieces:
+                text, reason = text + piece, why
+        message = {"role": "assistant", "content": text, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
+        return {**_head("chat.completion", asked.model), "choices": [choice]}
+
+    async def events(self, asked: Asked) -> AsyncIterator[str]:
+        """Yield the answer as server-sent events; an error is one of them."""
+        head, reason = _head("chat.completion.chunk", asked.model), "stop"
+        yield _event({**head, "choices": [_delta({"role": "assistant", "content": ""})]})
+        try:
+            async with aclosing(self._pieces(asked)) as pieces:
+                async for piece, why in pieces:
+                    reason = why
+                    if piece:
+                        yield _event({**head, "choices": [_delta({"content": piece})]})
+        except AssistantError as error:
+            yield _event({"error": {"message": str(error), "type": "server_error", "code": error.code}})
+            return
+        yield _event({**head, "choices": [_delta({}, reason)]})
+        yield "data: [DONE]\n\n"
+
+    async def _pieces(self, asked: Asked) -> AsyncGenerator[tuple[str, str], None]:
+        """Yield text and why it would end here: "stop" or "length"."""
+        if asked.model == "assistant":
+            order = {"order": "ask", "text": asked.messages[-1].content}
+            await self._host.guests.wait()
+            answer = await self._host.control.obey(order)  # once: a skill may act
+            yield str(answer.get("reply") or ""), "stop"
+            return
+        await self._host.guests.wait()
+        pipeline, text, told = self._host.pipeline(), "", 0
+        longest = max((len(stop) for stop in asked.stops), default=1) - 1
+        """What a stop may begin with is held back."""
+        stream = pipeline.llm.stream(lambda llm, cancel: llm.stream(asked.messages, cancel))
+        needed = asyncio.ensure_future(self._host.guests.needed())
+        try:
+            async with aclosing(stream) as pieces:
+                count = 0
+                async for piece in pieces:
+                    if needed.done():
+                        break  # somebody in the room speaks: what was written so far is the answer
+                    count += 1
+                    text += piece
+                    ends = [at for stop in asked.stops if (at := text.find(stop)) >= 0]
+                    if ends:
+                        yield text[told : min(ends)], "stop"
+                        return
+                    ready = max(told, len(text) - longest)
+                    yield text[told:ready], "stop"
+                    told = ready
+                    if count == asked.most_pieces:
+                        break
+                yield text[told:], "stop" if count != asked.most_pieces and not needed.done() else "length"
+        finally:
+            needed.cancel()
+            await self._read_again(pipeline)
+
+    async def _read_again(self, pipeline: Any) -> None:
+        """Let the model read again what the next question in the room begins with."""
+        beginning = [*pipeline.conversation.messages_for("")]
+        await self._host.guests.run(lambda: pipeline.llm.run(lambda llm, _: llm.prime(beginning)))
+
+
+def _message(given: object) -> Message:
+    if not isinstance(given, dict) or given.get("role") not in _ROLES:
+        raise RequestInvalid(f"The role of a message is one of {', '.join(_ROLES)}.", "messages")
+    content = given.get("content")
+    if isinstance(content, list):
+        parts = [part.get("text") if isinstance(part, dict) else None for part in content]
+        if not all(isinstance(part, str) for part in parts):
+            raise RequestInvalid("Messages may contain text only.", "messages")
+        content = "\n".join(str(part) for part in parts)
+    if not isinstance(content, str) or not content.strip():
+        raise RequestInvalid("Every message needs a text.", "messages")
+    return Message(_ROLES[given["role"]], content)  # type: ignore[arg-type]  # one of the three
+
+
+def _head(kind: str, model: str) -> dict[str, Any]:
+    number = f"chatcmpl-{secrets.token_hex(12)}"
+    return {"id": number, "object": kind, "created": int(time.time()), "model": model}
+
+
+def _delta(delta: dict[str, str], reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+
+
+def _event(content: dict[str, Any]) -> str:
+    return f"data: {json.dumps(content)}\n\n"
