@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from assistant.core import events as e
 from assistant.core.errors import AssistantError
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16, Transcript
-from assistant.dialog.end_of_turn import required_silence_ms
+from assistant.dialog.endpointer import required_silence_ms
 from assistant.services.host import Host
 from assistant.services.http.microphone import CLIENT_HZ, ClientMicrophone, samples
 from assistant.services.http.sound import Encoder, RequestInvalid
