@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -91,17 +92,17 @@ def wanted(settings: Settings, root: Path = ROOT) -> Choice:
     total = min(health.memory_bytes("MemTotal", root) or math.inf, limits.memory_bytes(root))
     candidates = _from(first)
     for name in candidates:
-        if _takes_bytes(store, name) <= ROOM_SHARE * total:
+        if takes_bytes(store, name) <= ROOM_SHARE * total:
             why = named if name == first else f"{first} needs more memory than {total / 1e9:.1f} GB allow"
             return Choice(name, why)
     return Choice(candidates[-1], "the smallest there is")
 
 
-def keep(found: Kept) -> None:
-    """Remember what was measured. Raises StorageFull."""
+def keep(found: Kept, figures: Sequence[Mapping[str, object]] = ()) -> None:
+    """Remember what was measured, with the figures for whoever wants to know. Raises StorageFull."""
     folder = paths.data()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_content(folder / KEPT, json.dumps(asdict(found)) + "\n")
+    replace_content(folder / KEPT, json.dumps({**asdict(found), "figures": list(figures)}, indent=1) + "\n")
 
 
 def read_kept() -> Kept | None:
@@ -118,6 +119,7 @@ def _from(name: str) -> tuple[str, ...]:
     return LADDER[LADDER.index(name) :]
 
 
-def _takes_bytes(store: Store, name: str) -> float:
+def takes_bytes(store: Store, name: str) -> float:
+    """What a model of the catalog and everything beside it take."""
     known = store.catalog.models.get(name)
     return (known.ram_mb * 2**20 if known else 0) + REST_BYTES

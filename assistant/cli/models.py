@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from assistant.app import memory_fit, model_choice, proof
+from assistant.cli import _hub, _judged_models
 from assistant.core.errors import AssistantError
 from assistant.runtime import paths
 from assistant.runtime.harmless import one_line
 from assistant.settings import load as configuration
 from assistant.settings.schema import Settings
-from assistant.store import Entry, Store, licences, open_store
+from assistant.store import Entry, Store, hub, licences, open_store
 from assistant.store.catalog import Kind
 from assistant.store.incoming import Arrival
 from assistant.store.progress import Terminal, megabytes
@@ -26,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the `assistant` parser's subcommands."""
     parser = subparsers.add_parser("models")
     actions = parser.add_subparsers(
-        metavar="list|pull|verify|import|remove|encrypt|decrypt|licences", required=True
+        metavar="list|pull|choose|calibrate|verify|import|remove|encrypt|decrypt|licences", required=True
     )
 
     def action(name: str, work: Callable[..., int], text: str) -> argparse.ArgumentParser:
@@ -43,9 +44,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     pull = action("pull", _pull, "download models that are missing or damaged")
     pull.add_argument(
-        "names", nargs="*", metavar="NAME", help="a model or a set (default: the set 'default')"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a model, a set (default: the set 'default'), or hf:OWNER/REPO[:FILE] from the hub",
     )
+    pull.add_argument("--as", dest="name", metavar="NAME", help="name for a model from the hub")
+    pull.add_argument("--yes", action="store_true", help="download models from the hub without asking")
     pull.add_argument("--set", action="append", default=[], metavar="SET", help="a set")
+    _judged_models.add_options(
+        action(
+            "choose",
+            _judged_models.choose,
+            "measure the installed language models, and let auto take the best",
+        ),
+        action("calibrate", _judged_models.calibrate, "measure how far to trust a language model's memory"),
+    )
     verify = action("verify", _verify, "read and hash every file of the installed models")
     verify.add_argument("names", nargs="*", metavar="NAME", help="a model (default: all installed models)")
     bring = action("import", _import, "import models from a USB stick or folder")
@@ -170,7 +184,11 @@ def _pull(store: Store, arguments: argparse.Namespace, terminal: Terminal) -> in
     if "default" in names and arguments.settings.llm.model == model_choice.AUTO:
         best = model_choice.wanted(arguments.settings).model
         names += [best] if best in store.catalog.models else []
-    arrivals = store.pull(names, terminal, accept=arguments.accept_licence)
+    strangers = [name for name in names if hub.asked(name)]
+    known = [name for name in names if name not in strangers]
+    arrivals = store.pull(known, terminal, accept=arguments.accept_licence) if known else ()
+    for name in strangers:
+        arrivals += _hub.pull(store, name, arguments, terminal)
     _report("pulled", arrivals, arguments)
     return 0
 

@@ -106,14 +106,11 @@ def write_record(
     replace_content(folder / RECORD, json.dumps(record, indent=1) + "\n")
 
 
-def add_calibration(folder: Path, calibration: Calibration) -> bool:
-    """Note in the model's record how far to trust it; false where it has none. Raises OSError."""
-    record = read_record(folder)
-    if record is None:
-        return False
-    calibrated = record.model_copy(update={"calibration": calibration})
-    replace_content(folder / RECORD, calibrated.model_dump_json(indent=1) + "\n")
-    return True
+def amend_record(folder: Path, **changes: object) -> None:
+    """Change fields of the model's record, if it has one. Raises OSError."""
+    if record := read_record(folder):
+        amended = record.model_copy(update=changes)
+        replace_content(folder / RECORD, amended.model_dump_json(indent=1) + "\n")
 
 
 def size_faults(folder: Path, files: Mapping[str, ModelFile]) -> list[str]:

@@ -21,7 +21,7 @@ from assistant.store.catalog import MODEL_NAME, Calibration, Catalog, Kind, Mode
 from assistant.store.disk import writing
 from assistant.store.folder import (
     Record,
-    add_calibration,
+    amend_record,
     hash_faults,
     read_record,
     size_faults,
@@ -251,7 +251,7 @@ class Store:
             sealed = record.sealed if record else {}
             write_record(folder, self._described(name)[0], origin, files, licence=licence, sealed=sealed)
             if record and record.calibration:
-                add_calibration(folder, record.calibration)
+                amend_record(folder, calibration=record.calibration)
 
 
 def open_store(models_dir: Path, catalog: Path | None = None, key_file: Path | None = None) -> Store:

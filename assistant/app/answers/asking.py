@@ -24,6 +24,7 @@ from assistant.dialog.honesty import UNKNOWN, Honesty
 from assistant.dialog.pipeline import Answer
 from assistant.dialog.sentences import whole
 from assistant.engines import Llm
+from assistant.engines.llm.chat import Usage
 from assistant.runtime.cancel import Cancel
 from assistant.runtime.engine_thread import Meter
 from assistant.settings.schema import Settings
@@ -56,6 +57,7 @@ class Answered:
     first_s: float = 0.0
     """Seconds from the question to the first words that can be spoken, without the voice."""
     tokens: int = 0
+    tokens_per_s: float = 0.0
 
 
 class Asker:
@@ -103,7 +105,14 @@ class Asker:
             judge(question, written),
             reply.first_s,
             len(reply.pieces),
+            self.tokens_per_s,
         )
+
+    @property
+    def tokens_per_s(self) -> float:
+        """How fast the last reply was written; 0 where the engine doesn't tell."""
+        usage = getattr(self._llm, "usage", None)
+        return usage.tokens_per_s if isinstance(usage, Usage) else 0.0
 
     def remembered(self, text: str) -> Iterator[Scored]:
         """Yield everything the model writes, whether or not it may be spoken."""

@@ -30,6 +30,8 @@ RIDGE = 1.0
 """Pulls the weights back to their start as strongly as one more question would."""
 STEPS = 50
 LEAST_QUESTIONS = 40
+LEAST_PLAIN = 0.05
+"""Of all questions: a model that could answer fewer plainly isn't trusted at all."""
 
 KINDS: tuple[Kind, ...] = ("define", "date", "who", "number", "half")
 """Other kinds have no weight."""
@@ -49,9 +51,15 @@ def calibrated(answered: Sequence[Answered], start: Weights | None = None) -> Ca
     features = np.array([_features(each) for each in known])
     prior = _vector(start) if start else np.zeros(features.shape[1])
     unseen = _unseen(features, right, prior)
+    plain = _limit(unseen, right)
+    if (unseen >= plain).sum() < LEAST_PLAIN * len(answered):
+        raise EngineFailed(
+            f"Nothing tells its right answers ({int(right.sum())} of {len(known)}) from its false ones.",
+            "Leave it without calibration: then it answers no question of fact from memory.",
+        )
     return Calibration(
         weights=_weights(_fitted(features, right, prior)),
-        plain=_limit(unseen, right),
+        plain=plain,
         think=THINK,
         questions=len(answered),
         as_of=dt.datetime.now(dt.timezone.utc).date().isoformat(),
@@ -110,4 +118,4 @@ def _limit(shares: Floats, right: Floats) -> float:
     order = np.argsort(-shares)
     wrong = np.cumsum(1 - right[order]) / np.arange(1, len(right) + 1)
     allowed = np.flatnonzero(wrong <= FALSE_PLAIN)
-    return 1.0 if len(allowed) == 0 else max(THINK, round(float(shares[order[allowed[-1]]]), 3))
+    return 1.1 if len(allowed) == 0 else max(THINK, round(float(shares[order[allowed[-1]]]), 3))
