@@ -28,7 +28,7 @@ LIMIT_S = 3.0
 """Opening and closing take tenths of a second, even on a small, busy board."""
 
 MOST_STUCK = 16
-"""With this many stuck calls, no more are made: the library cannot recover. Each keeps a thread, and most often
+"""With this many stuck calls, no more are made: the library cannot recover. Each keeps a thread; most often
 the next call works: PortAudio waits forever for a sound server that is restarted under it."""
 
 _PATIENCE = 2.0
