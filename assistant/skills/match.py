@@ -23,7 +23,7 @@ Skill: TypeAlias = Callable[..., str | Outcome]
 _CHANGEABLE = frozenset({"timers", "lists", "memories"})
 """Parts of the context that a skill can change; an ``Outcome``'s action waits until its answer was heard."""
 
-_FAILED = "Sorry, that did not work."
+_FAILED = "Sorry, that didn't work."
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,14 +171,14 @@ def test_what_an_own_skill_raises_is_spoken_and_not_quoted(
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
-        ("def water(plant: bytes) -> str: ...", "no words can fill 'plant' of type"),
+        ("def water(plant: bytes) -> str: ...", "no words can fill 'plant' with type"),
         ("def water(plant) -> str: ...", "no words can fill 'plant'"),
         ("def water(plant: 'Ficus') -> str: ...", "its types cannot be read"),
         ("def water(*plant: str) -> str: ...", "no words can fill"),
         ("x = 1\nimport no_such_module", "line 2: ModuleNotFoundError"),
         ("def water(:", "line 1: SyntaxError"),
         ("raise SystemExit(3)", "line 1: SystemExit"),
-        ("y = 1", "there is no skill 'water'"),
+        ("y = 1", "there is no skill named 'water'"),
     ],
 )
 def test_a_skill_that_cannot_work_is_told(
@@ -203,7 +203,7 @@ def test_what_others_could_have_written_is_not_run(
 def test_a_link_is_not_run(with_own: Callable[[], Skills], own: Path) -> None:
     (own / "plants.py").rename(own.parent / "elsewhere.py")
     (own / "plants.py").symlink_to(own.parent / "elsewhere.py")
-    with pytest.raises(SkillInvalid, match="is a link"):
+    with pytest.raises(SkillInvalid, match="is a symbolic link"):
         with_own()
 
 
