@@ -1,1 +1,1 @@
-"""What never runs on the appliance: measuring it, and making models for it."""
+"""Tools that never run on the appliance: benches, and the preparation of models."""

@@ -1,4 +1,4 @@
-"""Opens a matplotlib figure, and gives it back as an SVG whose words stay words.
+"""Opens a matplotlib figure and returns it as an SVG whose text stays text.
 
 matplotlib is in the extras ``bench`` and ``prepare``.
 """
@@ -13,7 +13,7 @@ from assistant.core.errors import EngineUnavailable
 
 
 def figure(width: float, height: float) -> Any:
-    """An empty figure of that many inches. Raises EngineUnavailable without matplotlib."""
+    """Return an empty figure; width and height in inches. Raises EngineUnavailable without matplotlib."""
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and half a second
     except ImportError as error:
@@ -21,12 +21,12 @@ def figure(width: float, height: float) -> Any:
             f"Drawing needs the Python package '{error.name}', which is not installed.",
             "Install the assistant with the extra `bench`, or leave the picture out.",
         ) from error
-    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the words stay words
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # # Keeps text as text.
     return Figure((width, height), layout="constrained")
 
 
 def svg(drawn: Any) -> str:
-    """The figure as text, the same each time."""
+    """Return the figure as SVG text, identical for identical input."""
     from matplotlib import rc_context  # noqa: PLC0415
 
     text = io.StringIO()
@@ -36,5 +36,5 @@ def svg(drawn: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """A name from outside: no formula, and without control characters, for which XML has no place."""
+    """Escape an external name: no formulas, and no control characters, which XML doesn't allow."""
     return "".join(letter for letter in text if letter.isprintable()).replace("$", r"\$")

@@ -1,8 +1,8 @@
-"""``assistant bench``: how long a turn takes and where the time goes, measured and not believed.
+"""``assistant bench``: measures how long a turn takes and where the time goes.
 
-Each module measures one thing and returns a ``Result``: a text for people and one document for
-programs. They know the assistant from outside, as ``app`` puts it together. ``lib`` holds what the benches
-share, ``room`` the rooms they measure in; the sentences that they speak are in ``models/sentences``.
+Each module measures one thing and returns a ``Result``: a text for people and a document for programs. The
+benches use the assistant from outside, as ``app`` assembles it. ``lib`` holds the code that benches share and
+``room`` the rooms in which they measure; the sentences they speak are in ``models/sentences``.
 """
 
 from assistant.cli import Command

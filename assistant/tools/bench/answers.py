@@ -1,9 +1,10 @@
-"""``assistant bench answers``: how much of what it says is true, and whether it knows when it doesn't know.
+"""``assistant bench answers``: how many answers are true, and whether the assistant admits when it doesn't
+know.
 
-Each question begins a conversation and goes the appliance's own way: skills, then the model, and what of its
-reply honesty lets through. The same replies then tell what the model would have said without that, and,
-ranked by confidence, how many are false among those answered (risk) for each share that is answered
-(coverage). The likeliest token is taken throughout, so that the result can be repeated.
+Each question starts a new conversation and is answered as on the appliance: by a skill or by the model, whose
+reply then passes the honesty check. The same replies also show what the model would have said without that
+check and, ranked by confidence, the share of false answers (risk) at each share of answered questions
+(coverage). Decoding is greedy throughout, so the result is repeatable.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from assistant.tools.bench.lib.variants import changed
 from assistant.tools.drawing import figure, printable, svg
 
 FIRST_POINTS = 4
-"""Left out of the picture: one false answer among so few makes a curve jump."""
+"""Fewer points are not drawn: a single false answer would make the curve jump."""
 
 ROUTES = ("skill", "table", "passage", "model")
 
@@ -45,7 +46,7 @@ def run(
     picture: Path | None,
     progress: Callable[[str], None],
 ) -> Result:
-    """Ask every question of these files to each of the models. Raises any AssistantError."""
+    """Ask each model every question in ``files``. Raises any AssistantError."""
     questions = [question for file in files for question in read(file)][:limit]
     asked = {
         model: asking.ask_all(
@@ -67,7 +68,7 @@ def run(
 
 
 def summary(answered: Sequence[Answered]) -> Document:
-    """What came of one model's questions."""
+    """Summarize the answers of one model."""
     spoken = [each for each in answered if each.verdict.status != "admitted"]
     plain = [each for each in spoken if each.way == "plain"]
     by_model = [each for each in answered if each.route == "model"]
@@ -120,7 +121,9 @@ def summary(answered: Sequence[Answered]) -> Document:
 
 
 def curve(answered: Sequence[Answered]) -> list[tuple[float, float]]:
-    """(share of the model's questions answered, share of false ones among these), the surest first."""
+    """Return (share of questions answered, share of those that are false), starting with the surest
+    answers.
+    """
     known = [
         each for each in answered if each.confidence is not None and each.remembered.status != "admitted"
     ]
@@ -134,7 +137,7 @@ def curve(answered: Sequence[Answered]) -> list[tuple[float, float]]:
 
 
 def draw(curves: Mapping[str, Sequence[tuple[float, float]]], questions: int) -> str:
-    """Risk against coverage as an SVG document. Raises EngineUnavailable without matplotlib."""
+    """Draw risk against coverage as an SVG document. Raises EngineUnavailable without matplotlib."""
     whole = figure(7.0, 4.4)
     axes = whole.add_subplot()
     axes.set_title(f"From memory, the surest first; {questions} questions", loc="left", fontsize=10)

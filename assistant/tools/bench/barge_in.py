@@ -1,12 +1,12 @@
-"""``assistant bench barge-in``: how fast it falls silent for a person, and whether ever for itself.
+"""``assistant bench barge-in``: how fast the assistant stops for a person, and whether it interrupts itself.
 
-The real loop, detectors, echo canceller, recogniser and voice, in a simulated room. What is said in
-answer makes no difference, so the language model is scripted. Time is virtual: work takes none, so
-the figures are those of the decisions, the same on every machine.
+The real loop, detectors, echo canceller, recognizer, and voice run in a simulated room. The content of the
+answers doesn't matter, so the language model is scripted. Time is virtual and work takes none of it, so the
+figures describe the decisions and are the same on every machine.
 
-The onset of a recording is its first 10 ms that are at most 20 dB below its loud parts: what is
-quieter is breath, or drowned by the voice that it interrupts. A recording that breaks off sooner than
-it must be heard by is left out: who falls silent after the first sound of a word interrupts nobody.
+The onset of a recording is its first 10 ms that are at most 20 dB below its loud parts: anything quieter is
+breath, or is drowned out by the voice it interrupts. A recording that ends before it could be noticed is
+skipped: a person who stops after the first sound of a word interrupts nobody.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from assistant.tools.bench.room.appliance import Stage, open_stage
 from assistant.tools.bench.room.simulated import Acoustics, living_room, loudness, unit_energy
 
 WITHIN_MS = 150
-"""So fast it has to be silent: people stop within 200 ms when they are interrupted."""
+"""The target: people stop within 200 ms when they are interrupted."""
 
 ANSWERS = (
     "The Brooklyn Bridge was opened in eighteen eighty three, and it connects Manhattan and Brooklyn.",
@@ -55,30 +55,30 @@ ANSWERS = (
 
 _ONSET_BELOW_DB = 20.0
 _LEAD_S = 0.15
-"""Of a recording that is spoken before its onset."""
+"""How much of the recording is played before its onset."""
 _SETTLE_S = 0.45
-"""After its onset an interruption has been noticed, or was missed."""
+"""By this time after its onset, an interruption has been noticed or missed."""
 _STEP_MS = 20
 _STEPS_MS = range(-100, 401, _STEP_MS)
 _PERSON_DB = 0.0
-"""Loudness of the person at the microphone against the assistant's voice there."""
+"""Loudness of the person at the microphone relative to the assistant's voice."""
 _QUIET_S = 2.0
-"""Nothing more comes of an utterance after that."""
+"""After this much silence, an utterance has no further effect."""
 _LEARNING = 3
-"""Answers heard before the first interruption: the canceller learns the room from them."""
+"""Answers played before the first interruption, from which the canceller learns the room."""
 
 
 @dataclass
 class Interruption:
-    """One recording, spoken into an answer."""
+    """One recording that was played into an answer."""
 
     clip: Clip
     cut_ms: float | None
-    """From its onset until the speaker was told to be silent; None when it was not."""
+    """From its onset until the speaker was told to stop; None if it wasn't."""
     silent_ms: float | None
-    """Until the last sample had left the loudspeaker, what its buffers held included."""
+    """From its onset until the last sample, including buffered ones, had left the loudspeaker."""
     heard: str = ""
-    """What the recogniser made of it, over the end of the answer and its echo."""
+    """What the recognizer understood over the end of the answer and its echo."""
 
 
 def run(
@@ -95,10 +95,10 @@ def run(
     progress: Callable[[str], None],
     **on_devices: Any,
 ) -> Result:
-    """Interrupt it with the recordings below ``folder``, then let it talk for so many minutes.
+    """Interrupt the assistant with the recordings below ``folder``, then let it talk for ``minutes``.
 
     ``room`` is a recorded impulse response; None takes a synthetic living room. ``on_devices`` are fields of
-    ``Plan``. With ``replay`` or ``pairs`` it hears what was recorded. Raises any AssistantError.
+    ``Plan``. With ``replay`` or ``pairs``, recorded microphone audio is used. Raises any AssistantError.
     """
     if replay or pairs:
         return recorded_echo.run(settings, replay=replay, pairs=pairs, progress=progress)
@@ -121,7 +121,7 @@ def run(
 
 
 def _side_by_side(document: Document) -> str:
-    """What both paths tell of the same things."""
+    """Show the figures that both paths have in common."""
     own, other = document["own_voice"], document["devices"]["own_voice"]
     rows = [
         ("announcements", own["answers"], other["announcements"]),
@@ -171,7 +171,7 @@ def _simulated(  # noqa: PLR0917
 
 
 def sorted_out(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
-    """What can interrupt, and the names of what breaks off too soon. Raises AudioFileInvalid."""
+    """Return the usable recordings, and the names of those that end too early. Raises AudioFileInvalid."""
     long_enough = [clip for clip in clips if (clip.spoken.end_s - onset(clip)) * 1000 >= WITHIN_MS]
     if not long_enough:
         raise AudioFileInvalid("Every recording ends immediately.", "Use recordings of whole words.")
@@ -179,7 +179,7 @@ def sorted_out(clips: Sequence[Clip]) -> tuple[list[Clip], list[str]]:
 
 
 def onset(clip: Clip) -> float:
-    """When its first sound is heard, in seconds."""
+    """Return when the first audible sound begins, in seconds."""
     a_second = SAMPLE_RATE_HZ / WINDOW_SAMPLES
     first = round(clip.spoken.begin_s * a_second)
     levels = levels_db(clip.pcm)[first : round(clip.spoken.end_s * a_second)]
@@ -188,7 +188,7 @@ def onset(clip: Clip) -> float:
 
 
 async def _interrupt(stage: Stage, number: int, clip: Clip, progress: Callable[[str], None]) -> Interruption:
-    """Speak ``clip`` into an answer, half a second to two and a half after its beginning."""
+    """Play ``clip`` into an answer, 0.5 to 2.5 s after the answer starts."""
     room, now = stage.room, asyncio.get_running_loop().time
     await asyncio.sleep(0.5)
     before = len(stage.reports)
@@ -219,13 +219,13 @@ async def _interrupt(stage: Stage, number: int, clip: Clip, progress: Callable[[
 
 
 def _spoken(clip: Clip, begin_s: float) -> Samples:
-    """From then on to the end of the speech."""
+    """Return the samples from ``begin_s`` to the end of the speech."""
     begin, end = (round(at_s * SAMPLE_RATE_HZ) for at_s in (begin_s, clip.spoken.end_s))
     return to_float(clip.pcm[begin:end])
 
 
 async def _own_voice(stage: Stage, seconds: float, progress: Callable[[str], None]) -> Document:
-    """Let it talk and count what it took for somebody else."""
+    """Let the assistant talk, and count how often it takes its own voice for another person."""
     number = 0
     while stage.room.speaker.heard_s < seconds:
         await stage.talk(ANSWERS[number % len(ANSWERS)])
@@ -243,7 +243,7 @@ async def _own_voice(stage: Stage, seconds: float, progress: Callable[[str], Non
 
 
 def summary(said: Sequence[Interruption]) -> Document:
-    """How many stopped it, and how fast."""
+    """Count the interruptions that stopped the assistant, and how fast."""
     stopped = [(each.cut_ms, each.silent_ms) for each in said if each.cut_ms and each.silent_ms]
     early = [cut_ms for cut_ms, _ in stopped if cut_ms < -_LEAD_S * 1000]
     cuts = [cut_ms for cut_ms, _ in stopped if cut_ms not in early]
@@ -260,7 +260,9 @@ def summary(said: Sequence[Interruption]) -> Document:
 
 
 async def _words(stage: Stage, said: Sequence[Interruption]) -> Document:
-    """Words wrong in what interrupted it, and in the same recordings where nobody else spoke."""
+    """Return the word error rate of the interruptions, and of the same recordings in an otherwise silent
+    room.
+    """
     known = [each for each in said if each.clip.text]
     count = over = alone = 0
     for each in known:

@@ -1,7 +1,7 @@
-"""``assistant bench barge-in --path devices``: through PortAudio, ALSA and a sound server, in real time.
+"""``assistant bench barge-in --path devices``: through PortAudio, ALSA, and a sound server, in real time.
 
-Every cell is one life of the appliance: it starts, knowing nothing of the room, and what is counted there
-begins with its first word. A cell that is done is kept in a file, where one is named, and not done again.
+In each cell, the appliance starts anew, without knowing the room, and counting starts with its first word. If
+a file is specified, finished cells are saved there and are not run again.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from assistant.tools.bench.room.sound_server import Kind
 OWN_VOICE, PEOPLE, NOISES, RESTART = SCENES = ("own-voice", "people", "noises", "restart")
 
 _NOISE_S = 6.0
-"""Of a noise that is long; an announcement takes as long."""
+"""How much of a long noise is played; an announcement takes about as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done there."""
+    """What to run on devices."""
 
     scenes: Sequence[str] = (OWN_VOICE,)
     gains: Sequence[float] = (0.1, 0.25, 1.0, 2.0, 4.0)
     delays_ms: Sequence[int] = (5, 40, 120, 200, 350)
     announcements: int = 4
-    """In each cell."""
+    """Number in each cell."""
     interruptions: int = 100
-    """Over all cells, at each level."""
+    """Number over all cells, at each level."""
     people: Sequence[Sound] = ()
     person_db: Sequence[float] = (0.0,)
-    """Loudness of people, and of noises, against the echo."""
+    """Loudness of people and noises relative to the echo."""
     noises: Sequence[Sound] = ()
     room: Path | None = None
     clip: float = 0.0
@@ -54,12 +54,12 @@ class Plan:
     jump_ms: int = 0
     server: Kind = "pulseaudio"
     part: tuple[int, int] = (1, 1)
-    """Do the first of so many parts of the grid."""
+    """(i, n): run the i-th of n parts of the grid."""
     keep: Path | None = None
     record: Path | None = None
 
     def grid(self) -> list[Cell]:
-        """Every cell."""
+        """Return every cell of the grid."""
         return [
             Cell(
                 gain,
@@ -75,7 +75,7 @@ class Plan:
         ]
 
     def jobs(self) -> list[Job]:
-        """What is to be done in the part of the grid that was asked for."""
+        """Return the jobs in the requested part of the grid."""
         grid = self.grid()
         number, parts = self.part
         jobs = []
@@ -91,12 +91,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A scene in a cell of the grid."""
+    """One scene in one cell of the grid."""
 
     scene: str
     cell: Cell
     first: int
-    """Where in the announcements and recordings it begins."""
+    """Index of the first announcement and recording to use."""
     count: int
     level_db: float
 
@@ -106,7 +106,7 @@ class Job:
 
 
 def run(settings: Settings, plan: Plan, progress: Callable[[str], None]) -> Document:
-    """Do what is planned. Raises DeviceUnavailable, EngineFailed and what engines raise."""
+    """Run the plan. Raises DeviceUnavailable, EngineFailed, and the engines' errors."""
     jobs = plan.jobs()
     for scene, sounds, option in ((PEOPLE, plan.people, "--set"), (NOISES, plan.noises, "--noises")):
         if scene in plan.scenes and not sounds:
@@ -138,12 +138,12 @@ def run(settings: Settings, plan: Plan, progress: Callable[[str], None]) -> Docu
 
 
 def people_in(clips: Sequence[Clip], onset: Callable[[Clip], float]) -> list[Sound]:
-    """Recordings that interrupt, from a little before their onset."""
+    """Return the recordings that interrupt, each from shortly before its onset."""
     return [Sound.spoken(clip, onset(clip)) for clip in clips]
 
 
 def noises_in(folder: Path) -> list[Sound]:
-    """What is in the recordings below ``folder``, a few seconds of each. Raises AudioFileInvalid."""
+    """Return the first seconds of each recording below ``folder``. Raises AudioFileInvalid."""
     longest = round(_NOISE_S * SAMPLE_RATE_HZ)
     return [Sound(file.name, to_float(read_sound(file)[:longest]), 0.0) for file in sound_files(folder)]
 
@@ -191,7 +191,7 @@ def _key(job: Job, plan: Plan) -> str:
 
 
 def _kept(file: Path | None) -> Iterator[tuple[str, Document]]:
-    """What was done before. Raises EngineFailed."""
+    """Yield the cells saved by an earlier run. Raises EngineFailed."""
     if file is None or not file.exists():
         return
     try:
@@ -219,11 +219,11 @@ _COLUMNS: dict[str, str] = {
     RESTART: "well_again_s:g=back_after_s well=well announcements=said false_pauses=false_pauses "
     "self_answers=self-answers",
 }
-"""Key in the document, and head of the column."""
+"""Key in the document, and heading of the column."""
 
 
 def as_text(document: Document) -> str:
-    """What was found, in tables: every cell by its name, and sums."""
+    """Format the results as tables: every cell by name, and the totals."""
     parts = [f"through devices, on a sound server of its own ({document['server']})"]
     for scene, columns in _COLUMNS.items():
         cells = [cell for cell in document["cells"] if cell["scene"] == scene]

@@ -1,9 +1,9 @@
-"""``assistant bench batch``: many prompts at once, what all of them gain and what each of them loses.
+"""``assistant bench batch``: many prompts at once, what that gains overall and costs each prompt.
 
-The same prompts are answered with 1, 2, 4 and 8 places in one context, each time by a process of its own.
-*All tokens* a second is what a night is worth. A prompt's own times begin when it gets its place: that is
-what a person would wait, and why a conversation has one place. On a machine that is never quiet, tokens for a
-second of the processor's time say more than tokens for a second (with `llm.threads: 1`).
+The same prompts are answered with 1, 2, 4, and 8 slots in one context, each time in a separate process.
+*All tokens/s* is the overall throughput, as in a nightly job. A prompt's own times start when it gets its
+slot: that is how long a person would wait, and why a conversation has one slot. On a machine that is never
+idle, tokens per CPU second are more reliable than tokens per second (with `llm.threads: 1`).
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from assistant.tools.bench.lib.variants import changed
 
 PLACES = (1, 2, 4, 8)
 TOKENS = 32
-"""Of an answer; all go on for so long, that the last ones do not write alone for long."""
+"""Length of each answer; all are equally long, so that the last ones don't run alone for long."""
 CONTEXT_TOKENS = 4096
 THINGS = (
     *("a fox", "a hen", "the sea", "an old lighthouse", "a bridge", "winter", "a clever child", "bread"),
     *("a broken clock", "two brothers", "the moon", "a market", "rain", "a lost dog", "a train", "honey"),
 )
-"""A prompt for each: twice as many as there are places at most, so that places are given on."""
+"""One prompt for each: twice the largest number of slots, so that slots are reused."""
 
 
 def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
-    """Answer all of them with every number of places. Raises AssistantError when one fails."""
+    """Answer all prompts with every number of slots. Raises AssistantError if one fails."""
     llm = {"max_tokens": TOKENS, "temperature": 0, "context_tokens": CONTEXT_TOKENS}
     told = changed(settings, {"llm": llm})
     cases = []
@@ -63,11 +63,13 @@ def _measured(settings: Settings, places: int) -> Document:
 
 
 def answered(settings: Settings, places: int) -> Document:
-    """Answer all of them; in a process of its own."""
+    """Answer all prompts; runs in a separate process."""
     before = opening(configuration.prompt_text(settings))
     prompts = [[*before, Message("user", f"Tell me a long story about {thing}.")] for thing in THINGS]
     with closing(loading.load_batch(settings, places)) as batch:
-        list(batch.answer_all(prompts[:1], Cancel()))  # The model's pages are there from here on.
+        list(
+            batch.answer_all(prompts[:1], Cancel())
+        )  # # Touches all pages of the model before timing starts.
         cpu_s = machine.cpu_s()
         replies = list(batch.answer_all(prompts, Cancel()))
         cpu_s = machine.cpu_s() - cpu_s
@@ -79,7 +81,7 @@ def answered(settings: Settings, places: int) -> Document:
 
 
 def figures(replies: Sequence[BatchReply]) -> Document:
-    """All tokens a second, from the first place taken on; and what each prompt waited from its own on."""
+    """Return the overall tokens per second from the first slot taken, and each prompt's waiting times."""
     tokens = sum(reply.tokens_generated for reply in replies)
     began_s = min(reply.began_s for reply in replies)
     total_s = max(reply.end_s for reply in replies) - began_s

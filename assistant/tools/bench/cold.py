@@ -1,9 +1,9 @@
-"""``assistant bench cold``: from the start of the program until it could hear, with nothing in the cache.
+"""``assistant bench cold``: from the start of the program until it can hear, with nothing cached.
 
-Each round is a process of its own that loads and warms everything as the appliance does, first with what it
-reads put out of the kernel's cache, then with it there. The difference is the disk. Whether the cache may be
-emptied depends on who asks: root empties all of it; anybody may give the kernel the hint that a file's pages
-are not needed, which leaves those that another process has mapped.
+In each round, a separate process loads and warms everything as the appliance does, first with its files
+dropped from the kernel's page cache, then with them cached. The difference is the disk. What can be dropped
+depends on the user: root can empty the whole cache; anyone else can only tell the kernel that a file's pages
+are no longer needed, which keeps the pages that another process has mapped.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from assistant.tools.bench.lib.measuring import Document, Result, columned, in_t
 
 DROP = Path("/proc/sys/vm/drop_caches")
 _EVERYTHING = b"1"
-"""The page cache; not what the kernel knows of folders (proc(5))."""
+"""Drops the page cache, but not dentries and inodes (proc(5))."""
 
 
 def run(settings: Settings, *, rounds: int, models_only: bool, progress: Callable[[str], None]) -> Result:
-    """Start cold and warm in turn. The whole cache is emptied, where that is allowed, or ``models_only``.
+    """Start cold and warm in turn, emptying the whole cache where allowed, or only the models with
+    ``models_only``.
 
-    Raises AssistantError when a start fails.
+    Raises AssistantError if a start fails.
     """
     files = model_files(settings)
     how = ""
@@ -69,7 +70,7 @@ def run(settings: Settings, *, rounds: int, models_only: bool, progress: Callabl
 
 
 def model_files(settings: Settings) -> list[Path]:
-    """Every file of the models that the settings name. Raises ModelError for one that is not there."""
+    """Return every file of the configured models. Raises ModelError if one is missing."""
     store = loading.store_of(settings)
     folders = [store.place(settings.stt.model, "stt"), store.place(settings.tts.model, "tts")]
     if settings.llm.needs_model:
@@ -78,8 +79,10 @@ def model_files(settings: Settings) -> list[Path]:
 
 
 def empty_cache(files: Iterable[Path], *, everything: bool) -> str:
-    """Put what is read at a start out of the kernel's cache; what was done, in words."""
-    os.sync()  # A page that is not written yet cannot go.
+    """Drop the files read at startup from the kernel's cache, and return a description of what was
+    dropped.
+    """
+    os.sync()  # # Dirty pages cannot be dropped.
     if everything:
         try:
             DROP.write_bytes(_EVERYTHING)
@@ -100,7 +103,9 @@ def _started(settings: Settings) -> Document:
 
 
 def start(settings: Settings, began_s: float) -> Document:
-    """Start; in a process of its own, which began then. Tells when everything was ready."""
+    """Start the assistant; runs in a separate process that was launched at ``began_s``. Returns when it
+    was ready.
+    """
     imported_s = time.time()
     ready_s = clock.run(_ready(settings))
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_majflt
@@ -108,7 +113,7 @@ def start(settings: Settings, began_s: float) -> Document:
 
 
 async def _ready(settings: Settings) -> float:
-    """When everything was loaded and warm, as the clock on the wall has it."""
+    """Return the wall-clock time at which everything was loaded and warm."""
     microphone, speaker = WavMicrophone([]), WavSpeaker(None)
     with tempfile.TemporaryDirectory() as folder, app.skill_context(Path(folder)) as context:
         async with app.open_loop(

@@ -1,7 +1,7 @@
-"""``assistant bench``: measures on this machine, and ends in one line of JSON.
+"""``assistant bench``: runs a measurement on this machine and prints its result as one final line of JSON.
 
-``BENCHES`` alone declares the benches: what the help says, and the options. Each is a module with
-``run(settings, progress=..., **options)``, which gets the options by their names.
+``BENCHES`` declares every bench with its help and options. Each bench is a module with ``run(settings,
+progress=..., **options)``, which receives the options by name.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Option:
     settings: Mapping[str, Any]
 
     def at(self, path: str) -> Option:
-        """The same, for one value of ``--path`` only."""
+        """Return the same option, restricted to one value of ``--path``."""
         return Option(self.name, {**self.settings, "path": path})
 
 
 def value(
     name: str, kind: Callable[[str], Any], default: Any, metavar: str, about: str, **more: Any
 ) -> Option:
-    """An option with a value; ``about`` becomes its help, with the default behind it."""
+    """Return an option with a value; ``about`` plus the default becomes its help."""
     if default and not isinstance(default, Path):
         shown = default if isinstance(default, list | tuple) else [default]
         about += f"; default {(' ' if 'nargs' in more else ',').join(f'{each}' for each in shown)}"
@@ -49,19 +49,19 @@ def value(
 
 
 def choice(name: str, choices: Sequence[str], about: str, **more: Any) -> Option:
-    """An option with one of several values, of which the first is the default."""
+    """Return an option with one of several values; the first is the default."""
     default = [choices[0]] if "nargs" in more else choices[0]
     about = f"{about}{', '.join(choices)}; default {choices[0]}"
     return Option(f"--{name}", {"choices": choices, "default": default, "help": about, **more})
 
 
 def flag(name: str, about: str) -> Option:
-    """An option without a value."""
+    """Return an option without a value."""
     return Option(f"--{name}", {"action": "store_true", "help": about})
 
 
 def count(text: str) -> int:
-    """At least 1; argparse names these functions in its complaints."""
+    """Parse a number of at least 1. The names of these functions appear in argparse's error messages."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
@@ -69,12 +69,12 @@ def count(text: str) -> int:
 
 
 def numbers(text: str) -> list[float]:
-    """Some, with commas between them."""
+    """Parse numbers separated by commas."""
     return [float(part) for part in text.split(",")]
 
 
 def gains(text: str) -> list[float]:
-    """The same, and more than nothing."""
+    """Parse positive numbers separated by commas."""
     found = numbers(text)
     if min(found) <= 0:
         raise argparse.ArgumentTypeError("must be greater than 0")
@@ -82,7 +82,7 @@ def gains(text: str) -> list[float]:
 
 
 def delays(text: str) -> list[int]:
-    """Whole numbers with commas between them, 0 or more."""
+    """Parse non-negative whole numbers separated by commas."""
     found = [int(part) for part in text.split(",")]
     if min(found) < 0:
         raise argparse.ArgumentTypeError("must not be negative")
@@ -90,7 +90,7 @@ def delays(text: str) -> list[int]:
 
 
 def part(text: str) -> tuple[int, int]:
-    """One of so many, like 2/5."""
+    """Parse a part such as 2/5."""
     number, _, parts = text.partition("/")
     if not 1 <= int(number) <= int(parts):
         raise argparse.ArgumentTypeError("must be a fraction such as 2/5")
@@ -149,7 +149,7 @@ RECORDED = (
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What the help says of a bench, its options, and its module if that has another name."""
+    """A bench: its help, its options, and its module if the module has a different name."""
 
     about: str
     options: Sequence[Option] = ()
@@ -266,7 +266,7 @@ BENCHES = {
     ),
 }
 _COMMON = {"everything": ("config",)}
-"""Options of every command that a module gets as well."""
+"""Options of all benches that a module also receives."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -287,9 +287,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what was found; the exit status is 130 when it was interrupted."""
+    """Print the result. Returns the exit status: 130 if interrupted."""
     settings = configuration.load(arguments.config).settings
-    # Its own lines say how far it is.
+    # # The bench reports its progress itself.
     logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
     result = _measured(arguments, settings)
     if not arguments.json:
@@ -311,7 +311,7 @@ def _measured(arguments: argparse.Namespace, settings: Settings) -> Result:
             raise SettingsError(f"{name} applies only to --path {of}.", f"Remove it, or add --path {of}.")
     name = BENCHES[arguments.bench].module or arguments.bench
     options |= {each: getattr(arguments, each) for each in _COMMON.get(name, ())}
-    # Engines take a second to import.
+    # # Importing the engines takes a second.
     machine = import_module("assistant.tools.bench.lib.machine")
     about = machine.describe(settings)
     module = import_module(f"assistant.tools.bench.{name}")

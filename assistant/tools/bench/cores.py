@@ -1,14 +1,16 @@
-"""``assistant bench cores``: how many threads, kept on cores or not, write fastest here, and beside others.
+"""``assistant bench cores``: which number of threads, pinned or not, generates fastest, alone and next to
+others.
 
-Each plan is a child process that loads the real language model, writes quietly, and then beside a
-foreign program that keeps one core busy (a loop of Python in a process of its own): once as an equal, and
-once as the service meets it, whose slice outweighs it (systemd/assistant.slice). A niceness gives the same
-share of a core and needs no rights, so here the program is nice.
+Each plan runs in a child process that loads the real language model and generates text, first on an idle
+machine, then next to another program that keeps one core busy (a Python loop in a separate process): once
+with equal priority, and once with the priority the service has, whose slice has more weight
+(systemd/assistant.slice). A nice value gives the same share of a core without privileges, so the busy program
+is niced here.
 
-The default plan also writes while another thread recognises speech or makes a voice, at the pace of a
-conversation: as much speech is heard or made as time passes. Those engines and the model take turns
-(``FairLock``), and the speed by the clock is what is left to the model. Without a pause they take half
-of the time and more, which no choice of cores can give back; then its speed *in its turn* is told.
+The default plan also generates while another thread recognizes speech or synthesizes a voice at the pace of a
+conversation: one second of speech per second. Those engines and the model take turns (``FairLock``), and the
+speed by the clock is what remains for the model. Without pauses, they take half of the time or more, which no
+choice of cores can recover; for those cases, the speed *in its turn* is reported.
 """
 
 from __future__ import annotations
@@ -39,17 +41,17 @@ from assistant.tools.bench.lib.measuring import Document, Result, ratio, table
 from assistant.tools.bench.lib.variants import changed
 
 TOKENS = 32
-"""Written in a round."""
+"""Generated per round."""
 KEPT = 0.8
-"""Of the quiet speed, wanted beside others."""
+"""Fraction of the idle speed that is wanted next to other programs."""
 QUESTION = [Message("user", "Tell me a long story about a fox and a hen.")]
 SPOKEN = Sentence("The fox went over the hill to see what it could see.")
 HEARD = Path(__file__).parents[2] / "cli" / "demo" / "how_old_is_the_brooklyn_bridge.wav"
 
 SERVICE_WEIGHT = 2000
-"""CPUWeight of systemd/assistant.slice; what other slices have is 100."""
+"""CPUWeight in systemd/assistant.slice; other slices have 100."""
 _A_STEP = 1.25
-"""What the kernel makes of one step of niceness: the other has so many times the share."""
+"""Each nice level changes a process's share of the CPU by this factor."""
 
 _SPIN = """
 import os
@@ -60,7 +62,7 @@ if hasattr(os, "sched_setaffinity"):
 while True:
     pass
 """
-"""It does not stay on the cores of who started it."""
+"""Undoes the CPU affinity inherited from its parent."""
 
 
 BESIDE = {
@@ -71,18 +73,18 @@ BESIDE = {
     "stt_always": "recognition without pause",
     "tts_always": "the voice without pause",
 }
-"""What a plan is measured beside, for people."""
+"""What runs next to the model, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A plan to try."""
+    """A plan to measure."""
 
     threads: int
     cores: tuple[int, ...]
-    """Kept on these; empty: anywhere."""
+    """Cores it is pinned to; empty: not pinned."""
     beside: tuple[str, ...]
-    """What runs at the same time, one after the other: keys of ``BESIDE``."""
+    """What runs next to it, one after the other: keys of ``BESIDE``."""
 
     @property
     def name(self) -> str:
@@ -91,7 +93,7 @@ class Case:
 
 
 def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> Result:
-    """Try every plan, one after the other. Raises AssistantError when one fails."""
+    """Measure every plan, one after the other. Raises AssistantError if one fails."""
     found = []
     for case in cases(settings):
         progress(case.name)
@@ -109,7 +111,7 @@ def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> 
 
 
 def cases(settings: Settings) -> list[Case]:
-    """From one thread to one on every big core, kept on cores and not; the plan in force comes first."""
+    """Return plans from one thread to one on every big core, pinned and not; the current plan comes first."""
     plan = core_plan.plan(
         most_threads=settings.most_threads, chosen=settings.cores.engines, pin=settings.cores.pin
     )
@@ -131,7 +133,7 @@ def _measured(settings: Settings, case: Case, rounds: int) -> Document:
 
 
 def speeds(settings: Settings, cores: Sequence[int], beside: Sequence[str], rounds: int) -> Document:
-    """Measure tokens a second, alone and next to each of ``beside``; in a process of its own."""
+    """Measure tokens per second, alone and next to each of ``beside``; runs in a separate process."""
     in_turn = FairLock()
     others: dict[str, Callable[[Settings, FairLock], AbstractContextManager[None]]] = {
         "foreign": lambda *_: _foreign(0),
@@ -153,7 +155,7 @@ def speeds(settings: Settings, cores: Sequence[int], beside: Sequence[str], roun
 
 
 def _speed(llm: Any, in_turn: FairLock, rounds: int) -> Document:
-    """Median tokens a second, by the clock and in its turn, once the first token is there."""
+    """Return the median tokens per second after the first token, by the clock and in its turn."""
     clock, own = [], []
     for _ in range(rounds):
         pieces = llm.stream(QUESTION, Cancel())
@@ -173,13 +175,15 @@ def _speed(llm: Any, in_turn: FairLock, rounds: int) -> Document:
 
 
 def _niceness(threads: int) -> int:
-    """Of a program that has beside us, on one of our cores, the share that it has beside the service."""
+    """Return the nice value at which a program gets the same share of one core as it would next to the
+    service.
+    """
     return round(math.log(SERVICE_WEIGHT / threads / 100, _A_STEP))
 
 
 @contextmanager
 def _foreign(niceness: int) -> Iterator[None]:
-    """Another program that never rests, on whatever core the kernel gives it."""
+    """Run another program that never rests, on any core, while the block lasts."""
     with subprocess.Popen([sys.executable, "-c", _SPIN, str(niceness)]) as spinning:  # noqa: S603 - our own interpreter
         try:
             yield
@@ -219,7 +223,9 @@ def _speaking(settings: Settings, in_turn: FairLock, *, pace: bool = False) -> I
 
 @contextmanager
 def _again_and_again(call: Callable[[], float], in_turn: FairLock) -> Iterator[None]:
-    """``call`` says how many seconds after its beginning it shall be called again."""
+    """Call ``call`` repeatedly; it returns after how many seconds, counted from its start, to call it
+    again.
+    """
     over = threading.Event()
 
     def work() -> None:

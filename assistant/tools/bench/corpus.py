@@ -1,7 +1,7 @@
-"""The sentences that benches speak and tests match, read from the files in ``models/sentences``.
+"""The sentences that benches speak and tests match, from the files in ``models/sentences``.
 
 A slot value in ``COMMANDS`` is written as ``tests/skills/test_sentences.py`` compares it: a duration in
-seconds, a moment as the local time it means at ``NOW``, a measure as amount and unit.
+seconds, a moment as local time relative to ``NOW``, a measure as amount and unit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _text(name: str) -> str:
 
 
 def _command(entry: dict[str, Any]) -> tuple[str, str, dict[str, object]]:
-    """What is said, the skill, and its slots; a slot with several values is a tuple."""
+    """Return the sentence, the skill, and its slots; a slot with several values is a tuple."""
     slots = entry.get("slots", {}).items()
     return (
         entry["said"],
@@ -33,15 +33,17 @@ def _command(entry: dict[str, Any]) -> tuple[str, str, dict[str, object]]:
 NOW = datetime(2025, 11, 23, 16, 10)  # noqa: DTZ001 - local time, as a person sees it; a Sunday
 
 COMMANDS = [_command(entry) for entry in yaml.safe_load(_text("commands.yaml"))]
-"""Commands, with the skill and the slots that should be understood."""
+"""Commands, each with the expected skill and slots."""
 
 CONVERSATION = _text("small_talk.txt").splitlines()
-"""What people say that no skill should act on, some of it close to a command."""
+"""Sentences that no skill should act on, some of them close to a command."""
 
 _TOOLS = yaml.safe_load(_text("tools.yaml"))
 
 REQUESTS: tuple[tuple[str, str], ...] = tuple((entry["said"], entry["call"]) for entry in _TOOLS["requests"])
-"""What is said and the call that does it, in words that no sentence of ours foresees."""
+"""Requests worded unlike any sentence template, each with the expected call."""
 
 QUESTIONS: tuple[str, ...] = tuple(_TOOLS["questions"])
-"""What no call answers: also things that the assistant cannot do, and words that calls have too."""
+"""Questions that no call answers, including things the assistant cannot do and words that also occur in
+calls.
+"""

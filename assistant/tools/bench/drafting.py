@@ -1,7 +1,7 @@
-"""``assistant bench draft``: what guessing tokens from what was said before (``llm.draft_tokens``) saves.
+"""``assistant bench draft``: what drafting tokens from earlier text (``llm.draft_tokens``) saves.
 
-Two kinds of work, each with no guesses and with some, in turn in the same run: a conversation about this
-and that, and rewriting a text, which repeats nearly all of it. One seed, so that all write the same words.
+Two workloads, each without and with drafting, alternating in the same run: a conversation on various topics,
+and rewriting a text, which repeats most of it. All use the same seed, so the replies are identical.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ TEXTS = (
 )
 EDIT = "Write this text again, word for word, but in the past tense: "
 TALK = 12
-"""Questions of the conversation."""
+"""Questions in the conversation."""
 
 Speeds = tuple[float, float]
-"""Tokens a second of the talk and of the texts."""
+"""Tokens per second in the conversation and in the rewriting."""
 
 
 def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> Result:
-    """Write everything ``rounds`` times with every number of guesses. Raises any AssistantError."""
+    """Generate everything ``rounds`` times with each number of drafted tokens. Raises any AssistantError."""
     cases = []
     with_guesses = [
         partial(_write, changed(settings, {"llm": {"draft_tokens": draft, "seed": 1}})) for draft in DRAFTS

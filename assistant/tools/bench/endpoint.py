@@ -1,9 +1,10 @@
-"""``assistant bench endpoint``: how often a person is cut off, and how long the end of a turn takes.
+"""``assistant bench endpoint``: how often a person is cut off, and how long it takes to detect the end of a
+turn.
 
-Cut off means that a turn ended before the speech in the recording did and was not taken back.
-The real loop hears the recordings in time that skips the waiting but not the work, so the chance
-to take a turn back is as long as it would be. Beside it stands what webrtcvad used plainly makes of the same
-recordings: the turn ends with the first 800 ms in which it hears no speech.
+A person is cut off when a turn ends before the speech in the recording does and is not retracted. The real
+loop hears the recordings in a virtual time that skips waiting but not work, so there is as much time to
+retract a turn as in real use. For comparison, the same recordings are given to plain webrtcvad: the turn ends
+after the first 800 ms without speech.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from assistant.tools.bench.pauses import Word, hesitating
 from assistant.tools.bench.stt import load_stock
 
 STAGES = ("endpoint", "vad_lag", "response")
-"""Of ``stages``: what is told of those who were heard out."""
+"""The stages reported for turns that were not cut off."""
 
 _SHORT_ANSWERS = {"llm": {"max_tokens": 24}}
-"""Enough for the first clause; how the answer goes on makes no difference here."""
+"""Enough for the first clause; the rest of the answer doesn't matter here."""
 
 
 def run(
@@ -41,7 +42,7 @@ def run(
     limit: int | None = None,
     progress: Callable[[str], None],
 ) -> Result:
-    """Speak every recording below ``folder``; with ``insert_pauses`` only those with several words.
+    """Play every recording below ``folder``; with ``insert_pauses``, only those with several words.
 
     Raises any AssistantError.
     """
@@ -69,7 +70,9 @@ def run(
 
 
 def summary(said: Sequence[Said], *, recordings: int) -> Document:
-    """How often, where, and the price: what the end of the turn takes of those who were heard out."""
+    """Return how often and where people were cut off, and how long the end of the turn took for the
+    others.
+    """
     cut = [each for each in said if is_cut_off(each)]
     heard_out = answers(said)
     return {
@@ -96,7 +99,7 @@ def summary(said: Sequence[Said], *, recordings: int) -> Document:
 
 
 def used_plainly(clips: Sequence[Clip]) -> Document:
-    """webrtcvad with a fixed end of silence: whom that cuts off, and how long the others wait for it."""
+    """Run webrtcvad with a fixed end of silence: count who is cut off, and how long the others wait."""
     import webrtcvad  # noqa: PLC0415 - only here the library itself
 
     waits_ms = []
@@ -113,9 +116,9 @@ def used_plainly(clips: Sequence[Clip]) -> Document:
 
 
 def first_silence_s(speech: Iterable[bool]) -> float | None:
-    """When the first 800 ms without speech after some were over; None when they never are.
+    """Return the end of the first 800 ms without speech after some speech, in seconds; None if there is none.
 
-    ``speech`` says of each frame whether there is speech in it.
+    ``speech`` has one bool per frame: True if it contains speech.
     """
     last = None
     for number, is_speech in enumerate(speech):
@@ -127,12 +130,12 @@ def first_silence_s(speech: Iterable[bool]) -> float | None:
 
 
 def _was_taken_back(said: Said) -> bool:
-    """Whether a turn had ended too early and was repaired."""
+    """True if a turn ended too early and was retracted."""
     return any("ended" in attempt.times_s for turn in said.turns for attempt in turn.report.discarded)
 
 
 def _first_end_s(said: Said) -> float:
-    """Where in the recording the first turn ended."""
+    """Return the time in the recording at which the first turn ended."""
     return round(min(turn.report.times_s.get("ended", said.end_s) for turn in said.turns) - said.began_s, 2)
 
 

@@ -1,7 +1,7 @@
-"""``assistant bench all``: every bench, each in a process of its own, and what was promised beside it.
+"""``assistant bench all``: every bench, each in a separate process, compared with the targets.
 
-The result is a section of Markdown; ``--into`` puts it into a file, between two marks. So the
-figures of ``docs/performance.md`` are what one command printed, misses included.
+The result is a section of Markdown; ``--into`` writes it to a file, between two marks. All figures in
+``docs/performance.md`` are printed by this one command, including missed targets.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from assistant.tools.bench.lib import machine
 from assistant.tools.bench.lib.measuring import Document, Result, ratio, share
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-"""What is between them is replaced."""
+"""The text between these marks is replaced."""
 
 PICTURE = "response.svg"
-"""Beside the file."""
+"""Written next to the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """A figure, and the worst that it may be."""
+    """A figure and its target."""
 
     what: str
     value: float | None
@@ -37,7 +37,7 @@ class Promise:
     show: Callable[[float], str | None] = lambda value: f"{value:.0f}"
 
     def row(self) -> str:
-        """Of a table in Markdown."""
+        """Return a row of a Markdown table."""
         wanted = f"at {'most' if self.at_most else 'least'} {self.show(self.limit)}"
         if self.value is None:
             return f"| {self.what} | not measured | {wanted} | - |"
@@ -55,7 +55,7 @@ def run(
     into: Path | None,
     progress: Callable[[str], None],
 ) -> Result:
-    """Run all of them: three quarters of an hour with 50 recordings. Raises AssistantError when one fails."""
+    """Run all benches: 45 minutes with 50 recordings. Raises AssistantError if one fails."""
     if into is not None:
         _split(into)
     few = () if limit is None else ("--limit", str(limit))
@@ -84,7 +84,7 @@ def run(
 
 
 def promises(found: Mapping[str, Document]) -> list[Promise]:
-    """What these documents, by name as in ``run``, come to, and what it should be."""
+    """Compare these documents, keyed as in ``run``, with the targets."""
     latency, stt, llm = found["latency"], found["stt"], found["llm"]
     follow_ups = llm["conversation"][1:]
     stops, own_voice = found["barge-in"]["interruptions"], found["barge-in"]["own_voice"]
@@ -126,13 +126,13 @@ def promises(found: Mapping[str, Document]) -> list[Promise]:
 
 
 def _first_over_last(latency: Document) -> float | None:
-    """Of the responses to one question asked again and again."""
+    """Return the first response time divided by the last, for one question that is asked repeatedly."""
     turns = latency["turns"]
     return ratio(turns[0]["response"], turns[-1]["response"]) if len(turns) > 1 else None
 
 
 def _bench(config: Path | None, arguments: Sequence[str]) -> Result:
-    """In a process of its own: memory and caches of one must not count for the next."""
+    """Run a bench in a separate process, so that its memory and caches don't affect the next one."""
     command = [sys.executable, "-c", "from assistant.cli.main import main; raise SystemExit(main())"]
     chosen = ["--config", str(config)] if config else []
     done = subprocess.run(  # noqa: S603 - our own program and arguments
@@ -158,14 +158,14 @@ def _section(
         *(promise.row() for promise in promises(documents)),
     ]
     for name, result in results.items():
-        # Where the recordings lie on this machine is nobody's business.
+        # # Leaves out the local paths of the recordings.
         command = " ".join(Path(word).name for word in benches[name])
         lines += ["", f"`assistant bench {command}`", "", "```text", result.text, "```"]
     return "\n".join(lines)
 
 
 def _split(file: Path) -> tuple[str, str]:
-    """What stands before and behind the results in ``file``. Raises AssistantError without such a place."""
+    """Return the text before and after the results in ``file``. Raises AssistantError without the marks."""
     try:
         before, begin, rest = file.read_text("utf-8").partition(BEGIN)
     except (OSError, UnicodeDecodeError) as error:
@@ -177,7 +177,7 @@ def _split(file: Path) -> tuple[str, str]:
 
 
 def _points_above(stt: Document) -> float | None:
-    """Percentage points of word error that ours has more than stock."""
+    """Return the difference in word error rate, ours minus stock, in percentage points."""
     one, other = stt["ours"]["word_error_rate"], stt["stock"]["word_error_rate"]
     return None if one is None or other is None else (one - other) * 100
 

@@ -1,9 +1,9 @@
-"""``assistant bench idle``: what waiting for the wake word costs, in a quiet room and beside endless talk.
+"""``assistant bench idle``: what waiting for the wake word costs, in a quiet room and next to constant talk.
 
-A child process listens as the appliance does while it sleeps: the same listener, filters, detectors and
-wake word at a microphone's pace, without a sound card. Its processor time and memory are read
-from /proc by the parent, so measuring costs nothing of what is measured. Beside it stands the wake word's
-package used plainly, which hears everything in the quiet room too.
+A child process listens as the appliance does while it waits: the same listener, filters, detectors, and wake
+word at a microphone's pace, without a sound card. The parent reads its CPU time and memory from /proc, so
+measuring doesn't add to the cost. For comparison, the wake-word package is run directly on all audio of the
+quiet room.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from assistant.tools.bench.lib.clips import Clip, read_set
 from assistant.tools.bench.lib.measuring import Document, Result, columned, ratio, table
 
 ROOM_AMPLITUDE = 20
-"""Standard deviation of a quiet room's noise, of 32768: -64 dB of full scale."""
+"""Standard deviation of a quiet room's noise in int16 steps: -64 dBFS."""
 
 _SETTLES_S = 3.0
-"""After the first frame; what loading has left to do is done by then."""
+"""By this time after the first frame, everything that loading left to do is done."""
 
 PLAIN = "plain"
 """The package by itself in the quiet room."""
 
 STEP_SAMPLES = 1280
-"""Samples that the package pyopen-wakeword takes at a time."""
+"""Samples per call of the package pyopen-wakeword."""
 
 
 def run(
     settings: Settings, *, folder: Path, seconds: float, path: str, progress: Callable[[str], None]
 ) -> Result:
-    """Listen for ``seconds`` to each, or through devices. Raises DeviceUnavailable, EngineFailed."""
+    """Listen to each for ``seconds``, or through devices. Raises DeviceUnavailable, EngineFailed."""
     document: Document = {"path": path, "seconds": seconds}
     if path == "devices":
         document["devices"] = found = idle_devices.measure(settings, seconds, progress)
@@ -78,7 +78,9 @@ def run(
 
 
 def _spoken(folder: Path, clip: Clip) -> tuple[str, float, float]:
-    """A file, and from when to when somebody speaks in it: they follow each other without a pause."""
+    """Return a file and the start and end of its speech, so that the files follow each other without a
+    pause.
+    """
     return str(folder / clip.name), clip.spoken.begin_s, clip.spoken.end_s
 
 
@@ -87,7 +89,7 @@ def _cut(pcm: Pcm16, begin_s: float, end_s: float) -> Pcm16:
 
 
 def _speech_percent(clips: Sequence[Clip]) -> float:
-    """Of the talk that is heard, how many frames the speech network takes for speech."""
+    """Return the percentage of frames in which the speech detector finds speech."""
     network = speech_end.load_network()
     talk = np.concatenate([_cut(clip.pcm, clip.spoken.begin_s, clip.spoken.end_s) for clip in clips])
     frames = talk[: len(talk) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
@@ -98,7 +100,7 @@ def _measured(
     settings: Settings, talk: list[tuple[str, float, float]], seconds: float, *, plain: bool
 ) -> Document:
     with Child(listening, settings, "Listening", talk=talk, plain=plain) as child:
-        child.hear()  # it listens
+        child.hear()  # # It is listening.
         time.sleep(_SETTLES_S)
         used = cost(child.pid, seconds)
         child.finish()
@@ -106,7 +108,7 @@ def _measured(
 
 
 def listening(settings: Settings, talk: list[tuple[str, float, float]], *, plain: bool) -> Document:
-    """Listen until nothing more is said; in a process of its own. Tells how often it was woken."""
+    """Listen until the parent ends it; runs in a separate process. Returns how often it was woken."""
     return_what_is_freed()
     return clock.run((_listen_plainly if plain else _listen)(settings, talk))
 
@@ -163,17 +165,17 @@ async def _listen_plainly(settings: Settings, talk: list[tuple[str, float, float
 
 
 def _sound(talk: list[tuple[str, float, float]]) -> Pcm16:
-    """What is heard again and again: the talk, or a quiet room."""
+    """Return the sound to repeat: the talk, or a quiet room."""
     if talk:
         return np.concatenate([_cut(read_sound(Path(name)), *span) for name, *span in talk])
     return np.random.default_rng(0).normal(0, ROOM_AMPLITUDE, 60 * SAMPLE_RATE_HZ).astype(np.int16)
 
 
 class _Endless(WavMicrophone):
-    """The same sound again and again."""
+    """A microphone that repeats the same sound."""
 
     behind_s = 0.0
-    """How late a frame was at most: on a machine that is too busy the rest of the work was left undone."""
+    """The largest delay of a frame: on an overloaded machine, work was skipped."""
 
     def __init__(self, pcm: Pcm16) -> None:
         self._again = pcm
@@ -188,9 +190,9 @@ class _Endless(WavMicrophone):
 
 
 class PlainWakeWord:
-    """The built-in words in the settings, as the package pyopen-wakeword listens for them.
+    """The configured built-in wake words, detected by the package pyopen-wakeword.
 
-    Every piece of sound goes through the network, also where nobody speaks.
+    All audio is processed by the network, including silence.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -202,7 +204,7 @@ class PlainWakeWord:
         ]
 
     def heard(self, pcm: Pcm16) -> list[str]:
-        """The labels of the words that end in the next ``pcm``, 16 kHz."""
+        """Return the labels of the words that end in ``pcm``, 16 kHz."""
         labels = []
         for start in range(0, len(pcm), STEP_SAMPLES):
             for made in self._features.process_streaming(pcm[start : start + STEP_SAMPLES].tobytes()):

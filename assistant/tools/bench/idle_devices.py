@@ -1,7 +1,7 @@
-"""What waiting costs through devices: the whole appliance on a sound server, in a room with its noise.
+"""What waiting costs through devices: the whole appliance on a sound server, in a room with background noise.
 
-The process is the one that a person starts, with its models, its sound threads and its control socket; the
-sound server's own work is not counted.
+The process is the one a user starts, with its models, audio threads, and control socket. The sound server's
+own work is not counted.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from assistant.tools.bench.lib.measuring import Document
 from assistant.tools.bench.room.sound_server import SoundServer, missing, sound_server, stop
 
 TONE_DB = -60.0
-"""Of full scale: a quiet room at a usual gain."""
+"""dBFS: a quiet room at a typical gain."""
 
 _STARTS_WITHIN_S = 180.0
 
 _SETTLES_S = 20.0
-"""Loading is over, and nobody has spoken for a while."""
+"""By this time, loading is over and the room has been quiet for a while."""
 
 _RUN = "import sys; from assistant.cli.main import main; sys.exit(main())"
 
@@ -42,7 +42,7 @@ _SECTIONS = {"vad", "wake", "endpoint", "stt", "llm", "tts", "conversation", "au
 
 
 def measure(settings: Settings, seconds: float, progress: Callable[[str], None]) -> Document:
-    """Processor time and memory of an assistant that waits. Raises DeviceUnavailable, EngineFailed."""
+    """Measure the CPU time and memory of a waiting assistant. Raises DeviceUnavailable, EngineFailed."""
     if reason := missing():
         raise DeviceUnavailable(f"The sound server {reason}.", "Install the listed packages, and try again.")
     with (
@@ -57,7 +57,7 @@ def measure(settings: Settings, seconds: float, progress: Callable[[str], None])
 
 
 def cost(pid: int, seconds: float) -> Document:
-    """What a process takes for so long, read from outside."""
+    """Return what a process uses over ``seconds``, read from outside."""
     of = str(pid)
     began_s, before_s = time.perf_counter(), machine.cpu_s_of(of)
     time.sleep(seconds)
@@ -68,7 +68,7 @@ def cost(pid: int, seconds: float) -> Document:
 
 @contextlib.contextmanager
 def _room_tone(server: SoundServer) -> Iterator[None]:
-    """Noise in the room, as long as the block lasts."""
+    """Play noise in the room while the block lasts."""
     level = 32768 * 10 ** (TONE_DB / 20)
     noise = np.random.default_rng(0).normal(0, level, 10 * SAMPLE_RATE_HZ).round().astype("<i2").tobytes()
     player = server.room.server.spawn(
@@ -92,13 +92,13 @@ def _room_tone(server: SoundServer) -> Iterator[None]:
         player.wait()
         playing.join()
         if player.stdin:
-            with contextlib.suppress(OSError):  # what was not played any more
+            with contextlib.suppress(OSError):  # # Leftover sound that was not played.
                 player.stdin.close()
 
 
 @contextlib.contextmanager
 def _appliance(settings: Settings, folder: Path, server: SoundServer) -> Iterator[subprocess.Popen[bytes]]:
-    """``assistant run`` with these settings and nothing of this person's, asleep."""
+    """Run ``assistant run`` with these settings, without the user's own files, waiting for the wake word."""
     told = settings.model_dump(mode="json", include=_SECTIONS, exclude_defaults=True)
     told.setdefault("audio", {}).update(input=None, output=None)
     told["store"] = {"models": str(paths.models(settings.store.models).resolve())}

@@ -1,8 +1,8 @@
-"""``assistant bench intents``: commands and small talk spoken by the voice to the whole chain.
+"""``assistant bench intents``: commands and small talk, spoken by the voice through the whole chain.
 
-Each sentence is synthesised, heard by the real loop (detectors, end of turn, recognition) and answered. A
-command is right when the skill answered that the written sentence calls, with what it calls it with (that
-this is what was meant is what the tests of the table say). Small talk is right when no skill did anything.
+Each sentence is synthesized, heard by the real loop (detectors, end of turn, recognition), and answered. A
+command is right if the skill and slots are those of the written sentence (tests of the table check that those
+are the intended ones). Small talk is right if no skill did anything.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ from assistant.tools.bench.lib.rehearsal import Said, Session, rehearse
 from assistant.tools.bench.lib.variants import changed
 
 _BRIEF = {"llm": {"max_tokens": 8}}
-"""Who answers is what counts, not what the language model says."""
+"""Only who answers counts, not what the language model says."""
 
 _ROOM_S = 0.3
 _ROOM_AMPLITUDE = 5
-"""Around each sentence: nearly nothing, but no digital zeros, as no microphone gives those."""
+"""Noise around each sentence: almost none, but not digital silence, which no microphone produces."""
 
 _NOBODY = frozenset({"llm", "nobody", "apology"})
 
 
 def run(settings: Settings, *, limit: int | None, progress: Callable[[str], None]) -> Result:
-    """Speak all of it, or ``limit`` sentences of each kind. Raises any AssistantError."""
+    """Speak all sentences, or ``limit`` of each kind. Raises any AssistantError."""
     commands = _spread([text for text, _, _ in COMMANDS], limit)
     talk = _spread(CONVERSATION, limit)
     progress(f"the voice speaks {len(commands) + len(talk)} sentences")
@@ -64,7 +64,7 @@ def run(settings: Settings, *, limit: int | None, progress: Callable[[str], None
         progress(f"{len(session.said)} of {len(clips)}: {said.clip.text}")
 
     clock.run(rehearse(changed(settings, _BRIEF), clips, session, on_turn=on_turn), "skipping")
-    # Behind the last answer nobody counts who never had one.
+    # # Sentences after the last answer that never got one are not counted.
     silent = [Said(clip, 0.0) for clip in clips[len(session.said) :]]
     with TemporaryDirectory() as folder, app.skill_context(Path(folder)) as context:
         skills = app.load_skills(settings, context)
@@ -76,7 +76,7 @@ def run(settings: Settings, *, limit: int | None, progress: Callable[[str], None
 
 
 def judged(skills: Skills, said: Sequence[Said]) -> Document:
-    """What became of commands and small talk, told apart by whether a skill knows the written sentence."""
+    """Judge commands and small talk, which differ by whether a skill matches the written sentence."""
     commands: Document = {"n": 0, "right": 0, "right_skill": 0, "no_skill": 0, "other_skill": 0, "wrong": []}
     talk: Document = {"n": 0, "acted_upon": 0, "wrong": []}
     for each in said:
@@ -100,7 +100,7 @@ def judged(skills: Skills, said: Sequence[Said]) -> Document:
 
 
 def matched_in(skills: Skills, texts: Sequence[str]) -> Document:
-    """How long it takes to know which skill a sentence calls, or that none does: the shortest of three."""
+    """Time the matching of a sentence with all skills: the shortest of three runs."""
     took_s = [min(timed(partial(skills.match, text))[0] for _ in range(3)) for text in texts]
     return {**spread_ms(second * 1000 for second in took_s), "max_ms": rounded(1000 * max(took_s), 1)}
 
@@ -110,7 +110,7 @@ def _answered_by(said: Said) -> list[str]:
 
 
 def _understood(skills: Skills, said: Said) -> Match | None:
-    """What the turn matched: matching is pure, so what was heard is matched again."""
+    """Return what the turn matched: matching is pure, so the recognized text is matched again."""
     return skills.match(said.turns[0].report.transcript) if said.turns else None
 
 
@@ -124,7 +124,7 @@ def _verdict(want: Match | None, found: Match | None, answered_by: Sequence[str]
 
 
 def _plain(match: Match) -> dict[str, Any]:
-    """What it is called with, but for spelling: "12 x 7" is "twelve times seven"."""
+    """Return the slots without differences in spelling: "12 x 7" equals "twelve times seven"."""
     return {name: _bare(value) for name, value in match.arguments.items()}
 
 

@@ -1,7 +1,7 @@
-"""``assistant bench latency``: from the last sample of speech to the first of the answer.
+"""``assistant bench latency``: from the last sample of speech to the first sample of the answer.
 
-Recordings are spoken in real time to the assistant as it is, or (``plain``) to the same engines
-chained plainly. ``stages`` says what is counted from where.
+Recordings are played in real time to the assistant or, with ``plain``, to the same engines simply chained.
+``stages`` defines where each stage starts and ends.
 """
 
 from __future__ import annotations
@@ -63,14 +63,15 @@ def run(
     picture: Path | None = None,
     progress: Callable[[str], None],
 ) -> Result:
-    """Speak every recording below ``folder``, ``repeat`` times, in real time and tell how long answers took.
+    """Play every recording below ``folder`` ``repeat`` times in real time, and report how long the answers
+    took.
 
-    Interrupted by Ctrl-C it tells of what was answered until then. Raises any AssistantError.
+    If interrupted by Ctrl-C, it reports the answers so far. Raises any AssistantError.
     """
     if picture is not None:
         check_writable(picture)
     settings = changed(settings, PLAIN if plain else {})
-    if repeat > 1:  # An answer that was given before is guessed: the first turn would seem to be cold.
+    if repeat > 1:  # # A repeated question's answer can be guessed, so the first turn would look slow.
         settings = changed(settings, {"llm": {"draft_tokens": 0}})
     headline = machine.headline(machine.describe(settings))
     clips = read_set(folder, limit) * repeat
@@ -96,7 +97,7 @@ def run(
 
 
 def summary(session: Session, *, recordings: int) -> Document:
-    """Everything that was measured; durations in milliseconds, rates as fractions."""
+    """Return all measurements; durations in milliseconds, rates as fractions."""
     said, turns = session.said, [turn for each in session.said for turn in each.turns]
     answered = answers(said)
     return {
@@ -164,7 +165,7 @@ def _speech_s(said: Said) -> float:
 
 
 def _word_error_rate(all_said: Iterable[Said]) -> float | None:
-    """Over all words of the recordings whose text is known; None when none is."""
+    """Return the rate over all words of the recordings with known text; None without any."""
     wrong = words = 0
     for said in all_said:
         errors, count = counted(said.clip.text, " ".join(turn.report.transcript for turn in said.turns))

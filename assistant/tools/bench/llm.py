@@ -1,9 +1,9 @@
-"""``assistant bench llm``: the language model beside a bare loop of llama.cpp's own calls.
+"""``assistant bench llm``: the language model compared with a bare loop of llama.cpp's own calls.
 
-Same file, context, threads and number of tokens, in the same run, taking turns. The loop takes the
-likeliest token and makes no text of it; ours samples, detokenizes and can be interrupted. Neither guesses
-ahead (``bench draft`` measures that). A conversation of some turns then shows how much of each prompt is read
-again.
+Both use the same file, context, threads, and number of tokens, alternating in the same run. The bare loop
+takes the most likely token and doesn't detokenize; ours samples, detokenizes, and can be interrupted. Neither
+drafts tokens (``bench draft`` measures that). A short conversation then shows how much of each prompt is
+processed again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from assistant.tools.bench.lib.measuring import (
 from assistant.tools.bench.lib.variants import changed
 
 TOKENS = 64
-"""Written in a round; long enough that the first token does not matter."""
+"""Generated per round; enough that the first token doesn't matter."""
 
 QUESTIONS = (
     "Tell me a long story about a fox and a hen.",
@@ -42,7 +42,7 @@ QUESTIONS = (
     "And why is it red in the evening?",
     "Who found that out?",
 )
-"""The first one is for speed, the others are the conversation."""
+"""The first measures speed; the others form the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class Written:
     """One reply."""
 
     first_token_s: float
-    """From the call to the first token: reading what is new of the prompt."""
+    """From the call to the first token: the time to process the new part of the prompt."""
     tokens_per_s: float
-    """After that."""
+    """After the first token."""
 
 
 def run(settings: Settings, *, rounds: int, progress: Callable[[str], None]) -> Result:
-    """Write with both, then hold a conversation. Raises any AssistantError."""
+    """Generate with both, then hold a conversation. Raises any AssistantError."""
     short = changed(settings, {"llm": {"max_tokens": TOKENS, "draft_tokens": 0}})
     engine: Any = loading.load_llm(short)
     engine.warm_up()
@@ -96,9 +96,9 @@ def _figures(written: Sequence[Written]) -> Document:
 
 
 def _conversation(engine: Any, conversation: Any) -> list[Document]:
-    """Of each turn's prompt: how long it is, how much of it is new, and how much was read.
+    """Return, for each turn's prompt, its length, its new tokens, and the tokens processed.
 
-    The first one follows the system prompt, which was read before.
+    The first prompt follows the system prompt, which is already cached.
     """
     turns = []
     known = None
@@ -119,14 +119,14 @@ def _conversation(engine: Any, conversation: Any) -> list[Document]:
 
 
 class _Bare:
-    """The model in llama.cpp with its default parameters, but for context and threads."""
+    """The model in llama.cpp with default parameters, except context and threads."""
 
     def __init__(self, settings: Settings, *, prompt_tokens: int) -> None:
         import llama_cpp.llama_cpp as lib  # noqa: PLC0415 - only this bench needs the library itself
 
         self._lib = lib
         self.tokens = TOKENS
-        """How many to write."""
+        """Number of tokens to generate."""
         with loading.store_of(settings).opened(model_choice.choice(settings).model, "llm") as folder:
             file = find_model(folder).file
             self._model = lib.llama_model_load_from_file(bytes(file), lib.llama_model_default_params())
@@ -135,7 +135,7 @@ class _Bare:
         parameters.n_threads = parameters.n_threads_batch = settings.llm.threads or len(big_cores())
         self._context = lib.llama_init_from_model(self._model, parameters)
         self._sampler = lib.llama_sampler_init_greedy()
-        # Which tokens they are makes no difference to the speed.
+        # # The speed doesn't depend on the tokens.
         self._prompt = (lib.llama_token * prompt_tokens)(*range(1000, 1000 + prompt_tokens))
 
     def write(self) -> Written:

@@ -1,8 +1,8 @@
-"""``assistant bench memory``: what the plan says beside the peak of a process that did it.
+"""``assistant bench memory``: the memory plan compared with the peak of a real process.
 
-For every model and context a child process loads the language model as the assistant does, reads a
-prompt that fills the context, and answers; its peak is what the kernel counted (VmHWM). The other
-engines are not loaded: what they take does not depend on the context, and `docs/boards.md` has them.
+For each model and context, a child process loads the language model as the assistant does, processes a prompt
+that fills the context, and answers; its peak is what the kernel counted (VmHWM). Other engines are not
+loaded: their memory doesn't depend on the context and is listed in `docs/boards.md`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from assistant.tools.bench.lib.variants import changed
 
 ANSWER_TOKENS = 16
 _FILLED = 0.97
-"""Of the context, before the answer."""
+"""Fraction of the context before the answer."""
 
 
 def run(
@@ -34,7 +34,7 @@ def run(
     contexts: Sequence[int],
     progress: Callable[[str], None],
 ) -> Result:
-    """One child process a case, one after the other. Raises AssistantError when one fails."""
+    """Run one child process per case, one after the other. Raises AssistantError if one fails."""
     cases = []
     for name in models or _here(settings):
         for tokens in contexts:
@@ -69,7 +69,7 @@ def _case(settings: Settings) -> Document:
 
 
 def filled(settings: Settings) -> Document:
-    """Fill the context and answer; in a process of its own. Tells its peak."""
+    """Fill the context and answer; runs in a separate process. Returns its peak."""
     return_what_is_freed()
     llm = loading.load_llm(settings)
     prompt = _filling(llm.count_tokens, settings.llm.context_tokens)
@@ -81,7 +81,7 @@ def filled(settings: Settings) -> Document:
 
 
 def _filling(count_tokens: Callable[[Sequence[Message]], int], context_tokens: int) -> list[Message]:
-    """A question that fills the context with words from all over the vocabulary, the same each time."""
+    """Return a question that fills the context with words from the whole vocabulary, the same each time."""
     draw = random.Random(0)  # noqa: S311 - nothing is secret
     words = ["".join(draw.choices(string.ascii_letters, k=draw.randint(2, 7))) for _ in range(context_tokens)]
     wanted = int(_FILLED * context_tokens) - ANSWER_TOKENS

@@ -1,4 +1,4 @@
-"""What would have interrupted an answer: the appliance's listener, over frames and played sound on record."""
+"""Replays recorded frames and playback to the listener, and counts what would have interrupted an answer."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from assistant.settings.schema import Settings
 from assistant.tools.bench.lib.echo_trace import Begun, Step, Told
 
 _AUDIBLE = 33
-"""Steps of 16 bits, -60 dB: quieter is a pause."""
+"""In int16 steps, -60 dBFS: anything quieter is a pause."""
 
 _STILL_HEARD_S = 0.7
-"""An echo of what was played so long ago may still be on its way."""
+"""The echo of what was played within this time can still arrive."""
 
 
 @dataclass
 class Found:
-    """What came of one recording."""
+    """The result for one recording."""
 
     heard_s: float = 0.0
     echo_frames: int = 0
-    """Frames that were taken for nothing but echo."""
+    """Frames judged to be only echo."""
     near_frames: int = 0
     same_frames: int = 0
-    """Frames that were judged as they were when they were recorded."""
+    """Frames judged the same as when they were recorded."""
     playing_s: float = 0.0
-    """How long something was played, its echo included."""
+    """How long something was played, including its echo."""
     onsets_s: list[float] = field(default_factory=list)
-    """When somebody seemed to begin to speak while something was played; from the first frame on."""
+    """When someone seemed to start speaking during playback, from the first frame."""
     others_s: list[float] = field(default_factory=list)
-    """The same while nothing was."""
+    """The same, without playback."""
 
 
 def listen(settings: Settings, steps: Sequence[Step], vad: Vad) -> Found:
-    """Give ``steps`` to a new canceller, and what it leaves to a listener that waits for an interruption."""
+    """Feed ``steps`` to a new canceller, and its output to a listener that waits for an interruption."""
     return clock.run(_listen(settings, steps, vad), "virtual")
 
 
@@ -88,7 +88,7 @@ async def _listen(settings: Settings, steps: Sequence[Step], vad: Vad) -> Found:
 
 
 class _Recording:
-    """A microphone that hears what is on record, after the speaker was told what was told before it."""
+    """A microphone that replays a recording, telling the speaker first what was played before each frame."""
 
     def __init__(self, steps: Sequence[Step], reference: Reference, filters: Sequence[SoundFilter]) -> None:
         self._steps = steps
@@ -98,7 +98,7 @@ class _Recording:
         self._first_s: float | None = None
         self.found = Found()
         self.at_s = 0.0
-        """The end of the last frame, from the beginning of the first."""
+        """The end of the last frame, measured from the start of the first."""
         self.plays = False
 
     async def frames(self) -> AsyncGenerator[AudioFrame, None]:

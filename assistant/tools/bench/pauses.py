@@ -1,8 +1,8 @@
-"""Hesitation, made: a pause put between two words of a recording, as if the person had to think.
+"""Synthetic hesitation: inserts a pause between two words of a recording, as if the person had to think.
 
-The pause sounds like the room of that recording, since digital silence would be easy to tell from
-speech. Where words begin and end is what Whisper's attention says, moved to the quietest moment near
-there. The same recording always gets the same pause.
+The pause sounds like the room in that recording, since digital silence would be easy to tell from speech.
+Word boundaries come from Whisper's attention, moved to the quietest moment nearby. The same recording always
+gets the same pause.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from assistant.tools.bench.lib.clips import Clip
 from assistant.tools.bench.lib.speech_end import WINDOW_SAMPLES, Spoken, levels_db
 
 SHORTEST_S, LONGEST_S = 0.5, 1.0
-"""Pauses within a sentence that people make while they think are mostly this long."""
+"""Most pauses that people make within a sentence while they think are this long."""
 
 _NEAR_S = 0.1
 """Whisper's word times are off by about this much."""
 
 _TONE_WINDOWS = 20
-"""The piece of room that is repeated lasts 200 ms."""
+"""The repeated piece of room tone is 200 ms long."""
 
 _FADE_SAMPLES = SAMPLE_RATE_HZ // 200
-"""5 ms: no click where two pieces meet."""
+"""5 ms, to avoid a click where two pieces meet."""
 
 _SENTENCE_ENDS = (".", "?", "!")
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as it was recognised."""
+    """One recognized word."""
 
     text: str
     begin_s: float
@@ -43,7 +43,7 @@ class Word:
 
 
 def hesitating(clip: Clip, words: Iterable[Word]) -> Clip | None:
-    """``clip`` with a pause between two of its ``words``; None when it has no place for one."""
+    """Return ``clip`` with a pause between two of its ``words``; None if there is no place for one."""
     gaps = places(clip.pcm, clip.spoken, list(words))
     if not gaps:
         return None
@@ -55,9 +55,9 @@ def hesitating(clip: Clip, words: Iterable[Word]) -> Clip | None:
 
 
 def places(pcm: Pcm16, spoken: Spoken, words: Sequence[Word]) -> list[int]:
-    """Samples at which a pause may stand: between words, within a sentence and within what is spoken.
+    """Return the sample positions where a pause fits: between words, within a sentence and within the speech.
 
-    Whisper writes "twelve-ounce" as two words, of which the second begins with the hyphen.
+    Whisper writes "twelve-ounce" as two words, the second starting with the hyphen.
     """
     levels = levels_db(pcm)
     found = []
@@ -74,19 +74,19 @@ def places(pcm: Pcm16, spoken: Spoken, words: Sequence[Word]) -> list[int]:
 
 
 def room_tone(pcm: Pcm16, samples: int) -> Pcm16:
-    """That many samples of what the recording sounds like where it is quietest, to and fro."""
+    """Return ``samples`` samples of the quietest part of the recording, repeated forward and backward."""
     windows = pcm[: len(pcm) - len(pcm) % WINDOW_SAMPLES].reshape(-1, WINDOW_SAMPLES)
     if len(windows) < _TONE_WINDOWS:
         return np.zeros(samples, np.int16)
     power = np.square(windows.astype(np.float64)).mean(axis=1)
     start = int(np.argmin(np.convolve(power, np.ones(_TONE_WINDOWS), "valid")))
     quiet = windows[start : start + _TONE_WINDOWS].ravel()
-    # Forwards and backwards there is no seam to hear.
+    # # Playing it forward, then backward, leaves no audible seam.
     return np.resize(np.concatenate([quiet, quiet[::-1]]), samples)
 
 
 def joined(*pieces: Pcm16) -> Pcm16:
-    """One after the other; each begins and ends softly where another one meets it."""
+    """Concatenate the pieces with a short fade where two of them meet."""
     ramp = np.linspace(0.0, 1.0, _FADE_SAMPLES)
     soft = [piece.astype(np.float64) for piece in pieces]
     for number, piece in enumerate(soft):

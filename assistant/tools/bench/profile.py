@@ -1,11 +1,11 @@
-"""``assistant bench profile``: where a turn's processor time, memory bandwidth and power went.
+"""``assistant bench profile``: where a turn's CPU time, memory bandwidth, and power went.
 
-A child process holds the conversation, in real time, and says who computed for how long. While it does, this
-process lets ``perf stat`` count on it and reads what measures power; what is not there is named, with how to
-get it, and the rest is told all the same.
+A child process holds the conversation in real time and reports who computed for how long. Meanwhile, this
+process runs ``perf stat`` on it and reads the power sensors. Anything unavailable is named with how to get
+it, and everything else is still reported.
 
-The engines take turns, so the time that the process used while one of them was called, less the time of the
-loop's own thread, belongs to that engine, whichever thread of its library used it. This needs no tool.
+The engines take turns. The CPU time used during a call, minus that of the loop's own thread, is therefore
+charged to the engine that was called, regardless of which library thread used it. This needs no tool.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _WHO = {
 
 
 def run(settings: Settings, *, folder: Path, limit: int | None, progress: Callable[[str], None]) -> Result:
-    """Speak the recordings below ``folder`` and tell what they cost. Raises AssistantError."""
+    """Play the recordings below ``folder`` and report what they cost. Raises AssistantError."""
     recordings = [str(file) for file in sound_files(folder)[:limit]]
     progress(f"{len(recordings)} recordings in real time")
     with Child(converse, settings, "The turns", recordings=recordings) as child:
-        child.hear()  # it is ready
+        child.hear()  # # It is ready.
         with Meters(child.pid) as meters:
             child.tell({})
             spent = child.hear()
@@ -64,7 +64,7 @@ def run(settings: Settings, *, folder: Path, limit: int | None, progress: Callab
 
 
 def converse(settings: Settings, recordings: Sequence[str]) -> Document:
-    """Hold the conversation; in a process of its own. Tells what it cost."""
+    """Hold the conversation; runs in a separate process. Returns what it cost."""
     return clock.run(_converse(settings, recordings))
 
 
@@ -123,21 +123,21 @@ def _as_text(document: Document) -> str:
 
 @dataclass(slots=True)
 class Ledger:
-    """Processor seconds by engine, since ``begin``."""
+    """CPU seconds by engine, since ``begin``."""
 
     spent_s: dict[str, float] = field(default_factory=dict)
     _loop_clock: int | None = None
     _began: tuple[float, float, float, float, int] = (0.0, 0.0, 0.0, 0.0, 0)
 
     def begin(self) -> None:
-        """Forget what was, and count from now on; on the loop's own thread."""
+        """Reset, and start counting; call it on the loop's own thread."""
         if hasattr(time, "pthread_getcpuclockid"):
             self._loop_clock = time.pthread_getcpuclockid(threading.get_ident())
         self.spent_s.clear()
         self._began = self._now()
 
     def charge(self, name: str, call: Callable[[], Any]) -> Any:
-        """Do ``call`` and put down what it took to ``name``."""
+        """Call ``call`` and charge its CPU time to ``name``."""
         before = self._engines_s()
         try:
             return call()
@@ -145,7 +145,7 @@ class Ledger:
             self.spent_s[name] = self.spent_s.get(name, 0.0) + self._engines_s() - before
 
     def figures(self) -> dict[str, Any]:
-        """All of it until now: seconds, and how often something had to wait."""
+        """Return all figures so far: seconds, and how often something had to wait."""
         total_s, loop_s, wall_s, waited_s, switches = (
             now - began for now, began in zip(self._now(), self._began, strict=True)
         )
@@ -171,7 +171,7 @@ class Ledger:
 
 
 class Metered:
-    """An engine, with what its calls take put down under its name."""
+    """An engine whose calls are charged to its name."""
 
     def __init__(self, engine: Any, name: str, ledger: Ledger) -> None:
         self._engine, self._name, self._ledger = engine, name, ledger
@@ -194,12 +194,14 @@ class Metered:
 
 
 def waited_s(tasks: Path = _TASKS) -> float:
-    """How long all threads of this process were ready and had no core (schedstat); 0 where nobody tells."""
+    """Return how long all threads of this process were ready but had no core (schedstat); 0 if
+    unavailable.
+    """
     total_ns = 0
     for file in tasks.glob("*/schedstat"):
         try:
             fields = file.read_text("ascii").split()
-        except OSError:  # a thread that has just ended
+        except OSError:  # # A thread that just ended.
             continue
         total_ns += int(fields[1]) if len(fields) > 1 and fields[1].isdecimal() else 0
     return total_ns / 1e9

@@ -1,6 +1,6 @@
-"""``assistant bench barge-in --replay`` and ``--pairs``: would what was recorded have interrupted an answer?
+"""``assistant bench barge-in --replay`` and ``--pairs``: would recorded audio have interrupted an answer?
 
-The echo canceller, the speech detector and the listener of the appliance, without devices and in no time.
+Runs the appliance's echo canceller, speech detector, and listener without devices and without waiting.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _SIGNS: tuple[tuple[str, Kind], ...] = (
     ("nearend_singletalk", "near end"),
     ("nearend-singletalk", "near end"),
 )
-"""What stands in the name of a pair."""
+"""Text in a pair's name, and who speaks in it."""
 
 _OWN_VOICE = "own-voice"
-"""What the bench records where nobody else speaks is called so."""
+"""Prefix of the bench's recordings in which nobody else speaks."""
 
 _NEAR = ("near", "nearend_speech")
-"""What may stand behind a pair's name where its near end is there alone."""
+"""Suffixes of a pair's name for the file that holds only the near end."""
 
 _ONSET_BELOW_DB = 20.0
 
@@ -44,14 +44,16 @@ _ONSET_BELOW_DB = 20.0
 def run(
     settings: Settings, *, replay: Path | None, pairs: Path | None, progress: Callable[[str], None]
 ) -> Result:
-    """Listen to all that is below one of the two folders. Raises AudioFileInvalid and what engines raise."""
+    """Process all recordings below one of the two folders. Raises AudioFileInvalid and the engines'
+    errors.
+    """
     vad = loading.load_vad(settings)
     rows = []
     for name, kind, steps, near in _replayed(replay) if replay else _paired(pairs or Path()):
         vad.reset()
         rows.append(_row(name, kind, listen(settings, steps, vad), near))
         if pairs:
-            del rows[-1]["same_verdicts"]  # there were none
+            del rows[-1]["same_verdicts"]  # # The recording has no verdicts.
         progress(f"{name}: {rows[-1]['onsets']} onsets")
     document: Document = {
         "from": "replay" if replay else "pairs",
@@ -62,7 +64,7 @@ def run(
 
 
 Recorded = tuple[str, Kind, Sequence[Step], Pcm16 | None]
-"""Name, what is said to be in it, what happened, and the near end alone."""
+"""Name, who speaks in it, the recorded steps, and the near end alone."""
 
 
 def _replayed(folder: Path) -> Iterator[Recorded]:
@@ -100,7 +102,7 @@ def _found(folder: Path, ending: str, what: str) -> list[Path]:
 
 
 def _side_by_side(mic: Pcm16, lpb: Pcm16) -> list[Step]:
-    """Nothing is known of clocks: what was played in these 20 ms is told, and then what was heard in them."""
+    """Pair the channels without clock information: each 20 ms is reported as played, then as heard."""
     count = len(mic) // FRAME_SAMPLES
     played = np.pad(lpb, (0, max(0, count * FRAME_SAMPLES - len(lpb))))
     steps: list[Step] = [Begun(SAMPLE_RATE_HZ)]

@@ -1,9 +1,9 @@
 """``assistant bench runtimes``: one question to models in several formats, on llama.cpp and ONNX Runtime.
 
-Each model and number of threads has a process of its own, in which it stays loaded. Round by round each of
-them reads a prompt that it has not seen and answers it, one after the other, so that whatever else the
-machine does meets all of them alike. On a machine that is never quiet, tokens for a second of the processor's
-time, with one thread, say more than tokens for a second.
+Each model and number of threads has its own process, in which it stays loaded. In each round, every process
+in turn processes a prompt it has not seen and answers it, so that other load on the machine affects all of
+them alike. On a machine that is never idle, tokens per CPU second with one thread are more reliable than
+tokens per second.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from assistant.tools.bench.lib.measuring import Document, Result, columned, in_t
 from assistant.tools.bench.lib.variants import changed
 
 TOKENS = 32
-"""Of a reply."""
+"""Length of a reply."""
 _FILLER = "You are a helpful assistant. " * 20
-"""A prompt of about 150 tokens, as a system prompt with a conversation behind it has."""
+"""A prompt of about 150 tokens, like a system prompt followed by a conversation."""
 _QUESTION = Message("user", "Tell me a long story about a fox and a hen.")
 _FIGURES = {
     "first_token_s": 3,
@@ -39,7 +39,7 @@ _FIGURES = {
     "rss_mb": 0,
     "own_mb": 0,
 }
-"""What a round tells, and to how many digits."""
+"""What a round reports, and the number of decimals."""
 
 
 def run(
@@ -50,7 +50,7 @@ def run(
     rounds: int,
     progress: Callable[[str], None],
 ) -> Result:
-    """Ask each of ``models`` (names of the store, or folders) with each of ``threads``.
+    """Ask each of ``models`` (names in the store, or folders) with each of ``threads``.
 
     Raises AssistantError.
     """
@@ -63,7 +63,7 @@ def run(
                 asked = _settings(settings, folder)
                 child = Child(rounds_of, asked, folder.name, folder=str(folder), threads=count)
                 cases.append((folder.name, count, stack.enter_context(child)))
-                child.hear()  # it is loaded
+                child.hear()  # # It is loaded.
         progress(f"{rounds} rounds")
         found = in_turn([partial(_round_of, child) for *_, child in cases], rounds)
     rows = [
@@ -94,7 +94,7 @@ def _round_of(child: Child) -> Document:
 
 
 def rounds_of(settings: Settings, folder: str, threads: int) -> None:
-    """Load the model; then a round whenever one is asked for; in a process of its own."""
+    """Load the model, then run a round on each request; runs in a separate process."""
     llm = load("llm", settings.llm.engine, settings=settings.llm, model=Path(folder), threads=threads)
     llm.warm_up()
     say({})

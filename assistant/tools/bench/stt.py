@@ -1,7 +1,7 @@
-"""``assistant bench stt``: speech to text beside faster-whisper's own ``transcribe``.
+"""``assistant bench stt``: speech to text compared with faster-whisper's own ``transcribe``.
 
-Same model, number format, beam and threads, in the same run, taking turns at every recording. With
-noises, every recording is recognised quiet and then in each of them (``noisy`` says at what level).
+Both use the same model, number format, beam, and threads in the same run, alternating at each recording. With
+noises, each recording is recognized in quiet and then in each noise (``noisy`` gives the level).
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from assistant.tools.bench.lib.noisy import with_noise
 from assistant.tools.bench.lib.word_error import counted
 
 QUIET = ""
-"""The name of no noise."""
+"""The name for no noise."""
 
 SHORT_S = 2.0
-"""Recordings below this are where a short window needs the most care."""
+"""Shorter recordings need the most care in a short window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One recording through one recogniser."""
+    """One recording through one recognizer."""
 
     duration_s: float
     took_s: float
     words: int
-    """Of what was said; 0 where that is not known."""
+    """Words in the transcript; 0 if it is unknown."""
     errors: int
 
 
@@ -62,7 +62,7 @@ def run(
     snrs_db: Sequence[float] = (10.0,),
     progress: Callable[[str], None],
 ) -> Result:
-    """Recognise every recording below ``folder`` with both. Raises any AssistantError."""
+    """Recognize every recording below ``folder`` with both. Raises any AssistantError."""
     clips = read_set(folder, limit)
     ours, stock = loading.load_stt(settings), load_stock(settings)
     ours.warm_up()
@@ -72,7 +72,7 @@ def run(
     rows: dict[tuple[str, float], tuple[list[Row], list[Row]]] = {room: ([], []) for room in rooms}
     for number, clip in enumerate(clips, 1):
         for (name, snr_db), both in rows.items():
-            # Each recording begins somewhere else in the noise.
+            # # Each recording starts at a different place in the noise.
             offset = number / len(clips)
             noise = behind.get(name)
             pcm = clip.pcm if noise is None else with_noise(clip.pcm, noise, snr_db=snr_db, offset=offset)
@@ -94,7 +94,7 @@ def run(
 
 
 def compared(ours: Sequence[Row], stock: Sequence[Row]) -> Document:
-    """Both recognisers' figures and the ratio of their median times; below 1 ours is faster."""
+    """Return both recognizers' figures and the ratio of their median times; below 1, ours is faster."""
     one, other = _figures(ours), _figures(stock)
     return {"ours": one, "stock": other, "ratio": ratio(one["p50_ms"], other["p50_ms"])}
 
@@ -119,7 +119,7 @@ def _ours(engine: Any, pcm: Pcm16) -> str:
 
 
 def load_stock(settings: Settings) -> Any:
-    """The same model in faster-whisper's own class. Raises ModelMissing."""
+    """Load the same model in faster-whisper's own class. Raises ModelMissing."""
     from faster_whisper import WhisperModel  # noqa: PLC0415 - only this bench needs the library itself
 
     with loading.store_of(settings).opened(settings.stt.model, "stt") as folder:
@@ -133,7 +133,7 @@ def load_stock(settings: Settings) -> Any:
 
 
 def _text_of(stock: Any, pcm: Pcm16, settings: Settings) -> str:
-    """As its documentation shows it, greedy as ours."""
+    """Recognize as its documentation shows, with greedy decoding like ours."""
     language = None if settings.stt.language == "auto" else settings.stt.language
     segments, _ = stock.transcribe(
         pcm.astype(np.float32) / 32768, beam_size=settings.stt.beam_size, language=language

@@ -1,8 +1,8 @@
-"""``assistant bench tools``: does the model call a skill when it should, and only then?
+"""``assistant bench tools``: whether the model calls a skill when it should, and only then.
 
-It is asked requests in words that no sentence of ours foresees, and questions that no skill answers,
-each as the first of a conversation, with the skills in its prompt. Then the same first questions
-without them: what the longer prompt costs. Nothing that is called is done.
+The model gets requests in words that no sentence template covers and questions that no skill answers, each as
+the first in a conversation, with the skills in its prompt. Then it gets the same first questions without the
+skills, to measure the cost of the longer prompt. No call is executed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from assistant.tools.bench.lib.measuring import Document, Result, median, ratio,
 from assistant.tools.bench.lib.variants import changed
 
 _TIMED = 15
-"""Questions that are timed both ways."""
+"""Questions that are timed with and without skills."""
 
 
 def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
     """Ask everything. Raises any AssistantError."""
-    # The prompt for the commands is measured with them on, whatever the settings say of this model.
+    # # Measures the prompt with commands, regardless of llm.tools for this model.
     llm = loading.load_llm(changed(settings, {"llm": {"tools": "on"}}))
     try:
         if not isinstance(llm, CallingLlm):
@@ -91,7 +91,7 @@ def _asked(settings: Settings, llm: CallingLlm, skills: Skills, progress: Callab
 
 
 def _call(llm: CallingLlm, conversation: Conversation, skills: Skills, said: str) -> Call | None:
-    """What it calls; an answer in words is not listened to."""
+    """Return the model's call; an answer in words is ignored."""
     pieces = llm.stream_or_call(conversation.messages_for(said), Cancel(), skills.grammar)
     first = next(iter(pieces), None)
     return first if isinstance(first, Call) else None
@@ -109,7 +109,9 @@ def _verdict(want: Any, found: Any) -> str:
 
 
 def _is_same(want: object, value: object) -> bool:
-    """Names and things may be in other words, if they have one in common; a name may be given or not."""
+    """True if the values agree. Names and things may be worded differently if they share a word; a name is
+    optional.
+    """
     if isinstance(value, str):
         return want is None or bool(_bare(str(want)) & _bare(value))
     if isinstance(value, tuple):
@@ -123,7 +125,7 @@ def _bare(*texts: str) -> set[str]:
 
 
 def _first_token_ms(llm: CallingLlm, conversation: Conversation) -> float | None:
-    """The median over questions of which the beginning was read before, as it is in the appliance."""
+    """Return the median over questions whose beginning was already processed, as in the appliance."""
     llm.prime(conversation.messages_for(""))
     times: list[float] = []
     for said in QUESTIONS[:_TIMED]:

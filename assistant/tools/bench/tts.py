@@ -1,8 +1,8 @@
-"""``assistant bench tts``: the voice beside plain ONNX Runtime.
+"""``assistant bench tts``: the voice compared with plain ONNX Runtime.
 
-Plain is one call of the network with the same phonemes, made before the clock starts; ours is all
-that it takes from the text to the samples, espeak-ng included. Each text is spoken once, since what
-was pronounced before is remembered.
+Plain is one call of the network with the same phonemes, prepared before timing starts; ours includes
+everything from the text to the samples, including espeak-ng. Each text is spoken once, because pronunciations
+are cached.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ TEXTS = {
         "Bread rises because yeast eats the sugar in the flour and makes a lot of bubbles.",
     ),
 }
-"""About how many characters -> texts of that length; the first one warms up."""
+"""Approximate length in characters -> texts of that length; the first one is a warm-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
 
 
 def _compared(ours: Tts, plain: _Plain | None, texts: Sequence[str]) -> Document:
-    """Figures of both for texts of one length; the ratio is below 1 where ours is faster."""
+    """Compare both for texts of one length; the ratio is below 1 if ours is faster."""
     to_speak = iter(texts)
     prepared = [plain.phonemes(text) for text in texts] if plain else []
     to_run = iter(prepared)
@@ -95,7 +95,7 @@ def _compared(ours: Tts, plain: _Plain | None, texts: Sequence[str]) -> Document
     if plain:
         contenders.append(lambda: plain.speak(next(to_run)[0]))
     for each in contenders:
-        each()  # ONNX Runtime plans its memory at the first call of each length.
+        each()  # # ONNX Runtime plans its memory at the first call with each length.
     results = in_turn(contenders, len(texts) - 1)
     figures: Document = {"ours": _figures(results[0]), "plain": None, "ratio": None, "phonemes_p50_ms": None}
     if plain:
@@ -111,7 +111,7 @@ def _figures(spoken: Sequence[Spoken]) -> Document:
 
 
 class _Plain:
-    """The voice's network in ONNX Runtime as its documentation opens it, with as many threads as ours."""
+    """The voice's network in ONNX Runtime with documented defaults, and as many threads as ours."""
 
     def __init__(self, settings: Settings) -> None:
         import onnxruntime  # noqa: PLC0415 - only this bench needs the library itself
@@ -133,7 +133,7 @@ class _Plain:
             self._constant["sid"] = np.array([self._voice.speaker_id(settings.tts.speaker)], np.int64)
 
     def phonemes(self, text: str) -> tuple[list[int], float]:
-        """The network's input for ``text``, and the seconds that it took to make."""
+        """Return the network's input for ``text``, and the seconds it took to prepare."""
         espeak = self._espeak
         if espeak is None:
             return self._voice.ids(text), 0.0

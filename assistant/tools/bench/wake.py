@@ -1,12 +1,12 @@
-"""``assistant bench wake``: calls that are missed and talk that wakes, beside the library used plainly.
+"""``assistant bench wake``: missed calls and false wake-ups, compared with plain use of the library.
 
-Ours is all that the appliance does with a frame while it sleeps: its detectors, the gate that they open,
-and the network behind it. Plain is the same network, given every frame, as its package has it.
-A recording in a folder that is named like a built-in word is a call; all others are talk. Talk may wake
-neither the words in the settings nor those that are called.
+Ours is everything the appliance does with a frame while it waits: its detectors, the gate they open, and the
+network behind it. Plain is the same network, given every frame, as its package does. A recording in a folder
+named like a built-in word is a call; all others are talk. Talk should trigger neither the configured words
+nor those of the calls.
 
-With noises, every call is heard in each of them, at each level and from several places in the noise. Talk
-is heard quiet, and in each noise at the loudest of these levels; and each noise is heard by itself.
+With noises, each call is heard in each of them, at each level and from several places in the noise. Talk is
+heard in quiet, and in each noise at the loudest of these levels. Each noise is also heard by itself.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from assistant.tools.bench.lib.measuring import Document, Result, ratio, rounded
 from assistant.tools.bench.lib.noisy import with_noise
 
 _ROOM_S = 1.0
-"""A quiet room, or the noise alone, before and after each recording."""
+"""Silence, or only noise, before and after each recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What is heard, its room included, and the word that it calls with; empty for talk."""
+    """A recording with its room, and the wake word in it; empty for talk."""
 
     name: str
     word: str
@@ -53,7 +53,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Which words a contender heard in each recording, and what it cost."""
+    """Which words were detected in each recording, and what that cost."""
 
     words: list[list[str]]
     cpu_s: float
@@ -110,7 +110,7 @@ def _judged(
     called: Sequence[str],
     hear: Callable[[Settings, Sequence[Recording]], Heard],
 ) -> Document:
-    """Calls are heard with all words that are called, talk with those that were chosen as well."""
+    """Judge calls with all called words active, and talk with the configured ones in addition."""
     of_calls = hear(_listening_for(settings, called), calls)
     of_talk = hear(_listening_for(settings, called, chosen=True), talk)
     by_word: dict[str, Counter[str]] = {word: Counter() for word in called}
@@ -135,7 +135,9 @@ def _listening_for(settings: Settings, called: Sequence[str], *, chosen: bool = 
 def _heard_in(
     recordings: Sequence[Recording], noises: Sequence[Path], snrs_db: Sequence[float], offsets: int
 ) -> list[Recording]:
-    """What is heard in each noise, at each level below the speech, from several places in its file."""
+    """Return each recording in each noise, at each level below the speech, from several places in its
+    file.
+    """
     if not noises:
         return [replace(each, pcm=_in_a_room(each.pcm)) for each in recordings]
     found = [replace(each, pcm=_in_a_room(each.pcm)) for each in recordings if not each.word]
@@ -199,7 +201,7 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
         listener.mode = ListeningMode.WAKE_WORD
         listener.open()
         while microphone.sounding:
-            listener.mode = ListeningMode.WAKE_WORD  # one that was woken sleeps again at once
+            listener.mode = ListeningMode.WAKE_WORD  # # Waits for the wake word again at once.
             await asyncio.sleep(0.1)
         await listener.close()
         words.append(said)

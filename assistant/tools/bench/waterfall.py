@@ -1,6 +1,6 @@
-"""A turn as a picture: what happened when after the last word, and how far the other turns strayed.
+"""Draws a turn as a picture: what happened when after the last word, and how much other turns differed.
 
-Drawn is the turn whose response is nearest to the median of its kind.
+It shows the turn whose response time is nearest to the median of its kind.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ BARS = (
     ("its synthesis", "first_clause", "first_sound", "#e0a030"),
     ("silence after that", "ended", "first_audio", "#e8796b"),
 )
-"""Lane, mark at which it begins, mark at which it ends, color."""
+"""Lane, start mark, end mark, color."""
 
 
 def draw(answers: Sequence[Answer], subtitle: str) -> str:
-    """An SVG document. Raises EngineUnavailable without matplotlib."""
+    """Return an SVG document. Raises EngineUnavailable without matplotlib."""
     return svg(drawn(answers, subtitle))
 
 
 def drawn(answers: Sequence[Answer], subtitle: str) -> Any:
-    """The figure, with axes for each kind of answer that there is."""
+    """Return the figure, with axes for each kind of answer in ``answers``."""
     kinds = (("Answered by the language model", "llm"), ("Answered by a skill", "skill"))
     groups = [(title, [answer for answer in answers if answer.by == by]) for title, by in kinds]
     groups = [(title, group) for title, group in groups if group]
@@ -43,7 +43,7 @@ def drawn(answers: Sequence[Answer], subtitle: str) -> Any:
 
 
 def _group(axes: Any, title: str, group: Sequence[Answer], end_ms: float) -> None:
-    """The lanes of one kind of answer."""
+    """Draw the lanes of one kind of answer."""
     responses = _responses(group)
     middle, late = median(responses) or 0.0, percentile(responses, 95) or 0.0
     turns = "1 turn" if len(group) == 1 else f"{len(group)} turns"
