@@ -98,7 +98,9 @@ async def _answered(settings: Settings, skills: Skills, text: str) -> Report:
                     return llm.stream_or_call(messages, Cancel(), skills.grammar)
                 return llm.stream(app.new_conversation(settings, llm).messages_for(text), Cancel())
 
-            for piece in app.honesty(settings, llm).answer(text, ask):
+            honesty = app.honesty(settings, llm)
+            honesty.prepare(text, llm)
+            for piece in honesty.answer(text, ask):
                 yield piece
                 await asyncio.sleep(0)  # lets Ctrl-C take effect
 

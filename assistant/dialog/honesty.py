@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from assistant.core.types import Call, Scored
 from assistant.dialog.confidence import Token, evidence, probability, says_more
 from assistant.dialog.sentences import Sentences
+from assistant.engines import FactualLlm, Llm
 from assistant.store.catalog import Calibration
 from assistant.text.en.questions import KNOWLEDGE, Kind, Lack, kind, lack
 from assistant.text.en.short_answers import ends
@@ -66,6 +67,11 @@ class Honesty:
     is_server: bool = False
     """True for the user's own server: what it knows passes, and so do requests about the outside world."""
     _told: set[Lack] = field(default_factory=set)
+
+    def prepare(self, question: str, llm: Llm) -> None:
+        """Leave chance out of the reply to a question of fact; talk stays lively."""
+        if isinstance(llm, FactualLlm):
+            llm.is_factual = self.judges and kind(question) in KNOWLEDGE
 
     def answer(self, question: str, ask: Callable[[], Pieces]) -> Pieces:
         """Return the reply to a question; ``ask`` gets the model's, and is called only if it may answer.

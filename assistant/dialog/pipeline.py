@@ -226,6 +226,7 @@ class Pipeline:
                     return llm.stream_or_call(messages, cancel, grammar)
                 return llm.stream(messages, cancel)
 
+            self.honesty.prepare(text, llm)
             return self.honesty.answer(text, ask)
 
         return self.llm.stream(pieces, meter)

@@ -91,6 +91,14 @@ class Llm(Engine, Protocol):
 
 
 @runtime_checkable
+class FactualLlm(Llm, Protocol):
+    """A language model that can leave chance out of a reply."""
+
+    is_factual: bool
+    """True: the next replies take the likeliest tokens, whatever the temperature."""
+
+
+@runtime_checkable
 class CallingLlm(Llm, Protocol):
     """A language model that can follow a grammar, so its tool calls are always valid."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 from assistant.core.types import Call, Scored
 from assistant.dialog.honesty import ADVICE, EMERGENCY, UNKNOWN, Honesty
+from assistant.engines.scripted import ScriptedLlm
 from assistant.store.catalog import Calibration, Weights
 
 WEIGHTS = Weights(bias=4.0, least=2.0, content=0.0, first=0.0, kinds={"date": -3.0})
@@ -125,3 +127,17 @@ def test_an_answer_is_said_before_the_rest_is_written() -> None:
 def test_what_only_repeats_the_question_is_no_answer() -> None:
     whole = "The palace was built in London (England), in the year 1703."
     assert said("Where was the palace built in London?", (whole, -0.1)) == whole
+
+
+def test_chance_has_no_part_in_facts() -> None:
+    class Model(ScriptedLlm):
+        is_factual = False
+
+    loop = asyncio.new_event_loop()
+    model = Model(loop, lambda _: "")
+    loop.close()
+    honesty = Honesty(TRUST)
+    honesty.prepare("Who wrote Hamlet?", model)
+    assert model.is_factual
+    honesty.prepare("Tell me a joke.", model)
+    assert not model.is_factual

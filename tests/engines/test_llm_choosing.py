@@ -38,3 +38,13 @@ def test_every_way_of_choosing_works(make: Make, changes: dict[str, Any]) -> Non
     llm = make(**changes, max_tokens=5)
     assert ask(llm, FRANCE)
     llm.close()
+
+
+def test_facts_are_told_without_chance(make: Make) -> None:
+    replies = []
+    for temperature, is_factual in ((0, False), (2, True)):
+        llm = make(temperature=temperature, min_p=0, seed=1, max_tokens=8)
+        llm.is_factual = is_factual
+        replies.append(ask(llm, FRANCE))
+        llm.close()
+    assert replies[0] == replies[1]

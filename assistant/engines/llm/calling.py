@@ -82,9 +82,9 @@ class CallingChatLlm(ChatLlm):
         if self._is_mark(likeliest):
             return partial(self.choose_within, stack.enter_context(self.keeping_to(grammar)))
         # A call picked by chance, because of the temperature, would be one that nobody meant.
-        first = self._context.choose()
+        first = self.next_token()
         waiting = [likeliest if self._is_mark(first) else first]
-        return lambda: waiting.pop() if waiting else self._context.choose()
+        return lambda: waiting.pop() if waiting else self.next_token()
 
     def _is_mark(self, token: int) -> bool:
         return self._vocabulary.piece(token).lstrip().startswith(b"@")

@@ -21,7 +21,7 @@ from assistant.core.errors import PromptTooLong
 from assistant.core.types import Message, Scored
 from assistant.engines.llm import prompt_cache as kept_file
 from assistant.engines.llm.chat_template import ChatTemplate
-from assistant.engines.llm.sampling import Float32s, log_probability
+from assistant.engines.llm.sampling import Float32s, Sampler, log_probability
 from assistant.engines.llm.tokens import TextPieces, common_length
 from assistant.runtime.cancel import Cancel
 from assistant.settings.engines import LlmSettings
@@ -155,6 +155,9 @@ class ChatLlm:
         self._made_of = (file.stem, facts.st_size, facts.st_mtime_ns)
         self._runtime = runtime
         self._scripts: tuple[_Script, ...] = ()
+        self.is_factual = False
+        """Take the likeliest tokens, whatever the temperature."""
+        self._surest = Sampler(settings.model_copy(update={"temperature": 0.0}))
         self._log_probability = 0.0
         """Of the token that was chosen last."""
 
@@ -207,7 +210,7 @@ class ChatLlm:
         PromptTooLong before the first piece, EngineFailed at any time.
         """
         prompt = self._begun(messages)
-        with closing(self._choose(prompt.tokens, cancel, lambda: self._context.choose)) as chosen:
+        with closing(self._choose(prompt.tokens, cancel, lambda: self.next_token)) as chosen:
             yield from self._write(prompt, chosen, cancel)
 
     def _write(self, prompt: _Script, chosen: Iterable[int], cancel: Cancel) -> Iterator[str]:
@@ -245,6 +248,7 @@ class ChatLlm:
             reused = self._context.read(prompt)
             self.usage = Usage(len(prompt), reused)
             self._context.begin_reply()
+            self._surest.begin_reply()
             if cancel:
                 return
             choose = way()
@@ -258,6 +262,12 @@ class ChatLlm:
                 yield token
                 if count < limit and not cancel:
                     self._context.append([token])
+
+    def next_token(self) -> int:
+        """The token to follow those read; it is not appended."""
+        if self.is_factual:
+            return self._surest.choose(self._context.scores())
+        return self._context.choose()
 
     def _begun(self, messages: Sequence[Message]) -> _Script:
         """Build the prompt plus the existing part of the reply. Raises PromptTooLong."""

@@ -165,7 +165,7 @@ def _as_text(document: Document, asked: dict[str, list[Answered]]) -> str:
         rows = [
             _row("spoken", of["spoken"]),
             *(_row(f"  by {route}", counts) for route, counts in of["routes"].items()),
-            _row("from memory, unjudged", of["from_memory"]),
+            _row("without judging", of["from_memory"]),
         ]
         if len(of["groups"]) > 1:
             rows += [_row(group, counts["spoken"]) for group, counts in of["groups"].items()]
