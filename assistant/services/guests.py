@@ -18,7 +18,7 @@ from assistant.runtime.aio import each
 T = TypeVar("T")
 
 _FREE = frozenset({State.SLEEPING, State.MUTED, State.FAULTED})
-"""States in which nobody in the room is being listened to or answered."""
+"""The states in which nobody in the room is being listened to or answered."""
 
 LONGEST_WAIT_S = 60.0
 
@@ -52,7 +52,7 @@ class Guests:
             return await asyncio.wait_for(self._in_turn(work), LONGEST_WAIT_S)
         except asyncio.TimeoutError:
             raise EngineTimeout(
-                "The assistant was busy with people in the room.", "Ask again in a moment."
+                "The assistant was busy with people in the room.", "Try again in a moment."
             ) from None
 
     async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -71,11 +71,11 @@ class Guests:
                     await asyncio.gather(working, needed, return_exceptions=True)
 
     async def needed(self) -> None:
-        """Return as soon as somebody in the room needs the assistant."""
+        """Return as soon as someone in the room needs the assistant."""
         await self._busy.wait()
 
     async def speak(self, pipeline: Callable[[], Pipeline], text: str) -> AsyncIterator[Pcm16]:
-        """Yield the sound of each sentence of ``text``, at the voice's rate. Raises EngineError."""
+        """Yield the audio of each sentence of ``text``, at the voice's rate. Raises EngineError."""
 
         async def sound_of(sentence: Sentence) -> list[Pcm16]:
             async with aclosing(pipeline().speak(each([sentence]))) as sounds:

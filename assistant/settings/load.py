@@ -91,7 +91,7 @@ def _choice(said: Layer, root: Path) -> tuple[str, str]:
     wanted = said.values.get("device", "auto")
     if wanted == "auto" or not isinstance(wanted, str):
         board = recognise(root)
-        return board.name, f"recognised: {board.why}"
+        return board.name, f"recognized: {board.why}"
     return wanted, f"set by {said.origins['device',]}"
 
 

@@ -19,6 +19,6 @@ def test_the_log_begins_with_the_board_and_why_it_is_this_one(tmp_path: Path) ->
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     first = done.stderr.splitlines()[0]
     assert "profile=" in first
-    assert "reason='recognised: " in first or 'reason="recognised: ' in first
+    assert "reason='recognized: " in first or 'reason="recognized: ' in first
     assert "processors (" in first
     assert done.returncode, "there are no models"

@@ -1,7 +1,7 @@
-"""The HTTP service: programs that speak OpenAI's protocol use the assistant, its recognizer and its voice.
+"""The HTTP service: programs that speak OpenAI's protocol use the assistant, its recognizer, and its voice.
 
-Opened where ``services.http`` is set. Its packages are the extra `http`, imported only then. People in the
-room go first: work for other programs is done only while nobody is listened to or answered.
+It starts if ``services.http`` is set. Its packages are in the extra `http` and are imported only then. People
+in the room come first: work for other programs runs only while nobody is being listened to or answered.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ async def _open(host: Host) -> AsyncIterator[None]:
         from assistant.services.http.server import serve  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
-            f"services.http is set, and the package '{error.name}' is not installed.",
+            f"services.http is set, but the package '{error.name}' is not installed.",
             "Install it (scripts/setup run http), or set services.http to null.",
         ) from error
     token = credentials.read(None, settings.token_file, "http-token")
@@ -43,19 +43,21 @@ def _listening(settings: HttpSettings, *, has_token: bool) -> socket.socket:
     name = name.removeprefix("[").removesuffix("]")
     try:
         if not int(port) < 65_536:
-            raise ValueError("there is no such port")
+            raise ValueError("the port does not exist")
         family, _, _, _, place = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0]
         if not has_token and not ipaddress.ip_address(str(place[0])).is_loopback:
             raise SettingsError(
-                f"services.http.listen is {settings.listen}, which other machines reach, without a token.",
-                "Put a secret in a file, name it in services.http.token_file, or listen at 127.0.0.1 only.",
+                f"services.http.listen is {settings.listen}, which other "
+                "machines can reach, but no token is set.",
+                "Put a secret in a file and set services.http.token_file to its "
+                "path, or listen on 127.0.0.1 only.",
             )
         return socket.create_server((str(place[0]), int(place[1])), family=family)
     except (OSError, ValueError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SettingsError(
-            f"The HTTP service can't listen at {settings.listen}: {reason}.",
-            "Choose another address in services.http.listen, or set services.http to null.",
+            f"The HTTP service can't listen on {settings.listen}: {reason}.",
+            "Choose a different address in services.http.listen, or set services.http to null.",
         ) from error
 
 

@@ -1,8 +1,8 @@
-"""OpenAI's protocol over HTTP: which requests there are, and how errors are told.
+"""OpenAI's protocol over HTTP: the routes, and how errors are reported.
 
-``assistant`` is the model that answers as the assistant does in the room, skills included, in the same
-conversation. The language model's own name reaches the model alone. Names that OpenAI uses (``gpt-4o``,
-``whisper-1``, ``tts-1``) mean the assistant, its recognizer and its voice.
+The model ``assistant`` answers as the assistant does in the room, skills included, in the same conversation.
+The language model's own name reaches only the model. OpenAI's names (``gpt-4o``, ``whisper-1``, ``tts-1``)
+stand for the assistant, its recognizer, and its voice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from assistant.services.http.realtime import converse
 from assistant.services.http.sound import MEDIA_TYPES, Encoder, RequestInvalid, sound_in, subtitles
 
 LONGEST_INPUT_CHARS = 4096
-"""Of a text to be spoken, as OpenAI allows."""
+"""Longest text to speak; OpenAI's own limit."""
 
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 
@@ -44,14 +44,14 @@ def application(host: Host) -> Starlette:
 
 
 class _Api:
-    """The requests, one method each."""
+    """The request handlers, one method each."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._chat = Chat(host)
 
     async def models(self, _: Request) -> Response:
-        """Name the assistant, and the models behind it."""
+        """List the assistant and the models behind it."""
         settings = self._host.pipeline().settings
         names = dict.fromkeys(("assistant", settings.llm.model, settings.stt.model, settings.tts.model))
         listed = [{"id": name, "object": "model", "created": 0, "owned_by": "assistant"} for name in names]
@@ -65,14 +65,16 @@ class _Api:
         return StreamingResponse(self._chat.events(asked), media_type="text/event-stream")
 
     async def transcriptions(self, request: Request) -> Response:
-        """Write down what is said in the uploaded file."""
+        """Transcribe the uploaded file."""
         async with request.form(max_files=1, max_fields=20) as form:
             file = form.get("file")
             if file is None or isinstance(file, str):
                 raise RequestInvalid("The request has no file.", "file")
             wanted = str(form.get("response_format") or "json")
             if wanted not in _FORMATS:
-                raise RequestInvalid(f"response_format is one of {', '.join(_FORMATS)}.", "response_format")
+                raise RequestInvalid(
+                    f"response_format must be one of {', '.join(_FORMATS)}.", "response_format"
+                )
             has_times = wanted not in ("json", "text")
             pieces, seconds = await sound_in(await file.read(), by_pause=has_times)
         told: list[dict[str, Any]] = []
@@ -100,19 +102,23 @@ class _Api:
         return transcript.text.strip()
 
     async def speech(self, request: Request) -> Response:
-        """Speak a text; the sound arrives sentence by sentence."""
+        """Speak a text; the audio arrives sentence by sentence."""
         asked = await _json(request)
         text = asked.get("input")
         if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_INPUT_CHARS:
-            raise RequestInvalid(f"input is a text of at most {LONGEST_INPUT_CHARS} characters.", "input")
+            raise RequestInvalid(
+                f"input must be a text of at most {LONGEST_INPUT_CHARS} characters.", "input"
+            )
         kind = asked.get("response_format", "mp3")
         if kind not in MEDIA_TYPES:
-            raise RequestInvalid(f"response_format is one of {', '.join(MEDIA_TYPES)}.", "response_format")
+            raise RequestInvalid(
+                f"response_format must be one of {', '.join(MEDIA_TYPES)}.", "response_format"
+            )
         if asked.get("speed", 1) != 1:
-            raise RequestInvalid("speed is 1: set the pace of the voice in tts.pace.", "speed")
+            raise RequestInvalid("speed must be 1; set the pace of the voice in tts.pace.", "speed")
         encoder = Encoder(str(kind), self._host.pipeline().tts.engine.sample_rate_hz)
         sounds = self._sound(text, encoder)
-        first = await anext(sounds, b"")  # what fails before the first sound is told as an error
+        first = await anext(sounds, b"")  # # A failure before the first sound is returned as an error.
 
         async def stream() -> AsyncIterator[bytes]:
             yield first
@@ -122,7 +128,7 @@ class _Api:
         return StreamingResponse(stream(), media_type=MEDIA_TYPES[kind])
 
     async def realtime(self, socket: WebSocket) -> None:
-        """Converse with one client."""
+        """Hold a conversation with one client."""
         await converse(socket, self._host)
 
     async def _sound(self, text: str, encoder: Encoder) -> AsyncIterator[bytes]:
@@ -154,6 +160,6 @@ async def _told(_: Request, error: Exception) -> Response:
 
 
 async def _unknown(request: Request, _: Exception) -> Response:
-    reason = f"There is no {request.method} {request.url.path[:100]} here."
+    reason = f"No route matches {request.method} {request.url.path[:100]}."
     error = {"message": reason, "type": "invalid_request_error", "param": None, "code": "unknown_url"}
     return JSONResponse({"error": error}, 404)

@@ -1,4 +1,4 @@
-"""Chat completions: a conversation comes in, the next message goes out, whole or piece by piece."""
+"""Chat completions: receives a conversation and returns the next message, in one piece or as events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from assistant.services.host import Host
 from assistant.services.http.sound import RequestInvalid
 
 LONGEST_CHARS = 100_000
-"""Of all messages together: more than any model here can read."""
+"""Total length of all messages: more than any supported model can read."""
 
 _MOST_MESSAGES = 500
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -41,24 +41,26 @@ class Chat:
         self._host = host
 
     def asked(self, request: dict[str, Any]) -> Asked:
-        """Check a request. Raises RequestInvalid."""
+        """Validate a request. Raises RequestInvalid."""
         given = request.get("messages")
         if not isinstance(given, list) or not 0 < len(given) <= _MOST_MESSAGES:
-            raise RequestInvalid(f"messages is a list of 1 to {_MOST_MESSAGES} messages.", "messages")
+            raise RequestInvalid(f"messages must be a list of 1 to {_MOST_MESSAGES} messages.", "messages")
         messages = [_message(each) for each in given]
         if messages[-1].role != "user":
-            raise RequestInvalid("The last message must be the user's.", "messages")
+            raise RequestInvalid("The last message must have the role 'user'.", "messages")
         if sum(len(each.content) for each in messages) > LONGEST_CHARS:
-            raise RequestInvalid(f"All messages may have {LONGEST_CHARS} characters.", "messages")
+            raise RequestInvalid(
+                f"The messages may have at most {LONGEST_CHARS} characters in total.", "messages"
+            )
         if request.get("tools") or request.get("functions"):
-            raise RequestInvalid("The assistant calls its own skills; it takes no tools.", "tools")
+            raise RequestInvalid("The assistant calls its own skills and doesn't accept tools.", "tools")
         most = request.get("max_completion_tokens", request.get("max_tokens"))
         if most is not None and (not isinstance(most, int) or most < 1):
-            raise RequestInvalid("max_tokens is a whole number above 0.", "max_tokens")
+            raise RequestInvalid("max_tokens must be a whole number above 0.", "max_tokens")
         stop = request.get("stop") or []
         stops = [stop] if isinstance(stop, str) else stop
         if not isinstance(stops, list) or not all(isinstance(each, str) and each for each in stops):
-            raise RequestInvalid("stop is a text or a list of texts.", "stop")
+            raise RequestInvalid("stop must be a text or a list of texts.", "stop")
         llm = self._host.pipeline().settings.llm.model
         model = llm if request.get("model") == llm else "assistant"
         return Asked(model, messages, bool(request.get("stream")), most, stops[:4])
@@ -74,7 +76,7 @@ class Chat:
         return {**_head("chat.completion", asked.model), "choices": [choice]}
 
     async def events(self, asked: Asked) -> AsyncIterator[str]:
-        """Yield the answer as server-sent events; an error is one of them."""
+        """Yield the answer as server-sent events; an error is also sent as an event."""
         head, reason = _head("chat.completion.chunk", asked.model), "stop"
         yield _event({**head, "choices": [_delta({"role": "assistant", "content": ""})]})
         try:
@@ -90,17 +92,17 @@ class Chat:
         yield "data: [DONE]\n\n"
 
     async def _pieces(self, asked: Asked) -> AsyncGenerator[tuple[str, str], None]:
-        """Yield text and why it would end here: "stop" or "length"."""
+        """Yield each piece of text with the finish reason if it ended there: "stop" or "length"."""
         if asked.model == "assistant":
             order = {"order": "ask", "text": asked.messages[-1].content}
             await self._host.guests.wait()
-            answer = await self._host.control.obey(order)  # once: a skill may act
+            answer = await self._host.control.obey(order)  # # Only once, because a skill may act.
             yield str(answer.get("reply") or ""), "stop"
             return
         await self._host.guests.wait()
         pipeline, text, told = self._host.pipeline(), "", 0
         longest = max((len(stop) for stop in asked.stops), default=1) - 1
-        """What a stop may begin with is held back."""
+        """Characters held back, because they may begin a stop text."""
         stream = pipeline.llm.stream(lambda llm, cancel: llm.stream(asked.messages, cancel))
         needed = asyncio.ensure_future(self._host.guests.needed())
         try:
@@ -108,7 +110,7 @@ class Chat:
                 count = 0
                 async for piece in pieces:
                     if needed.done():
-                        break  # somebody in the room speaks: what was written so far is the answer
+                        break  # # Someone in the room is speaking: the text so far is the answer.
                     count += 1
                     text += piece
                     ends = [at for stop in asked.stops if (at := text.find(stop)) >= 0]
@@ -126,22 +128,22 @@ class Chat:
             await self._read_again(pipeline)
 
     async def _read_again(self, pipeline: Any) -> None:
-        """Let the model read again what the next question in the room begins with."""
+        """Process the start of the next question's prompt again."""
         beginning = [*pipeline.conversation.messages_for("")]
         await self._host.guests.run(lambda: pipeline.llm.run(lambda llm, _: llm.prime(beginning)))
 
 
 def _message(given: object) -> Message:
     if not isinstance(given, dict) or given.get("role") not in _ROLES:
-        raise RequestInvalid(f"The role of a message is one of {', '.join(_ROLES)}.", "messages")
+        raise RequestInvalid(f"The role of a message must be one of {', '.join(_ROLES)}.", "messages")
     content = given.get("content")
     if isinstance(content, list):
         parts = [part.get("text") if isinstance(part, dict) else None for part in content]
         if not all(isinstance(part, str) for part in parts):
-            raise RequestInvalid("Messages may contain text only.", "messages")
+            raise RequestInvalid("Messages may contain only text.", "messages")
         content = "\n".join(str(part) for part in parts)
     if not isinstance(content, str) or not content.strip():
-        raise RequestInvalid("Every message needs a text.", "messages")
+        raise RequestInvalid("Every message must contain text.", "messages")
     return Message(_ROLES[given["role"]], content)  # type: ignore[arg-type]  # one of the three
 
 

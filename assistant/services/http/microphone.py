@@ -1,4 +1,4 @@
-"""A microphone at the other end of a connection: its samples become the endpointer's events."""
+"""A client's microphone stream, turned into the endpointer's events."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from assistant.services.http.sound import RequestInvalid
 from assistant.settings.schema import Settings
 
 CLIENT_HZ = 24_000
-"""Sample rate of ``audio/pcm``, both ways."""
+"""Sample rate of ``audio/pcm``, in both directions."""
 
 
 class ClientMicrophone:
-    """Detects utterances in one client's sound."""
+    """Detects utterances in one client's audio."""
 
     def __init__(self, settings: Settings) -> None:
         self._vad = engines.load("vad", "webrtc", settings=settings.vad)
@@ -29,7 +29,7 @@ class ClientMicrophone:
         self._rest: Pcm16 = np.zeros(0, np.int16)
         self._frames = 0
         self.item = ""
-        """Name of what is being said."""
+        """ID of the current utterance."""
 
     def resampled(self, pcm: Pcm16) -> Pcm16:
         """Return the client's samples at 16 kHz."""
@@ -37,7 +37,7 @@ class ClientMicrophone:
         return resampled
 
     def events(self, pcm: Pcm16) -> list[Event]:
-        """Process samples at 16 kHz; return what they made certain."""
+        """Process samples at 16 kHz, and return the resulting events."""
         sound = np.concatenate([self._rest, pcm])
         whole = len(sound) // FRAME_SAMPLES * FRAME_SAMPLES
         self._rest, found = sound[whole:], []
@@ -50,27 +50,27 @@ class ClientMicrophone:
         return found
 
     def reset(self) -> None:
-        """Forget the utterance."""
+        """Discard the current utterance."""
         self._endpointer.reset()
 
     @property
     def now_ms(self) -> int:
-        """Length of all sound so far."""
+        """Return the length of all audio so far."""
         return self._frames * FRAME_MS
 
     @property
     def utterance_ms(self) -> int:
-        """Length of the utterance so far."""
+        """Return the length of the current utterance so far."""
         return self._endpointer.utterance_ms
 
     @property
     def pauses(self) -> bool:
-        """True in a pause within an utterance."""
+        """True during a pause within an utterance."""
         return self._endpointer.pauses
 
     @property
     def wait_ms(self) -> int:
-        """Silence that ends the turn."""
+        """Return the silence that ends the turn."""
         return self._endpointer.required_silence_ms
 
     @wait_ms.setter
@@ -79,11 +79,11 @@ class ClientMicrophone:
 
 
 def samples(given: object) -> Pcm16:
-    """Return the samples that a client sent in base64. Raises RequestInvalid."""
+    """Decode a client's base64 audio. Raises RequestInvalid."""
     try:
         raw = base64.b64decode(given if isinstance(given, str) else "!", validate=True)
     except (binascii.Error, ValueError) as error:
-        raise RequestInvalid("audio is base64.", "audio") from error
+        raise RequestInvalid("audio must be base64.", "audio") from error
     if len(raw) % 2:
-        raise RequestInvalid("audio has 16 bits a sample.", "audio")
+        raise RequestInvalid("audio must have 16-bit samples.", "audio")
     return np.frombuffer(raw, "<i2").astype(np.int16)

@@ -1,7 +1,7 @@
 """OpenAI's realtime protocol: a program streams a microphone over a WebSocket and gets spoken answers.
 
-The assistant decides with its own end of turn when somebody has finished. Who speaks while an answer is being
-sent ends it. Answers come from the assistant as in the room, skills included.
+The assistant decides with its own end-of-turn detection when someone has finished. Speaking while an answer
+is being sent ends the answer. Answers come from the assistant as in the room, skills included.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from assistant.services.http.microphone import CLIENT_HZ, ClientMicrophone, samp
 from assistant.services.http.sound import Encoder, RequestInvalid
 
 _LONGEST_S = 60
-"""Sound that a client commits by itself."""
+"""Longest audio in one commit."""
 
 _DELTA_BYTES = CLIENT_HZ
-"""Half a second of sound in one event."""
+"""Half a second of audio per event."""
 
 _SILENT_S = 600.0
-"""A client that says nothing for so long is gone."""
+"""A client that sends nothing for this long is considered gone."""
 
 
 async def converse(socket: WebSocket, host: Host) -> None:
@@ -42,25 +42,25 @@ async def converse(socket: WebSocket, host: Host) -> None:
 
 
 class Session:
-    """One client's conversation."""
+    """A conversation with one client."""
 
     def __init__(self, socket: WebSocket, host: Host) -> None:
         self._socket = socket
         self._host = host
         self._hearing = ClientMicrophone(host.pipeline().settings)
         self._decides = True
-        """The assistant decides when a turn is over; otherwise the client commits."""
+        """True if the assistant decides when a turn is over; otherwise, the client commits."""
         self._answers, self._interrupts, self._speaks = True, True, True
         self._kept: list[Pcm16] = []
-        """What the client has sent since its last commit, where it decides."""
+        """Audio since the last commit, if the client commits."""
         self._asked = ""
         self._turn: asyncio.Task[None] | None = None
-        """Transcribes, and answers."""
+        """The task that transcribes and answers."""
         self._ahead: asyncio.Task[None] | None = None
-        """Transcribes in a pause, to know how long to wait."""
+        """The task that transcribes during a pause to decide how long to wait."""
 
     async def run(self) -> None:
-        """Take its events one at a time, until it leaves."""
+        """Process the client's events in order until it disconnects."""
         await self._send("session.created", session=self._session)
         try:
             while True:
@@ -69,7 +69,11 @@ class Session:
                     await self._take(_parsed(text))
                 except RequestInvalid as error:
                     await self._complain(str(error), "invalid_request_error", error.param)
-        except (WebSocketDisconnect, asyncio.TimeoutError, KeyError):  # KeyError: it sent no text
+        except (
+            WebSocketDisconnect,
+            asyncio.TimeoutError,
+            KeyError,
+        ):  # # KeyError: the client sent binary data.
             pass
         finally:
             for task in (self._turn, self._ahead):
@@ -92,7 +96,7 @@ class Session:
                 await self._send("input_audio_buffer.cleared")
             case "input_audio_buffer.commit":
                 if not self._kept:
-                    raise RequestInvalid("There is no sound to commit.")
+                    raise RequestInvalid("There is no audio to commit.")
                 pcm = np.concatenate(self._kept)
                 self._kept.clear()
                 self._begin(self._heard(pcm, _item(), answers=False))
@@ -107,7 +111,7 @@ class Session:
                 cut = {key: event.get(key) for key in ("item_id", "content_index", "audio_end_ms")}
                 await self._send("conversation.item.truncated", **cut)
             case other:
-                raise RequestInvalid(f"There is no event {str(other)[:60]!r} here.", "type")
+                raise RequestInvalid(f"The event {str(other)[:60]!r} is not supported.", "type")
 
     @property
     def _session(self) -> dict[str, Any]:
@@ -123,18 +127,20 @@ class Session:
         }
 
     def _update(self, given: object) -> None:
-        """Raises RequestInvalid."""
+        """Apply a session update. Raises RequestInvalid."""
         if not isinstance(given, dict):
-            raise RequestInvalid("session is an object.", "session")
+            raise RequestInvalid("session must be an object.", "session")
         if given.get("tools"):
-            raise RequestInvalid("The assistant calls its own skills; it takes no tools.", "session.tools")
+            raise RequestInvalid(
+                "The assistant calls its own skills and doesn't accept tools.", "session.tools"
+            )
         audio = given.get("audio") or {}
         heard = (audio.get("input") or {}) if isinstance(audio, dict) else None
         if not isinstance(heard, dict):
-            raise RequestInvalid("audio.input is an object.", "session.audio")
+            raise RequestInvalid("audio.input must be an object.", "session.audio")
         form = heard.get("format") or {}
         if not isinstance(form, dict) or form.get("type", "audio/pcm") != "audio/pcm":
-            raise RequestInvalid("Sound is audio/pcm with 24,000 samples a second.", "session.audio")
+            raise RequestInvalid("Audio must be audio/pcm at 24,000 samples per second.", "session.audio")
         if "turn_detection" in heard:
             detection = heard["turn_detection"]
             self._decides = isinstance(detection, dict)
@@ -152,7 +158,7 @@ class Session:
             self._kept.append(resampled)
             if sum(map(len, self._kept)) > _LONGEST_S * SAMPLE_RATE_HZ:
                 self._kept.clear()
-                raise RequestInvalid(f"More than {_LONGEST_S} s of sound: commit it sooner.")
+                raise RequestInvalid(f"The buffer holds more than {_LONGEST_S} s of audio; commit sooner.")
             return
         for event in self._hearing.events(resampled):
             match event:
@@ -175,7 +181,9 @@ class Session:
         await self._send(f"input_audio_buffer.speech_{what}", item_id=self._hearing.item, **when)
 
     async def _judge(self, pcm: Pcm16) -> None:
-        """Read what was said until the pause: it tells how long a pause ends the turn."""
+        """Transcribe what was said up to the pause, which decides how long a pause must be to end the
+        turn.
+        """
         with suppress(AssistantError):
             transcript = await self._transcribe(pcm)
             pipeline = self._host.pipeline()
@@ -201,11 +209,11 @@ class Session:
             await self._answer(text)
 
     async def _question(self) -> str:
-        """What is to be answered: what was committed or typed last."""
+        """Return the question to answer: the last one committed or typed."""
         if self._turn:
             await asyncio.gather(self._turn, return_exceptions=True)
         if not self._asked:
-            raise RequestInvalid("Nothing has been asked yet.")
+            raise RequestInvalid("No question has been asked yet.")
         return self._asked
 
     # Answering
@@ -216,13 +224,13 @@ class Session:
         self._turn = asyncio.ensure_future(self._told(turn))
 
     async def _told(self, turn: Any) -> None:
-        """Do it; what goes wrong is told the client, not raised."""
+        """Run ``turn``; errors are sent to the client, not raised."""
         try:
             await turn
         except AssistantError as error:
             await self._complain(str(error), "server_error", None, error.code)
         except (RuntimeError, WebSocketDisconnect):
-            pass  # the client has left
+            pass  # # The client has disconnected.
 
     async def _interrupt(self, reason: str) -> None:
         if self._turn and not self._turn.done():
@@ -244,7 +252,9 @@ class Session:
         details: dict[str, Any] | None = None
         try:
             await self._host.guests.wait()
-            answer = await self._host.control.obey({"order": "ask", "text": text})  # once: a skill may act
+            answer = await self._host.control.obey(
+                {"order": "ask", "text": text}
+            )  # # Only once, because a skill may act.
             reply = str(answer.get("reply") or "")
             begun = {"response_id": response, "output_index": 0}
             await self._send("response.output_item.added", **begun, item=_message("assistant", "", item))
@@ -279,7 +289,7 @@ class Session:
                 await asyncio.shield(self._send("response.done", response=ended))
 
     async def _spoken(self, text: str) -> AsyncIterator[str]:
-        """Yield the sound of ``text`` in base64."""
+        """Yield the audio of ``text`` in base64."""
         encoder = Encoder("pcm", self._host.pipeline().tts.engine.sample_rate_hz)
         async for pcm in self._host.guests.speak(self._host.pipeline, text):
             for piece in _cut(encoder.add(pcm)):
@@ -302,9 +312,9 @@ def _parsed(text: str) -> dict[str, Any]:
     try:
         event = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RequestInvalid("An event is a JSON object.") from error
+        raise RequestInvalid("An event must be a JSON object.") from error
     if not isinstance(event, dict):
-        raise RequestInvalid("An event is a JSON object.")
+        raise RequestInvalid("An event must be a JSON object.")
     return event
 
 
@@ -315,7 +325,7 @@ def _words(given: object) -> str:
     )
     words = " ".join(part for part in parts if isinstance(part, str)).strip()
     if not words or len(words) > 4096:
-        raise RequestInvalid("An item is a user's message with text.", "item")
+        raise RequestInvalid("An item must be a user message with text.", "item")
     return words
 
 

@@ -1,7 +1,7 @@
 """An HTTP server on the assistant's own event loop, behind a guard.
 
-The server is uvicorn. The guard asks for the token, refuses pages of other origins, and limits sizes, times
-and the number of connections, so that nothing from outside takes what the assistant needs itself.
+The server is uvicorn. The guard checks the token, refuses pages from other origins, and limits sizes, times,
+and the number of connections, so that clients can't exhaust resources that the assistant itself needs.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 32
 LARGEST_BODY_BYTES = 25_000_000
-"""As OpenAI's own limit for sound files."""
+"""OpenAI's own limit for audio files."""
 
 LARGEST_EVENT_BYTES = 1_000_000
-"""Of a WebSocket: 15 s of sound."""
+"""Largest WebSocket message: 15 s of audio."""
 
 _HEAD_WITHIN_S = 10.0
-"""For the first request of a connection."""
+"""Time limit for the first request on a connection."""
 _BODY_WITHIN_S = 60.0
 _IDLE_S = 30.0
-"""A connection without a request for so long is closed."""
+"""A connection without a request for this long is closed."""
 _LARGEST_HEAD_BYTES = 16_384
 _ENDS_WITHIN_S = 2
 
@@ -43,7 +43,7 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class _Connection(H11Protocol):
-    """One that never sends a request is closed."""
+    """A connection that is closed if it never sends a request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -57,13 +57,13 @@ class _Connection(H11Protocol):
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the assistant's."""
+        """Leave signals to the assistant."""
         yield
 
 
 @asynccontextmanager
 async def serve(listener: socket.socket, app: ASGIApp, *, token: str | None) -> AsyncIterator[None]:
-    """Answer requests that arrive at ``listener`` with ``app``, until left."""
+    """Answer requests on ``listener`` with ``app`` while the block lasts."""
     server = _Server(
         uvicorn.Config(
             Guard(app, token),
@@ -93,14 +93,14 @@ async def serve(listener: socket.socket, app: ASGIApp, *, token: str | None) -> 
 
 
 class Guard:
-    """Lets a request through to ``app`` only if it may come in, and only so much of it."""
+    """Passes a request to ``app`` only if it is allowed, and limits its body."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
         self._token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
+        """Handle one request (ASGI)."""
         headers = Headers(scope=scope)
         reason = self._refusal(headers)
         if scope["type"] == "websocket":
@@ -114,25 +114,25 @@ class Guard:
             return
         body = _Body(receive, headers)
         if body.is_too_large:
-            await _refuse(send, 413, "too_large", f"A request may have {LARGEST_BODY_BYTES} bytes.")
+            await _refuse(send, 413, "too_large", f"A request may have at most {LARGEST_BODY_BYTES} bytes.")
             return
         await self._app(scope, body.receive, send)
 
     def _refusal(self, headers: Headers) -> tuple[int, str, str] | None:
-        """Status, code and reason if the request may not come in."""
+        """Return status, code, and reason if the request is refused."""
         if self._token is not None:
             given = headers.get("authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
-                return 401, "invalid_api_key", "Wrong or missing token. It's in services.http.token_file."
+                return 401, "invalid_api_key", "The token in services.http.token_file is required."
         elif _PORT.sub("", headers.get("host", "")) not in _LOCAL_NAMES:
-            return 403, "wrong_host", "Without a token, only programs on this machine may ask."
+            return 403, "wrong_host", "Without a token, only local programs have access."
         if "origin" in headers:
-            return 403, "wrong_origin", "Pages of other sites may not ask."
+            return 403, "wrong_origin", "Pages from other sites have no access."
         return None
 
 
 class _Body:
-    """The rest of a request, as far as its size and its time allow."""
+    """A request's body, within its size and time limits."""
 
     def __init__(self, receive: Receive, headers: Headers) -> None:
         self._receive = receive
@@ -143,7 +143,9 @@ class _Body:
         self.is_too_large = not told.isdecimal() or int(told) > LARGEST_BODY_BYTES
 
     async def receive(self) -> Message:
-        """Return the next message (ASGI); whoever sends too much or too slowly is taken to have left."""
+        """Return the next message (ASGI); a client that sends too much or too slowly is treated as
+        disconnected.
+        """
         if self._is_whole:
             return await self._receive()
         left_s = self._until_s - asyncio.get_running_loop().time()

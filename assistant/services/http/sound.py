@@ -1,4 +1,4 @@
-"""Sound that comes in as a file and goes out encoded."""
+"""Decodes audio files and encodes audio streams."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from assistant.runtime.aio import in_thread
 
 LONGEST_PIECE_S = 25
-"""A recognizer hears 30 s at once."""
+"""A recognizer processes 30 s at a time."""
 
 _PAUSE_S = 0.6
-"""Between two pieces."""
+"""A pause between two pieces."""
 _MARGIN_S = 0.2
 _ABOVE_NOISE_DB = 9.0
 _QUIETEST_DB = -60.0
@@ -41,14 +41,14 @@ _CODECS: Final = {
     "flac": ("flac", "flac"),
     "wav": ("wav", "pcm_s16le"),
 }
-"""Container and codec, as FFmpeg names them."""
+"""FFmpeg's names of the container and codec."""
 
 _PCM_HZ = 24_000
-"""What OpenAI's clients expect of ``pcm``; a rate that every codec takes."""
+"""OpenAI's clients expect this rate for ``pcm``, and every codec supports it."""
 
 
 class RequestInvalid(Exception):
-    """The request can't be fulfilled as it is; ``param`` names the part that is wrong."""
+    """The request cannot be fulfilled; ``param`` is the name of the invalid parameter."""
 
     def __init__(self, reason: str, param: str | None = None) -> None:
         super().__init__(reason)
@@ -56,7 +56,7 @@ class RequestInvalid(Exception):
 
 
 async def sound_in(file: bytes, *, by_pause: bool) -> tuple[list[tuple[float, Pcm16]], float]:
-    """Return what is said in a sound file, in ``pieces``, and its length in seconds.
+    """Return the speech in an audio file as ``pieces``, and its length in seconds.
 
     Raises RequestInvalid.
     """
@@ -76,11 +76,11 @@ def _read(file: bytes) -> Pcm16:
 
 
 def pieces(pcm: Pcm16, *, by_pause: bool) -> Iterator[tuple[float, Pcm16]]:
-    """Cut a recording at its pauses; yield the second at which each piece begins, and its samples.
+    """Split a recording at its pauses; yield the start time of each piece in seconds, and its samples.
 
-    A piece has at most LONGEST_PIECE_S; where nobody pauses, it is cut at the quietest moment. With
-    ``by_pause`` every pause ends one, otherwise as few as possible do. What is as quiet as the recording's
-    own noise is left out at its ends.
+    A piece is at most LONGEST_PIECE_S long; speech without a pause is cut at the quietest moment. With
+    ``by_pause``, every pause ends a piece; otherwise, there are as few pieces as possible. Anything as quiet
+    as the recording's own noise is trimmed from both ends.
     """
     frames = len(pcm) // FRAME_SAMPLES
     if not frames:
@@ -133,7 +133,7 @@ def _clock(seconds: float, mark: str) -> str:
 
 
 class _Pipe:
-    """Takes what FFmpeg writes; it can't go back in it."""
+    """A file object for FFmpeg's output that cannot seek."""
 
     def __init__(self) -> None:
         self.written = bytearray()
@@ -159,11 +159,11 @@ class Encoder:
         self._samples = 0
 
     def add(self, pcm: Pcm16) -> bytes:
-        """Return what is ready of the encoded sound after these samples."""
+        """Encode the samples, and return the output that is ready."""
         return self._encoded(self._resampler.resample_chunk(pcm))
 
     def finish(self) -> bytes:
-        """Return the rest."""
+        """Return the remaining output."""
         rest = self._encoded(self._resampler.resample_chunk(np.zeros(0, np.int16), last=True))
         if self._container is None:
             return rest

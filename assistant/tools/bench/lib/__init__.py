@@ -1,1 +1,1 @@
-"""What the benches share: measuring and tables, the machine, recordings, and what became of each turn."""
+"""Code that benches share: measuring and tables, the machine, recordings, and the record of each turn."""

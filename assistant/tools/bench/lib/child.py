@@ -1,6 +1,6 @@
-"""A part of a bench in a process of its own, which talks with the bench in lines of JSON.
+"""Part of a bench in a separate process that exchanges lines of JSON with the bench.
 
-What libraries print there goes to standard error, so that nothing but answers comes back.
+Whatever libraries print there goes to standard error, so that only answers come back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _answers = sys.stdout
 
 
 class Child:
-    """Runs ``work(settings, **order)``; what it returns, if anything, is its last answer."""
+    """Runs ``work(settings, **order)`` in a child process; its return value, if any, is the last answer."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Child:
         env: Mapping[str, str] | None = None,
         **order: Any,
     ) -> None:
-        """``what`` is what could not be measured when the process fails."""
+        """``what`` names what could not be measured if the process fails."""
         code = f"from {__name__} import serve; serve({work.__module__!r}, {work.__qualname__!r})"
         self._what = what
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
@@ -50,7 +50,7 @@ class Child:
         return self._process.pid
 
     def tell(self, what: object) -> bool:
-        """Say something to it; false when it has ended."""
+        """Send a message to the child. False if it has ended."""
         assert self._process.stdin  # noqa: S101 - it was asked for
         try:
             self._process.stdin.write(json.dumps(what) + "\n")
@@ -60,26 +60,26 @@ class Child:
         return True
 
     def hear(self) -> Any:
-        """Its next answer. Raises EngineFailed."""
+        """Return the child's next answer. Raises EngineFailed."""
         answer = next(iter(self), None)
         if answer is None:
             raise EngineFailed(f"{self._what} could not be measured.", "See its output above.")
         return answer
 
     def __iter__(self) -> Iterator[Any]:
-        """All its answers, until it ends."""
+        """Yield all answers until the child ends."""
         assert self._process.stdout  # noqa: S101
         while line := self._process.stdout.readline():
             yield json.loads(line)
 
     def finish(self) -> None:
-        """Tell it that nothing more will be said."""
+        """Tell the child that no more messages will follow."""
         assert self._process.stdin  # noqa: S101
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
 
     def close(self, within_s: float = 0.0) -> None:
-        """End it, by force unless it ends within that time by itself."""
+        """End the child, by force if it doesn't end within ``within_s``."""
         self.finish()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(within_s)
@@ -96,14 +96,14 @@ class Child:
 
 
 def in_own_process(work: Callable[..., Any], settings: Settings, what: str, **order: Any) -> dict[str, Any]:
-    """What ``work(settings, **order)`` returns there. Raises EngineFailed."""
+    """Return the result of ``work(settings, **order)`` in a child process. Raises EngineFailed."""
     with Child(work, settings, what, **order) as child:
         found: dict[str, Any] = child.hear()
     return found
 
 
 def serve(module: str, name: str) -> None:
-    """In the child: do what the first line of standard input orders."""
+    """In the child: run the work that the first line of standard input orders."""
     global _answers  # noqa: PLW0603 - standard output becomes something else here
     _answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -118,12 +118,12 @@ def serve(module: str, name: str) -> None:
 
 
 def say(answer: object) -> None:
-    """In the child: answer."""
+    """In the child: send an answer."""
     _answers.write(json.dumps(answer) + "\n")
     _answers.flush()
 
 
 def told() -> Iterator[Any]:
-    """In the child: what else is said to it, until the other end finishes."""
+    """In the child: yield further messages until the parent calls ``finish``."""
     for line in iter(sys.stdin.readline, ""):
         yield json.loads(line)

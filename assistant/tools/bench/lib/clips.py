@@ -1,7 +1,7 @@
-"""A folder of recordings, and what a manifest says of them.
+"""A folder of recordings, and their manifest.
 
-``manifest.jsonl`` lies in the folder or above it and holds an object a line: ``path`` from the manifest's
-own folder, and where known ``text`` (what is said) and ``kind``. A folder without one will do.
+``manifest.jsonl`` is in the folder or above it and has one object per line: ``path`` relative to the
+manifest's folder and, where known, ``text`` (the transcript) and ``kind``. The manifest is optional.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Clip:
     """One recording."""
 
     name: str
-    """Its path within the folder."""
+    """Path within the folder."""
     pcm: Pcm16
     """Samples at 16 kHz."""
     spoken: Spoken
-    """Where in it somebody speaks."""
+    """Where the speech is."""
     text: str = ""
-    """What is said; empty when that is not known."""
+    """The transcript; empty if unknown."""
     kind: str = ""
 
     @property
@@ -41,13 +41,14 @@ class Clip:
 
 
 def read_set(folder: Path, limit: int | None = None) -> list[Clip]:
-    """Every recording below ``folder`` in which somebody speaks, by name; ``limit`` takes a spread of them.
+    """Read every recording below ``folder`` that contains speech, by name; ``limit`` picks an even spread of
+    them.
 
-    Raises AudioFileInvalid when there are none, or one cannot be read; EngineUnavailable without Silero.
+    Raises AudioFileInvalid if there are none or one cannot be read; EngineUnavailable without Silero.
     """
     files = sound_files(folder)
     if limit is not None and limit < len(files):
-        # The files of one speaker or kind often follow each other.
+        # # Files of one speaker or kind are often adjacent.
         files = [files[number * len(files) // limit] for number in range(limit)]
     known = _manifest(folder.resolve())
     network = speech_end.load_network()
@@ -65,7 +66,7 @@ def read_set(folder: Path, limit: int | None = None) -> list[Clip]:
 
 
 def sound_files(folder: Path) -> list[Path]:
-    """Every recording below ``folder``, by name. Raises AudioFileInvalid when there are none."""
+    """List every recording below ``folder``, by name. Raises AudioFileInvalid if there are none."""
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file())
     if not files:
         raise AudioFileInvalid(
@@ -75,7 +76,7 @@ def sound_files(folder: Path) -> list[Path]:
 
 
 def _manifest(folder: Path) -> dict[Path, tuple[str, str]]:
-    """File -> text and kind, from the nearest manifest; empty without one. Raises AudioFileInvalid."""
+    """Return file -> text and kind, from the nearest manifest; empty without one. Raises AudioFileInvalid."""
     for place in (folder, *folder.parents):
         manifest = place / _MANIFEST
         if manifest.is_file():

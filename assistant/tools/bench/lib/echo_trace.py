@@ -32,7 +32,7 @@ from assistant.core.errors import AudioFileInvalid
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
 
 _LOST_S = 0.1
-"""Frames that are so late were preceded by others that nobody got."""
+"""A frame this late means that earlier frames were lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class Told:
 
 
 Step = Begun | Told | AudioFrame
-"""What happened; a frame is as it was heard, with the verdict that it got."""
+"""What happened; a frame is stored as it was heard, with its verdict."""
 
 
 class Stamps(Protocol):
-    """What becomes of the times at which frames were heard."""
+    """Alters the times at which frames were heard."""
 
     def __call__(self, at_s: float) -> float:
-        """The time that is given instead of ``at_s``."""
+        """Return the time to report instead of ``at_s``."""
 
 
 def honest(at_s: float) -> float:
@@ -65,7 +65,7 @@ def honest(at_s: float) -> float:
 
 
 class TracedReference(Reference):
-    """Keeps in ``steps`` what it is told, and what ``TracedMicrophone`` hears."""
+    """Keeps in ``steps`` what it is told and what ``TracedMicrophone`` hears."""
 
     def __init__(self, stamps: Stamps = honest, *, keep: bool = True) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class _TracedPlayed(Played):
         self._reference = reference
 
     def tell(self, block: Pcm16) -> None:
-        """On the speaker's thread."""
+        """Record a played block; runs on the speaker's thread."""
         self._reference.note(Told(block.copy()))
         super().tell(block)
 
@@ -98,7 +98,7 @@ class _TracedPlayed(Played):
 
 
 class TracedMicrophone:
-    """What ``microphone`` hears after ``filters``; the reference notes what was heard before them."""
+    """A microphone that applies ``filters`` and records in the reference what was heard before them."""
 
     def __init__(
         self, microphone: Microphone, filters: Sequence[SoundFilter], reference: TracedReference
@@ -119,7 +119,7 @@ class TracedMicrophone:
                 yield frame
 
     def _judged(self, heard: AudioFrame, frame: AudioFrame) -> None:
-        """Note the verdict. The speaker may have told more meanwhile, which is behind the frame."""
+        """Record the verdict. The speaker may have reported more since; that goes after the frame."""
         steps = self._reference.steps
         for number in range(len(steps) - 1, -1, -1):
             if steps[number] is heard:
@@ -162,7 +162,7 @@ def write(steps: Sequence[Step], folder: Path, name: str) -> None:
 
 
 def read(folder: Path, name: str) -> list[Step]:
-    """What ``write`` has written. The speaker then has a rate of 16 kHz. Raises AudioFileInvalid."""
+    """Read the files written by ``write``; the speaker then has a rate of 16 kHz. Raises AudioFileInvalid."""
     lpb, mic = (sound_of(folder, f"{name}_{which}") for which in ("lpb", "mic"))
     try:
         with (folder / f"{name}.jsonl").open(encoding="utf-8") as lines:
@@ -174,7 +174,7 @@ def read(folder: Path, name: str) -> list[Step]:
 
 
 def sound_of(folder: Path, stem: str) -> Pcm16:
-    """A WAV or FLAC of that name, at 16 kHz. Raises AudioFileInvalid."""
+    """Read the WAV or FLAC file ``stem``, at 16 kHz. Raises AudioFileInvalid."""
     for ending in (".wav", ".flac"):
         if (file := folder / f"{stem}{ending}").is_file():
             return read_sound(file)
@@ -202,14 +202,16 @@ def _steps(lines: Sequence[dict[str, Any]], lpb: Pcm16, mic: Pcm16) -> Iterator[
 
 
 def _cut(pcm: Pcm16, begin: int, end: int) -> Pcm16:
-    """From ``begin`` to ``end``, silence where nothing is."""
+    """Return the samples from ``begin`` to ``end``, padded with silence."""
     inside = pcm[max(0, begin) : max(0, end)]
     before = min(end - begin, max(0, -begin))
     return np.pad(inside, (before, end - begin - before - len(inside)))
 
 
 def _first_times(steps: Sequence[Step]) -> dict[int, float]:
-    """Number of each beginning -> when its first sample was told of, reckoned from the next frame."""
+    """Return, for each time a speaker was opened, when its first sample was reported, relative to the next
+    frame.
+    """
     times: dict[int, float] = {}
     begun, rate_hz, told = None, SAMPLE_RATE_HZ, 0
     for number, step in enumerate(steps):
@@ -223,7 +225,7 @@ def _first_times(steps: Sequence[Step]) -> dict[int, float]:
 
 
 class _Track:
-    """Sound with places; what was put nowhere is silence, what lies before the beginning is left out."""
+    """Audio placed at sample positions: gaps are silent, and anything before the start is dropped."""
 
     def __init__(self) -> None:
         self._pieces: list[tuple[int, Pcm16]] = []
@@ -243,7 +245,7 @@ class _Track:
 
 
 class _Stream:
-    """A speaker's sound at 16 kHz, behind its own beginning."""
+    """A speaker's audio at 16 kHz since it was opened."""
 
     def __init__(self, rate_hz: int, track: _Track, at: int) -> None:
         self._resampler = LiveResampler(rate_hz)

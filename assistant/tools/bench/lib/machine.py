@@ -1,6 +1,6 @@
-"""What a figure was measured on: the board, the versions of the libraries, and the settings in force.
+"""What a figure was measured on: the board, the versions of the libraries, and the current settings.
 
-Also what the process has used of it. A figure without these says nothing.
+It also measures what the process has used. A figure without this context is meaningless.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from assistant.settings.schema import Settings
 from assistant.tools.bench.lib.measuring import Document
 
 _SECTIONS = ("vad", "endpoint", "stt", "llm", "tts", "conversation")
-"""Settings that change a figure."""
+"""Sections whose settings affect the figures."""
 
 
 def describe(settings: Settings) -> Document:
-    """``machine`` and ``settings`` of a document. Call it first: it tells how busy the machine was before."""
+    """Return a document's ``machine`` and ``settings``. Call it first: it records the load before the
+    measurement.
+    """
     board = recognise()
     settings = model_choice.resolved(settings)
     return {
@@ -47,7 +49,7 @@ def describe(settings: Settings) -> Document:
 
 
 def headline(document: Document) -> str:
-    """The machine in one line, for people."""
+    """Describe the machine in one line, for people."""
     machine = document["machine"]
     settings = document["settings"]
     models = ", ".join(settings[section]["model"] for section in ("stt", "llm", "tts"))
@@ -58,41 +60,41 @@ def headline(document: Document) -> str:
 
 
 def peak_rss_mb(process: str = "self", root: Path = ROOT) -> float:
-    """Most memory that this process, or another one, has had at once, in units of 1,000,000 bytes."""
+    """Return the peak memory of this process or another one, in units of 1,000,000 bytes."""
     peak = health.memory_bytes("VmHWM", root, of=f"{process}/status")
     if peak is not None:
         return peak / 1e6
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used * (1 if sys.platform == "darwin" else 1024) / 1e6  # macOS counts bytes
+    return used * (1 if sys.platform == "darwin" else 1024) / 1e6  # # macOS counts in bytes.
 
 
 def rss_mb(process: str = "self") -> float:
-    """Memory that this process, or another one, has now; its most where that cannot be told."""
+    """Return the current memory of this process or another one; its peak if unavailable."""
     now = health.memory_bytes("VmRSS", of=f"{process}/status")
     return peak_rss_mb(process) if now is None else now / 1e6
 
 
 def anonymous_mb(process: str = "self") -> float | None:
-    """Of that, what is in no file and so cannot go when memory is short; None where it cannot be told."""
+    """Return the part of it that is not backed by a file and cannot be reclaimed; None if unavailable."""
     now = health.memory_bytes("RssAnon", of=f"{process}/status")
     return None if now is None else now / 1e6
 
 
 def cpu_s() -> float:
-    """Processor seconds of this process, and of the programs that it ran and that have ended."""
+    """Return the CPU seconds of this process and of its child processes that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def cpu_s_of(process: str) -> float:
-    """Processor seconds of all threads of another process (proc(5), fields 14 and 15)."""
+    """Return the CPU seconds of all threads of another process (proc(5), fields 14 and 15)."""
     stat = (Path("/proc") / process / "stat").read_text("ascii", "replace")
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
 
 
 def _libraries(settings: Settings) -> list[str]:
-    """The distributions that do the work of the engines that the settings name."""
+    """Return the distributions behind the configured engines."""
     engines = [spec(kind, getattr(settings, kind).engine) for kind in ("vad", "stt", "llm", "tts")]
     return sorted({"numpy", *(name for each in engines for name in each.packages)})
 

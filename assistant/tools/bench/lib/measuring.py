@@ -1,6 +1,6 @@
-"""What the benches share: percentiles, contenders in turn, tables and the one line of JSON.
+"""Code that benches share: percentiles, alternating runs, tables, and the one line of JSON.
 
-Knows nothing of what is measured.
+It is independent of what is measured.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a bench found out."""
+    """The result of a bench."""
 
     text: str
     """Tables for people."""
     document: Document
-    """The same and more, for programs; becomes one line of JSON."""
+    """The same data and more, for programs; becomes one line of JSON."""
 
     def json_line(self) -> str:
         return json.dumps(self.document, ensure_ascii=False, allow_nan=False)
 
 
 def median(values: Iterable[float]) -> float | None:
-    """The middle; None of nothing."""
+    """Return the median; None for no values."""
     return percentile(values, 50)
 
 
 def percentile(values: Iterable[float], percent: float) -> float | None:
-    """Linear between the two nearest, as NumPy and spreadsheets do it; None of nothing."""
+    """Return the percentile, interpolated linearly as in NumPy and spreadsheets; None for no values."""
     known = list(values)
     return float(np.percentile(known, percent)) if known else None
 
 
 def spread_ms(values: Iterable[float]) -> Document:
-    """``{p50_ms, p95_ms, n}`` of durations in milliseconds; None where there are none."""
+    """Return ``{p50_ms, p95_ms, n}`` of durations in milliseconds; None for no values."""
     known = list(values)
     return {
         "p50_ms": rounded(median(known), 1),
@@ -52,7 +52,7 @@ def spread_ms(values: Iterable[float]) -> Document:
 
 
 def ratio(one: float | None, other: float | None) -> float | None:
-    """``one / other`` to three digits; None when that cannot be said."""
+    """Return ``one / other`` to three digits; None if undefined."""
     return rounded(one / other, 3) if one is not None and other else None
 
 
@@ -61,17 +61,17 @@ def rounded(value: float | None, digits: int) -> float | None:
 
 
 def timed(call: Callable[[], T]) -> tuple[float, T]:
-    """Wall seconds that ``call`` took, and what it returned."""
+    """Return the wall-clock seconds that ``call`` took, and its return value."""
     began_s = time.perf_counter()
     result = call()
     return time.perf_counter() - began_s, result
 
 
 def in_turn(contenders: Sequence[Callable[[], T]], rounds: int) -> list[list[T]]:
-    """What each contender returned in each round, one list a contender.
+    """Return what each contender returned in each round, one list per contender.
 
-    They take turns, and every other round goes backwards: whatever else the machine does meanwhile, and
-    however warm it gets, meets all of them alike.
+    The contenders take turns, and every other round runs in reverse order, so that other load on the machine
+    and its temperature affect all of them alike.
     """
     results: list[list[T]] = [[] for _ in contenders]
     order = list(range(len(contenders)))
@@ -82,9 +82,9 @@ def in_turn(contenders: Sequence[Callable[[], T]], rounds: int) -> list[list[T]]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns with their heads, the first flush left, the others right.
+    """Format a table; the first column is left-aligned, the others right-aligned.
 
-    None is a dash, and floats get one digit behind the point.
+    None is shown as a dash; floats have one decimal.
     """
     cells = [list(header), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
@@ -100,7 +100,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def columned(columns: Sequence[tuple[str, str]], cases: Iterable[Document]) -> str:
-    """A table with a row for each case; a column is its head and ``key``, ``key.key`` or ``key:format``."""
+    """Format a table with one row per case; a column is its heading and ``key``, ``key.key``, or
+    ``key:format``.
+    """
     heads = [head for head, _ in columns]
     return table(heads, [[_found(case, *path.split(":")) for _, path in columns] for case in cases])
 
@@ -112,7 +114,7 @@ def _found(case: Any, path: str, form: str = "") -> object:
 
 
 def share(value: float | None) -> str | None:
-    """A fraction as people write it: ``4.2 %``."""
+    """Format a fraction as a percentage: ``4.2 %``."""
     return None if value is None else f"{value * 100:.1f} %"
 
 

@@ -1,6 +1,6 @@
-"""Instruments that are read from outside while a process works: perf, energy counters, tegrastats.
+"""Instruments that observe a running process from outside: perf, energy counters, tegrastats.
 
-Each that is not there, or that we may not use, is left out and named.
+Instruments that are missing or not permitted are skipped and named.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MISSING = {
     ),
     "power": "energy: no sensor, or readable only by root (/sys/class/powercap, /sys/class/hwmon)",
 }
-"""What is not there, and how to get it."""
+"""Name of an instrument -> why it is missing, and how to get it."""
 
 _SAMPLE_S = 0.2
 _END_WITHIN_S = 5.0
@@ -46,24 +46,24 @@ _EVENTS = (
     "cache-references",
     "cache-misses",
 )
-"""What perf counts, by names that it translates for every processor."""
+"""Events that perf counts; perf maps these names on every processor."""
 
 _LINE_BYTES = 64
-"""What a miss fetches from memory on every processor that this runs on."""
+"""Bytes fetched per cache miss on every supported processor."""
 
 _FIELDS = 3
 
 
 class Meters:
-    """Everything that can be read of the process ``pid``, between entering and leaving."""
+    """Reads everything available about process ``pid``, from entering the block to leaving it."""
 
     counters: Mapping[str, float] = {}
-    """What perf counted, by event."""
+    """Counts from perf, by event."""
     joules: Mapping[str, float] = {}
     watts: Mapping[str, float] = {}
-    """On the average, by rail or sensor."""
+    """Average power, by rail or sensor."""
     load: Mapping[str, float] = {}
-    """Percent of memory bandwidth and graphics, where a Jetson tells."""
+    """Percent of memory bandwidth and GPU, on a Jetson."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -71,7 +71,7 @@ class Meters:
         self._tools: list[subprocess.Popen[bytes]] = []
 
     def missing(self, *, is_jetson: bool) -> Sequence[str]:
-        """Keys of ``MISSING``: what is not there, and what had nothing to say."""
+        """Return the keys of ``MISSING`` for instruments that were unavailable or reported nothing."""
         names = []
         if shutil.which("perf") is None:
             names.append("perf")
@@ -137,11 +137,12 @@ class Meters:
 
 
 def perf_counters(text: str) -> Mapping[str, float]:
-    """Event -> count (task-clock in ms) of what ``perf stat -x,`` wrote, without what could not be counted.
+    """Return event -> count (task-clock in ms) from the output of ``perf stat -x,``, without uncounted
+    events.
 
     The fields of a line are value, unit, event, run time of the counter, and the share of the time that it
-    ran (perf-stat(1), "CSV format"). A virtual machine often has no counters: its lines say
-    "<not supported>".
+    ran (perf-stat(1), "CSV format"). A virtual machine often has no counters: its lines say "<not
+    supported>".
     """
     found: dict[str, float] = {}
     for line in text.splitlines():
@@ -161,7 +162,7 @@ def perf_counters(text: str) -> Mapping[str, float]:
 
 
 def counter_rows(counters: Mapping[str, float], wall_s: float) -> list[tuple[str, str]]:
-    """What the counters mean, a row of a table each; empty when there are none."""
+    """Return one table row per derived figure; empty without counters."""
     lines = []
     cycles, instructions, misses = (counters.get(name) for name in ("cycles", "instructions", "cache-misses"))
     if cycles:
@@ -171,7 +172,7 @@ def counter_rows(counters: Mapping[str, float], wall_s: float) -> list[tuple[str
     if misses is not None and instructions:
         lines.append(("cache misses of 1000 instructions", f"{1000 * misses / instructions:.1f}"))
     if misses is not None and wall_s > 0:
-        # What is fetched ahead of time misses nothing, so it is not counted.
+        # # Prefetched data causes no misses, so it is not counted.
         lines.append(("read from memory, at least", f"{misses * _LINE_BYTES / wall_s / 1e6:.0f} MB/s"))
     others = {"context-switches": "context switches", "cpu-migrations": "moves to another core"}
     others["page-faults"] = "page faults"

@@ -1,9 +1,9 @@
-"""Recordings with a noise behind them, at a level below the speech that can be told and made again.
+"""Mixes a noise into a recording at a level below the speech that is reported and reproducible.
 
-The level of speech is its active level: the mean power of its frames of 20 ms within 25 dB of the loudest
-one, so that pauses make nobody softer. The noise's level is its mean power. The recording stays as it
-is and the noise is scaled, goes round where it is too short, and begins somewhere else for each offset;
-where the sum would clip, both are turned down. Pure.
+The level of speech is its active level: the mean power of its 20 ms frames within 25 dB of the loudest one,
+so that pauses don't lower it. The noise's level is its mean power. The recording is unchanged; the noise is
+scaled, repeated if too short, and starts at a different place for each offset. If the sum would clip, both
+are scaled down. Pure.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from assistant.core.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 
 _ACTIVE_DB = 25.0
-"""Vowels and most consonants; not the pauses, nor the room in them."""
+"""Includes vowels and most consonants, but not pauses or the room noise in them."""
 
 _FULL_SCALE = 32767
 
 
 def active_power(pcm: Pcm16) -> float:
-    """Mean square of the frames in which somebody speaks."""
+    """Return the mean square of the frames that contain speech."""
     samples = pcm.astype(np.float64)
     padded = np.concatenate([samples, np.zeros(-len(samples) % FRAME_SAMPLES)])
     power = np.square(padded).reshape(-1, FRAME_SAMPLES).mean(axis=1)
@@ -27,8 +27,8 @@ def active_power(pcm: Pcm16) -> float:
 
 
 def with_noise(pcm: Pcm16, noise: Pcm16, *, snr_db: float, offset: float, around_s: float = 0.0) -> Pcm16:
-    """``pcm`` with ``noise`` behind it, ``snr_db`` below its speech; the noise also lasts ``around_s`` before
-    and after. ``offset``, from 0 to 1, is where in the noise it begins.
+    """Return ``pcm`` mixed with ``noise``, ``snr_db`` below its speech; the noise also lasts ``around_s``
+    before and after. ``offset``, from 0 to 1, is where in the noise to start.
     """
     around = np.zeros(round(around_s * SAMPLE_RATE_HZ))
     speech = np.concatenate([around, pcm.astype(np.float64), around])

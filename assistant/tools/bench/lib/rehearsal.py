@@ -1,11 +1,11 @@
-"""Recordings are spoken to the real loop, one after the other, and what became of each is kept.
+"""Plays recordings to the real loop, one after the other, and keeps the outcome of each.
 
-The person speaks when the answer before was heard. Timers and lists go to a folder that is
-thrown away, and a timer that a recording sets never rings.
+The person speaks once the previous answer has been heard. Timers and lists go to a temporary folder, and a
+timer set by a recording never rings.
 
-``answers`` tells the stages of each turn, measured from the moment at which the speech in the recording
-really ends, and not from where the assistant noticed it: see ``speech_end``. Recordings that were cut off
-have no response, since an answer to half a sentence is not a fast answer.
+``answers`` reports the stages of each turn, measured from the actual end of speech in the recording, not from
+where the assistant noticed it: see ``speech_end``. Recordings that were cut off have no response time, since
+an answer to half a sentence is not a fast answer.
 """
 
 from __future__ import annotations
@@ -38,45 +38,46 @@ SPANS = {
     "vad_lag": ("speech_end", "vad_end"),
     "response_by_vad": ("vad_end", "first_audio"),
 }
-"""Stage -> what it lies between. Response = endpoint + after_turn_end; what is done before the turn has
-ended is hidden in ``endpoint``."""
+"""Stage -> the marks it lies between. Response = endpoint + after_turn_end; work done before the turn ends
+is hidden in ``endpoint``.
+"""
 
 
 @dataclass(slots=True)
 class Heard:
-    """One turn: its report and what only the machinery knows of it."""
+    """One turn: its report, and internal data that the report lacks."""
 
     report: Report
     sound_s: float
-    """Seconds of the answer that were heard."""
+    """Seconds of the answer that were played."""
     usage: Any
-    """The language model's ``usage`` of this turn; None where it did not answer or does not count."""
+    """The language model's ``usage`` in this turn; None if it did not answer or doesn't report it."""
 
 
 @dataclass(slots=True)
 class Said:
-    """One recording as it was spoken."""
+    """One recording as it was played."""
 
     clip: Clip
     began_s: float
-    """When its first sample was spoken, on the loop's clock."""
+    """When its first sample was played, on the loop's clock."""
     turns: list[Heard] = field(default_factory=list)
 
     @property
     def end_s(self) -> float:
-        """When its last sample of speech was spoken, on the loop's clock."""
+        """Return when its last sample of speech was played, on the loop's clock."""
         return self.began_s + self.clip.spoken.end_s
 
 
 @dataclass(slots=True)
 class Session:
-    """All of it, as far as it went; filled while it goes on."""
+    """The session so far; filled while it runs."""
 
     said: list[Said] = field(default_factory=list)
     underruns: int = 0
-    """How often an answer fell silent because its next part was not there yet."""
+    """Number of times an answer stalled because its next part was not ready."""
     cpu_s: float = 0.0
-    """Processor seconds from the first recording to the last answer."""
+    """CPU seconds from the first recording to the last answer."""
     wall_s: float = 0.0
     peak_rss_mb: float = 0.0
 
@@ -88,7 +89,7 @@ async def rehearse(
     *,
     on_turn: Callable[[Said], None] = lambda _: None,
 ) -> None:
-    """Speak ``clips`` to a loop and fill ``session``. ``on_turn`` is told of every turn when it is over."""
+    """Play ``clips`` to a loop and fill ``session``. ``on_turn`` is called after every turn."""
     microphone = WavMicrophone([clip.pcm for clip in clips])
     speaker = WavSpeaker(None)
     loop = asyncio.get_running_loop()
@@ -98,9 +99,9 @@ async def rehearse(
         nonlocal sound_s
         context.timers.cancel(context.timers.all())
         if report.outcome and isinstance(report.outcome.action, Mute):
-            loop.call_soon(voice_loop.post, Unmuted())  # behind the Muted that follows
+            loop.call_soon(voice_loop.post, Unmuted())  # # After the Muted event that follows.
         for attempt in (report, *report.discarded):
-            attempt.pcm = None  # The appliance would not keep it either, and its memory is measured.
+            attempt.pcm = None  # # The appliance discards it too, and memory is being measured.
         if "speech_end" not in report.times_s:
             return
         while len(session.said) < len(microphone.started_s):
@@ -130,33 +131,33 @@ async def rehearse(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One recording that was heard out and answered."""
+    """One recording that was not cut off, and its answer."""
 
     name: str
     by: str
     """``llm`` or ``skill``."""
     marks_ms: dict[str, float]
-    """When what happened, from the last sample of speech (``speech_end``, 0)."""
+    """Time of each mark, from the last sample of speech (``speech_end``, 0)."""
 
     def stage_ms(self, stage: str) -> float | None:
-        """How long a stage took; None where it did not happen."""
+        """Return how long a stage took; None if it did not happen."""
         span = self.span_ms(*SPANS[stage])
         return None if span is None else span[1] - span[0]
 
     def span_ms(self, begin: str, end: str) -> tuple[float, float] | None:
-        """When two marks were; None unless there are both."""
+        """Return the times of two marks; None unless both exist."""
         if begin not in self.marks_ms or end not in self.marks_ms:
             return None
         return self.marks_ms[begin], self.marks_ms[end]
 
 
 def is_cut_off(said: Said) -> bool:
-    """Whether a turn ended before the person did and was not taken back."""
+    """True if a turn ended before the person had finished and was not retracted."""
     return any(turn.report.times_s.get("ended", said.end_s) < said.end_s for turn in said.turns)
 
 
 def answers(all_said: Iterable[Said]) -> list[Answer]:
-    """The answer to each recording that was heard out; the first one where there were several."""
+    """Return the answer to each recording that was not cut off; the first if there were several."""
     found = []
     for said in all_said:
         turn = next((turn for turn in said.turns if "first_audio" in turn.report.times_s), None)

@@ -1,13 +1,13 @@
-"""Where in a recording somebody speaks, found out at leisure and apart from the assistant.
+"""Finds where the speech in a recording begins and ends, offline and independently of the assistant.
 
-The assistant's own idea of when speech ended must not be the measure of its speed: a VAD that
-holds on for 200 ms would make every answer look 200 ms faster. So the last sample of speech is
-taken from the sound itself. It is the end of the last 10 ms that are as loud as speech is in this
-very recording; a speech network, asked about the whole of it, only says which loud moments
-are speech and which a click, a door or a chair, and has no say in where the speech ends.
+The assistant's own estimate of when speech ended must not be the measure of its speed: a VAD with a 200 ms
+hangover would make every answer look 200 ms faster. The last sample of speech is therefore taken from the
+audio itself: it is the end of the last 10 ms that are as loud as speech is in this recording. A speech
+network, run over the whole recording, only tells which loud moments are speech and which are a click, a door,
+or a chair; it doesn't decide where the speech ends.
 
-On 74 recordings this lies 20 to 120 ms before the end that Silero or WebRTC give.
-Pure, but for ``find`` that asks the network.
+On 74 recordings, this is 20 to 120 ms before the end that Silero or WebRTC report. Pure, except for ``find``,
+which calls the network.
 """
 
 from __future__ import annotations
@@ -25,48 +25,48 @@ from assistant.settings.engines import VadSettings
 
 _WINDOWS_A_SECOND = 100
 WINDOW_SAMPLES = SAMPLE_RATE_HZ // _WINDOWS_A_SECOND
-"""10 ms: short against every sound of speech, long against its periods."""
+"""10 ms: short compared with any sound of speech, long compared with its periods."""
 
 _BELOW_SPEECH_DB = 35.0
-"""Speech fades by this much: the final consonant of "minutes" is 25 to 30 dB below its vowels."""
+"""Range of speech: the final consonant of "minutes" is 25 to 30 dB below its vowels."""
 
 _ABOVE_FLOOR_DB = 8.0
-"""What is not this much above the room is the room."""
+"""Anything less than this above the room noise counts as room noise."""
 
 _NOTHING_DB = 0.0
-"""Below this no microphone was on: silence that was put there says nothing about the room."""
+"""Below this is digital silence, which reveals nothing about the room."""
 
 _BEYOND_S = 0.1
-"""How far outside the network's speech a loud moment may lie and still be part of it."""
+"""How far outside the network's speech a loud moment may be and still belong to it."""
 
 _IS_SPEECH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """From the first to the last sample of speech, seconds from the beginning of the recording."""
+    """The first and last sample of speech, in seconds from the start of the recording."""
 
     begin_s: float
     end_s: float
 
 
 def load_network() -> Vad:
-    """The speech network. Raises EngineUnavailable when its package is not installed."""
+    """Load the speech network. Raises EngineUnavailable if its package is not installed."""
     network: Vad = engines.load("vad", "silero", settings=VadSettings(engine="silero"))
     return network
 
 
 def find(pcm: Pcm16, network: Vad) -> Spoken | None:
-    """Where ``pcm``, 16 kHz, is speech; None when nobody speaks."""
+    """Return where ``pcm``, 16 kHz, contains speech; None if it doesn't."""
     network.reset()
-    # The network answers for what it has heard, so the last frames need some silence behind them.
+    # # The network's output lags, so the last frames need trailing silence.
     padded = np.concatenate([pcm, np.zeros(2 * FRAME_SAMPLES + -len(pcm) % FRAME_SAMPLES, np.int16)])
     frames = padded.reshape(-1, FRAME_SAMPLES)
     return locate(pcm, [network.speech_probability(frame) for frame in frames])
 
 
 def locate(pcm: Pcm16, probabilities: Sequence[float]) -> Spoken | None:
-    """Where speech begins and ends, given the probability of speech in each 20 ms of ``pcm`` (16 kHz)."""
+    """Return the start and end of speech, given the speech probability of each 20 ms of ``pcm`` (16 kHz)."""
     frame_s = FRAME_SAMPLES / SAMPLE_RATE_HZ
     speech = np.flatnonzero(np.asarray(probabilities) >= _IS_SPEECH)
     levels = levels_db(pcm)
@@ -87,9 +87,10 @@ def locate(pcm: Pcm16, probabilities: Sequence[float]) -> Spoken | None:
 
 
 def levels_db(pcm: Pcm16) -> npt.NDArray[np.float64]:
-    """Level of each whole 10 ms, against one step of int16.
+    """Return the level of each whole 10 ms, relative to one int16 step.
 
-    Of the differences between samples: hum and offset have next to none, and an "s" counts like a vowel.
+    It is computed on differences between samples: hum and offset nearly vanish, and an "s" counts like a
+    vowel.
     """
     steps = np.diff(pcm.astype(np.float64), prepend=0.0)
     count = len(steps) // WINDOW_SAMPLES

@@ -1,4 +1,4 @@
-"""Settings for a bench: those in force, changed in what the bench is about."""
+"""Settings for a bench: the current settings, with the bench's own changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from assistant.settings.schema import Settings
 
 PLAIN_END_MS = 800
-"""End of silence of most assistants; pipecat's default and Rhasspy's are near it."""
+"""The end of silence in most assistants; the defaults of pipecat and Rhasspy are close to it."""
 
 PLAIN: Mapping[str, Mapping[str, Any]] = {
     "endpoint": {
@@ -21,12 +21,13 @@ PLAIN: Mapping[str, Mapping[str, Any]] = {
     "stt": {"short_context": False},
     "tts": {"begin_with": "sentence"},
 }
-"""The same engines one after the other: a fixed silence ends the turn, then Whisper on its window of
-30 s, then the model, and the voice when the first sentence is whole."""
+"""The same engines in sequence: a fixed silence ends the turn, then Whisper with its 30 s window, then the
+model, and the voice once the first sentence is complete.
+"""
 
 
 def changed(settings: Settings, changes: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """``settings`` with these keys of these sections replaced; validated as any other."""
+    """Return ``settings`` with these keys of these sections replaced and validated."""
     values = settings.model_dump()
     for section, keys in changes.items():
         values[section].update(keys)

@@ -1,6 +1,6 @@
-"""Word errors as papers count them: after Whisper's normalizer for English, along jiwer's alignment.
+"""Word errors as papers count them: after Whisper's English normalizer, with jiwer's alignment.
 
-Both packages are in the extra ``bench``. Without them no words are counted, and a rate is not known.
+Both packages are in the extra ``bench``. Without them, no words are counted, and the rate is unknown.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def counted(said: str, heard: str) -> tuple[int, int]:
-    """Words that are wrong in what was ``heard``, and words that were ``said``."""
+    """Return the number of word errors in ``heard``, and of words in ``said``."""
     if not said or not (tools := _tools()):
         return 0, 0
     process_words, normalize = tools

@@ -1,1 +1,1 @@
-"""Rooms that benches measure in: a simulated one, and sound devices with an echo between them."""
+"""Rooms for benches: a simulated one, and sound devices with an echo between them."""

@@ -1,8 +1,7 @@
-"""The appliance around any microphone and speaker, as ``app`` puts it together but for the language model.
+"""The appliance with any microphone and speaker, assembled as in ``app`` except for the language model.
 
-What is said in answer makes no difference to who is heard, so the language model is scripted. Engines
-are loaded once, and as many loops as are wanted live with them, one after the other. ``open_stage`` puts
-one of them into a simulated room.
+The content of the answers doesn't matter here, so the language model is scripted. The engines are loaded once
+and shared by any number of loops, one after the other. ``open_stage`` puts such a loop into a simulated room.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from assistant.tools.bench.room.simulated import Acoustics, Room
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Those that hear words and speak, warm."""
+    """The recognizer and the voice, warmed up."""
 
     settings: Settings
     stt: EngineThread[Stt]
@@ -48,7 +47,7 @@ class Engines:
 
 @asynccontextmanager
 async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
-    """Load what the settings name. Timers and lists go to a folder that is thrown away."""
+    """Load the configured engines. Timers and lists go to a temporary folder."""
     async with AsyncExitStack() as stack:
         stt: EngineThread[Stt] = EngineThread("stt")
         tts: EngineThread[Tts] = EngineThread("tts")
@@ -78,7 +77,7 @@ async def living(
     wake_word: WakeWord | None = None,
     echo: EchoControl | None = None,
 ) -> AsyncIterator[VoiceLoop]:
-    """A loop that has heard its microphone; it ends with the block."""
+    """Yield a loop that has received audio from its microphone; it ends with the block."""
     settings = engines.settings
     voice_loop = VoiceLoop(
         microphone=microphone,
@@ -131,7 +130,7 @@ class Stage:
             await asyncio.sleep(0.01)
 
     async def talk(self, text: str) -> None:
-        """Let it say ``text``, to the end or until it is interrupted for good."""
+        """Speak ``text``, to the end or until it is interrupted for good."""
         await asyncio.sleep(0.5)
         self.voice_loop.post(Announced(text))
         await self.until(State.SPEAKING)
@@ -140,7 +139,7 @@ class Stage:
 
 @asynccontextmanager
 async def open_stage(settings: Settings, acoustics: Acoustics) -> AsyncIterator[Stage]:
-    """Everything as ``app`` puts it together, but for the room and the language model."""
+    """Yield the appliance as ``app`` assembles it, except for the room and the language model."""
     room, reports = Room(acoustics), list[Report]()
     microphone = FilteredMicrophone(room.microphone, loading.sound_filters(settings, room.reference))
     async with (

@@ -1,7 +1,7 @@
-"""The appliance on microphone and speaker, in a process of its own that is given orders.
+"""The appliance on a real microphone and speaker, in a separate process that receives orders.
 
-A process, since PortAudio finds its devices by the environment that it was started in. Orders, and what
-is told, are JSON, a line each; times are the event loop's, which are the same in all processes.
+It needs a process of its own because PortAudio finds its devices through the environment at startup. Orders
+and reports are JSON, one per line; times are the event loop's, which are the same in all processes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from assistant.tools.bench.lib.echo_trace import Stamps, TracedMicrophone, Trace
 from assistant.tools.bench.room.appliance import Engines, living, open_engines
 
 LIES_FOR_S = 7.0
-"""So long the time stamps lie in one way."""
+"""How long the time stamps are off in the same direction."""
 
 _LOADS_S = 120
 _ENDS_S = 20
@@ -41,7 +41,7 @@ _ENDS_S = 20
 
 @dataclass
 class Told:
-    """What happened, as the process told it."""
+    """An event reported by the process."""
 
     at_s: float
     state: str = ""
@@ -50,10 +50,10 @@ class Told:
 
 
 class ApplianceProcess:
-    """The other end: give orders, look at what was told."""
+    """The parent's side: sends orders and reads reports."""
 
     def __init__(self, settings: Settings, env: Mapping[str, str]) -> None:
-        """Start it. Raises EngineFailed when it cannot."""
+        """Start the process. Raises EngineFailed if it cannot start."""
         self.told: list[Told] = []
         self._answers = 0
         self._news = threading.Condition()
@@ -65,28 +65,28 @@ class ApplianceProcess:
 
     @property
     def state(self) -> str:
-        """What it is doing."""
+        """Return the assistant's current state."""
         return next((each.state for each in reversed(self.told) if each.state), "starting")
 
     def open(self, *, lie_ms: int = 0, trace: bool = False) -> None:
-        """Live, with a canceller that knows nothing yet."""
+        """Open the devices, with a canceller that has not adapted yet."""
         self.told.clear()
         self._order(open={"lie_ms": lie_ms, "trace": trace})
 
     def say(self, text: str) -> None:
-        """Announce something; returns at once."""
+        """Start an announcement and return at once."""
         self._order(say=text)
 
     def hush(self) -> None:
-        """Whatever it is doing shall end."""
+        """End whatever it is doing."""
         self._order(stop=True)
 
     def close(self, trace: Path | None = None) -> None:
-        """End this life, and write what its canceller was given."""
+        """Close the devices, and write the canceller's input to ``trace``."""
         self._order(close=str(trace) if trace else "")
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for something to be told; whether it was, within that time. Raises EngineFailed."""
+        """Wait until ``condition`` is met. False if it wasn't within ``timeout_s``. Raises EngineFailed."""
         deadline_s = time.monotonic() + timeout_s
         with self._news:
             while not condition():
@@ -104,7 +104,7 @@ class ApplianceProcess:
         self._child.__exit__()
 
     def _order(self, **order: object) -> None:
-        """Returns when it was obeyed."""
+        """Send an order and wait until it is done."""
         answers = self._answers
         if not self._child.tell(order):
             self._over = True
@@ -128,7 +128,7 @@ class ApplianceProcess:
 
 
 def live(settings: Settings) -> None:
-    """Live as ordered, until nothing more is said; in a process of its own."""
+    """Run as ordered until the parent finishes; runs in a separate process."""
     logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
     clock.run(_obey(settings))
 
@@ -156,7 +156,7 @@ async def _obey(settings: Settings) -> None:
 
 
 class _Life:
-    """One loop on the devices, with a canceller that begins anew."""
+    """One loop on the devices, with a new canceller."""
 
     def __init__(self, engines: Engines, wake_word: WakeWord | None) -> None:
         self._engines = engines
@@ -197,7 +197,7 @@ class _Life:
 
 
 def _lying(lie_ms: int) -> Stamps:
-    """Stamps that are right, too late and too early in turn."""
+    """Return time stamps that are exact, too late, and too early in turn."""
 
     def stamp(at_s: float) -> float:
         return at_s + (0, lie_ms, -lie_ms)[int(at_s / LIES_FOR_S) % 3] / 1000

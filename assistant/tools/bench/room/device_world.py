@@ -1,4 +1,4 @@
-"""A sound server with an echo in it, the appliance on its devices, and all that sounds there on record."""
+"""A sound server with an echo, the appliance on its devices, and a recording of everything audible."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from assistant.tools.bench.room.simulated import loudness
 from assistant.tools.bench.room.sound_server import Kind, SoundServer, echoing_server
 
 _BEGINS_S = 10.0
-"""An announcement begins within this, also where the voice has to make all of it first."""
+"""An announcement starts within this time, even if all of it must be synthesized first."""
 
 _ENDS_S = 60.0
-"""Whoever talks to itself for longer is told to be silent."""
+"""If the appliance talks to itself for longer, it is stopped."""
 
 _TRIES = 3
 
 _PAUSE_S = 0.6
-"""Between two announcements: an echo of 350 ms is over."""
+"""Between two announcements: longer than an echo of 350 ms."""
 
 
 @dataclass
 class World:
-    """One cell of the grid, alive."""
+    """One running cell of the grid."""
 
     cell: Cell
     server: SoundServer
@@ -46,21 +46,21 @@ class World:
     speaker: Monitor
 
     def say(self, text: str) -> float:
-        """Let it begin to announce something; when its first sound was given to the speaker."""
+        """Start an announcement; return when its first sound was given to the speaker."""
         for _ in range(_TRIES):
             before = len(self.appliance.told)
             self.appliance.say(text)
             if self.appliance.wait(lambda: self._was(State.SPEAKING, before), _BEGINS_S):  # noqa: B023 - at once
                 return next(each.at_s for each in self.told(before) if each.state == State.SPEAKING.value)
-            self.appliance.hush()  # it listens to itself, and announces nothing meanwhile
+            self.appliance.hush()  # # It is listening to itself and announces nothing meanwhile.
         raise EngineFailed("It did not begin to speak.", "See its output above.")
 
     def settle(self) -> bool:
-        """Wait until it sleeps, and goes on to; false when it had to be told to be silent."""
+        """Wait until it sleeps and stays asleep. False if it had to be stopped."""
         deadline_s = time.monotonic() + _ENDS_S
         while self.appliance.wait(self._sleeps, deadline_s - time.monotonic()):
             time.sleep(_PAUSE_S)
-            if self._sleeps():  # and has not taken its own last words for somebody's
+            if self._sleeps():  # # It has not taken its own last words for a person's.
                 return True
         self.appliance.hush()
         self.appliance.wait(self._sleeps, _BEGINS_S)
@@ -71,11 +71,11 @@ class World:
         return self.appliance.told[since:]
 
     def events(self, name: str, since_s: float = 0.0) -> list[float]:
-        """When events of that kind happened."""
+        """Return the times of events of that kind."""
         return [each.at_s for each in self.told() if each.event == name and each.at_s >= since_s]
 
     def play(self, sound: Samples) -> tuple[float, subprocess.Popen[bytes]]:
-        """Somebody in the room says this; returns at once, with the time and what plays it."""
+        """Play ``sound`` in the room; return at once, with the time and the player's process."""
         server = self.server.room.server
         player = server.spawn(
             *("pacat", "--playback", "--device=room", "--latency-msec=20", "--raw", "--format=float32le"),
@@ -89,11 +89,11 @@ class World:
         return began_s, player
 
     def echo_loudness(self, begin_s: float, end_s: float) -> float:
-        """Of what the microphone recorded then."""
+        """Return the loudness of what the microphone recorded in that interval."""
         return loudness(to_float(self.room.between(begin_s, end_s)[0]))
 
     def echo_found(self, begin_s: float, end_s: float) -> tuple[float, float]:
-        """How late, in milliseconds, and how loud the echo of what was played then truly was."""
+        """Return the actual delay in ms and loudness of the echo in that interval."""
         played, played_s = self.speaker.between(begin_s, end_s)
         heard, heard_s = self.room.between(begin_s - 0.1, end_s + 0.7)
         if not played.any() or not heard.any():
@@ -105,7 +105,7 @@ class World:
         return (heard_s + at / SAMPLE_RATE_HZ - played_s) * 1000, gain
 
     def restart_server(self) -> None:
-        """Kill the sound server from under everybody, and start it again with the same echo."""
+        """Kill the sound server under its clients, and restart it with the same echo."""
         with contextlib.suppress(Exception):
             self.path.close()
         self.server.room.restart()
@@ -123,7 +123,7 @@ class World:
 
 @contextlib.contextmanager
 def devices(settings: Settings, kind: Kind) -> Iterator[tuple[SoundServer, ApplianceProcess]]:
-    """A sound server, and the appliance's process with its engines loaded. Raises DeviceUnavailable."""
+    """Yield a sound server, and the appliance's process with its engines loaded. Raises DeviceUnavailable."""
     with echoing_server(kind) as server:
         appliance = ApplianceProcess(settings, server.env)
         try:
@@ -136,7 +136,7 @@ def devices(settings: Settings, kind: Kind) -> Iterator[tuple[SoundServer, Appli
 def world(
     server: SoundServer, appliance: ApplianceProcess, cell: Cell, record: Path | None
 ) -> Iterator[World]:
-    """A cell in which the appliance has just started; ``record`` names what its canceller was given."""
+    """Yield a cell in which the appliance has just started; ``record`` names its canceller's trace."""
     path = open_path(server.room.server, cell)
     room, speaker = Monitor(server.room), Monitor(server.speaker)
     here = World(cell, server, appliance, path, room, speaker)

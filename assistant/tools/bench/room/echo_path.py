@@ -1,9 +1,9 @@
-"""How what the speaker plays comes back into the room: by the sound server alone, or by a pump.
+"""How the speaker's sound gets back into the room: through the sound server alone, or through a pump.
 
-``Loopback`` is the server's own module: exact, constant, dry. ``Pump`` is a process that can do what rooms,
-loudspeakers and clocks do; it takes 23 ms at least. It reads the speaker's monitor and writes into the room,
-both at 16 kHz; its standard input says how, and later what changes. In order: the loudspeaker's clipping, the
-clocks' drift, the room's response, gain, delay.
+``Loopback`` is the server's own module: exact, constant, dry. ``Pump`` is a process that can imitate rooms,
+loudspeakers, and clocks; it adds at least 23 ms. It reads the speaker's monitor and writes into the room,
+both at 16 kHz; it is configured, and later changed, through standard input. It applies, in order: the
+loudspeaker's clipping, clock drift, the room's response, gain, and delay.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from assistant.tools.bench.room.sound_server import LATENCY_MS, Server
 BLOCK_SAMPLES = SAMPLE_RATE_HZ * 10 // 1000
 
 OWN_DELAY_MS = 23
-"""From the speaker's monitor through this process into the room, with nothing added: measured."""
+"""Measured from the speaker's monitor through this process into the room, with nothing added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One way from the loudspeaker to the microphone."""
+    """One path from the loudspeaker to the microphone."""
 
     gain: float
-    """Loudness of the echo against what is played, as amplitudes."""
+    """Amplitude of the echo relative to what is played."""
     delay_ms: int
     room: str = ""
-    """File of a recorded impulse response; empty is dry."""
+    """File of a recorded impulse response; empty: dry."""
     clip: float = 0.0
-    """Share of full scale beyond which the loudspeaker clips; 0 is never."""
+    """Fraction of full scale at which the loudspeaker clips; 0: never."""
     drift_ppm: float = 0.0
-    """How much faster than the microphone the loudspeaker runs."""
+    """How much faster the loudspeaker's clock runs than the microphone's."""
     lie_ms: int = 0
-    """By how much the time stamps of what is heard lie, in jumps."""
+    """How far off the time stamps of what is heard are, in jumps."""
     volume_steps: bool = False
-    """Whether the volume changes in the middle of each announcement."""
+    """True if the volume changes in the middle of each announcement."""
     jump_ms: int = 0
-    """By how much the delay jumps, there and back, in the middle of each announcement."""
+    """How far the delay jumps, there and back, in the middle of each announcement."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether the sound server alone can do it."""
+        """True if the sound server alone can do it."""
         return not (self.room or self.clip or self.drift_ppm or self.jump_ms)
 
     @property
     def name(self) -> str:
-        """For people and files: every cell of a grid has its own."""
+        """Return a name for people and files, unique within a grid."""
         parts = [f"gain{self.gain:g}", f"{self.delay_ms}ms"]
         parts += ["room"] if self.room else []
         parts += [f"clip{self.clip:g}"] if self.clip else []
@@ -70,19 +70,19 @@ class Cell:
 
 class EchoPath(Protocol):
     def change(self, *, gain: float | None = None, delay_ms: int | None = None) -> None:
-        """From now on louder or softer, later or sooner."""
+        """Change gain or delay from now on."""
 
     def close(self) -> None:
-        """Nothing comes back any more."""
+        """Remove the echo."""
 
 
 def open_path(server: Server, cell: Cell) -> EchoPath:
-    """Let what the speaker plays come back into the room."""
+    """Route the speaker's sound back into the room."""
     return Loopback(server, cell) if cell.is_plain else Pump(server, cell)
 
 
 class Loopback:
-    """The sound server's own, with its volume."""
+    """The sound server's own loopback module, with its volume."""
 
     def __init__(self, server: Server, cell: Cell) -> None:
         self._server = server
@@ -108,13 +108,13 @@ class Loopback:
         self._set_volume()
 
     def _set_volume(self) -> None:
-        """The server's volumes are cubic."""
+        """Set the volume; the server's volumes are cubic."""
         number = _sink_input(self._server.call("pactl", "list", "sink-inputs"), self._module)
         self._server.call("pactl", "set-sink-input-volume", number, str(round(65536 * self._gain ** (1 / 3))))
 
 
 def _sink_input(listed: str, module: str) -> str:
-    """The stream that a module plays, in what pactl lists."""
+    """Return the stream that a module plays, from pactl's list."""
     for part in re.split(r"^Sink Input #", listed, flags=re.MULTILINE)[1:]:
         if re.search(rf"^\s*Owner Module: {module}$", part, re.MULTILINE):
             return part.split(None, 1)[0]
@@ -126,7 +126,7 @@ class Pump:
 
     def __init__(self, server: Server, cell: Cell) -> None:
         self._child = Child(pump, None, "The echo", env=server.env, **asdict(cell))
-        self._child.hear()  # it pumps
+        self._child.hear()  # # It is pumping.
 
     def change(self, *, gain: float | None = None, delay_ms: int | None = None) -> None:
         self._child.tell({"gain": gain, "delay_ms": delay_ms})
@@ -136,7 +136,7 @@ class Pump:
 
 
 class Way:
-    """From the loudspeaker to the microphone, block by block. Pure."""
+    """Processes sound from the loudspeaker to the microphone, block by block. Pure."""
 
     def __init__(self, cell: Cell, response: Samples, own_delay_ms: int = OWN_DELAY_MS) -> None:
         self.gain = cell.gain
@@ -153,7 +153,7 @@ class Way:
         self._delay = len(self._waiting)
 
     def delay(self, delay_ms: int) -> None:
-        """From now on so late: silence is put in, or sound left out."""
+        """Change the delay from now on by inserting silence or dropping samples."""
         more = self._added(delay_ms) - self._delay
         self._delay += more
         if more > 0:
@@ -162,7 +162,7 @@ class Way:
             self._waiting = self._waiting[: max(0, len(self._waiting) + more)]
 
     def through(self, block: Samples) -> Samples:
-        """What comes out of the room while ``block`` goes into the loudspeaker."""
+        """Return the room's output for ``block``."""
         if self._clip:
             block = np.clip(block, -self._clip, self._clip)
         sounding = self._drifted(block)
@@ -177,7 +177,7 @@ class Way:
         return max(0, delay_ms - self._own_delay_ms) * SAMPLE_RATE_HZ // 1000
 
     def _drifted(self, block: Samples) -> Samples:
-        """At the microphone's rate: a loudspeaker that runs fast is heard for a shorter time."""
+        """Resample to the microphone's clock: a fast loudspeaker is heard for a shorter time."""
         if self._step == 1:
             return block
         both = np.concatenate([self._before, block])
@@ -198,7 +198,7 @@ class Way:
 
 
 def pump(_: None, **cell_: Any) -> None:
-    """Pump until the sound server or whoever started it ends; in a process of its own."""
+    """Pump until the sound server or the parent ends; runs in a separate process."""
     cell = Cell(**cell_)
     response = unit_energy(to_float(read_sound(Path(cell.room)))) if cell.room else np.ones(1, np.float32)
     way = Way(cell, response)
@@ -230,7 +230,7 @@ def _pump(way: Way, heard: subprocess.Popen[bytes], said: subprocess.Popen[bytes
         while len(block := heard.stdout.read(4 * BLOCK_SAMPLES)) == 4 * BLOCK_SAMPLES:
             said.stdin.write(way.through(np.frombuffer(block, np.float32)).tobytes())
             said.stdin.flush()
-    except BrokenPipeError:  # the server is gone
+    except BrokenPipeError:  # # The server is gone.
         pass
 
 

@@ -1,4 +1,4 @@
-"""What the room's microphone and the loudspeaker's monitor recorded, both by the computer's clock."""
+"""Recordings of the room's microphone and the loudspeaker's monitor, both by the computer's clock."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from assistant.tools.bench.room.sound_server import Cable, stop
 
 
 class Monitor:
-    """Records a cable at 16 kHz from now on until ``stop``; any moment of it can be asked for.
+    """Records a cable at 16 kHz until ``stop``; any interval of it can be read.
 
     Times are ``time.monotonic``'s, which is also the event loop's in every process of this machine. A block
-    is handed over as soon as it was mixed, so its arrival tells when it sounded, to a few milliseconds.
+    is delivered as soon as it is mixed, so its arrival gives its time to a few milliseconds.
     """
 
     def __init__(self, cable: Cable) -> None:
@@ -32,7 +32,9 @@ class Monitor:
         self._reader.start()
 
     def between(self, begin_s: float, end_s: float) -> tuple[Pcm16, float]:
-        """What was recorded then, and when its first sample was: less than that where nothing was yet."""
+        """Return the samples in the interval, and the time of the first; fewer samples if they don't exist
+        yet.
+        """
         with self._lock:
             times, blocks = np.array(self._end_s), list(self._blocks)
         inside = np.flatnonzero((times > begin_s) & (times <= end_s))
@@ -43,7 +45,7 @@ class Monitor:
         return pcm, float(times[first]) - len(blocks[first]) / SAMPLE_RATE_HZ
 
     def last_sound_s(self, begin_s: float, end_s: float) -> float | None:
-        """When the last sample between the two that was no silence sounded; None where all was silence."""
+        """Return when the last non-silent sample in the interval was played; None if all were silent."""
         pcm, first_s = self.between(begin_s, end_s)
         loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > _SILENCE)
         return first_s + (int(loud[-1]) + 1) / SAMPLE_RATE_HZ if len(loud) else None
@@ -70,11 +72,11 @@ class Monitor:
 
 
 _SILENCE = 3
-"""Steps of 16 bits: what a resampler leaves behind a sound."""
+"""In int16 steps: the residue of a resampler."""
 
 
 def found_in(needle: Pcm16, hay: Pcm16) -> int:
-    """Where in ``hay`` the ``needle`` begins, by correlation."""
+    """Return the position of ``needle`` in ``hay``, by correlation."""
     size = 1 << (len(hay) + len(needle)).bit_length()
     spectrum = np.fft.rfft(hay.astype(np.float64), size) * np.conj(
         np.fft.rfft(needle.astype(np.float64), size)

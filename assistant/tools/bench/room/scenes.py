@@ -1,8 +1,9 @@
-"""Scenes in a room of devices: the appliance talks alone, people interrupt, noises, a server that dies.
+"""Scenes in a room of devices: the appliance talks alone, people interrupt it, noises, a sound server that
+dies.
 
-``own_voice`` counts how often the appliance takes its own voice for a person. Levels are against the echo,
-both as the microphone recorded them. An interruption is measured from its onset in what the microphone
-recorded to the last sample at the loudspeaker's monitor.
+``own_voice`` counts how often the appliance takes its own voice for a person. Levels are relative to the
+echo, both as recorded by the microphone. An interruption is measured from its onset in the microphone's
+recording to the last sample at the loudspeaker's monitor.
 """
 
 from __future__ import annotations
@@ -36,47 +37,47 @@ ANNOUNCEMENTS = (
 )
 
 WITHIN_MS = 300
-"""So fast the loudspeaker has to be silent, its buffers and the sound server's included."""
+"""The target for the loudspeaker to be silent, including its buffers and the sound server's."""
 
 LEARNS_S = 10.0
-"""Nobody interrupts so soon after the start."""
+"""Time after the start without interruptions."""
 
 PLACES = ("beginning", "middle", "end")
 
 _ALONE_EVERY = 4
-"""One announcement in so many nobody interrupts."""
+"""Every n-th announcement is not interrupted."""
 
 _CHARACTER_S = 0.058
-"""The voice takes so long for a letter."""
+"""Time the voice takes per letter."""
 
 _BEGINNING_S = 0.5
 _BEFORE_END_S = 1.5
 _LEAD_S = 0.15
-"""Of a recording that is spoken before its onset; who stops sooner has not heard the person."""
+"""How much of a recording is played before its onset; a stop before the onset is not due to the person."""
 
 _NOTICED_S = 1.0
-"""An interruption that is not noticed so soon after its onset was missed."""
+"""An interruption not noticed within this time after its onset was missed."""
 
 _STARTS_S = 1.5
-"""A player may need this long until it is heard."""
+"""A player may take this long to become audible."""
 
 _ECHOES_S = 1.0
-"""Of a room that somebody has spoken in, and for the decision that they have."""
+"""Time for the room's reverberation and the decision that someone has spoken."""
 
 _BACK_WITHIN_S = 20.0
 
 _STEPS = (0.3, 1.0)
-"""Factors of the gain, one after the other, where the volume changes during an announcement."""
+"""Factors of the gain, in order, if the volume changes during an announcement."""
 
 _STEP_S = 1.5
 
 _NO_WORDS = ("NothingSaid", "ReplyRefused")
-"""Events after which an interrupted answer goes on."""
+"""Events after which an interrupted answer continues."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """What somebody brings into the room, and where in it they begin to be heard."""
+    """A sound that is played into the room, and where in it it becomes audible."""
 
     name: str
     samples: Samples
@@ -84,14 +85,16 @@ class Sound:
 
     @staticmethod
     def spoken(clip: Clip, onset_s: float) -> Sound:
-        """From a little before its onset to the end of the speech."""
+        """Return the clip from shortly before its onset to the end of the speech."""
         begin_s = max(0.0, onset_s - _LEAD_S)
         begin, end = (round(at_s * SAMPLE_RATE_HZ) for at_s in (begin_s, clip.spoken.end_s))
         return Sound(clip.name, to_float(clip.pcm[begin:end]), onset_s - begin_s)
 
 
 def own_voice(world: World, count: int, first: int = 0) -> Document:
-    """Let it announce ``count`` things, one after the other, and count what it took for somebody."""
+    """Play ``count`` announcements, one after the other, and count how often it takes its own voice for a
+    person.
+    """
     delay_ms = gain = None
     hushed = 0
     for number in range(count):
@@ -111,7 +114,7 @@ def own_voice(world: World, count: int, first: int = 0) -> Document:
 
 
 def disturb(world: World) -> None:
-    """What the cell does in the middle of each announcement."""
+    """Apply the cell's changes in the middle of an announcement."""
     cell = world.cell
     for step in range(len(_STEPS) if cell.volume_steps or cell.jump_ms else 0):
         time.sleep(_STEP_S)
@@ -122,7 +125,7 @@ def disturb(world: World) -> None:
 
 
 def heard_itself(world: World) -> Document:
-    """What it took for somebody: false pauses, answers that ended by them, and answers to itself."""
+    """Count false pauses, answers that ended by them, and answers to itself."""
     reports = [each.report for each in world.told() if each.report]
     said = [report for report in reports if report["handled_by"] == "announcement"]
     turns = [report for report in reports if report["handled_by"] != "announcement"]
@@ -137,7 +140,7 @@ def heard_itself(world: World) -> Document:
 
 
 def interrupted(world: World, people: Sequence[Sound], person_db: float, count: int, first: int) -> Document:
-    """Interrupt ``count`` announcements, after some and among others that nobody interrupts."""
+    """Interrupt ``count`` announcements, mixed with some that nobody interrupts."""
     level, alone = _learn(world, first)
     said: list[Document] = []
     number = over = 0
@@ -154,7 +157,7 @@ def interrupted(world: World, people: Sequence[Sound], person_db: float, count: 
         sound = people[which % len(people)]
         found = _interrupt(world, text, sound, level * 10 ** (person_db / 20), PLACES[which % 3])
         if found["over"] and over < count:
-            over += 1  # nobody is interrupted who has finished: once more, with other words
+            over += 1  # # The announcement was already over: try again with a different one.
         else:
             said.append(found)
     silent_ms = [each["silent_ms"] for each in said if each["silent_ms"] is not None]
@@ -173,7 +176,9 @@ def interrupted(world: World, people: Sequence[Sound], person_db: float, count: 
 
 
 def _learn(world: World, first: int) -> tuple[float, int]:
-    """Let it talk alone for a while: how loud its echo is, and how many announcements that took."""
+    """Let it talk alone for a while; return the loudness of its echo, and the number of announcements
+    used.
+    """
     began_s = spoken_s = time.monotonic()
     number = 0
     while time.monotonic() - began_s < LEARNS_S or number == 0:
@@ -197,7 +202,7 @@ def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) 
     onset_s = heard_s + sound.onset_s
     stops_s = world.events("BargedIn", begun_s) + world.events("Woken", begun_s)
     early = [at_s for at_s in stops_s if at_s < onset_s - _LEAD_S]
-    # A wake word is noticed when all of it was said, however long that takes.
+    # # A wake word is noticed when all of it has been said, so its length counts.
     spoken_until_s = heard_s + len(samples) / SAMPLE_RATE_HZ
     noticed_until_s = max(onset_s + _NOTICED_S - _LEAD_S, spoken_until_s + _ECHOES_S / 2)
     noticed_s = min((at_s for at_s in stops_s if onset_s - _LEAD_S <= at_s <= noticed_until_s), default=None)
@@ -216,7 +221,7 @@ def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) 
 
 
 def _silent_s(world: World, begun_s: float, noticed_s: float) -> float:
-    """When the last sample of what was cut left the loudspeaker; before it spoke again, if it did."""
+    """Return when the last sample of the interrupted answer left the loudspeaker, before it spoke again."""
     again_s = [
         told.at_s for told in world.told() if told.at_s > noticed_s and told.state == State.SPEAKING.value
     ]
@@ -230,13 +235,15 @@ def _at(samples: Samples, level: float) -> Samples:
 
 
 def _heard_s(world: World, samples: Samples, played_s: float) -> float:
-    """When the microphone recorded the first sample of it."""
+    """Return when the microphone recorded the first sample of ``samples``."""
     heard, heard_s = world.room.between(played_s, played_s + len(samples) / SAMPLE_RATE_HZ + _STARTS_S)
     return heard_s + found_in(to_pcm16(samples), heard) / SAMPLE_RATE_HZ
 
 
 def _other_pauses(world: World, said: Sequence[Document]) -> Document:
-    """It stopped where nobody spoke, and again for somebody who went on after its first stop."""
+    """Count stops without a speaker, and repeated stops for a person who kept talking after the first
+    stop.
+    """
     stops_s = world.events("BargedIn") + world.events("Woken")
     spoken = [each.pop("spoken_s") for each in said]
     beside = sum(any(begin <= at_s <= end for begin, end in spoken) for at_s in stops_s)
@@ -245,7 +252,9 @@ def _other_pauses(world: World, said: Sequence[Document]) -> Document:
 
 
 def noises(world: World, sounds: Sequence[Sound], noise_db: float, count: int, first: int) -> Document:
-    """Noises over ``count`` announcements: does it go on, pause and go on, or end its answer?"""
+    """Play noises over ``count`` announcements; count whether it continues, pauses and resumes, or ends
+    the answer.
+    """
     level, _ = _learn(world, first)
     outcomes = []
     for number in range(first, first + count):
@@ -282,7 +291,9 @@ def noises(world: World, sounds: Sequence[Sound], noise_db: float, count: int, f
 
 
 def restarted(world: World, first: int) -> Document:
-    """The sound server is killed in mid-answer: how soon is it well again, and does it hear itself?"""
+    """Kill the sound server during an answer; measure how soon it recovers and whether it then hears
+    itself.
+    """
     world.say(ANNOUNCEMENTS[first % len(ANNOUNCEMENTS)])
     time.sleep(2.0)
     killed_s = time.monotonic()

@@ -1,8 +1,8 @@
-"""A room with the assistant's loudspeaker and microphone in it, and a person who talks: all simulated.
+"""A simulated room with the assistant's loudspeaker and microphone, and a person who talks.
 
-What the loudspeaker plays comes back through an impulse response, late by the devices' buffers and by
-a clock that disagrees, with the room's noise and the person on top. The queue of sounds and what
-the speaker tells of itself are the real ones. Time is the event loop's.
+The loudspeaker's output comes back through an impulse response, delayed by the devices' buffers and skewed by
+clock drift, with the room's noise and the person added. The playback queue and the speaker's own reports are
+the real ones. Time is the event loop's.
 """
 
 from __future__ import annotations
@@ -21,46 +21,46 @@ from assistant.audio.ring import Playlist
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, SpokenAudio
 
 _BLOCK_SAMPLES = FRAME_SAMPLES // 2
-"""A sound device asks for 10 ms at a time."""
+"""A sound device requests 10 ms at a time."""
 
 _TAPS = 64
-"""Of the interpolation between the two clocks: more exact by far than what has to undo it."""
+"""Taps of the interpolation between the two clocks: far more exact than the code under test."""
 
 _KEPT_SAMPLES = 2 * SAMPLE_RATE_HZ
-"""Sound that may still be on its way."""
+"""Audio that may still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acoustics:
-    """What a room does to sound."""
+    """The acoustic properties of a room."""
 
     response: Samples
-    """From the loudspeaker to the microphone, at 16 kHz, of unit energy and 1 s at most."""
+    """From the loudspeaker to the microphone, at 16 kHz, of unit energy and at most 1 s."""
     echo_db: float = -6.0
-    """Loudness of the echo at the microphone, against what is played."""
+    """Loudness of the echo at the microphone, relative to what is played."""
     latency_ms: int = round(OUTPUT_LATENCY_S * 1000)
-    """From the moment at which the device takes a sample until it sounds."""
+    """From the moment the device takes a sample until it is audible."""
     drift_ppm: float = 0.0
-    """How much faster than the microphone the loudspeaker runs."""
+    """How much faster the loudspeaker's clock runs than the microphone's."""
     noise_db: float = -65.0
-    """Of the room, against full scale."""
+    """Noise of the room, in dBFS."""
 
 
 def living_room(seconds: float = 0.4, direct_db: float = 0.0, seed: int = 0) -> Samples:
-    """A synthetic response: the direct sound, and noise that fades by 60 dB in so many ``seconds``.
+    """Return a synthetic response: the direct sound, and noise that decays by 60 dB in ``seconds``.
 
-    ``direct_db`` is the energy of the direct sound against that of all the rest.
+    ``direct_db`` is the energy of the direct sound relative to the rest.
     """
     count = round(min(seconds, 1.0) * SAMPLE_RATE_HZ)
     fading = 10 ** (-3 * np.arange(count) / count)
     response = np.random.default_rng(seed).standard_normal(count) * fading
-    response[:16] = 0  # a hand's breadth of air
+    response[:16] = 0  # # About 30 cm of air.
     response[16] = np.sqrt(np.square(response).sum()) * 10 ** (direct_db / 20)
     return unit_energy(response.astype(np.float32))
 
 
 def unit_energy(response: Samples) -> Samples:
-    """The response without the time before its first sound, at most 1 s of it, scaled to unit energy."""
+    """Return at most 1 s of the response from its first sound on, scaled to unit energy."""
     loud = np.flatnonzero(np.abs(response) > 0.1 * np.abs(response).max())
     kept = response[max(0, int(loud[0]) - 16) :][: SAMPLE_RATE_HZ - FRAME_SAMPLES]
     scaled: Samples = (kept / np.sqrt(np.square(kept).sum())).astype(np.float32)
@@ -68,13 +68,13 @@ def unit_energy(response: Samples) -> Samples:
 
 
 def loudness(samples: Samples) -> float:
-    """Root mean square of what is not silence, against full scale."""
+    """Return the root mean square of the non-silent samples, relative to full scale."""
     loud = samples[np.abs(samples) > 0.02 * np.abs(samples).max()]
     return float(np.sqrt(np.square(loud).mean())) if len(loud) else 0.0
 
 
 class Room:
-    """``microphone`` and ``speaker`` of the assistant, and ``say`` for the person."""
+    """Provides the assistant's ``microphone`` and ``speaker``, and ``say`` for the person."""
 
     def __init__(self, acoustics: Acoustics, seed: int = 0) -> None:
         self.acoustics = acoustics
@@ -90,14 +90,14 @@ class Room:
         self._now_s = 0.0
 
     def say(self, sound: Samples) -> float:
-        """The person says this from the next frame on, or behind what they are saying; returns when."""
+        """Say ``sound`` from the next frame, or after what is being said. Returns the start time."""
         begins_s = self._now_s + len(self._person) / SAMPLE_RATE_HZ
         self._person = np.concatenate([self._person, sound])
         return begins_s
 
     @property
     def echo_loudness(self) -> float:
-        """Of the assistant's voice at the microphone."""
+        """Return the loudness of the assistant's voice at the microphone."""
         gain: float = 10 ** (self.acoustics.echo_db / 20)
         return self.speaker.loudness * gain
 
@@ -106,7 +106,7 @@ class Room:
         return bool(len(self._person))
 
     def next_frame(self, end_s: float) -> AudioFrame:
-        """What the microphone hears in the 20 ms before ``end_s``."""
+        """Return what the microphone hears in the 20 ms before ``end_s``."""
         self._now_s = end_s
         self.speaker.play_until(end_s)
         speed = 1 + self.acoustics.drift_ppm * 1e-6
@@ -131,7 +131,7 @@ class Room:
 
 
 class RoomMicrophone:
-    """Hears the room, a frame every 20 ms."""
+    """A microphone that hears the room, one frame every 20 ms."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -147,16 +147,16 @@ class RoomMicrophone:
 
 
 class RoomSpeaker:
-    """Plays into the room, at 16 kHz of its own clock."""
+    """A speaker that plays into the room, at 16 kHz of its own clock."""
 
     def __init__(self, acoustics: Acoustics, reference: Reference) -> None:
         self.volume = 1.0
         self.last_sound_s = 0.0
-        """When the last sample that was no silence left the loudspeaker."""
+        """When the last non-silent sample left the loudspeaker."""
         self.loudness = 0.0
-        """Of what it was given last."""
+        """Loudness of the samples it was given last."""
         self.cut_s = 0.0
-        """When it was last told to be silent, and was not."""
+        """When it was last told to stop while it was playing."""
         self._rate_hz = SAMPLE_RATE_HZ * (1 + acoustics.drift_ppm * 1e-6)
         self._latency_s = acoustics.latency_ms / 1000
         self._played = reference.begin(SAMPLE_RATE_HZ)
@@ -168,11 +168,11 @@ class RoomSpeaker:
         self._silent_from_s = 0.0
 
     def begin(self, at_s: float) -> None:
-        """The device starts."""
+        """Start the device."""
         self._begin_s = at_s - self._count / self._rate_hz
 
     def play_until(self, now_s: float) -> None:
-        """The device asks for every block that was due before ``now_s``."""
+        """Play every block that was due before ``now_s``."""
         while (at_s := self._begin_s + self._count / self._rate_hz) < now_s:
             block = np.zeros((_BLOCK_SAMPLES, 1), np.int16)
             sound = self._playlist.fill(block)
@@ -187,7 +187,7 @@ class RoomSpeaker:
                 self.last_sound_s = at_s + self._latency_s + (int(loud[-1]) + 1) / self._rate_hz
 
     def sounded(self, positions: npt.NDArray[np.float64]) -> Samples:
-        """What was played at these positions, counted by its own clock."""
+        """Return what was played at these positions, by its own clock."""
         whole = np.floor(positions).astype(np.int64)
         around = np.arange(1 - _TAPS // 2, 1 + _TAPS // 2)
         distance = around - (positions - whole)[:, np.newaxis]
@@ -199,10 +199,10 @@ class RoomSpeaker:
         return samples
 
     async def open(self) -> None:
-        """It is always open."""
+        """Do nothing: it is always open."""
 
     async def lost(self) -> None:
-        """Wait for ever: a room does not go away."""
+        """Wait forever: a room doesn't disappear."""
         await asyncio.get_running_loop().create_future()
 
     def write(self, audio: SpokenAudio) -> None:

@@ -1,9 +1,9 @@
 """A sound card in user space: a room that a microphone hears, and a speaker that can be recorded.
 
-``sound_server`` gives each a server of its own, since one would move a stream whose device is gone to
-the other device, and no cable does that: taking a sink away is pulling the plug. ``echoing_server``
-gives both one server, where what the speaker plays can come back into the room (``echo_path``) and both
-can be recorded by one clock. Programs that get ``env`` find them through ALSA, as they would find cards.
+``sound_server`` gives each a server of its own, because a single server would move a stream whose device is
+gone to the other device, which no cable does: removing a sink is like unplugging it. ``echoing_server`` gives
+both the same server, where the speaker's sound can get back into the room (``echo_path``) and both are
+recorded by one clock. Programs started with ``env`` find them through ALSA like sound cards.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any, Literal
 from assistant.core.errors import DeviceUnavailable
 
 PATIENCE_S = 20
-"""Everything here takes tenths of a second; a busy machine gets this long."""
+"""Everything here takes tenths of a second; this allows for a busy machine."""
 
 LATENCY_MS = 10
-"""What recorders ask for. A null sink then works in blocks of that length."""
+"""Requested by recorders. A null sink then works in blocks of this length."""
 
 SINKS = {"room": "rate=16000 channels=1", "speaker": "rate=48000 channels=2"}
 
@@ -48,7 +48,7 @@ _PACKAGES: dict[Kind, str] = {
 
 
 def missing(kind: Kind = "pulseaudio") -> str | None:
-    """Why there can be no sound server on this machine, if there cannot."""
+    """Return why a sound server cannot run on this machine; None if it can."""
     programs = [name for name in _PROGRAMS[kind] if not shutil.which(name)]
     if programs:
         return f"needs {', '.join(programs)} (Debian: {_PACKAGES[kind]})"
@@ -57,7 +57,7 @@ def missing(kind: Kind = "pulseaudio") -> str | None:
 
 
 class Server:
-    """One PulseAudio, or one PipeWire that speaks its protocol, which can be killed and started again."""
+    """One PulseAudio, or a PipeWire with PulseAudio's protocol, which can be killed and restarted."""
 
     def __init__(self, name: str, folder: Path, kind: Kind = "pulseaudio") -> None:
         self.address = f"unix:{folder}/{name}"
@@ -70,7 +70,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        """Start it, and plug in the cables it had."""
+        """Start the server, and plug in the cables it had."""
         if self._kind == "pulseaudio":
             self._daemons = [
                 self.spawn(
@@ -86,7 +86,7 @@ class Server:
             cable.plug()
 
     def restart(self) -> None:
-        """Kill the server from under everybody, and start it again."""
+        """Kill the server under its clients, and restart it."""
         for daemon in reversed(self._daemons):
             daemon.kill()
             daemon.wait()
@@ -102,7 +102,7 @@ class Server:
             stop(daemon)
 
     def call(self, *command: str, timeout_s: float = PATIENCE_S) -> str:
-        """What a client program of this server prints."""
+        """Return the output of a client program of this server."""
         done = subprocess.run(  # noqa: S603 - the commands are in this package
             command, env=self._env, check=True, capture_output=True, text=True, timeout=timeout_s
         )
@@ -118,7 +118,7 @@ class Server:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """What clients of this server need in their environment."""
+        """Return the environment for clients of this server."""
         return self._env
 
     def _answers(self) -> bool:
@@ -147,14 +147,14 @@ class Cable:
         return self.server.address
 
     def restart(self) -> None:
-        """Kill the server from under everybody, and start it again."""
+        """Kill the server under its clients, and restart it."""
         self.server.restart()
 
     def plug(self) -> None:
-        """Make the sink exist, awake.
+        """Create the sink, and keep it awake.
 
-        Somebody must listen all the time: a null sink that nobody needs sleeps for up to two
-        seconds, and wakes up no sooner for a new listener.
+        A recorder must run all the time: an unused null sink sleeps for up to two seconds, even when a new
+        client starts to record.
         """
         self._module = self.server.call(
             *("pactl", "load-module", "module-null-sink", f"sink_name={self._name}"),
@@ -168,12 +168,12 @@ class Cable:
             first.terminate()
 
     def unplug(self) -> None:
-        """Take it away from under whoever uses it."""
+        """Remove the sink while it is in use."""
         self.server.call("pactl", "unload-module", self._module)
         self.forget()
 
     def forget(self) -> None:
-        """The sink is gone: end what listened to it."""
+        """End the processes that used the sink, after it is gone."""
         if self._listener:
             stop(self._listener)
             self._listener = None
@@ -183,13 +183,13 @@ class Cable:
         self.server.call("paplay", f"--device={self._name}", str(path), timeout_s=PATIENCE_S + 60)
 
     def recorder(self, *options: str, stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-        """Start to record what is played into it."""
+        """Start recording what is played into it."""
         listen = ("parec", f"--device={self._name}.monitor", f"--latency-msec={LATENCY_MS}")
         return self.server.spawn(*listen, *options, stdout=stdout)
 
     @contextlib.contextmanager
     def recording(self, path: Path) -> Iterator[None]:
-        """While inside, record what is heard to a WAV at 16 kHz."""
+        """Record what is heard while the block lasts, to a WAV file at 16 kHz."""
         listeners = self._listeners()
         recorder = self.recorder("--file-format=wav", "--rate=16000", "--channels=1", str(path))
         try:
@@ -203,7 +203,7 @@ class Cable:
 
 
 class SoundServer:
-    """A room and a speaker, and how programs find them."""
+    """A room and a speaker, and the environment in which programs find them."""
 
     def __init__(self, folder: Path, room: Cable, speaker: Cable) -> None:
         self.room = room
@@ -211,18 +211,18 @@ class SoundServer:
         config = folder / "alsa.conf"
         config.write_text(ALSA_CONFIG.format(room=room.address, speaker=speaker.address))
         self.env = {"ALSA_CONFIG_PATH": str(config)}
-        """What a program needs in its environment to have this microphone and this speaker."""
+        """The environment in which a program has this microphone and this speaker."""
 
     def play(self, path: Path) -> None:
-        """Play a sound file into the room, as a person would speak, and return when it is over."""
+        """Play a sound file into the room like a person speaking, and return when it is over."""
         self.room.play(path)
 
     def recording(self, path: Path) -> contextlib.AbstractContextManager[None]:
-        """While inside, record what is heard from the speaker to a WAV at 16 kHz."""
+        """Record what the speaker plays while the block lasts, to a WAV file at 16 kHz."""
         return self.speaker.recording(path)
 
     def record(self, seconds: float, path: Path) -> Path:
-        """Record what is heard from the speaker for that long."""
+        """Record what the speaker plays for ``seconds``."""
         with self.recording(path):
             time.sleep(seconds)
         return path
@@ -230,7 +230,7 @@ class SoundServer:
 
 @contextlib.contextmanager
 def sound_server() -> Iterator[SoundServer]:
-    """A room and a speaker, each on a server of its own; they end with the block."""
+    """Yield a room and a speaker, each on a server of its own; they end with the block."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sound-")))
         cables = []
@@ -243,7 +243,7 @@ def sound_server() -> Iterator[SoundServer]:
 
 @contextlib.contextmanager
 def echoing_server(kind: Kind = "pulseaudio") -> Iterator[SoundServer]:
-    """A room and a speaker on one server; they end with the block. Raises DeviceUnavailable."""
+    """Yield a room and a speaker on one server; they end with the block. Raises DeviceUnavailable."""
     if reason := missing(kind):
         raise DeviceUnavailable(f"The sound server {reason}.", "Install the listed packages, and try again.")
     with contextlib.ExitStack() as stack:
@@ -255,7 +255,7 @@ def echoing_server(kind: Kind = "pulseaudio") -> Iterator[SoundServer]:
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
-    """End a process, by force where it does not end by itself."""
+    """End a process, by force if necessary."""
     process.terminate()
     try:
         process.wait(PATIENCE_S)
@@ -278,7 +278,7 @@ context.modules = [
 
 
 def _start_pipewire(socket: Path, env: dict[str, str]) -> list[subprocess.Popen[bytes]]:
-    """The bus that its parts need, the server, the one that links streams, and PulseAudio's protocol."""
+    """Start the D-Bus that the parts need, the server, the session manager, and PulseAudio's protocol."""
     folder = socket.parent
     bus, config = folder / "bus", folder / "pipewire-pulse.conf"
     config.write_text(_PIPEWIRE_PULSE.format(socket=socket))

@@ -1,8 +1,8 @@
-"""``assistant bench soak``: thousands of turns in virtual time, with something going wrong in most of them.
+"""``assistant bench soak``: thousands of turns in virtual time, most of them with faults.
 
-After each turn with faults comes one without. Checked: every question is answered or there is a
-reason why not; the appliance sleeps again soon after; every timer that was confirmed rings, and none
-rings again that was silenced; and memory does not grow.
+Each turn with faults is followed by one without. The run checks that every question is answered or has a
+reason why not, that the appliance returns to sleep soon after, that every confirmed timer rings, that no
+silenced timer rings again, and that memory doesn't grow.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ from assistant.tools.bench.soak.home import Home, open_home
 from assistant.tools.bench.soak.ledger import Ledger
 
 SLEEPS_WITHIN_S = 8.0
-"""Once nothing is wrong any more and nothing sounds. The longest wait is the pause between two rings, 7.5 s,
-in which commands are listened for; without one it is 4 s."""
+"""Once all faults are over and nothing is being played. The longest wait is the pause between two rings,
+7.5 s, in which it listens for commands; otherwise, it is 4 s.
+"""
 
 _STUCK_AFTER_S = 120.0
 
 _RESTORED_WITHIN_S = 4000.0
 
 _WARM_UP = 0.1
-"""Share of the turns after which memory counts."""
+"""Fraction of the turns after which memory is checked."""
 
 _BLOCK_BYTES = 80
 """A block of Python's allocator has at most 512 bytes, and about this many on average."""
@@ -53,26 +54,26 @@ _QUESTIONS = {
 
 @dataclass
 class Tally:
-    """What a run has come to."""
+    """The results of a run."""
 
     turns: int = 0
     answered: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    """Why a question had no answer -> how often."""
+    """Why a question had no answer -> count."""
     slowest_s: float = 0.0
-    """The longest way back to sleep."""
+    """The longest time until it slept again."""
     wrong: list[str] = field(default_factory=list)
-    """What must not happen; empty is good."""
+    """What must not happen; empty if all is well."""
 
 
 def run(_: Settings, *, turns: int, seed: int, progress: Callable[[str], None]) -> Result:
-    """Live through so many turns.
+    """Run ``turns`` turns.
 
-    The same seed makes the same events; over thousands of turns threads may shift some of them.
+    The same seed produces the same events; over thousands of turns, thread timing may shift some of them.
     """
     heap.return_what_is_freed()
-    logging.getLogger("assistant").setLevel(logging.CRITICAL)  # it is full of faults, all on purpose
+    logging.getLogger("assistant").setLevel(logging.CRITICAL)  # # The log would be full of deliberate faults.
     return clock.run(_run(turns, seed, progress), "virtual")
 
 
@@ -97,7 +98,7 @@ async def _run(turns: int, seed: int, progress: Callable[[str], None]) -> Result
 
 
 async def _turn(home: Home, ledger: Ledger, random: Random, tally: Tally) -> None:
-    """One question, perhaps with faults; behind those another one, without."""
+    """Ask one question, possibly with faults, then another one without."""
     faults = random.choices(list(FAULTS), k=random.choice((0, 1, 1, 1, 2)))
     tally.faults.update(faults)
     await _question(home, ledger, random, tally, faults)
@@ -127,7 +128,7 @@ async def _question(home: Home, ledger: Ledger, random: Random, tally: Tally, fa
 
 
 def _words(ledger: Ledger, random: Random) -> tuple[str, str]:
-    """What the person says, and who should answer."""
+    """Return what the person says, and who should answer."""
     chance = random.random()
     if chance < 0.15:
         return ledger.new_timer(random), "set_timer"
@@ -142,7 +143,7 @@ async def _later(fault: str, home: Home, random: Random) -> None:
 
 
 async def _sleeping(home: Home, tally: Tally, where: str) -> None:
-    """Wait until it sleeps; note how long that took from when nothing sounded any more."""
+    """Wait until it sleeps; record how long that took after the last sound."""
     now = asyncio.get_running_loop().time
     began_s = quiet_s = now()
     while home.loop.state is not State.SLEEPING or home.microphone.sounding:
@@ -159,7 +160,7 @@ async def _sleeping(home: Home, tally: Tally, where: str) -> None:
 
 
 async def _restored(home: Home, tally: Tally) -> None:
-    """Wait until nothing is given up any more; after so many shortages that takes an hour at most."""
+    """Wait until all shed features are restored, which takes at most an hour after many shortages."""
     began_s = asyncio.get_running_loop().time()
     while not home.is_whole:
         if asyncio.get_running_loop().time() - began_s > _RESTORED_WITHIN_S:
@@ -171,9 +172,9 @@ async def _restored(home: Home, tally: Tally) -> None:
 def _judge(
     home: Home, tally: Tally, where: str, handled_by: str, *, is_faulty: bool, was_hanging: bool
 ) -> None:
-    """Was it answered, and if not, is there a reason?
+    """Check whether the question was answered and, if not, whether there is a reason.
 
-    An engine may have hung at work that nobody waits for, and the next question is the first to find out.
+    An engine may have hung on work that nobody waits for; the next question is then the first to notice.
     """
     spoken = [report for report in home.reports if report.handled_by != "announcement"]
     if any(report.handled_by == handled_by and not report.error for report in spoken):
@@ -193,9 +194,9 @@ def _judge(
 
 
 def _memory_mb() -> dict[str, float]:
-    """What the process has, what of it the C library could not give back, and what live objects take, in MB.
+    """Return the process's memory, the part that the C library could not release, and live objects, in MB.
 
-    The first two grow with what was needed at once at some moment, the last only with what is kept.
+    The first two grow with the peak of what was needed at once, the last only with what is kept.
     """
     gc.collect()
     has_mb = rss_mb()

@@ -1,4 +1,4 @@
-"""What goes wrong in ``bench soak``, one function each: it happens to a home, lasts a while, and is over."""
+"""The faults in ``bench soak``, one function each: the fault happens to a home, lasts a while, and ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from assistant.tools.bench.soak.home import BUDGET_S, REPLY, SETTINGS, WELL, Hom
 Fault = Callable[[Home, Random], Coroutine[Any, Any, None]]
 
 _HANGS_S = 60.0
-"""Long after everybody has given it up, and before the run ends."""
+"""Long after every caller has given up, and before the run ends."""
 
 REPLIES = (
     "",
@@ -46,7 +46,7 @@ async def microphone_pulled(home: Home, random: Random) -> None:
 
 
 async def microphone_refuses(home: Home, random: Random) -> None:
-    """Pulled, and when it is back somebody else holds it, or it knows another rate only."""
+    """Unplug the microphone; on return, it is busy or supports only another rate."""
     home.microphone.refuses = random.choice(("is busy", "does not support 16000 Hz"))
     await _for_a_while(home.microphone, "broken", random.uniform(0.1, 2))
     await asyncio.sleep(random.uniform(0.1, 6))
@@ -76,7 +76,7 @@ async def both_pulled(home: Home, random: Random) -> None:
 
 
 async def engine_fails(home: Home, random: Random) -> None:
-    """With an error of its own, or with one that nobody has foreseen."""
+    """Let an engine fail, with its own error or an unexpected one."""
     kind = random.choice(("stt", "llm", "tts"))
     error: type[Exception] = random.choice((AssistantError, ValueError, MemoryError, RuntimeError))
 
@@ -107,7 +107,7 @@ async def engine_slow(home: Home, random: Random) -> None:
 
 
 async def _fault(home: Home, kind: str, fault: Callable[[], None], lasts_s: float) -> None:
-    """It happens when the engine is next asked; if it is not asked, it has not happened."""
+    """Apply the fault at the engine's next call; if it isn't called, nothing happens."""
     home.faults[kind] = fault
     await asyncio.sleep(lasts_s)
     home.faults.pop(kind, None)
@@ -132,7 +132,7 @@ async def clock_jumps(home: Home, random: Random) -> None:
 
 
 async def disk_full(home: Home, random: Random) -> None:
-    """Where timers are kept nothing can be written, as the database itself says."""
+    """Make every write of the timer database fail, with the database's own error."""
     database = home.timers._database  # noqa: SLF001 - a full disk cannot be had otherwise
     database._connection.set_authorizer(_no_writing)  # noqa: SLF001
     await asyncio.sleep(random.uniform(1, 10))
@@ -144,7 +144,7 @@ async def memory_short(home: Home, random: Random) -> None:
 
 
 async def memory_slow(home: Home, random: Random) -> None:
-    """Programs wait for memory, as a model's weights are read again and again."""
+    """Report that programs wait for memory, as if a model's weights were read over and over."""
     await _strain(home, random, stalled_percent=random.uniform(21, 100))
 
 
@@ -201,7 +201,7 @@ async def ordered(home: Home, random: Random) -> None:
 
 
 async def signalled(home: Home, random: Random) -> None:
-    """SIGUSR1 twice; and whoever finds it muted at the end unmutes it."""
+    """Send SIGUSR1 twice; if it is muted at the end, unmute it."""
     for _ in range(2):
         home.orders.toggle_mute()
         await asyncio.sleep(random.uniform(0.1, 3))

@@ -1,7 +1,7 @@
 """A home in virtual time for ``bench soak``: the real loop around scripted engines, and a person who talks.
 
-Whatever can go wrong with its devices and engines can be made to; see ``faults``. Everything
-but engines, devices and the passing of time is what an appliance runs.
+Its devices and engines can be made to fail in every way; see ``faults``. Everything else, apart from the
+passing of time, is what the appliance runs.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from assistant.settings.schema import Settings
 from assistant.skills import Clocks, ListBook, SkillContext, TimerBook
 
 BUDGET_S = 3.0
-"""What an engine gets for a turn here: a hang costs a turn twice that."""
+"""An engine's time limit per turn; a hang costs twice that."""
 
 SETTINGS = Settings.model_validate(
     {
         "conversation": {"turn_timeout_s": BUDGET_S, "ring_limit_s": 20.0},
         "endpoint": {"listen_timeout_ms": 3000},
-        "wake": {"engine": "none"},  # a scripted one listens
+        "wake": {"engine": "none"},  # # A scripted one listens.
     }
 )
 
@@ -68,57 +68,57 @@ WELL = Reading(memory_mb=2000, stalled_percent=0, disk_mb=5000, hot_c=50)
 
 @dataclass
 class Home:
-    """The appliance, what may be done to it, and what was seen of it since ``forget``."""
+    """The appliance, ways to act on it, and what has been observed since ``forget``."""
 
     microphone: ScriptedMicrophone = field(default_factory=ScriptedMicrophone)
     speaker: ScriptedSpeaker = field(default_factory=ScriptedSpeaker)
     heard: dict[int, str] = field(default_factory=dict)
-    """Loudness -> what the recogniser makes of it."""
+    """Loudness -> what the recognizer understands."""
     reply: str = REPLY
-    """What the language model answers."""
+    """The language model's answer."""
     faults: dict[str, Callable[[], None]] = field(default_factory=dict)
-    """Kind of engine -> what happens when it is next asked."""
+    """Kind of engine -> what happens at its next call."""
     hanging: int = 0
-    """Engines that hang now, those among them that were left behind already."""
+    """Engines that are hanging now, including abandoned ones."""
     ahead_s: float = 0.0
-    """How far the wall clock is wrong."""
+    """How far the wall clock is off."""
     reading: Reading = WELL
-    """How the machine is doing."""
+    """The machine's current condition."""
     shortages: Shortages = field(default_factory=Shortages)
     reports: list[Report] = field(default_factory=list)
     states: set[State] = field(default_factory=set)
     rebuilt: int = 0
-    """Engines that were loaded anew."""
+    """Engines that were reloaded."""
     loop: VoiceLoop = field(init=False)
     orders: ControlApi = field(init=False)
     timers: TimerBook = field(init=False)
     _event_loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     reload: Callable[[Settings], Awaitable[None]] = field(init=False)
-    """Takes new settings over, as a saved file would."""
+    """Applies new settings, as when a file is saved."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is given up any more."""
+        """True if no feature is shed."""
         llm, tts = self.engine("llm"), self.engine("tts")
         there: Any = self.loop.pipeline
         now = (there.llm.engine.context_tokens, there.llm.engine.threads_share, there.tts.engine.keeps)
         return not self.shortages.now and now == (llm.context_tokens, llm.threads_share, tts.keeps)
 
     def call(self) -> None:
-        """The person says the wake word."""
+        """Let the person say the wake word."""
         self.microphone.say(clip(_WAKE, 500))
 
     def say(self, words: str) -> None:
-        """And then this."""
+        """Let the person say ``words`` next."""
         self.heard[_WORDS] = words
         self.microphone.say(clip(_WORDS, 1000))
 
     def noise(self) -> None:
-        """Something falls down."""
+        """Make a loud noise."""
         self.microphone.say(clip(_WORDS, 60))
 
     def forget(self) -> None:
-        """What was seen and heard until now is done with; also what the engines remember."""
+        """Discard what has been observed so far, including the engines' records."""
         self.reports.clear()
         self.speaker.written.clear()
         self.states = {self.loop.state}
@@ -128,7 +128,7 @@ class Home:
                 getattr(worker.engine, kept, []).clear()
 
     def engine(self, kind: str) -> Any:
-        """A new scripted one of this kind, which fails as ``faults`` say."""
+        """Return a new scripted engine of this kind, which fails as ``faults`` says."""
         loop = self._event_loop
 
         def fault() -> None:
@@ -141,13 +141,15 @@ class Home:
         return ScriptedTts(loop, fault=fault)
 
     def rebuild(self, kind: str, *_: object) -> Any:
-        """As ``beside.load`` does for a real one."""
+        """Replace ``beside.load``, which loads a real engine."""
         self.rebuilt += 1
         return self.engine(kind)
 
 
 def clocks_of(loop: asyncio.AbstractEventLoop, ahead_s: Callable[[], float] = lambda: 0.0) -> Clocks:
-    """In London in winter, noon when the loop's time is 0; ``ahead_s`` is how far the wall clock is wrong."""
+    """Return clocks for London in winter, noon at loop time 0; ``ahead_s`` is how far the wall clock is
+    off.
+    """
     return Clocks(
         utc_s=lambda: _NOON_UTC_S + loop.time() + ahead_s(),
         boot_s=loop.time,
@@ -159,7 +161,7 @@ def clocks_of(loop: asyncio.AbstractEventLoop, ahead_s: Callable[[], float] = la
 
 @asynccontextmanager
 async def open_home(folder: Path, intents: Path) -> AsyncIterator[Home]:
-    """A home whose timers lie in ``folder``, alive until the end of the block."""
+    """Yield a running home whose timers are stored in ``folder``, until the end of the block."""
     home = Home()
     async with AsyncExitStack() as stack:
         clocks = clocks_of(asyncio.get_running_loop(), lambda: home.ahead_s)
