@@ -36,7 +36,7 @@ class Backend:
     """Import path ("package.module:name") of a function that is given the settings of sound and returns
     ``Devices``. It is imported only when it is chosen."""
     settings: type[Any] | None = None
-    """Its own keys, a subclass of ``assistant.settings.engines.Section``; they are ``audio: {name: ...}``."""
+    """Its own keys, a subclass of ``assistant.settings.section.Section``; they are ``audio: {name: ...}``."""
 
 
 _OURS = {"portaudio": Backend("assistant.audio.device:create")}

@@ -39,7 +39,7 @@ class EngineSpec:
     offers: tuple[str, ...] = ()
     """Names of other Protocols in ``assistant.engines`` that it implements, such as "CallingLlm"."""
     settings: type[Any] | None = None
-    """Its own keys, a subclass of ``assistant.settings.engines.Section``, set as ``stt: {name: ...}``."""
+    """Its own keys, a subclass of ``assistant.settings.section.Section``, set as ``stt: {name: ...}``."""
     recognises: str = ""
     """Import path of a function that checks a model's files (name -> path) and returns why they don't suit
     this engine; "" if they do.

@@ -49,7 +49,7 @@ class Service:
     open: Callable[[Host], AbstractAsyncContextManager[None]]
     """Serves while inside. It does nothing unless the settings ask for it, and imports what it needs then."""
     settings: type[Any] | None = None
-    """Its own keys, a subclass of ``assistant.settings.engines.Section``: ``services: {name: ...}``."""
+    """Its own keys, a subclass of ``assistant.settings.section.Section``: ``services: {name: ...}``."""
     before_engines: bool = False
     """Whether it is opened before the engines are loaded."""
 

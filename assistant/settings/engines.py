@@ -1,17 +1,13 @@
-"""Settings of each engine, and the base class of all sections. ``schema`` adds the rest."""
+"""Settings of each engine. ``schema`` adds the rest."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     SecretStr,
@@ -22,63 +18,14 @@ from pydantic import (
 
 from assistant.core.types import Beginning
 from assistant.runtime.engine_spec import specs
-from assistant.settings.extending import Named
-from assistant.text.languages import language_code
-
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
-
-
-def _with_a_scheme(address: object) -> object:
-    """Say what is missing of "192.168.1.5:8080"."""
-    if isinstance(address, str) and "://" not in address and not re.search(r"[\s@]", address):
-        raise ValueError(f"this must begin with http:// or https://, such as http://{address}")
-    return address
-
-
-def _with_a_place(address: str) -> str:
-    """Refuse what no connection can be made to, before somebody waits for an answer."""
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-        (host or "").encode("idna")
-    except ValueError:  # UnicodeError too
-        raise ValueError("this is no web address: it needs a host, and a port from 1 to 65535") from None
-    if not host or port == 0 or not _HOST.fullmatch(host):
-        raise ValueError("this is no web address: it needs a host, and a port from 1 to 65535")
-    return address
-
-
-_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?|[^\x00-\x7f\s/]+[^\x00-\x20/]*")
-
-WebAddress = Annotated[
-    str,
-    Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"),
-    AfterValidator(_with_a_place),
-    BeforeValidator(_with_a_scheme),
-]
-"""Rejects user, password and query, because both would be logged with the URL."""
-Threads = Annotated[int, Field(ge=0, le=256)]
-
-
-def _language(said: str) -> str:
-    """The code of a language, however it is named."""
-    code = "auto" if said.strip().lower() == "auto" else language_code(said)
-    if code is None:
-        raise ValueError("this is no language: write a code or a name, such as en, en-US or English")
-    return code
-
-
-def _engines(kind: str, *also: str) -> Named:
-    """The name of an engine of that kind, or one of the words ``also``."""
-    return Named(lambda: (*also, *(name for name, each in specs(kind).items() if not each.is_scripted)))
-
-
-class Section(BaseModel):
-    """A frozen group of keys; unknown keys are mistakes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
+from assistant.settings.section import (
+    Fraction,
+    Section,
+    Threads,
+    WebAddress,
+    engine_names,
+    language_named,
+)
 
 BuiltInWord = Literal["okay_nabu", "hey_jarvis", "alexa", "hey_mycroft", "hey_rhasspy"]
 
@@ -158,7 +105,7 @@ WakeWord = Annotated[
 class WakeSettings(Section):
     """What wakes the assistant."""
 
-    engine: Annotated[str, _engines("wake", "auto", "none")] = "auto"
+    engine: Annotated[str, engine_names("wake", "auto", "none")] = "auto"
     """auto: a wake word if its package is installed, otherwise any speech; none: any speech."""
     words: tuple[WakeWord, ...] = Field(default=("okay_nabu",), validate_default=True)
     """Wake words. An item can also be a section with name or file (your own .tflite file), and its own
@@ -175,7 +122,7 @@ class WakeSettings(Section):
 class VadSettings(Section):
     """Voice activity detection: tells speech from other sound."""
 
-    engine: Annotated[str, _engines("vad")] = "webrtc"
+    engine: Annotated[str, engine_names("vad")] = "webrtc"
     """webrtc uses almost no CPU; silero is better in noise and uses about 1 % of a core."""
     confirm: bool = True
     """webrtc only: silero must confirm that it is speech. Without this, a fan can keep a turn open for
@@ -214,11 +161,11 @@ class SttGuard(Section):
 class SttSettings(Section):
     """Speech to text: what was said."""
 
-    engine: Annotated[str, _engines("stt")] = "faster_whisper"
+    engine: Annotated[str, engine_names("stt")] = "faster_whisper"
     """faster_whisper: Whisper on CTranslate2."""
     model: str = "whisper-tiny.en"
     """A model of kind stt from `assistant models list`."""
-    language: Annotated[str, AfterValidator(_language)] = "en"
+    language: Annotated[str, AfterValidator(language_named)] = "en"
     """Language you speak: a code or a name such as en, en-US or English. With a multilingual model, "auto"
     detects it.
     """
@@ -265,7 +212,7 @@ class ServerSettings(Section):
 class LlmSettings(Section):
     """The language model: what to answer."""
 
-    engine: Annotated[str, _engines("llm")] = "llama_cpp"
+    engine: Annotated[str, engine_names("llm")] = "llama_cpp"
     """llama_cpp: a GGUF file on llama.cpp; onnx: an ONNX decoder on ONNX Runtime (docs/onnx.md); openai:
     your own server (llm.server), with llama.cpp as a fallback.
     """
@@ -361,7 +308,7 @@ class LlmSettings(Section):
 class TtsSettings(Section):
     """Text to speech: the voice."""
 
-    engine: Annotated[str, _engines("tts")] = "coqui"
+    engine: Annotated[str, engine_names("tts")] = "coqui"
     """coqui: VITS voices, in Coqui's or Piper's format."""
     runtime: Literal["onnx", "torch"] = "onnx"
     """onnx: ONNX Runtime, light; torch: Coqui's own `TTS.api` (needs the `coqui` extra)."""

@@ -16,17 +16,14 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from assistant.runtime import extensions
 from assistant.runtime.engine_spec import EngineSpec
 from assistant.settings.engines import (
-    Fraction,
     LlmSettings,
-    Milliseconds,
-    Section,
     SttSettings,
     TtsSettings,
     VadSettings,
     WakeSettings,
-    WebAddress,
 )
 from assistant.settings.extending import AT_START, Named, with_sections
+from assistant.settings.section import Fraction, Milliseconds, Section, WebAddress
 
 
 class EarconSettings(Section):

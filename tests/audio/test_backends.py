@@ -13,9 +13,9 @@ from assistant.audio.backends import Backend, Devices
 from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
 from assistant.settings import keys, schema
-from assistant.settings.engines import Section
 from assistant.settings.load import load
 from assistant.settings.schema import AudioSettings
+from assistant.settings.section import Section
 from tests.extensions import declared_as
 
 

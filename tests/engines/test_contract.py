@@ -20,8 +20,8 @@ from assistant.engines import scripted
 from assistant.engines.specs import SPECS
 from assistant.runtime.engine_spec import EngineSpec, spec, specs
 from assistant.runtime.extensions import found, imported
-from assistant.settings.engines import Section
 from assistant.settings.keys import keys
+from assistant.settings.section import Section
 from tests.extensions import declared_as
 
 ALL = [*SPECS, *found("engines", EngineSpec).values()]

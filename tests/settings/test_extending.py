@@ -11,10 +11,10 @@ import pytest
 from assistant.core.errors import SettingsError
 from assistant.runtime.engine_spec import EngineSpec
 from assistant.settings import keys, schema
-from assistant.settings.engines import Fraction, Section
 from assistant.settings.load import load
 from assistant.settings.reference import reference
 from assistant.settings.schema import Settings, whole
+from assistant.settings.section import Fraction, Section
 from tests.extensions import declared_as
 
 

@@ -1,7 +1,7 @@
 """The engines of this package, described. Nothing heavy is imported here."""
 
 from assistant.runtime.engine_spec import EngineSpec
-from assistant.settings.engines import Section
+from assistant.settings.section import Section
 
 
 class KnocksSettings(Section):

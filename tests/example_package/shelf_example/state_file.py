@@ -8,7 +8,7 @@ from typing import Any
 from assistant.core.events import Event
 from assistant.core.state import State
 from assistant.services.host import Host, Service
-from assistant.settings.engines import Section
+from assistant.settings.section import Section
 
 
 class StateFileSettings(Section):
