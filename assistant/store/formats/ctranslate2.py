@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 from assistant.core.errors import ModelCorrupt
 
-MAX_ARRAYS = 100_000
+MAX_ARRAYS = 10_000
 """Large models have a few thousand."""
+MAX_DIMENSIONS = 8
 
 
 def numbers_in(file: BinaryIO, size_bytes: int, name: str) -> int:
@@ -29,7 +30,10 @@ def numbers_in(file: BinaryIO, size_bytes: int, name: str) -> int:
         found = 0
         for _ in range(arrays):
             _skip_text(file)
-            shape = [_number(file, "<I") for _ in range(_number(file, "<B"))]
+            dimensions = _number(file, "<B")
+            if dimensions > MAX_DIMENSIONS:
+                raise ValueError
+            shape = [_number(file, "<I") for _ in range(dimensions)]
             _number(file, "<B")  # the type
             length = _number(file, "<I")
             if file.seek(length, os.SEEK_CUR) > size_bytes:

@@ -19,10 +19,12 @@ from typing import BinaryIO, TypeAlias
 
 from assistant.core.errors import ModelCorrupt, ModelMissing
 
-MAX_HEADER_BYTES = 128 * 1024 * 1024
+MAX_HEADER_BYTES = 64 * 1024 * 1024
 """Vocabularies of 260,000 entries need 17 MB; no real header comes close."""
 MAX_ENTRIES = 65_536
 """Limit for metadata entries and for tensors; the largest models have thousands."""
+MAX_ELEMENTS = 1_000_000
+"""Of one list, and strings of all lists together: vocabulary and merges have half of that."""
 MAX_KEPT_ELEMENTS = 1024
 """Longer arrays (vocabulary, merges) are checked, but kept only on request."""
 MAX_DIMENSIONS = 4
@@ -147,6 +149,8 @@ class _Cursor:
         self.kept_elements = kept_elements
         self._size = min(size, MAX_HEADER_BYTES)
         self.file_bytes = size
+        self.strings = 0
+        """How many its lists have had so far."""
         self._data = bytearray()
         self.position = 0
 
@@ -239,7 +243,8 @@ def _value(cursor: _Cursor, kind: int) -> Value:
 
 def _array(cursor: _Cursor, kind: int) -> Value:
     if kind == STRING:
-        length = cursor.count(MAX_HEADER_BYTES, 8, "strings in one list")
+        length = cursor.count(MAX_ELEMENTS - cursor.strings, 8, "strings in one list")
+        cursor.strings += length
         if length > cursor.kept_elements:
             cursor.skip_texts(length)
             return LongArray(length)
@@ -247,7 +252,7 @@ def _array(cursor: _Cursor, kind: int) -> Value:
     if kind not in SCALARS:
         raise _Damaged(f"its metadata has a list of type {kind}, which does not exist")
     element_bytes = struct.calcsize("<" + SCALARS[kind])
-    length = cursor.count(MAX_HEADER_BYTES, element_bytes, "numbers in one list")
+    length = cursor.count(MAX_ELEMENTS, element_bytes, "numbers in one list")
     if length > cursor.kept_elements:
         cursor.skip(length * element_bytes)
         return LongArray(length)

@@ -24,8 +24,13 @@ FLOAT, FLOAT16 = 1, 10
 
 MAX_NODE_BYTES = 16 * 1024 * 1024
 """Operators hold small constants; larger ones are initializers."""
-MAX_ENTRIES = 200_000
-"""Limit for operators and for weights; the largest exports have about ten thousand."""
+MAX_ENTRIES = 100_000
+"""Limit for operators and weights together; the largest exports have about ten thousand."""
+MAX_DIMENSIONS = 8
+MAX_HEADER_BYTES = 64 * 1024 * 1024
+"""All that is read of one file, without its weights."""
+MAX_FIELDS = 300_000
+"""All fields of one file together; the largest exports have half of that."""
 MAX_DEPTH = 4
 """Nesting of graphs inside operators: a merged export has one ("If") that holds the network twice."""
 
@@ -85,9 +90,10 @@ def read_header_from(file: BinaryIO, size_bytes: int, name: str) -> OnnxHeader:
     """Parse an open ONNX file of that length and name. Raises ModelCorrupt, OSError."""
     header = OnnxHeader()
     try:
-        for number, value in _fields(file, 0, size_bytes):
+        whole = _File(file)
+        for number, value in _fields(whole, 0, size_bytes):
             if number == 7:  # ModelProto.graph
-                _graph(file, *_place(value), header, 0)
+                _graph(whole, *_place(value), header, 0)
     except _Damaged as damage:
         raise ModelCorrupt(
             f"The model file {name} cannot be used: {damage}.",
@@ -100,7 +106,34 @@ class _Damaged(Exception):
     """Describes the damage in half a sentence."""
 
 
-def _graph(file: BinaryIO, begin: int, end: int, header: OnnxHeader, depth: int) -> None:
+class _File:
+    """A file, or a piece of it in memory, and what may still be read of the whole."""
+
+    __slots__ = ("_left", "_raw", "read", "seek", "tell")
+
+    def __init__(self, raw: BinaryIO, left: list[int] | None = None) -> None:
+        self._raw = raw
+        self._left = left or [MAX_FIELDS, MAX_HEADER_BYTES]
+        self.read, self.seek, self.tell = raw.read, raw.seek, raw.tell
+
+    def inside(self, data: bytes) -> _File:
+        return _File(BytesIO(data), self._left)
+
+    def field(self) -> None:
+        """Count one. Raises _Damaged."""
+        self._left[0] -= 1
+        if self._left[0] < 0:
+            raise _Damaged("it has more fields than any real network")
+
+    def taken(self, count: int) -> bytes:
+        """The next bytes. Raises _Damaged."""
+        self._left[1] -= count
+        if self._left[1] < 0:
+            raise _Damaged("its description is longer than any real one")
+        return self.read(count)
+
+
+def _graph(file: _File, begin: int, end: int, header: OnnxHeader, depth: int) -> None:
     """GraphProto: node = 1, initializer = 5, input = 11, output = 12."""
     for number, value in _fields(file, begin, end):
         if number not in (1, 5, 11, 12):
@@ -114,16 +147,16 @@ def _graph(file: BinaryIO, begin: int, end: int, header: OnnxHeader, depth: int)
             continue
         data = _taken(file, start, stop)
         if number == 1:
-            header.nodes.append(_node(data, header, depth))
+            header.nodes.append(_node(file.inside(data), len(data), header, depth))
         elif depth == 0:
-            name, port = _port(data)
+            name, port = _port(file.inside(data), len(data))
             (header.inputs if number == 11 else header.outputs)[name] = port
 
 
-def _node(data: bytes, header: OnnxHeader, depth: int) -> Node:
+def _node(file: _File, size_bytes: int, header: OnnxHeader, depth: int) -> Node:
     """NodeProto: input = 1, op_type = 4, attribute = 5 (AttributeProto: name = 1, i = 3, g = 6)."""
-    inputs, integers, operator, file = [], {}, "", BytesIO(data)
-    for number, value in _fields(file, 0, len(data)):
+    inputs, integers, operator = [], {}, ""
+    for number, value in _fields(file, 0, size_bytes):
         if number == 1:
             inputs.append(_text(file, value))
         elif number == 4:
@@ -142,13 +175,15 @@ def _node(data: bytes, header: OnnxHeader, depth: int) -> Node:
     return Node(operator, tuple(inputs), integers)
 
 
-def _tensor(file: BinaryIO, begin: int, end: int) -> tuple[str, Weights]:
+def _tensor(file: _File, begin: int, end: int) -> tuple[str, Weights]:
     """TensorProto: dims = 1, data_type = 2, name = 8, data_location = 14."""
     shape: list[int] = []
     kind, name, external = 0, "", False
     for number, value in _fields(file, begin, end):
         if number == 1:
             shape += _numbers(file, value)
+            if len(shape) > MAX_DIMENSIONS:
+                raise _Damaged(f"a tensor in it has more than {MAX_DIMENSIONS} dimensions")
         elif number == 2 and isinstance(value, int):
             kind = value
         elif number == 8:
@@ -161,13 +196,13 @@ def _tensor(file: BinaryIO, begin: int, end: int) -> tuple[str, Weights]:
     return name, weights
 
 
-def _port(data: bytes) -> tuple[str, Port]:
+def _port(file: _File, size_bytes: int) -> tuple[str, Port]:
     """ValueInfoProto: name = 1, type = 2; inside it tensor_type = 1, inside that elem_type = 1 and shape = 2
     of dim = 1, of which dim_value = 1.
     """
-    name, kind, file = "", 0, BytesIO(data)
+    name, kind = "", 0
     shape: list[int] = []
-    for number, value in _fields(file, 0, len(data)):
+    for number, value in _fields(file, 0, size_bytes):
         if number == 1:
             name = _text(file, value)
         elif number == 2:
@@ -179,26 +214,28 @@ def _port(data: bytes) -> tuple[str, Port]:
                         shape = [
                             _length(file, each) for at, each in _fields(file, *_place(inside)) if at == 1
                         ]
+                        if len(shape) > MAX_DIMENSIONS:
+                            raise _Damaged(f"an input in it has more than {MAX_DIMENSIONS} dimensions")
     return name, Port(kind, tuple(shape))
 
 
-def _length(file: BinaryIO, dimension: int | tuple[int, int]) -> int:
+def _length(file: _File, dimension: int | tuple[int, int]) -> int:
     found = (value for number, value in _fields(file, *_place(dimension)) if number == 1)
     return next((value for value in found if isinstance(value, int)), 0)
 
 
-def _numbers(file: BinaryIO, value: int | tuple[int, int]) -> list[int]:
+def _numbers(file: _File, value: int | tuple[int, int]) -> list[int]:
     """Read a repeated number: one, or many packed."""
     if isinstance(value, int):
         return [value]
-    data = BytesIO(_taken(file, *value))
-    found = []
-    while data.tell() < value[1] - value[0]:
+    data = file.inside(_taken(file, *value))
+    found: list[int] = []
+    while data.tell() < value[1] - value[0] and len(found) <= MAX_DIMENSIONS:
         found.append(_varint(data))
     return found
 
 
-def _text(file: BinaryIO, value: int | tuple[int, int]) -> str:
+def _text(file: _File, value: int | tuple[int, int]) -> str:
     return _taken(file, *_place(value)).decode("utf-8", "replace")
 
 
@@ -208,20 +245,21 @@ def _place(value: int | tuple[int, int]) -> tuple[int, int]:
     return value
 
 
-def _taken(file: BinaryIO, begin: int, end: int) -> bytes:
+def _taken(file: _File, begin: int, end: int) -> bytes:
     if end - begin > MAX_NODE_BYTES:
         raise _Damaged("an operator in it is longer than any real one")
     file.seek(begin)
-    return file.read(end - begin)
+    return file.taken(end - begin)
 
 
-def _fields(file: BinaryIO, begin: int, end: int) -> Fields:
+def _fields(file: _File, begin: int, end: int) -> Fields:
     """Yield the fields of the message in this range: number, and value or byte range.
 
     The caller may read elsewhere in the file between fields. Raises _Damaged if one extends past ``end``.
     """
     at = begin
     while at < end:
+        file.field()
         file.seek(at)
         key = _varint(file)
         value: int | tuple[int, int] = 0
@@ -241,7 +279,7 @@ def _fields(file: BinaryIO, begin: int, end: int) -> Fields:
         yield key >> 3, value
 
 
-def _varint(file: BinaryIO) -> int:
+def _varint(file: _File) -> int:
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)
