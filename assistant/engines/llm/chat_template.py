@@ -7,17 +7,12 @@ and nothing else. Independent of tokens.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Sequence
-from typing import Any, NoReturn
-
-from jinja2 import BaseLoader, nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from typing import NoReturn
 
 from assistant.core.errors import EngineFailed, ModelCorrupt
 from assistant.core.types import Message
+from assistant.engines.llm.template_sandbox import TemplateSandbox
 from assistant.text.inner import opened_thought
 
 
@@ -30,7 +25,9 @@ class ChatTemplate:
         ``first`` must begin every prompt; it isn't added again if the template writes it.
         """
         try:
-            self._template = _environment().from_string(source)
+            self._sandbox = TemplateSandbox()
+            with self._sandbox.limited():
+                self._template = self._sandbox.from_string(source)
         except Exception as error:  # A hostile template may raise anything during compilation.
             raise _unusable(error) from error
         if not source.strip():
@@ -54,13 +51,14 @@ class ChatTemplate:
         chat = [{"role": message.role, "content": self._content(message.content)} for message in messages]
         try:
             # Models that reason before they answer are asked not to: it would be spoken.
-            prompt = self._template.render(
-                messages=chat,
-                **self._marks,
-                **_OFFERED,
-                add_generation_prompt=True,
-                enable_thinking=False,
-            )
+            with self._sandbox.limited():
+                prompt = self._template.render(
+                    messages=chat,
+                    **self._marks,
+                    **_OFFERED,
+                    add_generation_prompt=True,
+                    enable_thinking=False,
+                )
         except Exception as error:  # Templates reject a chat by raising anything they like.
             raise EngineFailed(
                 f"The model's chat template could not be used ({_cause(error)}).",
@@ -96,29 +94,6 @@ class ChatTemplate:
 
     def _content(self, text: str) -> str | list[dict[str, str]]:
         return [{"type": "text", "text": text}] if self._in_parts else text
-
-
-class _WholeReplies(Extension):
-    """Transformers marks training text with ``{% generation %}``; here it is rendered as plain text."""
-
-    tags = {"generation"}  # noqa: RUF012  as Jinja declares it
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        parser.stream.skip(1)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    """Create the dialect of Jinja that Transformers uses for chat templates."""
-    environment = ImmutableSandboxedEnvironment(
-        loader=BaseLoader(), trim_blocks=True, lstrip_blocks=True, extensions=[_WholeReplies, loopcontrols]
-    )
-    environment.filters["tojson"] = _to_json
-    return environment
-
-
-def _to_json(value: Any, **how: Any) -> str:
-    return json.dumps(value, **{"ensure_ascii": False, **how})
 
 
 def _raise_exception(message: str) -> NoReturn:
