@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import time
 
 import pytest
 
@@ -54,10 +53,8 @@ HOSTILE = [
 @pytest.mark.parametrize("source", HOSTILE)
 def test_a_hostile_template_is_refused_before_it_takes_anything(source: str) -> None:
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began_s = time.process_time()
     with pytest.raises(ModelCorrupt, match="chat template"):
         ChatTemplate(source, "<s>", "</s>")
-    assert time.process_time() - began_s < 60, "it ends; how soon is no matter of this machine"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 200_000
 
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from assistant.core.errors import EngineFailed, ModelCorrupt
 from assistant.core.types import Message
-from assistant.engines.llm.template_sandbox import TemplateSandbox
+from assistant.engines.llm.template_sandbox import TemplateSandbox, TooMuch
 from assistant.text.inner import opened_thought
 
 
@@ -88,7 +88,9 @@ class ChatTemplate:
     def _keeps_words(self) -> bool:
         try:
             prompt = self.render(_PROBE)
-        except EngineFailed:
+        except EngineFailed as error:
+            if isinstance(error.__cause__, TooMuch):
+                raise  # another form would take as long
             return False
         return all(message.content in prompt for message in _PROBE)
 
