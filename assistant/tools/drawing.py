@@ -21,7 +21,7 @@ def figure(width: float, height: float) -> Any:
             f"Drawing needs the Python package '{error.name}', which is not installed.",
             "Install the assistant with the extra `bench`, or leave the picture out.",
         ) from error
-    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # # Keeps text as text.
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # Keeps text as text.
     return Figure((width, height), layout="constrained")
 
 

@@ -118,7 +118,7 @@ class _Api:
             raise RequestInvalid("speed must be 1; set the pace of the voice in tts.pace.", "speed")
         encoder = Encoder(str(kind), self._host.pipeline().tts.engine.sample_rate_hz)
         sounds = self._sound(text, encoder)
-        first = await anext(sounds, b"")  # # A failure before the first sound is returned as an error.
+        first = await anext(sounds, b"")  # A failure before the first sound is returned as an error.
 
         async def stream() -> AsyncIterator[bytes]:
             yield first

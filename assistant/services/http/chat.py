@@ -96,7 +96,7 @@ class Chat:
         if asked.model == "assistant":
             order = {"order": "ask", "text": asked.messages[-1].content}
             await self._host.guests.wait()
-            answer = await self._host.control.obey(order)  # # Only once, because a skill may act.
+            answer = await self._host.control.obey(order)  # Only once, because a skill may act.
             yield str(answer.get("reply") or ""), "stop"
             return
         await self._host.guests.wait()
@@ -110,7 +110,7 @@ class Chat:
                 count = 0
                 async for piece in pieces:
                     if needed.done():
-                        break  # # Someone in the room is speaking: the text so far is the answer.
+                        break  # Someone in the room is speaking: the text so far is the answer.
                     count += 1
                     text += piece
                     ends = [at for stop in asked.stops if (at := text.find(stop)) >= 0]

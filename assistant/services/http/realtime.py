@@ -73,7 +73,7 @@ class Session:
             WebSocketDisconnect,
             asyncio.TimeoutError,
             KeyError,
-        ):  # # KeyError: the client sent binary data.
+        ):  # KeyError: the client sent binary data.
             pass
         finally:
             for task in (self._turn, self._ahead):
@@ -230,7 +230,7 @@ class Session:
         except AssistantError as error:
             await self._complain(str(error), "server_error", None, error.code)
         except (RuntimeError, WebSocketDisconnect):
-            pass  # # The client has disconnected.
+            pass  # The client has disconnected.
 
     async def _interrupt(self, reason: str) -> None:
         if self._turn and not self._turn.done():
@@ -254,7 +254,7 @@ class Session:
             await self._host.guests.wait()
             answer = await self._host.control.obey(
                 {"order": "ask", "text": text}
-            )  # # Only once, because a skill may act.
+            )  # Only once, because a skill may act.
             reply = str(answer.get("reply") or "")
             begun = {"response_id": response, "output_index": 0}
             await self._send("response.output_item.added", **begun, item=_message("assistant", "", item))

@@ -67,9 +67,7 @@ def answered(settings: Settings, places: int) -> Document:
     before = opening(configuration.prompt_text(settings))
     prompts = [[*before, Message("user", f"Tell me a long story about {thing}.")] for thing in THINGS]
     with closing(loading.load_batch(settings, places)) as batch:
-        list(
-            batch.answer_all(prompts[:1], Cancel())
-        )  # # Touches all pages of the model before timing starts.
+        list(batch.answer_all(prompts[:1], Cancel()))  # Touches all pages of the model before timing starts.
         cpu_s = machine.cpu_s()
         replies = list(batch.answer_all(prompts, Cancel()))
         cpu_s = machine.cpu_s() - cpu_s

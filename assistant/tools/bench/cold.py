@@ -82,7 +82,7 @@ def empty_cache(files: Iterable[Path], *, everything: bool) -> str:
     """Drop the files read at startup from the kernel's cache, and return a description of what was
     dropped.
     """
-    os.sync()  # # Dirty pages cannot be dropped.
+    os.sync()  # Dirty pages cannot be dropped.
     if everything:
         try:
             DROP.write_bytes(_EVERYTHING)

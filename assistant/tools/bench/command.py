@@ -289,7 +289,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Print the result. Returns the exit status: 130 if interrupted."""
     settings = configuration.load(arguments.config).settings
-    # # The bench reports its progress itself.
+    # The bench reports its progress itself.
     logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
     result = _measured(arguments, settings)
     if not arguments.json:
@@ -311,7 +311,7 @@ def _measured(arguments: argparse.Namespace, settings: Settings) -> Result:
             raise SettingsError(f"{name} applies only to --path {of}.", f"Remove it, or add --path {of}.")
     name = BENCHES[arguments.bench].module or arguments.bench
     options |= {each: getattr(arguments, each) for each in _COMMON.get(name, ())}
-    # # Importing the engines takes a second.
+    # Importing the engines takes a second.
     machine = import_module("assistant.tools.bench.lib.machine")
     about = machine.describe(settings)
     module = import_module(f"assistant.tools.bench.{name}")

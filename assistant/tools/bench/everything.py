@@ -158,7 +158,7 @@ def _section(
         *(promise.row() for promise in promises(documents)),
     ]
     for name, result in results.items():
-        # # Leaves out the local paths of the recordings.
+        # Leaves out the local paths of the recordings.
         command = " ".join(Path(word).name for word in benches[name])
         lines += ["", f"`assistant bench {command}`", "", "```text", result.text, "```"]
     return "\n".join(lines)

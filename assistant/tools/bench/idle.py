@@ -100,7 +100,7 @@ def _measured(
     settings: Settings, talk: list[tuple[str, float, float]], seconds: float, *, plain: bool
 ) -> Document:
     with Child(listening, settings, "Listening", talk=talk, plain=plain) as child:
-        child.hear()  # # It is listening.
+        child.hear()  # It is listening.
         time.sleep(_SETTLES_S)
         used = cost(child.pid, seconds)
         child.finish()

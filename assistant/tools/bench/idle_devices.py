@@ -92,7 +92,7 @@ def _room_tone(server: SoundServer) -> Iterator[None]:
         player.wait()
         playing.join()
         if player.stdin:
-            with contextlib.suppress(OSError):  # # Leftover sound that was not played.
+            with contextlib.suppress(OSError):  # Leftover sound that was not played.
                 player.stdin.close()
 
 

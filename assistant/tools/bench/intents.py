@@ -64,7 +64,7 @@ def run(settings: Settings, *, limit: int | None, progress: Callable[[str], None
         progress(f"{len(session.said)} of {len(clips)}: {said.clip.text}")
 
     clock.run(rehearse(changed(settings, _BRIEF), clips, session, on_turn=on_turn), "skipping")
-    # # Sentences after the last answer that never got one are not counted.
+    # Sentences after the last answer that never got one are not counted.
     silent = [Said(clip, 0.0) for clip in clips[len(session.said) :]]
     with TemporaryDirectory() as folder, app.skill_context(Path(folder)) as context:
         skills = app.load_skills(settings, context)

@@ -71,7 +71,7 @@ def run(
     if picture is not None:
         check_writable(picture)
     settings = changed(settings, PLAIN if plain else {})
-    if repeat > 1:  # # A repeated question's answer can be guessed, so the first turn would look slow.
+    if repeat > 1:  # A repeated question's answer can be guessed, so the first turn would look slow.
         settings = changed(settings, {"llm": {"draft_tokens": 0}})
     headline = machine.headline(machine.describe(settings))
     clips = read_set(folder, limit) * repeat

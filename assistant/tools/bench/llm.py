@@ -135,7 +135,7 @@ class _Bare:
         parameters.n_threads = parameters.n_threads_batch = settings.llm.threads or len(big_cores())
         self._context = lib.llama_init_from_model(self._model, parameters)
         self._sampler = lib.llama_sampler_init_greedy()
-        # # The speed doesn't depend on the tokens.
+        # The speed doesn't depend on the tokens.
         self._prompt = (lib.llama_token * prompt_tokens)(*range(1000, 1000 + prompt_tokens))
 
     def write(self) -> Written:

@@ -81,7 +81,7 @@ def room_tone(pcm: Pcm16, samples: int) -> Pcm16:
     power = np.square(windows.astype(np.float64)).mean(axis=1)
     start = int(np.argmin(np.convolve(power, np.ones(_TONE_WINDOWS), "valid")))
     quiet = windows[start : start + _TONE_WINDOWS].ravel()
-    # # Playing it forward, then backward, leaves no audible seam.
+    # Playing it forward, then backward, leaves no audible seam.
     return np.resize(np.concatenate([quiet, quiet[::-1]]), samples)
 
 

@@ -48,7 +48,7 @@ def run(settings: Settings, *, folder: Path, limit: int | None, progress: Callab
     recordings = [str(file) for file in sound_files(folder)[:limit]]
     progress(f"{len(recordings)} recordings in real time")
     with Child(converse, settings, "The turns", recordings=recordings) as child:
-        child.hear()  # # It is ready.
+        child.hear()  # It is ready.
         with Meters(child.pid) as meters:
             child.tell({})
             spent = child.hear()
@@ -201,7 +201,7 @@ def waited_s(tasks: Path = _TASKS) -> float:
     for file in tasks.glob("*/schedstat"):
         try:
             fields = file.read_text("ascii").split()
-        except OSError:  # # A thread that just ended.
+        except OSError:  # A thread that just ended.
             continue
         total_ns += int(fields[1]) if len(fields) > 1 and fields[1].isdecimal() else 0
     return total_ns / 1e9

@@ -53,7 +53,7 @@ def run(
         vad.reset()
         rows.append(_row(name, kind, listen(settings, steps, vad), near))
         if pairs:
-            del rows[-1]["same_verdicts"]  # # The recording has no verdicts.
+            del rows[-1]["same_verdicts"]  # The recording has no verdicts.
         progress(f"{name}: {rows[-1]['onsets']} onsets")
     document: Document = {
         "from": "replay" if replay else "pairs",

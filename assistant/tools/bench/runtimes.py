@@ -63,7 +63,7 @@ def run(
                 asked = _settings(settings, folder)
                 child = Child(rounds_of, asked, folder.name, folder=str(folder), threads=count)
                 cases.append((folder.name, count, stack.enter_context(child)))
-                child.hear()  # # It is loaded.
+                child.hear()  # It is loaded.
         progress(f"{rounds} rounds")
         found = in_turn([partial(_round_of, child) for *_, child in cases], rounds)
     rows = [

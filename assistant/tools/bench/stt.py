@@ -72,7 +72,7 @@ def run(
     rows: dict[tuple[str, float], tuple[list[Row], list[Row]]] = {room: ([], []) for room in rooms}
     for number, clip in enumerate(clips, 1):
         for (name, snr_db), both in rows.items():
-            # # Each recording starts at a different place in the noise.
+            # Each recording starts at a different place in the noise.
             offset = number / len(clips)
             noise = behind.get(name)
             pcm = clip.pcm if noise is None else with_noise(clip.pcm, noise, snr_db=snr_db, offset=offset)

@@ -32,7 +32,7 @@ _TIMED = 15
 
 def run(settings: Settings, *, progress: Callable[[str], None]) -> Result:
     """Ask everything. Raises any AssistantError."""
-    # # Measures the prompt with commands, regardless of llm.tools for this model.
+    # Measures the prompt with commands, regardless of llm.tools for this model.
     llm = loading.load_llm(changed(settings, {"llm": {"tools": "on"}}))
     try:
         if not isinstance(llm, CallingLlm):

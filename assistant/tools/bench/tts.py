@@ -95,7 +95,7 @@ def _compared(ours: Tts, plain: _Plain | None, texts: Sequence[str]) -> Document
     if plain:
         contenders.append(lambda: plain.speak(next(to_run)[0]))
     for each in contenders:
-        each()  # # ONNX Runtime plans its memory at the first call with each length.
+        each()  # ONNX Runtime plans its memory at the first call with each length.
     results = in_turn(contenders, len(texts) - 1)
     figures: Document = {"ours": _figures(results[0]), "plain": None, "ratio": None, "phonemes_p50_ms": None}
     if plain:

@@ -201,7 +201,7 @@ async def _listen(settings: Settings, recordings: Sequence[Recording]) -> Heard:
         listener.mode = ListeningMode.WAKE_WORD
         listener.open()
         while microphone.sounding:
-            listener.mode = ListeningMode.WAKE_WORD  # # Waits for the wake word again at once.
+            listener.mode = ListeningMode.WAKE_WORD  # Waits for the wake word again at once.
             await asyncio.sleep(0.1)
         await listener.close()
         words.append(said)

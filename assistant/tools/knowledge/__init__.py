@@ -1,4 +1,4 @@
-"""Makes the knowledge tables: one SQLite file out of packages that keep such facts well.
+"""Builds the knowledge tables: one SQLite file from packages that maintain such facts.
 
-``scripts/knowledge`` runs it. None of these packages is needed by the appliance itself.
+``scripts/knowledge`` runs it. The appliance itself needs none of these packages.
 """

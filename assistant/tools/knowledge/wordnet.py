@@ -1,6 +1,6 @@
-"""WordNet's own files, read into the tables of the dictionary.
+"""Reads WordNet's files into the dictionary tables.
 
-Their format is described in wndb(5WN): an index line names a word's senses, a data line holds one sense.
+Their format is described in wndb(5WN): an index line lists a word's senses; a data line holds one sense.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SENSES_KEPT = 3
 _OFFENSIVE = re.compile(
     r"\b(offensive|vulgar|obscene|slur|disparaging|fuck\w*|shit\w*|cunt|nigger)\b", re.IGNORECASE
 )
-"""Glosses that nobody wants read out in a kitchen."""
+"""Glosses that should not be read aloud."""
 
 
 class _Sense:
@@ -52,14 +52,14 @@ class _Sense:
 
 
 def _plain(gloss: str) -> str:
-    """The explanation without its examples and without what stands in brackets at its beginning."""
+    """Return the definition without its examples and without a leading parenthesis."""
     gloss = re.split(r'; "|;\s*"', gloss.strip())[0]
     gloss = re.sub(r"\s*\([^)]*\)", "", gloss).strip()
     return gloss.split("; ")[0].replace("`", "'").strip(" ;")
 
 
 def write(connection: sqlite3.Connection, folder: Path) -> None:
-    """Fill the dictionary's tables from the files in ``folder``."""
+    """Fill the dictionary tables from the files in ``folder``."""
     senses: dict[int, _Sense] = {}
     for number, name in enumerate(_FILES, 1):
         with (folder / f"data.{name}").open(encoding="utf-8") as file:
@@ -92,7 +92,7 @@ def write(connection: sqlite3.Connection, folder: Path) -> None:
 
 
 def _by_word(folder: Path) -> dict[str, list[int]]:
-    """The senses of each word, the most used first: how often each was met in tagged texts says which."""
+    """Return the senses of each word, most frequent first, by their counts in tagged texts."""
     ranked: dict[str, list[tuple[int, int, int, int]]] = defaultdict(list)
     with (folder / "index.sense").open(encoding="utf-8") as file:
         for line in file:
@@ -109,7 +109,7 @@ def _by_word(folder: Path) -> dict[str, list[int]]:
 
 
 def _opposites(senses: dict[int, _Sense], sense: _Sense, key: str) -> list[str]:
-    """Words of opposite meaning: this word's own, or else those of what it is like."""
+    """Return the antonyms of the word itself or, failing that, those of the words it is similar to."""
     own = [
         senses[other].words[place - 1 if place else 0]
         for at, found in sense.opposites.items()

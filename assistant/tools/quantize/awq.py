@@ -1,10 +1,10 @@
-"""AWQ: makes the columns that matter larger before rounding, and what feeds them smaller by as much.
+"""AWQ: scales up the important columns before rounding, and scales down their inputs by the same factors.
 
-Lin and others, 2023 (arXiv 2306.00978). A weight that is larger within its block is rounded to a finer
-step. What the network computes stays the same, because the factor is taken out again where the
-column's input comes from: in the norm before, or in the rows of the matrix before. The weights
-stay plain numbers of 16 bits, so that every format can be made of them afterwards. The strength of
-the factors is searched for each group of matrices with the same input.
+Lin et al., 2023 (arXiv 2306.00978). A weight that is larger within its block is rounded with a smaller
+relative error. The network's output stays the same because the factor is divided out where the column's input
+is computed: in the preceding norm, or in the rows of the preceding matrix. The weights remain plain 16-bit
+numbers, so any format can be made from them. The strength of the factors is searched for each group of
+matrices with the same input.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from assistant.tools.quantize.gguf_io import GgufWeights
 from assistant.tools.quantize.importance import Correlations, Importance
 
 STRENGTHS = np.linspace(0.0, 1.0, 11)
-"""Exponents of the mean input that are tried; 0 leaves all as it is."""
+"""Exponents of the mean input to try; 0 leaves the weights unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Matrices with the same input, and where that comes from."""
+    """Matrices with the same input, and the source of that input."""
 
     matrices: tuple[str, ...]
     norm: str = ""
     rows_of: str = ""
-    """The matrix whose rows make the input, where it is no norm; without ".weight"."""
+    """The matrix whose rows produce the input, if it isn't a norm; without ".weight"."""
 
 
 def groups(weights: GgufWeights) -> Iterator[Group]:
-    """Of a decoder like Llama. Raises ModelCorrupt for another."""
+    """Yield the groups of a Llama-like decoder. Raises ModelCorrupt for other networks."""
     for layer in range(_number(weights, "block_count")):
         at = f"blk.{layer}"
         attention = tuple(f"{at}.attn_{name}.weight" for name in "qkv")
@@ -48,14 +48,14 @@ def groups(weights: GgufWeights) -> Iterator[Group]:
 
 @dataclass(slots=True)
 class Folded:
-    """The weights that became others."""
+    """The changed weights."""
 
     arrays: dict[str, Float32s]
     factors: dict[str, Float32s]
-    """Matrix -> by what each of its columns was multiplied."""
+    """Matrix -> factor of each of its columns."""
 
     def importance(self, before: Importance) -> dict[str, Float32s]:
-        """The mean squares of the inputs, which are smaller by the same factors."""
+        """Return the mean squares of the inputs after scaling."""
         none = np.float32(1)
         return {
             name: (mean / np.square(self.factors.get(name, none))).astype(np.float32)
@@ -64,7 +64,7 @@ class Folded:
 
 
 def folded(weights: GgufWeights, correlations: Correlations, watcher: Watcher) -> Folded:
-    """Search the factors of all groups. Raises ModelCorrupt for a network of another kind."""
+    """Search the factors of all groups. Raises ModelCorrupt for an unsupported network."""
     every = list(groups(weights))
     for name in (name for group in every for name in (*group.matrices, group.norm) if name):
         if name not in weights:
@@ -91,9 +91,9 @@ def folded(weights: GgufWeights, correlations: Correlations, watcher: Watcher) -
 
 
 def _search(matrices: Sequence[Float32s], correlation: Float32s, width: int, heads: int) -> Float32s:
-    """The factors [columns] with which rounding changes the outputs least."""
+    """Return the factors [columns] with the smallest change of the outputs by rounding."""
     inputs = np.sqrt(correlation.diagonal())
-    if heads > 1:  # several heads read the same values: they have to have the same factors
+    if heads > 1:  # Several heads share the same values, so they need the same factors.
         inputs = _spread_over_heads(inputs.reshape(-1, heads, width).mean(axis=1), heads)
     floor = 1e-4 * float(inputs.max()) or 1.0
     best, least = np.ones_like(inputs), np.inf
@@ -107,13 +107,13 @@ def _search(matrices: Sequence[Float32s], correlation: Float32s, width: int, hea
 
 
 def _loss(matrix: Float32s, factors: Float32s, correlation: Float32s) -> float:
-    """How much the outputs change, squared and summed, when the matrix is rounded with these factors."""
+    """Return the summed squared change of the outputs when the matrix is rounded with these factors."""
     error = coarse(matrix * factors) / factors - matrix
     return float(np.einsum("rc,rc->", error @ correlation, error))
 
 
 def _take_out(group: Group, factors: Float32s, weights: GgufWeights, arrays: dict[str, Float32s]) -> None:
-    """Make what feeds the group smaller by ``factors``."""
+    """Scale down the group's input by ``factors``."""
     if group.norm:
         arrays[group.norm] = arrays.get(group.norm, weights.tensor(group.norm)) / factors
         return
@@ -124,12 +124,12 @@ def _take_out(group: Group, factors: Float32s, weights: GgufWeights, arrays: dic
 
 
 def _spread_over_heads(values: Float32s, heads: int) -> Float32s:
-    """[key heads, width] -> one number for each column, the same for the heads that share a key head."""
+    """[key heads, width] -> one number per column, the same for all heads that share a key head."""
     return np.repeat(values[:, None], heads, axis=1).reshape(-1)
 
 
 def _width(weights: GgufWeights) -> int:
-    """Of a head."""
+    """Return the width of a head."""
     found = weights.header.hyperparameter("attention.value_length")
     if isinstance(found, int):
         return found

@@ -1,10 +1,9 @@
-"""Rounds matrices to 8 bits or fewer in blocks of 32 weights (or more) with one scale each.
+"""Rounds matrices to 8 bits or fewer in blocks of 32 or more weights with one scale each.
 
-A weight is its number times the scale: symmetric, as Q4_0, Q5_0 and Q8_0 of llama.cpp, MatMulNBits
-of ONNX Runtime and the packed checkpoints all have it; how the numbers lie in a file is theirs. With
-8 bits nearest is good enough. With fewer the scale is searched for that loses least, each weight
-counting by how strong the inputs are that it is multiplied with, where that is known. Knows nothing
-of models.
+A weight is its number times the scale: symmetric, as in llama.cpp's Q4_0, Q5_0, and Q8_0, ONNX Runtime's
+MatMulNBits, and the packed checkpoints; each format lays out the numbers in its own way. With 8 bits, the
+nearest number is good enough. With fewer, the scale with the smallest loss is searched for, with each
+weight's error weighted by the strength of its inputs where that is known. Independent of any model.
 """
 
 from __future__ import annotations
@@ -20,41 +19,43 @@ Float32s = npt.NDArray[np.float32]
 Number = TypeVar("Number", bound=np.generic)
 
 BLOCK = 32
-"""Weights with one scale. Processors' fast paths want 32 or more; larger blocks lose more."""
+"""Weights per scale. The fast paths of CPUs need 32 or more; larger blocks lose more."""
 
 SIZES = (BLOCK, 64, 128)
-"""Sizes of a block that MatMulNBits and the packed checkpoints have fast paths for."""
+"""Block sizes for which MatMulNBits and the packed checkpoints have fast paths."""
 
 STEPS = np.linspace(-0.8, 0.8, 9)
-"""Scales that are tried around the one at which the largest weight just fits, in steps of the grid."""
+"""Scales to try around the one at which the largest weight just fits, in steps of the grid."""
 
 ELEMENTS_AT_A_TIME = 32_768
-"""The search goes over them again and again: they should fit into a core's cache."""
+"""The search iterates over them repeatedly, so they should fit into a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A rounded matrix of [rows, columns]; a short last block is filled with zeros."""
+    """A rounded [rows, columns] matrix; a short last block is padded with zeros."""
 
     numbers: npt.NDArray[np.int8]
     """[rows, blocks, weights of a block], from -2**(bits - 1) to below 2**(bits - 1)."""
     scales: Float32s
-    """[rows, blocks]; one may be negative."""
+    """[rows, blocks]; scales may be negative."""
 
     @property
     def size(self) -> int:
-        """Weights of a block."""
+        """Return the number of weights per block."""
         return int(self.numbers.shape[2])
 
     def matrix(self, columns: int) -> Float32s:
-        """What the numbers stand for, [rows, columns]."""
+        """Return the dequantized matrix, [rows, columns]."""
         values = self.numbers * self.scales[..., None]
         flat: Float32s = values.reshape(len(values), -1)[:, :columns]
         return flat
 
 
 def rounded(matrix: Float32s, bits: int, importance: Float32s | None = None, size: int = BLOCK) -> Blocks:
-    """``matrix`` [rows, columns] in ``bits``. ``importance`` [columns] is the mean square of the inputs."""
+    """Round ``matrix`` [rows, columns] to ``bits``. ``importance`` [columns] is the mean square of the
+    inputs.
+    """
     weight = np.ones(matrix.shape[1], dtype=np.float32) if importance is None else importance
     weight = blocks_of(weight[None].astype(np.float32), size)[0]
     parts = []
@@ -66,26 +67,26 @@ def rounded(matrix: Float32s, bits: int, importance: Float32s | None = None, siz
 
 
 def on_grid(matrix: Float32s, scales: Float32s, bits: int) -> Blocks:
-    """``matrix`` to the nearest numbers with these ``scales`` [rows, blocks]."""
+    """Round ``matrix`` to the nearest numbers with these ``scales`` [rows, blocks]."""
     return Blocks(_clipped(blocks_of(matrix), _inverse(scales), 2 ** (bits - 1)).astype(np.int8), scales)
 
 
 def joined(parts: list[Blocks]) -> Blocks:
-    """Matrices of the same width, one below the other."""
+    """Stack matrices of the same width vertically."""
     return Blocks(
         np.concatenate([part.numbers for part in parts]), np.concatenate([part.scales for part in parts])
     )
 
 
 def coarse(matrix: Float32s) -> Float32s:
-    """``matrix`` as 4 bits without any search would have it: quick, to compare candidates with."""
+    """Round ``matrix`` to 4 bits without a search and dequantize it: a quick way to compare candidates."""
     blocks = blocks_of(matrix)
     scales: Float32s = _largest(blocks) / np.float32(-8)
     return Blocks(_clipped(blocks, _inverse(scales), 8).astype(np.int8), scales).matrix(matrix.shape[1])
 
 
 def from_bfloat16(raw: npt.NDArray[np.uint16]) -> Float32s:
-    """Numbers of 16 bits that are the upper halves of those of 32, which NumPy does not know."""
+    """Convert bfloat16 values, which NumPy lacks: they are the upper halves of 32-bit floats."""
     return (raw.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
@@ -102,9 +103,11 @@ def _nearest(blocks: Float32s) -> Blocks:
 
 
 def _searched(blocks: Float32s, half: int, weight: Float32s) -> Blocks:
-    """The largest weight is -``half`` or near it, whatever its sign, so that all numbers are in use."""
+    """Search the scales; the largest weight maps to about -``half``, whatever its sign, to use the full
+    range.
+    """
     largest = _largest(blocks)
-    # Large weights count more: small ones may fall to zero (ggml's make_qx_quants has the same).
+    # Large weights count more; small ones may become zero (as in ggml's make_qx_quants).
     spread = np.square(blocks).mean(axis=2, keepdims=True)
     weight = weight * np.sqrt(spread + np.square(blocks))
     weighed = weight * blocks
@@ -115,7 +118,7 @@ def _searched(blocks: Float32s, half: int, weight: Float32s) -> Blocks:
         along = np.einsum("rbk,rbk->rb", weighed, tried)
         length = np.einsum("rbk,rbk,rbk->rb", weight, tried, tried)
         scale = along * _inverse(length)
-        gain = along * scale  # what of the block this scale explains
+        gain = along * scale  # The part of the block explained by this scale.
         better = gain > best
         np.copyto(best, gain, where=better)
         np.copyto(scales, scale, where=better)
@@ -123,7 +126,7 @@ def _searched(blocks: Float32s, half: int, weight: Float32s) -> Blocks:
 
 
 def _largest(blocks: Float32s) -> Float32s:
-    """The weight of each block that is furthest from zero, with its sign."""
+    """Return the weight of each block that is farthest from zero, with its sign."""
     place = np.abs(blocks).argmax(axis=2)[..., None]
     largest: Float32s = np.take_along_axis(blocks, place, axis=2)[..., 0]
     return largest
@@ -138,6 +141,6 @@ def _clipped(blocks: Float32s, factor: Float32s, half: int) -> Float32s:
 
 
 def _inverse(values: Float32s) -> Float32s:
-    """1 / value, and 0 for 0: a block of nothing stays nothing."""
+    """Return 1 / value, and 0 for 0: an all-zero block stays zero."""
     inverse: Float32s = np.divide(1, values, out=np.zeros_like(values), where=values != 0)
     return inverse

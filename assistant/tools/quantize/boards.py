@@ -1,7 +1,7 @@
-"""What a model needs on a board: which of its sizes of memory hold it, with how much context, and on what.
+"""What a model needs on a board: which memory sizes hold it, with what context, and in which configuration.
 
-Nothing is measured here. ``board.memory_plan`` plans, as it does at every start on the board itself, for the
-processor and the sizes of memory that such boards are sold with.
+Nothing is measured here. ``board.memory_plan`` plans, as at every start on the board itself, for the CPU and
+the memory sizes that such boards are sold with.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEMORY_GIB: Mapping[str, tuple[int, ...]] = {
     "intel-nuc": (4, 8, 16, 32),
     "ryzen-5600g": (8, 16, 32),
 }
-"""What they are sold with; of boards without a fixed size, what is common."""
+"""Memory sizes that are sold; common sizes for boards without a fixed size."""
 COMMON_GIB = (1, 2, 4, 8, 16)
 
 DOT_PRODUCTS = frozenset({"asimddp"})
@@ -40,39 +40,42 @@ ABILITIES: Mapping[str, frozenset[str]] = {
     "intel-nuc": frozenset({"avx2"}),
     "ryzen-5600g": frozenset({"avx2"}),
 }
-"""What llama.cpp rearranges weights for, which then are in memory twice; none where a board is not here."""
+"""CPU features for which llama.cpp rearranges weights, which then take up memory twice; none for unlisted
+boards.
+"""
 
 HIDDEN_SHARE = 0.07
-"""Of the memory, what firmware, kernel and a little for the graphics take: MemTotal of a Raspberry Pi 4 of
-1 GiB is 0.93 GiB."""
+"""Fraction of the memory used by firmware, kernel, and a little for graphics: MemTotal of a Raspberry Pi 4
+with 1 GiB is 0.93 GiB.
+"""
 SYSTEM_BYTES = 200_000_000
 """A system without a desktop."""
 
 STT_BYTES, TTS_BYTES = 78_000_000, 63_000_000
-"""Of the default ears and voice."""
+"""The default recognizer and voice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A board with that much memory."""
+    """A board with a given amount of memory."""
 
     gib: int
     context_tokens: int | None
-    """The longest context that fits, up to what the board's profile wants; None where none does."""
+    """The longest context that fits, up to that of the board's profile; None if none fits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to write into the settings of that board."""
+    """The settings to use on that board."""
 
     board: str
     engine: str
     model: str
     context_tokens: int
-    """What its profile wants, or less where no size of it holds that."""
+    """The profile's context, or less if no memory size holds that."""
     history_tokens: int
     needed_mb: int
-    """With that context, ears and voice included."""
+    """With that context, including the recognizer and the voice."""
     sizes: tuple[Size, ...]
 
     def document(self) -> dict[str, Any]:
@@ -100,7 +103,7 @@ class Advice:
 
 
 def advise(board: str, settings: Settings, header: GgufHeader, model: str) -> Advice:
-    """``settings`` are those with the board's profile; ``header`` is of the model that was made."""
+    """Advise on a board. ``settings`` include the board's profile; ``header`` is that of the new model."""
     with_rest = partial(memory_plan.need, stt_file=STT_BYTES, tts_file=TTS_BYTES)
 
     def with_context(tokens: int) -> LlmMemory:
@@ -134,4 +137,4 @@ def advise(board: str, settings: Settings, header: GgufHeader, model: str) -> Ad
 
 
 PROMPT_TOKENS = 350
-"""Of the system prompt and a long question."""
+"""A system prompt and a long question."""

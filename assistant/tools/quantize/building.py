@@ -1,7 +1,7 @@
-"""Makes a model of another format: GGUF by llama.cpp's quantizer, all else by writers of our own.
+"""Converts a model to another format: GGUF with llama.cpp's quantizer, other formats with our own writers.
 
-For those llama.cpp first unpacks the weights to 16 bits, in a file that is gone afterwards;
-bitsandbytes rounds what they wrote. A ``Recipe`` is what a person may choose about it.
+For other formats, llama.cpp first unpacks the weights to 16 bits, in a temporary file; bitsandbytes rounds a
+checkpoint that our writer made. A ``Recipe`` holds the user's choices.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ from assistant.tools.quantize.torch_child import TorchChild
 
 
 def build(recipe: Recipe, inputs: Inputs, target: Path) -> Made:
-    """Make the file; all that belongs to it lies alone in the folder of ``target``.
+    """Build the file, alone with everything that belongs to it in the folder of ``target``.
 
-    Raises StorageFull, EngineFailed and what the inputs raise; for ONNX also EngineUnavailable
-    without the package ``onnx``, ModelCorrupt for a network of a kind that cannot be written,
-    SettingsError for options that it lacks.
+    Raises StorageFull, EngineFailed, and the errors of the inputs; for ONNX, also EngineUnavailable without
+    the package ``onnx``, ModelCorrupt for an unsupported network, and SettingsError for options it lacks.
     """
     if recipe.through:
         return _through_checkpoint(recipe, inputs, target)
@@ -58,7 +57,7 @@ def build(recipe: Recipe, inputs: Inputs, target: Path) -> Made:
 
 
 def _by_torch(plain: Path, folder: Path, chosen: str, inputs: Inputs) -> Made:
-    """bitsandbytes rounds a plain checkpoint, which is gone afterwards."""
+    """Round a temporary plain checkpoint with bitsandbytes."""
     checkpoint = inputs.work_dir / "checkpoint"
     checkpoint.mkdir()
     try:
@@ -74,7 +73,7 @@ def _by_torch(plain: Path, folder: Path, chosen: str, inputs: Inputs) -> Made:
 
 
 def _through_checkpoint(recipe: Recipe, inputs: Inputs, target: Path) -> Made:
-    """A checkpoint is written, converted by llama.cpp's converter, and the result put into the format."""
+    """Write a checkpoint, convert it with llama.cpp's converter, and quantize the result."""
     folder, into = inputs.work_dir / "through", FORMATS[recipe.through]
     checkpoint, converted = folder / "checkpoint", folder / "model.gguf"
     checkpoint.mkdir(parents=True)
@@ -111,7 +110,7 @@ def _gguf(recipe: Recipe, inputs: Inputs, target: Path) -> Made:
 
 
 def _again(recipe: Recipe, inputs: Inputs) -> Again | None:
-    """What becomes of the numbers in llama.cpp's file."""
+    """Return the function that rounds the numbers in llama.cpp's file again, if any."""
     if recipe.method == "gptq":
         return with_feedback(inputs.correlations, by_importance=recipe.act_order)
     if recipe.method == "qat":
@@ -121,7 +120,7 @@ def _again(recipe: Recipe, inputs: Inputs) -> Again | None:
 
 
 def _plain(recipe: Recipe, inputs: Inputs) -> Path:
-    """The model of 16 bits that is rounded."""
+    """Return the 16-bit model to round."""
     match recipe.method:
         case "awq":
             return inputs.balanced[0]

@@ -1,7 +1,7 @@
-"""Whether a text is fit to show which weights matter: size, language, how far it is from what is said.
+"""Checks whether a text is suitable for calibration: size, language, and similarity to spoken replies.
 
-Languages are told by their commonest short words, which is enough for a warning: it knows a few, and
-says that it knows none where a text has hardly any of their words.
+A language is identified by its most common short words, which is enough for a warning. Only a few languages
+are known; a text with hardly any of their words is reported as being in no known language.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from assistant.tools.quantize.dialogues import Texts
 from assistant.tools.quantize.scoring import Passage
 
 MIN_TOKENS = 1_000
-"""Fewer say little about which columns matter: most would be driven by chance."""
+"""With fewer tokens, the importance of most columns would be a matter of chance."""
 
 STRANGE = 0.7
-"""Share of the tokens of spoken replies that a calibration text lacks. The text that ships lacks 0.27,
-a licence 0.45, Python code 0.61, Spanish 0.84 (SmolLM2's tokens)."""
+"""Fraction of the tokens of spoken replies that are missing in a calibration text. The included text lacks
+0.27, a license 0.45, Python code 0.61, Spanish 0.84 (SmolLM2's tokens).
+"""
 
 MIN_SHARE = 0.1
-"""Of common words: texts in a language have 0.2 to 0.5 of its own, 0.05 of another's."""
+"""Fraction of common words: 0.2 to 0.5 in a text's own language, 0.05 in another."""
 
 COMMON = {
     "English": "the and of to in is it you that a for are was with on be have not this an i he they what",
@@ -38,7 +39,8 @@ COMMON = {
 def check(
     texts: Texts, passages: Sequence[Passage], spoken: Texts, spoken_passages: Sequence[Passage]
 ) -> list[str]:
-    """Warnings about ``texts``, each a sentence with its figure; ``spoken`` is what the assistant says.
+    """Return warnings about ``texts``, each a sentence with its figure; ``spoken`` is what the assistant
+    says.
 
     Raises SettingsError for a text that is too short.
     """
@@ -64,7 +66,7 @@ def check(
 
 
 def language(texts: Texts) -> tuple[str, float]:
-    """The language of COMMON that ``texts`` are in, or none, and the share of their words that says so."""
+    """Return the best match in COMMON, or none, and the fraction of the words that are common in it."""
     words = re.findall(r"[^\W\d_]+", " ".join(_parts(texts)).lower())
     shares = {
         name: sum(word in known for word in words) / max(len(words), 1)
@@ -75,7 +77,7 @@ def language(texts: Texts) -> tuple[str, float]:
 
 
 def lacking(read: Sequence[Passage], spoken: Sequence[Passage]) -> float:
-    """The share of the scored tokens of ``spoken`` that do not occur in ``read``."""
+    """Return the fraction of the scored tokens of ``spoken`` that do not occur in ``read``."""
     known = {token for passage in read for token in passage.tokens}
     said = [passage.tokens[place] for passage in spoken for place in passage.scored]
     return sum(token not in known for token in said) / max(len(said), 1)

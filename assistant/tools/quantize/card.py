@@ -1,7 +1,7 @@
-"""A model's card: where it comes from, how it was made, what it lost. JSON for programs, Markdown for people.
+"""A model's card: its source, how it was made, and its loss. JSON for programs, Markdown for people.
 
-Every kind of model has one, and each has the facts that were found out about it. That of a language
-model has a picture with its source and the new file: size against loss.
+Every kind of model has a card with the facts that are known about it. A language model's card also has a
+picture of size against loss, with its source and the new file.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ MARKDOWN, PICTURE = "model-card.md", "model-card.svg"
 CHECKSUM = re.compile("[0-9a-f]{64}")
 
 PACKAGES = ("llama-cpp-python", "numpy", "onnx", "onnxruntime", "ctranslate2", "faster-whisper")
-"""What the figures may depend on."""
+"""Packages that may affect the figures."""
 
 
 def stamped(
     facts: Mapping[str, Any], with_what: str, used: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """``facts``, when they came about, and by which versions of what.
+    """Return ``facts`` with the time and the versions of everything used.
 
-    ``with_what`` was used besides; ``used`` are versions of what is not installed here.
+    ``with_what`` was also used; ``used`` are versions of packages that are not installed here.
     """
     versions = {"assistant": __version__, "python": platform.python_version()}
     for package in PACKAGES:
@@ -48,7 +48,7 @@ def stamped(
 
 
 def write(folder: Path, facts: Mapping[str, Any]) -> list[Path]:
-    """Write the files, and name them. ``facts`` are stamped and have the checksums of ``files``.
+    """Write the files and return their paths. ``facts`` are stamped and have the checksums of ``files``.
 
     Raises OSError.
     """
@@ -58,7 +58,7 @@ def write(folder: Path, facts: Mapping[str, Any]) -> list[Path]:
             picture.Dot("source", facts["source_bytes"], 0.0),
             picture.Dot(str(facts["format"]), facts["bytes"], facts["kl"]),
         ]
-        with contextlib.suppress(EngineUnavailable):  # without the package that draws
+        with contextlib.suppress(EngineUnavailable):  # Without the drawing package, there is no picture.
             texts[PICTURE] = picture.draw(str(facts["name"]), dots)
     texts[MARKDOWN] = markdown(facts, has_picture=PICTURE in texts)
     for name, text in texts.items():
@@ -67,7 +67,7 @@ def write(folder: Path, facts: Mapping[str, Any]) -> list[Path]:
 
 
 def markdown(facts: Mapping[str, Any], *, has_picture: bool = True) -> str:
-    """The card for people."""
+    """Return the card for people."""
     described = rows(facts) | {
         "Made at": facts["made_at"],
         "Made with": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
@@ -85,7 +85,7 @@ def markdown(facts: Mapping[str, Any], *, has_picture: bool = True) -> str:
 
 
 def _is_language_model(facts: Mapping[str, Any]) -> bool:
-    """Ears, voices and adapters lose nothing against a source of the same kind."""
+    """True for a language model; other kinds have no source of the same kind to compare with."""
     return "source_perplexity" in facts
 
 
@@ -93,7 +93,7 @@ TOLD_ELSEWHERE = {"name", "kind", "path", "command", "files", "forced", "version
 
 
 def rows(facts: Mapping[str, Any]) -> dict[str, object]:
-    """What the card and the command tell of a model, by name; texts of strangers are as they are."""
+    """Return the facts shown on the card and by the command, by name; external texts are not escaped."""
     licence = {"Licence": facts["licence"] or "unknown: check the model's source"}
     if not _is_language_model(facts):
         known = {key: value for key, value in facts.items() if key not in TOLD_ELSEWHERE | {"licence"}}
@@ -121,7 +121,7 @@ def rows(facts: Mapping[str, Any]) -> dict[str, object]:
 
 
 def command(*sources: str, options: Mapping[str, str | bool]) -> str:
-    """The command that makes it again; options that are False or empty are left out."""
+    """Return the command that makes the model again; options that are False or empty are omitted."""
     words = ["assistant", "quantize", *sources]
     for name, value in options.items():
         if value:
@@ -130,6 +130,6 @@ def command(*sources: str, options: Mapping[str, str | bool]) -> str:
 
 
 def plain(value: object) -> str:
-    """A text from a file of strangers, or from a model, as one line that cannot be taken for Markdown."""
+    """Return external text as one line that cannot be interpreted as Markdown."""
     plain = " ".join(str(value).split())
     return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#!" else letter for letter in plain)

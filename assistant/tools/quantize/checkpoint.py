@@ -1,13 +1,12 @@
 """Finds a Hugging Face checkpoint (config.json, safetensors, tokenizer), checks it, and converts it to GGUF.
 
-A checkpoint is a folder of this computer, or a name on Hugging Face, which ``huggingface_hub`` fetches; it
-goes on where it stopped and checks what it fetched. Only weights in safetensors and what describes them are
-taken. They stay in the data folder, so that the next format needs no network. A checkpoint is data from
-strangers: one that wants to run code of its own, or hides its weights in pickles, is refused. So is one
-whose weights were packed in a way that the converter does not unpack. The converter is llama.cpp's own,
-taken from the source package of the llama-cpp-python that is pinned here (``converter``), and run in a child
-process with an environment of its own. For checkpoints that are written here, this module has the files
-beside the weights.
+A checkpoint is a local folder, or a name on Hugging Face, which ``huggingface_hub`` downloads, resumes, and
+verifies. Only safetensors weights and their metadata are downloaded. They stay in the data folder, so that
+the next format needs no network. A checkpoint is untrusted data: it is refused if it needs to run its own
+code, if its weights are pickled, or if they are packed in a way that the converter doesn't support. The
+converter is llama.cpp's own, taken from the source package of the pinned llama-cpp-python (``converter``),
+and runs in a child process with its own environment. For checkpoints written here, this module writes the
+files other than the weights.
 """
 
 from __future__ import annotations
@@ -44,11 +43,13 @@ POLL_S = 0.2
 DTYPES = ("float32", "float16", "bfloat16")
 
 UNPACKED = ("gptq", "compressed-tensors", "fp8", "bitnet", "modelopt", "mxfp4")
-"""Values of ``quant_method`` that the converter knows (``dequant_model`` of its base.py and gpt_oss.py)."""
+"""Values of ``quant_method`` that the converter supports (``dequant_model`` in its base.py and
+gpt_oss.py).
+"""
 
 
 def convert(folder: Path, to: Path, watcher: Watcher) -> None:
-    """Convert the checkpoint in ``folder`` to the file ``to``; nothing is left of that on any error.
+    """Convert the checkpoint in ``folder`` to the file ``to``, which is removed on any error.
 
     Raises ModelCorrupt, EngineUnavailable, StorageFull, DownloadFailed (of the converter), EngineFailed.
     """
@@ -80,7 +81,7 @@ def convert(folder: Path, to: Path, watcher: Watcher) -> None:
 
 
 def check_checkpoint(folder: Path) -> str:
-    """The checkpoint's number format, "float32", "float16" or "bfloat16". Raises ModelCorrupt."""
+    """Return the checkpoint's number format: "float32", "float16", or "bfloat16". Raises ModelCorrupt."""
     config = read_json(folder / "config.json")
     if not config.get("architectures"):
         raise _refused(folder, "its config.json names no architecture")
@@ -106,14 +107,16 @@ def check_checkpoint(folder: Path) -> str:
 
 
 def weights_of(folder: Path) -> int:
-    """How many there are at most, also of those that are packed into integers. Raises ModelCorrupt."""
+    """Return an upper bound on the number of weights, including those packed into integers. Raises
+    ModelCorrupt.
+    """
     method = _method(read_json(folder / "config.json").get("quantization_config"))
     packed = {"I32": 8, "U8": 4 if method == "bitnet" else 1}
     return sum(count * packed.get(dtype, 1) for dtype, count in counted(folder).items())
 
 
 def _method(packing: object) -> str:
-    """Who packed the weights; empty when that is not said."""
+    """Return the name of the packing method; empty if not stated."""
     return str(packing.get("quant_method") or "")[:40] if isinstance(packing, dict) else ""
 
 
@@ -122,7 +125,7 @@ def _refused(folder: Path, why: str, next_step: str = "Choose a different checkp
 
 
 def read_json(file: Path, most_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """As ``read_object``. Raises ModelCorrupt."""
+    """Read a JSON object as ``read_object`` does. Raises ModelCorrupt."""
     try:
         return read_object(file, most_bytes)
     except (OSError, ValueError):
@@ -130,7 +133,7 @@ def read_json(file: Path, most_bytes: int = MAX_BYTES) -> dict[str, Any]:
 
 
 def _wait(child: subprocess.Popen[bytes], to: Path, meter: Meter) -> None:
-    """Until the child has ended; the file that grows says how far it is."""
+    """Wait until the child has ended; progress is the size of the growing file."""
     seen = 0
     while child.poll() is None:
         time.sleep(POLL_S)
@@ -147,20 +150,20 @@ README_BYTES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A folder with a checkpoint, and what is known of where it comes from."""
+    """A folder with a checkpoint, and its origin."""
 
     folder: Path
     named: str
     revision: str
     """The commit on the hub; empty for a folder."""
     licence: str
-    """As its README says; empty when it does not."""
+    """As stated in its README; empty if not stated."""
 
 
 def find_checkpoint(named: str, watcher: Watcher, agree: Agree) -> Checkpoint:
-    """The checkpoint in a folder, or fetched by its name on Hugging Face when ``agree`` is content.
+    """Find the checkpoint in a folder, or download it by name from Hugging Face if ``agree`` accepts.
 
-    Raises ModelMissing for what is neither, LicenceNotAccepted, DownloadFailed, StorageFull.
+    Raises ModelMissing if it is neither, LicenceNotAccepted, DownloadFailed, StorageFull.
     """
     folder = Path(named).expanduser()
     if folder.is_dir():
@@ -178,12 +181,12 @@ def find_checkpoint(named: str, watcher: Watcher, agree: Agree) -> Checkpoint:
 
 
 def declared_licence(folder: Path) -> str:
-    """What the README of a checkpoint names in its head, or the title of a licence that is known."""
+    """Return the license in the README's metadata, or the title of a known license file."""
     return _named_in_readme(folder) or _title_of_licence(folder)
 
 
 def _title_of_licence(folder: Path) -> str:
-    """The first line of its LICENSE, where it is one with conditions."""
+    """Return the first line of its LICENSE file, if it has conditions."""
     for file in sorted(folder.glob("LICEN[SC]E*")):
         with contextlib.suppress(OSError), file.open("rb") as opened:
             lines = opened.read(README_BYTES).decode("utf-8", "replace").split("\n")
@@ -206,7 +209,7 @@ def _named_in_readme(folder: Path) -> str:
 
 
 def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
-    """What the hub has of it into ``folder``; the commit. What is there already is not fetched again."""
+    """Download the checkpoint into ``folder``, except files that are already there. Returns the commit."""
     by_hand = (
         f"Check the network, or copy the folder (`hf download {named} --local-dir FOLDER`) and specify that."
     )
@@ -237,7 +240,7 @@ def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
         )
     except AssistantError:
         raise
-    except Exception as error:  # the package and what it uses raise what they like
+    except Exception as error:  # The package and its dependencies raise arbitrary exceptions.
         raise DownloadFailed(
             f"{named} is not on this computer and could not be downloaded: {_first_line(error)}.", by_hand
         ) from error
@@ -246,7 +249,7 @@ def _fetch(named: str, folder: Path, watcher: Watcher, agree: Agree) -> str:
 
 
 def _named_by_hub(facts: Any) -> str:
-    """The licence in what the hub tells about a model; empty when it tells none."""
+    """Return the license from the hub's metadata; empty if not stated."""
     names = [getattr(facts.card_data, key, None) for key in ("license", "license_name")]
     return next((str(name) for name in names if name and name != "other"), "")
 
@@ -256,17 +259,17 @@ def _first_line(error: Exception) -> str:
 
 
 def write_tokenizer(header: GgufHeader, folder: Path) -> None:
-    """Raises ModelCorrupt for a vocabulary of a kind that is not known here, OSError."""
+    """Write the tokenizer files. Raises ModelCorrupt for an unsupported vocabulary, OSError."""
     save_json(folder / "tokenizer.json", tokenizer(header.metadata))
     marks = {f"{name}_token": found[1] for name in ("bos", "eos") if (found := mark(header.metadata, name))}
-    # The class that reads any tokenizer.json; others make up a tokenizer of their own.
+    # This class reads any tokenizer.json; others construct a tokenizer of their own.
     save_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **marks})
     template = str(header.metadata.get("tokenizer.chat_template"))
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
 
 
 def config_of(header: GgufHeader, shape: Shape, kind: str) -> dict[str, Any]:
-    """What every config.json says of a network; ``kind`` is the class that computes it."""
+    """Return the part of config.json that all networks share; ``kind`` is the class that implements it."""
     marks = {
         f"{name}_token_id": found[0] for name in ("bos", "eos") if (found := mark(header.metadata, name))
     }
@@ -288,5 +291,5 @@ def config_of(header: GgufHeader, shape: Shape, kind: str) -> dict[str, Any]:
 
 
 def save_json(file: Path, content: dict[str, Any]) -> None:
-    """Raises OSError."""
+    """Write ``content`` as JSON. Raises OSError."""
     file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""``assistant quantize``: a model of another number format, made, measured and installed.
+"""``assistant quantize``: makes a model in another number format, measures it, and installs it.
 
-A language model needs no word before it; ``compare``, ``whisper``, ``voice`` and ``lora`` are subcommands,
-each with the options that make sense for it.
+For a language model, no subcommand is needed; ``compare``, ``whisper``, ``voice``, and ``lora`` are
+subcommands with their own options.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from assistant.tools.quantize.boards import Advice
 
 SHOWN = 6
-"""Names of tensors that a person is told of."""
+"""How many tensor names are shown."""
 
 USAGE = """assistant quantize SOURCE [options]
        assistant quantize compare SOURCE --types a,b,c [options]
@@ -36,7 +36,7 @@ USAGE = """assistant quantize SOURCE [options]
 
 
 class _Parser(argparse.ArgumentParser):
-    """Leaves everything to the parser of the subcommand that the first word names, or of a language model."""
+    """Delegates to the parser of the subcommand named by the first word, or of a language model."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words, chosen = list(args or ()), "model"
@@ -53,7 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:
-    """The parser of one key of ``_MAKERS``."""
+    """Return the parser for one key of ``_MAKERS``."""
     is_model = chosen == "model"
     parser = argparse.ArgumentParser(
         f"assistant quantize{'' if is_model else f' {chosen}'}",
@@ -94,7 +94,7 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
 
 
 def _add_method(parser: argparse.ArgumentParser) -> None:
-    """What may be chosen about how a language model's numbers are found."""
+    """Add the options for how a language model's numbers are found."""
     add, either = parser.add_argument, argparse.BooleanOptionalAction
     add("--method", help="how weights are rounded: rtn, gptq (default for 4 bits), awq, qat")
     add("--imatrix", action=either, help="measure which weights matter (default for 4-bit formats)")
@@ -109,7 +109,7 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Raises AssistantError."""
+    """Run the command. Raises AssistantError."""
     settings = configuration.load(arguments.config).settings
     logs.set_up("warning" if settings.log.level == "info" else settings.log.level)
     store = open_store(paths.models(settings.store.models))
@@ -176,21 +176,21 @@ def _compare(arguments: argparse.Namespace, store: Store, terminal: Terminal) ->
 
 
 def _whisper(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    """Make a model for speech recognition of a Whisper checkpoint of Hugging Face."""
+    """Make a speech recognition model from a Whisper checkpoint on Hugging Face."""
     from assistant.tools.quantize import whisper  # noqa: PLC0415  its packages take a second
 
     return _other(whisper, arguments, store, terminal)
 
 
 def _voice(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    """Make a voice that speaks without torch of a Coqui VITS voice."""
+    """Make a voice that works without torch from a Coqui VITS voice."""
     from assistant.tools.quantize import voice  # noqa: PLC0415  as above
 
     return _other(voice, arguments, store, terminal)
 
 
 def _lora(arguments: argparse.Namespace, store: Store, terminal: Terminal) -> int:
-    """Make a file for a quantized model of a LoRA adapter of PEFT."""
+    """Make an adapter for a quantized model from a PEFT LoRA adapter."""
     from assistant.tools.quantize import lora  # noqa: PLC0415  as above
 
     return _other(lora, arguments, store, terminal)
@@ -211,7 +211,7 @@ def _other(maker: Any, arguments: argparse.Namespace, store: Store, terminal: Te
 
 
 def _advice(arguments: argparse.Namespace, about: dict[str, Any]) -> Advice | None:
-    """What to set on the board that it was made for."""
+    """Return the settings for the board that the model was made for."""
     from assistant.tools.quantize import boards  # noqa: PLC0415  as above
 
     files = sorted(Path(about["path"]).glob("*.gguf"))
@@ -223,7 +223,7 @@ def _advice(arguments: argparse.Namespace, about: dict[str, Any]) -> Advice | No
 
 
 def _card_text(about: dict[str, Any]) -> str:
-    """What became of it, for people."""
+    """Describe the result for people."""
     from assistant.tools.quantize import card  # noqa: PLC0415  as above
 
     told = [(name, value) for name, value in card.rows(about).items() if value]

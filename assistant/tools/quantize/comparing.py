@@ -1,10 +1,9 @@
-"""Compares the same model in several formats, side by side: size, loss, speed. Nothing is installed.
+"""Compares a model in several formats side by side: size, loss, speed. Nothing is installed.
 
-The files are made one after the other in the workspace, and gone afterwards. Of a file that has few bits
-already the same format makes the same file, for nothing: its grid fits. So that formats can be compared
-fairly, a source may be taken off its grid first, by noise of half a step either way: that gives a model as
-good as any whose weights lie on no grid, somewhat worse than the source; what is compared is compared with
-that.
+The files are made one after the other in the workspace and then deleted. Converting an already quantized file
+to its own format would lose nothing, because the weights are already on that grid. For a fair comparison, a
+source can first be taken off its grid with noise of up to half a step: the result is as good as any model
+whose weights are on no grid, somewhat worse than the source, and becomes the reference for the comparison.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ EVERYTHING = (
     "onnx-fp32,onnx-fp16,onnx-int8,onnx-fp16-int8,onnx-int4+plain,onnx-int4+rtn,onnx-int4,onnx-int4+awq,"
     "hf-f16,hf-int8,hf-nf4,hf-int4,hf-int4+awq,q4_0+qat"
 )
-"""What ``--types all`` stands for: every format, and each way that changes what a model loses."""
+"""Meaning of ``--types all``: every format, and each method that affects the loss."""
 
 NOT_MEASURED = Loss(0, 0.0)
 
@@ -56,22 +55,22 @@ class Row:
     """One format."""
 
     recipe: Recipe | None
-    """How it is made; nothing for the source."""
+    """How it is made; None for the source."""
     size_bytes: int = 0
     loss: Loss = NOT_MEASURED
     speeds: tuple[Speed, ...] = ()
-    """At one thread, and at all."""
+    """With one thread, and with all."""
     kept_f16: int = 0
-    """Tensors that were to stay at 16 bits."""
+    """Tensors that were requested to stay at 16 bits."""
     fell_back: int = 0
     seconds: float = 0.0
-    """What making it took."""
+    """How long it took to make."""
     fault: str = ""
-    """Why there are no figures; the others are not valid then."""
+    """Why there are no figures; the other fields are then invalid."""
 
     @property
     def name(self) -> str:
-        """As the table calls it."""
+        """Return its name in the table."""
         made = self.recipe
         if made is None:
             return "source"
@@ -86,17 +85,17 @@ class Row:
         return " + ".join([made.format.name, *filter(None, ways)])
 
     def dot(self) -> Dot:
-        """In the picture, coloured by what was done beyond plain rounding that counts most."""
+        """Return its dot in the picture, colored by the most important method beyond plain rounding."""
         made = self.recipe
         if made is None:
             return Dot("source", self.size_bytes, self.loss.kl)
         way = made.method if made.method != ROUND_TO_NEAREST else "imatrix" if made.imatrix else ""
-        name = made.format.name  # what is made otherwise than by another method stands for itself
+        name = made.format.name  # A variant other than a different method is named after itself.
         name += f" by {made.through}" if made.through else " + f16" if self.kept_f16 else ""
         return Dot(name, self.size_bytes, self.loss.kl, way)
 
     def document(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the row as plain values."""
         made = self.recipe
         how: dict[str, Any] = {"format": "source", "imatrix": False, "method": ROUND_TO_NEAREST}
         if made:
@@ -120,12 +119,12 @@ class Row:
 def compare(
     requests: Sequence[Request], store: Store, watcher: Watcher, *, dither: bool = False
 ) -> list[Row]:
-    """The source as it is, then a row for each request; all requests name the same source.
+    """Return a row for the source as it is, then one per request; all requests have the same source.
 
-    With ``dither`` the source is taken off the grid that it was rounded to first.
+    With ``dither``, the source is first taken off the grid it was rounded to.
 
-    A format that cannot be made has its fault in its row. Raises what finding and measuring the
-    source may raise.
+    A format that cannot be made has its fault in its row. Raises the errors of finding and measuring the
+    source.
     """
     first = requests[0]
     validation = held_out(first)
@@ -166,7 +165,7 @@ def _measured(  # noqa: PLR0917
         row,
         size_bytes=made.size_bytes,
         loss=gate.measure(folder, validation, reference, inputs.threads, inputs.watcher),
-        # What none of our engines runs has no speed that would tell anything.
+        # Without an engine that runs it, there is no meaningful speed.
         speeds=measured_speed(folder, inputs.threads, inputs.watcher) if engine_of(folder) else (),
         fell_back=len(made.fell_back),
         seconds=seconds,
@@ -174,7 +173,7 @@ def _measured(  # noqa: PLR0917
 
 
 def table(rows: Sequence[Row]) -> str:
-    """For people."""
+    """Format the rows for people."""
     heads = ["FORMAT", "SIZE", "PERPLEXITY", "KL", "SAME FIRST"]
     columns = len(rows[0].speeds)
     heads += [f"{what}, {one.threads} THR" for one in rows[0].speeds for what in ("PROMPT/S", "REPLY/S")]
@@ -212,7 +211,7 @@ def _cells(row: Row, speeds_: int) -> list[str]:
 
 
 def said(row: Row) -> str:
-    """One line, as soon as it is known."""
+    """Return one line as soon as a row is known."""
     if row.fault:
         return f"{row.name}: {row.fault}"
     loss = f"{row.loss.kl:.4f} ± {row.loss.kl_error:.4f} nats per token"
@@ -224,7 +223,7 @@ FINE = {"F32", "F16", "BF16", "Q8_0", "Q6_K"}
 
 
 def dithered(source: Source, folder: Path, threads: int, watcher: Watcher) -> Source:
-    """The same model of 16 bits with noise, made in the new ``folder``. Raises StorageFull, EngineFailed."""
+    """Make the same model at 16 bits with noise, in the new ``folder``. Raises StorageFull, EngineFailed."""
     folder.mkdir()
     plain, file = folder / "plain.gguf", folder / f"{source.stem}.gguf"
     quantize(Job(str(source.file), str(plain), FORMATS["f16"].number, threads), FORMATS["f16"], watcher)
@@ -244,10 +243,10 @@ def dithered(source: Source, folder: Path, threads: int, watcher: Watcher) -> So
 
 
 def noise(values: Float32s, random: np.random.Generator) -> Float32s:
-    """Up to half a step either way; a step is the least distance between two values of a block."""
+    """Return noise of up to half a step; a step is the smallest distance between two values of a block."""
     blocks = np.sort(values.reshape(-1, BLOCK), axis=1)
     gaps = np.diff(blocks, axis=1)
-    tiny = 1e-3 * np.abs(blocks).max(axis=1, keepdims=True)  # equal but for the last digit of 16 bits
+    tiny = 1e-3 * np.abs(blocks).max(axis=1, keepdims=True)  # Equal, except for the last digit of 16 bits.
     steps = np.where(gaps > tiny, gaps, np.inf).min(axis=1, keepdims=True)
     steps[~np.isfinite(steps)] = 0
     drawn: Float32s = random.uniform(-0.5, 0.5, blocks.shape).astype(np.float32) * steps

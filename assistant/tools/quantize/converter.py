@@ -1,7 +1,7 @@
-"""llama.cpp's converter of checkpoints: a few Python files from llama-cpp-python's source package.
+"""llama.cpp's checkpoint converter: a few Python files from llama-cpp-python's source package.
 
-The installed package does not hold them. The source package is fetched once from where pip looks for
-packages, checked by its hash, and only the converter is taken out of it.
+The installed package does not contain them. The source package is downloaded once from pip's index, verified
+by its hash, and only the converter is extracted.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from assistant.store.web import SourceFailed, opener
 
 SCRIPT = "convert_hf_to_gguf.py"
 WANTED = (SCRIPT, "conversion/", "gguf-py/gguf/")
-"""What the converter is made of, below INSIDE."""
+"""The converter's files, below INSIDE."""
 
 MAX_FILE_BYTES = 2_000_000
 MAX_FILES = 500
 
 
 class _SourcePackage(Wheel):
-    """Found like a wheel, though it is none."""
+    """Located like a wheel, although it is a source package."""
 
     members: tuple[Member, ...] = ()
 
@@ -50,7 +50,7 @@ INSIDE = f"llama_cpp_python-{PACKAGE.version}/vendor/llama.cpp/"
 
 
 def unpacked(watcher: Watcher) -> Path:
-    """The converter's folder; what is not here is fetched. Raises DownloadFailed, StorageFull."""
+    """Return the converter's folder, downloading it if missing. Raises DownloadFailed, StorageFull."""
     folder = paths.data() / f"converter-{PACKAGE.version}"
     if (folder / SCRIPT).is_file():
         return folder
@@ -87,7 +87,7 @@ def _fetch(archive: Path, watcher: Watcher) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Take the converter out of the source package. Raises DownloadFailed when it is not in there."""
+    """Extract the converter from the source package. Raises DownloadFailed if it isn't in there."""
     count = 0
     try:
         with tarfile.open(archive, "r:gz") as package:

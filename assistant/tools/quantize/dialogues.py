@@ -1,8 +1,8 @@
-"""The texts that models are measured and calibrated on: conversations, and plain prose.
+"""The texts that models are measured and calibrated on: conversations and plain prose.
 
-The format is that of the prompts in config/prompts: "> " begins what a person asks, what follows
-is the answer, and a line "---" ends a conversation. A part without "> " is prose. Lines that begin
-with "#" at the head of a file are remarks. Knows nothing of tokens.
+The format is that of config/prompts: a line starting with "> " is a question, the text after it is the
+answer, and a line "---" ends a conversation. A part without "> " is prose. Lines starting with "#" at the top
+of a file are comments. Independent of tokens.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from assistant.core.errors import SettingsError
 from assistant.runtime import paths
 
 MAX_BYTES = 20_000_000
-"""More text than this only takes time: the weights that matter are known after a few thousand words."""
+"""More text only takes time: a few thousand words are enough to find the important weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a person asked and what was answered."""
+    """A question and its answer."""
 
     question: str
     answer: str
@@ -27,19 +27,19 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What one file holds."""
+    """The contents of one file."""
 
     conversations: tuple[tuple[Exchange, ...], ...]
     prose: tuple[str, ...]
 
 
 def shipped(name: str) -> Path:
-    """The file of a text that ships with the program."""
+    """Return the file of an included text."""
     return paths.shipped_folder("models") / "calibration" / name
 
 
 def read(path: Path) -> Texts:
-    """The texts of a file. Raises SettingsError when it cannot be read or holds none."""
+    """Read a file's texts. Raises SettingsError if it cannot be read or contains none."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1).decode("utf-8")
@@ -58,7 +58,7 @@ def read(path: Path) -> Texts:
 
 
 def parse(text: str) -> Texts:
-    """The conversations and the prose in ``text``; a question without an answer is left out."""
+    """Parse the conversations and the prose in ``text``; a question without an answer is skipped."""
     lines = text.splitlines()
     while lines and (lines[0].startswith("#") or not lines[0].strip()):
         lines.pop(0)

@@ -1,9 +1,8 @@
-"""Python environments of their own for libraries that are heavy, or that clash with what the assistant needs.
+"""Separate Python environments for libraries that are large or conflict with the assistant's dependencies.
 
-Each is a list of pinned packages in models/environments (written by scripts/lock, every file with its
-hash), and is installed into the cache when it is first needed. The name of its folder holds a
-checksum of the list, so that another list makes another environment. What runs in there is a child
-process; nothing of it is ever imported here.
+Each is a list of pinned packages in models/environments (written by scripts/lock, with the hash of every
+file), installed into the cache when first needed. Its folder's name contains a checksum of the list, so that
+a new list makes a new environment. Code in an environment runs in a child process and is never imported here.
 """
 
 from __future__ import annotations
@@ -28,21 +27,21 @@ from assistant.store.progress import Meter, Watcher, megabytes, timed
 from assistant.tools.quantize.workspace import last_line
 
 NEEDED_BYTES = 7_000_000_000
-"""While one with torch for CUDA is installed; 5.1 GB are left of it, and 1.1 of one for processors only."""
+"""During the installation of one with torch for CUDA; it then takes up 5.1 GB, or 1.1 GB for CPU only."""
 
 GPU_LIBRARIES = re.compile(r"(nvidia-|cuda-|triton\b)")
-"""What only torch for CUDA needs."""
+"""Packages that only torch for CUDA needs."""
 
 QUIETLY = ("--no-input", "--disable-pip-version-check")
 PIP = ("-m", "pip", *QUIETLY, "install", "--no-deps", "--require-hashes", "--no-compile")
-"""Python compiles what is imported, which is a small part, by itself."""
+"""Python compiles what is imported, which is a small part, on its own."""
 
 COMPLETE = "complete"
-"""A file that says that the installation was finished."""
+"""A file that marks a finished installation."""
 
 
 def plan(name: str, watcher: Watcher) -> None:
-    """Say what installing the environment ``name`` takes, where it is not there. Raises StorageFull."""
+    """Report what installing the environment ``name`` takes, if it is missing. Raises StorageFull."""
     folder = folder_of(name, _pins(name))
     if (folder / COMPLETE).exists():
         return
@@ -55,7 +54,7 @@ def plan(name: str, watcher: Watcher) -> None:
 
 
 def interpreter(name: str, watcher: Watcher) -> Path:
-    """The Python of the environment ``name``, which is installed first where it is not there.
+    """Return the Python of the environment ``name``, installing it if missing.
 
     Raises EngineUnavailable, DownloadFailed, StorageFull.
     """
@@ -78,7 +77,9 @@ def interpreter(name: str, watcher: Watcher) -> Path:
 
 
 def versions(name: str, packages: Iterable[str]) -> dict[str, str]:
-    """Of these packages in the environment ``name``, and the checksum of its list of pins."""
+    """Return the versions of ``packages`` in the environment ``name``, and the checksum of its list of
+    pins.
+    """
     pins = _pins(name)
     places = [str(place) for place in folder_of(name, pins).glob("lib/python*/site-packages")]
     found = {
@@ -94,7 +95,7 @@ def _pins(name: str) -> Path:
 
 
 def folder_of(name: str, pins: Path) -> Path:
-    """Where an environment with these pins and this Python lies."""
+    """Return the folder of an environment with these pins and this Python."""
     here = f"{platform.python_version()} {platform.machine()} {sys.executable}"
     checksum = hashlib.sha256(pins.read_bytes() + here.encode()).hexdigest()
     return paths.cache() / "environments" / f"{name}-{checksum[:12]}"
@@ -102,7 +103,7 @@ def folder_of(name: str, pins: Path) -> Path:
 
 @contextlib.contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One process installs, others wait for it."""
+    """Let one process install while others wait."""
     with writing(lock.parent), lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -133,7 +134,7 @@ def _install(pins: Path, folder: Path, watcher: Watcher) -> None:
 
 
 def requirements(pins: str) -> list[str]:
-    """The entries of a list of pins, each with its hashes."""
+    """Return the entries of a list of pins, each with its hashes."""
     entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", pins, flags=re.MULTILINE).strip())
     return [entry for entry in entries if entry]
 
@@ -143,7 +144,7 @@ def _run(
     error: type[DownloadFailed | EngineUnavailable],
     see: Callable[[bytes], None] = lambda _: None,
 ) -> None:
-    """Run pip or venv, whose lines ``see`` is shown; gone when this ends, however it ends."""
+    """Run pip or venv and pass its output to ``see``; the process is killed if this is interrupted."""
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(  # noqa: S603  a list of words
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said

@@ -1,7 +1,7 @@
 """Decides whether a model may be installed: it must load, answer, and predict as its source does.
 
-Some faults end the matter (it cannot be loaded, computes no numbers, reads text differently): those
-are raised. Others are judgements with a figure and a limit, and a person may overrule them.
+Some faults are final (it cannot be loaded, computes invalid numbers, or tokenizes differently): those are
+raised. Others are judgments with a figure and a limit, which the user may override.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ from assistant.tools.quantize.scoring import Scorer
 from assistant.tools.quantize.trial import Answer
 
 MAX_PERPLEXITY = 1000.0
-"""Of the source, on plain English dialogues. Tiny models have about 20; a model of another language some
-hundreds; damaged ones thousands and more."""
+"""Limit for the source, on plain English dialogues. Tiny models have about 20; models of another language,
+some hundreds; damaged ones, thousands and more.
+"""
 
 MAX_REPEATED = 0.5
-"""Share of one word in an answer of MIN_WORDS or more."""
+"""Limit for the fraction of one word in an answer of MIN_WORDS or more."""
 MIN_WORDS = 8
 MIN_LETTERS = 0.5
-"""Share of letters in an answer, blanks not counted. Code and lists have more than this."""
+"""Limit for the fraction of letters in an answer, without spaces. Code and lists have more."""
 
 
 def reference(folder: Path, texts: Texts, threads: int, work_dir: Path, watcher: Watcher) -> Reference:
-    """Measure the source in ``folder``; what it predicts is kept to compare with. Close it in the end.
+    """Measure the source in ``folder`` and keep its predictions for comparison. The caller must close it.
 
-    Raises ModelCorrupt when it is damaged, StorageFull, EngineFailed.
+    Raises ModelCorrupt if it is damaged, StorageFull, EngineFailed.
     """
     scanning.check_weights(folder)
     with opened(folder, threads, watcher) as scorer:
@@ -55,7 +56,7 @@ def reference(folder: Path, texts: Texts, threads: int, work_dir: Path, watcher:
 
 
 def measure(folder: Path, texts: Texts, against: Reference, threads: int, watcher: Watcher) -> Loss:
-    """The loss of the model in ``folder``. Raises ModelCorrupt when it is broken, EngineFailed."""
+    """Return the loss of the model in ``folder``. Raises ModelCorrupt if it is broken, EngineFailed."""
     scanning.check_weights(folder)
     safetensors.check_weights(folder)
     _check_shape(against.shape, shape_of(folder))
@@ -71,9 +72,9 @@ def measure(folder: Path, texts: Texts, against: Reference, threads: int, watche
 
 
 def shape_of(folder: Path) -> dict[str, Value]:
-    """How the model in ``folder`` computes beside its weights: lengths, and the base of its rotary positions.
+    """Return the model's hyperparameters other than weights: lengths, and the base of its rotary positions.
 
-    Nothing for what is no GGUF file, whose writers take that from the source's header.
+    Empty for anything but a GGUF file; writers of other formats take them from the source's header.
     """
     for file in folder.glob("*.gguf"):
         header = read_header(file)
@@ -87,7 +88,7 @@ def shape_of(folder: Path) -> dict[str, Value]:
 
 
 def _check_shape(source: Mapping[str, Value], made: Mapping[str, Value]) -> None:
-    """Raises ModelCorrupt unless both say the same, as far as both say it."""
+    """Raises ModelCorrupt if the two differ in a hyperparameter that both state."""
     for key in source.keys() & made.keys():
         if source[key] != made[key]:
             raise ModelCorrupt(
@@ -102,13 +103,13 @@ def _shown(value: Value) -> str:
 
 
 def pieces(scorer: Scorer) -> tuple[bytes, ...]:
-    """What each token stands for."""
+    """Return the text of each token."""
     words = scorer.vocabulary
     return tuple(words.piece(token, spell_control=True) for token in range(scorer.vocabulary_size))
 
 
 def _check_vocabulary(source: Sequence[bytes], made: Sequence[bytes]) -> None:
-    """Raises ModelCorrupt unless both are the same; a token that stands for nothing fills a gap."""
+    """Raises ModelCorrupt unless both are the same; a token without text fills a gap."""
     for token, (one, other) in enumerate(zip(source, made, strict=False)):
         if one and other and one != other:
             raise ModelCorrupt(
@@ -124,7 +125,7 @@ def _check_vocabulary(source: Sequence[bytes], made: Sequence[bytes]) -> None:
 
 
 def doubts_about_source(loss: Loss) -> list[str]:
-    """What speaks against the source itself; empty when nothing does."""
+    """Return reasons against the source itself; empty if there are none."""
     if loss.perplexity <= MAX_PERPLEXITY:
         return []
     figure = f"its perplexity is {loss.perplexity:,.0f}, but the limit is {MAX_PERPLEXITY:,.0f}"
@@ -132,7 +133,7 @@ def doubts_about_source(loss: Loss) -> list[str]:
 
 
 def doubts(source: Loss, made: Loss, kl_limit: float, answers: Sequence[Answer]) -> list[str]:
-    """What speaks against the new model, each in half a sentence with its figure; empty when nothing does."""
+    """Return reasons against the new model, each a clause with its figure; empty if there are none."""
     found = []
     if not made.kl <= kl_limit:
         found.append(
@@ -147,7 +148,7 @@ def doubts(source: Loss, made: Loss, kl_limit: float, answers: Sequence[Answer])
 
 
 def doubts_about_answers(answers: Sequence[Answer]) -> list[str]:
-    """What speaks against what it says; empty when nothing does."""
+    """Return reasons against its answers; empty if there are none."""
     found = []
     silent = [answer for answer in answers if not answer.text]
     if answers and len(silent) == len(answers):
@@ -161,7 +162,7 @@ def doubts_about_answers(answers: Sequence[Answer]) -> list[str]:
 
 
 def gibberish(text: str) -> str:
-    """What is wrong with an answer, in a few words; empty when it looks like language."""
+    """Return what is wrong with an answer, in a few words; empty if it looks like language."""
     words = re.findall(r"\w+", text.lower())
     if len(words) >= MIN_WORDS:
         word, times = Counter(words).most_common(1)[0]

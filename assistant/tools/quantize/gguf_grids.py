@@ -1,8 +1,8 @@
-"""The grids onto which llama.cpp rounded the matrices of a GGUF file, and how other numbers are put on them.
+"""The grids to which llama.cpp rounded the matrices of a GGUF file, and how to put other numbers on them.
 
-Every weight of these types is base + number * step. llama.cpp has chosen bases and steps, well and with
-regard to an importance matrix; which number a weight gets may be decided again (``rounding``), and only the
-numbers in the file change. The layouts are those of ggml-common.h. Knows nothing of models.
+Every weight of these types is base + number * step. llama.cpp has chosen good bases and steps, using an
+importance matrix if there is one; the number of each weight can be chosen again (``rounding``), which changes
+only the numbers in the file. The layouts are those of ggml-common.h. Independent of any model.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from assistant.tools.quantize.block_numbers import BLOCK, Float32s
 Bytes = npt.NDArray[np.uint8]
 
 SCALES = 12
-"""Bytes with eight scales and eight minima of 6 bits each in a block of 256 (Q4_K, Q5_K)."""
+"""Bytes for the eight 6-bit scales and eight 6-bit minima in a block of 256 (Q4_K, Q5_K)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What each weight of a matrix of [rows, columns] may be."""
+    """The possible values of each weight of a [rows, columns] matrix."""
 
     steps: Float32s
     bases: Float32s
     highest: int
-    """The numbers are 0 to this."""
+    """Numbers range from 0 to this."""
     packed: Callable[[Bytes], Bytes]
-    """Numbers [rows, columns] -> the whole data of the tensor."""
+    """Numbers [rows, columns] -> the tensor's complete data."""
 
 
 def grid_of(kind: str, data: Bytes, columns: int) -> Grid:
-    """The grid of a tensor of the type ``kind``, one of KINDS, from its ``data``."""
+    """Return the grid of a tensor of type ``kind``, one of KINDS, from its ``data``."""
     return KINDS[kind](data, columns)
 
 
 def nibbles(numbers: Bytes) -> Bytes:
-    """Numbers of 4 bits [blocks, 32] -> 16 bytes a block, each with the numbers i and i + 16."""
+    """Pack 4-bit numbers [blocks, 32] into 16 bytes per block, each with the numbers i and i + 16."""
     return numbers[:, : BLOCK // 2] | numbers[:, BLOCK // 2 :] << np.uint8(4)
 
 
 def _small(data: Bytes, columns: int, *, bits: int, has_base: bool) -> Grid:
-    """Q4_0, Q4_1, Q5_0, Q5_1: 32 weights with a step, and a base or the numbers around zero."""
+    """Q4_0, Q4_1, Q5_0, Q5_1: 32 weights with a step, and either a base or numbers centered on zero."""
     head = 4 if has_base else 2
     blocks = data.reshape(-1, head + (4 if bits == 5 else 0) + BLOCK // 2)
     scales = _halves_of(blocks[:, :head])
@@ -61,7 +61,7 @@ def _small(data: Bytes, columns: int, *, bits: int, has_base: bool) -> Grid:
 
 
 def _large(data: Bytes, columns: int, *, bits: int) -> Grid:
-    """Q4_K, Q5_K: 256 weights in eight groups, whose steps and minima are numbers of 6 bits themselves."""
+    """Q4_K, Q5_K: 256 weights in eight groups, whose steps and minima are themselves 6-bit numbers."""
     head = 4 + SCALES
     blocks = data.reshape(-1, head + (32 if bits == 5 else 0) + 128)
     scales = _halves_of(blocks[:, :4])
@@ -89,14 +89,16 @@ KINDS: dict[str, Callable[[Bytes, int], Grid]] = {
     "Q4_K": partial(_large, bits=4),
     "Q5_K": partial(_large, bits=5),
 }
-"""Type of a tensor -> what reads its grid. With more bits the nearest numbers lose next to nothing."""
+"""Tensor type -> function that reads its grid. With more bits, rounding to the nearest loses almost
+nothing.
+"""
 
 
 def _halves_of(data: Bytes) -> Float32s:
-    """Floats of 16 bits, side by side."""
+    """Return the 16-bit floats as a vector."""
     return np.ascontiguousarray(data).view(np.float16).astype(np.float32)
 
 
 def _wide(values: Float32s, columns: int) -> Float32s:
-    """One value for each 32 weights -> one for each weight, [rows, columns]."""
+    """Expand one value per 32 weights to one per weight, [rows, columns]."""
     return np.repeat(values.reshape(-1), BLOCK).astype(np.float32).reshape(-1, columns)

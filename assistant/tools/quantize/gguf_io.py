@@ -1,8 +1,8 @@
-"""Reads the tensors of a GGUF file, replaces their numbers in place, and writes an adapter's file.
+"""Reads the tensors of a GGUF file, replaces their numbers in place, and writes adapter files.
 
-Formats of fewer than 16 bits are unpacked by llama.cpp before (``quantizer``), which knows them all. Models
-are written by llama.cpp too: a method changes the numbers in its file, and types and shapes stay as they are.
-Only an adapter is written here, by the package ``gguf``.
+Formats of fewer than 16 bits are first unpacked by llama.cpp (``quantizer``), which supports all of them.
+Models are also written by llama.cpp: a method changes the numbers in its file; types and shapes stay the
+same. Only adapters are written here, with the package ``gguf``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PLAIN = {"F32", "F16", "BF16"}
 
 
 def is_plain(header: GgufHeader) -> bool:
-    """Whether all tensors can be read here."""
+    """True if all tensors can be read here."""
     return {tensor.type for tensor in header.tensors} <= PLAIN
 
 
@@ -46,7 +46,7 @@ class GgufWeights:
         return name in self._tensors
 
     def array(self, name: str, shape: tuple[int, ...]) -> Float32s:
-        """The tensor as float32, which must have this ``shape``, the contiguous dimension last."""
+        """Return the tensor as float32; it must have this ``shape``, contiguous dimension last."""
         tensor = self._tensors.get(name)
         if tensor is None or tensor.shape[::-1] != shape or tensor.type not in PLAIN:
             found = "is missing" if tensor is None else f"has the shape {tensor.shape[::-1]}, not {shape}"
@@ -65,17 +65,17 @@ class GgufWeights:
         return self._tensors[name].shape[::-1] if name in self else ()
 
     def tensor(self, name: str) -> Float32s:
-        """The tensor as float32 in its own shape. Raises ModelCorrupt when it is missing."""
+        """Return the tensor as float32 in its own shape. Raises ModelCorrupt if it is missing."""
         return self.array(name, self.shape(name))
 
     @property
     def unused(self) -> list[str]:
-        """Tensors that were never read: a model that was made of this file would lack them."""
+        """Return tensors that were never read: a model made from this file would lack them."""
         return sorted(self._tensors.keys() - self._used)
 
 
 def copy_with(source: Path, target: Path, arrays: Mapping[str, npt.NDArray[np.floating[Any]]]) -> None:
-    """Copy a plain model with other values in the tensors ``arrays``. Raises StorageFull, ModelCorrupt."""
+    """Copy a plain model with new values for the tensors in ``arrays``. Raises StorageFull, ModelCorrupt."""
     require(source.stat().st_size, target.parent)
     tensors = {tensor.name: tensor for tensor in read_header(source).tensors}
     with writing(target.parent):
@@ -87,13 +87,14 @@ def copy_with(source: Path, target: Path, arrays: Mapping[str, npt.NDArray[np.fl
 
 
 Again = Callable[[Tensor, Bytes, Float32s], Bytes]
-"""Told a tensor, its data and the weights [rows, columns] that it was made of; its new data."""
+"""(tensor, its data, the original weights [rows, columns]) -> its new data."""
 
 
 def round_again(made: Path, plain: Path, types: Collection[str], again: Again, watcher: Watcher) -> int:
-    """Round the matrices of ``made``'s layers that have one of ``types`` another way; how many there were.
+    """Round the matrices of ``made`` that have one of ``types`` again, with ``again``. Returns how many there
+    were.
 
-    ``plain`` is the model that ``made`` was made of. Raises ModelCorrupt, StorageFull.
+    ``plain`` is the model that ``made`` was made from. Raises ModelCorrupt, StorageFull.
     """
     tensors = [
         tensor
@@ -116,7 +117,7 @@ def round_again(made: Path, plain: Path, types: Collection[str], again: Again, w
 
 
 def with_feedback(correlations: Correlations, *, by_importance: bool) -> Again:
-    """GPTQ on the grid that llama.cpp chose, where the inputs of a matrix are known."""
+    """Return GPTQ on the grid that llama.cpp chose, for matrices whose inputs are known."""
     spread = LastSpread(correlations, by_importance=by_importance)
 
     def again(tensor: Tensor, before: Bytes, weights: Float32s) -> Bytes:
@@ -130,7 +131,7 @@ def with_feedback(correlations: Correlations, *, by_importance: bool) -> Again:
 
 
 def q4_0_bytes(blocks: Blocks) -> Bytes:
-    """As ggml's ``block_q4_0``: a scale of 16 bits, then the numbers."""
+    """Pack as ggml's ``block_q4_0``: a 16-bit scale, then the numbers."""
     numbers = (blocks.numbers.reshape(-1, BLOCK) + np.int8(8)).astype(np.uint8)
     scales = blocks.scales.reshape(-1, 1).astype(np.float16).view(np.uint8)
     return np.concatenate([scales, nibbles(numbers)], axis=1)
@@ -146,7 +147,7 @@ def _plain_bytes(array: npt.NDArray[np.floating[Any]], tensor: Tensor) -> bytes:
     if tensor.type == "F16":
         return array.astype(np.float16).tobytes()
     rounded = array.astype(np.float32).view(np.uint32)
-    rounded = rounded + (0x7FFF + (rounded >> 16 & 1))  # to the nearest that BF16 has
+    rounded = rounded + (0x7FFF + (rounded >> 16 & 1))  # Rounds to the nearest BF16 value.
     return (rounded >> 16).astype(np.uint16).tobytes()
 
 

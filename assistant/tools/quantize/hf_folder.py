@@ -1,8 +1,8 @@
-"""Writes a GGUF model as a Hugging Face checkpoint that transformers loads: the way back.
+"""Writes a GGUF model as a Hugging Face checkpoint that transformers loads: the reverse conversion.
 
-``hf-f16`` has plain weights, from which everything else can be made elsewhere. ``hf-int4`` has the
-numbers of the chosen method packed as the package compressed-tensors reads them (llm-compressor and
-vLLM have the same), in blocks of 32 or more. No torch is needed to write either.
+``hf-f16`` has plain weights, from which other tools can make any format. ``hf-int4`` has the numbers of the
+chosen method, packed in the layout of the package compressed-tensors (also used by llm-compressor and vLLM),
+in blocks of 32 or more. Neither needs torch.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from assistant.tools.quantize.safetensors import Planned
 MODEL = "model.safetensors"
 
 KINDS = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
-"""Architecture in GGUF -> how transformers' class begins."""
+"""Architecture in GGUF -> prefix of the class in transformers."""
 
 NAMES = {
     "attn_q": "self_attn.q_proj",
@@ -45,7 +45,7 @@ NAMES = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-"""Tensor of a layer in GGUF -> in transformers."""
+"""Layer tensor in GGUF -> in transformers."""
 
 TURNED = re.compile(r"blk\.\d+\.attn_[qk]\.\w+")
 
@@ -61,10 +61,10 @@ def write(
 ) -> Counter[str]:
     """Write the plain GGUF file ``source`` into ``folder`` as "hf-f16" or "hf-int4".
 
-    ``size`` is how many weights ``rounding`` gives one scale.
+    ``size`` is how many weights share a scale in ``rounding``.
 
-    Gives the types of the matrices and how many have each. Raises ModelCorrupt for a network or a
-    tokenizer of a kind that is not known here, StorageFull.
+    Returns the types of the matrices with their counts. Raises ModelCorrupt for an unsupported network or
+    tokenizer, StorageFull.
     """
     weights = GgufWeights(source)
     shape = shape_of(weights.header)
@@ -90,14 +90,14 @@ def write(
 
 
 def config_of(header: GgufHeader, shape: Shape, *, tied: bool) -> dict[str, Any]:
-    """The content of config.json."""
+    """Return the content of config.json."""
     biased = any(tensor.name.endswith("attn_q.bias") for tensor in header.tensors)
     return {
         **checkpoint.config_of(header, shape, f"{KINDS[shape.architecture]}ForCausalLM"),
         "hidden_act": "silu",
         "attention_bias": biased,
         "tie_word_embeddings": tied,
-        # transformers 5 reads this, those before it `rope_theta`; with neither they take 10,000.
+        # transformers 5 reads this, earlier versions read `rope_theta`; without either, they use 10,000.
         "rope_parameters": {"rope_theta": shape.rope_base, "rope_type": "default"},
         "dtype": "float16",
         "written_by": f"assistant {__version__}",
@@ -105,7 +105,7 @@ def config_of(header: GgufHeader, shape: Shape, *, tied: bool) -> dict[str, Any]
 
 
 def packing(size: int) -> dict[str, Any]:
-    """What compressed-tensors must know of the weights; ``size`` of them have one scale."""
+    """Return the metadata for compressed-tensors; ``size`` weights share a scale."""
     weights = {
         "num_bits": 4,
         "type": "int",
@@ -124,7 +124,7 @@ def packing(size: int) -> dict[str, Any]:
 
 
 def name_of(tensor: str) -> str:
-    """The name in transformers of a tensor in GGUF. Raises ModelCorrupt."""
+    """Return the transformers name of a GGUF tensor. Raises ModelCorrupt."""
     if tensor in TOPS:
         return TOPS[tensor]
     try:
@@ -149,7 +149,7 @@ def _plain(weights: GgufWeights, name: str, shape: Shape) -> dict[str, Planned]:
 def _packed(
     weights: GgufWeights, name: str, shape: Shape, rounding: Rounding, size: int
 ) -> dict[str, Planned]:
-    """A matrix as three tensors: its numbers, eight in an integer, their scales, and its shape."""
+    """Return a matrix as three tensors: its numbers, eight per integer, their scales, and its shape."""
     rows, columns = weights.shape(name)
     if columns % size:
         raise ModelCorrupt(
@@ -162,7 +162,7 @@ def _packed(
         kept["it"] = rounding(name, weights.tensor(name), 4)
         numbers = (kept["it"].numbers + np.int8(8)).astype(np.uint8).reshape(rows, columns)
         halves = numbers[:, 0::2] | numbers[:, 1::2] << np.uint8(4)
-        return halves[rows_of(name, rows, shape)].view("<i4")  # the first number is in the lowest half
+        return halves[rows_of(name, rows, shape)].view("<i4")  # The first number is in the lowest half.
 
     def scales() -> Float32s:
         return kept.pop("it").scales[rows_of(name, rows, shape)]
@@ -176,7 +176,7 @@ def _packed(
 
 
 def rows_of(name: str, rows: int, shape: Shape) -> npt.NDArray[np.intp]:
-    """Where transformers has each row: llama.cpp keeps the pairs that are turned together side by side."""
+    """Return the position of each row in transformers: llama.cpp keeps rotated pairs next to each other."""
     order = np.arange(rows)
     if not shape.side_by_side or not TURNED.fullmatch(name):
         return order

@@ -1,11 +1,11 @@
 """Measures on real text which weights matter, and how the inputs of every matrix are correlated.
 
-The importance matrix has the mean square of what each column is multiplied with: llama.cpp's quantizers
-round the weights of strongly driven columns with more care. It is the diagonal of the correlations, the mean
-of x xᵀ. With these the error that rounding makes in a layer's output is known exactly without keeping any
-text: for an error E of the weights it is the sum of (E C) * E. GPTQ and AWQ are built on that. A matrix of
-4864 columns has a correlation of 95 MB, so as many are gathered at a time as CORRELATIONS_MEMORY_BYTES hold,
-the text is read once for each such group, and they wait on disk.
+The importance matrix has the mean square of each column's input: llama.cpp's quantizers round the weights of
+strongly driven columns more carefully. It is the diagonal of the correlations, the mean of x xᵀ. These give
+the exact error of a layer's output after rounding without storing any text: for a weight error E, it is the
+sum of (E C) * E. GPTQ and AWQ are based on that. The correlations of a matrix with 4864 columns take up 95
+MB, so only as many are gathered at a time as fit in CORRELATIONS_MEMORY_BYTES; the text is read once per
+group, and finished ones are stored on disk.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Importance: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
 def gather_importance(
     folder: Path, texts: Texts, spoken: Texts, threads: int, watcher: Watcher
 ) -> Importance:
-    """Let the model in ``folder`` read ``texts``; what its columns were driven with.
+    """Run the model in ``folder`` on ``texts`` and return how strongly its columns were driven.
 
-    ``spoken`` is what the assistant says. Raises what ``watch`` raises.
+    ``spoken`` is what the assistant says. Raises the errors of ``watch``.
     """
     sums: dict[str, npt.NDArray[np.float64]] = {}
     rows: dict[str, int] = {}
@@ -56,14 +56,14 @@ def gather_importance(
 
 
 def save_importance(importance: Importance, path: Path) -> None:
-    """Write it for the process that quantizes. Raises OSError."""
+    """Write the matrix for the quantizer process. Raises OSError."""
     arrays: dict[str, Any] = dict(importance)
     with path.open("wb") as file:
         np.savez(file, **arrays)
 
 
 def load_importance(path: Path) -> Importance:
-    """Read what ``save_importance`` wrote. Raises OSError, ValueError."""
+    """Read a matrix written by ``save_importance``. Raises OSError, ValueError."""
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name].astype(np.float32) for name in archive.files}
 
@@ -71,22 +71,23 @@ def load_importance(path: Path) -> Importance:
 CORRELATIONS_MEMORY_BYTES = 1_500_000_000
 
 WATCHED_THREADS = 1
-"""Of llama.cpp while it is watched: the sums keep all cores busy, and other threads of its would wait in
-their way, turning idly (25 s instead of 39 for SmolLM2 on two cores)."""
+"""llama.cpp's threads while it is watched: the sums keep all cores busy, and further threads would only
+spin (25 s instead of 39 s for SmolLM2 on two cores).
+"""
 
 INPUTS_AT_A_TIME = 512
 
 SAME_INPUT = {"attn_k": "attn_q", "attn_v": "attn_q", "ffn_up": "ffn_gate"}
-"""Matrices that are multiplied with what another one is multiplied with too."""
+"""Matrices that have the same input as another one."""
 
 LAYER_MATRIX = re.compile(r"(blk\.\d+\.)(\w+)\.weight")
 
 
 class Correlations:
-    """What was gathered into a folder, by the name of a tensor."""
+    """The correlations gathered in a folder, by tensor name."""
 
     def __init__(self, folder: Path, columns: dict[str, int]) -> None:
-        """``columns`` has the length of the rows of every layer's matrix."""
+        """``columns`` has the row length of every layer matrix."""
         self._folder = folder
         self._columns = columns
 
@@ -94,41 +95,41 @@ class Correlations:
         return name in self._columns
 
     def names(self) -> list[str]:
-        """The matrices that are known."""
+        """Return the matrices with known correlations."""
         return list(self._columns)
 
     def of(self, name: str) -> Float32s:
-        """[columns, columns]. Raises OSError, ValueError, KeyError."""
+        """Return the correlations, [columns, columns]. Raises OSError, ValueError, KeyError."""
         array: Float32s = np.load(self._folder / f"{self.owner(name)}.npy", allow_pickle=False)
         return array
 
     def diagonal(self, name: str) -> Float32s:
-        """The mean square of each column's input of one matrix. Raises as ``of`` does."""
+        """Return the mean square of each column's input for one matrix. Raises the same errors as ``of``."""
         return self.of(name).diagonal().copy()
 
     def owner(self, name: str) -> str:
-        """The matrix under whose name the inputs of this one are kept."""
+        """Return the matrix under whose name this one's correlations are stored."""
         found = LAYER_MATRIX.fullmatch(name)
         other = f"{found[1]}{SAME_INPUT.get(found[2], '')}.weight" if found else ""
         return other if self._columns.get(other) == self._columns[name] else name
 
     def owners(self) -> dict[str, int]:
-        """The matrices under whose names something is kept, with the length of their rows."""
+        """Return the matrices under whose names correlations are stored, with their row lengths."""
         return {name: count for name, count in self._columns.items() if self.owner(name) == name}
 
     def importance(self) -> Importance:
-        """The mean square of each column's input."""
+        """Return the mean square of each column's input."""
         diagonals = {name: self.diagonal(name) for name in {*map(self.owner, self._columns)}}
         return {name: diagonals[self.owner(name)] for name in self._columns}
 
 
 def correlations_bytes(header: GgufHeader) -> int:
-    """What is kept of a model."""
+    """Return the disk space for a model's correlations."""
     return sum(_bytes(count) for count in Correlations(Path(), _columns(header)).owners().values())
 
 
 def _columns(header: GgufHeader) -> dict[str, int]:
-    """The length of the rows of every layer's matrix."""
+    """Return the row length of every layer matrix."""
     return {
         tensor.name: tensor.shape[0]
         for tensor in header.tensors
@@ -139,9 +140,9 @@ def _columns(header: GgufHeader) -> dict[str, int]:
 def gather_correlations(  # noqa: PLR0917
     folder: Path, header: GgufHeader, texts: Texts, spoken: Texts, to: Path, watcher: Watcher
 ) -> Correlations:
-    """Let the model in ``folder`` read ``texts``; what is found is kept in the new folder ``to``.
+    """Run the model in ``folder`` on ``texts`` and store the correlations in the new folder ``to``.
 
-    ``spoken`` is what the assistant says. Raises StorageFull and what ``watch`` raises.
+    ``spoken`` is what the assistant says. Raises StorageFull and the errors of ``watch``.
     """
     kept = Correlations(to, _columns(header))
     owners = kept.owners()
@@ -164,7 +165,7 @@ def gather_correlations(  # noqa: PLR0917
 
 
 class _Sum:
-    """Adds up x xᵀ, for many inputs at a time: most passages are short, and the sum is large."""
+    """Sums x xᵀ over batches of inputs: most passages are short, and the sum is large."""
 
     def __init__(self, columns: int) -> None:
         self._sum = np.zeros((columns, columns), dtype=np.float32)
@@ -181,7 +182,7 @@ class _Sum:
                 self._flush()
 
     def mean(self) -> Float32s:
-        """[columns, columns]; not finite when nothing was added."""
+        """Return the mean, [columns, columns]; not finite if nothing was added."""
         self._flush()
         mean: Float32s = self._sum / np.float32(self._rows or np.nan)
         return mean
@@ -203,7 +204,7 @@ def _bytes(columns: int) -> int:
 
 
 def _groups(owners: dict[str, int]) -> Iterator[list[str]]:
-    """As many at a time as the memory holds, one at least."""
+    """Yield groups that fit in memory, with at least one matrix each."""
     group: list[str] = []
     for name, count in owners.items():
         if group and sum(_bytes(owners[one]) for one in group) + _bytes(count) > CORRELATIONS_MEMORY_BYTES:

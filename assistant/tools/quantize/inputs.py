@@ -1,7 +1,7 @@
-"""The inputs of a recipe: what must be known of a model, or made of it, before a file can be made.
+"""The inputs of a recipe: what must be measured or computed for a model before a file can be made.
 
-Everything is made once, when it is first asked for, so that a comparison of many formats reads
-the calibration text once. It lies in the workspace and is gone with it.
+Each is made once, when first needed, so that a comparison of many formats reads the calibration text only
+once. They are stored in the workspace and deleted with it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from assistant.tools.quantize.source import Source
 
 @dataclass
 class Inputs:
-    """The inputs that all recipes for one source share."""
+    """The inputs shared by all recipes for one source."""
 
     source: Source
     calibration: Path
@@ -41,16 +41,16 @@ class Inputs:
     work_dir: Path
     watcher: Watcher
     in_detail: bool = False
-    """Whether some method wants the correlations anyway: then the text need not be read for less."""
+    """True if a method needs the correlations anyway; the text is then not read separately for less."""
 
     @property
     def calibrated(self) -> bool:
-        """Whether the calibration text was read for anything that was made here."""
+        """True if the calibration text was used for anything made here."""
         return not {"importance", "correlations", "trained"}.isdisjoint(vars(self))
 
     @cached_property
     def plain(self) -> Path:
-        """The model in a GGUF file of 16 bits."""
+        """The model as a 16-bit GGUF file."""
         if is_plain(self.source.header):
             return self.source.file
         file = self.work_dir / "plain" / "plain.gguf"
@@ -68,14 +68,14 @@ class Inputs:
 
     @cached_property
     def correlations(self) -> Correlations:
-        """How the inputs of each matrix hang together."""
+        """How the inputs of each matrix are correlated."""
         texts, to = dialogues.read(self.calibration), self.work_dir / "correlations"
         header = self.source.header
         return gather_correlations(self.source.folder, header, texts, self.spoken, to, self.watcher)
 
     @cached_property
     def balanced(self) -> tuple[Path, Importance]:
-        """What AWQ makes of the plain model, and how strongly its columns are driven then."""
+        """The plain model after AWQ, and how strongly its columns are then driven."""
         found = awq.folded(GgufWeights(self.plain), self.correlations, self.watcher)
         file = self.work_dir / "balanced" / "balanced.gguf"
         file.parent.mkdir()
@@ -84,7 +84,7 @@ class Inputs:
 
     @cached_property
     def trained(self) -> Trained:
-        """What a short training for 4 bits makes of the plain model."""
+        """The plain model after a short training for 4 bits."""
         with opened(self.source.folder, self.threads, self.watcher) as scorer:
             passages = scorer.passages(dialogues.read(self.calibration))
         return qat.train(
@@ -92,17 +92,17 @@ class Inputs:
         )
 
     def weighed(self, method: str) -> Importance:
-        """How strongly the columns of what ``method`` rounds are driven."""
+        """Return how strongly the columns are driven in the model that ``method`` rounds."""
         match method:
             case "awq":
                 return self.balanced[1]
-            case "gptq":  # the text need not be read again
+            case "gptq":  # The text need not be read again.
                 return self.correlations.importance()
             case _:
                 return self.importance
 
     def saved(self, matrix: Importance, name: str) -> Path:
-        """An importance matrix in a file, for the process that quantizes."""
+        """Write an importance matrix to a file, for the quantizer process."""
         file = self.work_dir / f"{name}.npz"
         save_importance(matrix, file)
         return file

@@ -1,12 +1,11 @@
-"""Works a LoRA adapter (a folder that PEFT wrote) into its model, or makes it a GGUF file of its own.
+"""Merges a LoRA adapter (a folder written by PEFT) into its model, or converts it to a GGUF file of its own.
 
-Worked in, every matrix that it changes becomes W + B A * scale, in 16 bits, before anything is rounded: so
-every format can be made of it, and what runs it needs to know of no adapter. As a file of its own, llama.cpp
-applies it to a quantized model while it runs, so that one model of half a gigabyte serves several adapters
-of a few megabytes; before it comes into the store the model speaks with it, and what it changes is measured.
-Neither needs torch or llama.cpp's converter: an adapter is matrices under other names, its rows where GGUF
-has them. Its files are data from strangers, and what is in them that is not understood is refused: left out,
-it would make a model that is silently another one.
+When merged, every matrix it changes becomes W + B A * scale at 16 bits before rounding: any format can be
+made from it, and the runtime needs no adapter support. As a separate file, llama.cpp applies it to a
+quantized model at run time, so that one model of half a gigabyte serves several adapters of a few megabytes.
+Before it is installed, the model speaks with it, and the change is measured. Neither way needs torch or
+llama.cpp's converter: an adapter is matrices under other names, with its rows reordered for GGUF. Its files
+are untrusted data, and anything unrecognized is refused: ignoring it would silently make a different model.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ NOT_UNDERSTOOD = (
     "lora_bias",
     "fan_in_fan_out",
 )
-"""Settings that change what an adapter means; all of them are empty or false in an ordinary one."""
+"""Settings that change the meaning of an adapter; all are empty or false in an ordinary one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,12 @@ class Strength:
     rank: int
     """Rows of A, columns of B."""
     scale: float
-    """By what B A is multiplied."""
+    """Factor of B A."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is added to one matrix, before it is scaled: ``up`` @ ``down``, lying as GGUF has them."""
+    """What is added to one matrix before scaling: ``up`` @ ``down``, in GGUF's layout."""
 
     down: Float32s
     """A: [rank, columns]."""
@@ -78,9 +77,9 @@ class Change:
 
 
 def merged(source: Source, adapter: Path, folder: Path, threads: int, watcher: Watcher) -> Source:
-    """The model with the adapter in it, of 16 bits, made in the new ``folder``.
+    """Merge the adapter into the model at 16 bits, in the new ``folder``.
 
-    Raises ModelCorrupt for an adapter that does not fit or is not understood, StorageFull, EngineFailed.
+    Raises ModelCorrupt for an adapter that doesn't fit or is not understood, StorageFull, EngineFailed.
     """
     strength = strength_of(adapter)
     changes = changes_of(source.header, SafetensorsFolder(adapter), strength.rank)
@@ -93,7 +92,7 @@ def merged(source: Source, adapter: Path, folder: Path, threads: int, watcher: W
 
 
 def strength_of(adapter: Path) -> Strength:
-    """From adapter_config.json. Raises ModelCorrupt."""
+    """Read the strength from adapter_config.json. Raises ModelCorrupt."""
     try:
         config = read_object(adapter / "adapter_config.json", MAX_JSON_BYTES)
     except (OSError, ValueError):
@@ -109,7 +108,7 @@ def strength_of(adapter: Path) -> Strength:
 
 
 def changes_of(header: GgufHeader, tensors: SafetensorsFolder, rank: int) -> dict[str, Change]:
-    """What the adapter adds to each matrix of a model, by its name in GGUF. Raises ModelCorrupt."""
+    """Return the adapter's changes to each matrix of a model, by GGUF name. Raises ModelCorrupt."""
     shape = shape_of(header)
     left = set(tensors.names)
     result = {}
@@ -140,7 +139,7 @@ def changes_of(header: GgufHeader, tensors: SafetensorsFolder, rank: int) -> dic
 
 
 def changed(weights: GgufWeights, changes: Mapping[str, Change], scale: float) -> dict[str, Float32s]:
-    """The matrices that are changed, as they become."""
+    """Return the changed matrices."""
     return {
         name: weights.tensor(name) + np.float32(scale) * (change.up @ change.down)
         for name, change in changes.items()
@@ -148,13 +147,13 @@ def changed(weights: GgufWeights, changes: Mapping[str, Change], scale: float) -
 
 
 def _find(module: str, which: str, names: set[str]) -> str:
-    """The name of one half in the adapter; empty when it has none."""
+    """Return the name of one half in the adapter; empty if it has none."""
     spellings = [f"base_model.model.{module}.lora_{which}{part}.weight" for part in ("", ".default")]
     return next((name for name in spellings if name in names), "")
 
 
 def _number(value: object) -> float:
-    """As it is; 0 for anything that is no number."""
+    """Return the number, or 0 for anything else."""
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
 
 
@@ -169,18 +168,20 @@ def _refused(folder: Path, why: str) -> ModelCorrupt:
 FORMAT = "gguf"
 
 MAX_RATIO = 3.0
-"""By what the perplexity of plain dialogues may grow. Another manner of speaking makes it grow, too; one that
-was made for other weights of the same shape makes it grow by tens."""
+"""Limit for the growth of the perplexity of plain dialogues. A different style also increases it; an
+adapter made for other weights of the same shape increases it tenfold or more.
+"""
 
 MIN_KL = 1e-5
-"""Nats per token. Below it the adapter does nothing: what is kept with 16 bits differs by more."""
+"""Nats per token. Below this, the adapter does nothing: 16-bit storage differs by more."""
 
 
 def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
-    """Do all of it; the adapter's card with its ``path``. On any error the store is as it was.
+    """Run the whole process; returns the adapter's card with its ``path``. On any error, the store is
+    unchanged.
 
-    Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt for what does not fit or is not
-    understood, ModelRefused, StorageFull, EngineFailed, and what finding the model raises.
+    Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt for an adapter that doesn't fit or is
+    not understood, ModelRefused, StorageFull, EngineFailed, and the errors of finding the model.
     """
     folder = _found(request.source)
     name = request.name or f"{stem_of(request.source)}-lora"
@@ -240,9 +241,9 @@ def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
 def write_adapter_file(
     file: Path, architecture: str, changes: Mapping[str, Change], strength: Strength
 ) -> None:
-    """Write the adapter with 16 bits. Raises ModelCorrupt for numbers that are too large for them, OSError.
+    """Write the adapter at 16 bits. Raises ModelCorrupt for numbers too large for that, OSError.
 
-    llama.cpp divides alpha by the rank, whatever way the adapter was trained to be scaled.
+    llama.cpp divides alpha by the rank, regardless of how the adapter's scaling was trained.
     """
     halves = {}
     for name, change in changes.items():
@@ -279,7 +280,7 @@ def _found(source: str) -> Path:
 
 
 def _measured(base: Source, file: Path, threads: int, work_dir: Path, watcher: Watcher) -> tuple[Loss, Loss]:
-    """How the model predicts plain dialogues without the adapter, and with it."""
+    """Return the model's loss on plain dialogues without and with the adapter."""
     texts = dialogues.read(dialogues.shipped("validation.txt"))
     with gate.reference(base.folder, texts, threads, work_dir, watcher) as reference:
         meter = Meter("Measuring with the adapter", reference.tokens, watcher, unit="tokens")
@@ -288,7 +289,7 @@ def _measured(base: Source, file: Path, threads: int, work_dir: Path, watcher: W
 
 
 def _doubts(before: Loss, after: Loss, spoken: Spoken) -> list[str]:
-    """What speaks against the adapter, each in half a sentence with its figure."""
+    """Return reasons against the adapter, each a clause with its figure."""
     found = []
     if after.kl < MIN_KL:
         found.append("it does not change the model's answers")

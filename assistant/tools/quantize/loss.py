@@ -1,8 +1,8 @@
-"""What a model loses against another: perplexity, and how far their predictions are apart.
+"""What a model loses relative to another: perplexity, and the distance between their predictions.
 
-Both read the same tokens. For every token of a reply the mean surprise (negative log-probability
-of what was really said, nats) gives the perplexity; the Kullback-Leibler divergence (nats per
-token) compares the whole distributions, which tells a small loss from luck.
+Both read the same tokens. The mean surprise over the tokens of a reply (negative log-probability of the
+actual token, in nats) gives the perplexity; the Kullback-Leibler divergence (nats per token) compares the
+complete distributions, which distinguishes a small loss from chance.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from assistant.tools.quantize.block_numbers import Float32s
 from assistant.tools.quantize.scoring import Passage, Scorer
 
 Report = Callable[[int], None]
-"""Told how many more tokens are done."""
+"""Called with how many more tokens are done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """How one model predicts, and against a reference where there is one."""
+    """The prediction loss of a model, relative to a reference if there is one."""
 
     tokens: int
-    """Scored."""
+    """Number of scored tokens."""
     nats: float
     """Mean surprise per token."""
     kl: float = 0.0
     """Mean Kullback-Leibler divergence from the reference, nats per token."""
     kl_error: float = 0.0
-    """Standard error of ``kl`` from conversation to conversation."""
+    """Standard error of ``kl`` across conversations."""
     same_first: float = 1.0
-    """Share of tokens where both think the same token likeliest."""
+    """Fraction of tokens for which both predict the same most likely token."""
 
     @property
     def perplexity(self) -> float:
@@ -47,20 +47,19 @@ class Loss:
 
 
 class Reference:
-    """What the source predicts, kept in a file that has no name: it is gone when this process is.
+    """The source's predictions, stored in an unnamed file that disappears with this process.
 
-    Log-probabilities are kept with 16 bits; the divergence of a model from itself is then below
-    0.0001 nats.
+    Log-probabilities are stored at 16 bits; a model's divergence from itself is then below 0.0001 nats.
     """
 
     def __init__(self, passages: Sequence[Passage], folder: Path) -> None:
-        """``folder`` is where the file takes its room."""
+        """``folder`` is where the file takes up space."""
         self.passages = tuple(passages)
         self.loss = Loss(0, 0.0)
         self.pieces: tuple[bytes, ...] = ()
-        """What each of the source's tokens stands for."""
+        """The text of each of the source's tokens."""
         self.shape: Mapping[str, Value] = {}
-        """What the source's header says about how it computes."""
+        """The source's hyperparameters, from its header."""
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed in close
 
     @property
@@ -76,11 +75,11 @@ class Reference:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file, and with it of its room."""
+        """Release the file and its disk space."""
         self._file.close()
 
     def record(self, scorer: Scorer, report: Report) -> Loss:
-        """Let the source predict everything. Raises ModelCorrupt, EngineFailed, OSError on a full disk."""
+        """Record the source's predictions. Raises ModelCorrupt, EngineFailed, OSError on a full disk."""
         surprises: list[Float32s] = []
         for passage in self.passages:
             for log_probabilities, said in _predictions(scorer, passage):
@@ -92,7 +91,7 @@ class Reference:
         return self.loss
 
     def compare(self, scorer: Scorer, report: Report) -> Loss:
-        """The loss of a model with the same vocabulary. Raises ModelCorrupt, EngineFailed."""
+        """Return the loss of a model with the same vocabulary. Raises ModelCorrupt, EngineFailed."""
         self._file.seek(0)
         surprises: list[Float32s] = []
         divergences: list[float] = []
@@ -118,13 +117,13 @@ class Reference:
         )
 
     def _next(self, shape: tuple[int, ...]) -> Float32s:
-        """What was recorded for the next positions."""
+        """Return the recorded predictions for the next positions."""
         data = self._file.read(2 * math.prod(shape))
         return np.frombuffer(data, np.float16).reshape(shape).astype(np.float32)
 
 
 def _predictions(scorer: Scorer, passage: Passage) -> Iterator[tuple[Float32s, npt.NDArray[np.int64]]]:
-    """Log-probabilities [some, vocabulary size] with the tokens that really came, piece by piece."""
+    """Yield log-probabilities [positions, vocabulary size] with the actual next tokens, in batches."""
     said = np.array([passage.tokens[position] for position in passage.scored])
     start = 0
     for logits in scorer.scores(passage):
@@ -149,7 +148,7 @@ def _surprise(log_probabilities: Float32s, said: npt.NDArray[np.int64]) -> Float
 
 
 def _standard_error(totals: Sequence[float], counts: Sequence[int], mean: float) -> float:
-    """Of a ratio of sums, with the passages as independent draws."""
+    """Return the standard error of a ratio of sums, with the passages as independent samples."""
     if len(totals) < 2:
         return 0.0
     residuals = [total - mean * count for total, count in zip(totals, counts, strict=True)]

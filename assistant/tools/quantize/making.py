@@ -1,6 +1,6 @@
 """From a source to an installed model: measure, make, measure again, judge, install.
 
-The order is the point: nothing enters the store before it was compared with what it was made from.
+The order matters: nothing enters the store before it has been compared with its source.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from assistant.tools.quantize.workspace import ANOTHER_SOURCE, deliver, install,
 
 
 def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
-    """Do all of it; the model's card with its ``path``. On any error the store is as it was.
+    """Run the whole process; returns the model's card with its ``path``. On any error, the store is
+    unchanged.
 
-    Raises ModelRefused when it lost too much, ModelCorrupt when source or result are broken, and
-    what finding the source, the disk and the memory may raise.
+    Raises ModelRefused if it lost too much, ModelCorrupt if source or result is broken, and the errors of
+    finding the source, disk, and memory.
     """
     _check_destination(request)
     if request.name:
@@ -99,9 +100,9 @@ def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
 def found(
     request: Request, store: Store, work_dir: Path, watcher: Watcher, origin: Origin | None = None
 ) -> Source:
-    """What the request is for, its adapter in it; ``origin`` is told what that is made of.
+    """Return the requested source with its adapter merged; ``origin`` records its files.
 
-    Raises what ``sources.find`` and ``lora.merged`` raise.
+    Raises the errors of ``sources.find`` and ``lora.merged``.
     """
     origin = origin or Origin(watcher)
     agree = licences.agreement(store.models_dir, accept=request.accept_licence)
@@ -129,14 +130,14 @@ def _check_destination(request: Request) -> None:
 
 
 def held_out(request: Request) -> Texts:
-    """What the loss is measured on. Raises SettingsError when it cannot be read."""
+    """Return the texts for measuring the loss. Raises SettingsError if they cannot be read."""
     return dialogues.read(request.validation or dialogues.shipped("validation.txt"))
 
 
 def inputs_of(
     requests: Sequence[Request], source: Source, spoken: Texts, work_dir: Path, watcher: Watcher
 ) -> Inputs:
-    """What may have to be found out first, for all of them. ``spoken`` is what the assistant says."""
+    """Return the inputs for all requests. ``spoken`` is what the assistant says."""
     request = requests[0]
     in_detail = any(each.method in ("gptq", "awq") for each in requests)
     return Inputs(
@@ -151,15 +152,15 @@ def inputs_of(
 
 
 def settled(request: Request, source: Source) -> Request:
-    """The request with what was left open decided."""
+    """Return the request with every open choice decided."""
     method, imatrix = settled_method(request.method, request.imatrix, request.number_format, source.weights)
     if request.through:
-        method, imatrix = ROUND_TO_NEAREST, False  # what the checkpoint is made with is its format's own
+        method, imatrix = ROUND_TO_NEAREST, False  # The checkpoint's own format decides how it is made.
     return replace(request, method=method, imatrix=imatrix)
 
 
 def check_text(requests: Sequence[Request]) -> None:
-    """Raises SettingsError for a calibration text that none of these settled requests would read."""
+    """Raises SettingsError if none of these settled requests would read the calibration text."""
     unread = [request for request in requests if not request.imatrix and request.method == ROUND_TO_NEAREST]
     if requests[0].calibration and len(unread) == len(requests):
         raise SettingsError(
@@ -168,7 +169,9 @@ def check_text(requests: Sequence[Request]) -> None:
 
 
 def matching(source: Source, pattern: str) -> tuple[str, ...]:
-    """The matrices whose names ``pattern`` finds. Raises SettingsError when it is none, or not a pattern."""
+    """Return the matrices whose names match ``pattern``. Raises SettingsError for no match or an invalid
+    pattern.
+    """
     if not pattern:
         return ()
     try:
@@ -187,7 +190,7 @@ def matching(source: Source, pattern: str) -> tuple[str, ...]:
 
 
 def target(work_dir: Path, name: str) -> Path:
-    """Where the new file is made: alone in a folder."""
+    """Return the path of the new file, alone in a folder."""
     folder = work_dir / "made" / name
     folder.mkdir(parents=True)
     return folder / f"{name}.gguf"

@@ -1,6 +1,6 @@
-"""Writes an ONNX file node by node, its weights beside it as they come: never the whole model in memory.
+"""Writes an ONNX file node by node and its weights alongside, without holding the whole model in memory.
 
-Knows nothing of what is computed.
+Independent of what is computed.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import onnx
 from onnx import TensorProto, helper
 
 OPSET, MICROSOFT_OPSET, IR_VERSION = 18, 1, 10
-"""What ONNX Runtime 1.23, the oldest that is used here, reads as well."""
+"""Supported by ONNX Runtime 1.23, the oldest version used here."""
 
 DATA_SUFFIX = ".data"
 ALIGNMENT = 4096
-"""Weights begin at a page, so that they can be mapped."""
+"""Weights start at a page boundary, so that they can be memory-mapped."""
 
 SMALL_BYTES = 1024
-"""Up to here a constant is kept in the graph: shapes and axes must be, to be understood at once."""
+"""Constants up to this size are stored in the graph: shapes and axes must be, to be readable immediately."""
 
 
 class Graph:
-    """One graph being written to ``file``; names of values are given by ``node``."""
+    """A graph that is being written to ``file``; ``node`` names the values."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -43,7 +43,7 @@ class Graph:
         domain: str = "",
         **settings: Any,
     ) -> list[str]:
-        """Add an operator; the names of its outputs, which may also be given. "" leaves one out."""
+        """Add an operator and return the names of its outputs, which can also be specified; "" omits one."""
         number = len(self._nodes)
         names = (
             [f"{op}_{number}_{at}" for at in range(outputs)] if isinstance(outputs, int) else list(outputs)
@@ -56,14 +56,14 @@ class Graph:
     def microsoft(
         self, op: str, inputs: Sequence[str], outputs: int | Sequence[str] = 1, **settings: Any
     ) -> list[str]:
-        """Add one of the operators that only ONNX Runtime has."""
+        """Add an operator that only ONNX Runtime has."""
         return self.node(op, inputs, outputs, domain="com.microsoft", **settings)
 
     def constant(self, name: str, values: npt.NDArray[Any]) -> str:
-        """Add weights, or name those that were added before."""
+        """Add weights, or return the name of those already added."""
         if name in self._constants:
             return name
-        values = np.asarray(values, order="C")  # a scalar stays one
+        values = np.asarray(values, order="C")  # Keeps a scalar a scalar.
         if values.nbytes <= SMALL_BYTES:
             self._constants[name] = onnx.numpy_helper.from_array(values, name)
             return name
@@ -82,15 +82,15 @@ class Graph:
         return name
 
     def numbers(self, *values: int) -> str:
-        """A constant list of integers."""
+        """Add a constant list of integers."""
         return self.constant(f"numbers_{'_'.join(map(str, values))}", np.array(values, dtype=np.int64))
 
     def close(self) -> None:
-        """Let go of the file of the weights."""
+        """Close the weights file."""
         self._data.close()
 
     def save(self, inputs: Sequence[Any], outputs: Sequence[Any], producer: str) -> None:
-        """Write the graph; ``inputs`` and ``outputs`` are what ``value`` makes. Raises OSError."""
+        """Write the graph; ``inputs`` and ``outputs`` come from ``value``. Raises OSError."""
         self.close()
         graph = helper.make_graph(self._nodes, "decoder", inputs, outputs, list(self._constants.values()))
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", MICROSOFT_OPSET)]
@@ -99,10 +99,10 @@ class Graph:
 
 
 def value(name: str, kind: npt.DTypeLike, shape: Sequence[int | str]) -> Any:
-    """An input or output of the graph; a name stands for a length that varies."""
+    """Return an input or output of the graph; a name stands for a variable length."""
     return helper.make_tensor_value_info(name, type_number(kind), shape)
 
 
 def type_number(kind: npt.DTypeLike) -> int:
-    """How ONNX calls a type of numpy's."""
+    """Return ONNX's number for a NumPy type."""
     return helper.np_dtype_to_tensor_dtype(np.dtype(kind))

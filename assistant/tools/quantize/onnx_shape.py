@@ -1,7 +1,7 @@
-"""What network a GGUF model's header describes, as far as it can be written as ONNX here.
+"""The network that a GGUF header describes, if it can be written as ONNX here.
 
-A Llama in its many names: rotary positions, RMS norms, a gated feed-forward, heads that share keys.
-What the header asks for beyond that is refused: left out, it would make a model that is silently wrong.
+Supported is the Llama family: rotary positions, RMS norms, a gated feed-forward, grouped key-value heads.
+Anything else in the header is refused: ignoring it would silently make a wrong model.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from assistant.store.formats.gguf import GgufHeader
 from assistant.tools.quantize.gguf_io import GgufWeights
 
 ARCHITECTURES = {"llama": True, "qwen2": False, "qwen3": False}
-"""Name -> whether a pair that is turned lies side by side in a head, or half a head apart."""
+"""Name -> True if a rotated pair is adjacent within a head, False if it is half a head apart."""
 
 MAX_POSITIONS = 32_768
-"""Longest context: its turns are kept, 8 MB with heads of 64; no conversation here is longer."""
+"""Longest context: its rotation table is stored, 8 MB with heads of 64; no conversation here is longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The network's measures."""
+    """The network's dimensions."""
 
     architecture: str
     layers: int
@@ -44,7 +44,7 @@ class Shape:
 
 
 def shape_of(header: GgufHeader) -> Shape:
-    """Raises ModelCorrupt for a network of another kind."""
+    """Read the dimensions. Raises ModelCorrupt for an unsupported network."""
 
     def number(name: str, default: float | None = None) -> float:
         value = header.hyperparameter(name)
@@ -86,10 +86,10 @@ def shape_of(header: GgufHeader) -> Shape:
 
 
 def turns(shape: Shape, weights: GgufWeights) -> npt.NDArray[np.float64]:
-    """Angles [positions, half a head's width] by which each pair of a head is turned."""
+    """Return the rotation angles [positions, half a head's width] of each pair in a head."""
     half = shape.head_width // 2
     speeds = shape.rope_base ** -(np.arange(half, dtype=np.float64) / half)
-    if "rope_freqs.weight" in weights:  # Llama 3 slows some of them down
+    if "rope_freqs.weight" in weights:  # Llama 3 lowers some frequencies.
         speeds /= weights.array("rope_freqs.weight", (half,))
     return np.outer(np.arange(shape.positions), speeds)
 

@@ -1,7 +1,7 @@
-"""The tokenizer of a GGUF model as a ``tokenizer.json``, which the ``tokenizers`` package reads.
+"""The tokenizer of a GGUF model as a ``tokenizer.json`` for the ``tokenizers`` package.
 
-GGUF names the way a text is cut before its parts are merged (``tokenizer.ggml.pre``); the patterns for
-those names are llama.cpp's. A name that is not known here is refused: nearly the same tokens are wrong.
+GGUF names the pre-tokenizer that splits a text before merges are applied (``tokenizer.ggml.pre``); the
+patterns for those names are llama.cpp's. An unknown name is refused: nearly the same tokens would be wrong.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ CUTTERS: dict[str, list[dict[str, Any]]] = {
     "qwen2": _split(QWEN2),
     "llama-bpe": _split(LLAMA3),
 }
-"""tokenizer.ggml.pre -> how a text is cut."""
+"""tokenizer.ggml.pre -> how to split a text."""
 
 COMPOSED = {"qwen2"}
-"""Models that were trained on texts whose accents are part of their letters (NFC)."""
+"""Models trained on composed accents (NFC)."""
 
 MERGED_WORDS_FIRST = {"llama-bpe"}
-"""A word that is a token is taken whole, whatever its merges."""
+"""A word that is a token is used as a whole, regardless of merges."""
 
 
 def tokenizer(metadata: Mapping[str, Value]) -> dict[str, Any]:
-    """The content of ``tokenizer.json``. Raises ModelCorrupt for a vocabulary of another kind."""
+    """Return the content of ``tokenizer.json``. Raises ModelCorrupt for an unsupported vocabulary."""
     kind, cut = (str(metadata.get(f"tokenizer.ggml.{name}", "")) for name in ("model", "pre"))
     if kind != "gpt2" or cut not in CUTTERS:
         raise _unknown(
@@ -91,7 +91,9 @@ def tokenizer(metadata: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def mark(metadata: Mapping[str, Value], name: str) -> tuple[int, str] | None:
-    """The number and spelling of the token that begins ("bos") or ends ("eos") a text, where there is one."""
+    """Return the number and text of the token that starts ("bos") or ends ("eos") a text; None without
+    one.
+    """
     number, tokens = metadata.get(f"tokenizer.ggml.{name}_token_id"), metadata.get("tokenizer.ggml.tokens")
     if not isinstance(number, int) or not isinstance(tokens, tuple) or not 0 <= number < len(tokens):
         return None
@@ -104,7 +106,7 @@ def _added(number: int, spelled: str, *, special: bool) -> dict[str, Any]:
 
 
 def _begins_with(metadata: Mapping[str, Value]) -> dict[str, Any] | None:
-    """Every text begins with the token that says so, where the model was trained like that."""
+    """Add the start token to every text, if the model was trained with it."""
     begin = mark(metadata, "bos")
     if begin is None or not metadata.get("tokenizer.ggml.add_bos_token", False):
         return None

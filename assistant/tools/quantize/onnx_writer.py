@@ -1,11 +1,11 @@
-"""Writes a GGUF model as a folder that ``llm.engine: onnx`` runs: network, tokenizer, chat template.
+"""Writes a GGUF model as a folder for ``llm.engine: onnx``: network, tokenizer, chat template.
 
-The exporters of others (Optimum, onnxruntime-genai) need torch, five gigabytes on a PC; this needs the
-``onnx`` package. The weights must be of 16 bits or more (``gguf_io``). The network of a Llama-like decoder
-has the layout of onnxruntime-genai: inputs ``input_ids``, ``attention_mask`` [1, all tokens] and
-``past_key_values.N.key|value``, outputs ``logits`` and ``present.N.key|value``. GroupQueryAttention turns
-the positions itself and may write into the memory that it reads. Of the logits only the last
-``num_logits_to_keep`` are computed, or all when that is 0, as in the exports of transformers.js.
+Other exporters (Optimum, onnxruntime-genai) need torch, five gigabytes on a PC; this needs only the ``onnx``
+package. The weights must have 16 bits or more (``gguf_io``). The network of a Llama-like decoder has
+onnxruntime-genai's layout: inputs ``input_ids``, ``attention_mask`` [1, all tokens], and
+``past_key_values.N.key|value``; outputs ``logits`` and ``present.N.key|value``. GroupQueryAttention applies
+the rotary positions itself and may write in place to the cache it reads. Only the last ``num_logits_to_keep``
+logits are computed, or all if that is 0, as in the exports of transformers.js.
 """
 
 from __future__ import annotations
@@ -34,30 +34,34 @@ END = 2**63 - 1
 """For Slice: to the end."""
 
 FINE_BITS = 8
-"""The table of words is never rounded to fewer: it is the first thing that is read, and the last."""
+"""The embedding table is never rounded to fewer bits: it is the first and the last thing that is read."""
 
 INTEGERS = 4
-"""MatMulNBits: multiply with inputs rounded to 8 bits, two to four times as fast; the gate sees the loss."""
+"""MatMulNBits: multiply with inputs rounded to 8 bits, two to four times as fast; the gate measures the
+loss.
+"""
 
 
 def in_bytes(blocks: Blocks, bits: int) -> npt.NDArray[np.uint8]:
-    """[rows, blocks, bytes of a block] with the zero in the middle; the first of two is the lower half."""
+    """Pack as [rows, blocks, bytes per block], with zero in the middle; the first of two is the lower
+    half.
+    """
     numbers: npt.NDArray[np.uint8] = (blocks.numbers.astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8)
     return numbers if bits == 8 else numbers[..., 0::2] | numbers[..., 1::2] << np.uint8(4)
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """How weights are stored and what is computed with."""
+    """How weights are stored, and the type for computing."""
 
     float_type: npt.DTypeLike = np.float32
-    """What is computed with, and what the memory of the conversation is kept in."""
+    """Type for computing and for the conversation's cache."""
     bits: int = 0
-    """8 or 4 round the matrices in blocks; 0 leaves them as ``float_type``."""
+    """8 or 4: round the matrices in blocks; 0: leave them as ``float_type``."""
 
 
 class Decoder:
-    """Writes one decoder; ``add`` tells of each matrix that is done, by its elements."""
+    """Writes one decoder; ``add`` is called after each matrix with its number of elements."""
 
     def __init__(
         self,
@@ -76,13 +80,13 @@ class Decoder:
         self._round = rounding
         self._add = add
         self.types: Counter[str] = Counter()
-        """Type -> how many matrices have it."""
+        """Type -> number of matrices."""
         self._inputs = [value("input_ids", np.int64, [1, "sequence"])]
         self._inputs.append(value("attention_mask", np.int64, [1, "total"]))
         self._outputs = [value("logits", numbers.float_type, [1, "kept", shape.vocabulary])]
 
     def write(self, producer: str) -> None:
-        """All of it, and save the graph. Raises ModelCorrupt, OSError."""
+        """Write everything and save the graph. Raises ModelCorrupt, OSError."""
         graph, shape = self._graph, self._shape
         lengths = self._lengths()
         rotations = self._rotations()
@@ -100,7 +104,7 @@ class Decoder:
         graph.save(self._inputs, self._outputs, producer)
 
     def _lengths(self) -> list[str]:
-        """The last token's position and the number of tokens, as GroupQueryAttention wants them."""
+        """Return the last token's position and the number of tokens, as GroupQueryAttention requires."""
         graph = self._graph
         (total,) = graph.node("ReduceSum", ["attention_mask", graph.numbers(1)], keepdims=0)
         (last,) = graph.node("Sub", [total, graph.numbers(1)])
@@ -116,14 +120,14 @@ class Decoder:
         ]
 
     def _words(self) -> str:
-        """The rows of the table for the tokens."""
+        """Return the embeddings of the tokens."""
         graph, shape = self._graph, self._shape
         table = self._weights.array("token_embd.weight", (shape.vocabulary, shape.width))
         self._done(1, table.size, FINE_BITS)
         if not self._numbers.bits:
             name = graph.constant("token_embd.weight", table.astype(self._numbers.float_type))
             return graph.node("Gather", [name, "input_ids"])[0]
-        # Its numbers are shared with the layer that makes the words, so they are unpacked here by hand.
+        # Its numbers are shared with the output layer, so they are unpacked here explicitly.
         numbers, scales = self._blocks("token_embd.weight", FINE_BITS, rounded(table, FINE_BITS))
         (row,) = graph.node("Gather", [numbers, "input_ids"])
         kind = self._numbers.float_type
@@ -150,7 +154,7 @@ class Decoder:
             key = self._norm_of_heads(key, f"{at}.attn_k_norm.weight", shape.key_heads)
         else:
             query = self._matrix(branch, {f"{at}.{name}": rows for name, rows in parts.items()})
-            key = content = ""  # they follow the query
+            key = content = ""  # They are packed with the query.
         memory = [f"past_key_values.{layer}.{kind}" for kind in ("key", "value")]
         present = [f"present.{layer}.{kind}" for kind in ("key", "value")]
         kind = self._numbers.float_type
@@ -171,7 +175,7 @@ class Decoder:
         graph, width = self._graph, self._shape.feed_forward
         both = self._matrix(branch, {f"{at}.ffn_gate": width, f"{at}.ffn_up": width})
         gate, up = graph.node("Split", [both, graph.numbers(width, width)], 2, axis=-1)
-        (opened,) = graph.microsoft("QuickGelu", [gate], alpha=1.0)  # x * sigmoid(x), called SiLU
+        (opened,) = graph.microsoft("QuickGelu", [gate], alpha=1.0)  # x * sigmoid(x), called SiLU.
         (gated,) = graph.node("Mul", [opened, up])
         return self._matrix(gated, {f"{at}.ffn_down": self._shape.width}, width)
 
@@ -183,7 +187,7 @@ class Decoder:
         (kept,) = graph.node("Slice", [branch, start, graph.numbers(END), graph.numbers(1)])
         name = "output.weight" if "output.weight" in self._weights else "token_embd.weight"
         table = self._weights.array(name, (shape.vocabulary, shape.width))
-        is_own = name == "output.weight"  # else it is the table of words again
+        is_own = name == "output.weight"  # Otherwise, the embedding table is reused.
         if is_own:
             self._done(1, table.size, FINE_BITS)
         if self._numbers.bits:
@@ -196,7 +200,7 @@ class Decoder:
         graph.node("Reshape", [scores, graph.numbers(1, -1, shape.vocabulary)], ["logits"])
 
     def _matrix(self, inputs: str, rows_of: Mapping[str, int], columns: int = 0) -> str:
-        """Multiply with several matrices at once, their rows one below the other; add their biases."""
+        """Multiply by several matrices at once, stacked vertically, and add their biases."""
         graph, names = self._graph, list(rows_of)
         columns = columns or self._shape.width
         arrays = [self._weights.array(f"{name}.weight", (rows, columns)) for name, rows in rows_of.items()]
@@ -218,7 +222,7 @@ class Decoder:
         return graph.node("Add", [product, bias])[0]
 
     def _blocks(self, label: str, bits: int, blocks: Blocks | None) -> tuple[str, str]:
-        """Names of rounded weights; None when they were added before."""
+        """Return the names of rounded weights; ``blocks`` is None if they were already added."""
         names = f"{label}.numbers", f"{label}.scales"
         if blocks is not None:
             self._graph.constant(names[0], in_bytes(blocks, bits))
@@ -251,7 +255,7 @@ class Decoder:
         return self._graph.node(kind, [inputs, self._gain(name)], axis=-1, epsilon=epsilon)[0]
 
     def _norm_of_sum(self, branch: str, stream: str, name: str) -> tuple[str, str]:
-        """Add the branch to the stream: the sum normalised, and the sum."""
+        """Add the branch to the stream; return the normalized sum and the sum."""
         inputs, epsilon = [branch, stream, self._gain(name)], self._shape.epsilon
         outputs = [f"{name}.normal", "", "", f"{name}.sum"]
         self._graph.microsoft("SkipSimplifiedLayerNormalization", inputs, outputs, epsilon=epsilon)
@@ -285,14 +289,16 @@ MODEL = "model.onnx"
 def write(source: Path, folder: Path, chosen: str, rounding: Rounding, watcher: Watcher) -> Counter[str]:
     """Write the GGUF file ``source`` into ``folder`` in the format ``chosen`` of NUMBERS.
 
-    Gives the types of the matrices and how many have each. Raises ModelCorrupt for a network or a
-    tokenizer of a kind that is not known here, StorageFull.
+    Returns the types of the matrices with their counts. Raises ModelCorrupt for an unsupported network or
+    tokenizer, StorageFull.
     """
     weights = GgufWeights(source)
     shape = shape_of(weights.header)
     numbers = NUMBERS[chosen]
     elements = sum(int(np.prod(tensor.shape)) for tensor in weights.header.tensors)
-    bits = numbers.bits + 2 if numbers.bits else 8 * np.dtype(numbers.float_type).itemsize  # with scales
+    bits = (
+        numbers.bits + 2 if numbers.bits else 8 * np.dtype(numbers.float_type).itemsize
+    )  # Including scales.
     require(elements * bits // 8, folder)
     write_tokenizer(weights.header, folder)
     config = config_of(weights.header, shape, "DecoderInOnnx")

@@ -1,6 +1,6 @@
-"""Draws size against loss: better is further down and to the left.
+"""Draws size against loss: better is lower and farther left.
 
-A dot for each model; those of one format hang together by a line, and their colors say how they were made.
+Each model is a dot; dots of the same format are connected, and their colors show how they were made.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from typing import Any
 from assistant.tools.drawing import figure, printable, svg
 
 LEAST = 1e-3
-"""Nats per token; what loses less lies on the lower edge, or all the others would be in one corner."""
+"""Nats per token; smaller losses are drawn at the lower edge, so that the others don't crowd into a
+corner.
+"""
 
 WAYS = {"": "#2b6cb0", "imatrix": "#38a3a5", "gptq": "#d1495b", "awq": "#e8a33d", "qat": "#7b4fa3"}
-"""Way to make a format -> its color; plain rounding has no name."""
+"""Method -> its color; plain rounding has no name."""
 
 OFFSETS = [
     (side * 9, 12 * step) for step in (0, 1, -1, 2, -2, 3, -3, 4, -4, 6, -6, 8, -8) for side in (1, -1)
 ]
-"""Points from a dot to its name, in the order in which they are tried."""
+"""Offsets in points from a dot to its name, in the order in which they are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,12 @@ class Dot:
 
 
 def draw(title: str, dots: Sequence[Dot]) -> str:
-    """The SVG. Raises EngineUnavailable without matplotlib."""
+    """Return the SVG. Raises EngineUnavailable without matplotlib."""
     return svg(drawn(title, dots)[0])
 
 
 def drawn(title: str, dots: Sequence[Dot]) -> tuple[Any, list[Any]]:
-    """The figure and its names. Both scales are logarithmic: losses span decades."""
+    """Return the figure and its labels. Both scales are logarithmic because losses span decades."""
     whole = figure(8.2, 5.6)
     axes = whole.add_subplot(
         xscale="log",
@@ -74,7 +76,7 @@ def drawn(title: str, dots: Sequence[Dot]) -> tuple[Any, list[Any]]:
 
 
 def _labels(whole: Any, axes: Any, named: dict[str, list[tuple[float, float]]]) -> list[Any]:
-    """Each name at the first place around its lowest dot where neither dot nor name is."""
+    """Place each name at the first free position around its lowest dot."""
     from matplotlib.transforms import Bbox  # noqa: PLC0415 - an extra
 
     whole.draw_without_rendering()

@@ -1,8 +1,8 @@
-"""Quantization-aware training: some minutes in which the weights learn to be 4 bits wide.
+"""Quantization-aware training: a few minutes in which the weights adapt to 4 bits.
 
-torchao trains in a child process (``torch_side.training``), on the grid that the file will have: the
-scales are searched as for the nearest numbers, and stay. What it trains on is the calibration text,
-best one's own dialogues: the model is to answer them as it did before it was rounded.
+torchao trains in a child process (``torch_side.training``), on the grid of the future file: the scales are
+searched as for the nearest numbers and stay fixed. It trains on the calibration text, ideally the user's own
+dialogues: the model learns to answer them as it did before rounding.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from assistant.tools.quantize.scoring import Passage
 from assistant.tools.quantize.torch_child import TorchChild
 
 EPOCHS = 3
-"""More learns the text by heart: it is short."""
+"""With more, the model memorizes the text, which is short."""
 
 PASSAGES_A_STEP = 4
 
@@ -35,13 +35,13 @@ BITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A plain model that was trained, and the grid that it was trained for."""
+    """A trained plain model, and the grid it was trained for."""
 
     file: Path
     scales: dict[str, Float32s]
 
     def rounding(self) -> Rounding:
-        """Onto that grid; all else to the nearest number."""
+        """Return the rounding onto that grid; other weights are rounded to the nearest number."""
 
         def way(name: str, matrix: Float32s, bits: int) -> Blocks:
             if bits == BITS and name in self.scales:
@@ -54,10 +54,10 @@ class Trained:
 def train(  # noqa: PLR0917
     plain: Path, importance: Importance, texts: Sequence[Passage], threads: int, to: Path, watcher: Watcher
 ) -> Trained:
-    """Train the plain GGUF model; all files lie in the new folder ``to``.
+    """Train the plain GGUF model; all files are in the new folder ``to``.
 
-    Raises ModelCorrupt for a network of a kind that is not known here, StorageFull, EngineFailed and
-    what the environment "torch" raises.
+    Raises ModelCorrupt for an unsupported network, StorageFull, EngineFailed, and the errors of the
+    environment "torch".
     """
     checkpoint = to / "checkpoint"
     with writing(to.parent):
@@ -73,7 +73,7 @@ def train(  # noqa: PLR0917
     scales = {}
     for name in names:
         found = block_numbers.rounded(weights.tensor(name), BITS, importance.get(name)).scales
-        scales[name] = found.astype(np.float16).astype(np.float32)  # what the files keep
+        scales[name] = found.astype(np.float16).astype(np.float32)  # The files keep these.
         np.save(to / f"{_module(name)}.scales.npy", scales[name][hf_folder.rows_of(name, len(found), shape)])
     steps = EPOCHS * -(-len(texts) // PASSAGES_A_STEP)
     meter = Meter("Training", steps, watcher, unit="steps")
@@ -89,12 +89,12 @@ def train(  # noqa: PLR0917
 
 
 def _module(name: str) -> str:
-    """The name of a matrix's layer in transformers."""
+    """Return the transformers name of a matrix's layer."""
     return hf_folder.name_of(name).removesuffix(".weight")
 
 
 def _learned(folder: Path, name: str, shape: Shape) -> Float32s:
-    """The trained matrix, its rows as GGUF has them."""
+    """Return the trained matrix, with its rows in GGUF's order."""
     array: Float32s = np.load(folder / f"{_module(name)}.npy", allow_pickle=False)
     matrix = np.empty_like(array)
     matrix[hf_folder.rows_of(name, len(array), shape)] = array

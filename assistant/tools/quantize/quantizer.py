@@ -1,8 +1,8 @@
-"""Makes a GGUF file of another number format, in a process of its own.
+"""Makes a GGUF file in another number format, in a separate process.
 
-llama.cpp's quantizer cannot be interrupted and ends the whole process on some damaged files, so it
-runs in a child (``quantizer_process``): Ctrl-C kills that, and an assertion in it is an error like
-any other. The child tells of each tensor; what it says is all that this module knows of it.
+llama.cpp's quantizer cannot be interrupted and aborts the process on some damaged files, so it runs in a
+child (``quantizer_process``): Ctrl-C kills the child, and a failed assertion in it is an ordinary error. The
+child reports each tensor; this module knows only those reports.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ from assistant.tools.quantize.workspace import last_line
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the child is to do; its paths are texts because it is told in JSON."""
+    """The child's job; paths are strings because it is sent as JSON."""
 
     source: str
     target: str
     format: int
     threads: int
     keep_f16: str = ""
-    """Regular expression; tensors whose names it finds stay at 16 bits."""
+    """Regular expression; tensors with matching names stay at 16 bits."""
     output_type: int | None = None
-    """Type of the layer that makes the words; None lets the format decide."""
+    """Type of the output layer; None: decided by the format."""
     embedding_type: int | None = None
     importance: str = ""
-    """File that ``importance.save`` wrote."""
+    """File written by ``importance.save``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A file that was made, alone in its folder with what belongs to it."""
+    """A new file, alone in its folder with everything that belongs to it."""
 
     file: Path
     fell_back: dict[str, tuple[str, str]]
-    """Tensor -> the type it should have had, and the one it has because its rows do not divide."""
+    """Tensor -> the intended type, and the actual one, because its rows are not divisible."""
     types: dict[str, int]
-    """Type -> how many tensors of two or more dimensions have it."""
+    """Type -> number of tensors with two or more dimensions."""
 
     @property
     def size_bytes(self) -> int:
-        """The file with all that was made for it."""
+        """Return the size of the file and everything that belongs to it."""
         return sum(file.stat().st_size for file in self.file.parent.iterdir())
 
 
 def quantize(job: Job, chosen: Format, watcher: Watcher) -> Made:
-    """Run ``job``; nothing is left of the target when it fails.
+    """Run ``job``; the target is removed on failure.
 
-    Raises StorageFull before anything is written when it can be known, EngineFailed.
+    Raises StorageFull before anything is written if that can be known, EngineFailed.
     """
     target = Path(job.target)
     tensors = {tensor.name: tensor for tensor in read_header(Path(job.source)).tensors}
@@ -80,14 +80,14 @@ def quantize(job: Job, chosen: Format, watcher: Watcher) -> Made:
         target.unlink(missing_ok=True)
         raise
     types = Counter(tensor.type for tensor in made.tensors if len(tensor.shape) > 1)
-    # A layer that reads and makes the words is told of twice, once under a name that it does not have.
+    # A layer shared by input and output is reported twice, once under a name it doesn't have.
     names = {tensor.name for tensor in made.tensors}
     fell_back = {name: change for name, change in fell_back.items() if name in names}
     return Made(target, fell_back, dict(types.most_common()))
 
 
 def _run(job: Job) -> Iterator[dict[str, object]]:
-    """What the child says, line by line; it is gone when this ends, however it ends."""
+    """Yield the child's output line by line; the child is killed if this ends early."""
     command = [sys.executable, "-m", "assistant.tools.quantize.quantizer_process"]
     pipe = subprocess.PIPE
     with tempfile.TemporaryFile() as complaints:
@@ -95,7 +95,7 @@ def _run(job: Job) -> Iterator[dict[str, object]]:
         assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018  both are pipes
         reason = ""
         try:
-            with contextlib.suppress(BrokenPipeError):  # it ended at once, and its status says so
+            with contextlib.suppress(BrokenPipeError):  # It ended immediately; its exit status tells why.
                 child.stdin.write(json.dumps(asdict(job)))
                 child.stdin.close()
             for line in child.stdout:

@@ -1,6 +1,7 @@
-"""The child process of ``quantizer``: one job as JSON on stdin, what happens as lines of JSON on stdout.
+"""The child process of ``quantizer``: reads one job as JSON from stdin, and writes reports as lines of JSON
+to stdout.
 
-Progress and fallbacks are read from what llama.cpp logs, because it tells them nowhere else.
+Progress and fallbacks are parsed from llama.cpp's log, because it reports them nowhere else.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from assistant.tools.quantize.importance import load_importance
 from assistant.tools.quantize.recipe import TENSOR_NUMBERS
 
 BUFFER_BYTES = 512 * 1024 * 1024
-"""Most of one tensor that is unpacked at a time; the embeddings of a large vocabulary are more."""
+"""Largest part of a tensor to unpack at a time; the embeddings of a large vocabulary are larger."""
 
 TENSOR = re.compile(r"\[ *\d+/ *\d+\] +(\S+) ")
 NARROW = re.compile(r"warning: (\S+) +- ncols .*required for type +(\w+)\)")
@@ -31,7 +32,7 @@ SIZE = re.compile(r"quant size += +([\d.]+) MiB")
 
 
 class _Listener:
-    """Turns what llama.cpp logs into messages."""
+    """Turns llama.cpp's log lines into reports."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
@@ -57,9 +58,9 @@ class _Listener:
 
 
 def main() -> int:
-    """Do the job on stdin; the exit status is 1 when it failed, and the last line says why."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the parent is gone: end, do not go on writing
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    """Run the job on stdin. Returns 1 on failure; the last line then gives the reason."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Ends if the parent is gone.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles Ctrl-C.
     os.umask(0o077)
     job = json.load(sys.stdin)
     listener = _Listener()
@@ -80,11 +81,11 @@ def main() -> int:
 
 
 def _parameters(job: dict[str, Any]) -> tuple[Any, list[Any]]:
-    """The library's parameters, and what must live as long as they do."""
+    """Return the library's parameters, and the objects that must live as long as they do."""
     parameters = lib.llama_model_quantize_default_params()
     parameters.nthread = job["threads"]
     parameters.ftype = job["format"]
-    parameters.allow_requantize = True  # what that costs is measured afterwards
+    parameters.allow_requantize = True  # The loss is measured afterward.
     parameters.max_buf_size = BUFFER_BYTES
     if job["output_type"] is not None:
         parameters.output_tensor_type = job["output_type"]
@@ -92,7 +93,7 @@ def _parameters(job: dict[str, Any]) -> tuple[Any, list[Any]]:
         parameters.token_embedding_type = job["embedding_type"]
     held: list[Any] = []
     if job["keep_f16"]:
-        overrides = (lib.llama_model_tensor_override * 2)()  # the empty one ends the list
+        overrides = (lib.llama_model_tensor_override * 2)()  # An empty entry ends the list.
         overrides[0].pattern, overrides[0].type = job["keep_f16"].encode(), TENSOR_NUMBERS["f16"]
         parameters.tt_overrides = overrides
         held.append(overrides)

@@ -1,12 +1,12 @@
-"""What a language model can become here: the number formats, the methods that find the numbers, and recipes.
+"""What a language model can be converted to: number formats, methods that find the numbers, and recipes.
 
-A format says what file comes out and how much it may lose; a method says how the numbers in it are found; a
-recipe names both. Most formats are llama.cpp's. Which tensors really get one is for the library: K types
-need rows of 256 elements, and the layer that makes the words is kept finer. ``quantizer`` says what became
-of it. Those that begin with ``onnx-`` are our own (``onnx_writer``); those that begin with ``hf-`` are
-checkpoints for transformers, which nothing here runs: they are written for elsewhere. Which columns matter
-(``--imatrix``) is a third thing: llama.cpp's quantizers and the nearest numbers of ONNX use it, GPTQ knows
-it in more detail.
+A format defines the resulting file and how much it may lose; a method defines how the numbers in it are
+found; a recipe combines both. Most formats are llama.cpp's. The library decides which tensors actually get
+the format: K types need rows of 256 elements, and the output layer is kept finer. ``quantizer`` reports the
+result. Formats starting with ``onnx-`` are our own (``onnx_writer``); those starting with ``hf-`` are
+checkpoints for transformers, which the assistant doesn't run: they are for use elsewhere. An importance
+matrix (``--imatrix``) is independent of both: llama.cpp's quantizers and ONNX's nearest numbers use it; GPTQ
+has more detailed data.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ class Format:
 
     name: str
     number: int
-    """LLAMA_FTYPE_... of llama.h; nothing to ONNX."""
+    """LLAMA_FTYPE_... in llama.h; unused for ONNX."""
     kl_limit: float
-    """Nats per token: a model that loses more against its source was damaged, not rounded. About three
-    times what the format costs a model of 135 million weights, on which rounding tells most."""
+    """Nats per token: a model with a larger loss was damaged, not rounded. About three times the format's
+    loss on a model of 135 million weights, which suffers most from rounding.
+    """
     imatrix: bool
-    """Whether an importance matrix is gathered unless told otherwise: formats of 4 bits gain much by one."""
+    """True if an importance matrix is gathered by default: 4-bit formats benefit a lot from one."""
     runtime: Literal["llama_cpp", "onnx", "transformers"] = "llama_cpp"
-    """What runs it: the value of ``llm.engine``, or nothing of ours."""
+    """What runs it: a value of ``llm.engine``, or a runtime the assistant doesn't use."""
 
 
 FORMATS = {
@@ -74,19 +75,20 @@ FOR_BOARDS = {
     "intel-nuc": "q4_k_m",
     "ryzen-5600g": "q4_k_m",
 }
-"""Board profile -> format. llama.cpp rearranges Q4_0 for vector units (on Arm those with dot products, which
-a Raspberry Pi 4 and the first Jetson Nano lack), so it is the fastest to read a prompt with
-(docs/quantization.md has the figures for x86; for Arm it is a judgement). Elsewhere, and where cores are
-fast anyway, what it loses is not worth the time."""
+"""Board profile -> format. llama.cpp rearranges Q4_0 for vector units (on Arm, those with dot products,
+which a Raspberry Pi 4 and the first Jetson Nano lack), so it processes prompts fastest
+(docs/quantization.md has figures for x86; for Arm, it is a judgment). On other boards, and on fast
+cores, the time saved is not worth the loss.
+"""
 
 DEFAULT_FORMAT = "q4_k_m"
 
 TENSOR_NUMBERS = {name.lower(): number for number, (name, _, _) in TENSOR_TYPES.items()}
-"""Name of a single tensor's type, such as "q8_0" -> its number in ggml.h."""
+"""Name of a tensor type, such as "q8_0" -> its number in ggml.h."""
 
 
 def find_format(name: str) -> Format:
-    """The format of that name. Raises SettingsError."""
+    """Return the format of that name. Raises SettingsError."""
     wanted = name.lower().replace("-", "_")
     for known, found in FORMATS.items():
         if known.replace("-", "_") == wanted:
@@ -95,7 +97,7 @@ def find_format(name: str) -> Format:
 
 
 def for_board(board: str) -> str:
-    """The format for a board of config/devices/. Raises SettingsError."""
+    """Return the format for a board in config/devices/. Raises SettingsError."""
     boards = paths.shipped_files("devices")
     if board not in boards:
         raise SettingsError(f"There is no board named {board[:40]!r}.", _all(list(boards)))
@@ -103,7 +105,7 @@ def for_board(board: str) -> str:
 
 
 def tensor_number(name: str) -> int:
-    """The number of a single tensor's type. Raises SettingsError."""
+    """Return the number of a tensor type. Raises SettingsError."""
     wanted = name.lower().replace("-", "_")
     if wanted not in FOR_TENSORS:
         raise SettingsError(f"{name[:40]!r} is not a tensor type.", _all(list(FOR_TENSORS)))
@@ -111,7 +113,7 @@ def tensor_number(name: str) -> int:
 
 
 def tensor_name(number: int | None) -> str:
-    """The other way round; empty for none."""
+    """Return the name of a tensor type; empty for None."""
     return next((name for name, each in TENSOR_NUMBERS.items() if each == number), "")
 
 
@@ -129,7 +131,7 @@ FOR_TENSORS = (
     "iq4_nl",
     "iq4_xs",
 )
-"""What the output and embedding tensors may be set to."""
+"""Types that the output and embedding tensors can be set to."""
 
 
 def _hint(wanted: str) -> str:
@@ -147,9 +149,9 @@ class Method:
 
     name: str
     about: str
-    """What it does, as the rest of a sentence that begins with its name."""
+    """What it does, as the rest of a sentence that starts with its name."""
     formats: tuple[str, ...] = ()
-    """What can be made with it; empty when anything can."""
+    """Formats it supports; empty: all."""
 
 
 METHODS = {
@@ -171,41 +173,45 @@ METHODS = {
 ROUND_TO_NEAREST = "rtn"
 
 MAX_GPTQ_WEIGHTS = 700_000_000
-"""A larger model is not rounded by GPTQ unless told to: that takes minutes up to here, and hours soon after,
-because the work grows with the cube of the layers' width."""
+"""Larger models are rounded by GPTQ only on request: it takes minutes up to this size and hours soon
+after, because the work grows with the cube of the layers' width.
+"""
 
 FREE_BLOCKS = ("onnx-int4", "hf-int4")
-"""Formats of which a person may say how many weights have one scale."""
+"""Formats whose block size can be chosen."""
 
 METHOD_MEMORY_BYTES = {"gptq": CORRELATIONS_MEMORY_BYTES, "awq": CORRELATIONS_MEMORY_BYTES}
-"""What a method takes beside the model; ``qat`` by its weights."""
+"""Memory for a method in addition to the model; for ``qat``, it depends on the number of weights."""
 TRAINING_BYTES = 24
-"""For each weight: itself, its gradient, two moments, what is kept of a pass: 32 bits each, and some."""
+"""For each weight: itself, its gradient, two moments, and what is kept of a pass: 32 bits each, plus
+overhead.
+"""
 
 
 def settled_method(method: str, imatrix: bool | None, chosen: Format, weights: int) -> tuple[str, bool]:  # noqa: FBT001
-    """The method, and whether an importance matrix is made, for a model with this number of ``weights``.
+    """Return the method, and whether to make an importance matrix, for a model with this number of
+    ``weights``.
 
-    ``method`` is empty and ``imatrix`` None where the user left them open. With few bits both pay off. A user
-    who refuses an importance matrix gets no GPTQ either: both watch the model read a text.
+    ``method`` is empty and ``imatrix`` None if the user left them open. With few bits, both pay off. A user
+    who declines an importance matrix gets no GPTQ either: both run the model on a text.
     """
     if not method:
         pays = chosen.imatrix and imatrix is not False and chosen.name in METHODS["gptq"].formats
         method = "gptq" if pays and weights <= MAX_GPTQ_WEIGHTS else ROUND_TO_NEAREST
     if imatrix is None:
-        # GPTQ knows it in more detail, but the steps of a GGUF file's grid are chosen with it.
+        # GPTQ has more detailed data, but the steps of a GGUF file's grid are chosen with it.
         detailed = method == "gptq" and chosen.runtime != "llama_cpp"
         imatrix = chosen.imatrix and method != "qat" and not detailed
     return method, imatrix
 
 
 def method_memory_bytes(method: str, weights: int) -> int:
-    """The memory that ``method`` takes beside a model with this number of ``weights``."""
+    """Return the memory for ``method`` in addition to a model with this number of ``weights``."""
     return TRAINING_BYTES * weights if method == "qat" else METHOD_MEMORY_BYTES.get(method, 0)
 
 
 def group_size(wanted: int | None, method: str, chosen: Format) -> int:
-    """The number of weights with one scale. Raises SettingsError where a user may not choose it."""
+    """Return the number of weights with one scale. Raises SettingsError if it cannot be chosen."""
     if wanted is None:
         return BLOCK
     if chosen.name not in FREE_BLOCKS:
@@ -224,7 +230,9 @@ def group_size(wanted: int | None, method: str, chosen: Format) -> int:
 
 
 def find_method(name: str, chosen: Format) -> Method:
-    """The method of that name, for a format. Raises SettingsError when it is none, or not for that."""
+    """Return the method of that name for a format. Raises SettingsError if it doesn't exist or doesn't
+    apply.
+    """
     found = METHODS.get(name.lower())
     if found is None:
         raise SettingsError(f"There is no method named {name[:40]!r}.", f"Available: {', '.join(METHODS)}.")
@@ -246,20 +254,20 @@ class Recipe:
 
     format: Format
     method: str = "rtn"
-    """A name of METHODS."""
+    """A name in METHODS."""
     imatrix: bool = True
     act_order: bool = True
-    """GPTQ: the columns first that matter most."""
+    """GPTQ: process the most important columns first."""
     group_size: int = BLOCK
-    """Weights with one scale, for formats that leave it open."""
+    """Weights per scale, for formats that allow a choice."""
     keep_f16: str = ""
-    """Regular expression; tensors whose names it finds stay at 16 bits."""
+    """Regular expression; tensors with matching names stay at 16 bits."""
     output_type: int | None = None
     embedding_type: int | None = None
     through: str = ""
-    """A format hf-... that is written first, and converted from: the way back."""
+    """An hf-... format that is written first and converted from, to test the reverse conversion."""
 
     @property
     def needs_torch(self) -> bool:
-        """To make it, or to measure it."""
+        """True if making or measuring it needs torch."""
         return bool(self.through) or self.method == "qat" or self.format.runtime == "transformers"

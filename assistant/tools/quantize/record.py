@@ -1,9 +1,9 @@
-"""Records the making of a model: what it will take, what it was made of and with, and what became of it.
+"""Records the making of a model: what it requires, what it was made from and with, and the result.
 
-What it takes of the disk and the memory is known from the source's header before any work is done. The
-figures are a little high: what a file really needs is known when llama.cpp has looked at it, and is asked
-for again then (``quantizer``). Checksums, versions and figures are for the model's card. This module knows
-nothing of how a model is made, only what that leaves lying.
+The disk and memory requirements are computed from the source's header before any work is done. These figures
+are slightly high: the actual size is known once llama.cpp has read the file and is then checked again
+(``quantizer``). Checksums, versions, and figures go into the model's card. This module knows only the files
+that making a model leaves, not how it is made.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ BITS = {
     **dict.fromkeys(("f16", "bf16", "onnx-fp16", "hf-f16"), 16.0),
     **dict.fromkeys(("q8_0", "onnx-int8", "onnx-fp16-int8", "q6_k"), 9.0),
     "hf-int8": 15.0,
-    "hf-nf4": 12.0,  # bitsandbytes leaves the table of words, and writes the output apart
+    "hf-nf4": 12.0,  # bitsandbytes doesn't round the embedding table and writes the output layer separately.
 }
-"""Format -> what a weight takes, with scales."""
+"""Format -> bits per weight, including scales."""
 FEW_BITS = 7.0
-"""What it takes in all others, where rows are short, so that tensors fall back, and embeddings large."""
+"""Bits per weight in all other formats, with short rows, whose tensors fall back, and large embeddings."""
 
 REFERENCE_TOKENS = 1_500
-"""Whose scores are kept of the source: what ships has 900."""
+"""Number of tokens whose scores are kept for the source; the included text has 900."""
 
 
 def plan_making(
     recipes: Sequence[Recipe], source: Source, work_dir: Path, watcher: Watcher, output: Path | None = None
 ) -> None:
-    """Say what making all of these will take, and what there is. Raises StorageFull, EngineFailed.
+    """Report what making all of these requires, and what is available. Raises StorageFull, EngineFailed.
 
-    ``output`` is where they are taken that do not go into the store.
+    ``output`` is the target of formats that don't go into the store.
     """
     disk = needed_disk_bytes(recipes, source)
     weights = source.weights
@@ -60,7 +60,7 @@ def plan_making(
 
 
 def needed_disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
-    """The inputs of all, which are made once, and the largest of the files, which are made one by one."""
+    """Return the space for the inputs of all, made once, plus the largest file; files are made one by one."""
     weights = source.weights
     parts = {"reference": reference_bytes(source)}
     for recipe in recipes:
@@ -69,12 +69,12 @@ def needed_disk_bytes(recipes: Sequence[Recipe], source: Source) -> int:
 
 
 def reference_bytes(source: Source) -> int:
-    """The scores of the source, which are kept to compare with."""
+    """Return the size of the source's scores, which are kept for comparison."""
     return 2 * REFERENCE_TOKENS * _vocabulary(source)
 
 
 def _inputs_bytes(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str, int]:
-    """Name -> bytes of what lies in the workspace while this is made."""
+    """Return name -> bytes of the files in the workspace while this is made."""
     parts = {}
     by_llama_cpp = recipe.method == ROUND_TO_NEAREST and recipe.format.runtime == "llama_cpp"
     if not by_llama_cpp and not is_plain(source.header):
@@ -85,7 +85,7 @@ def _inputs_bytes(recipe: Recipe, source: Source, plain_bytes: int) -> dict[str,
         parts[recipe.method] = plain_bytes
     if recipe.format.name in WITH_TORCH:
         parts["checkpoint"] = plain_bytes
-    if recipe.through:  # the checkpoint, and what is converted from it
+    if recipe.through:  # The checkpoint, and the file converted from it.
         parts["through"] = 2 * plain_bytes
         parts |= _inputs_bytes(Recipe(FORMATS[recipe.through], "gptq"), source, plain_bytes)
     return parts
@@ -96,34 +96,34 @@ def _made_bytes(recipe: Recipe, weights: int) -> int:
 
 
 def _vocabulary(source: Source) -> int:
-    """How many tokens there are, as far as the embeddings tell."""
+    """Return the number of tokens, from the embeddings."""
     sizes = (tensor.shape[-1] for tensor in source.header.tensors if tensor.name == "token_embd.weight")
     return next(sizes, 0)
 
 
 class Origin:
-    """The files that a model was made of, and whether they were converted first."""
+    """The files that a model was made from, and whether they were converted first."""
 
     def __init__(self, watcher: Watcher) -> None:
         self.files: list[Path] = []
         self.converted = False
-        """By llama.cpp's converter, from a checkpoint."""
+        """True after llama.cpp's converter has converted a checkpoint."""
         self._watcher = watcher
 
     def convert(self, folder: Path, to: Path) -> None:
-        """``checkpoint.convert``, remembered."""
+        """Call ``checkpoint.convert`` and record that."""
         self.files, self.converted = files_of(folder), True
         convert(folder, to, self._watcher)
 
 
 def files_of(folder: Path) -> list[Path]:
-    """A checkpoint's weights, or an adapter's, and what describes them; in order of their names."""
+    """Return the weights and metadata of a checkpoint or adapter, sorted by name."""
     kinds = ("*.safetensors", "config.json", "adapter_config.json")
     return sorted(file for kind in kinds for file in folder.glob(kind))
 
 
 def checksum(files: Sequence[Path], watcher: Watcher) -> str:
-    """SHA-256 of ``files``, one after the other."""
+    """Return the SHA-256 of the concatenated ``files``."""
     digest = hashlib.sha256()
     meter = Meter("Checking the source", sum(file.stat().st_size for file in files), watcher)
     for file in files:
@@ -135,7 +135,9 @@ def checksum(files: Sequence[Path], watcher: Watcher) -> str:
 
 
 def versions_used(*, converted: bool, recipe: Recipe | None = None) -> dict[str, str]:
-    """Versions of what is not in this environment: the packages beside torch, and llama.cpp's converter."""
+    """Return versions of packages outside this environment: those used with torch, and llama.cpp's
+    converter.
+    """
     packages: list[str] = []
     if recipe and recipe.format.name in WITH_TORCH:
         packages += ["accelerate", "bitsandbytes"]
@@ -150,7 +152,7 @@ def versions_used(*, converted: bool, recipe: Recipe | None = None) -> dict[str,
 
 
 def figures(loss: Loss) -> dict[str, Any]:
-    """A loss as plain values; nats per token."""
+    """Return a loss as plain values; nats per token."""
     return {
         "perplexity": round(loss.perplexity, 3),
         "kl": round(loss.kl, 5),

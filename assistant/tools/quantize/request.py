@@ -1,6 +1,6 @@
-"""What a person asks ``assistant quantize`` to make, and how the words of the command line say it.
+"""What a user asks ``assistant quantize`` to make, parsed from the command line.
 
-What a request leaves open is decided by ``making.settled``.
+Choices left open are decided by ``making.settled``.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ from assistant.tools.quantize.recipe import (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A language model, a Whisper model, a voice or an adapter to be made of ``source``."""
+    """A language model, Whisper model, voice, or adapter to make from ``source``."""
 
     source: str
-    """A name of the store, a file, a folder, or a name of the hub that its maker knows."""
+    """A name in the store, a file, a folder, or a name on the hub that its maker supports."""
     format: str
-    """A name of FORMATS for a language model; the other makers have names of their own."""
+    """A name in FORMATS for a language model; other makers have their own names."""
     name: str = ""
-    """In the store; empty makes one of the source's name and the format's."""
+    """In the store; empty: derived from the source's name and the format."""
     base: str = ""
-    """The model that an adapter is to change: a name of the store, a GGUF file, a checkpoint's folder."""
+    """The model that an adapter changes: a name in the store, a GGUF file, or a checkpoint folder."""
     imatrix: bool | None = None
     """None leaves it open."""
     method: str = ""
-    """A name of METHODS; empty leaves it open."""
+    """A name in METHODS; empty leaves it open."""
     act_order: bool | None = None
-    """GPTQ: the columns first that matter most, which is the default."""
+    """GPTQ: process the most important columns first, which is the default."""
     group_size: int = BLOCK
-    """Weights with one scale, for formats that leave it open."""
+    """Weights per scale, for formats that allow a choice."""
     calibration: Path | None = None
-    """Text that shows which weights matter; None is the one that ships."""
+    """Text that shows which weights matter; None: the included one."""
     validation: Path | None = None
-    """Text on which the loss is measured; None is the one that ships."""
+    """Text for measuring the loss; None: the included one."""
     adapter: Path | None = None
-    """A folder with a LoRA adapter, which becomes part of the model first."""
+    """A folder with a LoRA adapter, which is merged into the model first."""
     keep_f16: str = ""
     output_type: int | None = None
     embedding_type: int | None = None
     through: str = ""
-    """A format hf-... that is written first, and converted from."""
+    """An hf-... format that is written first and converted from."""
     threads: int = 1
     output: Path | None = None
-    """For formats that nothing here runs: the folder that is made, instead of a model in the store."""
+    """For formats that the assistant doesn't run: the folder to make, instead of a model in the store."""
     accept_licence: bool = False
-    """To the conditions of the licence of the source, and of the base, where they have any."""
+    """Accept the license conditions, if any, of the source and of the base."""
     force: bool = False
-    """Install what is measurably worse than it should be. What is broken is refused all the same."""
+    """Install a model even if it is measurably too bad. Broken models are still refused."""
 
     @property
     def number_format(self) -> Format:
@@ -72,7 +72,7 @@ class Request:
 
     @property
     def command(self) -> str:
-        """What makes the language model again."""
+        """Return the command that makes the language model again."""
         options: dict[str, str | bool] = {
             "to": self.format,
             "method": self.method,
@@ -93,7 +93,7 @@ class Request:
 
     @property
     def recipe(self) -> Recipe:
-        """How the file is made."""
+        """Return how the file is made."""
         return Recipe(
             self.number_format,
             self.method,
@@ -108,11 +108,11 @@ class Request:
 
 
 CHECKPOINTS = ("hf-f16", "hf-int4")
-"""Formats that llama.cpp's converter reads, so that a model may come by way of them."""
+"""Formats that llama.cpp's converter reads, so that a model can be made by way of them."""
 
 
 def request_of(arguments: argparse.Namespace, source: str, chosen: str, method: str | None) -> Request:
-    """One format; ``method`` None leaves that to the format and the model. Raises SettingsError."""
+    """Return a request for one format; ``method`` None leaves it open. Raises SettingsError."""
     into = find_format(chosen)
     how = find_method(method, into).name if method else ""
     output, embedding = arguments.output_type, arguments.embedding_type
@@ -138,10 +138,11 @@ def request_of(arguments: argparse.Namespace, source: str, chosen: str, method: 
 
 
 def compared_request(arguments: argparse.Namespace, source: str, name: str) -> Request:
-    """One of the formats to compare, with its ways behind it: "q4_0", "q4_0+plain", "onnx-int4+gptq".
+    """Return one of the formats to compare, with its options appended: "q4_0", "q4_0+plain",
+    "onnx-int4+gptq".
 
-    "+keep=REGEX", "+output=TYPE" and "+embedding=TYPE" are for this one what the options of these names are
-    for all; "f16+hf-int4" is converted from a checkpoint that is written first. Raises SettingsError.
+    "+keep=REGEX", "+output=TYPE", and "+embedding=TYPE" set for this format what the options of these names
+    set for all; "f16+hf-int4" is converted from a checkpoint that is written first. Raises SettingsError.
     """
     chosen, *ways = name.split("+")
     method = arguments.method
@@ -174,5 +175,5 @@ def compared_request(arguments: argparse.Namespace, source: str, name: str) -> R
 
 
 def _either(patterns: list[str]) -> str:
-    """One regular expression that finds what any of them finds."""
+    """Return one regular expression that matches what any of ``patterns`` matches."""
     return patterns[0] if len(patterns) == 1 else "|".join(f"(?:{pattern})" for pattern in patterns)

@@ -19,18 +19,19 @@ from assistant.tools.quantize.block_numbers import BLOCK, Blocks, Float32s, bloc
 from assistant.tools.quantize.importance import Correlations, Importance
 
 MAX_BITS = 5
-"""With more the nearest numbers lose next to nothing."""
+"""With more bits, rounding to the nearest loses almost nothing."""
 
 
 class Rounding(Protocol):
     """Rounds one matrix."""
 
     def __call__(self, name: str, matrix: Float32s, bits: int) -> Blocks:
-        """``matrix`` [rows, columns] of the tensor ``name`` in ``bits``."""
+        """Round ``matrix`` [rows, columns] of the tensor ``name`` to ``bits``."""
 
 
 def nearest(importance: Importance, size: int = BLOCK) -> Rounding:
-    """Every weight for itself; with 4 bits the scale of a block suits the weights that matter.
+    """Return rounding of each weight on its own; with 4 bits, a block's scale is optimized for important
+    weights.
 
     ``size`` is how many weights share a scale.
     """
@@ -48,7 +49,9 @@ def with_feedback(
     scale_type: type[np.floating[Any]] = np.float32,
     size: int = BLOCK,
 ) -> Rounding:
-    """GPTQ where the inputs are known and the bits few; ``scale_type`` is what the file keeps scales in."""
+    """Return GPTQ where the inputs are known and there are few bits; the file stores scales as
+    ``scale_type``.
+    """
     spread = LastSpread(correlations, by_importance=by_importance)
 
     def rounding(name: str, matrix: Float32s, bits: int) -> Blocks:
@@ -62,14 +65,16 @@ def with_feedback(
 
 
 class LastSpread:
-    """``error_spread`` of a matrix, computed once for those that follow each other with the same inputs."""
+    """Caches the last ``error_spread``, for consecutive matrices with the same inputs."""
 
     def __init__(self, correlations: Correlations, *, by_importance: bool) -> None:
         self._correlations, self._by_importance = correlations, by_importance
         self._owner = ""
 
     def of(self, name: str) -> tuple[npt.NDArray[np.intp], Float32s]:
-        """The order of the columns, and how errors are spread. Raises OSError, ValueError, KeyError."""
+        """Return the order of the columns, and how errors are spread. Raises OSError, ValueError,
+        KeyError.
+        """
         owner = self._correlations.owner(name)
         if owner != self._owner:
             self._spread = error_spread(self._correlations.of(name), by_importance=self._by_importance)
@@ -80,20 +85,20 @@ class LastSpread:
 Float64s = npt.NDArray[np.float64]
 
 DAMPING = 0.01
-"""Added to the diagonal, as a share of its mean: without it few tokens of text would be trusted too much."""
+"""Added to the diagonal, relative to its mean: without it, a short text would be trusted too much."""
 
 SPAN = 32
-"""Columns whose errors are carried on together; a matter of speed only."""
+"""Columns whose errors are propagated together; affects only speed."""
 
 SMALL = 128
-"""Columns of a triangle that is inverted at once; a matter of speed only."""
+"""Columns of a triangle that is inverted at once; affects only speed."""
 
 
 def error_spread(correlation: Float32s, *, by_importance: bool) -> tuple[npt.NDArray[np.intp], Float32s]:
-    """The order in which columns are rounded, and how the error of each is spread over those after it.
+    """Return the order in which columns are rounded, and how the error of each is spread over later ones.
 
-    The second is the upper Cholesky factor of the inverse. ``by_importance`` (act-order) takes the
-    columns first that are driven most, while there are others to make up for them.
+    The second is the upper Cholesky factor of the inverse. ``by_importance`` (act-order) rounds the most
+    strongly driven columns first, while there are others to compensate for them.
     """
     diagonal = correlation.diagonal()
     order = np.argsort(-diagonal, kind="stable") if by_importance else np.arange(len(diagonal))
@@ -105,7 +110,9 @@ def error_spread(correlation: Float32s, *, by_importance: bool) -> tuple[npt.NDA
 
 
 def _inverse(upper: Float64s) -> Float64s:
-    """Of an upper triangular matrix, by its quarters; C⁻¹ and its factor took twice as long (measured)."""
+    """Invert an upper triangular matrix by quarters; computing C⁻¹ and its factor took twice as long
+    (measured).
+    """
     if len(upper) <= SMALL:
         return np.triu(np.linalg.inv(upper))
     half = len(upper) // 2
@@ -119,7 +126,9 @@ def _inverse(upper: Float64s) -> Float64s:
 def rounded_by_gptq(
     matrix: Float32s, bits: int, grid: Blocks, order: npt.NDArray[np.intp], factor: Float32s
 ) -> Blocks:
-    """``matrix`` [rows, columns] in ``bits``, with ``grid``'s scales; the rest is from ``error_spread``."""
+    """Round ``matrix`` [rows, columns] to ``bits`` with ``grid``'s scales; the rest comes from
+    ``error_spread``.
+    """
     half = 2 ** (bits - 1)
     steps = np.repeat(grid.scales, grid.size, axis=1)[:, : matrix.shape[1]]
     numbers = gptq_on_grid(matrix, steps, -half * steps, 2 * half - 1, order, factor)
@@ -134,12 +143,14 @@ def gptq_on_grid(  # noqa: PLR0917
     order: npt.NDArray[np.intp],
     factor: Float32s,
 ) -> npt.NDArray[np.uint8]:
-    """The numbers [rows, columns] of the weights, each of which becomes base + number * step.
+    """Return the numbers [rows, columns] of the weights; each weight becomes base + number * step.
 
-    ``steps`` and ``bases`` are of the matrix's shape, numbers go from 0 to ``highest``, the rest is
+    ``steps`` and ``bases`` have the matrix's shape, numbers range from 0 to ``highest``, and the rest comes
     from ``error_spread``.
     """
-    left = np.ascontiguousarray(matrix[:, order].T)  # [columns, rows]: a column is what is read at once
+    left = np.ascontiguousarray(
+        matrix[:, order].T
+    )  # [columns, rows], because columns are read one at a time.
     steps, bases = np.ascontiguousarray(steps[:, order].T), np.ascontiguousarray(bases[:, order].T)
     inverse = np.divide(1, steps, out=np.zeros_like(steps), where=steps != 0)
     numbers = np.empty(left.shape, dtype=np.uint8)

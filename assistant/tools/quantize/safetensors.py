@@ -1,8 +1,8 @@
-"""Reads and writes the tensors of a checkpoint in the safetensors format, without any package.
+"""Reads and writes a checkpoint's tensors in the safetensors format, without any package.
 
-A file is a length of 8 bytes, that much JSON (name -> dtype, shape, place), and the numbers
-(https://huggingface.co/docs/safetensors); a large checkpoint has several files. Reading trusts nothing in
-the files and gives float32; writing holds one tensor in memory at a time.
+A file consists of an 8-byte length, that many bytes of JSON (name -> dtype, shape, position), and the numbers
+(https://huggingface.co/docs/safetensors); a large checkpoint has several files. Reading trusts nothing in the
+files and returns float32; writing holds one tensor in memory at a time.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ MAX_HEADER_BYTES = 100_000_000
 """The format's own limit."""
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-"""Numbers of floats; BF16 is the upper half of a float32, which NumPy does not know."""
+"""Float types; BF16 is the upper half of a float32, which NumPy lacks."""
 
 PACKED = {"I64": "<i8", "I32": "<i4", "I8": "|i1", "U8": "|u1"}
-"""Of checkpoints of few bits: numbers that mean something with their scales only, lengths, and text."""
+"""Types in packed checkpoints: numbers that need their scales, lengths, and text."""
 
 KINDS = {**DTYPES, **PACKED}
 
 SCALES = ("_scale", "absmax", ".SCB")
-"""How the names of scales end, which packed numbers are multiplied with."""
+"""Suffixes of the names of scales, by which packed numbers are multiplied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class _Place:
 
 
 class SafetensorsFolder:
-    """All tensors of the ``*.safetensors`` in a folder. Raises ModelCorrupt."""
+    """All tensors in the ``*.safetensors`` files of a folder. Raises ModelCorrupt."""
 
     def __init__(self, folder: Path) -> None:
         self._places: dict[str, _Place] = {}
@@ -67,14 +67,14 @@ class SafetensorsFolder:
 
     @property
     def elements(self) -> int:
-        """Numbers in all of them."""
+        """Return the total number of elements."""
         return sum(math.prod(place.shape) for place in self._places.values())
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self._places[name].shape
 
     def read(self, name: str) -> Float32s:
-        """Raises ModelCorrupt for NaN, infinity, and a matrix of nothing but zeros."""
+        """Read a tensor. Raises ModelCorrupt for NaN, infinity, or an all-zero matrix."""
         place = self._places[name]
         numbers = _numbers(place)
         _check(place.file, name, numbers)
@@ -82,7 +82,7 @@ class SafetensorsFolder:
 
 
 def counted(folder: Path) -> Counter[str]:
-    """How many numbers of each dtype there are, of whatever kind. Raises ModelCorrupt."""
+    """Count the elements of each dtype, including unsupported ones. Raises ModelCorrupt."""
     counts: Counter[str] = Counter()
     for file in sorted(folder.glob("*.safetensors")):
         for name, said in _header(file)[0].items():
@@ -93,20 +93,20 @@ def counted(folder: Path) -> Counter[str]:
 
 
 def check_weights(folder: Path) -> None:
-    """Raises ModelCorrupt, naming the tensor, when a checkpoint was damaged; its weights may be packed."""
+    """Raises ModelCorrupt with the tensor's name if a checkpoint is damaged; its weights may be packed."""
     for file in sorted(folder.glob("*.safetensors")):
         for name, place in _places(file).items():
             _check(file, name, _numbers(place))
 
 
 def _numbers(place: _Place) -> npt.NDArray[Any]:
-    """As float32, or packed as they are."""
+    """Return the numbers as float32, or as they are if packed."""
     raw = np.memmap(place.file, KINDS[place.dtype], "r", place.start, place.shape or (1,))
     if place.dtype == "BF16":
         return from_bfloat16(raw)
     if place.dtype in PACKED:
         return raw
-    with np.errstate(over="ignore"):  # what a float64 holds beyond becomes infinite, and is found
+    with np.errstate(over="ignore"):  # A float64 out of range becomes infinite and is detected.
         return raw.astype(np.float32)
 
 
@@ -124,7 +124,7 @@ def _places(file: Path) -> dict[str, _Place]:
 
 
 def _header(file: Path) -> tuple[dict[str, object], int]:
-    """What it says of each tensor, and where the numbers begin."""
+    """Return the description of each tensor, and the offset of the numbers."""
     size = file.stat().st_size
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")
@@ -157,7 +157,7 @@ def _place(file: Path, name: str, said: object, begin: int, size: int) -> _Place
 
 
 def _counts(value: object) -> bool:
-    """Whether it is a list of numbers of things."""
+    """True for a list of counts."""
     return isinstance(value, list) and all(type(one) is int and one >= 0 for one in value)
 
 
@@ -174,12 +174,12 @@ HEADER_ALIGNMENT = 8
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A tensor that will be written."""
+    """A tensor to be written."""
 
     type: npt.DTypeLike
     shape: tuple[int, ...]
     make: Callable[[], npt.NDArray[Any]]
-    """Called once, when it is its turn: never more than one is in memory."""
+    """Called once, when it is written, so that only one is in memory at a time."""
 
     @property
     def size_bytes(self) -> int:
@@ -187,7 +187,7 @@ class Planned:
 
 
 def write(file: Path, tensors: Mapping[str, Planned], add: Callable[[int], None]) -> None:
-    """Write all ``tensors``; ``add`` is told the bytes of each. Raises StorageFull, SettingsError."""
+    """Write all ``tensors``; ``add`` is called with the bytes of each. Raises StorageFull, SettingsError."""
     require(sum(tensor.size_bytes for tensor in tensors.values()), file.parent)
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0

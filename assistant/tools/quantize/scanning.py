@@ -1,7 +1,7 @@
-"""Looks at every weight of a model before anything is computed with it: NaN, infinity, matrices of zeros.
+"""Checks every weight of a model before it is used: NaN, infinity, all-zero matrices.
 
-Of blocks of few bits the scales are looked at: with one that is no number the whole block is none, and
-where all are 0 the matrix is nothing, whatever its numbers are (ggml writes an 8 in Q4_0, for one).
+In blocks of few bits, the scales are checked: a scale that is not a number invalidates the whole block, and
+if all are 0, the matrix is zero whatever its numbers are (ggml writes an 8 in Q4_0, for example).
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ SCALES_AT = {
     "TQ1_0": (52,),
     "TQ2_0": (64,),
 }
-"""Type -> where in a block its floats of 16 bits lie (ggml-common.h): what its numbers are multiplied with,
-and what is added, so that all is 0 where these are. Types that are not here are 0 where every byte is."""
+"""Type -> positions of the 16-bit floats in a block (ggml-common.h): its scales and offsets, so that a
+block is zero if these are. A tensor of another type is zero if every byte is.
+"""
 
 ONNX_FLOATS = {1: np.float32, 10: np.float16}
-"""TensorProto.DataType of onnx.proto."""
+"""TensorProto.DataType in onnx.proto."""
 
 
 def check_weights(folder: Path) -> None:
-    """Raises ModelCorrupt, naming the tensor, when the model in ``folder`` was damaged."""
+    """Raises ModelCorrupt with the tensor's name if the model in ``folder`` is damaged."""
     for file in sorted(folder.glob("*.gguf")):
         data = np.memmap(file, dtype=np.uint8, mode="r")
         for tensor in read_header(file).tensors:
@@ -61,7 +62,7 @@ def _check(file: Path, name: str, floats: npt.NDArray[np.floating[Any]], *, zero
 
 
 def _floats(tensor: Tensor, raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating[Any]]:
-    """What of a tensor is stored as floats; nothing for types that are not known here."""
+    """Return the floats stored in a tensor; empty for unknown types."""
     if tensor.type == "F32":
         return raw.view(np.float32)
     if tensor.type == "F16":
@@ -75,7 +76,7 @@ def _floats(tensor: Tensor, raw: npt.NDArray[np.uint8]) -> npt.NDArray[np.floati
 
 
 def _constants(file: Path) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """The weights that lie beside an ONNX file, as they are stored."""
+    """Yield the weights stored outside an ONNX file, in their stored form."""
     import onnx  # noqa: PLC0415  an extra; a user who wrote such a file has it
 
     for tensor in onnx.load(str(file), load_external_data=False).graph.initializer:

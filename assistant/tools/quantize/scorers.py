@@ -1,8 +1,8 @@
-"""Opens a model to score text: in llama.cpp, in ONNX Runtime, or in transformers, by what lies in its folder.
+"""Opens a model for scoring text: in llama.cpp, ONNX Runtime, or transformers, depending on its folder.
 
-Unlike an engine, which wants the next token only, a scorer wants the whole distribution at many places;
-llama.cpp's also tells an observer of every matrix product when asked to. Knows nothing of files' formats and
-nothing of what the scores mean. What llama.cpp says while it works is caught instead of printed.
+Unlike an engine, which needs only the next token, a scorer needs the whole distribution at many positions;
+llama.cpp's can also report every matrix product to an observer. Independent of file formats and of the
+meaning of the scores. llama.cpp's log output is captured instead of printed.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ from assistant.tools.quantize.torch_child import TorchScorer
 
 
 def engine_of(folder: Path) -> str:
-    """What ``llm.engine`` must be for the model in ``folder``; empty when no engine runs it."""
+    """Return the ``llm.engine`` for the model in ``folder``; empty if no engine runs it."""
     if any(folder.glob("*.gguf")):
         return "llama_cpp"
     return "onnx" if any(folder.glob("*.onnx")) else ""
 
 
 def opened(folder: Path, threads: int, watcher: Watcher) -> Scorer:
-    """The model in ``folder``, to be closed. Raises ModelMissing, ModelCorrupt or EngineFailed."""
+    """Open the model in ``folder``; the caller closes it. Raises ModelMissing, ModelCorrupt, or
+    EngineFailed.
+    """
     match engine_of(folder):
         case "llama_cpp":
             return LlamaCppScorer(folder, threads)
@@ -48,21 +50,21 @@ def opened(folder: Path, threads: int, watcher: Watcher) -> Scorer:
 
 
 class LlamaCppScorer(Scorer):
-    """One model in llama.cpp. Raises ModelMissing, ModelCorrupt or EngineFailed when it cannot be had."""
+    """A model in llama.cpp. Raises ModelMissing, ModelCorrupt, or EngineFailed if it cannot be opened."""
 
     def __init__(self, folder: Path, threads: int, observer: Any = None, adapter: Path | None = None) -> None:
-        """``folder`` holds one GGUF model; ``observer`` is a ggml_backend_sched_eval_callback, or nothing.
+        """``folder`` contains one GGUF model; ``observer`` is a ggml_backend_sched_eval_callback or None.
 
         ``adapter`` is a GGUF file that changes the model.
         """
         found = find_model(folder)
         file = found.file
-        self._observer = observer  # held, because C does not
+        self._observer = observer  # Keeps a reference, because C doesn't.
         self._context = None
         with quiet() as said:
             lib.llama_backend_init()
             parameters = lib.llama_model_default_params()
-            parameters.check_tensors = True  # NaN and infinities in the weights
+            parameters.check_tensors = True  # Checks for NaN and infinity in the weights.
             self._model = lib.llama_model_load_from_file(bytes(file), parameters)
         if not self._model:
             raise ModelCorrupt(
@@ -90,14 +92,16 @@ class LlamaCppScorer(Scorer):
         parameters.n_ctx = WINDOW_TOKENS * 2
         parameters.n_batch = parameters.n_ubatch = parameters.n_outputs_max = BATCH_TOKENS
         parameters.n_threads = parameters.n_threads_batch = threads
-        parameters.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED  # as the engine has it: faster here
+        parameters.flash_attn_type = (
+            lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        )  # As in the engine: it is faster here.
         if self._observer is not None:
             parameters.cb_eval = self._observer
         return parameters
 
     def _apply_adapter(self, file: Path) -> None:
         with quiet() as said:
-            adapter = lib.llama_adapter_lora_init(self._model, bytes(file))  # freed with the model
+            adapter = lib.llama_adapter_lora_init(self._model, bytes(file))  # Freed with the model.
         if not adapter:
             lib.llama_free(self._context)
             self._context = None
@@ -131,7 +135,7 @@ class LlamaCppScorer(Scorer):
         self._decode([token], position, {position})
 
     def _decode(self, tokens: Sequence[int], start: int, wanted: set[int]) -> list[int]:
-        """Evaluate tokens at positions from ``start`` on; the batch's indices that have scores now."""
+        """Evaluate tokens at positions from ``start``; return the batch indices that have scores."""
         outputs = [index for index in range(len(tokens)) if start + index in wanted]
         for index, token in enumerate(tokens):
             self._batch.token[index] = token
@@ -166,7 +170,7 @@ class Said:
         self.errors: list[str] = []
 
     def reason(self) -> str:
-        """The first error, as the rest of a sentence; empty without one."""
+        """Return the first error, as the rest of a sentence; empty without one."""
         if not self.errors:
             return ""
         text = " ".join(self.errors[0].split("error loading model:")[-1].split())
@@ -184,7 +188,7 @@ def _receive(level: int, text: bytes, _: Any) -> None:
 
 @contextmanager
 def quiet() -> Iterator[Said]:
-    """Catch what llama.cpp prints inside the block; its errors are kept."""
+    """Capture what llama.cpp prints inside the block, and keep its errors."""
     said = Said()
     _listeners.append(said)
     lib.llama_log_set(_receive, None)
@@ -195,7 +199,7 @@ def quiet() -> Iterator[Said]:
 
 
 class OnnxScorer(Scorer):
-    """One model in ONNX Runtime, on the processor. Raises ModelMissing or ModelCorrupt."""
+    """A model in ONNX Runtime, on the CPU. Raises ModelMissing or ModelCorrupt."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         found = onnx_model.find(folder)
@@ -227,7 +231,7 @@ class OnnxScorer(Scorer):
     def _evaluate(self, tokens: tuple[int, ...], start: int, keep: int = 1) -> npt.NDArray[np.float32]:
         try:
             return self._decoder.evaluate(tokens, start, keep, run_options())
-        except Exception as error:  # ONNX Runtime's exceptions share no class of their own.
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class.
             raise EngineFailed(
                 f"The model failed while reading text: {first_line(error)}.",
                 "Choose a different source, or close other programs if memory is short.",

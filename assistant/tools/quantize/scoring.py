@@ -1,6 +1,6 @@
-"""What a model is given to score: the tokens it reads, and which of them it is to predict.
+"""The input for scoring: the tokens that a model reads, and the ones it must predict.
 
-Knows the tokenizer and the chat template, and nothing of what runs the model.
+Depends on the tokenizer and the chat template, but not on what runs the model.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 WINDOW_TOKENS = 512
-"""Longest passage; what llama.cpp's own perplexity tool takes."""
+"""Longest passage; the same as in llama.cpp's own perplexity tool."""
 BATCH_TOKENS = 128
-"""Tokens evaluated together; their scores over a vocabulary of 150,000 are 77 MB."""
+"""Tokens evaluated together; their scores over a vocabulary of 150,000 take up 77 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Tokens that are read in one go, and which of them are worth scoring."""
+    """Tokens that are read together, and the ones to score."""
 
     tokens: tuple[int, ...]
     scored: tuple[int, ...]
-    """Positions in ``tokens``, ascending, none of them 0: each is predicted from those before it."""
+    """Positions in ``tokens``, ascending, without 0: each is predicted from those before it."""
 
 
 class Scorer(ABC):
-    """A loaded model to be looked at, whatever runs it. Its methods raise EngineFailed."""
+    """A loaded model that scores text, whatever runs it. Its methods raise EngineFailed."""
 
     vocabulary_size: int
 
@@ -46,25 +46,27 @@ class Scorer(ABC):
         self.chat = ChatTemplate(template, vocabulary.begin, vocabulary.end, vocabulary.first)
 
     def passages(self, texts: Texts) -> list[Passage]:
-        """The texts as this model reads them."""
+        """Return the texts as this model reads them."""
         return read(texts, self.vocabulary, self.chat)
 
     @abstractmethod
     def scores(self, passage: Passage) -> Iterator[npt.NDArray[np.float32]]:
-        """The logits that predict each scored token, [some, vocabulary size], in order, in pieces."""
+        """Yield the logits that predict each scored token, [positions, vocabulary size], in order, in
+        batches.
+        """
 
     @abstractmethod
     def append(self, token: int, position: int) -> None:
-        """Evaluate one token after those before it, as when a reply is written."""
+        """Evaluate one token after the previous ones, as when a reply is generated."""
 
     def read(self, passage: Passage) -> None:
-        """Evaluate a passage for the sake of its last scored token only."""
+        """Evaluate a passage only for its last scored token."""
         for _ in self.scores(Passage(passage.tokens, passage.scored[-1:])):
             pass
 
     @abstractmethod
     def close(self) -> None:
-        """Free everything; harmless when done twice."""
+        """Free everything; calling it twice is harmless."""
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +76,9 @@ class Scorer(ABC):
 
 
 def read(texts: Texts, vocabulary: Vocabulary, chat: ChatTemplate) -> list[Passage]:
-    """Conversations through the chat template, their replies scored; prose in windows, all of it scored."""
+    """Return conversations through the chat template, with replies scored, and prose in fully scored
+    windows.
+    """
     passages = [passage for one in texts.conversations for passage in _conversation(one, vocabulary, chat)]
     for prose in texts.prose:
         tokens = vocabulary.tokenize(prose)
@@ -87,7 +91,7 @@ def read(texts: Texts, vocabulary: Vocabulary, chat: ChatTemplate) -> list[Passa
 def _conversation(
     exchanges: Sequence[Exchange], vocabulary: Vocabulary, chat: ChatTemplate
 ) -> Iterator[Passage]:
-    """One passage, or several where the template rewrites earlier turns; end marks are scored too."""
+    """Yield one passage, or several if the template rewrites earlier turns; end markers are also scored."""
     messages: list[Message] = []
     tokens: list[int] = []
     scored: list[int] = []
@@ -98,7 +102,7 @@ def _conversation(
         goes_on = bool(tokens) and prompt.startswith(said)
         added = vocabulary.tokenize(prompt[len(said) :] if goes_on else prompt)
         if goes_on:
-            scored.append(len(tokens))  # the mark that ends the reply
+            scored.append(len(tokens))  # The marker that ends the reply.
         if not exchange.answer:
             tokens += added[:1] if goes_on else []
             break
@@ -115,7 +119,7 @@ def _conversation(
 
 
 def _cut(tokens: list[int], scored: list[int]) -> Iterator[Passage]:
-    """A passage no longer than a window; what is behind that is left out."""
+    """Yield a passage, truncated to the length of a window."""
     kept = tuple(tokens[: 2 * WINDOW_TOKENS])
     places = tuple(place for place in scored if 0 < place < len(kept))
     if places:

@@ -1,7 +1,7 @@
-"""Where a model comes from: a name in the store, a GGUF file, or a folder; and what is known of it.
+"""Finds a model by a name in the store, a GGUF file, or a folder, and collects what is known about it.
 
-Whatever it is becomes a folder with one GGUF model in the workspace: a GGUF file by a link, a Hugging
-Face checkpoint by conversion. The files themselves are never written to.
+It always becomes a folder with one GGUF model in the workspace: a GGUF file is linked, a Hugging Face
+checkpoint is converted. The original files are never modified.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from assistant.tools.quantize.checkpoint import HUB_NAME, find_checkpoint, read_
 from assistant.tools.quantize.workspace import fit_for_store
 
 FORMAT_IN_NAME = re.compile(r"[-._](f16|f32|bf16|i?q\d[a-z0-9_]*|onnx-[a-z0-9]+)$", re.IGNORECASE)
-"""The end of names such as "model-q4_k_m", which the new file does not keep."""
+"""The end of names such as "model-q4_k_m", which is removed for the new file."""
 
 USUAL_ROPE_BASE = 10_000.0
-"""What llama.cpp computes with where a file does not say it."""
+"""llama.cpp's default if a file doesn't state it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model that is to be quantized."""
+    """A model to be quantized."""
 
     named: str
-    """As the person named it."""
+    """As the user specified it."""
     folder: Path
-    """Holds the one GGUF model."""
+    """Contains the one GGUF model."""
     file: Path
     header: GgufHeader
     stem: str
-    """Its name without the format, fit for a name in the store."""
+    """Its name without the format, usable as a name in the store."""
     licence: str
-    """As the catalogue or the file says; empty when neither does."""
+    """From the catalog or the file; empty if neither states it."""
     size_bytes: int
     revision: str = ""
-    """The commit on the hub; empty for what lay here."""
+    """The commit on the hub; empty for a local source."""
 
     @property
     def weights(self) -> int:
-        """How many there are."""
+        """Return the number of weights."""
         return sum(math.prod(tensor.shape) for tensor in self.header.tensors)
 
 
@@ -61,11 +61,11 @@ def find(  # noqa: PLR0917
     agree: Agree,
     watcher: Watcher,
 ) -> Source:
-    """The source that a person named; links and conversions are made in ``work_dir``.
+    """Find the source that the user specified; links and conversions are made in ``work_dir``.
 
-    A name of Hugging Face is fetched, once. ``convert`` turns a checkpoint's folder into a GGUF file;
-    ``agree`` is asked about the licence before. Raises LicenceNotAccepted, ModelMissing, ModelCorrupt,
-    ModelUnknown, SettingsError, DownloadFailed, StorageFull and what ``convert`` raises.
+    A name on Hugging Face is downloaded once. ``convert`` converts a checkpoint folder to a GGUF file;
+    ``agree`` is asked about the license first. Raises LicenceNotAccepted, ModelMissing, ModelCorrupt,
+    ModelUnknown, SettingsError, DownloadFailed, StorageFull, and the errors of ``convert``.
     """
     path = Path(named).expanduser()
     licence = revision = ""
@@ -96,7 +96,7 @@ def find(  # noqa: PLR0917
         folder.mkdir()
         convert(checkpoint.folder, folder / "model.gguf")
     else:
-        store.path(named, "llm")  # says what names there are
+        store.path(named, "llm")  # Its error lists the available names.
         raise ModelMissing(
             f"There is no file or model named {named}.", "Run `assistant models list` to see the models."
         )
@@ -117,17 +117,17 @@ def find(  # noqa: PLR0917
 
 
 def _check_rope(config: Path, header: GgufHeader) -> None:
-    """Raises ModelCorrupt when a conversion misread the base of the rotary positions.
+    """Raises ModelCorrupt if a conversion misread the base of the rotary positions.
 
-    Versions of transformers write it in different places. A converter that looks in the wrong one reports no
-    error: the model is a little worse, and a lot worse with long texts.
+    Versions of transformers store it in different places. A converter that looks in the wrong one reports no
+    error: the model is slightly worse, and much worse with long texts.
     """
     if not config.is_file():
         return
     value = header.hyperparameter("rope.freq_base")
     got = value if isinstance(value, (int, float)) else USUAL_ROPE_BASE
     for wanted in _rope_bases(read_json(config)):
-        if not math.isclose(wanted, got, rel_tol=1e-6):  # a float of 32 bits
+        if not math.isclose(wanted, got, rel_tol=1e-6):  # It is stored as a 32-bit float.
             raise ModelCorrupt(
                 f"The rotary positions don't match: rope_theta is {wanted:g} in "
                 f"config.json and {got:g} here.",
@@ -136,12 +136,12 @@ def _check_rope(config: Path, header: GgufHeader) -> None:
 
 
 def _rope_bases(config: dict[str, Any]) -> Iterator[float]:
-    """The base of the rotary positions, from each place that says it; a model of pictures has its own."""
+    """Yield the base of the rotary positions from each place that states it; a vision model has its own."""
     text = config.get("text_config")
     config = {**config, **text} if isinstance(text, dict) else config
     rope = config.get("rope_parameters") or config.get("rope_scaling")
-    rope = rope.get("full_attention", rope) if isinstance(rope, dict) else {}  # Gemma 3 has two kinds
-    if "alpha" in rope:  # Hunyuan's base is computed from it
+    rope = rope.get("full_attention", rope) if isinstance(rope, dict) else {}  # Gemma 3 has two kinds.
+    if "alpha" in rope:  # Hunyuan computes its base from it.
         return
     for place in (config, rope):
         if isinstance(base := place.get("rope_theta"), (int, float)):
@@ -157,7 +157,7 @@ def _only_gguf(path: Path) -> None:
 
 
 def _linked(path: Path, work_dir: Path) -> Path:
-    """A folder that holds only this file, whatever lies beside it."""
+    """Return a folder that contains only this file, whatever is next to it."""
     folder = work_dir / "source"
     folder.mkdir()
     (folder / path.name).symlink_to(path.resolve())

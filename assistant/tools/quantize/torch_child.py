@@ -1,4 +1,6 @@
-"""Talks to ``torch_side``, which runs in an environment of its own; and a checkpoint there as a scorer."""
+"""Communicates with ``torch_side``, which runs in its own environment, and wraps a checkpoint there as a
+scorer.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TRANSFORMERS_VER
 
 
 class TorchChild:
-    """The process. Raises what ``environments.interpreter`` raises."""
+    """The child process. Raises the errors of ``environments.interpreter``."""
 
     def __init__(self, watcher: Watcher) -> None:
         python = environments.interpreter("torch", watcher)
@@ -54,7 +56,7 @@ class TorchChild:
         self.close()
 
     def close(self) -> None:
-        """End it; harmless when done twice."""
+        """End it; calling it twice is harmless."""
         self._child.kill()
         self._child.wait()
         for pipe in (self._child.stdin, self._child.stdout, self._complaints):
@@ -63,11 +65,11 @@ class TorchChild:
 
     @property
     def number(self) -> int:
-        """Of the process."""
+        """Return the process ID."""
         return self._child.pid
 
     def order(self, do: str, **details: object) -> dict[str, Any]:
-        """Have something done; its answer. Raises EngineFailed."""
+        """Run a task and return its answer. Raises EngineFailed."""
         stdin = self._child.stdin
         assert stdin is not None  # noqa: S101  it is a pipe
         try:
@@ -86,14 +88,14 @@ class TorchChild:
         return answer
 
     def follow(self, do: str, **details: object) -> Iterator[dict[str, Any]]:
-        """Have something done; what it tells until it is done. Raises EngineFailed."""
+        """Run a task and yield its reports until it is done. Raises EngineFailed."""
         answer = self.order(do, **details)
         while "done" not in answer:
             yield answer
             answer = self._answer()
 
     def numbers(self, count: int) -> bytes:
-        """What comes behind an answer. Raises EngineFailed."""
+        """Read the bytes that follow an answer. Raises EngineFailed."""
         assert self._child.stdout is not None  # noqa: S101  it is a pipe
         data = self._child.stdout.read(count)
         if len(data) != count:
@@ -111,7 +113,7 @@ class TorchChild:
 class TorchScorer(Scorer):
     """A checkpoint in transformers, as a scorer.
 
-    Raises ModelMissing, ModelCorrupt, EngineFailed and what ``TorchChild`` raises.
+    Raises ModelMissing, ModelCorrupt, EngineFailed, and the errors of ``TorchChild``.
     """
 
     def __init__(self, folder: Path, threads: int, watcher: Watcher) -> None:
@@ -135,7 +137,7 @@ class TorchScorer(Scorer):
         self._scores((token,), position, [0])
 
     def reply(self, question: str, settings: LlmSettings) -> tuple[str, int, float]:
-        """What it answers, chosen as the engines choose; its tokens, and how many of them came in a second.
+        """Return the answer, sampled as in the engines, its number of tokens, and tokens per second.
 
         Raises EngineFailed.
         """
@@ -156,7 +158,7 @@ class TorchScorer(Scorer):
 
     @property
     def resident_bytes(self) -> int:
-        """The memory that the process takes, with all of torch; 0 where that cannot be told."""
+        """Return the memory of the process, including torch; 0 if unavailable."""
         return health.memory_bytes("VmRSS", of=f"{self._child.number}/status") or 0
 
     def _scores(self, tokens: tuple[int, ...], start: int, wanted: list[int]) -> Float32s:

@@ -1,7 +1,7 @@
-"""Tries a model: holds a short conversation with it, and measures how fast it reads and writes.
+"""Tries out a model: holds a short conversation with it and measures its speed.
 
-What holds the conversation is the engine of the appliance, or transformers where no engine runs the model.
-Knows nothing of what the answers are worth.
+The conversation runs in the appliance's engine, or in transformers if no engine runs the model. The answers
+are not judged here.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ QUESTIONS = (
 )
 ANSWER_TOKENS = 40
 TRANSFORMERS_TOKENS = 20
-"""Fewer, because packed weights are unpacked for each: enough for a sentence."""
+"""Fewer, because packed weights are unpacked for each token: enough for one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model said."""
+    """A question and the model's answer."""
 
     question: str
     text: str
@@ -45,16 +45,17 @@ class Spoken:
     """A short conversation."""
 
     runtime: str
-    """What ran the model: an engine, or "transformers", which computes with 32 bits."""
+    """What ran the model: an engine, or "transformers", which computes in 32 bits."""
     answers: tuple[Answer, ...]
     tokens_per_s: float
     memory_mb: int
-    """By how much this process grew as the model was loaded and spoke, or all that the process with
-    transformers takes; 0 on systems that do not tell."""
+    """Memory by which this process grew while the model was loaded and spoke, or the total of the process
+    with transformers; 0 on systems that don't report it.
+    """
 
 
 Reply = Callable[[str], tuple[str, int, float]]
-"""Told a question; the answer, its tokens, and how many of them came in a second."""
+"""question -> the answer, its number of tokens, and tokens per second."""
 
 
 def hold_conversation(folder: Path, threads: int, watcher: Watcher, *, adapter: Path | None = None) -> Spoken:
@@ -95,7 +96,7 @@ def _in_transformers(folder: Path, settings: LlmSettings, threads: int, watcher:
 
 
 def _asked(reply: Reply, watcher: Watcher) -> tuple[tuple[Answer, ...], float]:
-    """The answers, and the speed of the longest one."""
+    """Return the answers, and the speed of the longest one."""
     meter = Meter("Asking it", len(QUESTIONS), watcher, unit="questions")
     answers, speeds = [], []
     for question in QUESTIONS:
@@ -109,7 +110,7 @@ def _asked(reply: Reply, watcher: Watcher) -> tuple[tuple[Answer, ...], float]:
 PROMPT_TOKENS = 128
 REPLY_TOKENS = 32
 ROUNDS = 3
-"""Rounds of which the median is taken; a noisy machine still moves it by a tenth."""
+"""Rounds for the median; on a busy machine, it still varies by a tenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,15 @@ class Speed:
 
     threads: int
     prompt: float
-    """While a prompt of PROMPT_TOKENS is read."""
+    """While reading a prompt of PROMPT_TOKENS."""
     reply: float
-    """While REPLY_TOKENS are written, one after the other."""
+    """While generating REPLY_TOKENS one by one."""
 
 
 def measured_speed(folder: Path, threads: int, watcher: Watcher) -> tuple[Speed, ...]:
-    """How fast the model in ``folder`` is at one thread and at ``threads``. Raises EngineFailed."""
+    """Return the speed of the model in ``folder`` with one thread and with ``threads``. Raises
+    EngineFailed.
+    """
     counts = sorted({1, threads})
     meter = Meter("Measuring the speed", len(counts) * ROUNDS, watcher, unit="rounds")
     return tuple(_speed(folder, count, meter, watcher) for count in counts)

@@ -1,9 +1,9 @@
-"""Makes a voice that speaks without torch of a Coqui VITS voice: a folder, or a name of Coqui's.
+"""Makes a voice that works without torch from a Coqui VITS voice: a folder or one of Coqui's names.
 
-Coqui's library fetches it and writes the network, in a process of its own (``voice_process``): torch takes
-seconds to load and some boards' processors end on it, so it never is in this process, and Ctrl-C kills it.
-``voice_weights`` stores the decoder smaller, ``voice_gate`` listens. Of the training's config.json only what
-speaking needs goes along: it names folders of other computers.
+Coqui's library downloads it and exports the network in a separate process (``voice_process``): torch takes
+seconds to load and crashes on some boards' CPUs, so it is never loaded in this process, and Ctrl-C kills the
+child. ``voice_weights`` shrinks the decoder, and ``voice_gate`` checks the result. Of the training's
+config.json, only what synthesis needs is kept, because it names folders of other computers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ KEPT_ARGS = ("inference_noise_scale", "length_scale", "inference_noise_scale_dp"
 
 
 def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
-    """Do all of it; the voice's card with its ``path``. On any error the store is as it was.
+    """Run the whole process; returns the voice's card with its ``path``. On any error, the store is
+    unchanged.
 
     Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt, ModelRefused, DownloadFailed,
     EngineUnavailable without the extra, StorageFull, EngineFailed.
@@ -133,12 +134,17 @@ def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
 
 
 def _found(source: str) -> tuple[Path, str]:
-    """The voice's folder, and its name with Coqui where it has one; what has may be still to be fetched."""
+    """Return the voice's folder, and its Coqui name if it has one, in which case it may not be downloaded
+    yet.
+    """
     home = os.environ.get("TTS_HOME") or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     kept = Path(home, "tts", source.replace("/", "--")).expanduser()
     for folder in (Path(source).expanduser(), kept):
         if _checkpoint(folder):
-            names = (source, "/".join(folder.resolve().name.split("--", 3)))  # it calls its folders so
+            names = (
+                source,
+                "/".join(folder.resolve().name.split("--", 3)),
+            )  # Coqui's library names its folders this way.
             return folder, next((each for each in names if COQUI_NAME.fullmatch(each)), "")
     if COQUI_NAME.fullmatch(source):
         return kept, source
@@ -153,7 +159,7 @@ def _missing(source: str) -> ModelMissing:
 
 
 def _checkpoint(folder: Path) -> Path | None:
-    """The weights of the voice in ``folder``; nothing where there is none."""
+    """Return the checkpoint of the voice in ``folder``; None if there is none."""
     return _one_of(folder, CHECKPOINTS) if (folder / "config.json").is_file() else None
 
 
@@ -162,7 +168,7 @@ def _one_of(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _describe(made: Path, config: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-    """Write what the engine must know of the voice: its config, its symbols, its speakers."""
+    """Write what the engine needs: the voice's config, symbols, and speakers."""
     arguments, audio = config.get("model_args") or {}, config.get("audio") or {}
     said = {key: config[key] for key in KEPT if config.get(key) is not None}
     said["characters"] = answer["characters"]
@@ -196,7 +202,7 @@ def require_packages() -> None:
 
 
 def licence_of(name: str) -> str:
-    """Of the voice of that name, by the list that comes with Coqui's library; empty where it has none."""
+    """Return the license of the named voice from Coqui's own list; empty without one."""
     package = find_spec("TTS")
     said: Any = None
     for folder in (package and package.submodule_search_locations) or ():
@@ -208,7 +214,7 @@ def licence_of(name: str) -> str:
 
 
 def fetch(name: str, watcher: Watcher) -> Path:
-    """Where Coqui's library has put the voice of that name. Raises DownloadFailed."""
+    """Return the folder to which Coqui's library downloaded the named voice. Raises DownloadFailed."""
     watcher.note(f"Requesting {name} from Coqui's library.")
     with timed(f"Fetching {name}", watcher):
         answer = _asked({"name": name})
@@ -221,9 +227,10 @@ def fetch(name: str, watcher: Watcher) -> Path:
 
 
 def export(job: Mapping[str, Any], watcher: Watcher) -> dict[str, Any]:
-    """Do ``job`` (paths ``config``, ``checkpoint``, ``speakers``, ``onnx`` and ``probes``, and ``threads``).
+    """Run ``job`` (paths ``config``, ``checkpoint``, ``speakers``, ``onnx``, and ``probes``, and
+    ``threads``).
 
-    What the voice's tokenizer and speakers are. Raises ModelCorrupt.
+    Returns the voice's tokenizer and speakers. Raises ModelCorrupt.
     """
     watcher.note("Coqui's library is writing the network. For a full-size voice, this takes minutes.")
     with timed("Writing the network", watcher):
@@ -237,7 +244,7 @@ def export(job: Mapping[str, Any], watcher: Watcher) -> dict[str, Any]:
 
 
 def _asked(job: Mapping[str, Any]) -> dict[str, Any]:
-    """What the child answers; it is gone when this ends, however it ends."""
+    """Return the child's answer; the child is killed if this is interrupted."""
     command = [sys.executable, "-m", "assistant.tools.quantize.voice_process"]
     pipe = subprocess.PIPE
     with tempfile.TemporaryFile() as complaints:

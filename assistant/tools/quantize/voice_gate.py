@@ -1,6 +1,6 @@
-"""Decides whether an exported voice may be installed: without noise, each sample must be as torch has it.
+"""Decides whether an exported voice may be installed: without noise, its samples must match torch's.
 
-Also its symbols must be read as Coqui reads them, and the appliance's own engine must say a sentence.
+In addition, its symbols must be numbered as in Coqui, and the appliance's own engine must speak a sentence.
 """
 
 from __future__ import annotations
@@ -26,29 +26,31 @@ SENTENCE = "The quick brown fox jumps over the lazy dog."
 MIN_SECONDS = 0.1
 
 MIN_CORRELATION = {"onnx": 0.999, "onnx-fp16": 0.999, "onnx-int8": 0.97}
-"""With the sound of torch; of the worst of a few sequences."""
+"""Minimum correlation with torch's output, for the worst of a few sequences."""
 
 Wave = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What the new voice does."""
+    """The result of the check."""
 
     correlation: float
-    """The worst."""
+    """The worst of the sequences."""
     largest_difference: float
-    """Of any sample, where the loudest of torch's is 1."""
+    """Largest difference of a sample, relative to torch's loudest sample."""
     seconds: float
-    """Of SENTENCE."""
+    """Duration of SENTENCE."""
     speaking_s: float = 0.0
-    """That saying it took."""
+    """Time it took to speak it."""
     memory_mb: int = 0
-    """By how much this process grew; 0 on systems that do not tell."""
+    """Memory by which this process grew; 0 on systems that don't report it."""
 
 
 def listen(folder: Path, probes: Path, threads: int) -> Spoken:
-    """Let the voice in ``folder`` say what torch said in ``probes``. Raises ModelCorrupt, EngineFailed."""
+    """Let the voice in ``folder`` speak torch's sequences in ``probes``. Raises ModelCorrupt,
+    EngineFailed.
+    """
     file, _ = read_voice(folder)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
@@ -78,7 +80,7 @@ def listen(folder: Path, probes: Path, threads: int) -> Spoken:
 
 
 def correlation(one: Wave, other: Wave) -> float:
-    """Pearson's, of two waves of one length; 0 where one is silent or no numbers."""
+    """Return Pearson's correlation of two waves of equal length; 0 if one is silent or not finite."""
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return 0.0
     one, other = one - one.mean(), other - other.mean()
@@ -87,9 +89,9 @@ def correlation(one: Wave, other: Wave) -> float:
 
 
 def check_symbols(folder: Path, symbols: Mapping[str, int]) -> None:
-    """Raises ModelCorrupt when a symbol has another number here than in Coqui's tokenizer."""
+    """Raises ModelCorrupt if a symbol's number differs from Coqui's tokenizer."""
     _, voice = read_voice(folder)
-    # Some cleaners of Coqui's make commas of these before a symbol is looked up.
+    # Some of Coqui's cleaners turn these into commas before a symbol is looked up.
     wrong = [
         symbol
         for symbol, ids in voice.symbols.items()
@@ -103,7 +105,7 @@ def check_symbols(folder: Path, symbols: Mapping[str, int]) -> None:
 
 
 def doubts(spoken: Spoken, kind: str) -> list[str]:
-    """What speaks against the voice, each in half a sentence with its figure."""
+    """Return reasons against the voice, each a clause with its figure."""
     found, limit = [], MIN_CORRELATION[kind]
     if not spoken.correlation >= limit:
         found.append(
@@ -115,7 +117,7 @@ def doubts(spoken: Spoken, kind: str) -> list[str]:
 
 
 def _says(folder: Path, threads: int) -> tuple[float, float, int]:
-    """How long the sentence is, how long saying it took, and the memory for it."""
+    """Return the sentence's duration, the time it took to speak it, and the memory for it."""
     before = resident_bytes()
     settings = TtsSettings(model=folder.name, providers=("cpu",))
     voice = load("tts", "coqui", settings=settings, model=folder, threads=threads)

@@ -1,8 +1,8 @@
-"""The child process of ``voice``: one job as JSON on stdin, what became of it as a line of JSON.
+"""The child process of ``voice``: reads one job as JSON from stdin, and writes the result as a line of JSON.
 
-It alone imports torch and Coqui's library (the extra ``coqui``), which take seconds and gigabytes. It loads
-the checkpoint, writes it as ONNX with Coqui's own ``Vits.export_onnx``, and says a few sequences of symbols
-with torch, to compare with: random numbers are out of it (noise 0), so every sample must be the same.
+Only this process imports torch and Coqui's library (the extra ``coqui``), which take seconds and gigabytes.
+It loads the checkpoint, exports it with Coqui's own ``Vits.export_onnx``, and synthesizes a few symbol
+sequences in torch for comparison: without random noise, every sample must be the same.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pathlib import Path
 from typing import Any
 
 PROBES = (8, 21, 60, 150)
-"""Lengths of the sequences that are said."""
+"""Lengths of the test sequences."""
 
 
 class _NotUsable(Exception):
-    """Says in half a sentence what is wrong with the voice."""
+    """The message is a clause that says what is wrong with the voice."""
 
 
 def main() -> int:
-    """The exit status is 1 when it failed, and the last line says why."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    """Run the job. Returns 1 on failure; the last line then gives the reason."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles Ctrl-C.
     os.umask(0o077)
     said, job = os.dup(1), json.load(sys.stdin)
-    os.dup2(2, 1)  # whatever the libraries print is no answer
+    os.dup2(2, 1)  # Keeps the libraries' output out of the answer.
     warnings.simplefilter("ignore")
     try:
         answer = _fetch(job["name"]) if "name" in job else _export(job)
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def _fetch(name: str) -> dict[str, Any]:
-    """Let Coqui's library fetch the model of that name into its own store."""
+    """Let Coqui's library download the named model into its own store."""
     from TTS.utils.manage import ModelManager  # noqa: PLC0415  seconds
 
     model, config, _ = ModelManager(progress_bar=False).download_model(name)
@@ -62,7 +62,7 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
     config = load_config(job["config"])
     if config.model != "vits":
         raise _NotUsable(f"it is a model of kind {config.model!r}, but only VITS voices can be exported")
-    # What the training wrote are paths of another computer; a table of speakers lies beside the model.
+    # The training wrote paths of another computer; a table of speakers is next to the model.
     for key in ("language_ids_file", "d_vector_file", "speaker_encoder_model_path"):
         config.model_args[key] = None
     config.model_args.use_speaker_encoder_as_loss = False
@@ -105,12 +105,13 @@ def _export(job: dict[str, Any]) -> dict[str, Any]:
 
 
 _HEARD = ("text_encoder", "duration_predictor", "waveform_decoder")
-"""What speaks, of a model that holds also what it was trained with. Flows begin as zeros, by design, and the
-sound is compared all the same."""
+"""The modules used for synthesis, in a model that also contains training modules. Flows start as zeros by
+design, and the audio is compared anyway.
+"""
 
 
 def _spoken(model: Any, count: int) -> tuple[list[Any], list[Any]]:
-    """Sequences of symbols, always the same for a table of that length, and their sound without noise."""
+    """Return symbol sequences, always the same for a table of that size, and their audio without noise."""
     import numpy as np  # noqa: PLC0415
     import torch  # noqa: PLC0415
 

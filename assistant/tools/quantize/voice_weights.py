@@ -1,8 +1,8 @@
-"""Stores the weights of a voice's decoder in 16 or 8 bits; ONNX Runtime unpacks them when it loads.
+"""Stores the weights of a voice's decoder in 16 or 8 bits; ONNX Runtime unpacks them on loading.
 
-The decoder makes sound of features. It has half of the weights of a voice of Coqui's usual size, and rounding
-them is hardly heard. It still computes in 32 bits: on processors convolutions of integers are slower.
-So the file becomes smaller, and speed and memory do not change.
+The decoder turns features into audio. It has half of the weights of a Coqui voice of the usual size, and
+rounding them is barely audible. It still computes in 32 bits, because integer convolutions are slower on
+CPUs. The file becomes smaller; speed and memory stay the same.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from onnx import TensorProto, helper, numpy_helper
 from assistant.core.errors import ModelCorrupt
 
 DECODER = re.compile(r"waveform_decoder|/dec/|^dec\.")
-"""In Coqui's names and in Piper's."""
+"""Names in Coqui's and in Piper's voices."""
 
 MIN_NUMBERS = 1024
-"""Smaller ones are not worth a scale."""
+"""Smaller tensors are not worth a scale."""
 
 Kind = Literal["fp16", "int8"]
 
 
 def shrink(file: Path, kind: Kind) -> int:
-    """Rewrite the voice in ``file``; how many weights became smaller. Raises ModelCorrupt."""
+    """Rewrite the voice in ``file``; returns how many weights were shrunk. Raises ModelCorrupt."""
     model = onnx.load(str(file))
     weights = {each.name: each for each in model.graph.initializer}
     nodes = []
@@ -50,7 +50,7 @@ def shrink(file: Path, kind: Kind) -> int:
 
 
 def _decoder_weights(graph: Any, weights: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """Name of a weight -> the axis that has a scale for each place: that of what comes out."""
+    """Yield each weight's name and the axis that gets one scale per index: the output axis."""
     seen = set()
     for node in graph.node:
         if node.op_type not in ("Conv", "ConvTranspose") or node.input[1] in seen:
@@ -65,7 +65,7 @@ def _decoder_weights(graph: Any, weights: dict[str, Any]) -> Iterator[tuple[str,
 
 
 def _packed(graph: Any, name: str, numbers: npt.NDArray[Any], axis: int, kind: Kind) -> list[Any]:
-    """Put the smaller numbers into the graph; the nodes that make the old ones of them."""
+    """Put the smaller numbers into the graph; return the nodes that restore the original ones."""
     small, wide = f"{name}.{kind}", f"{name}.wide"
     if kind == "fp16":
         halves = np.clip(numbers, -65504, 65504).astype(np.float16)

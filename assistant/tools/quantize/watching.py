@@ -1,9 +1,8 @@
-"""Watches a model read a text in llama.cpp: what every weight matrix of a layer is multiplied with.
+"""Watches a model read a text in llama.cpp, and reports the inputs of every layer's weight matrices.
 
-Quantizers round with more care where they know that (``importance``). It is seen
-from a callback at every matrix product. That needs ggml's layout of a tensor, which no function of
-the library gives: the layout below is that of the ggml in llama-cpp-python 0.3.36, and is checked
-against the library's own functions each time.
+Quantizers use them to round more carefully (``importance``). The inputs are read in a callback at every
+matrix product. That requires ggml's tensor layout, which no function of the library returns: the layout below
+is that of the ggml in llama-cpp-python 0.3.36 and is verified with the library's own functions each time.
 """
 
 from __future__ import annotations
@@ -26,15 +25,14 @@ from assistant.tools.quantize.scorers import LlamaCppScorer
 from assistant.tools.quantize.scoring import Passage
 
 See = Callable[[str, Float32s], None]
-"""Told the name of a matrix and the inputs [tokens, columns] that it is multiplied with, which are
-gone afterwards."""
+"""Called with the name of a matrix and its inputs [tokens, columns], which are valid only during the call."""
 
 F32 = 0
-"""GGML_TYPE_F32 of ggml.h."""
+"""GGML_TYPE_F32 in ggml.h."""
 
 
 class _Tensor(ctypes.Structure):
-    """The beginning of ``struct ggml_tensor`` (ggml.h)."""
+    """The start of ``struct ggml_tensor`` (ggml.h)."""
 
 
 _Tensor._fields_ = [
@@ -56,7 +54,7 @@ _Tensor._fields_ = [
 
 
 class _Ggml:
-    """The few functions of ggml that say of a tensor what the layout says."""
+    """The ggml functions that return the same tensor properties as the layout."""
 
     def __init__(self) -> None:
         folder = Path(llama_cpp.__file__).parent / "lib"
@@ -71,7 +69,7 @@ class _Ggml:
 
 
 class _Watch:
-    """Shows the inputs of every weight matrix of a layer to ``see``."""
+    """Passes the inputs of every layer's weight matrices to ``see``."""
 
     def __init__(self, see: See) -> None:
         self.fault = ""
@@ -100,7 +98,7 @@ class _Watch:
         if not wanted or inputs.type != F32 or inputs.nb[0] != 4 or ask:
             return wanted or not ask
         columns, rows = inputs.ne[0], inputs.ne[1] * inputs.ne[2] * inputs.ne[3]
-        # A view is left out; weights of layers are never multiplied with one.
+        # Views are skipped; weights of layers are never multiplied by one.
         if inputs.nb[1] == 4 * columns and inputs.nb[2] == inputs.nb[1] * inputs.ne[1]:
             pointer = ctypes.cast(inputs.data, ctypes.POINTER(ctypes.c_float))
             self._show(name, np.ctypeslib.as_array(pointer, (rows, columns)))
@@ -110,11 +108,11 @@ class _Watch:
 def watch(  # noqa: PLR0917
     folder: Path, texts: Texts, spoken: Texts, threads: int, see: See, watcher: Watcher
 ) -> None:
-    """Let the model in ``folder`` read ``texts`` and show ``see`` what its matrices are multiplied with.
+    """Let the model in ``folder`` read ``texts``, and pass the inputs of its matrices to ``see``.
 
-    ``spoken`` is what the assistant says; a text that is unlike that is used, and noted.
-    Raises EngineUnavailable where this build of llama.cpp cannot be watched, SettingsError for too
-    short a text, ModelCorrupt, EngineFailed.
+    ``spoken`` is what the assistant says; a dissimilar text is used, but reported. Raises EngineUnavailable
+    if this build of llama.cpp cannot be watched, SettingsError for a text that is too short, ModelCorrupt,
+    EngineFailed.
     """
     watching = _Watch(see)
     with LlamaCppScorer(folder, threads, watching.callback) as scorer:

@@ -1,10 +1,10 @@
-"""Makes a model for the listener of a Whisper checkpoint of Hugging Face, tries it, and installs it.
+"""Makes a speech recognition model from a Whisper checkpoint on Hugging Face, tests it, and installs it.
 
-CTranslate2's own description of Whisper (``ctranslate2.specs``) quantizes and saves; its converter only
-fills that in, by way of transformers and torch, which take gigabytes. Here it is filled in from the
-safetensors directly. Which weight goes where is as in ``ctranslate2.converters.transformers``
-(WhisperLoader); that the result is the same model is proven by a round trip in the tests. So the checkpoint
-in 32 bits, written here too, is the reference that ``whisper_gate`` compares with.
+CTranslate2's own specification of Whisper (``ctranslate2.specs``) quantizes and saves; its converter only
+fills that in, using transformers and torch, which take gigabytes. Here, it is filled in from the safetensors
+directly. The mapping of weights follows ``ctranslate2.converters.transformers`` (WhisperLoader); a round trip
+in the tests proves that the result is the same model. The 32-bit conversion of the checkpoint, also written
+here, is therefore the reference for ``whisper_gate``.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ from assistant.tools.quantize.safetensors import SafetensorsFolder
 from assistant.tools.quantize.workspace import install, plan, refuse, stem_of, workspace
 
 COMPUTE = {"ct2-int8": "int8", "ct2-float16": "float32", "ct2-float32": "float32"}
-"""Format -> how it is tried: a processor computes no 16-bit floats."""
+"""Format -> compute type for testing it: CPUs don't compute in 16-bit floats."""
 
 BYTES = {"ct2-int8": 1.1, "ct2-float16": 2.0, "ct2-float32": 4.0}
-"""A weight's, with scales."""
+"""Bytes per weight, including scales."""
 
 
 def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
-    """Do all of it; the model's card with its ``path``. On any error the store is as it was.
+    """Run the whole process; returns the model's card with its ``path``. On any error, the store is
+    unchanged.
 
     Raises SettingsError, ModelMissing, LicenceNotAccepted, ModelCorrupt, ModelRefused, DownloadFailed,
     StorageFull, EngineFailed.
@@ -102,7 +103,7 @@ def make(request: Request, store: Store, watcher: Watcher) -> dict[str, Any]:
 
 
 def opened(folder: Path) -> Whisper:
-    """The checkpoint, which is data only. Raises ModelCorrupt."""
+    """Open the checkpoint, which contains only data. Raises ModelCorrupt."""
     check_checkpoint(folder)
     architectures = read_json(folder / "config.json")["architectures"]
     if "WhisperForConditionalGeneration" not in architectures:
@@ -114,17 +115,17 @@ def opened(folder: Path) -> Whisper:
 
 
 TYPES = {"ct2-int8": "int8", "ct2-float16": "float16", "ct2-float32": None}
-"""Format -> what CTranslate2 calls it."""
+"""Format -> CTranslate2's name for it."""
 
 LANGUAGE = re.compile(r"<\|[a-z]{2,3}\|>")
 MAX_LAYERS = 256
 MAX_TOKENIZER_BYTES = 100_000_000
 TIMESTAMP_S = 0.02
-"""Between two tokens of time, which come after all others and which tokenizer.json may leave out."""
+"""Step between two timestamp tokens, which follow all others and may be missing in tokenizer.json."""
 
 
 class Whisper:
-    """A checkpoint that has been looked at. Raises ModelCorrupt."""
+    """A checkpoint that has been checked. Raises ModelCorrupt."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -139,7 +140,7 @@ class Whisper:
         self.tokens = _tokens(folder, self._count("vocab_size", 10_000_000))
 
     def write(self, to: Path, kind: str, watcher: Watcher) -> None:
-        """Write it into the folder ``to`` in a format of TYPES. Raises ModelCorrupt, OSError."""
+        """Write it to the folder ``to`` in a format of TYPES. Raises ModelCorrupt, OSError."""
         spec = WhisperSpec(
             self._count("encoder_layers", MAX_LAYERS),
             self._count("encoder_attention_heads", 1000),
@@ -167,7 +168,7 @@ class Whisper:
             getattr(spec.encoder, conv).weight = take(f"encoder.{conv}.weight")
             getattr(spec.encoder, conv).bias = take(f"encoder.{conv}.bias")
         spec.decoder.embeddings.weight = take("decoder.embed_tokens.weight")
-        # The layer that makes the words is the one that reads them, unless the checkpoint has another.
+        # The output layer shares the embedding weights unless the checkpoint has separate ones.
         own = "proj_out.weight" in self.tensors.names
         spec.decoder.projection.weight = (
             self.tensors.read("proj_out.weight") if own else spec.decoder.embeddings.weight
@@ -200,7 +201,7 @@ class Whisper:
         return take
 
     def _choices(self) -> dict[str, Any]:
-        """What CTranslate2 must know beside the weights."""
+        """Return what CTranslate2 needs in addition to the weights."""
         file = self.folder / "generation_config.json"
         said = read_json(file) if file.is_file() else self.config
         languages = said.get("lang_to_id")
@@ -209,7 +210,7 @@ class Whisper:
             self._count("decoder_layers", MAX_LAYERS),
             self._count("decoder_attention_heads", 1000),
         )
-        # The later half of the layers, where the checkpoint names no heads that follow the sound.
+        # The default is the later half of the layers, if the checkpoint names no alignment heads.
         follow = [list(pair) for pair in itertools.product(range(layers // 2, layers), range(heads))]
         return {
             "suppress_ids": said.get("suppress_tokens") or [],
@@ -226,7 +227,7 @@ class Whisper:
 
 
 def _tokens(folder: Path, count: int) -> list[str]:
-    """The vocabulary by number, with the times that the tokenizer may leave out. Raises ModelCorrupt."""
+    """Return the vocabulary by number, with timestamps that the tokenizer may omit. Raises ModelCorrupt."""
     try:
         said = read_json(folder / "tokenizer.json", MAX_TOKENIZER_BYTES)
         numbers: dict[str, int] = dict(said["model"]["vocab"])
@@ -242,7 +243,7 @@ def _tokens(folder: Path, count: int) -> list[str]:
 
 
 def _attention(spec: Any, at: str, fused: list[list[str]], take: Any) -> None:
-    """Projections that have the same input are one matrix; keys have no bias in Whisper."""
+    """Fuse projections with the same input into one matrix; keys have no bias in Whisper."""
     for linear, names in zip(spec.linear, fused, strict=False):
         weights = [take(f"{at}.{name}_proj.weight") for name in names]
         biases = [take(f"{at}.{name}_proj.bias", optional=True) for name in names]

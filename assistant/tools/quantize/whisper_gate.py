@@ -1,7 +1,7 @@
-"""Decides whether a Whisper model that was made may be installed: it must hear what its source hears.
+"""Decides whether a converted Whisper model may be installed: it must recognize what its source does.
 
-Compared are the words that both write down of a real recording, with the engine that the appliance
-uses, and what the encoders make of the sound, which tells of faults that words hide.
+It compares the words that both recognize in a real recording, using the appliance's engine, and the outputs
+of the encoders, which reveal faults that words hide.
 """
 
 from __future__ import annotations
@@ -27,29 +27,31 @@ CLIP = Path(__file__).parents[2] / "cli" / "demo" / "how_old_is_the_brooklyn_bri
 SAID = "How old is the Brooklyn Bridge?"
 
 MAX_SOURCE_ERROR = 0.5
-"""Of the source itself on an easy recording; whisper-tiny has 0."""
+"""Limit for the source itself on an easy recording; whisper-tiny has 0."""
 MAX_MORE_ERROR = 0.2
-"""What the new model may miss more than its source: one of the recording's six words."""
+"""How many more errors the new model may have than its source: one of the recording's six words."""
 MAX_DRIFT = {"ct2-float32": 0.001, "ct2-float16": 0.02, "ct2-int8": 0.3}
-"""Of the encoder's output, relative; about three times what the format costs whisper-tiny.en."""
+"""Limit for the relative change of the encoder's output; about three times the format's cost on
+whisper-tiny.en.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a model makes of the recording."""
+    """A model's result on the recording."""
 
     text: str
     error: float
-    """Words wrong per word said."""
+    """Word errors per word of the transcript."""
     encoded: npt.NDArray[np.float32]
     seconds: float = 0.0
-    """That it took."""
+    """Time it took."""
     memory_mb: int = 0
-    """By how much this process grew; 0 on systems that do not tell."""
+    """Memory by which this process grew; 0 on systems that don't report it."""
 
 
 def hear(folder: Path, compute_type: str, threads: int) -> Heard:
-    """Raises ModelCorrupt, EngineFailed."""
+    """Recognize the recording. Raises ModelCorrupt, EngineFailed."""
     pcm = read_sound(CLIP)
     settings = SttSettings.model_validate({"compute_type": compute_type, "model": folder.name})
     before = resident_bytes()

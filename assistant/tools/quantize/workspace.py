@@ -67,14 +67,14 @@ def workspace(models_dir: Path, watcher: Watcher) -> Iterator[Path]:
             yield folder
         finally:
             discard(folder)
-            with contextlib.suppress(OSError):  # a model on its way in is there too
+            with contextlib.suppress(OSError):  # # A model being installed is there, too.
                 folder.parent.rmdir()
 
 
 def plan(disk_bytes: int, model_bytes: int, work_dir: Path, watcher: Watcher) -> None:
-    """Say what making and measuring a model of that size takes, and what there is.
+    """Report what making and measuring a model of that size requires, and what is available.
 
-    Raises StorageFull or EngineFailed when there is too little.
+    Raises StorageFull or EngineFailed if there is too little.
     """
     needed_mb, have_mb = model_bytes // 1_000_000 + RESERVE_MB, health.available_mb()
     has = f" ({have_mb:,} MB are free)" if have_mb is not None else ""
@@ -94,16 +94,17 @@ def plan(disk_bytes: int, model_bytes: int, work_dir: Path, watcher: Watcher) ->
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM is like Ctrl-C, and neither gets lost, where this is the main thread.
+    """Treat SIGTERM like Ctrl-C and lose neither, if this is the main thread.
 
-    What is raised inside a function that a library calls back is printed and forgotten, so there the
-    signal is given again a moment later.
+    An exception inside a function that a library calls back is printed and dropped, so in that case the
+    signal is sent again a moment later.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
         while frame is not None:
             if frame.f_code.co_name in CALLED_BACK:
-                # To the main thread itself: one that another thread gets does not end a wait of the main one.
+                # # Sent to the main thread: a signal that another thread receives does not end a wait of the
+                # main one.
                 main = threading.main_thread().ident
                 threading.Timer(AGAIN_S, signal.pthread_kill, (main, number)).start()
                 return
@@ -114,7 +115,7 @@ def _terminable() -> Iterator[None]:
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, stop)
-    except ValueError:  # not the main thread: the caller handles signals in its own way
+    except ValueError:  # # Not the main thread: the caller handles signals itself.
         yield
         return
     try:
@@ -125,11 +126,11 @@ def _terminable() -> Iterator[None]:
 
 
 def install(store: Store, kind: Kind, made: Path, about: Mapping[str, Any], watcher: Watcher) -> Path:
-    """Move the files in ``made`` into the store with their card; the model's folder.
+    """Move the files in ``made`` into the store with their card; returns the model's folder.
 
-    ``about`` is the card, stamped, which has ``name``, ``source``, ``licence``, ``command``, and in
-    ``forced`` the doubts in spite of which it is installed. Called inside the workspace, which holds the
-    store's lock. Raises StorageFull.
+    ``about`` is the stamped card, which has ``name``, ``source``, ``licence``, ``command``, and, in
+    ``forced``, the doubts that --force overrode. Called inside the workspace, which holds the store's lock.
+    Raises StorageFull.
     """
     incoming = Incoming(store.models_dir, str(about["name"]))
     incoming.clear()
@@ -145,7 +146,9 @@ def install(store: Store, kind: Kind, made: Path, about: Mapping[str, Any], watc
 
 
 def plan_delivery(size_bytes: int, to: Path, work_dir: Path, watcher: Watcher) -> None:
-    """Say what ``deliver`` takes if ``to`` is on another disk than ``work_dir``. Raises StorageFull."""
+    """Report the space that ``deliver`` needs if ``to`` is on a different disk than ``work_dir``. Raises
+    StorageFull.
+    """
     if not _on_one_disk(work_dir, to):
         free = megabytes(free_bytes(to.parent))
         watcher.note(
@@ -156,7 +159,7 @@ def plan_delivery(size_bytes: int, to: Path, work_dir: Path, watcher: Watcher) -
 
 
 def deliver(to: Path, made: Path, about: Mapping[str, Any], watcher: Watcher) -> None:
-    """Move the folder ``made`` with a card to the new folder ``to``, which is not there before it is whole.
+    """Move the folder ``made`` with a card to the new folder ``to``, which appears only when it is complete.
 
     Raises StorageFull, SettingsError.
     """
@@ -187,14 +190,14 @@ def _copy(made: Path, part: Path, watcher: Watcher) -> None:
 
 
 def _on_one_disk(one: Path, other: Path) -> bool:
-    """Whether a rename can bring the one to the other, which need not exist yet."""
+    """True if a rename can move one to the other, which need not exist yet."""
     while not other.exists():
         other = other.absolute().parent
     return one.stat().st_dev == other.stat().st_dev
 
 
 def _with_card(folder: Path, about: Mapping[str, Any], watcher: Watcher) -> dict[str, ModelFile]:
-    """Write the card beside the files; what there is then."""
+    """Write the card next to the files, and return all files."""
     paths = sorted(folder.iterdir())
     meter = Meter(f"Checking {about['name']}", sum(path.stat().st_size for path in paths), watcher)
     files = {path.name: _model_file(path, meter) for path in paths}
@@ -214,26 +217,26 @@ def refuse(doubts: Sequence[str], what: str, *, force: bool, instead: str = ANOT
 
 
 def stem_of(named: str) -> str:
-    """The last part of a folder or of maker/model, fit for a name in the store."""
+    """Return the last part of a folder or of maker/model as a valid name in the store."""
     path = Path(named).expanduser()
     last = path.resolve().name if path.exists() else named.rsplit("/", 1)[-1]
     return fit_for_store(last)
 
 
 def fit_for_store(last: str) -> str:
-    """A name of letters that a name in the store may have."""
+    """Replace all characters that a name in the store must not have."""
     return re.sub(r"[^a-z0-9._-]+", "-", last.lower()).strip("._-")[:MAX_NAME_LETTERS] or "model"
 
 
 def resident_bytes() -> int:
-    """The memory that this process takes; 0 on systems that do not tell."""
+    """Return the memory of this process; 0 on systems that don't report it."""
     gc.collect()
     heap.trim()
     return health.memory_bytes("VmRSS", of="self/status") or 0
 
 
 def last_line(said: IO[bytes]) -> str:
-    """The last line in a file of output, where programs say why they ended."""
+    """Return the last line of a program's output, which usually says why it ended."""
     said.seek(max(said.seek(0, os.SEEK_END) - MAX_READ_BYTES, 0))
     lines = said.read().decode("utf-8", "replace").strip().splitlines() or ["it said nothing"]
     return "".join(letter for letter in lines[-1] if letter.isprintable())[:MAX_REASON_LETTERS].rstrip(".")

@@ -48,7 +48,7 @@ def read_set(folder: Path, limit: int | None = None) -> list[Clip]:
     """
     files = sound_files(folder)
     if limit is not None and limit < len(files):
-        # # Files of one speaker or kind are often adjacent.
+        # Files of one speaker or kind are often adjacent.
         files = [files[number * len(files) // limit] for number in range(limit)]
     known = _manifest(folder.resolve())
     network = speech_end.load_network()

@@ -65,7 +65,7 @@ def peak_rss_mb(process: str = "self", root: Path = ROOT) -> float:
     if peak is not None:
         return peak / 1e6
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used * (1 if sys.platform == "darwin" else 1024) / 1e6  # # macOS counts in bytes.
+    return used * (1 if sys.platform == "darwin" else 1024) / 1e6  # macOS counts in bytes.
 
 
 def rss_mb(process: str = "self") -> float:

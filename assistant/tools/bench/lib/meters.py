@@ -172,7 +172,7 @@ def counter_rows(counters: Mapping[str, float], wall_s: float) -> list[tuple[str
     if misses is not None and instructions:
         lines.append(("cache misses of 1000 instructions", f"{1000 * misses / instructions:.1f}"))
     if misses is not None and wall_s > 0:
-        # # Prefetched data causes no misses, so it is not counted.
+        # Prefetched data causes no misses, so it is not counted.
         lines.append(("read from memory, at least", f"{misses * _LINE_BYTES / wall_s / 1e6:.0f} MB/s"))
     others = {"context-switches": "context switches", "cpu-migrations": "moves to another core"}
     others["page-faults"] = "page faults"

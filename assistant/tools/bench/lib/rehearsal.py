@@ -99,9 +99,9 @@ async def rehearse(
         nonlocal sound_s
         context.timers.cancel(context.timers.all())
         if report.outcome and isinstance(report.outcome.action, Mute):
-            loop.call_soon(voice_loop.post, Unmuted())  # # After the Muted event that follows.
+            loop.call_soon(voice_loop.post, Unmuted())  # After the Muted event that follows.
         for attempt in (report, *report.discarded):
-            attempt.pcm = None  # # The appliance discards it too, and memory is being measured.
+            attempt.pcm = None  # The appliance discards it too, and memory is being measured.
         if "speech_end" not in report.times_s:
             return
         while len(session.said) < len(microphone.started_s):

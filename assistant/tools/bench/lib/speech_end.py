@@ -59,7 +59,7 @@ def load_network() -> Vad:
 def find(pcm: Pcm16, network: Vad) -> Spoken | None:
     """Return where ``pcm``, 16 kHz, contains speech; None if it doesn't."""
     network.reset()
-    # # The network's output lags, so the last frames need trailing silence.
+    # The network's output lags, so the last frames need trailing silence.
     padded = np.concatenate([pcm, np.zeros(2 * FRAME_SAMPLES + -len(pcm) % FRAME_SAMPLES, np.int16)])
     frames = padded.reshape(-1, FRAME_SAMPLES)
     return locate(pcm, [network.speech_probability(frame) for frame in frames])

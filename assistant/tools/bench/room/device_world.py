@@ -52,7 +52,7 @@ class World:
             self.appliance.say(text)
             if self.appliance.wait(lambda: self._was(State.SPEAKING, before), _BEGINS_S):  # noqa: B023 - at once
                 return next(each.at_s for each in self.told(before) if each.state == State.SPEAKING.value)
-            self.appliance.hush()  # # It is listening to itself and announces nothing meanwhile.
+            self.appliance.hush()  # It is listening to itself and announces nothing meanwhile.
         raise EngineFailed("It did not begin to speak.", "See its output above.")
 
     def settle(self) -> bool:
@@ -60,7 +60,7 @@ class World:
         deadline_s = time.monotonic() + _ENDS_S
         while self.appliance.wait(self._sleeps, deadline_s - time.monotonic()):
             time.sleep(_PAUSE_S)
-            if self._sleeps():  # # It has not taken its own last words for a person's.
+            if self._sleeps():  # It has not taken its own last words for a person's.
                 return True
         self.appliance.hush()
         self.appliance.wait(self._sleeps, _BEGINS_S)

@@ -126,7 +126,7 @@ class Pump:
 
     def __init__(self, server: Server, cell: Cell) -> None:
         self._child = Child(pump, None, "The echo", env=server.env, **asdict(cell))
-        self._child.hear()  # # It is pumping.
+        self._child.hear()  # It is pumping.
 
     def change(self, *, gain: float | None = None, delay_ms: int | None = None) -> None:
         self._child.tell({"gain": gain, "delay_ms": delay_ms})
@@ -230,7 +230,7 @@ def _pump(way: Way, heard: subprocess.Popen[bytes], said: subprocess.Popen[bytes
         while len(block := heard.stdout.read(4 * BLOCK_SAMPLES)) == 4 * BLOCK_SAMPLES:
             said.stdin.write(way.through(np.frombuffer(block, np.float32)).tobytes())
             said.stdin.flush()
-    except BrokenPipeError:  # # The server is gone.
+    except BrokenPipeError:  # The server is gone.
         pass
 
 

@@ -157,7 +157,7 @@ def interrupted(world: World, people: Sequence[Sound], person_db: float, count: 
         sound = people[which % len(people)]
         found = _interrupt(world, text, sound, level * 10 ** (person_db / 20), PLACES[which % 3])
         if found["over"] and over < count:
-            over += 1  # # The announcement was already over: try again with a different one.
+            over += 1  # The announcement was already over: try again with a different one.
         else:
             said.append(found)
     silent_ms = [each["silent_ms"] for each in said if each["silent_ms"] is not None]
@@ -202,7 +202,7 @@ def _interrupt(world: World, text: str, sound: Sound, level: float, place: str) 
     onset_s = heard_s + sound.onset_s
     stops_s = world.events("BargedIn", begun_s) + world.events("Woken", begun_s)
     early = [at_s for at_s in stops_s if at_s < onset_s - _LEAD_S]
-    # # A wake word is noticed when all of it has been said, so its length counts.
+    # A wake word is noticed when all of it has been said, so its length counts.
     spoken_until_s = heard_s + len(samples) / SAMPLE_RATE_HZ
     noticed_until_s = max(onset_s + _NOTICED_S - _LEAD_S, spoken_until_s + _ECHOES_S / 2)
     noticed_s = min((at_s for at_s in stops_s if onset_s - _LEAD_S <= at_s <= noticed_until_s), default=None)

@@ -54,7 +54,7 @@ def living_room(seconds: float = 0.4, direct_db: float = 0.0, seed: int = 0) -> 
     count = round(min(seconds, 1.0) * SAMPLE_RATE_HZ)
     fading = 10 ** (-3 * np.arange(count) / count)
     response = np.random.default_rng(seed).standard_normal(count) * fading
-    response[:16] = 0  # # About 30 cm of air.
+    response[:16] = 0  # About 30 cm of air.
     response[16] = np.sqrt(np.square(response).sum()) * 10 ** (direct_db / 20)
     return unit_energy(response.astype(np.float32))
 

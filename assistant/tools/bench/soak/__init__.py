@@ -73,7 +73,7 @@ def run(_: Settings, *, turns: int, seed: int, progress: Callable[[str], None]) 
     The same seed produces the same events; over thousands of turns, thread timing may shift some of them.
     """
     heap.return_what_is_freed()
-    logging.getLogger("assistant").setLevel(logging.CRITICAL)  # # The log would be full of deliberate faults.
+    logging.getLogger("assistant").setLevel(logging.CRITICAL)  # The log would be full of deliberate faults.
     return clock.run(_run(turns, seed, progress), "virtual")
 
 

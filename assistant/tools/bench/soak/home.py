@@ -50,7 +50,7 @@ SETTINGS = Settings.model_validate(
     {
         "conversation": {"turn_timeout_s": BUDGET_S, "ring_limit_s": 20.0},
         "endpoint": {"listen_timeout_ms": 3000},
-        "wake": {"engine": "none"},  # # A scripted one listens.
+        "wake": {"engine": "none"},  # A scripted one listens.
     }
 )
 
