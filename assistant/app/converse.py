@@ -29,12 +29,12 @@ async def converse(
     on_report: Callable[[Report, float], None],
     *,
     hands_free: bool = False,
-) -> None:
+) -> Sequence[float]:
     """Hold the conversation and write the answers to ``output``, a WAV file.
 
     ``on_report`` gets each turn's report and the time at which the first recording began, on the event loop's
-    clock in seconds; ``hands_free`` is passed to ``open_loop``. Raises any AssistantError that makes it
-    impossible.
+    clock in seconds; ``hands_free`` is passed to ``open_loop``. Returns when each recording began. Raises any
+    AssistantError that makes it impossible.
     """
     microphone = WavMicrophone(clips)
     speaker = WavSpeaker(output)
@@ -46,6 +46,7 @@ async def converse(
         settings, microphone, speaker, on_report=on_turn, hands_free=hands_free
     ) as voice_loop:
         await hold(voice_loop, microphone, settings)
+    return microphone.started_s
 
 
 async def hold(voice_loop: VoiceLoop, microphone: WavMicrophone, settings: Settings) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import stat
 import tempfile
@@ -20,7 +21,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from assistant.audio.resample import Samples, to_pcm16
+from assistant.audio import riff
+from assistant.audio.mixing import Mix
+from assistant.audio.resample import to_pcm16
 from assistant.core.errors import AssistantError, AudioFileInvalid, StorageFull
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
 
@@ -38,14 +41,18 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def read_sound(path: Path) -> Pcm16:
-    """Read the whole file at SAMPLE_RATE_HZ, its channels mixed to mono.
+    """Read the whole file at SAMPLE_RATE_HZ, in mono: the channels with speech, without a constant offset.
 
     A truncated file is read as far as it goes. Raises AudioFileInvalid.
     """
     with _opened(path) as descriptor:
         try:
-            with soundfile.SoundFile(descriptor, closefd=False) as sound:
+            whole = riff.repaired(descriptor)
+            source = io.BytesIO(whole) if whole else descriptor
+            with soundfile.SoundFile(source, closefd=False) as sound:
                 pcm = _decode(sound, path)
+        except riff.RiffInvalid as error:
+            raise _invalid(path, f"isn't a readable sound file: {error}") from error
         except soundfile.SoundFileError as error:
             reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
             raise _invalid(path, f"isn't a readable sound file: {reason}") from error
@@ -81,8 +88,11 @@ def _decode(sound: soundfile.SoundFile, path: Path) -> Pcm16:
     block_frames = max(1, BLOCK_SAMPLES // sound.channels)
     pieces: list[Pcm16] = []
     frames = 0
+    mix: Mix | None = None
     while True:
-        block = _mono(sound.read(block_frames, dtype="float32", always_2d=True))
+        raw = sound.read(block_frames, dtype="float32", always_2d=True)
+        mix = mix or Mix(raw)
+        block = mix.mono(raw)
         frames += len(block)
         if frames > LONGEST_S * sound.samplerate:
             raise _invalid(path, f"is longer than {LONGEST_S // 60} minutes")
@@ -91,13 +101,6 @@ def _decode(sound: soundfile.SoundFile, path: Path) -> Pcm16:
         pieces.append(to_pcm16(block if same_rate else stream.resample_chunk(block, last=ended)))
         if ended:
             return np.concatenate(pieces)
-
-
-def _mono(block: Samples) -> Samples:
-    """Average all channels, shape (frames, channels) to (frames,); within -1 to 1."""
-    audible = np.nan_to_num(block, nan=0.0).clip(-1.0, 1.0)
-    mixed: Samples = audible.mean(axis=1, dtype=np.float32)
-    return mixed
 
 
 def check_writable(path: Path) -> None:

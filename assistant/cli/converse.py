@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,18 +66,26 @@ def hold(
     """Hold the conversation and show each turn as it ends; returns the exit status."""
     from assistant.app.converse import converse  # noqa: PLC0415 - engines take a second to import
     from assistant.audio.files import read_sound  # noqa: PLC0415
+    from assistant.audio.mixing import audible  # noqa: PLC0415
 
-    clips = [read_sound(path) for path in inputs]
+    clips = [audible(read_sound(path)) for path in inputs]
     answered = 0
+    ended_s: list[float] = []
 
     def show(report: Report, began_s: float) -> None:
         nonlocal answered
         if report.handled_by == "announcement":
             return  # a ringing timer is not a turn
         answered += report.refused is None
+        if report.refused is None:
+            ended_s.append(report.times_s.get("speech_end", began_s))
         print(_turns.as_json(report, began_s) if as_json else _turns.as_text(report), flush=True)
 
-    clock.run(converse(settings, clips, output, show, hands_free=hands_free), pace)
-    if not answered:
+    begun_s = clock.run(converse(settings, clips, output, show, hands_free=hands_free), pace)
+    if answered:
+        for path, begin_s, end_s in zip(inputs, begun_s, [*begun_s[1:], math.inf], strict=False):
+            if not any(begin_s <= at_s < end_s for at_s in ended_s):
+                print(f"assistant: no speech was found in {path}.", file=sys.stderr)
+    else:
         print("assistant: no speech was found in these recordings.", file=sys.stderr)
     return 0
