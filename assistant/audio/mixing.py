@@ -37,7 +37,7 @@ class Mix:
         self._scale = (
             next((1 / scale for scale in _SCALES[1:] if level <= scale), 1.0) if level > _NEAR else 1.0
         )
-        self._weights = _weights(clean * self._scale)
+        self._weights = _weights((clean * self._scale).astype(np.float32))
         self._offset = _offset(self._mixed(first))
 
     def mono(self, block: Samples) -> Samples:
