@@ -163,7 +163,7 @@ class Reloader:
             if fresh.conversation and "llm" in fresh.engines:
                 await in_thread(partial(build.read_opening, fresh.engines["llm"], fresh.conversation))
             if fresh.adapts and new.llm.adapter:
-                fresh.adapter = await voice_loop.pipeline.llm.run(lambda llm, _: _loaded(llm, new))
+                fresh.adapter = await voice_loop.pipeline.llm.run(lambda llm, _: _load_adapter(llm, new))
         except BaseException:
             for engine in fresh.engines.values():
                 engine.close()
@@ -175,7 +175,7 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
     """Hand the loop the pipeline that it adopts between two turns, and wait until it has."""
     pipeline = voice_loop.pipeline
     if fresh.adapts:
-        await pipeline.llm.run(lambda llm, _: _wear(llm, fresh.adapter))
+        await pipeline.llm.run(lambda llm, _: _apply(llm, fresh.adapter))
     phrases = pipeline.wake_phrases
     if fresh.hearing:
         phrases = [word.phrase for word in new.wake.words] if fresh.hearing[1] else []
@@ -211,13 +211,13 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
         await pipeline.llm.run(lambda llm, _: build.read_opening(llm, conversation))
 
 
-def _loaded(llm: Llm, new: Settings) -> Any:
+def _load_adapter(llm: Llm, new: Settings) -> Any:
     assert isinstance(llm, AdaptableLlm)  # noqa: S101 - it was looked at before
     with adapters.opened(new) as place:
         return llm.load_adapter(place, new.llm.adapter_scale) if place else None
 
 
-def _wear(llm: Llm, adapter: Any) -> None:
+def _apply(llm: Llm, adapter: Any) -> None:
     """Apply the adapter. Raises EngineFailed, without changes."""
     assert isinstance(llm, AdaptableLlm)  # noqa: S101 - it was looked at before
     try:
