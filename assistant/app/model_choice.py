@@ -112,6 +112,15 @@ def read_kept() -> Kept | None:
     return Kept(*map(str, fields)) if all(isinstance(field, str) for field in fields) else None
 
 
+def answers() -> dict[str, str]:
+    """How each model that was measured here answered."""
+    told = {}
+    for each in facts(paths.data() / KEPT).get("figures") or ():
+        if isinstance(each, dict) and {"model", "right", "false", "questions"} <= each.keys():
+            told[str(each["model"])] = f"{each['right']} of {each['questions']}, {each['false']} false"
+    return told
+
+
 def _from(name: str) -> tuple[str, ...]:
     """The model and those that come after it."""
     if name not in LADDER:

@@ -118,8 +118,9 @@ def _list(store: Store, arguments: argparse.Namespace, _terminal: Terminal) -> i
     heads: tuple[str, ...] = ("NAME", "KIND", "STATE", "SIZE", "MEMORY", "LANGUAGES", "LICENCE")
     rows = [heads, *(_row(entry) for entry in entries)]
     if fits:
+        answers = model_choice.answers()
         rows = [
-            (*row[:5], told, *row[5:])
+            (*row[:5], told, "RIGHT" if row is heads else answers.get(row[0], "-"), *row[5:])
             for row, told in zip(rows, ("FITS", *(_fit_told(found) for found in fits)), strict=True)
         ]
         heads = rows[0]

@@ -93,6 +93,7 @@ def test_the_truest_is_chosen_and_auto_takes_it(
     assert kept.model == "wise"
     settings = Settings.model_validate({"store": {"models": models}})
     assert model_choice.choice(settings).model == "wise"
+    assert model_choice.answers()["dull"] == "3 of 20, 17 false"
 
 
 def test_calibration_is_kept_with_the_model(models: Path, tmp_path: Path) -> None:
