@@ -86,6 +86,12 @@ class Call:
     text: str
 
 
+class Instead(str):
+    """Words of the assistant's own, instead of a model's reply. No conversation keeps them, because models
+    imitate what they said.
+    """
+
+
 class Scored(str):
     """A piece of a reply, with the log-probabilities of the tokens it was written with."""
 

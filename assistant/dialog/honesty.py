@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from assistant.core.types import Call, Scored
+from assistant.core.types import Call, Instead, Scored
 from assistant.dialog.confidence import Token, evidence, probability, says_more
 from assistant.dialog.sentences import Sentences
 from assistant.engines import FactualLlm, Llm
@@ -25,7 +25,7 @@ Level: TypeAlias = Literal["plain", "think", "unknown"]
 
 Pieces: TypeAlias = Iterator[str | Call]
 
-UNKNOWN = "I don't know that."
+UNKNOWN = Instead("I don't know that.")
 
 EMERGENCY = (
     "This may be an emergency. Call for help now: 112 in Europe, 911 in North America, or 999 in Britain."
@@ -52,7 +52,7 @@ _ADMITS = re.compile(
     re.IGNORECASE,
 )
 _SMALL = re.compile(
-    r"(?:The|A|An|It|He|She|They|There|In|On|At|Yes|No|This|That|These|Some|Most|You|One|To|From|Its|His|Her)\b"
+    r"(?:The|A|An|It|He|She|They|There|In|On|At|When|If|People|Yes|No|This|That|These|Some|Most|You|One|To|From|Its|His|Her)\b"
 )
 
 
@@ -83,7 +83,7 @@ class Honesty:
             return
         asked = kind(question)
         if instead := self._instead(question, asked):
-            yield instead
+            yield Instead(instead)
         elif asked in KNOWLEDGE:
             yield from self._judged(question, asked, ask())
         else:
@@ -159,7 +159,7 @@ class _Judging:
         said = ""
         for sentence in done:
             spoken = self._said(sentence.text)
-            said += spoken
+            said = said + spoken if said else spoken
             if spoken.strip() != sentence.text:
                 return said, True
         if done:
@@ -173,7 +173,7 @@ class _Judging:
         said = ""
         for sentence in self._sentences.finish():
             spoken = self._said(sentence.text)
-            said += spoken
+            said = said + spoken if said else spoken
             if spoken.strip() != sentence.text:
                 break
         return said

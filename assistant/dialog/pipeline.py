@@ -16,7 +16,7 @@ from typing import TypeAlias
 from assistant.audio import Speaker
 from assistant.core.errors import EmptyAnswer, EngineError, EngineFailed
 from assistant.core.events import Event, Muted
-from assistant.core.types import Call, Pcm16, Sentence, SpokenAudio, Transcript
+from assistant.core.types import Call, Instead, Pcm16, Sentence, SpokenAudio, Transcript
 from assistant.dialog.conversation import Conversation
 from assistant.dialog.earcons import Earcon
 from assistant.dialog.honesty import Honesty
@@ -139,6 +139,7 @@ class Answer:
         report.handled_by = "llm"
         report.mark("llm_begin")
         sentences = Sentences(begin_with=self._settings.tts.begin_with)
+        is_own = False
         try:
             async with aclosing(self._ask_model(self._text, partial(report.worked, "llm"))) as pieces:
                 async for piece in pieces:
@@ -147,6 +148,7 @@ class Answer:
                         self.match = self._called(piece)
                         break
                     ready = sentences.add(piece)
+                    is_own = is_own or isinstance(piece, Instead)
                     self.written = sentences.written
                     for sentence in ready:
                         yield sentence
@@ -163,7 +165,7 @@ class Answer:
                 async for sentence in said:
                     yield sentence
         ready = sentences.finish()
-        self.written = sentences.written
+        self.written = "" if is_own else sentences.written
         for sentence in ready:
             yield sentence
 

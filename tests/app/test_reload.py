@@ -135,7 +135,7 @@ def test_a_model_for_which_the_memory_is_too_small_is_refused(
     async def story(owner: Owner) -> None:
         limited = Room(10_000_000, 10_000_000, memory_plan.OF_GROUP)
         monkeypatch.setattr(memory_plan, "room", lambda: limited)
-        with pytest.raises(OrderRefused, match="10 MB are left of this control group") as caught:
+        with pytest.raises(OrderRefused, match="10 MB is left within this control group") as caught:
             await owner.reload("llm: {seed: 3}")
         assert "install --limits" in caught.value.next_step
         assert owner.made == []

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
-from assistant.core.types import Call, Scored
+from assistant.core.types import Call, Instead, Scored
 from assistant.dialog.honesty import ADVICE, EMERGENCY, UNKNOWN, Honesty
+from assistant.dialog.pipeline import Adopt
 from assistant.engines.scripted import ScriptedLlm
 from assistant.store.catalog import Calibration, Weights
+from tests.simulation import House, simulate
 
 WEIGHTS = Weights(bias=4.0, least=2.0, content=0.0, first=0.0, kinds={"date": -3.0})
 TRUST = Calibration(weights=WEIGHTS, plain=0.8, think=0.5, questions=1, as_of="2026-12-01")
@@ -141,3 +144,27 @@ def test_chance_has_no_part_in_facts() -> None:
     assert model.is_factual
     honesty.prepare("Tell me a joke.", model)
     assert not model.is_factual
+
+
+def test_what_it_says_instead_is_marked_and_not_kept() -> None:
+    doubtful = list(Honesty(TRUST).answer("Who wrote Hamlet?", lambda: reply(("Marlowe did.", -3.0))))
+    assert isinstance(doubtful[-1], Instead)
+    sure = list(Honesty(TRUST).answer("Who wrote Hamlet?", lambda: reply(("Shakespeare did.", -0.1))))
+    assert not any(isinstance(piece, Instead) for piece in sure)
+    for question in ("Can dogs eat chocolate?", "Will it rain?"):
+        assert all(isinstance(piece, Instead) for piece in Honesty(TRUST).answer(question, reply))
+
+
+def test_the_conversation_forgets_what_was_not_known() -> None:
+    async def story(house: House) -> None:
+        pipeline = replace(house.voice_loop.pipeline, honesty=Honesty(None))
+        house.voice_loop.post(Adopt(pipeline, {}))
+        await asyncio.sleep(0.1)
+        spoken = await house.answered("Who wrote Hamlet?")
+        assert spoken.reply == UNKNOWN
+        assert (await pipeline.answer_in_writing("Who wrote Hamlet?", "")).reply == UNKNOWN
+        assert pipeline.conversation.kept == []
+        await pipeline.answer_in_writing("Hello.", "")
+        assert [question for question, *_ in pipeline.conversation.kept] == ["Hello."]
+
+    simulate(story, words=["Who wrote Hamlet?"], reply=lambda _: "Good day.")
