@@ -258,7 +258,7 @@ class Pipeline:
         answer.last_reply = last_reply
         report = await answer.whole()
         if report.handled_by == "llm":
-            self.conversation.add(text, report.reply)
+            self.conversation.add(text, answer.written.strip())
         return report
 
     def carry_out(
