@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from assistant.settings.schema import whole
+from assistant.runtime import extensions
+from assistant.runtime.engine_spec import EngineSpec
+from assistant.settings.extending import with_sections
+from assistant.settings.schema import Settings
 
 Schema: TypeAlias = Mapping[str, Any]
 """One node of a JSON Schema."""
@@ -47,6 +50,22 @@ class Key:
     def choices(self) -> tuple[str, ...]:
         """The allowed words; empty unless it is a choice among words."""
         return _choices(self.schema)
+
+
+def whole() -> type[Settings]:
+    """The settings with the sections of other packages: of their engines, services and sound backends."""
+    engines = extensions.found("engines", EngineSpec).values()
+    added: list[tuple[str, str, Any, bool]]
+    added = [(each.kind, each.name, each.settings, False) for each in engines]
+    for group in ("services", "audio"):
+        others = extensions.found(group, object).items()
+        added += [(group, name, getattr(each, "settings", None), True) for name, each in others]
+    return _whole(tuple(each for each in added if each[2]))
+
+
+@functools.cache
+def _whole(added: tuple[tuple[str, str, Any, bool], ...]) -> type[Settings]:
+    return with_sections(Settings, added)
 
 
 @functools.cache

@@ -20,9 +20,10 @@ from assistant.board.recognise import recognise
 from assistant.core.errors import SettingsError
 from assistant.runtime import paths
 from assistant.runtime.yaml import KeyPath
+from assistant.settings.keys import whole
 from assistant.settings.layers import Layer, is_file, read_environment, read_file, read_profile
 from assistant.settings.mistakes import Mistake, Origin, at, explain, hint, named_in
-from assistant.settings.schema import Settings, whole
+from assistant.settings.schema import Settings
 
 
 @dataclass(frozen=True, slots=True)

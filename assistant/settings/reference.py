@@ -13,8 +13,7 @@ from typing import Any
 
 import yaml
 
-from assistant.settings.keys import Key, keys
-from assistant.settings.schema import whole
+from assistant.settings.keys import Key, keys, whole
 
 WIDTH = 100
 

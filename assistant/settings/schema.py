@@ -7,14 +7,12 @@ profiles and the environment.
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from assistant.runtime import extensions
-from assistant.runtime.engine_spec import EngineSpec
 from assistant.settings.engines import (
     LlmSettings,
     SttSettings,
@@ -22,7 +20,7 @@ from assistant.settings.engines import (
     VadSettings,
     WakeSettings,
 )
-from assistant.settings.extending import AT_START, Named, with_sections
+from assistant.settings.extending import AT_START, Named
 from assistant.settings.section import Fraction, Milliseconds, Section, WebAddress
 
 
@@ -341,19 +339,3 @@ class Settings(Section):
     def most_threads(self) -> int:
         """The largest thread count set for an engine; 0 if none is set."""
         return max(section.threads for section in (self.stt, self.llm, self.tts))
-
-
-def whole() -> type[Settings]:
-    """The settings with the sections of other packages: of their engines, services and sound backends."""
-    engines = extensions.found("engines", EngineSpec).values()
-    added: list[tuple[str, str, Any, bool]]
-    added = [(each.kind, each.name, each.settings, False) for each in engines]
-    for group in ("services", "audio"):
-        others = extensions.found(group, object).items()
-        added += [(group, name, getattr(each, "settings", None), True) for name, each in others]
-    return _whole(tuple(each for each in added if each[2]))
-
-
-@functools.cache
-def _whole(added: tuple[tuple[str, str, Any, bool], ...]) -> type[Settings]:
-    return with_sections(Settings, added)

@@ -12,7 +12,7 @@ from assistant.audio import backends
 from assistant.audio.backends import Backend, Devices
 from assistant.audio.device import DeviceMicrophone, DeviceSpeaker
 from assistant.audio.scripted import ScriptedMicrophone, ScriptedSpeaker
-from assistant.settings import keys, schema
+from assistant.settings import keys
 from assistant.settings.load import load
 from assistant.settings.schema import AudioSettings
 from assistant.settings.section import Section
@@ -48,10 +48,10 @@ TUBE = Backend(f"{__name__}:tube", settings=TubeSettings)
 @pytest.fixture
 def _tube(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     declared_as(monkeypatch, "audio", tube=f"{__name__}:TUBE", portaudio=f"{__name__}:TUBE")
-    for cached in (keys.keys, keys.item_keys, schema._whole):
+    for cached in (keys.keys, keys.item_keys, keys._whole):
         cached.cache_clear()
     yield
-    for cached in (keys.keys, keys.item_keys, schema._whole):
+    for cached in (keys.keys, keys.item_keys, keys._whole):
         cached.cache_clear()
 
 

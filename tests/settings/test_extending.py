@@ -10,10 +10,11 @@ import pytest
 
 from assistant.core.errors import SettingsError
 from assistant.runtime.engine_spec import EngineSpec
-from assistant.settings import keys, schema
+from assistant.settings import keys
+from assistant.settings.keys import whole
 from assistant.settings.load import load
 from assistant.settings.reference import reference
-from assistant.settings.schema import Settings, whole
+from assistant.settings.schema import Settings
 from assistant.settings.section import Fraction, Section
 from tests.extensions import declared_as
 
@@ -39,10 +40,10 @@ DEMANDING = EngineSpec("stt", "demanding", create="nowhere:create", settings=Dem
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     declared_as(monkeypatch, "engines", ears=f"{__name__}:EARS", demanding=f"{__name__}:DEMANDING")
-    for cached in (keys.keys, keys.item_keys, schema._whole):
+    for cached in (keys.keys, keys.item_keys, keys._whole):
         cached.cache_clear()
     yield tmp_path
-    for cached in (keys.keys, keys.item_keys, schema._whole):
+    for cached in (keys.keys, keys.item_keys, keys._whole):
         cached.cache_clear()
 
 

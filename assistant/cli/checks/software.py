@@ -137,7 +137,7 @@ _LOAD_WAKE_WORDS = """
 import sys
 from assistant.core.errors import AssistantError
 from assistant.engines import load
-from assistant.settings.schema import whole
+from assistant.settings.keys import whole
 try:
     settings = whole().model_validate_json(sys.argv[1]).wake
     name = "open_wake_word" if settings.engine == "auto" else settings.engine
