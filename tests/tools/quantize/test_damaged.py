@@ -121,7 +121,7 @@ def test_a_changed_rope_of_a_source_with_a_description_is_found(copied: Path, st
     turn(copied, 10_000)
     (copied.parent / "config.json").write_text('{"rope_parameters": {"rope_theta": 100000}}')
     request = Request(str(copied.parent), "q4_0", name="mine", force=True)
-    with pytest.raises(ModelCorrupt, match=r"rope_theta is 100000 in config\.json, and 10000 here"):
+    with pytest.raises(ModelCorrupt, match=r"rope_theta is 100000 in config\.json and 10000 here"):
         making.make(request, store, Unwatched())
     assert not left_behind(store.models_dir)
 

@@ -109,7 +109,7 @@ def test_larger_groups_lose_more_and_gptq_less_of_it(known: Correlations, size: 
 @pytest.mark.parametrize(
     ("size", "chosen", "method", "problem"),
     [
-        (64, "q4_0", "gptq", "cannot be chosen for q4_0: how many weights have one scale is part of"),
+        (64, "q4_0", "gptq", "cannot be set for q4_0, because that format has a fixed number of weights"),
         (32, "q4_k_m", "rtn", "cannot be set for q4_k_m"),
         (64, "onnx-int8", "rtn", "cannot be set for onnx-int8"),
         (100, "onnx-int4", "gptq", "--group-size 100 is not supported"),
@@ -206,7 +206,7 @@ def test_methods_are_found_for_formats_that_they_can_make() -> None:
     assert find_method("awq", FORMATS["q5_k_m"]).name == "awq"
     with pytest.raises(SettingsError, match="cannot make iq4_xs"):
         find_method("gptq", FORMATS["iq4_xs"])
-    with pytest.raises(SettingsError, match="no method 'magic'"):
+    with pytest.raises(SettingsError, match="no method named 'magic'"):
         find_method("magic", FORMATS["q4_0"])
 
 

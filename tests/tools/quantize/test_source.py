@@ -85,12 +85,12 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_a_conversion_that_misread_them_is_not(checkpoint: Path, config: dict[str, Any]) -> None:
     (checkpoint / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelCorrupt, match=r"rope_theta is 10000 in config\.json, and 100000 here"):
+    with pytest.raises(ModelCorrupt, match=r"rope_theta is 10000 in config\.json and 100000 here"):
         find(checkpoint.parent)
 
 
 def test_a_conversion_that_says_nothing_of_them_means_what_is_usual(checkpoint: Path) -> None:
-    with pytest.raises(ModelCorrupt, match=r"rope_theta is 100000 in config\.json, and 10000 here"):
+    with pytest.raises(ModelCorrupt, match=r"rope_theta is 100000 in config\.json and 10000 here"):
         find(checkpoint.parent, None)
     (checkpoint / "config.json").write_text(json.dumps({"rope_theta": 10_000}))
     (checkpoint.parent / "shop" / "converted" / "model.gguf").unlink()
@@ -120,7 +120,7 @@ def test_what_was_fetched_by_its_name_needs_no_network(fetched: Path) -> None:
 
 @pytest.mark.parametrize("rope", [10_000.0, None])
 def test_its_rotary_positions_are_looked_at_too(fetched: Path, rope: float | None) -> None:
-    with pytest.raises(ModelCorrupt, match=r"rope_theta is 100000 in config\.json, and 10000 here"):
+    with pytest.raises(ModelCorrupt, match=r"rope_theta is 100000 in config\.json and 10000 here"):
         find(fetched.parent, rope, named="maker/model")
 
 
