@@ -62,7 +62,7 @@ def test_the_command_tells_what_was_made_and_how_to_use_it() -> None:
     told = _card_text(VOICE)
     assert "tts: {model: mine}" in told
     assert "By force           it is silent" in told
-    assert "not known" in told
+    assert "unknown: check" in told
     told = _card_text(LANGUAGE_MODEL)
     assert "llm: {engine: onnx, model: mine}" in told
     assert "0.0500 ± 0.0100 nats per token" in told
