@@ -52,7 +52,10 @@ def here(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         (["compare", NAME, "--types", "onnx-fp32+hf-f16"], "only be converted to a GGUF format"),
         (["compare", NAME, "--types", "f16+hf-int4+awq"], "only be converted to a GGUF format"),
         (["compare", NAME, "--types", "q8_0,f16", "--calibration", "x.txt"], "and to --method"),
-        (["compare", NAME, "--types", "q8_0", "--picture", "/nowhere/x.svg"], "There is no folder named /nowhere"),
+        (
+            ["compare", NAME, "--types", "q8_0", "--picture", "/nowhere/x.svg"],
+            "There is no folder named /nowhere",
+        ),
         ([NAME, "--validation", "/nowhere.txt"], "/nowhere.txt cannot be read"),
         (
             [NAME, "--to", "q4_0", "--group-size", "64"],
