@@ -38,6 +38,15 @@ class Host:
     guests: Guests = field(default_factory=Guests)
     """Runs what other programs ask for, while nobody in the room needs the assistant."""
 
+    async def answer(self, text: str) -> str:
+        """Answer a question or a command as in the room, once nobody there needs the assistant.
+
+        Raises AssistantError.
+        """
+        await self.guests.wait()
+        answer = await self.control.obey({"order": "ask", "text": text})  # once: a skill may act
+        return str(answer.get("reply") or "")
+
     def __post_init__(self) -> None:
         self.observers.append(lambda _, state: self.guests.follow(state))
 

@@ -27,9 +27,10 @@ from assistant.core.state import State
 from assistant.core.types import SAMPLE_RATE_HZ, Message, Pcm16, Transcript
 from assistant.services import http
 from assistant.services.guests import Guests
+from assistant.services.host import Host
 from assistant.services.http import server
 from assistant.services.http.app import application
-from assistant.settings.schema import HttpSettings
+from assistant.settings.schema import HttpSettings, Settings
 
 T = TypeVar("T")
 
@@ -96,13 +97,9 @@ class Scene:
         self.guests, self.engines = Guests(), Pipeline()
         self.guests.follow(State.SLEEPING)
         self.orders: list[dict[str, Any]] = []
-        self.host: Any = SimpleNamespace(
-            guests=self.guests,
-            control=SimpleNamespace(obey=self._obey),
-            pipeline=lambda: self.engines,
-            observers=[],
-            settings=None,
-        )
+        control: Any = SimpleNamespace(obey=self._obey)
+        engines: Any = self.engines
+        self.host = Host(Settings(), control, [], lambda: engines, self.guests)
         self.port = 0
 
     async def _obey(self, order: dict[str, Any]) -> dict[str, Any]:

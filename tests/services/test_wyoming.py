@@ -22,8 +22,10 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
 from wyoming.error import Error
 from wyoming.event import Event
+from wyoming.handle import Handled
 from wyoming.info import Describe, Info
-from wyoming.tts import Synthesize
+from wyoming.ping import Ping, Pong
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from assistant.services.wyoming.protocol import LONGEST_S, Offer, serve
 
@@ -49,7 +51,11 @@ async def nobody_speaks() -> None:
     """People in the room leave the assistant to its clients."""
 
 
-OFFER = Offer("tiny", "joe", "en", transcribe, speak, 22_050, nobody_speaks)
+async def answer(text: str) -> str:
+    return f"You said: {text}"
+
+
+OFFER = Offer("tiny", "joe", "en", transcribe, speak, answer, 22_050, nobody_speaks)
 
 
 def with_client(folder: Path, talk: Callable[[AsyncClient], Awaitable[T]]) -> T:
@@ -112,6 +118,45 @@ def test_words_become_sound_sentence_by_sentence(tmp_path: Path) -> None:
         return [str(len(AudioChunk.from_event(event).audio) // 2) for event in events[1:-1]]
 
     assert with_client(tmp_path, talk) == ["3", "5"]
+
+
+def test_text_that_comes_piece_by_piece_is_spoken_as_it_comes(tmp_path: Path) -> None:
+    async def talk(client: AsyncClient) -> list[str]:
+        await client.write_event(SynthesizeStart().event())
+        for piece in ("One. T", "wo and a", " half. Thr"):
+            await client.write_event(SynthesizeChunk(text=piece).event())
+        kinds, samples = [], 0
+        while samples < len("One") + len("Two and a half"):
+            event = await client.read_event()
+            assert event is not None
+            kinds.append(event.type)
+            samples += len(event.payload or b"") // 2
+        await client.write_event(Synthesize(text="One. Two and a half. Three.").event())
+        await client.write_event(SynthesizeChunk(text="ee.").event())
+        await client.write_event(SynthesizeStop().event())
+        while kinds[-1] != "synthesize-stopped":
+            event = await client.read_event()
+            assert event is not None
+            kinds.append(event.type)
+        return kinds
+
+    chunks = ["audio-chunk"]
+    assert with_client(tmp_path, talk) == [
+        "audio-start", *chunks * 2, *chunks, "audio-stop", "synthesize-stopped"
+    ]  # fmt: skip
+
+
+def test_a_question_is_answered_and_a_ping_is_returned(tmp_path: Path) -> None:
+    async def talk(client: AsyncClient) -> tuple[str | None, str | None]:
+        await client.write_event(Transcript(text="What time is it?").event())
+        handled = await client.read_event()
+        await client.write_event(Ping(text="here").event())
+        pong = await client.read_event()
+        assert handled is not None
+        assert pong is not None
+        return Handled.from_event(handled).text, Pong.from_event(pong).text
+
+    assert with_client(tmp_path, talk) == ("You said: What time is it?", "here")
 
 
 def test_what_there_is_is_described(tmp_path: Path) -> None:

@@ -94,10 +94,7 @@ class Chat:
     async def _pieces(self, asked: Asked) -> AsyncGenerator[tuple[str, str], None]:
         """Yield each piece of text with the finish reason if it ended there: "stop" or "length"."""
         if asked.model == "assistant":
-            order = {"order": "ask", "text": asked.messages[-1].content}
-            await self._host.guests.wait()
-            answer = await self._host.control.obey(order)  # Only once, because a skill may act.
-            yield str(answer.get("reply") or ""), "stop"
+            yield await self._host.answer(asked.messages[-1].content), "stop"
             return
         await self._host.guests.wait()
         pipeline, text, told = self._host.pipeline(), "", 0

@@ -251,11 +251,7 @@ class Session:
         reply, status = "", "completed"
         details: dict[str, Any] | None = None
         try:
-            await self._host.guests.wait()
-            answer = await self._host.control.obey(
-                {"order": "ask", "text": text}
-            )  # Only once, because a skill may act.
-            reply = str(answer.get("reply") or "")
+            reply = await self._host.answer(text)
             begun = {"response_id": response, "output_index": 0}
             await self._send("response.output_item.added", **begun, item=_message("assistant", "", item))
             await self._send("response.content_part.added", **here, part={"type": kind})

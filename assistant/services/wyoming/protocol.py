@@ -1,4 +1,4 @@
-"""Wyoming, the protocol of Home Assistant's voice services: speech to text and text to speech.
+"""Wyoming, the protocol of Home Assistant's voice services: speech to text, text to speech, and answers.
 
 Home Assistant, or any other Wyoming client, connects. The protocol itself is the package ``wyoming`` (extra
 ``services``); engines are known only as the callables in ``Offer``.
@@ -22,12 +22,25 @@ from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioChunkConverter, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event, async_write_event
-from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info, TtsProgram, TtsVoice
-from wyoming.tts import Synthesize
+from wyoming.handle import Handled
+from wyoming.info import (
+    AsrModel,
+    AsrProgram,
+    Attribution,
+    Describe,
+    HandleModel,
+    HandleProgram,
+    Info,
+    TtsProgram,
+    TtsVoice,
+)
+from wyoming.ping import Ping, Pong
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeStopped
 
 from assistant import __version__
 from assistant.core.errors import AssistantError, SettingsError
 from assistant.core.types import SAMPLE_RATE_HZ, Pcm16
+from assistant.dialog.sentences import Sentences
 from assistant.runtime import unix_socket
 from assistant.services.connections import LONGEST_LINE_BYTES, Connection, Connections
 
@@ -64,6 +77,8 @@ class Offer:
     """Transcribes 16 kHz samples; raises EngineError."""
     speak: Callable[[str], AsyncIterator[Pcm16]]
     """Speaks a text sentence by sentence, as samples at ``voice_rate_hz``; raises EngineError."""
+    answer: Callable[[str], Awaitable[str]]
+    """Answers a question or a command as in the room. Raises AssistantError."""
     voice_rate_hz: int
     pause: Callable[[], Awaitable[None]]
     """Returns when clients may be served: they wait while someone in the room speaks."""
@@ -154,6 +169,9 @@ class _Client:
         self._offer = offer
         self._store = store
         self._sound = bytearray()
+        self._typed: Sentences | None = None
+        """Text that arrives piece by piece and is spoken as it comes."""
+        self._typed_chars = 0
         self._to_ours = AudioChunkConverter(rate=SAMPLE_RATE_HZ, width=_BYTES_A_SAMPLE, channels=1)
 
     async def run(self) -> None:
@@ -203,8 +221,20 @@ class _Client:
             self._hear(AudioChunk.from_event(event))
         elif AudioStop.is_type(event.type):
             return await self._answered(self._transcribe())
-        elif Synthesize.is_type(event.type):
+        elif Transcript.is_type(event.type):
+            return await self._answered(self._handle(Transcript.from_event(event).text))
+        elif SynthesizeStart.is_type(event.type):
+            self._typed, self._typed_chars = Sentences(begin_with="sentence"), 0
+            await self.write_event(AudioStart(**self._form).event())
+        elif SynthesizeChunk.is_type(event.type) and self._typed:
+            text = SynthesizeChunk.from_event(event).text
+            return await self._answered(self._speak_piece(self._typed, text))
+        elif SynthesizeStop.is_type(event.type) and self._typed:
+            return await self._answered(self._speak_rest(self._typed))
+        elif Synthesize.is_type(event.type) and not self._typed:  # otherwise the same text once more
             return await self._answered(self._speak(Synthesize.from_event(event).text))
+        elif Ping.is_type(event.type):
+            await self.write_event(Pong(text=Ping.from_event(event).text).event())
         return True
 
     async def _answered(self, answer: Awaitable[None]) -> bool:
@@ -235,12 +265,35 @@ class _Client:
         text = await self._offer.transcribe(pcm)
         await self.write_event(Transcript(text=text, language=self._offer.language).event())
 
+    async def _handle(self, text: str) -> None:
+        reply = await self._offer.answer(text[:LONGEST_CHARS])
+        await self.write_event(Handled(text=reply).event())
+
+    @property
+    def _form(self) -> dict[str, int]:
+        return {"rate": self._offer.voice_rate_hz, "width": _BYTES_A_SAMPLE, "channels": 1}
+
     async def _speak(self, text: str) -> None:
-        form: dict[str, int] = {"rate": self._offer.voice_rate_hz, "width": _BYTES_A_SAMPLE, "channels": 1}
-        await self.write_event(AudioStart(**form).event())
-        async for pcm in self._offer.speak(text[:LONGEST_CHARS]):
-            await self.write_event(AudioChunk(audio=pcm.astype("<i2").tobytes(), **form).event())
+        await self.write_event(AudioStart(**self._form).event())
+        await self._sound_out(text[:LONGEST_CHARS])
         await self.write_event(AudioStop().event())
+
+    async def _sound_out(self, text: str) -> None:
+        async for pcm in self._offer.speak(text):
+            await self.write_event(AudioChunk(audio=pcm.astype("<i2").tobytes(), **self._form).event())
+
+    async def _speak_piece(self, typed: Sentences, text: str) -> None:
+        piece = text[: max(0, LONGEST_CHARS - self._typed_chars)]
+        self._typed_chars += len(piece)
+        for sentence in typed.add(piece):
+            await self._sound_out(sentence.text)
+
+    async def _speak_rest(self, typed: Sentences) -> None:
+        self._typed = None
+        for sentence in typed.finish():
+            await self._sound_out(sentence.text)
+        await self.write_event(AudioStop().event())
+        await self.write_event(SynthesizeStopped().event())
 
 
 def _info(offer: Offer) -> Info:
@@ -249,4 +302,9 @@ def _info(offer: Offer) -> Info:
     model = AsrModel(name=offer.stt_model, description="", languages=[offer.language], **about)
     voice = TtsVoice(name=offer.tts_model, description="", languages=[offer.language], **about)
     program: dict[str, Any] = {"name": "shelf-assistant", "description": "Offline speech", **about}
-    return Info(asr=[AsrProgram(models=[model], **program)], tts=[TtsProgram(voices=[voice], **program)])
+    answers = HandleModel(name="assistant", description="", languages=[offer.language], **about)
+    return Info(
+        asr=[AsrProgram(models=[model], **program)],
+        tts=[TtsProgram(voices=[voice], supports_synthesize_streaming=True, **program)],
+        handle=[HandleProgram(models=[answers], supports_home_control=True, **program)],
+    )
