@@ -12,15 +12,16 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from assistant.core.errors import AssistantError, StateUnavailable, StorageFull
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -91,14 +92,68 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def understood(self, table: str, query: str, read: Callable[[Row], T]) -> list[T]:
+        """What ``read`` makes of each row that ``query`` finds; the row's id comes first.
+
+        Rows of ``table`` for which it raises ValueError, TypeError, OverflowError or OSError are set aside:
+        one damaged row holds up nothing. Raises StateUnavailable.
+        """
+        found, damaged = [], []
+        for row in self.rows(query):
+            try:
+                found.append(read(row))
+            except (ValueError, TypeError, OverflowError, OSError):  # noqa: PERF203 - a handful of rows
+                damaged.append(row)
+        if damaged:
+            self._set_rows_aside(table, damaged)
+        return found
+
+    def newly_set_aside(self) -> int:
+        """How many rows were set aside since this was asked last. Raises StateUnavailable, StorageFull."""
+        count = int(self.rows("SELECT count(*) FROM set_aside WHERE told = 0")[0][0])
+        if count:
+            with self.change() as connection:
+                connection.execute("UPDATE set_aside SET told = 1")
+        return count
+
+    def _set_rows_aside(self, table: str, rows: list[Row]) -> None:
+        log.error("file=%s fault=damaged rows=%d action=set-aside", self.path.name, len(rows))
+        try:
+            with self.change() as connection:
+                for row in rows:
+                    kept = repr(row)[:_MOST_KEPT]
+                    connection.execute("INSERT INTO set_aside (content, told) VALUES (?, 0)", (kept,))
+                    connection.execute(f"DELETE FROM {table} WHERE id IS ?", (row[0],))  # noqa: S608 - ours
+        except AssistantError as error:  # a full disk; it is tried again whenever they are looked at
+            log.error("file=%s fault=damaged action=left code=%s", self.path.name, error.code)
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
 
-def _open(path: Path, schema: str) -> sqlite3.Connection:
+_SET_ASIDE = """
+CREATE TABLE IF NOT EXISTS set_aside (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    content TEXT NOT NULL,        -- of a row that cannot be understood, for its owner
+    told INTEGER NOT NULL         -- whether it was said
+);
+"""
+
+_MOST_KEPT = 10_000
+"""Letters of a damaged row."""
+
+_MAGIC = b"SQLite format 3\0"
+
+
+def _open(path: Path, own_schema: str) -> sqlite3.Connection:
+    schema = own_schema + _SET_ASIDE
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     path.chmod(0o600)
+    with path.open("rb") as file:
+        head = file.read(len(_MAGIC))
+    if head and head != _MAGIC:  # SQLite takes a stump of a file for a new one
+        raise sqlite3.DatabaseError("it is not a database")
     connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
     try:
         connection.text_factory = _text
@@ -110,6 +165,9 @@ def _open(path: Path, schema: str) -> sqlite3.Connection:
             raise sqlite3.DatabaseError("integrity_check failed")
         _require_ours(connection, schema)
         connection.executescript(schema)
+    except UnicodeDecodeError as error:  # SQLite quotes what is damaged
+        connection.close()
+        raise sqlite3.DatabaseError("its schema is damaged") from error
     except BaseException:
         connection.close()
         raise
@@ -193,7 +251,7 @@ def _plain_errors(path: Path) -> Iterator[None]:
         yield
     except AssistantError:
         raise
-    except (sqlite3.Error, OSError, OverflowError) as error:
+    except (sqlite3.Error, OSError, OverflowError, UnicodeDecodeError) as error:
         if "disk is full" in str(error) or getattr(error, "errno", None) in _NO_SPACE:
             raise StorageFull(
                 "It could not be saved because the disk is full.",

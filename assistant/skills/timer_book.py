@@ -37,11 +37,6 @@ CREATE TABLE IF NOT EXISTS timers (
     due_boot_s REAL,              -- and by the clock since boot; of a paused one, what is left
     boot_id TEXT                  -- of this boot; 'paused' while it is
 );
-CREATE TABLE IF NOT EXISTS set_aside (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    content TEXT NOT NULL,        -- of an entry that cannot be understood, for its owner
-    told INTEGER NOT NULL         -- whether it was said
-);
 """
 
 _KINDS = ("timer", "alarm", "reminder")
@@ -266,43 +261,17 @@ class TimerBook:
         else:
             connection.execute("DELETE FROM timers WHERE id = ?", (timer.id,))
 
-    # What cannot be understood
-
     def damage(self) -> str:
         """A sentence about entries that could not be read, once for each; empty when there are none."""
         if self._lost_before:
             self._lost_before = False
             return "My timers were damaged, and had to be begun anew."
-        count = self._database.rows("SELECT count(*) FROM set_aside WHERE told = 0")[0][0]
-        if not count:
-            return ""
-        with self._database.change() as connection:
-            connection.execute("UPDATE set_aside SET told = 1")
-        return f"{'An entry' if count == 1 else f'{count} entries'} of my timers could not be read."
+        count = self._database.newly_set_aside()
+        entries = "An entry" if count == 1 else f"{count} entries"
+        return f"{entries} of my timers could not be read." if count else ""
 
     def _entries(self) -> list[Timer]:
-        """All that can be understood; the rest is set aside, so that it holds up nothing."""
-        timers, damaged = [], []
-        for row in self._database.rows(_SELECT):
-            try:
-                timers.append(self._timer(row))
-            except (ValueError, TypeError, OverflowError, OSError):  # noqa: PERF203 - a handful of rows
-                damaged.append(row)
-        if damaged:
-            self._set_aside(damaged)
-        return timers
-
-    def _set_aside(self, rows: list[Row]) -> None:
-        log.error("timers=damaged rows=%d action=set-aside", len(rows))
-        try:
-            with self._database.change() as connection:
-                for row in rows:
-                    connection.execute(
-                        "INSERT INTO set_aside (content, told) VALUES (?, 0)", (repr(row)[:_MOST_NAME],)
-                    )
-                    connection.execute("DELETE FROM timers WHERE id IS ?", (row[0],))
-        except AssistantError as error:  # a full disk; it is tried again whenever they are looked at
-            log.error("timers=damaged action=left code=%s", error.code)
+        return self._database.understood("timers", _SELECT, self._timer)
 
     # Clocks
 

@@ -60,7 +60,7 @@ def test_one_that_loops_at_import_is_named_and_ended(
 
 def test_one_that_is_no_file_holds_nobody_up(own: Path, context: SkillContext) -> None:
     os.mkfifo(own / "bad.py")
-    with pytest.raises(SkillInvalid, match=r"bad\.py is no file"):
+    with pytest.raises(SkillInvalid, match=r"bad\.py is not a file"):
         loaded(own, context)
 
 
