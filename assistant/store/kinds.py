@@ -13,6 +13,7 @@ from assistant.core.errors import ModelCorrupt
 from assistant.runtime.engine_spec import specs
 from assistant.runtime.extensions import imported
 from assistant.runtime.json_file import facts, read_object
+from assistant.store import ggufs
 from assistant.store.catalog import Kind, ModelFile
 from assistant.store.formats.gguf import read_header
 from assistant.store.sealed import SUFFIX, read_head
@@ -82,10 +83,7 @@ def _llm(files: dict[str, Path]) -> str:
     models, decoders = _ending(files, ".gguf"), _ending(files, ".onnx")
     if not models and decoders:
         return _decoder(files, decoders)
-    if len(models) != 1:
-        return f"there are {len(models)} .gguf files instead of one"
-    read_header(models[0])  # its errors already say what is wrong
-    return ""
+    return ggufs.problem_of(files, models)
 
 
 def _decoder(files: dict[str, Path], decoders: list[Path]) -> str:

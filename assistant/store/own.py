@@ -11,6 +11,7 @@ from assistant.store import licences
 from assistant.store.catalog import MODEL_NAME, Catalog, Kind, ModelFile
 from assistant.store.disk import reading, require, writing
 from assistant.store.folder import OWN_FILE_NAME
+from assistant.store.ggufs import gathered
 from assistant.store.incoming import Arrival, Incoming, copy, locked, within
 from assistant.store.kinds import licence_of, recognise, recognise_sealed
 from assistant.store.progress import Meter, Watcher, megabytes
@@ -41,6 +42,7 @@ def import_own(
     check_name(catalog, name)
     with reading(path):
         files = _files(path)
+        files = gathered(path, files) if kind == "llm" else files
         sealed = recognise_sealed(kind, files) or None
         if sealed is None:
             recognise(kind, files)

@@ -37,6 +37,9 @@ STRING = 8
 FLOAT32 = 6
 ARRAY = 9
 
+_GONE = {4: "Q4_2", 5: "Q4_3", 31: "Q4_0_4_4", 32: "Q4_0_4_8", 33: "Q4_0_8_8"}
+"""Tensor types that llama.cpp has given up."""
+
 TENSOR_TYPES = {
     0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22),
     7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 36), 10: ("Q2_K", 256, 84),
@@ -212,6 +215,8 @@ def _read(cursor: _Cursor) -> GgufHeader:
     if cursor.take(4) != b"GGUF":
         raise _Damaged("it is not a GGUF file")
     version = int(cursor.number("I"))
+    if version in (2 << 24, 3 << 24):
+        raise _Damaged("it was made for big-endian machines")
     if version not in (2, 3):
         raise _Damaged(f"its GGUF version is {version}, but only versions 2 and 3 are supported")
     tensor_count = cursor.count(MAX_ENTRIES, 24, "tensors")
@@ -267,6 +272,8 @@ def _tensor_line(cursor: _Cursor) -> Tensor:
         raise _Damaged(f"the tensor {name!r:.80} has {dimensions} dimensions")
     shape = struct.unpack(f"<{dimensions}Q", cursor.take(8 * dimensions))
     kind, offset = int(cursor.number("I")), int(cursor.number("Q"))
+    if kind in _GONE:
+        raise _Damaged(f"its format {_GONE[kind]} is no longer known to llama.cpp; use Q4_0")
     if kind not in TENSOR_TYPES:
         raise _Damaged(f"the tensor {name!r:.80} has the type {kind}, which is unknown")
     type_name, block_elements, block_bytes = TENSOR_TYPES[kind]

@@ -58,6 +58,8 @@ def find_model(folder: Path) -> GgufModel:
             "choose a different one (llm.model).",
         )
     template = header.metadata.get("tokenizer.chat_template")
+    if template is None:
+        template = header.metadata.get("tokenizer.chat_template.default")
     if not isinstance(template, str):
         # Never guess a format: with the wrong one, a model that never learned to chat babbles.
         raise ModelCorrupt(
