@@ -74,6 +74,6 @@ def _purpose(header: GgufHeader) -> str:
         return f"it is {_OTHERS[header.architecture]}"
     if header.architecture in _ENCODERS:
         return f"it is a {header.architecture} file, which makes embeddings and no text"
-    if not header.tensors and kind != "adapter":
+    if not header.tensors and "tokenizer.ggml.tokens" in header.metadata:
         return "it has a vocabulary only, and no weights"
     return ""

@@ -127,7 +127,7 @@ ONE_TENSOR = b"GGUF\x03\0\0\0" + struct.pack("<QQ", 1, 0)
         (ONE_TENSOR + tensor_line("t", (1,) * 5, 0, 0) + bytes(64), "5 dimensions"),
         (ONE_TENSOR + tensor_line("t", (0,), 0, 0) + bytes(64), "shape"),
         (ONE_TENSOR + tensor_line("t", (33,), 2, 0) + bytes(64), "impossible for Q4_0"),
-        (ONE_TENSOR + tensor_line("t", (8,), 4, 0) + bytes(64), "type 4,"),
+        (ONE_TENSOR + tensor_line("t", (8,), 4, 0) + bytes(64), "Q4_2 is no longer known"),
         (ONE_TENSOR + tensor_line("t", (8,), 0, 32) + bytes(64), "not where it should be"),
         (ONE_TENSOR + tensor_line("t", (2**62, 2**62), 0, 0) + bytes(64), "part of it is missing"),
     ],

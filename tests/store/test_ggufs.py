@@ -59,7 +59,7 @@ def test_a_projector_beside_the_model_is_left_out(tmp_path: Path) -> None:
         ("whisper", {}, "Whisper"),
         ("bert", {}, "embeddings"),
         ("llama", {"general__type": "imatrix"}, "importance matrix"),
-        ("llama", {"empty": True}, "vocabulary only"),
+        ("llama", {"empty": True, "tokenizer__ggml__tokens": ["a"]}, "vocabulary only"),
     ],
 )
 def test_what_is_no_language_model_is_named(

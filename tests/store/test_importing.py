@@ -227,7 +227,7 @@ def test_own_model_as_one_file(store: Store, stick: Path) -> None:
     [
         ("llm", {"m.gguf": b"GGML" + bytes(30)}, "m.gguf"),
         ("llm", {"m.gguf": b"GG"}, "m.gguf"),
-        ("llm", {"m.bin": GGUF}, "0 .gguf files"),
+        ("llm", {"m.bin": b"tjgg" + bytes(30)}, "before GGUF"),
         ("llm", {"a.gguf": GGUF, "b.gguf": GGUF}, "2 .gguf files"),
         ("stt", {"model.bin": CT2, "config.json": b"{}"}, "vocabulary.txt is missing"),
         ("stt", {**GOOD["stt"], "config.json": b"{"}, "config.json is not valid JSON"),
