@@ -45,7 +45,7 @@ _BLOCK_BYTES = 80
 """A block of Python's allocator has at most 512 bytes, and about this many on average."""
 
 _QUESTIONS = {
-    "What is the capital of France?": "llm",
+    "Why do cats purr?": "llm",
     "What time is it?": "tell_time",
     "What is twelve times twelve?": "calculate",
     "Flip a coin.": "flip_coin",

@@ -43,7 +43,7 @@ class Ledger:
         kept = {timer.id: timer for timer in self._home.timers.all()}
         new = [timer for number, timer in kept.items() if number > self._newest]
         outcomes = [report.outcome for report in self._home.reports if report.outcome]
-        confirmed = [outcome for outcome in outcomes if "Starting now" in outcome.speech]
+        confirmed = [outcome for outcome in outcomes if "starting now" in outcome.speech]
         wrong = [] if len(new) == len(confirmed) else [f"{len(confirmed)} timers confirmed, {len(new)} set"]
         for timer in new:
             self._newest = max(self._newest, timer.id)
