@@ -15,7 +15,10 @@ A case has the prose of what is expected beside what can be checked:
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import shutil
 import sys
 import tempfile
 from collections import defaultdict
@@ -30,7 +33,7 @@ from assistant.core.types import Message
 from assistant.dialog.sentences import Sentences
 from assistant.engines.llm.chat_template import ChatTemplate
 from assistant.settings import load as configuration
-from assistant.skills import ListBook, Match, Outcome, SkillContext, TimerBook, Volume
+from assistant.skills import ListBook, Outcome, SkillContext, Skills, TimerBook, Volume
 from assistant.skills.timer_book import Timer
 from assistant.text.markup import speakable
 from tests.skills.conftest import ENGLISH, Time
@@ -48,34 +51,40 @@ def complaints(case: Case) -> list[str]:
         return _problem(case, _settings_problem(case["settings"]))
     if "template" in case:
         return _template(case)
-    with tempfile.TemporaryDirectory() as folder:
-        return list(_command(case, Path(folder)))
+    return list(_command(case))
 
 
-def _command(case: Case, folder: Path) -> Iterator[str]:
-    time = Time()
+@functools.cache
+def _household() -> tuple[Time, TimerBook, ListBook, Skills]:
+    """One for all cases: reading the sentences takes longer than all of them."""
+    folder, time = Path(tempfile.mkdtemp(prefix="cases-")), Time()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     timers, lists = TimerBook(folder / "timers.db", time.clocks()), ListBook(folder / "lists.db")
-    try:
-        context = SkillContext(timers, lists, clock=lambda: time.wall, loudness=lambda: 0.5)
-        skills = room.load([ENGLISH], context)
-        match: Match | None = None
-        outcome = Outcome("")
-        for text in (*case.get("before", ()), case["input"]):
-            if text.startswith("+"):
-                time.run(float(text))
-                continue
-            match = skills.match(text)
-            outcome = match.run() if match else Outcome("")
-        if match is None:
-            yield "no skill"
-            return
-        yield from _differs("book", [_entry(timer) for timer in timers.all()], case.get("book", []))
-        if "lists" in case:
-            yield from _differs("lists", {name: lists.items(name) for name in lists.names()}, case["lists"])
-        yield from _says(outcome, case)
-    finally:
-        timers.close()
-        lists.close()
+    context = SkillContext(timers, lists, clock=lambda: time.wall, loudness=lambda: 0.5)
+    return time, timers, lists, room.load([ENGLISH], context)
+
+
+def _command(case: Case) -> Iterator[str]:
+    time, timers, lists, skills = _household()
+    time.wall, time.boot_s = Time().wall, Time().boot_s
+    timers.cancel(timers.all())
+    for name in lists.names():
+        lists.clear(name)
+    match = skills.match("never mind")
+    outcome = match.run() if match else Outcome("")  # nothing is asked any more
+    for text in (*case.get("before", ()), case["input"]):
+        if text.startswith("+"):
+            time.run(float(text))
+            continue
+        match = skills.match(text)
+        outcome = match.run() if match else Outcome("")
+    if match is None:
+        yield "no skill"
+        return
+    yield from _differs("book", [_entry(timer) for timer in timers.all()], case.get("book", []))
+    if "lists" in case:
+        yield from _differs("lists", {name: lists.items(name) for name in lists.names()}, case["lists"])
+    yield from _says(outcome, case)
 
 
 def _says(outcome: Outcome, case: Case) -> Iterator[str]:
