@@ -49,12 +49,12 @@ def test_what_is_said_is_what_is_left(channels: tuple[Samples, ...]) -> None:
 
 def test_empty_channels_only_make_it_quieter() -> None:
     empty = np.zeros_like(speech())
-    assert close(mono(speech(), empty), speech() / 2)
+    assert close(mono(speech(), empty), (speech() / 2).astype(np.float32))
 
 
 def test_two_people_on_two_channels_are_both_heard() -> None:
     one, other = speech(), np.roll(speech(), RATE // 4)
-    assert close(mono(one, other), (one + other) / 2)
+    assert close(mono(one, other), ((one + other) / 2).astype(np.float32))
 
 
 def test_what_is_no_number_is_silence() -> None:
