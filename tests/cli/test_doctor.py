@@ -22,7 +22,6 @@ from assistant.runtime.engine_spec import spec
 from assistant.settings.schema import Settings
 from assistant.store.progress import Unwatched
 from tests.board.machines import JETSON_NANO, PI_4
-from tests.extensions import declared_as
 from tests.http_double import says, serving
 from tests.installation import install
 
@@ -192,18 +191,6 @@ def test_what_hears_the_turns_end_is_looked_at_where_it_is_chosen(name: str, hom
     chosen = Settings.model_validate({"endpoint": {"turn_model": "smart-turn-v3"}})
     (finding,) = check(name, home / "root", chosen)
     assert finding.ok is (name == "turn engine"), finding
-
-
-def test_what_other_packages_add_is_told_and_what_is_broken_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    declared_as(monkeypatch, "skills", dice="random", broken="assistant.nowhere")
-    broken, whole = check("extensions", tmp_path)
-    assert (broken.ok, whole.ok) == (False, True)
-    assert "the skill 'broken' cannot be used: No module named 'assistant.nowhere'" in broken.what
-    assert "the skill 'dice'" in whole.what
-    declared_as(monkeypatch, "skills")
-    assert check("extensions", tmp_path) == [], "our own tools are none"
 
 
 def woken_by(**wake: object) -> Settings:

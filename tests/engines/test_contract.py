@@ -111,7 +111,7 @@ def test_a_scripted_engine_is_what_its_kind_asks_for_and_offers_what_it_says(kin
 
 
 def test_an_engine_that_is_nowhere_is_said_in_one_sentence() -> None:
-    with pytest.raises(EngineUnavailable, match="no stt engine 'nonesuch'") as caught:
+    with pytest.raises(EngineUnavailable, match="no stt engine named 'nonesuch'") as caught:
         spec("stt", "nonesuch")
     assert "faster_whisper" in caught.value.next_step
 
