@@ -99,7 +99,7 @@ def wanted(settings: Settings, root: Path = ROOT) -> Choice:
 
 
 def keep(found: Kept, figures: Sequence[Mapping[str, object]] = ()) -> None:
-    """Remember what was measured, with the figures for whoever wants to know. Raises StorageFull."""
+    """Save the choice with the measured figures. Raises StorageFull."""
     folder = paths.data()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_content(folder / KEPT, json.dumps({**asdict(found), "figures": list(figures)}, indent=1) + "\n")

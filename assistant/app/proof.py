@@ -39,7 +39,7 @@ _KINDS: tuple[Kind, ...] = ("llm", "stt", "tts")
 _SPARE_BYTES = 2_500_000_000
 """Libraries, threads' stacks and buffers; a limit that stops a file which wants everything."""
 _TIMES = 4
-"""A model may take so many times its file's size while it is loaded: some formats are unpacked."""
+"""A model may take up to this multiple of its file size while loading: some formats are unpacked."""
 _CPU_S, _CPU_S_PER_GB = 90, 180
 """A slow board loads its default model in a tenth of that."""
 _WALL_TIMES = 3
@@ -139,7 +139,7 @@ def _endings(folder: Path) -> bool:
 
 @contextmanager
 def marked(kind: str, name: str) -> Iterator[None]:
-    """While inside, a native library loads or tries the model; what ends the process there is known later."""
+    """Record that a native library is loading or trying a model, so a crash there is recognized later."""
     place = _place(kind, "loading")
     _marked[kind] = _marked.get(kind, 0) + 1
     with suppress(OSError):

@@ -247,7 +247,7 @@ def _is_at_start(key: str) -> bool:
 
 
 def _concerns_engine(kind: str, changed: set[str]) -> bool:
-    """True if the engine must be reloaded; a lost cache folder is no reason."""
+    """True if the engine must be reloaded; a lost cache folder is not a reason."""
     keys = {key.split(".")[1] for key in changed if key.startswith(f"{kind}.")}
     hears_turns_end = kind == "stt" and "endpoint.turn_model" in changed
     return hears_turns_end or bool(keys - _NOT_THE_ENGINE[kind])

@@ -70,7 +70,7 @@ class Supervisor:
     def _start(self, name: str, look: Callable[[], Coroutine[Any, Any, None] | None]) -> None:
         try:
             work = look()
-        except Exception as error:  # noqa: BLE001 - the rest of the table is watched all the same
+        except Exception as error:  # noqa: BLE001 - the other entries are still watched
             self._note_failure(name, error)
             return
         if work:

@@ -34,7 +34,7 @@ class Rate:
 
 
 def is_slow(rate: Rate) -> bool:
-    """True if the disk slows down startup; unknown, so False, if the file was read from the cache."""
+    """True if the disk slows down startup; False if that is unknown because the file came from the cache."""
     return rate.direct and rate.bytes_per_s < SLOW_BYTES_PER_S
 
 

@@ -48,7 +48,7 @@ def _memory(settings: Settings, root: Path) -> list[str]:
     if high < need.needed:  # It is tight: slow logins are better than a model that loses its pages.
         high = min(need.needed, _MAX_SHARE * total)
     most = min(wanted * _MARGIN, _MAX_SHARE * total)
-    # Root writes this file, and whoever can write to the models folder chooses the names there: so no names.
+    # Root writes this file, but other users may choose the names in the models folder, so it contains none.
     planned = f"# {int(found.context_tokens)} tokens of context: {need.needed / 1e6:.0f} MB needed."
     return [planned, f"MemoryHigh={_mib(high)}M", f"MemoryMax={_mib(max(high, most))}M"]
 

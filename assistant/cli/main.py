@@ -44,7 +44,7 @@ _READS_ONLY = frozenset({"ctl", "devices", "doctor", "config"})
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; 2 means a wrong command or setting."""
     os.umask(os.umask(0o022) | 0o022)  # some container's is 000
-    if sys.stdout is None:  # closed by whoever started this
+    if sys.stdout is None:  # closed by the parent process
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     with harmless.output():
         return _run(argv)
@@ -68,12 +68,12 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output has exited; Python would complain once more on exit.
+        # The reader of our output has exited; Python would report another error on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # avoids a second error
             print("assistant: The output could not be written because the disk is full.", file=sys.stderr)
             return 1
         log.debug("traceback of the bug", exc_info=error)

@@ -264,7 +264,7 @@ class VoiceLoop:
     async def _on_mute_button(self, event: e.Event) -> None:
         await self._listener.close()
         self.outages.found("microphone")  # opening it shows whether there is one
-        if (turn := self._turns.at_work) and turn.announced:  # what rings goes on
+        if (turn := self._turns.at_work) and turn.announced:  # ringing continues
             self._fire(event)
             self._fire(e.Announced(""))
         else:

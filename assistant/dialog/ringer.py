@@ -138,7 +138,7 @@ class Ringer:
 
     @property
     def kept(self) -> Mapping[str, object]:
-        """Return what nobody could hear yet, for a process that replaces this one."""
+        """Return the entries that nobody could hear yet, for the process that replaces this one."""
         return {"missed": sorted(self._missed), "kept": [[each.text, each.since_s] for each in self._kept]}
 
     def take_up(self, missed: list[int], kept: list[tuple[str, float]]) -> None:

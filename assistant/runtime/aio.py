@@ -23,7 +23,7 @@ async def in_thread(call: Callable[[], T]) -> T:
 
 
 async def each(items: Iterable[T]) -> AsyncGenerator[T, None]:
-    """Yield items that exist already, for whoever takes them as they come."""
+    """Yield existing items asynchronously."""
     for item in items:
         yield item
 

@@ -74,7 +74,7 @@ def _forbid_writing(libc: ctypes.CDLL) -> None:
 
 
 def _forbid_calls(libc: ctypes.CDLL, *, programs: bool) -> None:
-    """With seccomp: a forbidden call fails with EPERM."""
+    """Forbid system calls with seccomp; a forbidden call fails with EPERM."""
     known = _DENIED.get(platform.machine())
     if known is None:
         return

@@ -42,8 +42,8 @@ class CallFailed(Exception):
 class Call:
     """A request in progress. Read ``status`` first, then each ``line``; always ``close`` it.
 
-    A caller that is waiting when ``cancel`` is set gets CallFailed at once. Raises CallFailed for what is no
-    web address.
+    A caller that is waiting when ``cancel`` is set gets CallFailed at once. Raises CallFailed for an
+    invalid URL.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Call:
         try:
             self._connection = _connection(url, connect_timeout_s)
         except ValueError:
-            raise CallFailed("this is no web address") from None
+            raise CallFailed("the URL is invalid") from None
         self._stream: socket.socket | None = None
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -66,7 +66,7 @@ class Call:
         """Return the HTTP status. Raises CallFailed on failure or timeout."""
         status = self._next(timeout_s)
         if not isinstance(status, int):
-            raise CallFailed("no HTTP status")
+            raise CallFailed("it sent no HTTP status")
         return status
 
     def line(self, timeout_s: float) -> bytes | None:

@@ -30,9 +30,9 @@ def _with_a_place(address: str) -> str:
         host, port = parts.hostname, parts.port
         (host or "").encode("idna")
     except ValueError:  # UnicodeError too
-        raise ValueError("this is no web address: it needs a host, and a port from 1 to 65535") from None
+        raise ValueError("the URL is invalid: it needs a host, and a port from 1 to 65535") from None
     if not host or port == 0 or not _HOST.fullmatch(host):
-        raise ValueError("this is no web address: it needs a host, and a port from 1 to 65535")
+        raise ValueError("the URL is invalid: it needs a host, and a port from 1 to 65535")
     return address
 
 
@@ -52,7 +52,7 @@ def language_named(said: str) -> str:
     """The code of a language, however it is named."""
     code = "auto" if said.strip().lower() == "auto" else language_code(said)
     if code is None:
-        raise ValueError("this is no language: write a code or a name, such as en, en-US or English")
+        raise ValueError("unknown language: write a code or a name, such as en, en-US or English")
     return code
 
 

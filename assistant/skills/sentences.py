@@ -1,4 +1,4 @@
-"""Where the sentences of a language are, and what is missing without them."""
+"""Locates the sentence templates of a language, and tells what is missing without them."""
 
 from __future__ import annotations
 

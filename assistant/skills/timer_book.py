@@ -138,7 +138,7 @@ class TimerBook:
         return self._insert(connection, kind, name, seconds, None, "", utc_s, boot_s, self._boot_id)
 
     def set_for(self, kind: Kind, local: datetime, name: str = "", every: Collection[int] = ()) -> Timer:
-        """Ring at ``local``, wall time without a zone, and then again on those weekdays."""
+        """Set an entry ringing at ``local`` (wall-clock time, no zone) and repeats on weekdays ``every``."""
         days = "".join(str(day) for day in sorted(every))
         with self._database.change() as connection:
             return self._insert(connection, kind, name, None, local.isoformat(), days, None, None, None)
@@ -279,9 +279,9 @@ class TimerBook:
         """Raises ValueError, TypeError, OverflowError or OSError for a row that is damaged."""
         number, kind, name, seconds, local_text, every, due_utc_s, due_boot_s, boot_id = row
         if kind not in _KINDS or not isinstance(number, int) or not isinstance(name, str):
-            raise ValueError("this is no entry")
+            raise ValueError("not an entry")
         if len(name) > _MOST_NAME or not isinstance(every, str):
-            raise ValueError("this is no entry")
+            raise ValueError("not an entry")
         local = datetime.fromisoformat(local_text) if local_text else None
         if local:
             left_s = self._clocks.from_local(local) - self._clocks.utc_s()
@@ -289,11 +289,11 @@ class TimerBook:
             left_s = due_boot_s - (0.0 if boot_id == _PAUSED else self._clocks.boot_s())
         else:
             left_s = due_utc_s - self._clocks.utc_s()
-        if not abs(left_s) < _POSSIBLE_S:  # nor what is no number
+        if not abs(left_s) < _POSSIBLE_S:  # also rejects NaN
             raise ValueError("it is due at an impossible time")
         days = frozenset(int(day) for day in every)
         if not days <= set(range(7)) or (days and local is None):
-            raise ValueError("these are no weekdays")
+            raise ValueError("not a list of weekdays")
         return Timer(
             id=number,
             kind=kind,

@@ -54,7 +54,7 @@ def download(
             _restart(partial, meter)
             if not resumed:
                 raise SourceFailed(f"{link} isn't the file described in the catalog")
-            resumed = False  # the partial file may have been damaged: try once more from the start
+            resumed = False  # the partial file may be damaged: try again from the start
     with writing(target.parent):
         part.replace(target)
     log.info("downloaded file=%s bytes=%d", target.name, wanted.bytes)

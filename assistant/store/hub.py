@@ -125,7 +125,7 @@ class _Hub:
         try:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise SourceFailed("its answer is no JSON") from error
+            raise SourceFailed("its answer is not JSON") from error
         if not isinstance(found, dict):
             raise SourceFailed("its answer is no description")
         return found

@@ -30,7 +30,7 @@ MAX_FILES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file on the stick."""
+    """A file found on the drive."""
 
     path: Path
     size_bytes: int

@@ -181,7 +181,7 @@ def test_settings_offer_every_engine_but_scripted_ones(kind: str) -> None:
         ("<<<<<<< HEAD\nllm: {}", "a merge left its marks"),
         ("wake:\n  words:\n  - okay_nabu\n  -hey_jarvis", "a space is missing after the '-'"),
         ("llm:\n\u00a0\u00a0temperature: 1", "U+00A0"),
-        ("stt: {language: Klingon}", "this is no language"),
+        ("stt: {language: Klingon}", "unknown language"),
     ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, text: str, problem: str) -> None:

@@ -59,7 +59,7 @@ def _question(fields: Any, number: int) -> Question:
     re.compile(pattern)
     accepted = tuple(map(str, fields.get("accepted") or ()))
     if not pattern and not accepted:
-        raise ValueError("no answer is accepted")
+        raise ValueError("it has no accepted answer")
     return Question(
         str(fields.get("id") or number),
         str(fields["question"]),

@@ -28,7 +28,7 @@ MOST_STEPS = 300_000
 MOST_LETTERS = 2_000_000
 """Of any text that a template makes, and of all that it writes; prompts have 100,000 at most."""
 _LETTERS_AN_ITEM = 200
-"""An item of a list counts like so many letters."""
+"""A list item counts as this many letters."""
 _MOST_CPU_S = 2.0
 """A step may work on a long text; slow boards take a tenth for a long chat."""
 _MOST_SOURCE = 200_000
@@ -189,7 +189,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
 
     @contextmanager
     def limited(self) -> Iterator[None]:
-        """While inside, whatever is rendered on this thread has so many steps and letters. Raises TooMuch."""
+        """Limit the steps and letters of what this thread renders inside the block. Raises TooMuch."""
         self._left, left, before = MOST_LETTERS, MOST_STEPS, sys.gettrace()
         until_s = time.thread_time() + _MOST_CPU_S
 

@@ -48,7 +48,7 @@ tightly cut or noisy themselves, the same words were wrong either way.
 """
 
 _NOISY_BEAM = 5
-"""Hypotheses followed in noise, where the most likely next word is often wrong; 8 are no better."""
+"""Hypotheses followed in noise, where the most likely next word is often wrong; 8 gain nothing."""
 
 LONGEST_S = 24.0
 """Beyond this, the window is so nearly full that nothing is saved."""

@@ -102,7 +102,7 @@ class PlainMoment(Moment):
 
 
 class ExactMoment(Moment):
-    """A moment that is no length of time either: "5 pm", "18:30", "noon", "tomorrow at seven"."""
+    """A moment that cannot also be a duration: "5 pm", "18:30", "noon", "tomorrow at seven"."""
 
     __slots__ = ()
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 MAX_CHARACTERS = 400
-"""A longer transcript is no command. Half a minute of fast speech has about 450 characters."""
+"""A longer transcript is not a command. Half a minute of fast speech has about 450 characters."""
 
 _TOKEN = re.compile(
     r"""

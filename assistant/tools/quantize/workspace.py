@@ -1,10 +1,9 @@
-"""Gives a model a folder to be made in, and brings what was made into the store or to another folder.
+"""Provides a folder in which a model is made, and moves the result to the store or to another folder.
 
-The folder lies under the store's ``.incoming``, on the same disk, so that what is good enters the store by a
-rename, with its card and its record. The store's lock is held all the while; what a killed process or a
-power cut left there is swept away by the next one to come in. Here are also the small things that every
-maker needs: the name of what is made, the refusal of what there are doubts about, the memory of this
-process, and what a child process said before it failed.
+The folder is in the store's ``.incoming``, on the same disk, so that a good model enters the store by a
+rename, with its card and its record. The store's lock is held all the while; leftovers of a killed process or
+a power cut are removed by the next one. This module also has the helpers that every maker needs: the result's
+name, the refusal of doubtful results, the memory of this process, and a child process's last output.
 """
 
 from __future__ import annotations
@@ -34,20 +33,21 @@ FOLDER = ".quantize"
 """Hidden, so that it cannot be a model's name."""
 
 CALLED_BACK = frozenset({"_receive", "receive", "_see"})
-"""Functions that llama.cpp calls: of ``scorers``, of their observers, and of the engine."""
+"""Functions that llama.cpp calls back: those of ``scorers``, their observers, and the engine."""
 
 AGAIN_S = 0.02
 
 RESERVE_MB = 700
-"""Beside the weights: the scores of 128 positions, in a few copies, and Python itself (measured: 560 MB
-with a vocabulary of 152,000)."""
+"""In addition to the weights: the scores of 128 positions, in a few copies, and Python itself (measured:
+560 MB with a vocabulary of 152,000).
+"""
 
 MAX_NAME_LETTERS = 48
-"""Of a name in the store."""
+"""Limit for a name in the store."""
 
 MAX_READ_BYTES = 4000
 MAX_REASON_LETTERS = 200
-"""Of what a child process said before it failed."""
+"""Limit for a child process's last output."""
 
 ANOTHER_FORMAT = "Try a different format (one with more bits loses less) or a different source"
 ANOTHER_SOURCE = "Choose a different source, or fetch it again"
@@ -55,9 +55,9 @@ ANOTHER_SOURCE = "Choose a different source, or fetch it again"
 
 @contextlib.contextmanager
 def workspace(models_dir: Path, watcher: Watcher) -> Iterator[Path]:
-    """A new folder to work in. Being told to terminate is like Ctrl-C: it is cleaned up.
+    """Create a temporary folder to work in. SIGTERM is handled like Ctrl-C: the folder is removed.
 
-    Raises SettingsError or StorageFull when the folder cannot be made.
+    Raises SettingsError or StorageFull if the folder cannot be made.
     """
     with locked(models_dir, watcher), _terminable(), writing(models_dir):
         folder = models_dir / INCOMING / FOLDER
@@ -211,7 +211,7 @@ def _model_file(path: Path, meter: Meter) -> ModelFile:
 
 
 def refuse(doubts: Sequence[str], what: str, *, force: bool, instead: str = ANOTHER_FORMAT) -> None:
-    """Raises ModelRefused if there are ``doubts`` and no ``force``; ``what`` says what was not done."""
+    """Raises ModelRefused if there are ``doubts`` and no ``force``; ``what`` is the start of the message."""
     if doubts and not force:
         raise ModelRefused(f"{what}: {'; '.join(doubts)}.", f"{instead}; --force installs it anyway.")
 

@@ -1,11 +1,11 @@
-"""What the echo canceller was given, kept so that it can be given the same again.
+"""Records the input of the echo canceller, so that it can be replayed.
 
 ``NAME_mic.wav`` is what the microphone delivered, before anything was taken out of it, and ``NAME_lpb.wav``
 what the speaker was given, silence included; both at 16 kHz and beginning at the same moment, as the
 AEC Challenge has them. ``NAME.jsonl`` holds what happened, in order, a line each:
 
     {"begins": 44100, "at": -512}       a speaker is opened; its first sample would be there in NAME_lpb
-    {"played": 441}                     it was given so many samples, at its rate
+    {"played": 441}                     it was given this many samples, at its rate
     {"heard": 12.35, "flags": 1}        a frame that ended then; 1: is_echo, 2: is_near
     {"heard": 12.40, "flags": 0, "at": 320}    sound was lost before it: its place in NAME_mic
 
