@@ -31,7 +31,7 @@ def test_languages(texts: Texts, said: str) -> None:
 
 def test_another_language_is_said_with_a_figure() -> None:
     (warning,) = check(GERMAN, LONG, SPOKEN, SPOKEN_PASSAGES)
-    assert "looks German (7" in warning
+    assert "seems to be German (7" in warning
     assert "the assistant speaks English" in warning
     (warning,) = check(JAPANESE, LONG, SPOKEN, SPOKEN_PASSAGES)
     assert "no known language (0 %" in warning

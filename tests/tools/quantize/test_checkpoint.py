@@ -40,8 +40,8 @@ def test_a_checkpoint_says_its_number_format(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("modeling.py", "import os", "code of its own"),
-        ("tokenizer_config.json", '{"auto_map": {"AutoTokenizer": "x--y.Z"}}', "code of its own"),
+        ("modeling.py", "import os", "running its own code"),
+        ("tokenizer_config.json", '{"auto_map": {"AutoTokenizer": "x--y.Z"}}', "running its own code"),
         ("config.json", "{}", "no architecture"),
         ("config.json", "[" * 5000, "cannot be read"),
         ("model.safetensors", None, "safetensors"),

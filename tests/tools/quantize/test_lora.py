@@ -81,9 +81,9 @@ def test_a_scale_that_is_stable_by_rank(adapter: Path) -> None:
     ("change", "reason"),
     [
         ({"peft_type": "IA3"}, "not of the type LORA"),
-        ({"use_dora": True}, "use_dora is not understood"),
-        ({"rank_pattern": {"q_proj": 4}}, "rank_pattern is not understood"),
-        ({"modules_to_save": ["lm_head"]}, "modules_to_save is not understood"),
+        ({"use_dora": True}, "use_dora is not supported"),
+        ({"rank_pattern": {"q_proj": 4}}, "rank_pattern is not supported"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save is not supported"),
         ({"r": 0}, "rank and alpha"),
         ({"r": 2.5}, "rank and alpha"),
         ({"lora_alpha": "much"}, "rank and alpha"),

@@ -58,7 +58,7 @@ def test_needs_and_has_are_said(source: Source, tmp_path: Path) -> None:
     plan_making([Recipe(FORMATS["q4_0"], "rtn")], source, tmp_path, notes)
     (said,) = notes.notes
     assert said.startswith("This needs at most ")
-    assert "of disk (" in said
+    assert "of disk space (" in said
     assert said.count("free") == 2
 
 

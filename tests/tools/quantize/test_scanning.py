@@ -64,7 +64,7 @@ def test_what_is_written_here_is_among_them() -> None:
 @pytest.mark.parametrize("kind", ROUNDED_TO)
 def test_zeros(kind: str, weighed: bool, tmp_path: Path) -> None:
     matrix = np.zeros((ROWS, COLUMNS), np.float32)
-    with pytest.raises(ModelCorrupt, match=r"'planted' of m\.gguf is nothing but zeros"):
+    with pytest.raises(ModelCorrupt, match=r"'planted' of m\.gguf contains only zeros"):
         check(tmp_path, kind, matrix, weighed=weighed)
     with pytest.raises(ModelCorrupt, match="zeros"):
         check(tmp_path, kind, -matrix, weighed=weighed)
