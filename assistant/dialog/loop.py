@@ -292,11 +292,9 @@ class VoiceLoop:
 
     def _adopt(self, new: Adopt) -> None:
         """Adopt between two turns; the detectors are replaced only while nobody speaks."""
-        begins = self._listener.endpointer.has_utterance or not self._queue.empty()  # perhaps Woken
-        is_quiet = not (begins and self.state is State.SLEEPING) and (
-            not new.hearing or self._listener.quiet_s > _LETS_GO_S
-        )
-        if not is_quiet or self.state not in BETWEEN_TURNS or not self._turns.none:
+        begins = self.state is State.SLEEPING and self._listener.endpointer.has_utterance
+        is_quiet = not begins and (not new.hearing or self._listener.quiet_s > _LETS_GO_S)
+        if not (is_quiet and self._turns.none and self._queue.empty() and self.state in BETWEEN_TURNS):
             asyncio.get_running_loop().call_later(_LETS_GO_S, self.post, new)
         elif new.take_over():
             self.pipeline, self._earcons.sounds = new.pipeline, new.earcons
