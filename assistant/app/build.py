@@ -79,6 +79,7 @@ def load_skills(settings: Settings, context: SkillContext) -> Skills:
             country=settings.place.country,
             city=settings.place.city,
             memories=context.memory_book,
+            notes=settings.knowledge.folder,
         )
     )
     if note := without_sentences(settings.stt.language):

@@ -22,6 +22,7 @@ from assistant.knowledge.elements import Elements
 from assistant.knowledge.feasts import Feasts
 from assistant.knowledge.kitchen import Kitchen
 from assistant.knowledge.memories import Memories, MemoryBook
+from assistant.knowledge.notes import Notes
 from assistant.knowledge.safety import Safety
 from assistant.knowledge.sky import Site, Sky
 from assistant.knowledge.tables import FILE, Tables
@@ -68,10 +69,12 @@ def open_topics(
     country: str | None,
     city: str | None,
     memories: MemoryBook | None = None,
+    notes: Path | None = None,
 ) -> Iterable[Topic]:
     """Open the topics for the tables in ``folder``; if it is None or damaged, only those that need no tables.
 
-    ``country`` and ``city`` are its location; ``memories`` is what people asked it to keep.
+    ``country`` and ``city`` are its location; ``memories`` is what people asked it to keep;
+    ``notes`` is the folder of their notes.
     """
     tables = _tables(folder)
     atlas = Atlas(tables)
@@ -88,6 +91,7 @@ def open_topics(
         Sky(site, now),
         Kitchen(),
         Memories(memories),
+        Notes(notes),
         Safety(country),
     ]
 
