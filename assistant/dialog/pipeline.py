@@ -137,6 +137,7 @@ class Answer:
         """Yield the model's reply sentence by sentence, or that of the skill that it calls."""
         report = self.report
         report.handled_by = "llm"
+        self._skills.model_answers()
         report.mark("llm_begin")
         sentences = Sentences(begin_with=self._settings.tts.begin_with)
         is_own = False

@@ -208,8 +208,8 @@ class KnowledgeSettings(Section):
     """The knowledge tables: a model of kind knowledge, which `scripts/knowledge` makes; null leaves all
     questions to the language model."""
     folder: Path | None = None
-    """Folder with your own notes: Markdown, text, and PDF with the extra `notes`. Ask about them, and it reads
-    out the line that answers; null is none."""
+    """Folder with your own notes: Markdown, text, and PDF (extra `notes`). Ask about them, and it reads out
+    the line that answers; null is none."""
 
 
 class GpioSettings(Section):

@@ -189,6 +189,10 @@ class Skills:
     def _ask(self, question: Question | None) -> None:
         self._question = (question, self._context.now) if question else None
 
+    def model_answers(self) -> None:
+        """Note that the next answer comes from the language model ("how do you know?")."""
+        self._context.source.is_model = True
+
     def last_word(self, text: str) -> Match | None:
         """Match the last of several sentences if it is about the answer itself: "How old is he? Never mind."
 

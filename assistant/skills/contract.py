@@ -92,6 +92,16 @@ def _local_now() -> datetime:
     return datetime.now().astimezone()
 
 
+@dataclass(slots=True)
+class LastSource:
+    """Where the last answer came from."""
+
+    name: str | None = None
+    """A table's source; empty for a skill, None before the first answer."""
+    is_model: bool = False
+    """It came from the language model."""
+
+
 @dataclass(frozen=True, slots=True)
 class SkillContext:
     """What skills may use. A parameter with the name of one of these receives it.
@@ -108,6 +118,7 @@ class SkillContext:
     random: random.Random = field(default_factory=random.SystemRandom)
     memory_book: MemoryBook | None = None
     """What people asked to be remembered; None keeps nothing."""
+    source: LastSource = field(default_factory=LastSource)
 
     @property
     def memories(self) -> MemoryBook:
@@ -136,6 +147,7 @@ GIVEN = {
     "timers": TimerBook,
     "lists": ListBook,
     "memories": MemoryBook,
+    "source": LastSource,
     "now": datetime,
     "volume": float,
     "random": random.Random,

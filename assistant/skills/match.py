@@ -74,6 +74,9 @@ class Match:
         Writes to disk when a timer or list changes. Never raises: errors are spoken.
         """
         outcome = Outcome(self.fact.text) if self.fact else self._outcome()
+        if not self.is_control:
+            source = self._context.source
+            source.name, source.is_model = self.fact.source if self.fact else "", False
         self._asked(outcome.question)
         return outcome
 

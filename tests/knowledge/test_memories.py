@@ -110,3 +110,17 @@ def test_the_same_words_are_kept_once(tmp_path: Path) -> None:
 
 def test_it_is_said_back_to_whoever_told_it() -> None:
     assert to_them("I'm allergic to my own cat") == "you're allergic to your own cat"
+
+
+def test_where_an_answer_comes_from_is_told(load: Callable[..., Skills], say: Say) -> None:
+    assert say("how do you know that?") == "I haven't told you anything yet."
+    assert "Jupiter" in say("what is the largest planet")
+    assert say("how do you know that?") == "I have that from NASA."
+    assert say("how do you know?") == "I have that from NASA."
+    say("remember that the car is on the third floor")
+    say("where is the car")
+    assert "you, on December" in say("how do you know that?")
+    say("what is two plus two")
+    assert say("how do you know that?") == "I worked it out myself."
+    load(None).model_answers()
+    assert say("how do you know that?") == "From my language model, which can be wrong."

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from assistant.skills.contract import Forget, Mute, Outcome, Repeat, Stop, Volume
+from assistant.skills.contract import Forget, LastSource, Mute, Outcome, Repeat, Stop, Volume
 from assistant.skills.timer_book import Timer
 from assistant.text.en import wording
 from assistant.text.en.numbers import number
@@ -138,3 +138,12 @@ def tell_abilities() -> str:
         "I can answer questions, tell the time and the date, set timers, alarms and reminders, "
         "keep a shopping list and notes, do sums and convert units. Say stop to interrupt me."
     )
+
+
+def tell_source(source: LastSource) -> str:
+    """Tell where the last answer came from."""
+    if source.is_model:
+        return "From my language model, which can be wrong."
+    if source.name is None:
+        return "I haven't told you anything yet."
+    return f"I have that from {source.name}." if source.name else "I worked it out myself."
