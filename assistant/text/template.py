@@ -51,12 +51,17 @@ def parse(
     """Parse a template.
 
     It may use ``slots`` and ``rules``; ``sounds_like`` provides alternative keys for a word; slots in
-    ``free`` take as few words as possible, all others as many. Raises TemplateError.
+    ``free`` take as few words as possible, all others as many. A single word beside a free slot must be
+    the word itself: nothing else in the sentence would show that it was misheard. Raises TemplateError.
     """
     if len(template) > MOST_LETTERS:
         raise TemplateError(f"it is longer than {MOST_LETTERS} characters")
     if glued := _GLUED.search(template):
         raise TemplateError(f"words are matched whole: put a space in '{glued.group()}'")
+    tokens = list(_TOKEN.finditer(template))
+    words = sum(bool(token["word"] and token["word"] != "...") for token in tokens)
+    if words == 1 and any(token["slot"] and token["slot"][1:-1] in free for token in tokens):
+        sounds_like = {}
     return _Parser(template, slots, rules, sounds_like, free).whole()
 
 
