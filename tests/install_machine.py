@@ -103,7 +103,7 @@ class Machine:
     def release(self, version: str, *, marks: tuple[str, ...] = ()) -> None:
         """Make the checkout another version; ``marks`` are files in its scripts folder."""
         (self.checkout / "assistant" / "__init__.py").write_text(f'__version__ = "{version}"\n')
-        (self.checkout / "assistant" / "limits").write_text(f"[Service]\n# {version}\nMemoryMax=1G\n")
+        (self.checkout / "assistant" / "limits").write_text(f"[Service]\n# {version}\nMemoryMax=1024M\n")
         for file in ("broken", "hanging", "cannot-be-set-up"):
             (self.checkout / "scripts" / file).unlink(missing_ok=True)
         for mark in marks:

@@ -91,8 +91,8 @@ def test_for_other_models_the_limits_are_planned_anew(machine: Machine) -> None:
     machine.calls()
     done = machine.install("--limits")
     assert done.returncode == 0, done.stderr
-    assert "MemoryMax=1G" in machine.limits.read_text()
-    assert "MemoryMax=1G" in done.stderr
+    assert "MemoryMax=1024M" in machine.limits.read_text()
+    assert "MemoryMax=1024M" in done.stderr
     calls = machine.calls()
     assert calls.index("daemon-reload") < calls.index("try-restart assistant.service")
     assert machine.versions() == ["1.0"]
