@@ -13,22 +13,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from assistant.skills.builtin.terms import (
+    TOO_BIG,
+    Term,
+    Unanswerable,
+    checked,
+    combined,
+    powered,
+    raised,
+    root_of,
+)
 from assistant.text.en import wording
 from assistant.text.en.numbers import PART_WORDS, counts, may_be_number, number, occur_in, ordinal_number
 from assistant.text.en.words import Word
-
-_TOO_BIG = "That number is too big for me."
-_NO_REAL = "That doesn't have an answer in ordinary numbers."
-_LARGEST_EXPONENT = 64
-
-
-class Unanswerable(Exception):
-    """A sum that is understood but has no answer that could be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,6 @@ class Calculation:
                     keys.append("minus")
             return cls.from_keys(keys)
         return cls.from_keys([word.key for word in words])
-
-
-@dataclass(frozen=True, slots=True)
-class _Term:
-    value: Fraction
-    said: str
-    exact: bool = True
 
 
 class _NoSum(Exception):
@@ -179,37 +173,37 @@ class _Parser:
     def left(self) -> bool:
         return bool(self._keys)
 
-    def sum(self) -> _Term:
+    def sum(self) -> Term:
         return self._chain(self._product, _SUMS)
 
-    def _product(self) -> _Term:
+    def _product(self) -> Term:
         return self._chain(self._power, _PRODUCTS)
 
-    def _chain(self, operand: Callable[[], _Term], operators: dict[tuple[str, ...], str]) -> _Term:
+    def _chain(self, operand: Callable[[], Term], operators: dict[tuple[str, ...], str]) -> Term:
         term = operand()
         while (operator := self._take(operators)) is not None:
             other = operand()
             name = operators[operator]
             if operators is _SUMS and self._take(_PERCENT) is not None:
-                other = _Term(
+                other = Term(
                     term.value * other.value / 100, f"{other.said} percent", term.exact and other.exact
                 )
-            value = _combined(term.value, name, other.value)
-            term = _Term(_checked(value), f"{term.said} {name} {other.said}", term.exact and other.exact)
+            value = combined(term.value, name, other.value)
+            term = Term(checked(value), f"{term.said} {name} {other.said}", term.exact and other.exact)
         return term
 
-    def _power(self) -> _Term:
+    def _power(self) -> Term:
         term = self._operand()
         while True:
             if (postfix := self._take(_POSTFIXES)) is not None:
-                term = _powered(term, _POSTFIXES[postfix], f"{term.said} {postfix[0]}")
+                term = powered(term, _POSTFIXES[postfix], f"{term.said} {postfix[0]}")
             elif (exponent_at := self._ordinal_power()) is not None:
-                term = _powered(
+                term = powered(
                     term, exponent_at, f"{term.said} to the power of {wording.number(exponent_at)}"
                 )
             elif self._take(_POWERS) is not None:
                 exponent = self._operand()
-                term = _raised(term, exponent, f"{term.said} to the power of {exponent.said}")
+                term = raised(term, exponent, f"{term.said} to the power of {exponent.said}")
             else:
                 return term
 
@@ -225,15 +219,15 @@ class _Parser:
                 return exponent
         return None
 
-    def _bracket(self) -> _Term:
+    def _bracket(self) -> Term:
         self._keys = self._keys[1:]
         inside = self.sum()
         if self._keys[:1] != [")"]:
             raise _NoSum
         self._keys = self._keys[1:]
-        return _Term(inside.value, f"{inside.said} in brackets", inside.exact)
+        return Term(inside.value, f"{inside.said} in brackets", inside.exact)
 
-    def _of_two(self, operator: str) -> _Term:
+    def _of_two(self, operator: str) -> Term:
         """Parse "multiply 6 by 7", "the sum of 5 and 7"; sums and products may have more than two."""
         terms = [self._power()]
         swapped = False
@@ -245,14 +239,14 @@ class _Parser:
         terms = terms[::-1] if swapped else terms
         value = terms[0].value
         for term in terms[1:]:
-            value = _checked(_combined(value, "plus" if operator == "average" else operator, term.value))
+            value = checked(combined(value, "plus" if operator == "average" else operator, term.value))
         exact = all(term.exact for term in terms)
         if operator == "average":
             listed = wording.listing([term.said for term in terms])
-            return _Term(value / len(terms), f"the average of {listed}", exact)
-        return _Term(value, f" {operator} ".join(term.said for term in terms), exact)
+            return Term(value / len(terms), f"the average of {listed}", exact)
+        return Term(value, f" {operator} ".join(term.said for term in terms), exact)
 
-    def _operand(self) -> _Term:  # noqa: PLR0911 - a table of forms
+    def _operand(self) -> Term:  # noqa: PLR0911 - a table of forms
         is_article = self._keys[:1] == ["a"] and len(self._keys) > 1 and counts(self._keys[1])
         self._keys = self._keys[1:] if self._keys[:1] == ["$"] or is_article else self._keys
         if self._keys[:1] == ["("]:
@@ -260,18 +254,18 @@ class _Parser:
         if self._keys[:1] == ["minus"] and self._keys[1:2] in (["("], ["minus"]):
             self._keys = self._keys[1:]
             inner = self._operand()
-            return _Term(-inner.value, f"minus {inner.said}", inner.exact)
+            return Term(-inner.value, f"minus {inner.said}", inner.exact)
         if (before := self._take(_OF_TWO)) is not None:
             return self._of_two(_OF_TWO[before])
         if (raised := self._take(_RAISED)) is not None:
             of = self._power()
-            return _powered(of, _RAISED[raised], f"{' '.join(raised)} {of.said}")
+            return powered(of, _RAISED[raised], f"{' '.join(raised)} {of.said}")
         if (times := self._take(_TIMES)) is not None:
             of = self._power()
-            return _Term(_checked(of.value * _TIMES[times]), f"{times[0]} {of.said}", of.exact)
+            return Term(checked(of.value * _TIMES[times]), f"{times[0]} {of.said}", of.exact)
         if (root := self._take(_ROOTS)) is not None:
             of = self._power()
-            return _root(of, _ROOTS[root])
+            return root_of(of, _ROOTS[root])
         value, length = self._number()
         is_part = bool(PART_WORDS.intersection(self._keys[:length]))
         said = wording.part(value) if is_part else wording.number(value)
@@ -279,17 +273,17 @@ class _Parser:
         self._keys = self._keys[1:] if self._keys[:1] in (["dollars"], ["dollar"]) else self._keys
         if self._take(_OFF) is not None:
             of = self._power()
-            return _Term(_checked(of.value * (100 - value) / 100), f"{said} percent off {of.said}", of.exact)
+            return Term(checked(of.value * (100 - value) / 100), f"{said} percent off {of.said}", of.exact)
         if self._take(_TIP) is not None:
             of = self._power()
-            return _Term(_checked(value * of.value / 100), f"a {said} percent tip on {of.said}", of.exact)
+            return Term(checked(value * of.value / 100), f"a {said} percent tip on {of.said}", of.exact)
         if self._take(_OF_PERCENT) is not None:
             of = self._power()
-            return _Term(_checked(value * of.value / 100), f"{said} percent of {of.said}", of.exact)
+            return Term(checked(value * of.value / 100), f"{said} percent of {of.said}", of.exact)
         if 0 < value < 1 and self._take((("of",),)) is not None:
             of = self._power()
-            return _Term(_checked(value * of.value), f"{wording.fraction(value)} of {of.said}", of.exact)
-        return _Term(value, said)
+            return Term(checked(value * of.value), f"{wording.fraction(value)} of {of.said}", of.exact)
+        return Term(value, said)
 
     def _number(self) -> tuple[Fraction, int]:
         """Return the longest number at the beginning, and its number of words."""
@@ -300,7 +294,7 @@ class _Parser:
             value = number(self._keys[:length])
             if value is not None:
                 if abs(value) >= wording.LARGEST:
-                    raise Unanswerable(_TOO_BIG)
+                    raise Unanswerable(TOO_BIG)
                 return value, length
         raise _NoSum
 
@@ -313,61 +307,3 @@ class _Parser:
         self._keys = self._keys[len(phrase) :]
         self.operations += 1
         return phrase
-
-
-def _powered(base: _Term, exponent: int, said: str) -> _Term:
-    """Raise to a power; 0 stands for the factorial."""
-    if exponent:
-        return _raised(base, _Term(Fraction(exponent), ""), said)
-    if base.value.denominator != 1 or base.value < 0:
-        raise Unanswerable(_NO_REAL)
-    if base.value > _LARGEST_FACTORIAL:
-        raise Unanswerable(_TOO_BIG)
-    return _Term(Fraction(math.factorial(int(base.value))), said, base.exact)
-
-
-_LARGEST_FACTORIAL = 17
-
-
-def _combined(one: Fraction, operator: str, other: Fraction) -> Fraction:
-    if operator == "plus":
-        return one + other
-    if operator == "minus":
-        return one - other
-    if operator == "times":
-        return one * other
-    if other == 0:
-        raise Unanswerable("You can't divide by zero.")
-    return one % other if operator == "modulo" else one / other
-
-
-def _raised(base: _Term, exponent: _Term, said: str) -> _Term:
-    if exponent.value.denominator == 1 and abs(exponent.value) <= _LARGEST_EXPONENT:
-        if base.value == 0 and exponent.value < 0:
-            raise Unanswerable("You can't divide by zero.")
-        return _Term(_checked(base.value ** int(exponent.value)), said, base.exact and exponent.exact)
-    if base.value <= 0:
-        raise Unanswerable(_NO_REAL)
-    try:
-        power = float(base.value) ** float(exponent.value)
-        return _Term(_checked(Fraction(power)), said, exact=False)
-    except OverflowError:
-        raise Unanswerable(_TOO_BIG) from None
-
-
-def _root(of: _Term, degree: int) -> _Term:
-    said = f"the {'square' if degree == 2 else 'cube'} root of {of.said}"
-    if of.value < 0 and degree == 2:
-        raise Unanswerable(_NO_REAL)
-    root = Fraction(abs(float(of.value)) ** (1 / degree)).limit_denominator(10_000) * (
-        1 if of.value >= 0 else -1
-    )
-    if root**degree == of.value:
-        return _Term(root, said, of.exact)
-    return _Term(Fraction(math.copysign(abs(float(of.value)) ** (1 / degree), of.value)), said, exact=False)
-
-
-def _checked(value: Fraction) -> Fraction:
-    if abs(value) >= wording.LARGEST:
-        raise Unanswerable(_TOO_BIG)
-    return value
