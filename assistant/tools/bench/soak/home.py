@@ -50,6 +50,7 @@ SETTINGS = Settings.model_validate(
     {
         "conversation": {"turn_timeout_s": BUDGET_S, "ring_limit_s": 20.0},
         "endpoint": {"listen_timeout_ms": 3000},
+        "knowledge": {"tables": None},  # they would be read at the first reload, and counted as growth
         "wake": {"engine": "none"},  # A scripted one listens.
     }
 )
