@@ -242,7 +242,7 @@ BENCHES = {
             choice(
                 "path",
                 ("simulated", "devices"),
-                "the listener alone, or the whole appliance on a sound server:",
+                "the listener alone, or the whole appliance on a sound server: ",
             ),
         ),
     ),
@@ -273,9 +273,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     benches = subparsers.add_parser("bench").add_subparsers(metavar="WHAT", required=True)
     for name, bench in BENCHES.items():
         parser = benches.add_parser(name, help=bench.about)
-        devices = parser.add_argument_group("through devices", DEVICES)
-        recorded = parser.add_argument_group("from recordings, without devices")
-        groups = {"devices": devices, "recordings": recorded}
+        titles = {
+            "devices": ("through devices", DEVICES),
+            "recordings": ("from recordings, without devices", None),
+        }
+        paths = {each.settings.get("path", "") for each in bench.options}
+        groups = {path: parser.add_argument_group(*titles[path]) for path in titles if path in paths}
         actions = []
         for each in bench.options:
             settings = dict(each.settings)
