@@ -268,6 +268,8 @@ BENCHES = {
 _COMMON = {"everything": ("config",)}
 """Options of all benches that a module also receives."""
 
+_GROUPS = {"devices": ("through devices", DEVICES), "recordings": ("from recordings, without devices", None)}
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     benches = subparsers.add_parser("bench").add_subparsers(metavar="WHAT", required=True)
@@ -278,7 +280,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "recordings": ("from recordings, without devices", None),
         }
         paths = {each.settings.get("path", "") for each in bench.options}
-        groups = {path: parser.add_argument_group(*titles[path]) for path in titles if path in paths}
+        groups = {path: parser.add_argument_group(*_GROUPS[path]) for path in _GROUPS if path in paths}
         actions = []
         for each in bench.options:
             settings = dict(each.settings)
