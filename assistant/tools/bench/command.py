@@ -275,10 +275,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     benches = subparsers.add_parser("bench").add_subparsers(metavar="WHAT", required=True)
     for name, bench in BENCHES.items():
         parser = benches.add_parser(name, help=bench.about)
-        titles = {
-            "devices": ("through devices", DEVICES),
-            "recordings": ("from recordings, without devices", None),
-        }
         paths = {each.settings.get("path", "") for each in bench.options}
         groups = {path: parser.add_argument_group(*_GROUPS[path]) for path in _GROUPS if path in paths}
         actions = []
