@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -70,9 +70,27 @@ class Guests:
                         task.cancel()
                     await asyncio.gather(working, needed, return_exceptions=True)
 
-    async def needed(self) -> None:
-        """Return as soon as someone in the room needs the assistant."""
-        await self._busy.wait()
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[asyncio.Future[bool]]:
+        """Hold the only place for guests while inside.
+
+        The yielded future is done once someone in the room needs the assistant. Raises EngineTimeout.
+        """
+        try:
+            await asyncio.wait_for(self._one_at_a_time.acquire(), LONGEST_WAIT_S)
+        except asyncio.TimeoutError:
+            raise EngineTimeout(
+                "The assistant is busy with other programs.", "Ask again in a moment."
+            ) from None
+        try:
+            await self._free.wait()
+            needed: asyncio.Future[bool] = asyncio.ensure_future(self._busy.wait())
+            try:
+                yield needed
+            finally:
+                needed.cancel()
+        finally:
+            self._one_at_a_time.release()
 
     async def speak(self, pipeline: Callable[[], Pipeline], text: str) -> AsyncIterator[Pcm16]:
         """Yield the audio of each sentence of ``text``, at the voice's rate. Raises EngineError."""

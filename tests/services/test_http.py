@@ -7,6 +7,8 @@ import io
 import json
 import random
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from types import SimpleNamespace
@@ -101,6 +103,7 @@ class Scene:
         engines: Any = self.engines
         self.host = Host(Settings(), control, [], lambda: engines, self.guests)
         self.port = 0
+        self.loop = asyncio.get_running_loop()
 
     async def _obey(self, order: dict[str, Any]) -> dict[str, Any]:
         self.orders.append(order)
@@ -154,7 +157,8 @@ def test_the_model_alone_reads_all_messages_and_the_room_is_read_again_after_it(
         answer = scene.client().chat.completions.create(model="qwen", messages=messages)
         assert answer.choices[0].message.content == "It is noon. Or not."
         assert scene.engines.asked == [[Message("system", "Be short."), Message("user", "What time is it?")]]
-        assert scene.engines.primed == 1
+        while not scene.engines.primed:
+            time.sleep(0.01)
 
     serving(talk)
 
@@ -295,6 +299,25 @@ def test_no_request_is_answered_with_a_raw_error() -> None:
             )
             answer = scene.ask(head.encode() + body)
             assert answer.split(b" ", 2)[1] in (b"200", b"400"), (body, answer)
+
+    serving(talk)
+
+
+def test_a_chat_ends_early_for_a_person_in_the_room() -> None:
+    async def endless(_: object) -> AsyncIterator[str]:
+        while True:
+            yield "more "
+            await asyncio.sleep(0.01)
+
+    def talk(scene: Scene) -> None:
+        scene.engines.llm.stream = endless
+        threading.Timer(
+            0.5, lambda: scene.loop.call_soon_threadsafe(scene.guests.follow, State.LISTENING)
+        ).start()
+        answer = scene.client().chat.completions.create(model="qwen", messages=QUESTION)  # type: ignore[arg-type]
+        assert answer.choices[0].finish_reason == "length"
+        assert answer.choices[0].message.content.startswith("more more")  # type: ignore[union-attr]
+        assert not scene.engines.primed, "the room comes first"
 
     serving(talk)
 

@@ -149,6 +149,17 @@ def test_an_answer_that_is_cancelled_says_so() -> None:
     conversing(story)
 
 
+def test_a_connection_outlives_the_time_for_a_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_HEAD_WITHIN_S", 0.2)
+
+    async def story(_: Scene, connection: Any) -> None:
+        await asyncio.sleep(0.6)
+        await connection.session.update(session={"type": "realtime"})
+        await until(connection, "session.updated")
+
+    conversing(story)
+
+
 def test_nonsense_is_told_and_the_conversation_goes_on() -> None:
     rng = random.Random(5)  # noqa: S311 - a seed, no secret
     kinds: list[Any] = [

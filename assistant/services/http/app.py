@@ -7,6 +7,7 @@ stand for the assistant, its recognizer, and its voice.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from assistant.core.errors import AssistantError, EngineTimeout
+from assistant.core.errors import AssistantError, EngineTimeout, OrderInvalid, OrderRefused
 from assistant.services.host import Host
 from assistant.services.http.chat import Chat
 from assistant.services.http.realtime import converse
@@ -49,6 +50,8 @@ class _Api:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._chat = Chat(host)
+        self._one_upload = asyncio.Lock()
+        """An hour of sound takes 115 MB when decoded."""
 
     async def models(self, _: Request) -> Response:
         """List the assistant and the models behind it."""
@@ -76,7 +79,8 @@ class _Api:
                     f"response_format must be one of {', '.join(_FORMATS)}.", "response_format"
                 )
             has_times = wanted not in ("json", "text")
-            pieces, seconds = await sound_in(await file.read(), by_pause=has_times)
+            async with self._one_upload:
+                pieces, seconds = await sound_in(await file.read(), by_pause=has_times)
         told: list[dict[str, Any]] = []
         for begin_s, pcm in pieces:
             text = await self._transcribe(pcm)
@@ -110,7 +114,7 @@ class _Api:
                 f"input must be a text of at most {LONGEST_INPUT_CHARS} characters.", "input"
             )
         kind = asked.get("response_format", "mp3")
-        if kind not in MEDIA_TYPES:
+        if not isinstance(kind, str) or kind not in MEDIA_TYPES:
             raise RequestInvalid(
                 f"response_format must be one of {', '.join(MEDIA_TYPES)}.", "response_format"
             )
@@ -151,8 +155,10 @@ async def _told(_: Request, error: Exception) -> Response:
     code, status, param = "server_error", 500, None
     if isinstance(error, RequestInvalid):
         code, status, param = "invalid_request", 400, error.param
+    elif isinstance(error, OrderInvalid):
+        code, status = error.code, 400
     elif isinstance(error, AssistantError):
-        code, status = error.code, 503 if isinstance(error, EngineTimeout) else 500
+        code, status = error.code, 503 if isinstance(error, EngineTimeout | OrderRefused) else 500
     kind = "invalid_request_error" if status < 500 else "server_error"
     return JSONResponse(
         {"error": {"message": str(error), "type": kind, "param": param, "code": code}}, status

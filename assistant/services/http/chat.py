@@ -7,12 +7,13 @@ import json
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from assistant.core.errors import AssistantError
 from assistant.core.types import Message
+from assistant.dialog.pipeline import Pipeline
 from assistant.services.host import Host
 from assistant.services.http.sound import RequestInvalid
 
@@ -39,6 +40,8 @@ class Chat:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._reading: set[asyncio.Future[None]] = set()
+        """What the model reads again for the room after someone else's chat."""
 
     def asked(self, request: dict[str, Any]) -> Asked:
         """Validate a request. Raises RequestInvalid."""
@@ -96,38 +99,61 @@ class Chat:
         if asked.model == "assistant":
             yield await self._host.answer(asked.messages[-1].content), "stop"
             return
-        await self._host.guests.wait()
-        pipeline, text, told = self._host.pipeline(), "", 0
+        async with self._host.guests.alone() as needed:
+            pipeline = self._host.pipeline()
+            try:
+                async with aclosing(self._from_model(asked, pipeline, needed)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            finally:
+                reading = asyncio.ensure_future(self._read_again(pipeline))
+                self._reading.add(reading)
+                reading.add_done_callback(self._reading.discard)
+
+    async def _from_model(
+        self, asked: Asked, pipeline: Pipeline, needed: asyncio.Future[bool]
+    ) -> AsyncGenerator[tuple[str, str], None]:
+        """Ends early if a stop text is written, or if someone in the room needs the assistant."""
+        text, told, count = "", 0, 0
         longest = max((len(stop) for stop in asked.stops), default=1) - 1
         """Characters held back, because they may begin a stop text."""
         stream = pipeline.llm.stream(lambda llm, cancel: llm.stream(asked.messages, cancel))
-        needed = asyncio.ensure_future(self._host.guests.needed())
-        try:
-            async with aclosing(stream) as pieces:
-                count = 0
-                async for piece in pieces:
-                    if needed.done():
-                        break  # Someone in the room is speaking: the text so far is the answer.
-                    count += 1
-                    text += piece
-                    ends = [at for stop in asked.stops if (at := text.find(stop)) >= 0]
-                    if ends:
-                        yield text[told : min(ends)], "stop"
-                        return
-                    ready = max(told, len(text) - longest)
-                    yield text[told:ready], "stop"
-                    told = ready
-                    if count == asked.most_pieces:
-                        break
-                yield text[told:], "stop" if count != asked.most_pieces and not needed.done() else "length"
-        finally:
-            needed.cancel()
-            await self._read_again(pipeline)
+        async with aclosing(stream) as pieces:
+            while count != asked.most_pieces:
+                coming = asyncio.ensure_future(_next(pieces))
+                try:
+                    waiting: set[asyncio.Future[Any]] = {coming, needed}
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    if not coming.done():
+                        coming.cancel()
+                        await asyncio.gather(coming, return_exceptions=True)
+                if coming.cancelled() or needed.done():
+                    break
+                piece = coming.result()
+                if piece is None:
+                    yield text[told:], "stop"
+                    return
+                count += 1
+                text += piece
+                ends = [at for stop in asked.stops if (at := text.find(stop)) >= 0]
+                if ends:
+                    yield text[told : min(ends)], "stop"
+                    return
+                ready = max(told, len(text) - longest)
+                yield text[told:ready], "stop"
+                told = ready
+        yield text[told:], "length"
 
-    async def _read_again(self, pipeline: Any) -> None:
-        """Process the start of the next question's prompt again."""
+    async def _read_again(self, pipeline: Pipeline) -> None:
+        """Make the model read the start of the next question's prompt again."""
         beginning = [*pipeline.conversation.messages_for("")]
-        await self._host.guests.run(lambda: pipeline.llm.run(lambda llm, _: llm.prime(beginning)))
+        with suppress(AssistantError):
+            await self._host.guests.run(lambda: pipeline.llm.run(lambda llm, _: llm.prime(beginning)))
+
+
+async def _next(pieces: AsyncIterator[str]) -> str | None:
+    return await anext(pieces, None)
 
 
 def _message(given: object) -> Message:

@@ -147,7 +147,8 @@ class Session:
             if isinstance(detection, dict):
                 self._answers = bool(detection.get("create_response", True))
                 self._interrupts = bool(detection.get("interrupt_response", True))
-        if modalities := given.get("output_modalities"):
+        modalities = given.get("output_modalities")
+        if isinstance(modalities, list) and modalities:
             self._speaks = "audio" in modalities
 
     # Hearing
@@ -169,6 +170,8 @@ class Session:
                     began_ms = max(0, self._hearing.now_ms - self._hearing.utterance_ms)
                     await self._tell_speech("started", audio_start_ms=began_ms)
                 case e.SpeechPaused(utterance=utterance):
+                    if self._ahead:
+                        self._ahead.cancel()
                     self._ahead = asyncio.ensure_future(self._judge(utterance.pcm))
                 case e.TurnEnded(utterance=utterance):
                     await self._tell_speech("stopped", audio_end_ms=self._hearing.now_ms)

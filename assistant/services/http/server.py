@@ -43,14 +43,38 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class _Connection(H11Protocol):
-    """A connection that is closed if it never sends a request."""
+    """A connection that is closed if a request doesn't begin in time.
+
+    There are at most MOST_CONNECTIONS: a new one takes the place of one that has asked nothing yet.
+    """
+
+    _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        asyncio.get_running_loop().call_later(_HEAD_WITHIN_S, self._close_if_silent)
+        if len(self.connections) > MOST_CONNECTIONS:
+            silent = (each for each in self.connections if isinstance(each, _Connection) and each.is_silent)
+            next((each for each in silent if each is not self), self).transport.abort()
+        self._expect_head()
 
-    def _close_if_silent(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._expect_head()
+
+    @property
+    def is_silent(self) -> bool:
+        """True while no request has begun."""
+        return self.cycle is None and self.transport.get_protocol() is self
+
+    def _expect_head(self) -> None:
+        if self._late is None and (self.cycle is None or self.cycle.response_complete):
+            loop = asyncio.get_running_loop()
+            self._late = loop.call_later(_HEAD_WITHIN_S, self._close_if_late, self.cycle)
+
+    def _close_if_late(self, before: object) -> None:
+        self._late = None
+        is_http = self.transport.get_protocol() is self  # and not a WebSocket by now
+        if is_http and self.cycle is before and not self.transport.is_closing():
             self.transport.abort()
 
 
@@ -74,7 +98,6 @@ async def serve(listener: socket.socket, app: ASGIApp, *, token: str | None) -> 
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=round(_IDLE_S),
             timeout_graceful_shutdown=_ENDS_WITHIN_S,
             h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
