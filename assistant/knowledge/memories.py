@@ -9,7 +9,7 @@ from pathlib import Path
 
 from assistant.knowledge import recall
 from assistant.knowledge.contract import Fact, Lookup
-from assistant.runtime.database import Database
+from assistant.runtime.database import Database, Row
 from assistant.text.en import wording
 from assistant.text.en.words import Word
 
@@ -75,8 +75,16 @@ class MemoryBook:
         self._memories = self._read()
 
     def _read(self) -> tuple[Memory, ...]:
-        rows = self._database.rows("SELECT id, text, told_at FROM memories ORDER BY id")
-        return tuple(Memory(number, text, datetime.fromisoformat(told_at)) for number, text, told_at in rows)
+        query = "SELECT id, text, told_at FROM memories ORDER BY id"
+        return tuple(self._database.understood("memories", query, _memory))
+
+
+def _memory(row: Row) -> Memory:
+    """Raises ValueError or TypeError for a row that is damaged."""
+    number, text, told_at = row
+    if not isinstance(number, int) or not isinstance(text, str):
+        raise ValueError("not a memory")
+    return Memory(number, text, datetime.fromisoformat(told_at))
 
 
 class Memories:

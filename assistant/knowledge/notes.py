@@ -7,6 +7,7 @@ them is ever given to a model or run: a line is read out, or it is not.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sqlite3
 import threading
@@ -81,7 +82,7 @@ class Notes:
             row = self._index.execute(
                 "SELECT text, file FROM lines WHERE lines MATCH ? ORDER BY length(about) LIMIT 1", (query,)
             ).fetchone()
-        return Line(*row) if row else None
+        return Line(row[0], row[1].decode("utf-8", "replace")) if row else None
 
     def _look_if_due(self) -> None:
         """Look for changes beside the question, which is answered from what has been read."""
@@ -103,17 +104,22 @@ class Notes:
             return
         for file in self._seen.keys() | found.keys():
             if self._seen.get(file) != found.get(file):
-                self._replace(file, list(_lines(file)) if file in found else [])
-        self._seen = found
+                try:
+                    self._replace(file, list(_lines(file)) if file in found else [])
+                except Exception as error:  # noqa: BLE001 - whatever is in it, the others are read
+                    log.warning("note=%s problem=%s", _writable(file.name), type(error).__name__)
+                self._seen.pop(file, None)
+                if file in found:
+                    self._seen[file] = found[file]
 
     def _replace(self, file: Path, lines: Sequence[tuple[str, str]]) -> None:
         assert self._folder is not None  # noqa: S101 - asked before
-        name = str(file.relative_to(self._folder))
+        name = os.fsencode(file.relative_to(self._folder))  # a name needn't be UTF-8
         with self._lock:
             self._index.execute("DELETE FROM lines WHERE file = ?", (name,))
             self._index.executemany(
                 "INSERT INTO lines VALUES (?, ?, ?)",
-                [(_about(context, text), text, name) for context, text in lines],
+                [(_about(_writable(context), text), _writable(text), name) for context, text in lines],
             )
 
 
@@ -133,6 +139,11 @@ def _files(folder: Path) -> Iterator[Path]:
 def _stamp(file: Path) -> tuple[int, int]:
     status = file.stat()
     return status.st_mtime_ns, status.st_size
+
+
+def _writable(text: str) -> str:
+    """Text without halves of characters, which names of files and PDFs may contain, and SQLite refuses."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _lines(file: Path) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -106,6 +107,25 @@ def test_the_same_words_are_kept_once(tmp_path: Path) -> None:
     book.add("The key is under the mat", NOW)
     assert len(book.all()) == 1
     book.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "told_at"),
+    [("the bin", "garbage"), ("the bin", b"\xff"), ("the bin", 7), (b"\xff", "2026-12-01T16:00:00+00:00")],
+)
+def test_a_damaged_row_costs_itself_only(tmp_path: Path, text: object, told_at: object) -> None:
+    path = tmp_path / "memories.db"
+    book = MemoryBook(path)
+    book.add("the key is under the mat", NOW)
+    book.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO memories (text, told_at) VALUES (?, ?)", (text, told_at))
+    connection.close()
+    for _ in range(2):
+        book = MemoryBook(path)
+        assert [memory.text for memory in book.all()] == ["the key is under the mat"]
+        assert book.find(frozenset({"bin"})) is None
+        book.close()
 
 
 def test_it_is_said_back_to_whoever_told_it() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -92,6 +92,37 @@ def test_links_out_of_the_folder_and_hidden_files_are_left_out(tmp_path: Path) -
 
 def test_a_folder_that_is_gone_is_no_fault(tmp_path: Path) -> None:
     assert not ask(Notes(tmp_path / "nowhere"), "the guest wifi password")
+
+
+def test_a_name_that_is_not_utf_8_ends_nothing(notes: Notes, tmp_path: Path) -> None:
+    old, older = (Path(os.fsdecode(os.fsencode(tmp_path) + name)) for name in (b"/\xff.txt", b"/\xfe.txt"))
+    old.write_text("The shed key hangs in the hall.\n", encoding="utf-8")
+    older.write_text("The attic key hangs in the cellar.\n", encoding="utf-8")
+    assert "hall" in ask(notes, "the shed key")
+    assert "cellar" in ask(notes, "the attic key")
+    old.unlink()
+    assert not ask(notes, "the shed key")
+    assert "cellar" in ask(notes, "the attic key"), "two unreadable names are two files"
+    line = notes.readers["note"](words("the attic key"))
+    assert line is not None
+    assert line.file.encode("utf-8").endswith(b".txt")
+
+
+def test_a_file_that_fails_costs_itself_only(
+    notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes.wait()
+    replace = notes._replace
+
+    def fail_for_one(file: Path, lines: Sequence[tuple[str, str]]) -> None:
+        if file.stem == "a":
+            raise UnicodeEncodeError("utf-8", "", 0, 1, "for the test")
+        replace(file, lines)
+
+    monkeypatch.setattr(notes, "_replace", fail_for_one)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(f"The {name}key hangs in the hall.\n", encoding="utf-8")
+    assert "hall" in ask(notes, "the bkey")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
