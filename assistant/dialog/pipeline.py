@@ -64,7 +64,7 @@ class Answer:
         """The error that ended the reply early."""
         self.last_reply = ""
         """The text that "repeat that" repeats."""
-        self._text = text
+        self.text = text
         self._skills = skills
         self._agent = agent
         self._ask_model = ask_model
@@ -116,7 +116,7 @@ class Answer:
             try:
                 await _set(self._may_act)
                 self.has_acted = True
-                outcome = await _ask(agent, self._text)
+                outcome = await _ask(agent, self.text)
                 if outcome is None:
                     self.has_acted = False
                     is_declined.set()
@@ -142,7 +142,7 @@ class Answer:
         sentences = Sentences(begin_with=self._settings.tts.begin_with)
         is_own = False
         try:
-            async with aclosing(self._ask_model(self._text, partial(report.worked, "llm"))) as pieces:
+            async with aclosing(self._ask_model(self.text, partial(report.worked, "llm"))) as pieces:
                 async for piece in pieces:
                     report.mark("first_token")
                     if isinstance(piece, Call):
@@ -250,16 +250,14 @@ class Pipeline:
             may_act=may_act,
         )
 
-    async def answer_in_writing(self, text: str, last_reply: str) -> Report:
+    async def answer_in_writing(self, answer: Answer) -> Report:
         """Return the complete answer and add it to the conversation. Raises EngineError if there is none.
 
-        Spoken turns have priority: cancel this when someone speaks.
+        Spoken turns have priority: cancel this when someone speaks, unless the answer ``has_acted``.
         """
-        answer = self.answer(text)
-        answer.last_reply = last_reply
         report = await answer.whole()
         if report.handled_by == "llm":
-            self.conversation.add(text, answer.written.strip())
+            self.conversation.add(answer.text, answer.written.strip())
         return report
 
     def carry_out(

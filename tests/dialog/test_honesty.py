@@ -162,9 +162,9 @@ def test_the_conversation_forgets_what_was_not_known() -> None:
         await asyncio.sleep(0.1)
         spoken = await house.answered("Who wrote Hamlet?")
         assert spoken.reply == UNKNOWN
-        assert (await pipeline.answer_in_writing("Who wrote Hamlet?", "")).reply == UNKNOWN
+        assert (await pipeline.answer_in_writing(pipeline.answer("Who wrote Hamlet?"))).reply == UNKNOWN
         assert pipeline.conversation.kept == []
-        await pipeline.answer_in_writing("Hello.", "")
+        await pipeline.answer_in_writing(pipeline.answer("Hello."))
         assert [question for question, *_ in pipeline.conversation.kept] == ["Hello."]
 
     simulate(story, words=["Who wrote Hamlet?"], reply=lambda _: "Good day.")

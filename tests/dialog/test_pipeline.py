@@ -11,6 +11,7 @@ import pytest
 from assistant.core.errors import EmptyAnswer, EngineFailed
 from assistant.core.types import Message, Pcm16, Sentence
 from assistant.dialog.pipeline import Adopt
+from assistant.dialog.report import Report
 from assistant.engines.scripted import clip
 from assistant.runtime.aio import each
 from assistant.runtime.cancel import Cancel
@@ -46,12 +47,17 @@ async def employ(house: House) -> None:
     await asyncio.sleep(0.1)
 
 
+async def write_back(house: House, question: str) -> Report:
+    pipeline = house.voice_loop.pipeline
+    return await pipeline.answer_in_writing(pipeline.answer(question))
+
+
 def test_spoken_and_written_questions_are_answered_by_the_same() -> None:
     async def story(house: House) -> None:
         await employ(house)
         for question, who in ((TIME, "tell_time"), (LAMP, "butler"), (EGGS, "set_timer"), (FRANCE, "llm")):
             spoken = await house.answered(question)
-            in_writing = await house.voice_loop.pipeline.answer_in_writing(question, "")
+            in_writing = await write_back(house, question)
             assert (spoken.handled_by, in_writing.handled_by) == (who, who)
             if question != TIME:  # which is a later one meanwhile
                 assert in_writing.reply == spoken.reply
@@ -80,9 +86,9 @@ def test_an_answer_comes_sentence_by_sentence_and_waits_with_effects() -> None:
 def test_in_writing_the_model_is_asked_only_when_nobody_else_answers() -> None:
     async def story(house: House) -> None:
         await employ(house)
-        await house.voice_loop.pipeline.answer_in_writing(LAMP, "")
+        await write_back(house, LAMP)
         assert house.llm.prompts == []
-        await house.voice_loop.pipeline.answer_in_writing(FRANCE, "")
+        await write_back(house, FRANCE)
         assert len(house.llm.prompts) == 1
 
     simulate(story, reply=written, intents=INTENTS)
@@ -90,8 +96,7 @@ def test_in_writing_the_model_is_asked_only_when_nobody_else_answers() -> None:
 
 def test_a_written_answer_is_whole_or_an_error_and_is_remembered_as_it_was_written() -> None:
     async def story(house: House) -> None:
-        pipeline = house.voice_loop.pipeline
-        assert (await pipeline.answer_in_writing(FRANCE, "")).reply == PROGRAM
+        assert (await write_back(house, FRANCE)).reply == PROGRAM
         assert [content for _, content, _ in house.conversation.kept] == [PROGRAM]
         asked = 0
 
@@ -103,7 +108,7 @@ def test_a_written_answer_is_whole_or_an_error_and_is_remembered_as_it_was_writt
 
         house.faults.llm = fail
         with pytest.raises(EngineFailed, match="server is gone"):
-            await pipeline.answer_in_writing(FRANCE, "")
+            await write_back(house, FRANCE)
         assert len(house.conversation.kept) == 1
 
     simulate(story, reply=lambda _: PROGRAM)
@@ -112,7 +117,7 @@ def test_a_written_answer_is_whole_or_an_error_and_is_remembered_as_it_was_writt
 def test_no_answer_at_all_is_an_error() -> None:
     async def story(house: House) -> None:
         with pytest.raises(EmptyAnswer):
-            await house.voice_loop.pipeline.answer_in_writing(FRANCE, "")
+            await write_back(house, FRANCE)
 
     simulate(story, reply=lambda _: "")
 

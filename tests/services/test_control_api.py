@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -251,6 +252,27 @@ def test_who_speaks_goes_first() -> None:
         assert report.error is None
 
     at_the_desk(story, reply=lambda _: LONG * 20)
+
+
+def test_what_is_being_done_is_done_once_though_somebody_begins_to_speak() -> None:
+    async def story(desk: Desk) -> None:
+        loop, timers = asyncio.get_running_loop(), desk.house.timers
+        begun, go_on, count_down = asyncio.Event(), threading.Event(), timers.count_down
+
+        def slowly(*given: Any, **more: Any) -> Any:
+            loop.call_soon_threadsafe(begun.set)
+            go_on.wait(10)
+            return count_down(*given, **more)
+
+        timers.count_down = slowly  # type: ignore[method-assign]
+        asking = asyncio.ensure_future(desk("ask", text="Set a timer for 5 minutes"))
+        await begun.wait()
+        await desk("listen")
+        go_on.set()
+        assert (await asking)["handled_by"] == "set_timer"
+        assert len(timers.all()) == 1
+
+    at_the_desk(story)
 
 
 def test_a_model_that_fails_is_an_answer_too() -> None:

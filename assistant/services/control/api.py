@@ -21,6 +21,7 @@ from assistant.core.errors import EngineTimeout, OrderInvalid, OrderRefused
 from assistant.core.state import BETWEEN_TURNS, HEARING, State
 from assistant.dialog.loop import VoiceLoop
 from assistant.dialog.outages import told
+from assistant.dialog.pipeline import Answer
 from assistant.dialog.report import Report
 from assistant.settings.schema import Settings
 from assistant.skills import Stop
@@ -56,7 +57,7 @@ class ControlApi:
         self._last_reply = ""
         self._last_fault: tuple[float, str, str] | None = None
         self._noted: Exception | None = None
-        self._answering: asyncio.Task[Report] | None = None
+        self._answering: tuple[Answer, asyncio.Task[Report]] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._orders: dict[str, Callable[[Document], Awaitable[Document]]] = {
             "status": self._status,
@@ -94,7 +95,9 @@ class ControlApi:
             self._note_fault(event.error)
         is_spoken_to = state in (*HEARING, State.THINKING) and not isinstance(event, e.FollowUpOpened)
         if self._answering and is_spoken_to:
-            self._answering.cancel()  # a speaker has priority
+            answer, job = self._answering
+            if not answer.has_acted:  # or else, asked again, it would do it twice
+                job.cancel()  # a speaker has priority
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -213,8 +216,10 @@ class ControlApi:
 
     async def _answered(self, voice_loop: VoiceLoop, question: str) -> Report:
         limit_s = 2 * voice_loop.pipeline.settings.conversation.turn_timeout_s
-        job = asyncio.ensure_future(voice_loop.pipeline.answer_in_writing(question, self._last_reply))
-        self._answering = job
+        answer = voice_loop.pipeline.answer(question)
+        answer.last_reply = self._last_reply
+        job = asyncio.ensure_future(voice_loop.pipeline.answer_in_writing(answer))
+        self._answering = answer, job
         try:
             await asyncio.wait({job}, timeout=limit_s)
             if not job.done():
