@@ -115,11 +115,15 @@ class Line:
         portaudio.close_stream(self._stream)
 
     def go_on(self) -> None:
-        """Reopen it. If it is gone, its silence shows that."""
+        """Reopen it, unless it was closed meanwhile. If it is gone, its silence shows that."""
+        if self not in _open:
+            return
         with contextlib.suppress(AudioError):
             found = portaudio.find(self._kind, self.device.name)
             device = replace(found, sample_rate_hz=self.device.sample_rate_hz)
             self._stream = portaudio.open_stream(self._kind, device, **self._how)
+            if self not in _open:  # a call that was stuck runs beside later ones, such as ``close``
+                portaudio.close_stream(self._stream)
         self.is_paused = False
 
     def close(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from assistant.audio import Kind, lines, portaudio
-from assistant.audio.lines import LOOKS_AGAIN_AFTER_S, LOOKS_OFTEN_FOR_S, Rescan
+from assistant.audio.lines import LOOKS_AGAIN_AFTER_S, LOOKS_OFTEN_FOR_S, Line, Rescan
 from assistant.core.errors import DeviceUnavailable
 
 STEP_S = 2.0
@@ -68,3 +70,50 @@ def test_one_that_is_lost_again_is_looked_for_as_often_again(scene: Scene) -> No
     scene.misses_it_for(600)
     scene.now_s += 3600
     assert scene.misses_it_for(20) == 10
+
+
+class Card:
+    """A microphone that is always on the list; ``before_opening`` may be a call that comes between."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.open_streams: set[object] = set()
+        self.before_opening: Callable[[], object] = lambda: None
+        device = portaudio.Device(0, "mic", 1, 0, 16_000, True, False)
+        monkeypatch.setattr(lines, "_open", set())
+        monkeypatch.setattr(portaudio, "find", lambda *_: device)
+        monkeypatch.setattr(portaudio, "at_best_rate", lambda _, found: found)
+        monkeypatch.setattr(portaudio, "is_stale", lambda: True)
+        monkeypatch.setattr(portaudio, "open_stream", self._open)
+        monkeypatch.setattr(portaudio, "close_stream", self.open_streams.discard)
+
+    def _open(self, *_: Any) -> object:
+        self.before_opening()
+        stream = object()
+        self.open_streams.add(stream)
+        return stream
+
+
+def test_a_rescan_that_returns_late_leaves_a_closed_device_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(monkeypatch)
+    line = Line("input", None, lambda _: {})
+    monkeypatch.setattr(portaudio, "rescan", line.close)  # on another thread, while this call is stuck
+    Rescan({"input": None, "output": None})._look("input")
+    assert not card.open_streams
+
+
+def test_a_device_that_is_closed_while_it_reopens_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(monkeypatch)
+    line = Line("input", None, lambda _: {})
+    line.pause()
+    card.before_opening = line.close
+    line.go_on()
+    assert not card.open_streams
+
+
+def test_a_device_goes_on_after_a_rescan(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(monkeypatch)
+    line = Line("input", None, lambda _: {})
+    monkeypatch.setattr(portaudio, "rescan", lambda: None)
+    Rescan({"input": None, "output": None})._look("input")
+    assert len(card.open_streams) == 1
+    assert not line.is_paused
