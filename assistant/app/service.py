@@ -61,6 +61,9 @@ _IN_WORDS = {
     State.FAULTED: "Not working.",
 }
 
+_NORMAL_ENDS = (None, asyncio.CancelledError, KeyboardInterrupt)
+"""What ends it because somebody wants that, as the kind of exception."""
+
 _ENDS_WITHIN_S = 4.5
 """After this, it exits without closing everything: all that must be kept is already on disk."""
 
@@ -141,7 +144,8 @@ async def live(
         control.publish({"state": orders.state.value})
         systemd.tell(f"STATUS={_IN_WORDS[orders.state]}")
         stack.callback(systemd.tell, "STOPPING=1", "STATUS=Ending.")
-        stack.push(lambda kind, *_: None if kind is replacement.Replaced else mark.clear())
+        # After an error, systemd starts it again, and it must stay muted.
+        stack.push(lambda kind, *_: mark.clear() if kind in _NORMAL_ENDS else None)
         context = stack.enter_context(skill_context(loudness=lambda: devices.speaker.volume))
         voice_loop = await stack.enter_async_context(
             open_loop(
