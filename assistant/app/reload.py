@@ -185,7 +185,7 @@ async def _take_over(voice_loop: VoiceLoop, new: Settings, fresh: _Fresh) -> Non
         agent=fresh.agent,
         conversation=fresh.conversation or pipeline.conversation,
         may_call=fresh.may_call if fresh.conversation else pipeline.may_call,
-        honesty=build.honesty(new, pipeline.llm.engine),
+        honesty=build.honesty(new, fresh.engines.get("llm") or pipeline.llm.engine),
         settings=new,
         wake_phrases=phrases,
     )

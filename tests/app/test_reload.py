@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from assistant.app import build
 from assistant.app import engines as loading
 from assistant.app.reload import SavedFiles, changes
 from assistant.app.supervisor import Supervisor, Watch
@@ -65,6 +66,25 @@ def test_a_changed_model_takes_over_and_the_others_stay(owned: Stories) -> None:
         assert owner.made == [pipeline.llm.engine]
         assert closed == ["llm"]
         assert await ask(owner.house) == "The other model says so."
+
+    owned(story)
+
+
+def test_a_changed_model_is_trusted_by_its_own_size(owned: Stories, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(owner: Owner) -> None:
+        judged: list[Any] = []
+        honesty = build.honesty
+
+        def judging(settings: Settings, llm: Any) -> Any:
+            judged.append(llm)
+            return honesty(settings, llm)
+
+        monkeypatch.setattr(build, "honesty", judging)
+        before = owner.house.voice_loop.pipeline.llm.engine
+        await owner.reload("llm: {model: smollm2-135m-instruct-q4_1}")
+        await owner.reload("llm: {model: smollm2-135m-instruct-q4_1}\nendpoint: {unclear_ms: 900}")
+        assert judged == [owner.made[0], owner.made[0]]
+        assert before not in judged
 
     owned(story)
 
