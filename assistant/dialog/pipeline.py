@@ -130,6 +130,7 @@ class Answer:
                     first.cancel()
                     await asyncio.gather(first, return_exceptions=True)
         self.report.handled_by, self.report.outcome = agent.name, outcome
+        self._skills.agent_answers(agent)
         if outcome.speech:
             yield Sentence(outcome.speech)
 
@@ -137,7 +138,6 @@ class Answer:
         """Yield the model's reply sentence by sentence, or that of the skill that it calls."""
         report = self.report
         report.handled_by = "llm"
-        self._skills.model_answers()
         report.mark("llm_begin")
         sentences = Sentences(begin_with=self._settings.tts.begin_with)
         is_own = False
@@ -257,8 +257,13 @@ class Pipeline:
         """
         report = await answer.whole()
         if report.handled_by == "llm":
-            self.conversation.add(answer.text, answer.written.strip())
+            self.remember(answer.text, answer.written.strip())
         return report
+
+    def remember(self, question: str, reply: str) -> None:
+        """Add the model's reply to the conversation, if any of it is worth that, now that it was given."""
+        self.conversation.add(question, reply)
+        self.skills.model_answers()
 
     def carry_out(
         self, action: Action | None, *, stop_ringing: Callable[[], None], post: Callable[[Event], None]

@@ -275,4 +275,4 @@ class Turn:
         is_whole = self._playback.was_heard_out or self._playback.lost is not None
         reply = written if is_whole else self.report.heard
         if self._released.is_set() and self.report.handled_by == "llm" and not self._is_retracted:
-            self._pipeline.conversation.add(text, reply)
+            self._pipeline.remember(text, reply)

@@ -190,8 +190,13 @@ class Skills:
         self._question = (question, self._context.now) if question else None
 
     def model_answers(self) -> None:
-        """Note that the next answer comes from the language model ("how do you know?")."""
+        """Note that the last answer came from the language model ("how do you know?")."""
         self._context.source.is_model = True
+
+    def agent_answers(self, agent: Agent) -> None:
+        """Note that the last answer came from the agent: "Home Assistant"."""
+        source = self._context.source
+        source.name, source.is_model = agent.name.replace("_", " ").title(), False
 
     def last_word(self, text: str) -> Match | None:
         """Match the last of several sentences if it is about the answer itself: "How old is he? Never mind."

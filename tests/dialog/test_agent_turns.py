@@ -15,6 +15,8 @@ INTENTS = [shipped_folder("config") / "intents" / "en.yaml"]
 LAMP = "Turn on the lamp."
 FRANCE = "What is the capital of France?"
 TIME = "What time is it?"
+SOURCE = "How do you know that?"
+OF_MODEL, OF_BUTLER = "From my language model, which can be wrong.", "I have that from Butler."
 
 
 class Butler:
@@ -76,3 +78,31 @@ def test_a_model_that_fails_while_the_agent_answers_is_nobodys_business() -> Non
         assert (report.handled_by, report.error) == ("butler", None)
 
     simulate(story, words=[LAMP], intents=INTENTS)
+
+
+def test_who_answered_is_the_source_and_not_who_only_worked_ahead() -> None:
+    async def story(house: House) -> None:
+        hire(house)
+        for question, source in ((LAMP, OF_BUTLER), (FRANCE, OF_MODEL), (LAMP, OF_BUTLER)):
+            await house.answered(question)
+            assert (await house.answered(SOURCE)).reply == source
+        assert len(house.llm.prompts) == 3, "the model prepared an answer each time"
+
+    simulate(story, words=[LAMP, FRANCE, SOURCE], intents=INTENTS)
+
+
+def test_an_answer_that_was_given_up_before_it_was_said_is_no_source() -> None:
+    async def story(house: House) -> None:
+        assert (await house.answered(TIME)).handled_by == "tell_time"
+        house.say(FRANCE, 600)
+        house.pause(600)
+        house.say(SOURCE, 900)
+        await asyncio.sleep(3)
+        await house.voice_loop.idle(2)
+        assert house.llm.prompts, "the model had begun to answer"
+        assert house.reports[-1].reply == "I worked it out myself."
+        assert (await house.answered(FRANCE)).handled_by == "llm"
+        assert (await house.answered(SOURCE)).reply == OF_MODEL
+
+    settings = {"endpoint": {"complete_ms": 900, "unclear_ms": 1000, "read_ahead_ms": 0}}
+    simulate(story, words=[TIME, FRANCE, SOURCE], intents=INTENTS, settings=settings)
