@@ -40,11 +40,8 @@ CREATE TABLE IF NOT EXISTS timers (
 """
 
 _KINDS = ("timer", "alarm", "reminder")
-
 _MOST_NAME = 10_000
-
 _SELECT = "SELECT id, kind, name, duration_s, local, every, due_utc_s, due_boot_s, boot_id FROM timers"
-
 _PAUSED = "paused"
 
 LONGEST = timedelta(days=366)
@@ -52,6 +49,9 @@ LONGEST = timedelta(days=366)
 
 _POSSIBLE_S = 10 * LONGEST.total_seconds()
 """An appliance may have been off for years."""
+
+_YEARS, _YEARS_S = range(1970, 2200), 230 * LONGEST.total_seconds()
+"""When anything may be due, whatever the wall clock shows; the latter in seconds since 1970."""
 
 _SET_S = 2.0
 """The wall clock was set, not merely slewed, if it moves further than this from the boot clock."""
@@ -152,21 +152,27 @@ class TimerBook:
         return self._timer((cursor.lastrowid, *values))
 
     def extend(self, timer: Timer, by: timedelta) -> None:
-        """Extend a countdown; a time of day doesn't change. Raises TooLong."""
+        """Let it ring later, or sooner; a time of day moves. Raises TooLong."""
         _require_possible(timedelta(seconds=timer.left_s) + by)
+        seconds, local = by.total_seconds(), None
+        if timer.local:  # by the clock since 1970: right across a daylight saving change
+            local = self._clocks.to_local(self._clocks.from_local(timer.local) + seconds).isoformat()
         with self._database.change() as connection:
             connection.execute(
-                "UPDATE timers SET due_utc_s = due_utc_s + ?1, due_boot_s = due_boot_s + ?1 WHERE id = ?2",
-                (by.total_seconds(), timer.id),
+                "UPDATE timers SET due_utc_s = due_utc_s + ?1, due_boot_s = due_boot_s + ?1, local = ?2"
+                " WHERE id = ?3",
+                (seconds, local, timer.id),
             )
 
     def pause(self, timer: Timer) -> None:
-        """Pause a countdown; a time of day continues."""
+        """Pause it; one for a time of day counts down from now on, and repeats from its next day."""
         with self._database.change() as connection:
-            connection.execute(
-                "UPDATE timers SET due_boot_s = ?1, boot_id = ?2 WHERE id = ?3 AND local IS NULL",
-                (timer.left_s, _PAUSED, timer.id),
-            )
+            if timer.local:
+                self._put_away(connection, timer)
+                self._insert(connection, timer.kind, timer.name, None, None, "", None, timer.left_s, _PAUSED)
+            else:
+                update = "UPDATE timers SET due_boot_s = ?, boot_id = ? WHERE id = ?"
+                connection.execute(update, (timer.left_s, _PAUSED, timer.id))
 
     def resume(self, timer: Timer) -> None:
         """Resume a paused countdown where it stopped."""
@@ -271,7 +277,9 @@ class TimerBook:
         return f"{entries} of my timers could not be read." if count else ""
 
     def _entries(self) -> list[Timer]:
-        return self._database.understood("timers", _SELECT, self._timer)
+        """All except those that are many years away, because the wall clock is wrong for now."""
+        timers = self._database.understood("timers", _SELECT, self._timer)
+        return [timer for timer in timers if abs(timer.left_s) < _POSSIBLE_S]
 
     # Clocks
 
@@ -284,12 +292,15 @@ class TimerBook:
             raise ValueError("not an entry")
         local = datetime.fromisoformat(local_text) if local_text else None
         if local:
+            is_possible = local.tzinfo is None and local.year in _YEARS
             left_s = self._clocks.from_local(local) - self._clocks.utc_s()
         elif boot_id == _PAUSED or (boot_id and boot_id == self._boot_id):
             left_s = due_boot_s - (0.0 if boot_id == _PAUSED else self._clocks.boot_s())
+            is_possible = abs(left_s) < _POSSIBLE_S
         else:
+            is_possible = 0 <= due_utc_s < _YEARS_S
             left_s = due_utc_s - self._clocks.utc_s()
-        if not abs(left_s) < _POSSIBLE_S:  # also rejects NaN
+        if not is_possible:  # NaN isn't either; what only the wall clock makes so is no damage
             raise ValueError("it is due at an impossible time")
         days = frozenset(int(day) for day in every)
         if not days <= set(range(7)) or (days and local is None):

@@ -17,6 +17,7 @@ from assistant.skills.timer_book import TooLong
 from assistant.text import pattern
 from assistant.text.en.durations import duration
 from tests.conftest import CHECKOUT
+from tests.skills.conftest import Time
 
 ENGLISH = CHECKOUT / "config" / "intents" / "en.yaml"
 
@@ -194,6 +195,37 @@ def test_a_damaged_row_is_set_aside_said_once_and_the_others_stay(tmp_path: Path
     assert said.startswith(f"{len(rows)} entries of my timers could not be read.")
     assert "five hour" in said or "4 hours" in said or "four hours" in said
     assert list_timers(book).startswith("You have")
+    book.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "boot"),
+    [
+        ("due_boot_s", 1e12, "first boot"),
+        ("due_boot_s", float("inf"), "first boot"),
+        ("due_boot_s", None, "first boot"),
+        ("due_utc_s", 1e12, "second boot"),
+        ("due_utc_s", float("inf"), "second boot"),
+        ("due_utc_s", -1.0, "second boot"),
+        ("due_utc_s", None, "second boot"),
+        ("local", "1969-12-31T07:00:00", "first boot"),
+        ("local", "2200-01-01T07:00:00", "first boot"),
+        ("local", "2025-11-24T07:00:00+01:00", "first boot"),
+    ],
+)
+def test_a_time_that_no_clock_makes_possible_is_damage(
+    tmp_path: Path, column: str, value: object, boot: str
+) -> None:
+    clocks = Time().clocks
+    book = TimerBook(tmp_path / "timers.db", clocks("first boot"))
+    book.count_down("timer", timedelta(minutes=10))
+    book.close()
+    with sqlite3.connect(tmp_path / "timers.db") as connection:
+        connection.execute(f"UPDATE timers SET {column} = ?", (value,))  # noqa: S608
+    connection.close()
+    book = TimerBook(tmp_path / "timers.db", clocks(boot))
+    assert book.all() == []
+    assert book.damage() == "An entry of my timers could not be read."
     book.close()
 
 

@@ -296,3 +296,15 @@ def test_skills_survive_a_restart(home: Home, tmp_path: Path) -> None:
 def test_sqlite_can_be_shared_between_threads() -> None:
     """``Match.run`` may be called from a worker thread: SQLite itself must be built for that."""
     assert sqlite3.threadsafety > 0
+
+
+def test_a_timer_until_a_time_of_day_is_extended_and_paused(home: Home) -> None:
+    home.say("set a timer until noon tomorrow")
+    [before] = home.timers.all("timer")
+    home.say("add ten minutes to the timer")
+    assert home.timers.all("timer")[0].left_s == pytest.approx(before.left_s + 600)
+    assert home.say("pause the timer").startswith("Paused with")
+    home.time.run(2 * 86400)
+    assert home.timers.due() == []
+    home.say("resume the timer")
+    assert home.timers.all("timer")[0].left_s == pytest.approx(before.left_s + 600)

@@ -80,6 +80,61 @@ def test_an_alarm_follows_the_wall_clock(book: TimerBook, time: Time) -> None:
     assert missed.left_s == pytest.approx(-600)
 
 
+def test_a_wall_clock_that_is_decades_off_costs_nothing(path: Path, time: Time, book: TimerBook) -> None:
+    book.set_for("alarm", datetime(2025, 11, 24, 7, 0), "up", range(5))  # noqa: DTZ001
+    book.set_for("reminder", datetime(2025, 11, 24, 8, 0), "bin")  # noqa: DTZ001
+    book.count_down("timer", 600 * MINUTE, "roast")
+    book.close()
+    now, time.boot_s = time.wall, 5.0
+    for year in (1970, 2070):
+        time.wall = now.replace(year=year)
+        book = TimerBook(path, time.clocks("second boot"))
+        assert book.due() == []
+        assert book.all() == []
+        assert not book.damage()
+        time.wall = now  # the network's time has arrived
+        assert set(names(book)) == {"up", "bin", "roast"}
+        assert book.due() == []
+        book.close()
+
+
+def test_a_timer_for_a_time_of_day_is_extended(book: TimerBook, time: Time) -> None:
+    book.set_for("timer", datetime(2025, 11, 23, 16, 30), "tea")  # noqa: DTZ001
+    [before] = book.all()
+    book.extend(before, 10 * MINUTE)
+    [after] = book.all()
+    assert after.left_s == pytest.approx(before.left_s + 600)
+    assert after.local == datetime(2025, 11, 23, 16, 40)  # noqa: DTZ001
+    book.extend(after, -20 * MINUTE)
+    assert book.all()[0].left_s == pytest.approx(before.left_s - 600)
+    time.run(before.left_s - 599)
+    assert len(book.due()) == 1
+
+
+def test_a_timer_for_a_time_of_day_is_paused(book: TimerBook, time: Time) -> None:
+    book.set_for("timer", datetime(2025, 11, 23, 16, 30), "tea")  # noqa: DTZ001
+    [before] = book.all()
+    book.pause(before)
+    time.run(5 * 3600)
+    [paused] = book.all()
+    assert (paused.name, paused.is_paused) == ("tea", True)
+    assert paused.left_s == pytest.approx(before.left_s)
+    book.resume(paused)
+    time.run(before.left_s - 1)
+    assert book.due() == []
+    time.run(2)
+    assert [timer.name for timer in book.due()] == ["tea"]
+
+
+def test_a_paused_repeating_timer_still_repeats(book: TimerBook) -> None:
+    book.set_for("timer", datetime(2025, 11, 23, 16, 30), "tea", range(7))  # noqa: DTZ001
+    book.pause(book.all()[0])
+    [paused, repeating] = book.all()
+    assert (paused.is_paused, paused.every) == (True, frozenset())
+    assert repeating.local == datetime(2025, 11, 24, 16, 30)  # noqa: DTZ001
+    assert repeating.every == frozenset(range(7))
+
+
 def test_after_a_reboot_a_countdown_goes_by_the_wall_clock_as_it_was_corrected(
     path: Path, time: Time, book: TimerBook
 ) -> None:
