@@ -113,8 +113,10 @@ def test_what_rings_falls_silent_though_that_cannot_be_written(disk: Path) -> No
 
 def test_a_new_book_on_a_full_disk_says_what_is_wrong(disk: Path) -> None:
     fill(disk)
+    timers = TimerBook(disk / "timers.db")  # the rest of the assistant starts all the same
     with pytest.raises(StorageFull) as caught:
-        TimerBook(disk / "timers.db")
+        timers.count_down("timer", timedelta(minutes=5))
+    timers.close()
     assert str(disk) in caught.value.next_step
 
 

@@ -131,7 +131,7 @@ def test_the_second_question_is_asked_with_the_first(
 
     monkeypatch.setattr(llama_cpp_llm, "LlamaCppLlm", Overheard)
     by_name = {clip.path.stem: clip.path for clip in shared_audio}
-    talk = conversation([by_name["audio"], by_name["seine"]], tmp_path)
+    talk = conversation([by_name["audio"], by_name["seine"]], tmp_path, knowledge={"tables": None})
     first, second = talk.reports
     told = [message.content for message in asked[-1]]
     assert told[-1] == second.transcript

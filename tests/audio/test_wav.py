@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import wave
 from contextlib import aclosing
 from pathlib import Path
 
@@ -257,5 +258,6 @@ def test_heard_never_goes_back_and_the_file_holds_what_was_heard(
         speaker.close()
 
     clock.run(main(), "virtual")
-    samples = np.count_nonzero(read_sound(path)) if path.stat().st_size > 44 else 0
+    with wave.open(str(path), "rb") as file:
+        samples = np.count_nonzero(np.frombuffer(file.readframes(file.getnframes()), np.int16))
     assert samples == pytest.approx(heard_s * SAMPLE_RATE_HZ, abs=len(steps) + 1)

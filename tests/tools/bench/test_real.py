@@ -21,7 +21,11 @@ def measured(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, 
     return "\n".join(text), json.loads(line)
 
 
-def test_a_real_turn_is_measured(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_real_turn_is_measured(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASSISTANT__KNOWLEDGE__TABLES", "null")  # the model answers
+    monkeypatch.setenv("ASSISTANT__LLM__KNOWLEDGE", "always")
     picture = tmp_path / "turn.svg"
     text, document = measured(capsys, "latency", "--picture", str(picture))
     assert document["response"]["n"] == document["llm"]["response"]["n"] == 1

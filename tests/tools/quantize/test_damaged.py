@@ -102,7 +102,7 @@ def test_shuffled_weights_are_found(copied: Path, few_dialogues: Texts, referenc
 
 def test_a_changed_rope_is_found(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
     turn(copied, 100)
-    with pytest.raises(ModelCorrupt, match=r"rope\.freq_base is 100, and its source's is 100000"):
+    with pytest.raises(ModelCorrupt, match=r"rope\.freq_base is 100, but its source's is 100000"):
         found_wrong(copied, few_dialogues, reference)
 
 
@@ -148,7 +148,7 @@ def test_a_zeroed_matrix_is_found_and_named(copied: Path, few_dialogues: Texts, 
 
 def test_a_planted_nan_is_found_and_named(copied: Path, few_dialogues: Texts, reference: Reference) -> None:
     change(copied, "blk.3.ffn_norm.weight", nan_planted)
-    with pytest.raises(ModelCorrupt, match=r"'blk\.3\.ffn_norm\.weight' of copied\.gguf holds NaN"):
+    with pytest.raises(ModelCorrupt, match=r"'blk\.3\.ffn_norm\.weight' of copied\.gguf contains NaN"):
         found_wrong(copied, few_dialogues, reference)
 
 

@@ -33,7 +33,7 @@ def test_every_matrix_of_every_layer_is_watched() -> None:
 
 @pytest.mark.models
 def test_a_short_text_is_refused() -> None:
-    with pytest.raises(SettingsError, match="tokens long, and 1000 are the least"):
+    with pytest.raises(SettingsError, match="tokens, but at least 1000 are needed"):
         gather_importance(REAL, Texts((), ("Too short.",)), TALK, 1, Unwatched())
 
 

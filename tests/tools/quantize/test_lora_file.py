@@ -121,7 +121,7 @@ def test_made_installed_and_worn(store: Store, few_dialogues: Texts, tmp_path: P
 def test_one_that_makes_nonsense_is_refused(store: Store, few_dialogues: Texts, tmp_path: Path) -> None:
     folder = adapter(tmp_path / "peft", strength=1.0)
     with pytest.raises(
-        ModelRefused, match=r"The adapter mine was not installed: with it the perplexity .* times"
+        ModelRefused, match=r"The adapter mine was not installed: with it, the perplexity .* times"
     ):
         lora.make(Request(str(folder), lora.FORMAT, "mine", base=NAME), store, WATCHER)
     assert not (store.models_dir / "mine").exists()

@@ -118,7 +118,7 @@ def test_random_weights_are_refused_and_installed_by_force(tiny: Path, store: St
     assert not (store.models_dir / "tiny-int8").exists()
     assert left_behind(store.models_dir) == []
     about = whisper.make(Request(str(tiny), "ct2-int8", name="mine", force=True), store, Unwatched())
-    assert "of the words wrong" in about["forced"][0]
+    assert "of the words are wrong" in about["forced"][0]
     assert store.path("mine", "stt")
 
 
@@ -146,11 +146,11 @@ def test_damaged_weights_are_refused_with_their_name(
 @pytest.mark.parametrize(
     ("file", "change", "why"),
     [
-        ("config.json", {"architectures": ["LlamaForCausalLM"]}, "is no Whisper model"),
+        ("config.json", {"architectures": ["LlamaForCausalLM"]}, "is not a Whisper model"),
         ("config.json", {"encoder_layers": 2}, "lacks the tensor"),
         ("config.json", {"encoder_layers": "one"}, "says encoder_layers is 'one'"),
-        ("config.json", {"vocab_size": 10}, "the network 10"),
-        ("config.json", {"auto_map": {}}, "run code of its own"),
+        ("config.json", {"vocab_size": 10}, "the network has 10"),
+        ("config.json", {"auto_map": {}}, "running its own code"),
         ("tokenizer.json", {"model": None}, "tokenizer.json is missing or cannot be read"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_model_that_misses_more_than_its_source_is_refused() -> None:
     right = whisper_gate.Heard(whisper_gate.SAID, 0.0, encoded)
     assert whisper_gate.doubts(right, right, "ct2-int8") == []
     worse = whisper_gate.Heard("How old is it?", 0.5, encoded)
-    assert "50% of the words wrong" in whisper_gate.doubts(right, worse, "ct2-int8")[0]
+    assert "50% of the words are wrong" in whisper_gate.doubts(right, worse, "ct2-int8")[0]
     off = whisper_gate.Heard(whisper_gate.SAID, 0.0, encoded * 2)
     assert "distance from the source's" in whisper_gate.doubts(right, off, "ct2-int8")[0]
     broken = whisper_gate.Heard(whisper_gate.SAID, 0.0, encoded * np.nan)
@@ -190,7 +190,7 @@ def test_what_cannot_be_done_is_said_before_work(
 ) -> None:
     with pytest.raises(SettingsError, match="ct2-int4"):
         whisper.make(Request(str(tiny), "ct2-int4"), store, Unwatched())
-    with pytest.raises(ModelMissing, match=r"no folder \./nothing"):
+    with pytest.raises(ModelMissing, match=r"no folder named \./nothing"):
         whisper.make(Request("./nothing", "ct2-int8"), store, Unwatched())
     watcher = Heard()
     monkeypatch.setattr(health, "available_mb", lambda: 600)

@@ -20,6 +20,7 @@ from tests.store.site import Heard
 
 ABOUT: dict[str, Any] = {
     "name": "mine",
+    "licence": "MIT",
     "command": "assistant quantize",
     "made_at": "today",
     "versions": {},
@@ -91,7 +92,7 @@ def test_the_disk_there_is_asked_before_work_and_again(
 ) -> None:
     watcher = Heard()
     workspace.plan_delivery(SIZE_BYTES, elsewhere / "new" / "there", tmp_path, watcher)
-    assert "there is on another disk: 3.0 MB there (" in watcher.notes[0]
+    assert "there is on a different disk: it needs 3.0 MB there (" in watcher.notes[0]
     monkeypatch.setattr(
         disk,
         "free_bytes",

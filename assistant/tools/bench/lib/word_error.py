@@ -5,6 +5,7 @@ Both packages are in the extra ``bench``. Without them, no words are counted, an
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import Any
 
@@ -25,7 +26,10 @@ def counted(said: str, heard: str) -> tuple[int, int]:
 def _tools() -> tuple[Any, Any] | None:
     try:
         from jiwer import process_words  # noqa: PLC0415 - extras
-        from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python warns of its escapes the first time that it reads them.
+            from whisper_normalizer.english import EnglishTextNormalizer  # noqa: PLC0415
     except ImportError:
         return None
     return process_words, EnglishTextNormalizer()
