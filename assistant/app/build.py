@@ -175,15 +175,15 @@ def read_opening(llm: Llm, conversation: Conversation, *, keep: bool = True) -> 
 
 @asynccontextmanager
 async def _open_pipeline(
-    settings: Settings, speaker: Speaker, context: SkillContext, cores: CorePlan
+    written: Settings, speaker: Speaker, context: SkillContext, cores: CorePlan
 ) -> AsyncIterator[Pipeline]:
     """Load and warm every engine of the pipeline; free them in reverse. Raises ModelTooBig before that.
 
     Which of them computes when: ``runtime.engine_thread``.
     """
-    wanted, found = settings, model_choice.resolved(settings)
-    settings = await in_thread(lambda: proof.usable(found, loading.store_of(found)))
-    memory_fit.require(settings)
+    settings = await in_thread(lambda: loading.with_stand_ins(written))
+    in_use = model_choice.resolved(settings)
+    memory_fit.require(in_use)
     return_what_is_freed()
     in_turn = FairLock()
     began_s = asyncio.get_running_loop().time()
@@ -192,8 +192,8 @@ async def _open_pipeline(
         async def start(name: str, load: Callable[[Settings], E]) -> EngineThread[E]:
             worker: EngineThread[E] = EngineThread(name, cores.engines if cores.pinned else (), in_turn)
             stack.push_async_callback(worker.close)
-            with proof.marked(name, getattr(settings, name).model):
-                await worker.start(lambda: load(settings))
+            with proof.marked(name, getattr(in_use, name).model):
+                await worker.start(lambda: load(in_use))
             return worker
 
         # First the engine that needs most memory while loading: for a moment, all of its file.
@@ -211,7 +211,7 @@ async def _open_pipeline(
             skills=known,
             conversation=conversation,
             speaker=speaker,
-            settings=wanted if settings == found else settings,  # a reload compares with what is written
+            settings=settings,
             agent=load_agent(settings),
             honesty=honesty(settings, llm.engine),
             may_call=may_call,

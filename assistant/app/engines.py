@@ -55,6 +55,17 @@ def store_of(settings: Settings) -> Store:
     return open_store(paths.models(settings.store.models), key_file=settings.store.key_file)
 
 
+def with_stand_ins(settings: Settings, kinds: tuple[proof.Kind, ...] = proof.KINDS) -> Settings:
+    """Return the settings as they are, but with another model in the place of each damaged one.
+
+    Raises ModelCorrupt when there is none.
+    """
+    found = model_choice.resolved(settings)
+    used = proof.usable(found, store_of(settings), kinds)
+    pairs = {str(kind): (getattr(found, kind), getattr(used, kind)) for kind in kinds}
+    return settings.model_copy(update={kind: now for kind, (old, now) in pairs.items() if now != old})
+
+
 def load_vad(settings: Settings) -> Vad:
     vad: Vad = engines.load("vad", settings.vad.engine, settings=settings.vad)
     if settings.vad.engine == "webrtc" and settings.vad.confirm:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 Kind: TypeAlias = Literal["stt", "llm", "tts"]
 
-_KINDS: tuple[Kind, ...] = ("llm", "stt", "tts")
+KINDS: tuple[Kind, ...] = ("llm", "stt", "tts")
 
 _SPARE_BYTES = 2_500_000_000
 """Libraries, threads' stacks and buffers; a limit that stops a file which wants everything."""
@@ -86,7 +86,7 @@ def try_import(kind: Kind, settings: Settings, store: Store, name: str) -> str:
     return ""
 
 
-def usable(settings: Settings, store: Store, kinds: tuple[Kind, ...] = _KINDS) -> Settings:
+def usable(settings: Settings, store: Store, kinds: tuple[Kind, ...] = KINDS) -> Settings:
     """The settings, with another model of the same kind in the place of each that is damaged.
 
     The last one that worked comes first, then others that are here, the largest first. Raises ModelCorrupt

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import adapter as adapters
-from assistant.app import build
+from assistant.app import build, proof
 from assistant.app import engines as loading
 from assistant.audio.files import read_sound
 from assistant.core.errors import AssistantError, EngineFailed
@@ -97,6 +97,7 @@ class Reloader:
     def __init__(self, load: Callable[[], Loaded], loaded: Loaded) -> None:
         self._load = load
         self._saved = SavedFiles(_files(loaded))
+        self._written = loaded.settings
         self._prompt = configuration.prompt_text(loaded.settings)
         self._one_at_a_time = asyncio.Lock()
 
@@ -114,6 +115,8 @@ class Reloader:
             try:
                 loaded = await in_thread(self._load)
                 before, new = voice_loop.pipeline.settings, loaded.settings
+                if kinds := self._stood_in(before, new):
+                    new = await in_thread(partial(loading.with_stand_ins, new, kinds))
                 changed = changes(before, new)
                 fresh = await self._make(voice_loop, context, new, changed)
             except AssistantError as error:
@@ -121,7 +124,7 @@ class Reloader:
                 raise
             prompt_changed = fresh.prompt != self._prompt
             await _take_over(voice_loop, new, fresh)
-            self._prompt = fresh.prompt
+            self._written, self._prompt = loaded.settings, fresh.prompt
             self._saved.files = _files(loaded)
             if "audio.volume" in changed:
                 voice_loop.pipeline.speaker.volume = new.audio.volume
@@ -130,6 +133,14 @@ class Reloader:
             told = sorted(changed | ({"llm.prompt"} if prompt_changed else set()))
             log.info("reload=done changed=%s", ",".join(told) or "-")
             return {"changed": told, "after_restart": sorted(key for key in changed if _is_at_start(key))}
+
+    def _stood_in(self, at_work: Settings, new: Settings) -> tuple[proof.Kind, ...]:
+        """Return the engines that work with another model than the one still written, which was damaged."""
+        return tuple(
+            kind
+            for kind in proof.KINDS
+            if getattr(new, kind).model == getattr(self._written, kind).model != getattr(at_work, kind).model
+        )
 
     async def _make(
         self, voice_loop: VoiceLoop, context: SkillContext, new: Settings, changed: set[str]

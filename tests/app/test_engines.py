@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from assistant.app import engines as loading
+from assistant.app import proof
 from assistant.board import memory_plan
 from assistant.board.memory_plan import Room
 from assistant.core.errors import OrderRefused
@@ -81,3 +82,10 @@ def test_a_model_of_ones_own_is_not_loaded_where_it_does_not_fit(  # noqa: PLR09
     with_free(most_mb * MB)
     assert loading.load_beside(kind, settings, ()) is engine
     assert engine.is_warm
+
+
+def test_a_stand_in_changes_its_own_section_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    voice = {"tts": {"model": "spare"}}
+    monkeypatch.setattr(proof, "usable", lambda settings, *_: changed(settings, voice))
+    used = loading.with_stand_ins(Settings())
+    assert (used.llm.model, used.tts.model) == ("auto", "spare")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from assistant.app import proof
-from assistant.app.engines import load_llm, store_of
+from assistant.app.engines import load_llm, store_of, with_stand_ins
 from assistant.core.errors import ModelCorrupt
 from assistant.runtime import paths
 from assistant.settings.schema import Settings
@@ -102,6 +102,7 @@ def test_a_model_that_ends_its_library_is_a_sentence_and_another_stands_in(
     with pytest.raises(ModelCorrupt, match=r"evil ends the program that loads it \(SIGABRT\)"):
         required(wanted)
     assert proof.usable(wanted, store, ("llm",)).llm.model == SMALL
+    assert with_stand_ins(wanted, ("llm",)) == changed(wanted, {"llm": {"model": SMALL}})
     store.remove(SMALL)
     with pytest.raises(ModelCorrupt, match="ends the program"):
         proof.usable(wanted, store, ("llm",))
