@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from assistant.app import build, proof
+from assistant.app import build
 from assistant.app import engines as loading
 from assistant.app.reload import SavedFiles, changes
 from assistant.app.supervisor import Supervisor, Watch
