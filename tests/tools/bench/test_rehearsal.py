@@ -19,7 +19,7 @@ QUESTION, TIME, TIMER, LAMP = 1000, 2000, 3000, 4000
 
 
 def test_response_is_counted_from_the_last_sample_of_speech(rehearsed: Rehearse) -> None:
-    session = rehearsed(spoken(QUESTION), conversation={"speculate": False})
+    session = rehearsed(spoken(QUESTION), conversation={"speculate": False}, llm={"knowledge": "always"})
     (answer,) = answers(session.said)
     # A complete question ends after the wait, then 200 ms of recognition are still to do.
     wait_ms = Settings().endpoint.unclear_ms

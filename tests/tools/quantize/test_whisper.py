@@ -178,7 +178,7 @@ def test_a_model_that_misses_more_than_its_source_is_refused() -> None:
     right = whisper_gate.Heard(whisper_gate.SAID, 0.0, encoded)
     assert whisper_gate.doubts(right, right, "ct2-int8") == []
     worse = whisper_gate.Heard("How old is it?", 0.5, encoded)
-    assert "50% of the words are wrong" in whisper_gate.doubts(right, worse, "ct2-int8")[0]
+    assert "50% of the words wrong" in whisper_gate.doubts(right, worse, "ct2-int8")[0]
     off = whisper_gate.Heard(whisper_gate.SAID, 0.0, encoded * 2)
     assert "distance from the source's" in whisper_gate.doubts(right, off, "ct2-int8")[0]
     broken = whisper_gate.Heard(whisper_gate.SAID, 0.0, encoded * np.nan)
