@@ -59,6 +59,10 @@ KINDS = {
         ),
     ],
     "emergency": [
+        "I feel like killing myself",
+        "I want to hurt myself",
+        "I want to end my life",
+        "I don't want to live any more",
         *(
             "My baby swallowed a battery.",
             "I have chest pain.",

@@ -62,10 +62,10 @@ class Moment:
         With ``likely_awake`` it is between seven in the morning and half past ten at night.
         """
         hours = {self.hour} if self.exact else {self.hour % 12, self.hour % 12 + 12}
-        if len(hours) == 2 and (self.every or likely_morning or not self._may_be_today):
-            hours = {self.hour if 5 <= self.hour < 12 else self.hour % 12 + 12}
-        elif len(hours) == 2 and likely_awake:
+        if len(hours) == 2 and likely_awake:
             hours = {hour for hour in hours if 7 <= hour < 22} or hours
+        elif len(hours) == 2 and (self.every or likely_morning or not self._may_be_today):
+            hours = {self.hour if 5 <= self.hour < 12 else self.hour % 12 + 12}
         today = now.replace(hour=0, minute=0, second=0, microsecond=0)
         moments = (
             datetime.combine(date, time(hour, self.minute))

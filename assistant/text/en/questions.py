@@ -44,7 +44,8 @@ _EMERGENCY = _words(
     "there(?:'s| is) a fire|grease fire",
     "smell (?:\\w+ )?gas|gas leak|carbon monoxide",
     "electrocuted|electric shock",
-    "kill myself|suicid\\w*|want to die",
+    "(?:kill|hurt|harm|cut)(?:ing)? myself|suicid\\w*|want to die|wanna die|wish i (?:was|were) dead",
+    "end(?:ing)? (?:my (?:own )?life|it all)|(?:don't|do not) want to live|self[- ]harm\\w*",
 )
 _PETS = "dogs?|cats?|pupp(?:y|ies)|kittens?|rabbits?|hamsters?|horses?|parrots?|pets?"
 _SMALL = "bab(?:y|ies)|toddlers?|child|children|kids?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from assistant.text.en import wording
 from assistant.text.en.dates import day, repeating
+from assistant.text.en.moments import Days, moment
 from assistant.text.en.words import keys, words
 
 TODAY = date(2025, 11, 23)
@@ -66,3 +67,13 @@ def test_a_day_that_is_named_is_never_past(days: int) -> None:
 def test_repetitions(text: str, days: str | None) -> None:
     found = repeating(split(text))
     assert ("".join(map(str, sorted(found))) if found else None) == days
+
+
+@pytest.mark.parametrize(("text", "hour"), [("at five", 17), ("at seven", 7), ("at ten", 10), ("at two", 14)])
+def test_a_reminder_is_for_when_people_are_awake_on_other_days_too(text: str, hour: int) -> None:
+    at = moment(split(text))
+    assert at is not None
+    tomorrow = Days(day(split("tomorrow")), frozenset()).at(at)
+    assert tomorrow is not None
+    noon = datetime.combine(TODAY, time(12))
+    assert tomorrow.after(noon, likely_awake=True) == datetime.combine(TODAY + timedelta(days=1), time(hour))
