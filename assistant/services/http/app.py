@@ -21,7 +21,8 @@ from assistant.core.errors import AssistantError, EngineTimeout, OrderInvalid, O
 from assistant.services.host import Host
 from assistant.services.http.chat import Chat
 from assistant.services.http.realtime import converse
-from assistant.services.http.sound import MEDIA_TYPES, Encoder, RequestInvalid, sound_in, subtitles
+from assistant.services.http.request import RequestInvalid, json_object
+from assistant.services.http.sound import MEDIA_TYPES, Encoder, sound_in, subtitles
 
 LONGEST_INPUT_CHARS = 4096
 """Longest text to speak; OpenAI's own limit."""
@@ -62,7 +63,7 @@ class _Api:
 
     async def chat(self, request: Request) -> Response:
         """Answer the last message, in one piece or as events."""
-        asked = self._chat.asked(await _json(request))
+        asked = self._chat.asked(json_object(await request.body(), "The request"))
         if not asked.streams:
             return JSONResponse(await self._chat.whole(asked))
         return StreamingResponse(self._chat.events(asked), media_type="text/event-stream")
@@ -107,7 +108,7 @@ class _Api:
 
     async def speech(self, request: Request) -> Response:
         """Speak a text; the audio arrives sentence by sentence."""
-        asked = await _json(request)
+        asked = json_object(await request.body(), "The request")
         text = asked.get("input")
         if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_INPUT_CHARS:
             raise RequestInvalid(
@@ -139,16 +140,6 @@ class _Api:
         async for pcm in self._host.guests.speak(self._host.pipeline, text):
             yield encoder.add(pcm)
         yield encoder.finish()
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    try:
-        asked = await request.json()
-    except (ValueError, RecursionError) as error:
-        raise RequestInvalid("The request is not JSON.") from error
-    if not isinstance(asked, dict):
-        raise RequestInvalid("The request is not a JSON object.")
-    return asked
 
 
 async def _told(_: Request, error: Exception) -> Response:

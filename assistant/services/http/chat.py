@@ -15,7 +15,7 @@ from assistant.core.errors import AssistantError
 from assistant.core.types import Message
 from assistant.dialog.pipeline import Pipeline
 from assistant.services.host import Host
-from assistant.services.http.sound import RequestInvalid
+from assistant.services.http.request import RequestInvalid
 
 LONGEST_CHARS = 100_000
 """Total length of all messages: more than any supported model can read."""

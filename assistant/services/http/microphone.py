@@ -12,7 +12,7 @@ from assistant import engines
 from assistant.core.events import Event
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, AudioFrame, Pcm16
 from assistant.dialog.endpointer import Endpointer
-from assistant.services.http.sound import RequestInvalid
+from assistant.services.http.request import RequestInvalid
 from assistant.settings.schema import Settings
 
 CLIENT_HZ = 24_000

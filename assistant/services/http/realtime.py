@@ -23,7 +23,8 @@ from assistant.core.types import SAMPLE_RATE_HZ, Pcm16, Transcript
 from assistant.dialog.endpointer import required_silence_ms
 from assistant.services.host import Host
 from assistant.services.http.microphone import CLIENT_HZ, ClientMicrophone, samples
-from assistant.services.http.sound import Encoder, RequestInvalid
+from assistant.services.http.request import RequestInvalid, json_object
+from assistant.services.http.sound import Encoder
 
 _LONGEST_S = 60
 """Longest audio in one commit."""
@@ -66,7 +67,7 @@ class Session:
             while True:
                 text = await asyncio.wait_for(self._socket.receive_text(), _SILENT_S)
                 try:
-                    await self._take(_parsed(text))
+                    await self._take(json_object(text, "The event"))
                 except RequestInvalid as error:
                     await self._complain(str(error), "invalid_request_error", error.param)
         except (
@@ -305,16 +306,6 @@ class Session:
     async def _send(self, kind: str, **about: object) -> None:
         event = {"type": kind, "event_id": f"event_{secrets.token_hex(8)}", **about}
         await self._socket.send_text(json.dumps(event))
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        event = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RequestInvalid("An event must be a JSON object.") from error
-    if not isinstance(event, dict):
-        raise RequestInvalid("An event must be a JSON object.")
-    return event
 
 
 def _words(given: object) -> str:

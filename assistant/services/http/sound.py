@@ -15,6 +15,7 @@ from assistant.audio.files import read_sound
 from assistant.core.errors import AudioFileInvalid
 from assistant.core.types import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm16
 from assistant.runtime.aio import in_thread
+from assistant.services.http.request import RequestInvalid
 
 LONGEST_PIECE_S = 25
 """A recognizer processes 30 s at a time."""
@@ -45,14 +46,6 @@ _CODECS: Final = {
 
 _PCM_HZ = 24_000
 """OpenAI's clients expect this rate for ``pcm``, and every codec supports it."""
-
-
-class RequestInvalid(Exception):
-    """The request cannot be fulfilled; ``param`` is the name of the invalid parameter."""
-
-    def __init__(self, reason: str, param: str | None = None) -> None:
-        super().__init__(reason)
-        self.param = param
 
 
 async def sound_in(file: bytes, *, by_pause: bool) -> tuple[list[tuple[float, Pcm16]], float]:
